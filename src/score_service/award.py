@@ -1,0 +1,76 @@
+"""Awards and the rules that decide what asking for one again means. Pure."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from score_service.errors import AwardConflictError
+from score_service.position import Position
+
+MAX_POINTS: Final = 1_000_000
+MAX_TOTAL: Final = 2**53 - 1
+"""Sorted-set scores are doubles, exact up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """Points asked for, with what the ledger keeps of the call. Every field is already checked."""
+
+    board_id: str
+    award_id: uuid.UUID
+    user_id: str
+    points: int
+    action_type: str
+    action_id: str
+    request_id: uuid.UUID
+    """One per logical call, kept across its retries."""
+    caller: str
+    """The SPIFFE id of the calling service."""
+    trace_id: str
+    """32 hex digits, or empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedAward:
+    """An award as the ledger has it."""
+
+    award_id: uuid.UUID
+    revision: int
+    position: Position
+    """The commit that holds the award."""
+    user_id: str
+    points: int
+    total_after: int
+    """The user's total right after this award."""
+    action_type: str
+    action_id: str
+    request_id: uuid.UUID
+
+
+@dataclass(frozen=True, slots=True)
+class AwardOutcome:
+    """What a caller is told of an award."""
+
+    recorded: RecordedAward
+    rank: int | None
+    """The user's place now, 1 for the best; None where it is not known."""
+    replayed: bool
+    """True if another request made the award before."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """The award was not made: the user's total would pass `MAX_TOTAL`."""
+
+
+def is_replay(award: Award, recorded: RecordedAward) -> bool:
+    """Tell whether another request made the award.
+
+    Raises:
+        AwardConflictError: the id was used for another user, action or points.
+    """
+    asked = (award.user_id, award.points, award.action_type, award.action_id)
+    had = (recorded.user_id, recorded.points, recorded.action_type, recorded.action_id)
+    if asked != had:
+        raise AwardConflictError
+    return award.request_id != recorded.request_id

@@ -1,0 +1,90 @@
+"""The exceptions of the score service. What each one becomes on the wire stands in `status.py` alone.
+
+    ScoreServiceError
+    ├── InvalidRequestError         the request is not as described
+    ├── IdentityMissingError        the caller shows no single identity
+    ├── NotAllowedError             the policy does not let the caller do this
+    ├── QuotaExceededError          the caller has used up its quota
+    ├── AwardConflictError          the award id was used with another payload
+    ├── TotalOutOfRangeError        the total would not be exact any more
+    ├── BoardNotFoundError
+    ├── AwardNotFoundError
+    ├── StandingNotFoundError
+    ├── RecordUnavailableError      PostgreSQL is away; the outcome of a write is unknown
+    ├── ProjectionUnavailableError  Redis is away or behind
+    ├── WatcherEvictedError         a watcher too slow, or one too many
+    └── ShuttingDownError           this process is stopping
+
+The docstring of a class is its public text. Nothing that a caller must not see may go into a message.
+"""
+
+from collections.abc import Mapping
+
+
+class ScoreServiceError(Exception):
+    """The request failed."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class InvalidRequestError(ScoreServiceError):
+    """The request is not as described."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        """Take a description of what is wrong for each faulty field, by its path in the request."""
+        super().__init__("; ".join(f"{field}: {fault}" for field, fault in fields.items()))
+        self.fields = dict(fields)
+
+
+class IdentityMissingError(ScoreServiceError):
+    """The client certificate must carry exactly one SPIFFE URI."""
+
+
+class NotAllowedError(ScoreServiceError):
+    """The caller is not allowed to do this."""
+
+
+class QuotaExceededError(ScoreServiceError):
+    """The caller's quota is used up."""
+
+    def __init__(self, retry_after: float) -> None:
+        """Take the seconds after which the quota has room again."""
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class AwardConflictError(ScoreServiceError):
+    """The award id was used before with another user, action or points."""
+
+
+class TotalOutOfRangeError(ScoreServiceError):
+    """The user's total would pass 2^53-1."""
+
+
+class BoardNotFoundError(ScoreServiceError):
+    """No award was ever made on this board."""
+
+
+class AwardNotFoundError(ScoreServiceError):
+    """The board has no award with this id."""
+
+
+class StandingNotFoundError(ScoreServiceError):
+    """The user has no award on this board."""
+
+
+class RecordUnavailableError(ScoreServiceError):
+    """The record is away. Whether an award was made is unknown; send it again with the same ids."""
+
+
+class ProjectionUnavailableError(ScoreServiceError):
+    """The ranks are away or behind the asked revision."""
+
+
+class WatcherEvictedError(ScoreServiceError):
+    """The watcher reads too slowly, or there are too many."""
+
+
+class ShuttingDownError(ScoreServiceError):
+    """This server is stopping; another one will answer."""

@@ -1,0 +1,22 @@
+"""What an id may look like. Pure.
+
+The characters are chosen so that an id can stand in a Redis key, a hash tag, a line of the digest's
+canonical text and a log line as it is. Every store relies on that.
+"""
+
+import re
+import uuid
+
+MAX_LENGTH = 128
+_ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def is_identifier(text: str) -> bool:
+    """Tell whether a board, user or action id is 1 to 128 characters of `[A-Za-z0-9._:@-]`."""
+    return _ID.fullmatch(text) is not None
+
+
+def parse_uuid(text: str) -> uuid.UUID | None:
+    """Read a UUID in its hyphenated form of 36 characters, in either case; None for anything else."""
+    return uuid.UUID(text) if _UUID.fullmatch(text) else None

@@ -1,0 +1,36 @@
+"""Standings and what reads of a board answer with. Pure."""
+
+import enum
+from dataclasses import dataclass
+
+from score_service.position import Position
+
+
+class Source(enum.Enum):
+    """Which store answered a read."""
+
+    CACHE = "cache"
+    RECORD = "record"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One user's place on one board."""
+
+    user_id: str
+    total: int
+    rank: int | None
+    """1 for the best; of equal totals the one reached earlier ranks higher. None where not known."""
+    reached_revision: int
+    """The revision at which the user reached the total."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoardView:
+    """Standings of a board, all of them at one position."""
+
+    standings: tuple[Standing, ...]
+    position: Position
+    source: Source
+    next_page_token: str = ""
+    """Where the next page starts; empty where there is none."""
