@@ -1,0 +1,14 @@
+-- The newest standing of each user in the commits after a revision. Whole commits only, as many as hold
+-- at most `limit` awards; a limit not below the largest batch always finds the next commit.
+WITH stop AS (
+    SELECT last_revision, digest FROM score.commit
+    WHERE board_id = %(board_id)s
+      AND last_revision > %(after_revision)s AND last_revision <= %(after_revision)s + %(limit)s
+    ORDER BY last_revision DESC LIMIT 1
+)
+SELECT DISTINCT ON (a.user_id)
+       a.user_id, a.total_after, a.revision, stop.last_revision AS to_revision, stop.digest AS to_digest
+FROM stop
+JOIN score.award a ON a.board_id = %(board_id)s
+    AND a.revision > %(after_revision)s AND a.revision <= stop.last_revision
+ORDER BY a.user_id, a.revision DESC
