@@ -1,0 +1,8 @@
+"""The fixtures of all tests, one plugin module a concern."""
+
+pytest_plugins = [
+    "tests.fixtures.certificates",
+    "tests.fixtures.postgres",
+    "tests.fixtures.processes",
+    "tests.fixtures.redis",
+]
