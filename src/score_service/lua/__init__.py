@@ -1,0 +1,12 @@
+"""The scripts of the projection, one operation a file, loaded by name.
+
+Every script touches one board, finds all its keys in KEYS, checks everything before its first write, and
+takes and gives numbers as strings: a Lua number would lose digits on the way.
+"""
+
+from importlib.resources import files
+
+
+def load_script(name: str) -> str:
+    """Read `<name>.lua`."""
+    return files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")

@@ -1,0 +1,27 @@
+-- Reads a page of a board, from the top or from where another page ended.
+--
+-- KEYS  header, ranks
+-- ARGV  generation, size, and either nothing more or the score and member that the page before ended with
+-- Gives {'missing'}, {'elsewhere', generation, revision, mark} if the generation is another one, or
+--       {'read', generation, revision, mark, 0-based rank of the first, flat list of member and score}.
+--
+-- A member that has moved meanwhile stood before the page or stands before it now: the page starts at the
+-- first entry below its score, or among its equals, so that nobody is left out.
+local header = redis.call('HMGET', KEYS[1], 'generation', 'revision', 'mark')
+if not header[1] then
+    return {'missing'}
+elseif header[1] ~= ARGV[1] then
+    return {'elsewhere', header[1], header[2], header[3]}
+end
+
+local first = 0
+if ARGV[3] then
+    local rank = redis.call('ZREVRANK', KEYS[2], ARGV[4])
+    if rank and redis.call('ZSCORE', KEYS[2], ARGV[4]) == ARGV[3] then
+        first = rank + 1
+    else
+        first = redis.call('ZCOUNT', KEYS[2], '(' .. ARGV[3], '+inf')
+    end
+end
+local page = redis.call('ZREVRANGE', KEYS[2], first, first + tonumber(ARGV[2]) - 1, 'WITHSCORES')
+return {'read', header[1], header[2], header[3], string.format('%.0f', first), page}
