@@ -1,0 +1,265 @@
+"""The leaderboard as it is now: one upstream watch a board and process, and everyone who follows it.
+
+However many clients follow, the score service serves one watch. The feed folds its events into one `Board`
+and wakes the subscriptions that have news, at most ten times a second. It changes the board only between
+two awaits, so a subscription always sees a state that holds at one revision. It never waits for a client.
+
+A board without awards does not exist yet: that is an empty leaderboard. While the score service is away the
+board stays as it was last seen, and `problem` says so.
+"""
+
+import asyncio
+import contextlib
+import random
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, Self
+
+import structlog
+
+from action_gateway.entries import name_entries
+from action_gateway.errors import UnavailableError
+from action_gateway.messages import Top
+from action_gateway.subscription import Board, News, Subscription
+from score_client.errors import BoardNotFoundError, InvalidRequestError, ScoreClientError
+from score_client.types import Checkpoint, Snapshot, Standing, StandingsView, Update
+
+_ABSENT_SECONDS = 0.5
+_BACKOFF_SECONDS = (0.5, 30.0)
+_KNOWN_SECONDS = 5.0
+_USERS_A_CALL = 1000
+
+_log = structlog.get_logger(__name__)
+
+
+class LeaderboardSource(Protocol):
+    """What the feed needs of `ScoreClient`."""
+
+    def watch(
+        self,
+        *,
+        board_id: str,
+        top_n: int,
+        after_position: str | None = None,
+        all_scores: bool = False,
+        user_ids: Iterable[str] = (),
+    ) -> AsyncGenerator[Snapshot | Update | Checkpoint, None]:
+        """Follow a board."""
+
+    async def standings(
+        self, *, board_id: str, user_ids: Sequence[str], min_revision: int | None = None
+    ) -> StandingsView:
+        """Read the standings of up to 1000 users."""
+
+
+class NameSource(Protocol):
+    """What the feed needs of `Usernames`."""
+
+    async def names_of(self, user_ids: Iterable[str]) -> Mapping[str, str | None]:
+        """Tell the names of users, None for unknown ones. Never fails."""
+
+
+class Feed:
+    """The state of one board and the subscriptions to it. An async context manager: inside, it follows."""
+
+    def __init__(
+        self,
+        source: LeaderboardSource,
+        usernames: NameSource,
+        board_id: str,
+        *,
+        top_n: int = 10,
+        interval: float = 0.1,
+        randomness: random.Random | None = None,
+    ) -> None:
+        """Take how many rows to show, and the least seconds between two updates."""
+        self.board = Board()
+        self.problem: str | None = "the leaderboard was not read yet"
+        self._source = source
+        self._usernames = usernames
+        self._board_id = board_id
+        self._top_n = top_n
+        self._interval = interval
+        self._randomness = randomness or random.Random()  # noqa: S311 - it spreads retries, no secret
+        self._failures = 0
+        self._known = asyncio.Event()
+        self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
+        self._with_news: set[Subscription] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._woken_at = float("-inf")
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._run(), name="leaderboard feed")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    @contextlib.contextmanager
+    def subscribe(self, user_id: str) -> Iterator[Subscription]:
+        """Keep a subscription for this user; `open` it next."""
+        subscription = Subscription(user_id, self.board)
+        self._subscriptions[user_id].add(subscription)
+        try:
+            yield subscription
+        finally:
+            self._with_news.discard(subscription)
+            self._subscriptions[user_id].discard(subscription)
+            if not self._subscriptions[user_id]:
+                del self._subscriptions[user_id]
+
+    async def open(self, subscription: Subscription, after_position: str | None = None) -> News:
+        """Return the first messages: where things stand, and the user's score if it moved since a position.
+
+        Nothing is missed between this and the subscription's news, and nothing comes twice. Raises
+        `UnavailableError` or a `ScoreClientError` where the standing cannot be read.
+        """
+        await self._until_known()
+        user_id = subscription.user_id
+        while True:
+            history, revision = self.board.history, self.board.revision
+            missed = await self._missed(user_id, after_position) if after_position else None
+            standings = await self._standings([user_id], revision)
+            if history == self.board.history:
+                return subscription.begin(standings[user_id], missed)
+
+    async def _until_known(self) -> None:
+        try:
+            async with asyncio.timeout(_KNOWN_SECONDS):
+                await self._known.wait()
+        except TimeoutError as error:
+            raise UnavailableError from error
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._follow()
+                pause = self._backoff("the watch of the leaderboard ended")
+            except BoardNotFoundError:
+                self._show_absent()
+                pause = _ABSENT_SECONDS
+            except ScoreClientError as error:
+                pause = self._backoff(f"the leaderboard cannot be watched: {error.reason}")
+            except Exception:  # noqa: BLE001 - a fault in one event must not end the leaderboard for all
+                _log.exception("feed_failed", board_id=self._board_id)
+                pause = self._backoff("the leaderboard cannot be followed")
+            await asyncio.sleep(pause)
+
+    async def _follow(self) -> None:
+        events = self._source.watch(
+            board_id=self._board_id,
+            top_n=self._top_n,
+            after_position=self.board.position,
+            all_scores=True,
+        )
+        async with contextlib.aclosing(events):
+            async for event in events:
+                await self._fold(event)
+                self._seen()
+
+    def _seen(self) -> None:
+        self.problem = None
+        self._failures = 0
+        self._known.set()
+
+    def _backoff(self, problem: str) -> float:
+        least, most = _BACKOFF_SECONDS
+        pause = min(most, least * 2.0**self._failures) * self._randomness.uniform(0.5, 1.0)
+        self._failures = min(self._failures + 1, 16)
+        self.problem = problem
+        _log.warning("feed_interrupted", board_id=self._board_id, problem=problem, retry_after=pause)
+        return pause
+
+    def _show_absent(self) -> None:
+        if self.board.position is not None:
+            self._start_over({user_id: _nothing(user_id) for user_id in self._subscriptions})
+            self._show(Top(), 0, None)
+        self._seen()
+
+    async def _fold(self, event: Snapshot | Update | Checkpoint) -> None:
+        shown = None if isinstance(event, Checkpoint) else event.top
+        top = self.board.top if shown is None else await self._name(shown)
+        if isinstance(event, Snapshot) and (event.reset or self.board.position is None):
+            self._start_over(await self._everyone(event.revision))
+        if isinstance(event, Update):
+            self._offer(event.scores)
+        self._show(top, event.revision, event.position)
+
+    async def _name(self, standings: Sequence[Standing]) -> Top:
+        names = await self._usernames.names_of(standing.user_id for standing in standings)
+        entries = name_entries(standings, names)
+        return self.board.top if entries == self.board.top.entries else Top(entries)
+
+    async def _everyone(self, min_revision: int) -> dict[str, Standing]:
+        """Read the standings of all who subscribe, also of those who come while this reads."""
+        # Until this has succeeded nobody knows what was missed, so a failure must lead here again.
+        self.board.position = None
+        known: dict[str, Standing] = {}
+        while missing := list(self._subscriptions.keys() - known.keys())[:_USERS_A_CALL]:
+            known |= await self._standings(missing, min_revision)
+        return known
+
+    async def _standings(self, user_ids: Sequence[str], min_revision: int) -> dict[str, Standing]:
+        standings = {user_id: _nothing(user_id) for user_id in user_ids}
+        try:
+            view = await self._source.standings(
+                board_id=self._board_id, user_ids=user_ids, min_revision=min_revision
+            )
+        except BoardNotFoundError:
+            return standings
+        return standings | {standing.user_id: standing for standing in view.standings}
+
+    async def _missed(self, user_id: str, after_position: str) -> Standing | None:
+        """Tell the user's standing if it moved since the position; None if not, or if nobody can tell."""
+        events = self._source.watch(
+            board_id=self._board_id, top_n=1, after_position=after_position, user_ids=[user_id]
+        )
+        try:
+            async with asyncio.timeout(_KNOWN_SECONDS), contextlib.aclosing(events):
+                async for event in events:
+                    if isinstance(event, Snapshot) and not event.reset:
+                        continue
+                    return event.scores[0] if isinstance(event, Update) and event.scores else None
+        except (InvalidRequestError, BoardNotFoundError):
+            return None
+        except TimeoutError as error:
+            raise UnavailableError from error
+        return None
+
+    def _start_over(self, standings: Mapping[str, Standing]) -> None:
+        self.board.history += 1
+        for user_id, subscriptions in self._subscriptions.items():
+            for subscription in subscriptions:
+                subscription.replace(standings[user_id])
+                self._with_news.add(subscription)
+
+    def _offer(self, standings: Iterable[Standing]) -> None:
+        for standing in standings:
+            for subscription in self._subscriptions.get(standing.user_id, ()):
+                if subscription.offer(standing):
+                    self._with_news.add(subscription)
+
+    def _show(self, top: Top, revision: int, position: str | None) -> None:
+        if top is not self.board.top:
+            self._with_news.update(*self._subscriptions.values())
+        self.board.top, self.board.revision, self.board.position = top, revision, position
+        if self._with_news and self._timer is None:
+            loop = asyncio.get_running_loop()
+            due = max(loop.time(), self._woken_at + self._interval)
+            self._timer = loop.call_at(due, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        self._woken_at = asyncio.get_running_loop().time()
+        for subscription in self._with_news:
+            subscription.wake()
+        self._with_news.clear()
+
+
+def _nothing(user_id: str) -> Standing:
+    return Standing(user_id=user_id, total=0, rank=None, reached_revision=0)

@@ -1,0 +1,91 @@
+"""What one socket or stream was told of the leaderboard, and what is new to it.
+
+A subscription remembers states, not events: however slowly its client reads, what waits for it is one
+leaderboard and one score, the newest of each. Two of its messages never carry the same award.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from action_gateway.messages import Message, Top, tell_initial, tell_score, tell_update
+from score_client.types import Standing
+
+
+@dataclass(slots=True)
+class Board:
+    """Where the leaderboard stands; the feed alone changes it, and all of it at once."""
+
+    top: Top = field(default_factory=Top)
+    revision: int = 0
+    position: str | None = None
+    """None while there is no position to resume from."""
+    history: int = 0
+    """Counts the times the board could not be resumed; revisions compare only within one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Messages to send now. All of them hold at the position, which is None on an empty board."""
+
+    messages: tuple[Message, ...]
+    position: str | None
+
+
+class Subscription:
+    """One client's view of the board: `begin` it once, then `await news()` again and again."""
+
+    def __init__(self, user_id: str, board: Board) -> None:
+        self.user_id = user_id
+        self._board = board
+        self._me: Standing | None = None
+        self._told_me: Standing | None = None
+        self._told_top = board.top
+        self._woken = asyncio.Event()
+
+    def offer(self, standing: Standing) -> bool:
+        """Take a standing of the user; tell whether it is newer than the one known."""
+        if self._me is not None and standing.reached_revision <= self._me.reached_revision:
+            return False
+        self._me = standing
+        return True
+
+    def replace(self, standing: Standing) -> None:
+        """Take the user's standing in a history that does not continue the one known."""
+        self._me = standing
+        if self._told_me is not None and self._told_me.total == standing.total:
+            self._told_me = standing
+
+    def wake(self) -> None:
+        """Let `news` look for something new."""
+        self._woken.set()
+
+    def begin(self, standing: Standing, missed: Standing | None = None) -> News:
+        """Start from the board as it is, the user's standing read since, and a score it missed while away."""
+        me = self._newest(standing, missed)
+        initial = tell_initial(self._board.top, me, self._board.revision)
+        again = (tell_score(me, self._board.revision),) if missed else ()
+        self._told_top, self._told_me = self._board.top, me
+        return News((initial, *again), self._board.position)
+
+    async def news(self) -> News:
+        """Wait until something is new, and count it as told."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            if messages := self._take():
+                return News(messages, self._board.position)
+
+    def _newest(self, standing: Standing, missed: Standing | None) -> Standing:
+        known = (standing, missed, self._me)
+        self._me = max((one for one in known if one), key=lambda one: one.reached_revision)
+        return self._me
+
+    def _take(self) -> tuple[Message, ...]:
+        told, top, me = self._told_top, self._board.top, self._me
+        messages = []
+        if told.entries != top.entries:
+            messages.append(tell_update(told, top, self._board.revision))
+        if me is not None and me is not self._told_me:
+            messages.append(tell_score(me, self._board.revision))
+        self._told_top, self._told_me = top, me
+        return tuple(messages)
