@@ -1,0 +1,99 @@
+"""Actions and the rules of answering and paying them. Pure."""
+
+import hashlib
+import hmac
+import unicodedata
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final
+
+_AWARD_NAMESPACE: Final = uuid.UUID("6c617572-656c-5e8d-9b1c-61776172640a")
+_REQUEST_NAMESPACE: Final = uuid.UUID("6c617572-656c-5e8d-9b1c-72657175650a")
+
+
+class Repeat(StrEnum):
+    """How often an action pays a user."""
+
+    ONCE = "once"
+    DAILY = "daily"
+    """Once a day, in UTC, by the day of the start."""
+    UNLIMITED = "unlimited"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something to do for points, as it stands in the catalog."""
+
+    action_id: str
+    title: str
+    prompt: str
+    answers: tuple[str, ...]
+    """Any of these is right. They never leave the gateway."""
+    points: int
+    repeat: Repeat
+    min_ms: int
+    """Milliseconds that a human needs at least."""
+    board_id: str | None = None
+    """Where the points go; None is the board that the gateway shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartedAction:
+    """What an action token says. Whatever becomes of the action later, this holds for this token."""
+
+    user_id: str
+    action_id: str
+    version: int
+    """The edition of the action, whose answers count."""
+    board_id: str
+    points: int
+    repeat: Repeat
+    min_ms: int
+    nonce: uuid.UUID
+    started_at_ms: int
+    expires_at: int
+    """Seconds since 1970."""
+
+
+def find_award_id(
+    *, board_id: str, user_id: str, action_id: str, repeat: Repeat, nonce: uuid.UUID, started_at_ms: int
+) -> uuid.UUID:
+    """Name the award that doing the action makes. The same name can pay only once."""
+    if repeat is Repeat.UNLIMITED:
+        return nonce
+    parts = [board_id, user_id, action_id]
+    if repeat is Repeat.DAILY:
+        parts.append(datetime.fromtimestamp(started_at_ms / 1000, UTC).date().isoformat())
+    # No identifier holds a line feed, so the joined name cannot be read in two ways.
+    return uuid.uuid5(_AWARD_NAMESPACE, "\n".join(parts))
+
+
+def find_request_id(*, user_id: str, idempotency_key: str, action_token: str, answer: str) -> uuid.UUID:
+    """Name a request that its sender may repeat: the same sender, key and body give the same name."""
+    parts = (user_id, idempotency_key, action_token, answer)
+    # Lengths come first, so that the parts cannot be shifted against each other.
+    return uuid.uuid5(_REQUEST_NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts))
+
+
+def is_right(answer: str, answers: Iterable[str]) -> bool:
+    """Tell whether the answer is one of the right ones, in a time that tells nothing of them.
+
+    Letter case, width and outer or repeated white space do not count.
+    """
+    given = _digest(answer)
+    right = 0
+    for expected in answers:
+        right |= hmac.compare_digest(given, _digest(expected))
+    return bool(right)
+
+
+def normalise(answer: str) -> str:
+    """Reduce an answer to what counts of it."""
+    return " ".join(unicodedata.normalize("NFKC", answer).casefold().split())
+
+
+def _digest(answer: str) -> bytes:
+    return hashlib.sha256(normalise(answer).encode()).digest()

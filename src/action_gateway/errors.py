@@ -1,0 +1,147 @@
+"""The exceptions of the gateway. What each one becomes on the wire stands in `problems.py` alone.
+
+    GatewayError
+    ├── InvalidRequestError          the request is not as described
+    ├── UnauthenticatedError         no access token, or one that does not count
+    ├── BadCredentialsError          no such user, or another password
+    ├── RegistrationClosedError      this gateway takes no new users
+    ├── UsernameTakenError
+    ├── BadRefreshTokenError         unknown, expired or used before
+    ├── ActionNotFoundError
+    ├── BadActionTokenError          not an action token of this gateway
+    ├── ActionTokenForeignError      the token of another user
+    ├── ActionTokenExpiredError
+    ├── ActionTokenSpentError        no attempts left
+    ├── PaidError                    the points were given before; carries them
+    │   ├── ActionTokenUsedError     for this token
+    │   └── ActionCompletedError     for an action that pays once, or once a day
+    ├── TooFastError                 faster than the action can be done
+    ├── WrongAnswerError
+    ├── ScoreLimitError              the total would not be exact any more
+    ├── RateLimitedError
+    └── UnavailableError             the score service, PostgreSQL, Redis or a free worker is missing
+
+The docstring of a class is its public text. Nothing that a client must not see may go into a message.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What a finished action brought."""
+
+    points_earned: int
+    new_total_score: int
+    """The user's total right after these points."""
+    new_rank: int | None
+    """The user's rank now, 1 for the best; None where it is not known."""
+
+
+class GatewayError(Exception):
+    """The request failed."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class InvalidRequestError(GatewayError):
+    """The request is not as described."""
+
+    def __init__(self, fields: Mapping[str, str]) -> None:
+        """Take what is wrong with each faulty field, by its path in the request."""
+        super().__init__()
+        self.fields = dict(fields)
+
+
+class UnauthenticatedError(GatewayError):
+    """A valid access token is needed."""
+
+
+class BadCredentialsError(GatewayError):
+    """The user name or the password is wrong."""
+
+
+class RegistrationClosedError(GatewayError):
+    """New users are not taken here."""
+
+
+class UsernameTakenError(GatewayError):
+    """The user name is taken."""
+
+
+class BadRefreshTokenError(GatewayError):
+    """The refresh token is unknown, expired or was used before."""
+
+
+class ActionNotFoundError(GatewayError):
+    """There is no such action."""
+
+
+class BadActionTokenError(GatewayError):
+    """This is not an action token."""
+
+
+class ActionTokenForeignError(GatewayError):
+    """The action token was given to another user."""
+
+
+class ActionTokenExpiredError(GatewayError):
+    """The action token has expired."""
+
+
+class ActionTokenSpentError(GatewayError):
+    """The action token has no attempts left."""
+
+
+class PaidError(GatewayError):
+    """The points were given before."""
+
+    def __init__(self, payment: Payment) -> None:
+        """Take what was given the first time."""
+        super().__init__()
+        self.payment = payment
+
+
+class ActionTokenUsedError(PaidError):
+    """The action token was used before."""
+
+
+class ActionCompletedError(PaidError):
+    """The action was completed before and does not pay again."""
+
+
+class TooFastError(GatewayError):
+    """The action cannot be done this fast."""
+
+
+class WrongAnswerError(GatewayError):
+    """The answer is wrong."""
+
+    def __init__(self, attempts_left: int) -> None:
+        """Take how many more answers the token allows, at least 1."""
+        super().__init__()
+        self.attempts_left = attempts_left
+
+
+class ScoreLimitError(GatewayError):
+    """The score has reached its limit."""
+
+
+class RateLimitedError(GatewayError):
+    """Too many requests."""
+
+    def __init__(self, retry_after: float) -> None:
+        """Take the seconds after which a request has a chance again."""
+        super().__init__()
+        self.retry_after = retry_after
+
+
+class UnavailableError(GatewayError):
+    """A part that this needs is away. Try again; no token is used up by that."""
+
+    def __init__(self, retry_after: float = 1.0) -> None:
+        """Take the seconds after which to try again."""
+        super().__init__()
+        self.retry_after = retry_after
