@@ -7,8 +7,9 @@ a deployment, and it imports neither service, which it knows only by command lin
 Exceptions:
 
     LocalStackError
-    ├── MissingServerError       a server binary is not installed
+    ├── MissingServerError       a program that the stack needs is not installed
     ├── ServerFailedError        a child process ended or did not get ready
+    ├── ServerAwayError          a server given by DATABASE_URL or REDIS_URL does not answer
     ├── PortInUseError           a port that was asked for is taken
     └── StateInUseError          another stack runs on the same state folder
 """

@@ -1,4 +1,4 @@
-"""Child processes: started so that they cannot outlive this process, logged to a file, stopped in order."""
+"""Child processes: logged to a file, watched, and stopped in order."""
 
 import os
 import signal
@@ -7,16 +7,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import NoReturn, Self
 
 from local_stack.errors import ServerFailedError
 
 _TAIL_BYTES = 64 * 1024
+_TAIL_LINES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running child process and the file that has its output."""
+    """A child process and the file that has its output."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -55,22 +56,38 @@ class Child:
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, or None while the process runs."""
+        """The exit code, negative for a signal, or None while the process runs."""
         return self.process.poll()
 
+    def finish(self) -> None:
+        """Wait for the end; raise ServerFailedError unless it is a success."""
+        try:
+            self.process.wait()
+        finally:
+            self.stop()
+        if self.exit_code != 0:
+            self._fail(f"failed ({self._describe_exit()})")
+
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait until `ready` holds; raise ServerFailedError if the process ends first, or time is up."""
+        """Wait until `ready` holds.
+
+        Raise ServerFailedError and leave no process behind if the process ends first, or time is up.
+        """
         deadline = time.monotonic() + seconds
-        while not ready():
-            if self.exit_code is not None:
-                raise ServerFailedError(
-                    f"{self.name} ended while starting ({self.describe_exit()}).\n{self.tail()}"
-                )
-            if time.monotonic() > deadline:
-                raise ServerFailedError(
-                    f"{self.name} was not ready after {seconds:.0f} seconds.\n{self.tail()}"
-                )
-            time.sleep(0.02)
+        try:
+            while not ready():
+                self.require_running()
+                if time.monotonic() > deadline:
+                    self._fail(f"was not ready after {seconds:.0f} seconds")
+                time.sleep(0.02)
+        except BaseException:
+            self.stop()
+            raise
+
+    def require_running(self) -> None:
+        """Raise ServerFailedError, with the last lines of the output, if the process has ended."""
+        if self.exit_code is not None:
+            self._fail(f"ended ({self._describe_exit()})")
 
     def stop(self, seconds: float = 20) -> None:
         """Ask the process to end and wait; end it the hard way if it takes longer than that."""
@@ -82,16 +99,18 @@ class Child:
             self.process.kill()
             self.process.wait()
 
-    def describe_exit(self) -> str:
-        """Say how the process ended."""
-        code = self.exit_code
-        if code is not None and code < 0:
-            return f"signal {signal.Signals(-code).name}"
-        return f"exit code {code}"
-
-    def tail(self, lines: int = 20) -> str:
+    def tail(self) -> str:
         """Return the last lines of the output."""
         with self.log_path.open("rb") as log:
             log.seek(max(0, self.log_path.stat().st_size - _TAIL_BYTES))
             text = log.read().decode(errors="replace")
-        return "\n".join(text.splitlines()[-lines:])
+        return "\n".join(text.splitlines()[-_TAIL_LINES:])
+
+    def _fail(self, what: str) -> NoReturn:
+        raise ServerFailedError(f"{self.name} {what}. Its last words:\n{self.tail()}")
+
+    def _describe_exit(self) -> str:
+        code = self.exit_code
+        if code is not None and code < 0:
+            return f"signal {signal.Signals(-code).name}"
+        return f"exit code {code}"

