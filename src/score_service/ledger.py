@@ -30,6 +30,9 @@ from score_service.sql import load_statement
 MAX_BATCH: Final = 1000
 """Awards in one commit, at most."""
 
+MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
+"""More awards than a ledger ever holds, with room to add a batch in PostgreSQL's bigint."""
+
 _ATTEMPTS: Final = 3
 _CONNECTION: Final[Mapping[str, str]] = {
     "application_name": "score-service",
@@ -193,18 +196,25 @@ class Ledger:
         rows = await self._fetch_all("find_commit", parameters)
         return bool(rows) and Position.of(position.revision, rows[0]["digest"]) == position
 
-    async def read_changes(self, board_id: str, after: Position, limit: int) -> Changes | None:
-        """Read what changed after a position of this ledger; None if nothing did.
+    async def read_changes(
+        self, board_id: str, after: Position, upto_revision: int = MAX_REVISION
+    ) -> Changes | None:
+        """Read what changed after a position of this ledger, in whole commits; None if nothing did.
 
         Args:
             board_id: the board.
             after: a position that the ledger went through.
-            limit: awards to read at most, `MAX_BATCH` or more. Commits are read whole.
+            upto_revision: where to stop. The answer may stop before it, after at most `MAX_BATCH` awards.
 
         Raises:
             RecordUnavailableError: PostgreSQL is away.
         """
-        parameters = {"board_id": board_id, "after_revision": after.revision, "limit": limit}
+        parameters = {
+            "board_id": board_id,
+            "after_revision": after.revision,
+            "upto_revision": upto_revision,
+            "limit": MAX_BATCH,
+        }
         rows = await self._fetch_all("read_changes", parameters)
         if not rows:
             return None

@@ -18,7 +18,7 @@ from weakref import WeakValueDictionary
 import structlog
 
 from score_service.errors import ProjectionUnavailableError, RecordUnavailableError
-from score_service.ledger import MAX_BATCH, Changes, Ledger
+from score_service.ledger import Changes, Ledger
 from score_service.position import Position
 from score_service.projection import Elsewhere, Header, Projection
 
@@ -90,7 +90,7 @@ class Projector:
         await self._ledger.read_head(board_id)  # A board that does not exist has nothing to catch up to.
         position = await self._checked(board_id, header)
         for _ in range(_STEPS_LOST_MAX):
-            while changes := await self._ledger.read_changes(board_id, position, MAX_BATCH):
+            while changes := await self._ledger.read_changes(board_id, position):
                 outcome = await self._projection.apply_changes(changes)
                 if isinstance(outcome, Elsewhere):
                     header = await self._projection.read_header(board_id)
