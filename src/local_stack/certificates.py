@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from local_stack.secret_file import write_secret
+
 TRUST_DOMAIN = "laurel.local"
 _AUTHORITY_LIFETIME = timedelta(days=3650)
 _CLOCK_SKEW = timedelta(minutes=5)
@@ -50,7 +52,7 @@ class CertificateAuthority:
             return cls(folder, x509.load_pem_x509_certificate(certificate_file.read_bytes()), key)
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = _authority_certificate(key, now or datetime.now(UTC))
-        _write_secret(key_file, _key_pem(key))
+        write_secret(key_file, _key_pem(key))
         certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return cls(folder, certificate, key)
 
@@ -81,7 +83,7 @@ class CertificateAuthority:
         names += [x509.UniformResourceIdentifier(value) for value in uris]
         certificate = self._sign(name, key, names, start, start + valid_for)
         files = CertificateFiles(self.ca_file, self.folder / f"{name}.pem", self.folder / f"{name}-key.pem")
-        _write_secret(files.key_file, _key_pem(key))
+        write_secret(files.key_file, _key_pem(key))
         files.certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return files
 
@@ -156,9 +158,3 @@ def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-
-
-def _write_secret(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_bytes(content)

@@ -21,6 +21,7 @@ from local_stack.binding import bind_command
 from local_stack.child import Child
 from local_stack.errors import MissingServerError
 from local_stack.ports import HOST, start_on_free_port
+from local_stack.secret_file import write_secret
 
 MAJOR_VERSION = 18
 _SUPERUSER = "postgres"
@@ -93,8 +94,7 @@ class PostgresCluster:
         unfinished.rename(self._data)
 
     def _write_password(self, account: Account | None) -> None:
-        self._password_file.touch(mode=0o600)
-        self._password_file.write_text(secrets.token_urlsafe(24), encoding="ascii")
+        write_secret(self._password_file, secrets.token_urlsafe(24).encode())
         if account is not None:
             account.own(self._password_file)
 

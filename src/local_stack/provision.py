@@ -2,22 +2,22 @@
 
 import hashlib
 import hmac
-from importlib.resources import files
+from collections.abc import Mapping
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 ROLES = ("score_owner", "score_runtime", "gateway_owner", "gateway_runtime")
 
 
-def derive_passwords(admin_url: str) -> dict[str, str]:
+def derive_passwords(admin_password: str) -> dict[str, str]:
     """Return the password of each role.
 
-    They follow from the administrator's password (or from the URL, if it has none), so that two stacks on one
-    server agree on them without sharing a file.
+    They follow from the administrator's, so that two stacks on one server agree on them without sharing a
+    file.
     """
-    key = str(conninfo_to_dict(admin_url).get("password") or admin_url).encode()
+    key = admin_password.encode()
     return {role: hmac.digest(key, role.encode(), hashlib.sha256).hex() for role in ROLES}
 
 
@@ -28,10 +28,8 @@ def create_database(admin_url: str, name: str) -> None:
             connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
 
-def provision(admin_url: str, passwords: dict[str, str]) -> None:
-    """Make or refresh roles and schemas in the database of the URL."""
-    statements = files("local_stack").joinpath("provision.sql").read_bytes()
-    with psycopg.connect(admin_url) as connection:
-        for role, password in passwords.items():
-            connection.execute("SELECT set_config(%s, %s, true)", [f"laurel.{role}_password", password])
-        connection.execute(statements)
+def provision(connection: psycopg.Connection, passwords: Mapping[str, str]) -> None:
+    """Make or refresh roles and schemas in the transaction an administrator has open."""
+    for role, password in passwords.items():
+        connection.execute("SELECT set_config(%s, %s, true)", [f"laurel.{role}_password", password])
+    connection.execute(Path(__file__).with_name("provision.sql").read_bytes())

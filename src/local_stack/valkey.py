@@ -18,6 +18,7 @@ from local_stack.binding import bind_command
 from local_stack.child import Child
 from local_stack.errors import MissingServerError
 from local_stack.ports import HOST, start_on_free_port
+from local_stack.secret_file import write_secret
 
 _START_SECONDS = 30.0
 
@@ -81,9 +82,7 @@ class ValkeyFolder:
             f"appendonly {'yes' if self.durable else 'no'}",
         ]
         path = self.folder / "valkey.conf"
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write_secret(path, "\n".join([*lines, ""]).encode())
         if account is not None:
             account.own(path)
         return path

@@ -9,7 +9,8 @@ from local_stack.provision import derive_passwords, provision
 
 
 def test_provisioning_again_changes_nothing(database: Database, postgres_server: PostgresServer) -> None:
-    provision(database.admin_dsn, derive_passwords(postgres_server.admin_url))
+    with psycopg.connect(database.admin_dsn) as connection:
+        provision(connection, derive_passwords(postgres_server.password))
     with psycopg.connect(database.score_runtime_dsn) as connection:
         assert connection.execute("SHOW statement_timeout").fetchone() == ("5s",)
 

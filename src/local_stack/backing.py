@@ -1,0 +1,76 @@
+"""The backing services: a PostgreSQL database and a Redis, our own or somebody else's, made ready."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import psycopg
+import redis
+from psycopg.conninfo import make_conninfo
+
+from local_stack.errors import ServerAwayError
+from local_stack.provision import ROLES, derive_passwords, provision
+
+_CONNECT_SECONDS = 10
+_IDENTIFY = """
+    SELECT system_identifier, database.oid
+    FROM pg_control_system(), pg_database AS database
+    WHERE datname = current_database()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A provisioned database: what it is, and for each role a DSN without password and the password."""
+
+    server: str
+    identity: str
+    """The same for every stack on this database, another for every other database."""
+    dsns: Mapping[str, str]
+    passwords: Mapping[str, str]
+
+    @classmethod
+    def prepare(cls, admin_url: str) -> Self:
+        """Provision the database of an administrator's URL, or raise ServerAwayError."""
+        try:
+            with psycopg.connect(admin_url, connect_timeout=_CONNECT_SECONDS) as connection:
+                # Without a password the server trusts whoever can connect, and any will do.
+                passwords = derive_passwords(connection.info.password or admin_url)
+                provision(connection, passwords)
+                return cls(
+                    server=f"PostgreSQL {connection.info.server_version // 10_000}",
+                    identity="-".join(map(str, connection.execute(_IDENTIFY).fetchone() or ())),
+                    dsns={role: _dsn(connection.info, role) for role in ROLES},
+                    passwords=passwords,
+                )
+        except psycopg.Error as error:
+            raise ServerAwayError(f"The database of DATABASE_URL cannot be set up: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """A Redis or Valkey that answers: its URL without the password, and the password."""
+
+    url: str
+    password: str | None
+
+    @classmethod
+    def prepare(cls, url: str) -> Self:
+        """Take the password out of a URL, or raise ServerAwayError."""
+        try:
+            with redis.Redis.from_url(url, socket_timeout=_CONNECT_SECONDS) as client:
+                client.ping()
+        except (redis.RedisError, ValueError) as error:
+            raise ServerAwayError(f"The server of REDIS_URL cannot be used: {error}") from error
+        parts = urlsplit(url)
+        login, _, place = parts.netloc.rpartition("@")
+        user = login.partition(":")[0]
+        bare = parts._replace(netloc=f"{user}@{place}" if user else place)
+        return cls(urlunsplit(bare), unquote(parts.password) if parts.password else None)
+
+
+def _dsn(info: psycopg.ConnectionInfo, role: str) -> str:
+    # What a URL leaves out comes from the environment or follows from the administrator's name, but the
+    # roles must come to the very same database.
+    return make_conninfo(**{**info.get_parameters(), "dbname": info.dbname, "user": role})
