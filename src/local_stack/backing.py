@@ -22,9 +22,8 @@ _IDENTIFY = """
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A provisioned database: what it is, and for each role a DSN without password and the password."""
+    """A provisioned database: who it is, and for each role a DSN without password and the password."""
 
-    server: str
     identity: str
     """The same for every stack on this database, another for every other database."""
     dsns: Mapping[str, str]
@@ -39,7 +38,6 @@ class Record:
                 passwords = derive_passwords(connection.info.password or admin_url)
                 provision(connection, passwords)
                 return cls(
-                    server=f"PostgreSQL {connection.info.server_version // 10_000}",
                     identity="-".join(map(str, connection.execute(_IDENTIFY).fetchone() or ())),
                     dsns={role: _dsn(connection.info, role) for role in ROLES},
                     passwords=passwords,

@@ -37,10 +37,9 @@ class PostgresServer:
     port: int
     password: str
 
-    @property
-    def admin_url(self) -> str:
-        """The superuser's URL of the database `postgres`, with the password."""
-        return self.url("postgres", _SUPERUSER, self.password)
+    def admin_url(self, database: str = "postgres") -> str:
+        """Return the superuser's URL of a database, with the password."""
+        return self.url(database, _SUPERUSER, self.password)
 
     def url(self, database: str, role: str, password: str | None = None) -> str:
         """Return a connection URL; passwords must be safe in URLs, as `secrets.token_urlsafe` makes them."""
@@ -140,7 +139,7 @@ def find_binaries() -> Path:
 
 def _accepts(server: PostgresServer) -> bool:
     try:
-        psycopg.connect(make_conninfo(server.admin_url, connect_timeout=2)).close()
+        psycopg.connect(make_conninfo(server.admin_url(), connect_timeout=2)).close()
     except psycopg.OperationalError:
         return False
     return True

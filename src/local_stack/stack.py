@@ -1,0 +1,165 @@
+"""The whole stack: what is started, in which order, and what happens when a part of it ends."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+from local_stack import services
+from local_stack.backing import Cache, Record
+from local_stack.binding import bind_command
+from local_stack.child import Child
+from local_stack.postgres import PostgresCluster
+from local_stack.provision import create_database
+from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE, Settings
+from local_stack.state import StateFolder
+from local_stack.terminal import Terminal
+from local_stack.valkey import ValkeyFolder
+
+_DATABASE = "laurel"
+_READY_SECONDS = 60.0
+_WATCH_SECONDS = 0.2
+_EXAMPLE = Path(__file__).with_name("award_points.py")
+_EXAMPLE_TARGET = "dns:///localhost:50051"
+# They hold passwords that no child needs.
+_OWN_VARIABLES = {"DATABASE_URL", "REDIS_URL"}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for; port 0 means any."""
+
+    http_port: int
+    grpc_port: int
+    database_url: str | None
+    redis_url: str | None
+
+
+@dataclass(slots=True)
+class Stack:
+    """Starts, watches and stops everything; `children` run, in the order of their start."""
+
+    options: Options
+    state: StateFolder
+    keep_open: int
+    terminal: Terminal
+    children: list[Child] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start everything and wait until both services are ready."""
+        record = self._prepare_record()
+        cache = self._prepare_cache()
+        # A server of somebody else's may serve stacks with other databases too.
+        prefix = f"{record.identity}:" if self.options.redis_url else ""
+        settings = Settings(self.state, record, cache, prefix)
+        with self.terminal.step("Certificates, keys and policy"):
+            identities = services.issue_identities(self.state)
+        self._migrate(settings)
+        with self.terminal.step("Score service"):
+            self._serve(
+                SCORE_SERVICE, settings.score_service(identities.score_service, self.options.grpc_port)
+            )
+        with self.terminal.step("Action gateway"):
+            self._serve(
+                ACTION_GATEWAY,
+                settings.action_gateway(identities.action_gateway, self.options.http_port, self.score_target),
+            )
+        self._write_example()
+
+    def watch(self) -> NoReturn:
+        """Raise ServerFailedError as soon as a server ends; until then, wait."""
+        while True:
+            for child in self.children:
+                child.require_running()
+            time.sleep(_WATCH_SECONDS)
+
+    def stop(self) -> None:
+        """Stop everything, the last started first."""
+        while self.children:
+            child = self.children[-1]
+            child.stop()
+            self.children.pop()
+
+    @property
+    def http_address(self) -> str:
+        """Where the gateway listens."""
+        return services.read_addresses(self.state, ACTION_GATEWAY)["http"]
+
+    @property
+    def score_target(self) -> str:
+        """Where the score service listens, by the name that its certificate has."""
+        port = services.read_addresses(self.state, SCORE_SERVICE)["grpc"].rpartition(":")[2]
+        return f"dns:///localhost:{port}"
+
+    @property
+    def example(self) -> Path:
+        """The program that awards points here."""
+        return self.state.path / _EXAMPLE.name
+
+    def _prepare_record(self) -> Record:
+        if self.options.database_url:
+            with self.terminal.step("PostgreSQL of DATABASE_URL"):
+                return Record.prepare(self.options.database_url)
+        with self.terminal.step("PostgreSQL"):
+            cluster = PostgresCluster(
+                self.state.path / "postgres", self.state.new_log("postgres"), keep_open=[self.keep_open]
+            )
+            server = cluster.start()
+            self.children.append(server.child)
+            create_database(server.admin_url(), _DATABASE)
+            return Record.prepare(server.admin_url(_DATABASE))
+
+    def _prepare_cache(self) -> Cache:
+        if self.options.redis_url:
+            with self.terminal.step("Redis of REDIS_URL"):
+                return Cache.prepare(self.options.redis_url)
+        with self.terminal.step("Valkey"):
+            folder = ValkeyFolder(
+                self.state.path / "valkey", self.state.new_log("valkey"), keep_open=[self.keep_open]
+            )
+            server = folder.start()
+            self.children.append(server.child)
+            return Cache.prepare(server.url())
+
+    def _migrate(self, settings: Settings) -> None:
+        with self.terminal.step("Migrations"):
+            for package in (SCORE_SERVICE, ACTION_GATEWAY):
+                self._start(package, "migrate", settings=settings.owner(package))
+            self._finish(2)
+        with self.terminal.step("Sample actions"):
+            load = ("load-actions", str(services.ACTIONS_FILE))
+            self._start(ACTION_GATEWAY, *load, settings=settings.owner(ACTION_GATEWAY))
+            self._finish(1)
+
+    def _serve(self, package: str, settings: Mapping[str, str]) -> None:
+        services.ready_file(self.state, package).unlink(missing_ok=True)
+        child = self._start(package, "serve", settings=settings)
+        child.wait_until(lambda: self._is_ready(package), _READY_SECONDS)
+
+    def _is_ready(self, package: str) -> bool:
+        addresses = services.read_addresses(self.state, package)
+        return bool(addresses) and services.is_ready(addresses["admin"])
+
+    def _start(self, package: str, *arguments: str, settings: Mapping[str, str]) -> Child:
+        inherited = {name: value for name, value in os.environ.items() if name not in _OWN_VARIABLES}
+        child = Child.start(
+            f"{package} {arguments[0]}",
+            bind_command([sys.executable, "-m", package, *arguments]),
+            self.state.new_log(f"{package}-{arguments[0]}".replace("_", "-")),
+            environment={**inherited, **settings},
+            keep_open=[self.keep_open],
+        )
+        self.children.append(child)
+        return child
+
+    def _finish(self, count: int) -> None:
+        for child in self.children[-count:]:
+            child.finish()
+        del self.children[-count:]
+
+    def _write_example(self) -> None:
+        text = _EXAMPLE.read_text(encoding="utf-8").replace(_EXAMPLE_TARGET, self.score_target)
+        self.example.write_text(text, encoding="utf-8")
