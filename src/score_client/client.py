@@ -1,0 +1,331 @@
+"""The client: one object for all calls to the score service.
+
+Its methods may be called from many tasks at once. A call takes its timeout at most, all tries together.
+What is sent is judged by the service and not a second time here.
+"""
+
+import asyncio
+import re
+import secrets
+import warnings
+from collections.abc import AsyncGenerator, Callable, Iterable
+from types import TracebackType
+from typing import Self, TypeVar
+from uuid import UUID, uuid4
+
+from grpc.aio import UnaryUnaryMultiCallable
+
+from score_api.v1 import leaderboard_service_pb2 as boards
+from score_api.v1 import score_service_pb2 as scores
+from score_client.channel import Connection, RenewedChannel
+from score_client.credentials import ClientCredentials
+from score_client.errors import QuotaExceededError, ServiceFaultError, UnavailableError
+from score_client.marshal import (
+    canonical_uuid,
+    decode_award,
+    decode_standing_view,
+    decode_standings_view,
+    encode,
+    invalid,
+    names,
+)
+from score_client.retry import outcome, retried
+from score_client.types import AwardResult, StandingsView, StandingView, WatchEvent
+from score_client.watch import Watcher
+
+LONGEST_TIMEOUT = 86_400.0
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+
+_Request = TypeVar("_Request")
+_Response = TypeVar("_Response")
+
+
+class ScoreClient:
+    """A client of the score service, open within its `async with` block.
+
+    Args:
+        target: A gRPC name such as `dns:///score-service:50051`. Calls go round all healthy servers
+            behind it.
+        credentials: The certificate files. They are read again when they change.
+        timeout: Seconds a call may take, if it does not say otherwise.
+        attempt_timeout: Seconds one try of a call may take, before it is tried again within its timeout.
+        stall_timeout: Seconds a watch may hear nothing before it reconnects. The service sends a sign of
+            life every 15 s.
+        certificate_check_interval: Seconds between two looks at the certificate files.
+        server_name: The name the service's certificate must carry, if it is not the one in `target`.
+
+    Raises:
+        InvalidRequestError: A number of seconds is not above 0 and at most a day.
+    """
+
+    def __init__(
+        self,
+        target: str,
+        *,
+        credentials: ClientCredentials,
+        timeout: float = 5.0,
+        attempt_timeout: float = 2.0,
+        stall_timeout: float = 45.0,
+        certificate_check_interval: float = 5.0,
+        server_name: str | None = None,
+    ) -> None:
+        self._open = False
+        self._target = target
+        self._timeout = _seconds("timeout", timeout)
+        self._attempt_timeout = _seconds("attempt_timeout", attempt_timeout)
+        self._stall_timeout = _seconds("stall_timeout", stall_timeout)
+        interval = _seconds("certificate_check_interval", certificate_check_interval)
+        self._channel = RenewedChannel(target, credentials, server_name=server_name, check_interval=interval)
+
+    async def __aenter__(self) -> Self:
+        """Open the client; it connects in the background.
+
+        Raises:
+            CredentialsError: The certificate files cannot be used.
+        """
+        await self._channel.open()
+        self._open = True
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the client. Calls and watches still under way end with ClientClosedError."""
+        self._open = False
+        await self._channel.close()
+
+    def __repr__(self) -> str:
+        return f"<ScoreClient {self._target!r} {'open' if self._open else 'closed'}>"
+
+    def __del__(self) -> None:
+        if self._open:
+            warnings.warn(f"{self!r} was never closed", ResourceWarning, source=self, stacklevel=2)
+
+    async def award(  # noqa: PLR0913 - the fields of an award, all by name
+        self,
+        *,
+        board_id: str,
+        user_id: str,
+        points: int,
+        action_type: str,
+        action_id: str,
+        award_id: UUID | None = None,
+        request_id: UUID | None = None,
+        trace_id: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - it bounds the tries, where asyncio's would cancel one
+    ) -> AwardResult:
+        """Give a user points, exactly once for each (`board_id`, `award_id`).
+
+        All tries of one call carry the same ids, so that a retry after a lost answer is told the first
+        outcome. After an UnavailableError, send the award again with the same two ids.
+
+        Args:
+            board_id: The board; made by its first award. Ids are 1 to 128 characters of
+                `[A-Za-z0-9._:@-]`.
+            user_id: Who gets the points.
+            points: 1 to 1,000,000, and not more than the service's policy allows the caller.
+            action_type: The kind of action.
+            action_id: The action.
+            award_id: Names the award on its board for ever. By default a new one.
+            request_id: Names this logical call, also in the service's log. By default a new one.
+            trace_id: A W3C trace id, 32 hexadecimal digits, for the service's log and ledger.
+            timeout: Seconds the call may take.
+
+        Raises:
+            AwardConflictError: The award id was used for something else.
+            TotalOutOfRangeError: The user's total would pass 2^53-1.
+            QuotaExceededError: The caller's quota is used up.
+            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The award was refused.
+            UnavailableError, ServiceFaultError: The outcome is unknown.
+        """
+        award = encode(
+            scores.Award,
+            "award.",
+            award_id=canonical_uuid("award.award_id", award_id or uuid4()),
+            board_id=board_id,
+            user_id=user_id,
+            points=points,
+            action_type=action_type,
+            action_id=action_id,
+        )
+        request = scores.AwardPointsRequest(
+            award=award, request_id=canonical_uuid("request_id", request_id or uuid4())
+        )
+        response = await self._call(
+            lambda connection: connection.scores.AwardPoints,
+            request,
+            within=None if timeout is None else _seconds("timeout", timeout),
+            metadata=_metadata(request.request_id, trace_id),
+        )
+        return decode_award(response.result)
+
+    async def get_award(self, *, board_id: str, award_id: UUID) -> AwardResult:
+        """Tell the first result of an award.
+
+        Raises:
+            AwardNotFoundError: The board has no such award.
+            BoardNotFoundError: No award was ever made on this board.
+        """
+        request = encode(
+            scores.GetAwardRequest, board_id=board_id, award_id=canonical_uuid("award_id", award_id)
+        )
+        response = await self._call(lambda connection: connection.scores.GetAward, request)
+        return decode_award(response.result)
+
+    async def standing(self, *, board_id: str, user_id: str, min_revision: int | None = None) -> StandingView:
+        """Tell one user's standing, at `min_revision` or later.
+
+        Raises:
+            StandingNotFoundError: The user has no award on this board.
+            BoardNotFoundError: No award was ever made on this board.
+        """
+        request = encode(
+            boards.GetStandingRequest, board_id=board_id, user_id=user_id, min_revision=min_revision
+        )
+        response = await self._call(lambda connection: connection.boards.GetStanding, request)
+        return decode_standing_view(response)
+
+    async def standings(
+        self,
+        *,
+        board_id: str,
+        user_ids: Iterable[str],
+        min_revision: int | None = None,
+    ) -> StandingsView:
+        """Tell the standings of 1 to 1000 users, in their order; users without an award are left out.
+
+        Raises:
+            BoardNotFoundError: No award was ever made on this board.
+        """
+        request = encode(
+            boards.BatchGetStandingsRequest,
+            board_id=board_id,
+            user_ids=names("user_ids", user_ids),
+            min_revision=min_revision,
+        )
+        response = await self._call(lambda connection: connection.boards.BatchGetStandings, request)
+        return decode_standings_view(response)
+
+    async def top(
+        self,
+        *,
+        board_id: str,
+        page_size: int = 50,
+        page_token: str = "",
+        min_revision: int | None = None,
+    ) -> StandingsView:
+        """Tell a page of the board, best first; above 1000 standings a page means 1000.
+
+        Raises:
+            BoardNotFoundError: No award was ever made on this board.
+        """
+        request = encode(
+            boards.ListStandingsRequest,
+            board_id=board_id,
+            page_size=page_size,
+            page_token=page_token,
+            min_revision=min_revision,
+        )
+        response = await self._call(lambda connection: connection.boards.ListStandings, request)
+        return decode_standings_view(response)
+
+    async def around(
+        self,
+        *,
+        board_id: str,
+        user_id: str,
+        radius: int = 2,
+        min_revision: int | None = None,
+    ) -> StandingsView:
+        """Tell a user's standing between its neighbours, `radius` (0 to 100) on each side.
+
+        Raises:
+            StandingNotFoundError: The user has no award on this board.
+            BoardNotFoundError: No award was ever made on this board.
+        """
+        request = encode(
+            boards.ListStandingsAroundRequest,
+            board_id=board_id,
+            user_id=user_id,
+            radius=radius,
+            min_revision=min_revision,
+        )
+        response = await self._call(lambda connection: connection.boards.ListStandingsAround, request)
+        return decode_standings_view(response)
+
+    async def watch(
+        self,
+        *,
+        board_id: str,
+        top_n: int = 10,
+        after_position: str | None = None,
+        all_scores: bool = False,
+        user_ids: Iterable[str] = (),
+    ) -> AsyncGenerator[WatchEvent, None]:
+        """Yield the top of the board, and then what changes, until the caller has enough.
+
+        A broken stream is resumed where it was, for as long as it takes. The snapshot it begins with is
+        passed on; with `reset`, the scores seen so far are of no worth any more.
+
+        Args:
+            board_id: The board.
+            top_n: How much of the top to tell, 1 to 100.
+            after_position: Where an earlier watch ended. The score changes since then follow the first
+                snapshot.
+            all_scores: Tell the score changes of every user.
+            user_ids: Tell the score changes of these users, at most 1000.
+
+        Raises:
+            BoardNotFoundError: No award was ever made on this board.
+            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The watch was refused.
+        """
+        request = encode(
+            boards.WatchLeaderboardRequest,
+            board_id=board_id,
+            top_n=top_n,
+            after_position=after_position,
+            all_scores=all_scores,
+            user_ids=names("user_ids", user_ids),
+        )
+        watcher = Watcher(
+            self._channel, request, first_timeout=self._timeout, stall_timeout=self._stall_timeout
+        )
+        passing = (UnavailableError, QuotaExceededError, ServiceFaultError)
+        try:
+            while True:
+                yield await retried(watcher.next, on=passing, within=None)
+        finally:
+            watcher.close()
+
+    async def _call(
+        self,
+        method: Callable[[Connection], UnaryUnaryMultiCallable[_Request, _Response]],
+        request: _Request,
+        *,
+        within: float | None = None,
+        metadata: tuple[tuple[str, str], ...] = (),
+    ) -> _Response:
+        within = within or self._timeout
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + within
+
+        async def attempt() -> _Response:
+            rpc = method(self._channel.current)
+            seconds = min(self._attempt_timeout, deadline - clock())
+            return await outcome(rpc(request, timeout=seconds, metadata=metadata))
+
+        return await retried(attempt, on=(UnavailableError,), within=within)
+
+
+def _metadata(request_id: str, trace_id: str | None) -> tuple[tuple[str, str], ...]:
+    if trace_id is None:
+        return (("x-request-id", request_id),)
+    if not _TRACE_ID.fullmatch(str(trace_id)):
+        raise invalid({"trace_id": "must be 32 lower-case hexadecimal digits, not all zero"})
+    return ("x-request-id", request_id), ("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-01")
+
+
+def _seconds(field: str, value: float) -> float:
+    if not 0 < value <= LONGEST_TIMEOUT:
+        raise invalid({field: f"must be above 0 and at most {LONGEST_TIMEOUT:.0f} seconds"})
+    return value

@@ -1,0 +1,201 @@
+"""What a call can end with other than its answer.
+
+ScoreClientError
+├── InvalidRequestError       a field is not as the contract says; `fields` names it
+├── NotAuthenticatedError     the client's certificate does not carry exactly one identity
+├── NotAllowedError           the policy does not allow this identity to do this
+├── NotFoundError
+│   ├── BoardNotFoundError
+│   ├── AwardNotFoundError
+│   └── StandingNotFoundError
+├── AwardConflictError        the award id was used for something else
+├── TotalOutOfRangeError      the user's total would pass 2^53-1
+├── QuotaExceededError        too many awards or points; `retry_after` says when to come again
+├── UnavailableError          no answer in time, also not after retries; an award's outcome is unknown
+├── ServiceFaultError         the service failed in a way it should not; an award's outcome is unknown
+├── CredentialsError          the certificate files are missing, broken or do not belong together
+└── ClientClosedError         the client is not open: not entered yet, or left already
+
+Every failure of this library is one of these; `asyncio.CancelledError` passes through untouched. The
+table below is the only place where a status of the wire becomes an exception.
+"""
+
+from collections.abc import Mapping
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from grpc_status import rpc_status
+
+DOMAIN = "laurel"
+
+_Detail = TypeVar("_Detail", bound=Message)
+
+
+class ScoreClientError(Exception):
+    """The root of all errors of this library.
+
+    Attributes:
+        reason: A stable word for programs: the contract's reason, or the name of the gRPC status if the
+            answer carried no reason.
+        message: A sentence for people. It may change between versions.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+class InvalidRequestError(ScoreClientError):
+    """The request is not as the contract says. Nothing was done, and a retry would end the same.
+
+    Attributes:
+        fields: What is wrong with each field at fault, by the field's name.
+    """
+
+    def __init__(self, reason: str, message: str, fields: Mapping[str, str] | None = None) -> None:
+        super().__init__(reason, message)
+        self.fields = dict(fields or {})
+
+
+class NotAuthenticatedError(ScoreClientError):
+    """The client's certificate does not carry exactly one SPIFFE URI."""
+
+
+class NotAllowedError(ScoreClientError):
+    """The service's policy does not allow this caller this method, board or size."""
+
+
+class NotFoundError(ScoreClientError):
+    """What was asked for does not exist."""
+
+
+class BoardNotFoundError(NotFoundError):
+    """No award was ever made on this board."""
+
+
+class AwardNotFoundError(NotFoundError):
+    """The board has no award with this id."""
+
+
+class StandingNotFoundError(NotFoundError):
+    """The user has no award on this board."""
+
+
+class AwardConflictError(ScoreClientError):
+    """The award id was used before with another user, action or points. The first award stands."""
+
+
+class TotalOutOfRangeError(ScoreClientError):
+    """The award would take the user's total past 2^53-1. It was not made."""
+
+
+class _LaterError(ScoreClientError):
+    """A failure after which the service may say when to come again.
+
+    Attributes:
+        retry_after: Seconds to wait before the next try, or None if the service did not say.
+    """
+
+    def __init__(self, reason: str, message: str, retry_after: float | None = None) -> None:
+        super().__init__(reason, message)
+        self.retry_after = retry_after
+
+
+class QuotaExceededError(_LaterError):
+    """The caller's quota is used up. Nothing was done; come again after `retry_after` seconds."""
+
+
+class UnavailableError(_LaterError):
+    """No answer within the time, also not by trying again.
+
+    Whether an award was made is unknown: ask for it, or send it again with the same award id and the
+    same request id.
+    """
+
+
+class ServiceFaultError(ScoreClientError):
+    """The service failed in a way it should not, or its answer makes no sense.
+
+    Whether an award was made is unknown.
+    """
+
+
+class CredentialsError(ScoreClientError):
+    """The certificate files are missing, cannot be read, or do not belong together."""
+
+
+class ClientClosedError(ScoreClientError):
+    """The client was used outside of its `async with` block."""
+
+
+# None stands for every other reason, and for an answer without one.
+EXCEPTIONS: Mapping[tuple[grpc.StatusCode, str | None], type[ScoreClientError]] = {
+    (grpc.StatusCode.INVALID_ARGUMENT, None): InvalidRequestError,
+    (grpc.StatusCode.UNAUTHENTICATED, None): NotAuthenticatedError,
+    (grpc.StatusCode.PERMISSION_DENIED, None): NotAllowedError,
+    (grpc.StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"): BoardNotFoundError,
+    (grpc.StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"): AwardNotFoundError,
+    (grpc.StatusCode.NOT_FOUND, "STANDING_NOT_FOUND"): StandingNotFoundError,
+    (grpc.StatusCode.NOT_FOUND, None): NotFoundError,
+    (grpc.StatusCode.ALREADY_EXISTS, None): AwardConflictError,
+    (grpc.StatusCode.OUT_OF_RANGE, None): TotalOutOfRangeError,
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"): QuotaExceededError,
+    # A watcher put out, a server that sheds load, an answer over the size limit.
+    (grpc.StatusCode.RESOURCE_EXHAUSTED, None): UnavailableError,
+    (grpc.StatusCode.UNAVAILABLE, None): UnavailableError,
+    (grpc.StatusCode.DEADLINE_EXCEEDED, None): UnavailableError,
+    # Never the caller's own cancellation: that one is an asyncio.CancelledError.
+    (grpc.StatusCode.CANCELLED, None): UnavailableError,
+}
+
+
+def from_rpc_error(error: grpc.aio.AioRpcError) -> ScoreClientError:
+    """Turn the status a call ended with into the exception that says the same."""
+    status = _status(error)
+    info = _detail(status, ErrorInfo)
+    reason = info.reason if info and info.domain == DOMAIN else None
+    code = error.code()
+    kind = EXCEPTIONS.get((code, reason)) or EXCEPTIONS.get((code, None), ServiceFaultError)
+    name, message = reason or code.name, error.details() or ""
+    if issubclass(kind, InvalidRequestError):
+        return kind(name, message, _fields(status))
+    if issubclass(kind, _LaterError):
+        return kind(name, message, _retry_after(status))
+    return kind(name, message)
+
+
+def _status(error: grpc.aio.AioRpcError) -> Status:
+    try:
+        return rpc_status.from_call(error) or Status()  # type: ignore[arg-type]
+    except (ValueError, DecodeError):  # Details that contradict the status are worth nothing.
+        return Status()
+
+
+def _detail(status: Status, kind: type[_Detail]) -> _Detail | None:
+    for packed in status.details:
+        if packed.Is(kind.DESCRIPTOR):
+            try:
+                return kind.FromString(packed.value)
+            except DecodeError:
+                return None
+    return None
+
+
+def _fields(status: Status) -> dict[str, str]:
+    bad = _detail(status, BadRequest) or BadRequest()
+    return {violation.field: violation.description for violation in bad.field_violations}
+
+
+def _retry_after(status: Status) -> float | None:
+    retry = _detail(status, RetryInfo)
+    if retry is None:
+        return None
+    seconds: float = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
+    return max(0.0, seconds)

@@ -1,0 +1,80 @@
+"""When and after what pause something is tried again, and how a call's end becomes an exception.
+
+Everything the service offers may be sent again: reads by nature, awards because the award id and the
+request id stay the same. The caller's own cancellation is never answered with another try.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import grpc
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_before_delay,
+    stop_never,
+    wait_combine,
+    wait_random_exponential,
+)
+
+from score_client.errors import ScoreClientError, ServiceFaultError, UnavailableError, from_rpc_error
+
+# However long the service asks to stay away, a watch looks again after this many seconds.
+LONGEST_ASKED_PAUSE = 30.0
+
+_T = TypeVar("_T")
+_logger = logging.getLogger(__name__)
+
+
+async def retried(
+    attempt: Callable[[], Awaitable[_T]], *, on: tuple[type[ScoreClientError], ...], within: float | None
+) -> _T:
+    """Await `attempt()` until it ends with anything but the errors `on`.
+
+    Between two attempts lies a random pause of at most 0.1 s, then 0.2 s and so on up to 2 s, on top of
+    what the service asked for. After `within` seconds (None: never) the last error is raised.
+    """
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type(on),
+        wait=wait_combine(_asked_pause, wait_random_exponential(multiplier=0.1, max=2.0)),
+        stop=stop_never if within is None else stop_before_delay(within),
+        before_sleep=_log_failure,
+        reraise=True,
+    )
+    return await retrying(attempt)
+
+
+async def outcome(answer: Awaitable[_T]) -> _T:
+    """Await a call, or a message of a stream, and raise its failure as an error of this library."""
+    try:
+        message = await answer
+    except grpc.aio.AioRpcError as error:
+        raise from_rpc_error(error) from error
+    except asyncio.CancelledError:
+        if _caller_is_cancelled():
+            raise
+        # The channel was closed under the call.
+        raise UnavailableError("CANCELLED", "The connection was closed during the call.") from None
+    if message is None:  # What gRPC makes of bytes that are no message.
+        raise ServiceFaultError("MALFORMED_ANSWER", "The answer is not what the contract says.")
+    return message
+
+
+def _caller_is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _asked_pause(state: RetryCallState) -> float:
+    error = state.outcome and state.outcome.exception()
+    return min(getattr(error, "retry_after", None) or 0.0, LONGEST_ASKED_PAUSE)
+
+
+def _log_failure(state: RetryCallState) -> None:
+    error = state.outcome and state.outcome.exception()
+    # A long outage is told once.
+    level = logging.INFO if state.attempt_number == 1 else logging.DEBUG
+    _logger.log(level, "Trying again after %s", error)

@@ -1,0 +1,83 @@
+"""One watch of a board, across all the streams it takes.
+
+A watch comes back with the position of the last event it can vouch for. After a reconnect that resumes,
+the snapshot tells the top of now, while the score changes up to now come after it: until they have come,
+the old position is the one to come back with.
+"""
+
+import asyncio
+
+import grpc
+
+from score_api.v1.leaderboard_service_pb2 import WatchLeaderboardRequest, WatchLeaderboardResponse
+from score_client.channel import Connection, RenewedChannel
+from score_client.errors import UnavailableError
+from score_client.marshal import decode_event
+from score_client.retry import outcome
+from score_client.types import Snapshot, WatchEvent
+
+Stream = grpc.aio.UnaryStreamCall[WatchLeaderboardRequest, WatchLeaderboardResponse]
+
+
+class Watcher:
+    """Reads events, each from a new stream if the last one broke.
+
+    Every failure ends the stream. The next read opens another one, which makes `next` safe to retry.
+    """
+
+    def __init__(
+        self,
+        channel: RenewedChannel,
+        request: WatchLeaderboardRequest,
+        *,
+        first_timeout: float,
+        stall_timeout: float,
+    ) -> None:
+        self._channel = channel
+        self._request = request
+        self._first_timeout = first_timeout
+        self._stall_timeout = stall_timeout
+        self._connection: Connection | None = None
+        self._stream: Stream | None = None
+        self._resumes = False
+
+    async def next(self) -> WatchEvent:
+        """Return the next event."""
+        try:
+            event = decode_event(await self._read())
+        except BaseException:
+            self.close()
+            raise
+        self._move_to(event)
+        return event
+
+    def close(self) -> None:
+        """End the stream, if there is one."""
+        stream, self._stream = self._stream, None
+        if stream:
+            stream.cancel()
+
+    async def _read(self) -> WatchLeaderboardResponse:
+        stream, patience = self._current_stream()
+        try:
+            async with asyncio.timeout(patience):
+                message = await outcome(stream.read())
+        except TimeoutError:
+            raise UnavailableError("STALLED", f"The watch heard nothing for {patience} s.") from None
+        if isinstance(message, WatchLeaderboardResponse):
+            return message
+        raise UnavailableError("STREAM_ENDED", "The service ended the watch.")
+
+    def _current_stream(self) -> tuple[Stream, float]:
+        connection = self._channel.current
+        if self._stream and connection is self._connection:
+            return self._stream, self._stall_timeout
+        self.close()
+        self._connection, self._stream = connection, connection.boards.WatchLeaderboard(self._request)
+        self._resumes = self._request.HasField("after_position")
+        return self._stream, self._first_timeout
+
+    def _move_to(self, event: WatchEvent) -> None:
+        scores_follow = self._resumes and isinstance(event, Snapshot) and not event.reset
+        if not scores_follow:
+            self._request.after_position = event.position
