@@ -81,6 +81,10 @@ class Policy:
             raise NotAllowedError
         return grant
 
+    def names(self, spiffe_id: str) -> bool:
+        """Tell whether the identity may do anything at all."""
+        return spiffe_id in self._grants
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a policy file. Raises SetupError with all its faults, each with its place in the file."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX: Final = "SCORE_SERVICE_"
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
@@ -87,7 +87,7 @@ def _read_threshold(value: object) -> object:
 
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretFile = Annotated[SecretStr, BeforeValidator(_read_secret)]
-Listen = Annotated[Address, BeforeValidator(Address.parse)]
+Listen = Annotated[Address, NoDecode, BeforeValidator(Address.parse)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 
 
@@ -169,6 +169,11 @@ def load(kind: type[_S]) -> _S:
         return kind()
     except ValidationError as error:
         raise SetupError(list(_faults(error))) from None
+
+
+def reveal(secret: SecretStr | None) -> str | None:
+    """Give a secret to the library that needs it."""
+    return secret.get_secret_value() if secret else None
 
 
 def variable(kind: type[LogSettings], field: str) -> str:

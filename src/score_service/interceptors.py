@@ -1,0 +1,224 @@
+"""What stands around every handler, of whichever of the four kinds: identity, policy, errors, limits of time.
+
+The handlers of all methods are wrapped, because a gRPC interceptor itself does not see the peer. One
+function serves unary and streaming calls alike, so neither can get past a check that the other has.
+A message is parsed in here, not by gRPC, which would answer an unreadable one with UNKNOWN.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import DecodeError
+from grpc import StatusCode
+
+from score_service.caller import CALLER, Caller
+from score_service.calls import Call, Context, observe
+from score_service.errors import InvalidRequestError, NotAllowedError, ShuttingDownError, WatcherEvictedError
+from score_service.identity import read_spiffe_id
+from score_service.policy import Policy
+from score_service.status import to_status
+from score_service.telemetry import MethodMetrics, Metrics
+
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+Kind = tuple[bool, bool]
+"""Whether requests are streamed, and whether responses are."""
+
+_NAMES: Final[dict[Kind, str]] = {
+    (False, False): "unary",
+    (False, True): "server_stream",
+    (True, False): "client_stream",
+    (True, True): "bidi_stream",
+}
+_FIELDS: Final[dict[Kind, str]] = {
+    (False, False): "unary_unary",
+    (False, True): "unary_stream",
+    (True, False): "stream_unary",
+    (True, True): "stream_stream",
+}
+_WRAPPERS: Final[dict[Kind, Callable[..., Handler]]] = {
+    (False, False): grpc.unary_unary_rpc_method_handler,
+    (False, True): grpc.unary_stream_rpc_method_handler,
+    (True, False): grpc.stream_unary_rpc_method_handler,
+    (True, True): grpc.stream_stream_rpc_method_handler,
+}
+_UNKNOWN: Final = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method of the server as its generated code has it."""
+
+    name: str
+    """`package.Service/Method`."""
+    kind: Kind
+    parse: Callable[[bytes], Any]
+    serialize: Callable[[Any], bytes]
+    behaviour: Callable[[Any, Context], Any]
+    metrics: MethodMetrics
+
+    def read(self, raw: bytes) -> Any:
+        """Parse a message.
+
+        Raises:
+            InvalidRequestError: the bytes are no message of this type.
+        """
+        self.metrics.received.inc()
+        try:
+            return self.parse(raw)
+        except DecodeError:
+            raise InvalidRequestError({"request": "is not a message of this method"}) from None
+
+    async def read_each(self, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        """Parse a stream of messages."""
+        async for raw in raws:
+            yield self.read(raw)
+
+    def write(self, message: Any) -> bytes:
+        """Serialize a message."""
+        self.metrics.sent.inc()
+        return self.serialize(message)
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Wraps every handler of a server."""
+
+    def __init__(self, policy: Policy, metrics: Metrics, stall_seconds: float) -> None:
+        """Take for how long a stream's reader may leave one message untaken."""
+        self._policy = policy
+        self._metrics = metrics
+        self._stall_seconds = stall_seconds
+        self._handlers: dict[str, Handler] = {}
+        self._unknown = self._wrap_unknown()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._streams: set[asyncio.Timeout] = set()
+        self._stopping = False
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        """Give the wrapped handler of a method. Methods are few, so each is wrapped once and kept."""
+        name = handler_call_details.method
+        if name not in self._handlers:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return self._unknown
+            self._handlers[name] = self._wrap_known(name.removeprefix("/"), handler)
+        return self._handlers[name]
+
+    def end_streams(self) -> None:
+        """End all streams with SHUTTING_DOWN, and each one that is opened from now on."""
+        self._stopping = True
+        for scope in self._streams:
+            scope.reschedule(asyncio.get_running_loop().time())
+
+    async def wait_idle(self, seconds: float) -> None:
+        """Wait until no handler runs, but not longer. The server's own stop may return before that."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+    def announce(self, service: ServiceDescriptor) -> None:
+        """Make the metrics of methods that nobody has called yet, so that rates start from zero."""
+        for method in service.methods:
+            kind = (method.client_streaming, method.server_streaming)
+            self._metrics.calls.of(_NAMES[kind], service.full_name, method.name)
+
+    def _wrap_known(self, name: str, handler: Handler) -> Handler:
+        kind = (handler.request_streaming, handler.response_streaming)
+        service, _, method = name.partition("/")
+        return self._wrap(
+            Method(
+                name,
+                kind,
+                handler.request_deserializer or bytes,
+                handler.response_serializer or bytes,
+                getattr(handler, _FIELDS[kind]),
+                self._metrics.calls.of(_NAMES[kind], service, method),
+            )
+        )
+
+    def _wrap_unknown(self) -> Handler:
+        async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
+            await context.abort(StatusCode.UNIMPLEMENTED, "There is no such method.")
+
+        metrics = self._metrics.calls.of("bidi_stream", _UNKNOWN, _UNKNOWN)
+        return self._wrap(Method(_UNKNOWN, (True, True), bytes, bytes, refuse, metrics))
+
+    def _wrap(self, method: Method) -> Handler:
+        async def respond(incoming: Any, context: Context) -> Any:
+            with self._task(), observe(method.name, context, self._metrics, method.metrics) as call:
+                try:
+                    self._admit(method, context, call)
+                    return await self._run(method, incoming, context)
+                except grpc.aio.BaseError:
+                    raise
+                except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
+                    call.fail(error)
+                    await context.abort_with_status(to_status(error))
+
+        return _WRAPPERS[method.kind](respond, response_serializer=method.write)
+
+    def _admit(self, method: Method, context: Context, call: Call) -> None:
+        spiffe_id = read_spiffe_id(context.auth_context())
+        call.name_caller(spiffe_id)
+        if method.name != _UNKNOWN:
+            CALLER.set(Caller(self._policy.grant_of(spiffe_id, method.name), call.trace_id))
+        elif not self._policy.names(spiffe_id):
+            raise NotAllowedError
+
+    async def _run(self, method: Method, incoming: Any, context: Context) -> Any:
+        takes_stream, gives_stream = method.kind
+        request = method.read_each(incoming) if takes_stream else method.read(incoming)
+        if not gives_stream:
+            return await method.behaviour(request, context)
+        async with self._stream():
+            await self._send(method.behaviour(request, context), context)
+        return None
+
+    async def _send(self, running: Any, context: Context) -> None:
+        """Write what a handler yields, or let it write by itself, as the health servicer does."""
+        if inspect.isawaitable(running):
+            await running
+            return
+        async with aclosing(running) as messages:
+            async for message in messages:
+                try:
+                    async with asyncio.timeout(self._stall_seconds):
+                        await context.write(message)
+                except TimeoutError:
+                    raise WatcherEvictedError from None
+
+    @contextmanager
+    def _task(self) -> Iterator[None]:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("A handler runs in a task.")
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+
+    @asynccontextmanager
+    async def _stream(self) -> AsyncIterator[None]:
+        """Let a stream run until `end_streams`."""
+        if self._stopping:
+            raise ShuttingDownError
+        scope = asyncio.timeout(None)
+        self._streams.add(scope)
+        try:
+            async with scope:
+                yield
+        except TimeoutError:
+            if scope.expired():
+                raise ShuttingDownError from None
+            raise
+        finally:
+            self._streams.discard(scope)

@@ -1,0 +1,121 @@
+"""Whether the service can answer: looked at again and again, told to probes and to gRPC health alike.
+
+Invariants:
+- Not ready until the record and the projection have both been there. After that the projection may go
+  away: awards do not need it, so taking the server out of balance would turn a slow rank into an outage.
+- Once it is stopping, it is never ready again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Final, Self
+
+import structlog
+from grpc_health.v1.health import aio as health_aio
+from grpc_health.v1.health_pb2 import HealthCheckResponse
+from prometheus_client import Gauge
+
+from score_service.errors import ScoreServiceError
+from score_service.ledger import Ledger
+from score_service.migrate import REQUIRED_REVISION
+from score_service.policy import SERVICES
+from score_service.projection import Projection
+
+Check = Callable[[], Awaitable[str]]
+"""Tells what is missing; empty if nothing is."""
+
+NEEDED_ALWAYS: Final = "record"
+_CHECK_SECONDS: Final = 3.0
+_HEALTH_SECONDS: Final = 1.0
+_log = structlog.get_logger(__name__)
+
+
+def checks_of(ledger: Ledger, projection: Projection) -> Mapping[str, Check]:
+    """Make the checks of the two stores."""
+
+    async def check_record() -> str:
+        revision = await ledger.read_schema_revision()
+        if revision < REQUIRED_REVISION:
+            return f"the schema is at {revision or 'nothing'}, {REQUIRED_REVISION} is needed: run migrate"
+        return ""
+
+    async def check_projection() -> str:
+        await projection.ping()
+        return ""
+
+    return {NEEDED_ALWAYS: check_record, "projection": check_projection}
+
+
+class Readiness:
+    """What is missing, as of the last look."""
+
+    def __init__(self, checks: Mapping[str, Check], gauge: Gauge) -> None:
+        self.health = health_aio.HealthServicer()
+        self.missing = dict.fromkeys(checks, "not looked at yet")
+        self._checks = checks
+        self._gauge = gauge
+        self._started = False
+        self._stopping = False
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether callers should come here."""
+        return self._started and not self._stopping and NEEDED_ALWAYS not in self.missing
+
+    @asynccontextmanager
+    async def running(self, interval: float) -> AsyncIterator[Self]:
+        """Look every so many seconds."""
+        await self._publish()
+        async with asyncio.TaskGroup() as tasks:
+            loop = tasks.create_task(self._run(interval), name="readiness")
+            try:
+                yield self
+            finally:
+                loop.cancel()
+
+    async def stop(self) -> None:
+        """Say from now on that callers should go elsewhere."""
+        self._stopping = True
+        self.missing["server"] = "is stopping"
+        self._gauge.set(0)
+        try:
+            # A watcher that does not read its health updates must not hold up the stop.
+            async with asyncio.timeout(_HEALTH_SECONDS):
+                await self.health.enter_graceful_shutdown()
+        except TimeoutError:
+            _log.warning("health watcher does not read")
+
+    async def look(self) -> None:
+        """Run every check, and publish what changed."""
+        found = await asyncio.gather(*(self._run_check(check) for check in self._checks.values()))
+        missing = {name: said for name, said in zip(self._checks, found, strict=True) if said}
+        if self._stopping or missing == self.missing:
+            return
+        self.missing = missing
+        self._started = self._started or not missing
+        _log.info("readiness changed", ready=self.is_ready, missing=missing)
+        await self._publish()
+
+    async def _run(self, interval: float) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(interval)
+
+    async def _run_check(self, check: Check) -> str:
+        try:
+            async with asyncio.timeout(_CHECK_SECONDS):
+                return await check()
+        except TimeoutError:
+            return "does not answer in time"
+        except ScoreServiceError:
+            return "is away"
+        except Exception:  # noqa: BLE001 - Logged whole; what cannot be checked is not there.
+            _log.exception("check failed")
+            return "cannot be checked"
+
+    async def _publish(self) -> None:
+        self._gauge.set(self.is_ready)
+        status = HealthCheckResponse.SERVING if self.is_ready else HealthCheckResponse.NOT_SERVING
+        for service in ("", *SERVICES):
+            await self.health.set(service, status)

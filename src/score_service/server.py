@@ -1,0 +1,244 @@
+"""Puts the service together, runs it and stops it in order. It decides nothing else.
+
+A stop goes: not ready any more, but still answering; streams ended; calls finished; awards that were begun
+finished; stores closed. Each step is bounded, and a second signal cuts the waiting short.
+"""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import structlog
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from score_api.v1 import leaderboard_service_pb2, score_service_pb2
+from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
+from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
+from score_service.admin import create_app, serve_admin
+from score_service.hub import Hubs
+from score_service.interceptors import CallInterceptor
+from score_service.leaderboard import Leaderboard
+from score_service.ledger import Ledger, LedgerSettings
+from score_service.policy import SERVICES, Policy
+from score_service.projection import Projection, ProjectionSettings
+from score_service.projector import Projector
+from score_service.quota import Quota
+from score_service.readiness import Readiness, checks_of
+from score_service.scoring import Scoring
+from score_service.servicer import LeaderboardServicer, ScoreServicer
+from score_service.settings import Address, ServeSettings, reveal
+from score_service.telemetry import Metrics
+from score_service.tls import CertificateFiles, Certificates
+
+_LOOK_SECONDS: Final = 1.0
+_FINISH_SECONDS: Final = 20.0
+_CALLS_MAX: Final = 10_000
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The parts that hold what the service knows."""
+
+    ledger: Ledger
+    projection: Projection
+    projector: Projector
+    hubs: Hubs
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """A service that listens."""
+
+    grpc_address: Address
+    admin_address: Address
+    stores: Stores
+    scoring: Scoring
+    readiness: Readiness
+    interceptor: CallInterceptor
+    server: grpc.aio.Server
+    settings: ServeSettings
+
+    async def stop(self, hurry: asyncio.Event) -> None:
+        """Stop in order. Once `hurry` is set, nothing is waited for any more."""
+        await self.readiness.stop()
+        await _unless(hurry, asyncio.sleep(self.settings.drain_seconds))
+        self.interceptor.end_streams()
+        await _unless(hurry, self.server.stop(self.settings.stop_seconds))
+        await self.server.stop(None)
+        await _unless(hurry, self.interceptor.wait_idle(_FINISH_SECONDS))
+        await _unless(hurry, self.scoring.finish())
+
+
+@asynccontextmanager
+async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
+    """Start everything, whether or not the stores are there yet; at the end, close it.
+
+    Raises:
+        SetupError: the policy or the certificates are faulty.
+        OSError: an address cannot be bound.
+    """
+    metrics = Metrics()
+    policy = Policy.load(settings.policy_file)
+    certificates = Certificates(_certificate_files(settings), metrics.set_certificate)
+    async with AsyncExitStack() as stack:
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        stores = await _open_stores(stack, settings)
+        readiness = Readiness(checks_of(stores.ledger, stores.projection), metrics.ready)
+        await stack.enter_async_context(readiness.running(_LOOK_SECONDS))
+        _follow(stores, metrics)
+        scoring = Scoring(stores.ledger, stores.projection, stores.projector)
+        interceptor = CallInterceptor(policy, metrics, settings.stall_seconds)
+        server = _make_server(interceptor, settings)
+        add_ScoreServiceServicer_to_server(ScoreServicer(scoring, Quota(), metrics), server)
+        leaderboard = Leaderboard(stores.projection, stores.projector)
+        add_LeaderboardServiceServicer_to_server(LeaderboardServicer(leaderboard, stores.hubs), server)
+        _add_open_services(server, readiness, with_reflection=settings.reflection)
+        _announce(interceptor)
+        admin_address = await stack.enter_async_context(
+            serve_admin(create_app(readiness, metrics.registry), settings.admin_listen)
+        )
+        grpc_address = await _listen(server, settings.listen, certificates.credentials())
+        stack.push_async_callback(server.stop, None)
+        reloading = tasks.create_task(certificates.watch(settings.tls_reload_seconds), name="certificates")
+        stack.callback(reloading.cancel)
+        yield RunningService(
+            grpc_address, admin_address, stores, scoring, readiness, interceptor, server, settings
+        )
+
+
+async def serve(settings: ServeSettings) -> None:
+    """Run the service until SIGTERM or SIGINT; the second of them stops it at once."""
+    stopping, hurry = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (hurry if stopping.is_set() else stopping).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    async with run_service(settings) as service:
+        addresses = {"grpc": str(service.grpc_address), "admin": str(service.admin_address)}
+        if settings.ready_file:
+            _write_ready_file(settings.ready_file, addresses)
+        _log.info("listening", **addresses)
+        await stopping.wait()
+        _log.info("stopping")
+        await service.stop(hurry)
+    _log.info("stopped")
+
+
+async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores:
+    ledger = await stack.enter_async_context(
+        Ledger.open(
+            LedgerSettings(
+                dsn=settings.database_dsn,
+                password=settings.database_password.get_secret_value()
+                if settings.database_password
+                else None,
+                prepare_threshold=settings.prepare_threshold,
+            )
+        )
+    )
+    projection = await stack.enter_async_context(
+        Projection.open(
+            ProjectionSettings(
+                url=settings.redis_url,
+                password=reveal(settings.redis_password),
+                prefix=settings.redis_prefix,
+            )
+        )
+    )
+    projector = await stack.enter_async_context(Projector(ledger, projection).running(_LOOK_SECONDS))
+    hubs = await stack.enter_async_context(Hubs(ledger, projection, projector).running())
+    return Stores(ledger, projection, projector, hubs)
+
+
+def _certificate_files(settings: ServeSettings) -> CertificateFiles:
+    return CertificateFiles(
+        certificate=settings.tls_certificate_file, key=settings.tls_key_file, authorities=settings.tls_ca_file
+    )
+
+
+def _follow(stores: Stores, metrics: Metrics) -> None:
+    metrics.follow(
+        "laurel_projection_lag_revisions",
+        "Revisions by which the projection furthest behind the record is behind.",
+        lambda: stores.projector.lag,
+    )
+    metrics.follow("laurel_watchers", "Open watches.", lambda: stores.hubs.watchers)
+
+
+def _make_server(interceptor: CallInterceptor, settings: ServeSettings) -> grpc.aio.Server:
+    return grpc.aio.server(
+        interceptors=[interceptor],
+        maximum_concurrent_rpcs=_CALLS_MAX,
+        options=[
+            # Two processes on one port would share connections unevenly and hide a wrong set-up.
+            ("grpc.so_reuseport", 0),
+            ("grpc.max_receive_message_length", 2 * 1024 * 1024),
+            ("grpc.max_send_message_length", 4 * 1024 * 1024),
+            ("grpc.max_concurrent_streams", 1000),
+            # Callers look names up again, and show their newest certificate, only on a new connection.
+            ("grpc.max_connection_age_ms", int(settings.connection_age_seconds * 1000)),
+            ("grpc.max_connection_age_grace_ms", int(settings.connection_grace_seconds * 1000)),
+            ("grpc.keepalive_time_ms", 60_000),
+            ("grpc.keepalive_timeout_ms", 20_000),
+            # Clients may ask every 20 s whether we are there; more often closes the connection.
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_ping_interval_without_data_ms", 15_000),
+        ],
+    )
+
+
+def _add_open_services(server: grpc.aio.Server, readiness: Readiness, *, with_reflection: bool) -> None:
+    health_pb2_grpc.add_HealthServicer_to_server(readiness.health, server)
+    if with_reflection:
+        names = (*SERVICES, *_names(health_pb2), *_names(reflection_pb2))
+        reflection.enable_server_reflection(names, server)
+
+
+def _announce(interceptor: CallInterceptor) -> None:
+    for module in (score_service_pb2, leaderboard_service_pb2, health_pb2, reflection_pb2):
+        for service in module.DESCRIPTOR.services_by_name.values():
+            interceptor.announce(service)
+
+
+def _names(module: Any) -> list[str]:
+    return [service.full_name for service in module.DESCRIPTOR.services_by_name.values()]
+
+
+async def _listen(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials) -> Address:
+    try:
+        port = server.add_secure_port(str(address), credentials)
+    except RuntimeError:
+        # gRPC logs the cause by itself and tells it nowhere else.
+        raise OSError(f"cannot listen on {address}") from None
+    await server.start()
+    return Address(address.host, port)
+
+
+def _write_ready_file(path: Path, addresses: dict[str, str]) -> None:
+    """Write the addresses so that a reader sees all of the file or none."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(addresses))
+    draft.replace(path)
+
+
+async def _unless(hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Wait for work, but no longer than until there is a hurry."""
+    task, called = asyncio.create_task(work), asyncio.create_task(hurry.wait())
+    try:
+        await asyncio.wait({task, called}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+    finally:
+        task.cancel()
+        called.cancel()

@@ -1,0 +1,121 @@
+"""The two gRPC services: read the request, look at what the caller may do, call the core, write the answer.
+
+The order is the same everywhere: a request that is not as described is refused as such to anyone whom
+the policy lets call the method; then the board is looked at, then the amount, then the quota.
+"""
+# ruff: noqa: ARG002, N802 - The contract names the methods and their arguments.
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+
+from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_api.v1 import leaderboard_service_pb2_grpc as leaderboard_grpc
+from score_api.v1 import score_service_pb2 as score_pb
+from score_api.v1 import score_service_pb2_grpc as score_grpc
+from score_service import marshal
+from score_service.caller import CALLER
+from score_service.errors import NotAllowedError
+from score_service.hub import Hubs
+from score_service.leaderboard import Leaderboard
+from score_service.quota import Quota
+from score_service.scoring import Scoring
+from score_service.telemetry import Metrics
+
+
+def _require_board(board_id: str) -> None:
+    if not CALLER.get().grant.allows_board(board_id):
+        raise NotAllowedError
+
+
+class ScoreServicer(score_grpc.ScoreServiceServicer):
+    """Writes the record."""
+
+    def __init__(
+        self,
+        scoring: Scoring,
+        quota: Quota,
+        metrics: Metrics,
+        new_request_id: Callable[[], uuid.UUID] = uuid.uuid4,
+    ) -> None:
+        self._scoring = scoring
+        self._quota = quota
+        self._metrics = metrics
+        self._new_request_id = new_request_id
+
+    async def AwardPoints(
+        self, request: score_pb.AwardPointsRequest, context: object
+    ) -> score_pb.AwardPointsResponse:
+        """Make an award, or tell its first result."""
+        caller = CALLER.get()
+        award = marshal.read_award(request, caller.grant.spiffe_id, caller.trace_id, self._new_request_id())
+        _require_board(award.board_id)
+        if award.points > caller.grant.max_points:
+            raise NotAllowedError
+        self._quota.take(caller.grant, award.points)
+        outcome = await self._scoring.award(award)
+        if outcome.replayed:
+            self._metrics.replays.inc()
+        else:
+            self._metrics.awards.inc()
+            self._metrics.points.inc(award.points)
+        return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
+
+    async def GetAward(self, request: score_pb.GetAwardRequest, context: object) -> score_pb.GetAwardResponse:
+        """Tell the first result of an award."""
+        board_id, award_id = marshal.read_award_name(request)
+        _require_board(board_id)
+        outcome = await self._scoring.get_award(board_id, award_id)
+        return score_pb.GetAwardResponse(result=marshal.write_result(outcome))
+
+
+class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
+    """Reads boards."""
+
+    def __init__(self, leaderboard: Leaderboard, hubs: Hubs) -> None:
+        self._leaderboard = leaderboard
+        self._hubs = hubs
+
+    async def GetStanding(
+        self, request: leaderboard_pb.GetStandingRequest, context: object
+    ) -> leaderboard_pb.GetStandingResponse:
+        """Tell one user's standing."""
+        board_id, user_id, min_revision = marshal.read_standing_query(request)
+        _require_board(board_id)
+        return marshal.write_standing(await self._leaderboard.get_standing(board_id, user_id, min_revision))
+
+    async def BatchGetStandings(
+        self, request: leaderboard_pb.BatchGetStandingsRequest, context: object
+    ) -> leaderboard_pb.BatchGetStandingsResponse:
+        """Tell many users' standings."""
+        board_id, user_ids, min_revision = marshal.read_standings_query(request)
+        _require_board(board_id)
+        return marshal.write_batch(await self._leaderboard.get_standings(board_id, user_ids, min_revision))
+
+    async def ListStandings(
+        self, request: leaderboard_pb.ListStandingsRequest, context: object
+    ) -> leaderboard_pb.ListStandingsResponse:
+        """Tell a page of a board."""
+        board_id, page_size, page_token, min_revision = marshal.read_page_query(request)
+        _require_board(board_id)
+        view = await self._leaderboard.list_standings(board_id, page_size, page_token, min_revision)
+        return marshal.write_page(view)
+
+    async def ListStandingsAround(
+        self, request: leaderboard_pb.ListStandingsAroundRequest, context: object
+    ) -> leaderboard_pb.ListStandingsAroundResponse:
+        """Tell a user's neighbours."""
+        board_id, user_id, radius, min_revision = marshal.read_neighbours_query(request)
+        _require_board(board_id)
+        view = await self._leaderboard.list_standings_around(board_id, user_id, radius, min_revision)
+        return marshal.write_neighbours(view)
+
+    async def WatchLeaderboard(
+        self, request: leaderboard_pb.WatchLeaderboardRequest, context: object
+    ) -> AsyncIterator[leaderboard_pb.WatchLeaderboardResponse]:
+        """Send the top of a board, and then what changes."""
+        wanted = marshal.read_watch(request)
+        _require_board(wanted.board_id)
+        async with aclosing(self._hubs.watch(wanted)) as messages:
+            async for message in messages:
+                yield marshal.write_watch_message(message)

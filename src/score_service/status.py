@@ -1,0 +1,86 @@
+"""The one table from the errors of this service to what the caller sees.
+
+An error that is not in the table is a fault of ours: it leaves as INTERNAL with one fixed text, and
+nothing of it is told.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from grpc import StatusCode
+from grpc_status import rpc_status
+
+from score_service import errors
+
+DOMAIN: Final = "laurel"
+_INTERNAL: Final = "The service has failed. It has been logged."
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A status code with the reason behind it."""
+
+    code: StatusCode
+    reason: str
+    retry_after: float | None = None
+    """Seconds after which to try again, where that helps."""
+
+
+INTERNAL: Final = Outcome(StatusCode.INTERNAL, "INTERNAL")
+TABLE: Final[Mapping[type[errors.ScoreServiceError], Outcome]] = {
+    errors.InvalidRequestError: Outcome(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
+    errors.IdentityMissingError: Outcome(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
+    errors.NotAllowedError: Outcome(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
+    errors.QuotaExceededError: Outcome(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
+    errors.AwardConflictError: Outcome(StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT"),
+    errors.TotalOutOfRangeError: Outcome(StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE"),
+    errors.BoardNotFoundError: Outcome(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"),
+    errors.AwardNotFoundError: Outcome(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"),
+    errors.StandingNotFoundError: Outcome(StatusCode.NOT_FOUND, "STANDING_NOT_FOUND"),
+    errors.RecordUnavailableError: Outcome(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", 1.0),
+    errors.ProjectionUnavailableError: Outcome(StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE", 1.0),
+    errors.WatcherEvictedError: Outcome(StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED", 1.0),
+    errors.ShuttingDownError: Outcome(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", 0.0),
+}
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Tell what an error becomes."""
+    return TABLE.get(type(error), INTERNAL) if isinstance(error, errors.ScoreServiceError) else INTERNAL
+
+
+def to_status(error: BaseException) -> grpc.Status:
+    """Make the status of an error, with the details that tell a program what to do."""
+    outcome = outcome_of(error)
+    details = [_pack(ErrorInfo(reason=outcome.reason, domain=DOMAIN))]
+    retry_after = getattr(error, "retry_after", outcome.retry_after) if outcome is not INTERNAL else None
+    if retry_after is not None:
+        details.append(_pack(RetryInfo(retry_delay=_duration(retry_after))))
+    if isinstance(error, errors.InvalidRequestError):
+        details.append(_pack(_bad_request(error.fields)))
+    message = _INTERNAL if outcome is INTERNAL else str(error)
+    return rpc_status.to_status(Status(code=outcome.code.value[0], message=message, details=details))
+
+
+def _bad_request(fields: Mapping[str, str]) -> BadRequest:
+    violations = [BadRequest.FieldViolation(field=field, description=text) for field, text in fields.items()]
+    return BadRequest(field_violations=violations)
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(int(seconds * 1_000_000_000))
+    return duration
+
+
+def _pack(message: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(message)
+    return packed

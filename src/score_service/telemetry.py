@@ -1,0 +1,165 @@
+"""Log set-up and the metrics of the score service.
+
+Everything logs through structlog's processors, the standard library's loggers included: one event a line,
+on standard output. The gRPC metrics have the names and labels of go-grpc-prometheus, so that its
+dashboards work. No label ever carries a board, a user or an award.
+"""
+
+import logging
+import sys
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any, Final, TextIO
+
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from score_api.v1.error_reason_pb2 import ErrorReason
+
+GRPC_CODES: Final = {
+    "OK": "OK",
+    "CANCELLED": "Canceled",
+    "UNKNOWN": "Unknown",
+    "INVALID_ARGUMENT": "InvalidArgument",
+    "DEADLINE_EXCEEDED": "DeadlineExceeded",
+    "NOT_FOUND": "NotFound",
+    "ALREADY_EXISTS": "AlreadyExists",
+    "PERMISSION_DENIED": "PermissionDenied",
+    "RESOURCE_EXHAUSTED": "ResourceExhausted",
+    "FAILED_PRECONDITION": "FailedPrecondition",
+    "ABORTED": "Aborted",
+    "OUT_OF_RANGE": "OutOfRange",
+    "UNIMPLEMENTED": "Unimplemented",
+    "INTERNAL": "Internal",
+    "UNAVAILABLE": "Unavailable",
+    "DATA_LOSS": "DataLoss",
+    "UNAUTHENTICATED": "Unauthenticated",
+}
+_CALL_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+def configure_logging(form: str, level: str, stream: TextIO = sys.stdout) -> None:
+    """Send every log event to a stream, as JSON or for a terminal (`auto`: where the stream is one)."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    console = form == "console" or (form == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(console)],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+
+
+def _renderers(console: bool) -> list[Any]:  # noqa: FBT001  # Which of the two.
+    if console:
+        return [structlog.dev.ConsoleRenderer()]
+    return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+
+
+class Metrics:
+    """The metric objects, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        for collector in (ProcessCollector, PlatformCollector, GCCollector):
+            collector(registry=self.registry)
+        self.calls = CallMetrics(self.registry)
+        self.awards = self._counter("laurel_awards", "Awards made.")
+        self.points = self._counter("laurel_awarded_points", "Points of the awards made.")
+        self.replays = self._counter("laurel_award_replays", "Awards asked for again by another request.")
+        self.rejected = Counter(
+            "laurel_rejected", "Calls refused, by reason.", ["reason"], registry=self.registry
+        )
+        for reason in REASONS:
+            self.rejected.labels(reason)
+        self._certificate_not_after = Gauge(
+            "laurel_certificate_not_after_timestamp_seconds",
+            "When the server's certificate ends.",
+            registry=self.registry,
+        )
+        self.ready = Gauge("laurel_ready", "1 while the service is ready.", registry=self.registry)
+        build = Gauge("laurel_build_info", "1, with the version.", ["version"], registry=self.registry)
+        build.labels(version("laurel")).set(1)
+
+    def set_certificate(self, not_after: datetime) -> None:
+        """Tell when the certificate in use ends."""
+        self._certificate_not_after.set(not_after.timestamp())
+
+    def follow(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a gauge that is read when the metrics are."""
+        Gauge(name, text, registry=self.registry).set_function(read)
+
+    def _counter(self, name: str, text: str) -> Counter:
+        return Counter(name, text, registry=self.registry)
+
+
+REASONS: Final = tuple(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:])
+
+
+class CallMetrics:
+    """The server metrics of go-grpc-prometheus."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("grpc_type", "grpc_service", "grpc_method")
+        self.started = Counter(
+            "grpc_server_started", "RPCs started on the server.", labels, registry=registry
+        )
+        self.handled = Counter(
+            "grpc_server_handled",
+            "RPCs completed on the server, whatever their outcome.",
+            (*labels, "grpc_code"),
+            registry=registry,
+        )
+        self.received = Counter(
+            "grpc_server_msg_received", "Messages received on the server.", labels, registry=registry
+        )
+        self.sent = Counter("grpc_server_msg_sent", "Messages sent by the server.", labels, registry=registry)
+        self.seconds = Histogram(
+            "grpc_server_handling_seconds",
+            "Seconds from the start of an RPC to its end.",
+            labels,
+            buckets=_CALL_SECONDS,
+            registry=registry,
+        )
+
+    def of(self, kind: str, service: str, method: str) -> "MethodMetrics":
+        """Make the label sets of one method, so that they can be seen before its first call."""
+        return MethodMetrics(self, (kind, service, method))
+
+
+class MethodMetrics:
+    """The metrics of one method."""
+
+    def __init__(self, calls: CallMetrics, labels: Iterable[str]) -> None:
+        labels = tuple(labels)
+        self.started = calls.started.labels(*labels)
+        self.received = calls.received.labels(*labels)
+        self.sent = calls.sent.labels(*labels)
+        self.seconds = calls.seconds.labels(*labels)
+        self.handled = {code: calls.handled.labels(*labels, said) for code, said in GRPC_CODES.items()}
