@@ -1,0 +1,276 @@
+"""The record on a real PostgreSQL: what a batch writes, what it answers, and what nobody may change."""
+
+import asyncio
+import hashlib
+import itertools
+import uuid
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from tests.fixtures.postgres import Database
+from tests.fixtures.stores import make_award
+
+from score_service.award import MAX_TOTAL, OutOfRange, RecordedAward
+from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
+from score_service.ledger import Change, Ledger, LedgerSettings, RecordedBatch
+from score_service.position import Position
+
+
+def recorded(batch: RecordedBatch) -> list[RecordedAward]:
+    return [result for result in batch.results if isinstance(result, RecordedAward)]
+
+
+def set_total(database: Database, user_id: str, total: int) -> None:
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute("UPDATE score.standing SET total = %s WHERE user_id = %s", (total, user_id))
+
+
+async def test_first_award_of_a_board_makes_the_board(ledger: Ledger) -> None:
+    batch = await ledger.record_awards("main", [make_award("ada", 7)])
+
+    (result,) = recorded(batch)
+    assert (result.revision, result.points, result.total_after) == (1, 7, 7)
+    assert batch.changes.before == Position.start("main")
+    assert batch.changes.after == result.position == await ledger.read_head("main")
+    assert batch.changes.changes == (Change("ada", 7, 1),)
+
+
+async def test_same_award_again_changes_nothing_and_gives_the_first_row(ledger: Ledger) -> None:
+    award = make_award("ada", 7)
+    first = await ledger.record_awards("main", [award])
+    await ledger.record_awards("main", [make_award("ada", 5)])
+
+    again = await ledger.record_awards("main", [award])
+
+    assert again.results == first.results
+    assert again.changes.changes == ()
+    assert again.changes.before == again.changes.after == await ledger.read_head("main")
+
+
+async def test_batch_gets_consecutive_revisions_in_its_order_and_one_commit(ledger: Ledger) -> None:
+    users = ["ada", "bob", "ada", "cyd"]
+
+    batch = await ledger.record_awards("main", [make_award(user, 3) for user in users])
+
+    rows = recorded(batch)
+    assert [row.revision for row in rows] == [1, 2, 3, 4]
+    assert [row.total_after for row in rows] == [3, 3, 6, 3]
+    assert {row.position for row in rows} == {batch.changes.after}
+    assert set(batch.changes.changes) == {Change("bob", 3, 2), Change("ada", 6, 3), Change("cyd", 3, 4)}
+
+
+async def test_same_id_twice_in_a_batch_is_recorded_once(ledger: Ledger) -> None:
+    award = make_award("ada", 3)
+
+    batch = await ledger.record_awards("main", [award, make_award("bob", 1), award])
+
+    assert [row.revision for row in recorded(batch)] == [1, 2, 1]
+    assert batch.changes.after.revision == 2
+
+
+async def test_award_past_the_greatest_total_fails_alone(ledger: Ledger, database: Database) -> None:
+    await ledger.record_awards("main", [make_award("ada", 1)])
+    set_total(database, "ada", MAX_TOTAL - 10)
+    points = [8, 5, 2, 1]
+
+    batch = await ledger.record_awards("main", [make_award("ada", p) for p in points] + [make_award("bob")])
+
+    assert [type(result) for result in batch.results] == [
+        RecordedAward,
+        OutOfRange,
+        RecordedAward,
+        OutOfRange,
+        RecordedAward,
+    ]
+    assert [row.total_after for row in recorded(batch)] == [MAX_TOTAL - 2, MAX_TOTAL, 10]
+    assert [row.revision for row in recorded(batch)] == [2, 3, 4]
+
+
+async def test_batch_of_impossible_awards_alone_writes_nothing(ledger: Ledger, database: Database) -> None:
+    await ledger.record_awards("main", [make_award("ada", 1)])
+    set_total(database, "ada", MAX_TOTAL)
+    head = await ledger.read_head("main")
+
+    batch = await ledger.record_awards("main", [make_award("ada", 1), make_award("ada", 2)])
+
+    assert batch.results == (OutOfRange(), OutOfRange())
+    assert await ledger.read_head("main") == head
+
+
+async def test_digest_chains_the_canonical_rows_of_every_commit(ledger: Ledger, database: Database) -> None:
+    await ledger.record_awards("main", [make_award("ada"), make_award("bob")])
+    await ledger.record_awards("main", [make_award("ada")])
+
+    with psycopg.connect(database.admin_dsn) as connection:
+        rows = connection.execute(
+            "SELECT revision, award_id, user_id, action_type, action_id, points, total_after, request_id,"
+            " caller, trace_id, (extract(epoch FROM awarded_at) * 1000000)::bigint"
+            " FROM score.award ORDER BY revision"
+        ).fetchall()
+        commits = connection.execute(
+            "SELECT first_revision, last_revision, digest FROM score.commit ORDER BY last_revision"
+        ).fetchall()
+
+    digest = hashlib.sha256(b"main").digest()
+    for first, last, stored in commits:
+        text = "".join("\t".join(map(str, row)) + "\n" for row in rows[first - 1 : last])
+        digest = hashlib.sha256(digest + text.encode()).digest()
+        assert stored == digest
+    assert [commit[:2] for commit in commits] == [(1, 2), (3, 3)]
+    assert await ledger.read_head("main") == Position.of(3, digest)
+
+
+async def test_concurrent_copies_of_one_award_make_one_row(ledger: Ledger) -> None:
+    award = make_award("ada", 7)
+
+    batches = await asyncio.gather(*(ledger.record_awards("main", [award]) for _ in range(50)))
+
+    assert {batch.results for batch in batches} == {batches[0].results}
+    assert sum(bool(batch.changes.changes) for batch in batches) == 1
+    assert (await ledger.read_head("main")).revision == 1
+
+
+async def test_concurrent_batches_leave_no_gap_and_no_two_commits_with_one_start(ledger: Ledger) -> None:
+    batches = await asyncio.gather(
+        *(
+            ledger.record_awards("main", [make_award(f"user{i % 5}", 1) for _ in range(i % 4 + 1)])
+            for i in range(40)
+        )
+    )
+
+    steps = sorted((b.changes.before.revision, b.changes.after.revision) for b in batches)
+    assert steps[0][0] == 0
+    assert all(step[1] == following[0] for step, following in itertools.pairwise(steps))
+
+
+async def test_boards_do_not_share_ids_or_revisions(ledger: Ledger) -> None:
+    award_id = uuid.uuid4()
+    one = await ledger.record_awards("one", [make_award(board_id="one", award_id=award_id)])
+    two = await ledger.record_awards("two", [make_award(board_id="two", award_id=award_id)])
+
+    assert recorded(one)[0].revision == recorded(two)[0].revision == 1
+    assert one.changes.after != two.changes.after
+    assert [board for board, _ in await ledger.list_heads("", 10)] == ["one", "two"]
+    assert [board for board, _ in await ledger.list_heads("one", 10)] == ["two"]
+
+
+async def test_award_is_found_with_the_position_of_its_commit(ledger: Ledger) -> None:
+    batch = await ledger.record_awards("main", [make_award("ada"), make_award("bob")])
+    await ledger.record_awards("main", [make_award("ada")])
+
+    assert await ledger.get_award("main", recorded(batch)[0].award_id) == recorded(batch)[0]
+
+
+async def test_unknown_award_and_unknown_board_are_told_apart_from_an_empty_answer(ledger: Ledger) -> None:
+    with pytest.raises(AwardNotFoundError):
+        await ledger.get_award("main", uuid.uuid4())
+    with pytest.raises(BoardNotFoundError):
+        await ledger.read_head("main")
+
+
+async def test_changes_are_read_in_whole_commits_up_to_a_bound(ledger: Ledger) -> None:
+    first = await ledger.record_awards("main", [make_award("ada", 1), make_award("bob", 2)])
+    second = await ledger.record_awards("main", [make_award("ada", 3)])
+    start = Position.start("main")
+
+    everything = await ledger.read_changes("main", start)
+    bounded = await ledger.read_changes("main", start, 2)
+    between = await ledger.read_changes("main", start, 1)
+    nothing = await ledger.read_changes("main", second.changes.after)
+
+    assert everything is not None
+    assert set(everything.changes) == {Change("ada", 4, 3), Change("bob", 2, 2)}
+    assert everything.after == second.changes.after
+    assert bounded is not None
+    assert bounded.after == first.changes.after
+    assert set(bounded.changes) == {Change("ada", 1, 1), Change("bob", 2, 2)}
+    assert between is None
+    assert nothing is None
+
+
+async def test_long_ledger_is_read_in_steps_that_reach_its_head(ledger: Ledger) -> None:
+    for _ in range(5):
+        await ledger.record_awards("main", [make_award(f"user{i}", 1) for i in range(300)])
+    position, steps = Position.start("main"), 0
+
+    while changes := await ledger.read_changes("main", position):
+        assert changes.before == position
+        position, steps = changes.after, steps + 1
+
+    assert position == await ledger.read_head("main")
+    assert steps == 2
+
+
+async def test_position_of_another_history_is_not_known(ledger: Ledger) -> None:
+    batch = await ledger.record_awards("main", [make_award(), make_award()])
+    head = batch.changes.after
+
+    assert await ledger.has_position("main", head)
+    assert await ledger.has_position("main", Position.start("main"))
+    assert not await ledger.has_position("main", Position(head.revision, "0" * 16))
+    assert not await ledger.has_position("main", Position(1, head.mark))
+    assert not await ledger.has_position("main", Position(3, head.mark))
+    assert not await ledger.has_position("main", Position.start("other"))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE score.award SET points = 1",
+        "DELETE FROM score.award",
+        "TRUNCATE score.award",
+        "UPDATE score.commit SET digest = digest",
+        "DELETE FROM score.commit",
+        "DELETE FROM score.standing",
+        "DELETE FROM score.board",
+        "DROP TABLE score.award",
+        "CREATE TABLE score.mine ()",
+        "SELECT * FROM gateway.user_account",
+    ],
+)
+async def test_runtime_role_may_not(ledger: Ledger, database: Database, statement: str) -> None:
+    await ledger.record_awards("main", [make_award()])
+
+    with (
+        psycopg.connect(database.score_runtime_dsn) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+    ):
+        connection.execute(statement)
+
+
+async def test_database_that_is_away_is_told_as_such(free_port: Callable[[], int]) -> None:
+    settings = LedgerSettings(f"postgresql://nobody@127.0.0.1:{free_port()}/none", wait_seconds=0.2)
+
+    async with Ledger.open(settings) as ledger:
+        with pytest.raises(RecordUnavailableError):
+            await ledger.read_head("main")
+
+
+async def test_lost_connections_are_replaced_without_a_failed_call(
+    ledger: Ledger, database: Database
+) -> None:
+    award = make_award()
+    await ledger.record_awards("main", [award])
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE usename = 'score_runtime' AND datname = current_database()"
+        )
+
+    again = await ledger.record_awards("main", [award])
+
+    assert again.changes.changes == ()
+
+
+async def test_works_without_prepared_statements(database: Database) -> None:
+    settings = LedgerSettings(database.score_runtime_dsn, prepare_threshold=None)
+
+    async with Ledger.open(settings) as ledger:
+        for expected in range(1, 8):
+            batch = await ledger.record_awards("main", [make_award()])
+            assert batch.changes.after.revision == expected
+
+
+def test_settings_do_not_show_the_password() -> None:
+    assert "secret" not in repr(LedgerSettings("postgresql://u:secret@h/d", "secret"))
