@@ -1,0 +1,140 @@
+# Everything a developer does here. Each target sets up the virtual environment it needs by itself.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# Stamps say what is installed; they are older than what they depend on if that has changed since.
+VENV_MADE := $(VENV)/made.stamp
+RUN_READY := $(VENV)/run.stamp
+DEV_READY := $(VENV)/dev.stamp
+
+PYTHONS = $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python)
+PROTOS = $(shell cd proto && find score_api -name '*.proto' | sort)
+# The stack ends in order when make itself is killed.
+TIED := $(if $(shell command -v setpriv 2>/dev/null),setpriv --pdeathsig TERM --)
+
+export UV_PYTHON_DOWNLOADS := never
+
+##@ Use
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+	@printf '\n  PYTHON=… chooses the interpreter (3.11 or newer) that makes $(VENV).\n\n'
+
+.PHONY: run
+run: $(RUN_READY) ## Start everything here; Ctrl-C stops it and keeps the data. HTTP_PORT= GRPC_PORT= STATE_DIR=
+	@exec $(TIED) $(BIN)/python -m local_stack run
+
+.PHONY: test
+test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
+	@$(BIN)/python -m pytest -q -n logical --dist worksteal $(ARGS)
+
+##@ Check
+
+.PHONY: check
+check: lint types imports proto-check test ## Run everything that must pass before a change is done.
+
+.PHONY: lint
+lint: $(DEV_READY) ## Look for mistakes and formatting that differs.
+	@$(BIN)/ruff check --quiet
+	@$(BIN)/ruff format --quiet --diff
+
+.PHONY: format
+format: $(DEV_READY) ## Mend the formatting, and the mistakes that can be mended safely.
+	@$(BIN)/ruff check --quiet --fix
+	@$(BIN)/ruff format --quiet
+
+.PHONY: types
+types: $(DEV_READY) ## Check the types.
+	@$(BIN)/mypy
+
+.PHONY: imports
+imports: $(DEV_READY) ## Check that packages import each other in the right direction only.
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: proto-check
+proto-check: $(DEV_READY) ## Check the protos: style, format, generated code, and that nothing breaks callers.
+	@$(BIN)/buf lint proto
+	@$(BIN)/buf format proto --diff --exit-code
+	@$(BIN)/buf breaking proto --against proto/image.binpb
+	@generated=$$(mktemp -d) && trap 'rm -rf "$$generated"' EXIT && $(call generate,$$generated) \
+		&& diff --recursive --unified --exclude=__pycache__ --exclude=__init__.py --exclude=py.typed \
+			"$$generated/score_api" src/score_api \
+		|| { echo 'src/score_api is not what the protos say: run make proto.' >&2; exit 1; }
+
+##@ Renew
+
+.PHONY: proto
+proto: $(DEV_READY) ## Generate src/score_api from the protos.
+	@$(call generate,src)
+
+.PHONY: proto-image
+proto-image: $(DEV_READY) ## At a release: make today's protos the ones that later ones must not break.
+	@$(BIN)/buf build proto --exclude-source-info --output proto/image.binpb
+
+.PHONY: lock
+lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, with their hashes.
+	@$(PIP) install --quiet uv
+	@$(call pin,dev,--group dev --group build)
+	@$(call pin,run,--group build --constraint requirements/dev.txt)
+
+.PHONY: clean
+clean: ## Remove the virtual environment and all caches; data of the stack stays.
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# $(call generate,FOLDER): generate Python and its types below the folder.
+define generate
+image=$$(mktemp) && $(BIN)/buf build proto --as-file-descriptor-set --output "$$image#format=binpb" \
+	&& PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc --descriptor_set_in="$$image" \
+		--python_out=$(1) --grpc_python_out=$(1) \
+		--mypy_out=quiet,readable_stubs:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS) \
+	&& rm "$$image"
+endef
+
+# $(call pin,NAME,OPTIONS): resolve for every platform and every Python from 3.11 on.
+define pin
+$(BIN)/uv pip compile --quiet pyproject.toml --all-extras $(2) --upgrade --universal --python-version 3.11 \
+	--generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/$(1).txt
+endef
+
+$(RUN_READY): $(VENV_MADE) requirements/run.txt pyproject.toml
+	@$(call install,run)
+
+$(DEV_READY): $(VENV_MADE) requirements/dev.txt pyproject.toml
+	@$(call install,dev)
+
+# $(call install,NAME): install what is pinned, and this project as it lies here.
+define install
+echo 'Installing requirements/$(1).txt into $(VENV) …' \
+	&& $(PIP) install --quiet --require-hashes --requirement requirements/$(1).txt \
+	&& $(PIP) install --quiet --no-deps --no-build-isolation --editable . \
+	&& touch $@
+endef
+
+# Some systems ship Python without ensurepip; there virtualenv does as well.
+$(VENV_MADE):
+	@for python in $(PYTHONS); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		found=$$python; \
+		for tool in venv virtualenv; do \
+			test $$tool = virtualenv || "$$python" -c 'import ensurepip, venv' 2>/dev/null || continue; \
+			"$$python" -m $$tool --clear $(VENV) >/dev/null 2>&1 || continue; \
+			echo "Made $(VENV) with $$($(BIN)/python --version)."; \
+			touch $@; \
+			exit 0; \
+		done; \
+	done; \
+	if test -z "$$found"; then \
+		echo 'Laurel needs Python 3.11 or newer; tried $(PYTHONS). Give one with PYTHON=/path/to/python3.' >&2; \
+	else \
+		echo "$$found cannot make virtual environments: install its package, such as python3-venv." >&2; \
+	fi; \
+	exit 1
