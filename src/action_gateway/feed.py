@@ -27,6 +27,7 @@ from score_client.types import Checkpoint, Snapshot, Standing, StandingsView, Up
 _ABSENT_SECONDS = 0.5
 _BACKOFF_SECONDS = (0.5, 30.0)
 _KNOWN_SECONDS = 5.0
+_SILENCE_SECONDS = 60.0
 _USERS_A_CALL = 1000
 
 _log = structlog.get_logger(__name__)
@@ -74,13 +75,14 @@ class Feed:
     ) -> None:
         """Take how many rows to show, and the least seconds between two updates."""
         self.board = Board()
-        self.problem: str | None = "the leaderboard was not read yet"
         self._source = source
         self._usernames = usernames
         self._board_id = board_id
         self._top_n = top_n
         self._interval = interval
         self._randomness = randomness or random.Random()  # noqa: S311 - it spreads retries, no secret
+        self._problem: str | None = "the leaderboard was not read yet"
+        self._heard_at = float("-inf")
         self._failures = 0
         self._known = asyncio.Event()
         self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
@@ -99,6 +101,13 @@ class Feed:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
+
+    @property
+    def problem(self) -> str | None:
+        """What keeps the board from being up to date, as far as is known; None where nothing does."""
+        if self._problem is None and asyncio.get_running_loop().time() > self._heard_at + _SILENCE_SECONDS:
+            return "nothing was heard of the leaderboard for a while"
+        return self._problem
 
     @contextlib.contextmanager
     def subscribe(self, user_id: str) -> Iterator[Subscription]:
@@ -160,10 +169,11 @@ class Feed:
         async with contextlib.aclosing(events):
             async for event in events:
                 await self._fold(event)
-                self._seen()
+                self._hear()
 
-    def _seen(self) -> None:
-        self.problem = None
+    def _hear(self) -> None:
+        self._problem = None
+        self._heard_at = asyncio.get_running_loop().time()
         self._failures = 0
         self._known.set()
 
@@ -171,7 +181,7 @@ class Feed:
         least, most = _BACKOFF_SECONDS
         pause = min(most, least * 2.0**self._failures) * self._randomness.uniform(0.5, 1.0)
         self._failures = min(self._failures + 1, 16)
-        self.problem = problem
+        self._problem = problem
         _log.warning("feed_interrupted", board_id=self._board_id, problem=problem, retry_after=pause)
         return pause
 
@@ -179,7 +189,7 @@ class Feed:
         if self.board.position is not None:
             self._start_over({user_id: _nothing(user_id) for user_id in self._subscriptions})
             self._show(Top(), 0, None)
-        self._seen()
+        self._hear()
 
     async def _fold(self, event: Snapshot | Update | Checkpoint) -> None:
         shown = None if isinstance(event, Checkpoint) else event.top
