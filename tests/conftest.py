@@ -5,5 +5,6 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.processes",
     "tests.fixtures.redis",
+    "tests.fixtures.score_service",
     "tests.fixtures.stores",
 ]
