@@ -19,7 +19,12 @@
     ├── WrongAnswerError
     ├── ScoreLimitError              the total would not be exact any more
     ├── RateLimitedError
-    └── UnavailableError             the score service, PostgreSQL, Redis or a free worker is missing
+    ├── UnavailableError             the score service, PostgreSQL, Redis or a free worker is missing
+    ├── NotFoundError                no such path
+    ├── MethodNotAllowedError
+    ├── UnsupportedMediaTypeError
+    ├── BodyTooLargeError
+    └── BodyTooSlowError
 
 The docstring of a class is its public text. Nothing that a client must not see may go into a message.
 """
@@ -120,7 +125,7 @@ class WrongAnswerError(GatewayError):
     """The answer is wrong."""
 
     def __init__(self, attempts_left: int) -> None:
-        """Take how many more answers the token allows, at least 1."""
+        """Take how many more answers the token allows."""
         super().__init__()
         self.attempts_left = attempts_left
 
@@ -145,3 +150,23 @@ class UnavailableError(GatewayError):
         """Take the seconds after which to try again."""
         super().__init__()
         self.retry_after = retry_after
+
+
+class NotFoundError(GatewayError):
+    """There is nothing here."""
+
+
+class MethodNotAllowedError(GatewayError):
+    """This cannot be done here."""
+
+
+class UnsupportedMediaTypeError(GatewayError):
+    """The body must be application/json."""
+
+
+class BodyTooLargeError(GatewayError):
+    """The body is too large."""
+
+
+class BodyTooSlowError(GatewayError):
+    """The body did not come in time."""

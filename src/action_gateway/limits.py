@@ -1,0 +1,115 @@
+"""How often a user or an address may do what costs something.
+
+Counted in Redis, for all replicas together, over the last minute. While Redis is away, what players do goes
+on under the same limits counted in this process alone; logins and registrations are refused, because the
+count is what stands between a password and guessing it.
+"""
+
+import asyncio
+import ipaddress
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import SlidingWindowCounterRateLimiter
+from limits.errors import StorageError
+from redis.asyncio import ConnectionPool
+
+from action_gateway.errors import RateLimitedError, UnavailableError
+
+_REDIS_SECONDS: Final = 0.5
+_PAUSE_SECONDS: Final = 1.0
+_V6_SITE_BITS: Final = 64
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What is allowed a minute."""
+
+    starts: int
+    completes: int
+    logins: int
+    registrations: int
+
+
+class Limits:
+    """Counts, and refuses what is too much with RateLimitedError."""
+
+    def __init__(
+        self,
+        pool: ConnectionPool,
+        prefix: str,
+        rates: Rates,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the connections to Redis, whose timeouts bound every wait, and the first part of every key."""
+        storage = RedisStorage(
+            "redis://",
+            wrap_exceptions=True,
+            implementation="redispy",
+            key_prefix=f"{prefix}limits",
+            connection_pool=pool,  # type: ignore[arg-type]  # Passed on; the annotation is too narrow.
+        )
+        self._shared = SlidingWindowCounterRateLimiter(storage)
+        self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._rates = rates
+        self._monotonic = monotonic
+        self._away_until = 0.0
+
+    async def start(self, user_id: str) -> None:
+        """Count an action started."""
+        await self._count_leniently(self._rates.starts, "start", user_id)
+
+    async def complete(self, user_id: str) -> None:
+        """Count an answer sent."""
+        await self._count_leniently(self._rates.completes, "complete", user_id)
+
+    async def log_in(self, address: str, username: str) -> None:
+        """Count a login. Raises UnavailableError while Redis is away."""
+        await self._count_strictly(self._rates.logins, "login", _site(address), username.lower())
+
+    async def register(self, address: str) -> None:
+        """Count a registration. Raises UnavailableError while Redis is away."""
+        await self._count_strictly(self._rates.registrations, "register", _site(address))
+
+    async def _count_leniently(self, rate: int, *key: str) -> None:
+        try:
+            await self._count_strictly(rate, *key)
+        except UnavailableError:
+            await _hit(self._local, rate, key)
+
+    async def _count_strictly(self, rate: int, *key: str) -> None:
+        if self._monotonic() < self._away_until:
+            raise UnavailableError
+        try:
+            async with asyncio.timeout(_REDIS_SECONDS):
+                await _hit(self._shared, rate, key)
+        except (StorageError, TimeoutError) as error:
+            # For a moment nobody else has to wait to find out the same.
+            self._away_until = self._monotonic() + _PAUSE_SECONDS
+            _log.warning("limits_not_shared", fault=type(error.__cause__ or error).__name__)
+            raise UnavailableError from error
+
+
+async def _hit(limiter: SlidingWindowCounterRateLimiter, rate: int, key: tuple[str, ...]) -> None:
+    item = RateLimitItemPerMinute(rate)
+    if not await limiter.hit(item, *key):
+        stats = await limiter.get_window_stats(item, *key)
+        raise RateLimitedError(max(1.0, stats.reset_time - time.time()))
+
+
+def _site(address: str) -> str:
+    """Reduce an address to what one customer of a network has: of IPv6 that is a whole /64."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, _V6_SITE_BITS), strict=False))
+    return str(parsed)

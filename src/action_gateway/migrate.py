@@ -1,0 +1,42 @@
+"""Brings the gateway's schema to the newest revision, as the owner role.
+
+Revisions are numbers of four digits, so that a newer schema compares greater. Several migrations may be
+started at once: one works, the others wait and find nothing to do.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
+
+_LOCK_KEY: Final = 0x6C617572656C02
+"""Any number, but the same for every migration of this schema and of no other."""
+
+
+def upgrade_schema(dsn: str, password: str | None) -> None:
+    """Apply every revision that the database does not have yet, in one transaction.
+
+    Args:
+        dsn: libpq connection string of the owner role.
+        password: the role's password, if the DSN does not have it.
+
+    Raises:
+        psycopg.Error: the database is away, or does not let the role do this.
+        sqlalchemy.exc.DBAPIError: a step failed; nothing is changed.
+    """
+    conninfo = make_conninfo(dsn, password=password, application_name="action-gateway migrate")
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool
+    )
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+        connection.execute(text("GRANT SELECT ON gateway.alembic_version TO gateway_runtime"))

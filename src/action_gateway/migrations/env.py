@@ -1,0 +1,11 @@
+"""Runs the revisions in one transaction on the connection that `migrate.py` hands over."""
+
+from alembic import context
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    version_table_schema="gateway",
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,209 @@
+"""THE table from exception to problem document (RFC 9457), and the handlers that apply it.
+
+Whatever is not in the table is our fault: it is logged whole and leaves as one fixed text. What a client
+sent is never sent back to it.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
+
+import score_client.errors as score
+from action_gateway import errors
+
+MEDIA_TYPE: Final = "application/problem+json"
+_MAX_FIELDS: Final = 20
+
+_log = structlog.get_logger(__name__)
+
+
+class Kind(NamedTuple):
+    """What an exception is on the wire."""
+
+    status: HTTPStatus
+    code: str
+
+
+KINDS: Final[Mapping[type[Exception], Kind]] = {
+    errors.InvalidRequestError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid_request"),
+    errors.UnauthenticatedError: Kind(HTTPStatus.UNAUTHORIZED, "unauthenticated"),
+    errors.BadCredentialsError: Kind(HTTPStatus.UNAUTHORIZED, "bad_credentials"),
+    errors.RegistrationClosedError: Kind(HTTPStatus.FORBIDDEN, "registration_closed"),
+    errors.UsernameTakenError: Kind(HTTPStatus.CONFLICT, "username_taken"),
+    errors.BadRefreshTokenError: Kind(HTTPStatus.UNAUTHORIZED, "bad_refresh_token"),
+    errors.ActionNotFoundError: Kind(HTTPStatus.NOT_FOUND, "action_not_found"),
+    errors.BadActionTokenError: Kind(HTTPStatus.BAD_REQUEST, "bad_action_token"),
+    errors.ActionTokenForeignError: Kind(HTTPStatus.FORBIDDEN, "action_token_foreign"),
+    errors.ActionTokenExpiredError: Kind(HTTPStatus.BAD_REQUEST, "action_token_expired"),
+    errors.ActionTokenSpentError: Kind(HTTPStatus.CONFLICT, "action_token_spent"),
+    errors.ActionTokenUsedError: Kind(HTTPStatus.CONFLICT, "action_token_used"),
+    errors.ActionCompletedError: Kind(HTTPStatus.CONFLICT, "action_already_completed"),
+    errors.TooFastError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "too_fast"),
+    errors.WrongAnswerError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_answer"),
+    errors.ScoreLimitError: Kind(HTTPStatus.CONFLICT, "score_limit_reached"),
+    errors.RateLimitedError: Kind(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
+    errors.UnavailableError: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    errors.BodyTooLargeError: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large"),
+    errors.BodyTooSlowError: Kind(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow"),
+    errors.UnsupportedMediaTypeError: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+    errors.NotFoundError: Kind(HTTPStatus.NOT_FOUND, "not_found"),
+    errors.MethodNotAllowedError: Kind(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed"),
+    errors.GatewayError: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal"),
+}
+
+_FRAMEWORK: Final[Mapping[int, type[errors.GatewayError]]] = {
+    HTTPStatus.NOT_FOUND: errors.NotFoundError,
+    HTTPStatus.METHOD_NOT_ALLOWED: errors.MethodNotAllowedError,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLargeError,
+    HTTPStatus.REQUEST_TIMEOUT: errors.BodyTooSlowError,
+}
+
+
+class Award(BaseModel):
+    """What a finished action brought."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+    points_earned: int
+    new_total_score: int
+    """The user's total right after these points."""
+    new_rank: int | None
+    """The user's rank now; null where it is not known."""
+
+
+class Problem(BaseModel):
+    """Why a request failed. `code` is for programs, `detail` for people; the other members depend on it."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    fields: dict[str, str] | None = Field(default=None, description="of invalid_request: what is wrong where")
+    attempts_left: int | None = Field(default=None, description="of wrong_answer")
+    award: Award | None = Field(
+        default=None, description="of action_token_used and action_already_completed: the first outcome"
+    )
+
+
+def answer(error: errors.GatewayError) -> Response:
+    """Make the response that an exception of ours becomes."""
+    kind = KINDS[type(error)]
+    structlog.contextvars.bind_contextvars(problem=kind.code)
+    problem = Problem(
+        type=f"urn:laurel:problem:{kind.code}",
+        title=(type(error).__doc__ or "").strip(),
+        status=kind.status,
+        detail=str(error),
+        code=kind.code,
+        **_members(error),
+    )
+    return JSONResponse(
+        problem.model_dump(by_alias=True, exclude_unset=True),
+        kind.status,
+        headers=_headers(error, kind),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def describe(kinds: Iterable[type[errors.GatewayError]]) -> dict[int | str, dict[str, Any]]:
+    """Describe for OpenAPI the responses that these exceptions become."""
+    codes: dict[HTTPStatus, list[str]] = {}
+    for kind in (KINDS[exception] for exception in kinds):
+        codes.setdefault(kind.status, []).append(f"`{kind.code}`")
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {
+        int(status): {"description": ", ".join(names), "content": {MEDIA_TYPE: {"schema": schema}}}
+        for status, names in sorted(codes.items())
+    }
+
+
+async def _answer_ours(_: Request, error: Exception) -> Response:
+    assert isinstance(error, errors.GatewayError)  # noqa: S101 - so it is registered below
+    return answer(error)
+
+
+async def _answer_score(_: Request, error: Exception) -> Response:
+    if isinstance(error, (score.UnavailableError, score.QuotaExceededError)):
+        return answer(errors.UnavailableError(error.retry_after or 1.0))
+    return answer_unknown(error)
+
+
+async def _answer_framework(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - so it is registered below
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return answer(errors.InvalidRequestError({"body": "is not JSON"}))
+    response = answer(_FRAMEWORK.get(error.status_code, errors.GatewayError)())
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def _answer_validation(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - so it is registered below
+    faults = error.errors()[:_MAX_FIELDS]
+    return answer(errors.InvalidRequestError({_place(fault): _said(fault) for fault in faults}))
+
+
+def answer_unknown(error: Exception) -> Response:
+    """Log a failure that nobody expected, and tell nothing of it."""
+    _log.error("request_failed", exc_info=error)
+    return answer(errors.GatewayError())
+
+
+HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
+    errors.GatewayError: _answer_ours,
+    score.ScoreClientError: _answer_score,
+    HTTPException: _answer_framework,
+    RequestValidationError: _answer_validation,
+}
+
+
+def _members(error: errors.GatewayError) -> dict[str, Any]:
+    match error:
+        case errors.InvalidRequestError():
+            return {"fields": error.fields}
+        case errors.WrongAnswerError():
+            return {"attempts_left": error.attempts_left}
+        case errors.PaidError(payment=payment):
+            award = Award(
+                points_earned=payment.points_earned,
+                new_total_score=payment.new_total_score,
+                new_rank=payment.new_rank,
+            )
+            return {"award": award}
+    return {}
+
+
+def _headers(error: errors.GatewayError, kind: Kind) -> dict[str, str]:
+    if kind.status is HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, (errors.RateLimitedError, errors.UnavailableError)):
+        return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
+    return {}
+
+
+def _place(fault: Mapping[str, Any]) -> str:
+    # The name of a field that is not described comes from the client; its parent says enough.
+    place = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]
+    return ".".join(str(part) for part in place if isinstance(part, str)) or "body"
+
+
+def _said(fault: Mapping[str, Any]) -> str:
+    match fault["type"]:
+        case "json_invalid":
+            return "is not JSON"
+        case "extra_forbidden":
+            return "has a field that is not described"
+    return str(fault["msg"])

@@ -1,0 +1,3 @@
+-- Begins a session with its first refresh token.
+INSERT INTO gateway.session (session_id, user_id, token_hash, expires_at)
+VALUES (%(session_id)s, %(user_id)s, %(token_hash)s, %(expires_at)s)

@@ -1,0 +1,4 @@
+-- Gets the right answers of an edition of an action, also of one that is not offered any more.
+SELECT answers
+FROM gateway.action
+WHERE action_id = %(action_id)s AND version = %(version)s
