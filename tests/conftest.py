@@ -1,10 +1,10 @@
-"""The fixtures of all tests, one plugin module a concern."""
+"""The fixtures of all tests, one plugin module a concern; a module comes after those it imports."""
 
 pytest_plugins = [
     "tests.fixtures.certificates",
     "tests.fixtures.postgres",
     "tests.fixtures.processes",
     "tests.fixtures.redis",
-    "tests.fixtures.score_service",
     "tests.fixtures.stores",
+    "tests.fixtures.score_service",
 ]
