@@ -40,6 +40,7 @@ _METHODS: Final = {
 }
 _WRITES: Final = frozenset({"score_api.v1.ScoreService/AwardPoints"})
 _MAX_RATE: Final = 1_000_000_000
+_SAID: Final = {"missing": "is missing", "extra_forbidden": "is not known"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,4 +207,5 @@ def _repeated_identities(document: Mapping[str, Any]) -> Iterator[str]:
 def _faults(error: ValidationError) -> Iterator[str]:
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
-        yield f"{place.removeprefix('.')}: {fault['msg'].removeprefix('Value error, ')}"
+        said = _SAID.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
+        yield f"{place.removeprefix('.')}: {said}"

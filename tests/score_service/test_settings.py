@@ -1,0 +1,162 @@
+"""Settings: read from the environment, refused with every fault at once."""
+
+from pathlib import Path
+
+import pytest
+
+from score_service.settings import (
+    PREFIX,
+    Address,
+    MigrateSettings,
+    ServeSettings,
+    SetupError,
+    load,
+    reveal,
+    variable,
+)
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """Return an environment with just what is required."""
+    file = tmp_path / "file"
+    file.write_text("something\n", encoding="ascii")
+    required = {
+        "DATABASE_DSN": "postgresql://score_runtime@db/laurel",
+        "REDIS_URL": "redis://cache:6379/0",
+        "TLS_CERTIFICATE_FILE": str(file),
+        "TLS_KEY_FILE": str(file),
+        "TLS_CA_FILE": str(file),
+        "POLICY_FILE": str(file),
+    }
+    for name, value in required.items():
+        monkeypatch.setenv(PREFIX + name, value)
+    return monkeypatch
+
+
+def faults_of(kind: type[ServeSettings] | type[MigrateSettings]) -> dict[str, str]:
+    with pytest.raises(SetupError) as caught:
+        load(kind)
+    return dict(fault.split(": ", 1) for fault in caught.value.faults)
+
+
+def test_the_required_ones_are_enough(environment: pytest.MonkeyPatch) -> None:
+    settings = load(ServeSettings)
+    assert settings.listen == Address("127.0.0.1", 50051)
+    assert settings.admin_listen == Address("127.0.0.1", 9090)
+    assert settings.database_password is None
+    assert settings.redis_prefix == "laurel:"
+
+
+def test_every_missing_one_is_named_at_once() -> None:
+    assert set(faults_of(ServeSettings)) == {
+        "SCORE_SERVICE_DATABASE_DSN",
+        "SCORE_SERVICE_REDIS_URL",
+        "SCORE_SERVICE_TLS_CERTIFICATE_FILE",
+        "SCORE_SERVICE_TLS_KEY_FILE",
+        "SCORE_SERVICE_TLS_CA_FILE",
+        "SCORE_SERVICE_POLICY_FILE",
+    }
+    assert set(faults_of(MigrateSettings)) == {"SCORE_SERVICE_MIGRATION_DSN"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LISTEN", "nowhere"),
+        ("LISTEN", "host:65536"),
+        ("LISTEN", "[::1:80"),
+        ("ADMIN_LISTEN", "host:-1"),
+        ("DATABASE_DSN", "nonsense"),
+        ("DATABASE_DSN", "postgresql://role:hunter2@db/laurel"),
+        ("DATABASE_DSN", "host=db password=hunter2"),
+        ("REDIS_URL", "http://cache"),
+        ("REDIS_URL", "redis://:hunter2@cache"),
+        ("REDIS_URL", "redis://cache?password=hunter2"),
+        ("REDIS_PREFIX", "with space"),
+        ("REDIS_PREFIX", "with{brace}"),
+        ("DATABASE_PASSWORD_FILE", "/does/not/exist"),
+        ("TLS_KEY_FILE", "/does/not/exist"),
+        ("LOG_FORMAT", "xml"),
+        ("LOG_LEVEL", "loud"),
+        ("PREPARE_THRESHOLD", "-1"),
+        ("PREPARE_THRESHOLD", "some"),
+        ("DRAIN_SECONDS", "-1"),
+        ("STOP_SECONDS", "inf"),
+        ("TLS_RELOAD_SECONDS", "0"),
+        ("REFLECTION", "perhaps"),
+    ],
+)
+def test_a_faulty_one_is_named_and_its_value_is_not_shown(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(PREFIX + name, value)
+    faults = faults_of(ServeSettings)
+    assert set(faults) == {PREFIX + name}
+    assert "hunter2" not in faults[PREFIX + name]
+
+
+def test_several_faulty_ones_are_all_named(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCORE_SERVICE_LISTEN", "nowhere")
+    environment.setenv("SCORE_SERVICE_LOG_LEVEL", "loud")
+    environment.delenv("SCORE_SERVICE_REDIS_URL")
+    assert set(faults_of(ServeSettings)) == {
+        "SCORE_SERVICE_LISTEN",
+        "SCORE_SERVICE_LOG_LEVEL",
+        "SCORE_SERVICE_REDIS_URL",
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("0.0.0.0:0", Address("0.0.0.0", 0)),
+        ("localhost:65535", Address("localhost", 65535)),
+        ("[::1]:80", Address("::1", 80)),
+    ],
+)
+def test_an_address_reads_as_it_is_written(text: str, address: Address) -> None:
+    assert Address.parse(text) == address
+    assert str(address) == text
+
+
+def test_a_password_comes_from_its_file_without_the_line_end(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "password"
+    file.write_text("hunter2\n", encoding="ascii")
+    environment.setenv("SCORE_SERVICE_DATABASE_PASSWORD_FILE", str(file))
+    settings = load(ServeSettings)
+    assert reveal(settings.database_password) == "hunter2"
+    assert "hunter2" not in repr(settings)
+
+
+def test_an_empty_password_file_is_a_fault(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.touch()
+    environment.setenv("SCORE_SERVICE_REDIS_PASSWORD_FILE", str(file))
+    assert set(faults_of(ServeSettings)) == {"SCORE_SERVICE_REDIS_PASSWORD_FILE"}
+
+
+@pytest.mark.parametrize(("text", "threshold"), [("none", None), ("None", None), ("0", 0), ("7", 7)])
+def test_prepared_statements_can_be_switched_off(
+    environment: pytest.MonkeyPatch, text: str, threshold: int | None
+) -> None:
+    environment.setenv("SCORE_SERVICE_PREPARE_THRESHOLD", text)
+    assert load(ServeSettings).prepare_threshold == threshold
+
+
+def test_variables_that_kubernetes_adds_for_a_service_are_let_pass(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCORE_SERVICE_PORT", "tcp://10.0.0.1:50051")
+    environment.setenv("SCORE_SERVICE_SERVICE_HOST", "10.0.0.1")
+    assert load(ServeSettings).listen.port == 50051
+
+
+def test_an_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("SCORE_SERVICE_LISTEN", "")
+    assert load(ServeSettings).listen.port == 50051
+
+
+def test_fields_name_their_variables() -> None:
+    assert variable(ServeSettings, "listen") == "SCORE_SERVICE_LISTEN"
+    assert variable(ServeSettings, "database_password") == "SCORE_SERVICE_DATABASE_PASSWORD_FILE"
