@@ -17,7 +17,7 @@ from local_stack.state import StateFolder
 SCORE_SERVICE = "score_service"
 ACTION_GATEWAY = "action_gateway"
 ACTIONS_FILE = Path(__file__).with_name("actions.toml")
-_POLICY_FILE = Path(__file__).with_name("policy.toml")
+POLICY_FILE = Path(__file__).with_name("policy.toml")
 _CERTIFICATE_LIFETIME = timedelta(days=365)
 # Nobody sends requests through a balancer here, and whoever pressed Ctrl-C is waiting.
 _STOP = {"DRAIN_SECONDS": "0", "STOP_SECONDS": "5"}
@@ -101,7 +101,7 @@ class Settings:
                 "TLS_CERTIFICATE_FILE": identity.certificate_file,
                 "TLS_KEY_FILE": identity.key_file,
                 "TLS_CA_FILE": identity.ca_file,
-                "POLICY_FILE": _POLICY_FILE,
+                "POLICY_FILE": POLICY_FILE,
             },
         )
 
