@@ -16,6 +16,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client import Counter as CounterMetric
 
+from action_gateway.errors import UnauthenticatedError
+
 Kind = Literal["websocket", "sse"]
 
 _log = structlog.get_logger(__name__)
@@ -120,10 +122,11 @@ class Connections:
             with self._registered(kind) as connection:
                 async with _until_ended(connection):
                     yield connection
-        except EndedError as ended:
-            if ended.ending is not Ending.GONE:
-                self.metrics.evicted.labels(kind, ended.ending.name.lower()).inc()
-            raise
+        except (EndedError, UnauthenticatedError) as error:
+            ending = error.ending if isinstance(error, EndedError) else Ending.UNAUTHENTICATED
+            if ending is not Ending.GONE:
+                self.metrics.evicted.labels(kind, ending.name.lower()).inc()
+            raise EndedError(ending) from None
 
     @contextmanager
     def admit(self, user_id: str) -> Iterator[None]:

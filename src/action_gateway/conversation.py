@@ -4,7 +4,7 @@
        │                                   ▲    ◀──┘
        └──▶ WAITING ──── auth message ─────┘
                 │                          │
-                └──── anything else ───────┴──▶ EndedError
+                └──── anything else ───────┴──▶ EndedError, or UnauthenticatedError for a bad token
 
 Clients only ever say one thing, `{"type": "auth", "accessToken": "…"}`. A token in the URL is not looked at.
 """
@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from action_gateway.authentication import find_token
 from action_gateway.connections import EndedError, Ending
 from action_gateway.errors import UnauthenticatedError
 from action_gateway.tokens import Access
@@ -44,14 +45,11 @@ class Conversation:
         self.access: Access | None = None
         """Who the client is and until when; None while it has not said."""
 
-    def greet(self, authorization: Sequence[str]) -> Access | None:
+    def greet(self, authorization: list[str]) -> Access | None:
         """Take the Authorization headers of the handshake; None if there are none and a message must come."""
         if not authorization:
             return None
-        scheme, _, token = authorization[0].partition(" ")
-        if len(authorization) > 1 or scheme.lower() != "bearer":
-            raise EndedError(Ending.UNAUTHENTICATED)
-        return self._authenticate(token.strip())
+        return self._authenticate(find_token(authorization))
 
     def hear(self, text: str | None, now: float) -> Access:
         """Take a message (None: a binary one) and the time in seconds, and tell until when it may go on."""
@@ -70,12 +68,9 @@ class Conversation:
         self._times.append(now)
 
     def _authenticate(self, token: str) -> Access:
-        try:
-            access = self._verify(token)
-        except UnauthenticatedError:
-            raise EndedError(Ending.UNAUTHENTICATED) from None
+        access = self._verify(token)
         if self.access is not None and self.access.user_id != access.user_id:
-            raise EndedError(Ending.UNAUTHENTICATED)
+            raise UnauthenticatedError
         self.access = max(self.access or access, access, key=lambda one: one.expires_at)
         return self.access
 

@@ -8,7 +8,6 @@ fails before the stream begins is an ordinary problem document.
 import asyncio
 import random
 import re
-from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header
@@ -16,10 +15,12 @@ from fastapi.sse import format_sse_event
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from action_gateway.authentication import Authenticate
 from action_gateway.clock import Clock
 from action_gateway.connections import Connections, EndedError, Ending, beside
 from action_gateway.errors import GatewayError, RateLimitedError, UnauthenticatedError, UnavailableError
 from action_gateway.feed import Feed
+from action_gateway.problems import describe
 from action_gateway.subscription import News, Subscription
 from action_gateway.tokens import Access
 
@@ -28,6 +29,7 @@ PATH = "/leaderboard/events"
 _POSITION = re.compile(r"[!-~]{1,128}")
 _RETRY_MS = (500, 3000)
 _RETRY_SECONDS = 10.0
+_PROBLEMS = describe([UnauthenticatedError, RateLimitedError, UnavailableError])
 _ALIVE = format_sse_event(comment="keep-alive")
 
 
@@ -77,11 +79,11 @@ class LeaderboardEvents:
         self._write_seconds = write_seconds
         self._randomness = randomness or random.Random()  # noqa: S311 - it spreads retries, no secret
 
-    def router(self, authenticate: Callable[..., object]) -> APIRouter:
-        """Return the route, relative to the prefix of the API. The dependency gives an Access."""
-        router = APIRouter()
+    def router(self, authenticate: Authenticate) -> APIRouter:
+        """Return the route, relative to the prefix of the API."""
+        router = APIRouter(tags=["leaderboard"])
 
-        @router.get(PATH, response_class=EventStream, summary="Follow the leaderboard")
+        @router.get(PATH, response_class=EventStream, responses=_PROBLEMS)
         async def follow_leaderboard(
             access: Annotated[Access, Depends(authenticate)],
             last_event_id: Annotated[str | None, Header()] = None,

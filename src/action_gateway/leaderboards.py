@@ -3,20 +3,25 @@
 A board without awards does not exist yet for the score service; here it is an empty one at revision 0.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+import score_client.errors
+from action_gateway.authentication import Authenticate
 from action_gateway.entries import Entry, name_entries
+from action_gateway.errors import InvalidRequestError, UnauthenticatedError, UnavailableError
+from action_gateway.problems import describe
 from action_gateway.tokens import Access
 from action_gateway.usernames import Usernames
 from score_client.client import ScoreClient
 from score_client.errors import BoardNotFoundError, StandingNotFoundError
 from score_client.types import Source, Standing, StandingsView
 
+_PROBLEMS: Final = describe([UnauthenticatedError, InvalidRequestError, UnavailableError])
 _EMPTY: Final = StandingsView(standings=(), revision=0, position="", source=Source.CACHE)
 
 
@@ -52,9 +57,9 @@ class Leaderboard:
         self._usernames = usernames
         self._board_id = board_id
 
-    def router(self, authenticate: Callable[..., object]) -> APIRouter:
-        """Return the routes, relative to the prefix of the API. The dependency gives an Access."""
-        router = APIRouter(prefix="/leaderboard", tags=["leaderboard"])
+    def router(self, authenticate: Authenticate) -> APIRouter:
+        """Return the routes, relative to the prefix of the API."""
+        router = APIRouter(prefix="/leaderboard", tags=["leaderboard"], responses=_PROBLEMS)
 
         @router.get("", dependencies=[Depends(authenticate)])
         async def list_leaderboard(
@@ -75,11 +80,14 @@ class Leaderboard:
         return router
 
     async def page(self, limit: int, page_token: str) -> LeaderboardPage:
-        """Read a page. Raises a ScoreClientError where that fails."""
+        """Read a page. Raises InvalidRequestError for a bad token, or a ScoreClientError."""
         try:
             view = await self._client.top(board_id=self._board_id, page_size=limit, page_token=page_token)
         except BoardNotFoundError:
             view = _EMPTY
+        except score_client.errors.InvalidRequestError:
+            # Nothing else in the request comes from outside.
+            raise InvalidRequestError({"pageToken": "is not the token of a page"}) from None
         return LeaderboardPage(
             entries=await self._entries(view.standings),
             revision=view.revision,

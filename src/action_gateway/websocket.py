@@ -19,6 +19,7 @@ from action_gateway.conversation import Conversation, Verify, allows_origin
 from action_gateway.errors import UnavailableError
 from action_gateway.feed import Feed
 from action_gateway.subscription import News, Subscription
+from action_gateway.telemetry import note_user
 from action_gateway.tokens import Access
 from score_client.errors import ScoreClientError
 
@@ -79,6 +80,7 @@ class LeaderboardSockets:
         if access is None:
             connection.end_after(self._auth_seconds, Ending.AUTH_TIMEOUT)
             access = await self._hear(websocket, conversation)
+        note_user(access.user_id)
         self._extend(connection, access)
         with (
             self._connections.admit(access.user_id),
