@@ -58,24 +58,19 @@ class StartedAction:
     """Seconds since 1970."""
 
 
-def find_award_id(
-    *, board_id: str, user_id: str, action_id: str, repeat: Repeat, nonce: uuid.UUID, started_at_ms: int
-) -> uuid.UUID:
+def find_award_id(started: StartedAction) -> uuid.UUID:
     """Name the award that doing the action makes. The same name can pay only once."""
-    if repeat is Repeat.UNLIMITED:
-        return nonce
-    parts = [board_id, user_id, action_id]
-    if repeat is Repeat.DAILY:
-        parts.append(datetime.fromtimestamp(started_at_ms / 1000, UTC).date().isoformat())
-    # No identifier holds a line feed, so the joined name cannot be read in two ways.
-    return uuid.uuid5(_AWARD_NAMESPACE, "\n".join(parts))
+    if started.repeat is Repeat.UNLIMITED:
+        return started.nonce
+    parts = [started.board_id, started.user_id, started.action_id]
+    if started.repeat is Repeat.DAILY:
+        parts.append(datetime.fromtimestamp(started.started_at_ms / 1000, UTC).date().isoformat())
+    return uuid.uuid5(_AWARD_NAMESPACE, _join(parts))
 
 
-def find_request_id(*, user_id: str, idempotency_key: str, action_token: str, answer: str) -> uuid.UUID:
+def find_request_id(user_id: str, idempotency_key: str, action_token: str, answer: str) -> uuid.UUID:
     """Name a request that its sender may repeat: the same sender, key and body give the same name."""
-    parts = (user_id, idempotency_key, action_token, answer)
-    # Lengths come first, so that the parts cannot be shifted against each other.
-    return uuid.uuid5(_REQUEST_NAMESPACE, "".join(f"{len(part)}:{part}" for part in parts))
+    return uuid.uuid5(_REQUEST_NAMESPACE, _join((user_id, idempotency_key, action_token, answer)))
 
 
 def is_right(answer: str, answers: Iterable[str]) -> bool:
@@ -93,6 +88,11 @@ def is_right(answer: str, answers: Iterable[str]) -> bool:
 def normalise(answer: str) -> str:
     """Reduce an answer to what counts of it."""
     return " ".join(unicodedata.normalize("NFKC", answer).casefold().split())
+
+
+def _join(parts: Iterable[str]) -> str:
+    # Lengths come first, so that no two lists of parts read the same.
+    return "".join(f"{len(part)}:{part}" for part in parts)
 
 
 def _digest(answer: str) -> bytes:

@@ -1,5 +1,6 @@
-"""Who calls: the access token in the `Authorization` header, checked before anything else of a request."""
+"""Who calls: the access token in the `Authorization` header, looked at before anything else of a request."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends
@@ -10,7 +11,12 @@ from action_gateway.errors import UnauthenticatedError
 from action_gateway.telemetry import note_user
 from action_gateway.tokens import Access, AccessTokens
 
-_scheme = HTTPBearer(bearerFormat="JWT", description="An access token of this gateway.", auto_error=False)
+_scheme = HTTPBearer(
+    scheme_name="accessToken",
+    bearerFormat="JWT",
+    description="An access token of this gateway",
+    auto_error=False,
+)
 
 
 async def authenticate(request: Request, _: Annotated[object, Depends(_scheme)]) -> Access:
@@ -22,14 +28,14 @@ async def authenticate(request: Request, _: Annotated[object, Depends(_scheme)])
 
 
 CurrentUser = Annotated[Access, Depends(authenticate)]
-"""A parameter of this type makes a route want an access token, and gives it the token's user."""
+"""A parameter of this type makes a route want an access token. It belongs before all others."""
 
 
-def find_token(headers: list[str]) -> str:
+def find_token(headers: Sequence[str]) -> str:
     """Take the token out of the values of the `Authorization` header. Raises UnauthenticatedError."""
     if len(headers) != 1:
         raise UnauthenticatedError
     scheme, _, token = headers[0].partition(" ")
     if scheme.lower() != "bearer" or not token:
         raise UnauthenticatedError
-    return token
+    return token.strip()

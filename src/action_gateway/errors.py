@@ -32,6 +32,8 @@ The docstring of a class is its public text. Nothing that a client must not see 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import score_client.errors as score
+
 
 @dataclass(frozen=True, slots=True)
 class Payment:
@@ -170,3 +172,20 @@ class BodyTooLargeError(GatewayError):
 
 class BodyTooSlowError(GatewayError):
     """The body did not come in time."""
+
+
+def translate(error: score.ScoreClientError) -> GatewayError:
+    """Say what a failure of the score service means for the request at hand.
+
+    A GatewayError of no kind stands for what should not happen: the gateway is set up wrongly.
+    """
+    match error:
+        case score.UnavailableError() | score.QuotaExceededError():
+            return UnavailableError(error.retry_after or 1.0)
+        case score.ServiceFaultError():
+            return UnavailableError()
+        case score.TotalOutOfRangeError():
+            return ScoreLimitError()
+        case score.InvalidRequestError():
+            return InvalidRequestError(error.fields)
+    return GatewayError()

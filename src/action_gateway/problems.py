@@ -18,8 +18,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
-import score_client.errors as score
 from action_gateway import errors
+from action_gateway.errors import translate
+from score_client.errors import ScoreClientError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _MAX_FIELDS: Final = 20
@@ -132,13 +133,14 @@ def describe(kinds: Iterable[type[errors.GatewayError]]) -> dict[int | str, dict
 
 async def _answer_ours(_: Request, error: Exception) -> Response:
     assert isinstance(error, errors.GatewayError)  # noqa: S101 - so it is registered below
-    return answer(error)
+    return answer_unknown(error) if type(error) is errors.GatewayError else answer(error)
 
 
-async def _answer_score(_: Request, error: Exception) -> Response:
-    if isinstance(error, (score.UnavailableError, score.QuotaExceededError)):
-        return answer(errors.UnavailableError(error.retry_after or 1.0))
-    return answer_unknown(error)
+async def _answer_score(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ScoreClientError)  # noqa: S101 - so it is registered below
+    ours = translate(error)
+    ours.__cause__ = error
+    return await _answer_ours(request, ours)
 
 
 async def _answer_framework(_: Request, error: Exception) -> Response:
@@ -164,7 +166,7 @@ def answer_unknown(error: Exception) -> Response:
 
 HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
     errors.GatewayError: _answer_ours,
-    score.ScoreClientError: _answer_score,
+    ScoreClientError: _answer_score,
     HTTPException: _answer_framework,
     RequestValidationError: _answer_validation,
 }
