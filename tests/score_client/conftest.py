@@ -1,0 +1,37 @@
+"""Clients, and servers to try them on."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.fixtures.proxy import start_proxy
+from tests.score_client.renewable import RenewableCertificate
+from tests.score_client.scripted import ScriptedServer
+
+from local_stack.certificates import CertificateFiles
+from score_client import ClientCredentials
+
+__all__ = ["start_proxy"]
+
+
+@pytest.fixture
+def credentials(backend_certificate: CertificateFiles) -> ClientCredentials:
+    files = backend_certificate
+    return ClientCredentials(files.ca_file, files.certificate_file, files.key_file)
+
+
+@pytest.fixture
+async def server(server_certificate: CertificateFiles) -> AsyncIterator[ScriptedServer]:
+    """Return a running server without a script."""
+    server = ScriptedServer(server_certificate)
+    await server.start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, backend_certificate: CertificateFiles) -> RenewableCertificate:
+    """Return a certificate to replace, at first the sample backend's."""
+    folder = tmp_path / "tls"
+    folder.mkdir()
+    return RenewableCertificate(folder, backend_certificate)

@@ -1,0 +1,347 @@
+"""The connection: certificates that change, servers that come and go."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.stores import eventually
+from tests.score_client.renewable import RenewableCertificate
+from tests.score_client.scripted import ScriptedServer, answer
+
+from local_stack.certificates import CertificateAuthority, CertificateFiles
+from score_api.v1 import leaderboard_service_pb2 as boards
+from score_api.v1 import types_pb2
+from score_client import ClientCredentials, ScoreClient, StandingView, UnavailableError
+
+STANDING = boards.GetStandingResponse(
+    standing=types_pb2.Standing(user_id="ada", total=30, rank=1, reached_revision=7), revision=9
+)
+
+
+@pytest.fixture
+async def client(server: ScriptedServer, certificate: RenewableCertificate) -> AsyncIterator[ScoreClient]:
+    server.script("GetStanding", answer(STANDING))
+    async with ScoreClient(
+        server.target, credentials=certificate.credentials, certificate_check_interval=0.02
+    ) as client:
+        yield client
+
+
+def read(client: ScoreClient) -> Awaitable[StandingView]:
+    return client.standing(board_id="main", user_id="ada")
+
+
+async def identity(server: ScriptedServer, client: ScoreClient) -> str:
+    await read(client)
+    return server.received[-1].identity
+
+
+async def wait_for_identity(server: ScriptedServer, client: ScoreClient, wanted: str) -> None:
+    async def is_wanted() -> bool:
+        return await identity(server, client) == wanted
+
+    await eventually(is_wanted)
+
+
+async def wait_for_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def is_logged() -> bool:
+        return bool(caplog.records)
+
+    await eventually(is_logged)
+
+
+async def test_new_certificate_files_are_used_without_a_restart(
+    server: ScriptedServer,
+    client: ScoreClient,
+    certificate: RenewableCertificate,
+    gateway_certificate: CertificateFiles,
+) -> None:
+    assert await identity(server, client) == BACKEND_ID
+
+    certificate.replace(gateway_certificate)
+
+    await wait_for_identity(server, client, GATEWAY_ID)
+
+
+async def test_no_call_fails_while_the_certificate_changes(
+    server: ScriptedServer,
+    client: ScoreClient,
+    certificate: RenewableCertificate,
+    gateway_certificate: CertificateFiles,
+) -> None:
+    seen: set[str] = set()
+
+    async def call_all_the_time() -> None:
+        while seen != {BACKEND_ID, GATEWAY_ID}:
+            seen.add(await identity(server, client))
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as callers:
+        for _ in range(4):
+            callers.create_task(call_all_the_time())
+        await server.wait_for_calls("GetStanding", 10)
+        certificate.replace(gateway_certificate)
+
+    assert len(server.received) == len(server.calls("GetStanding"))
+
+
+@pytest.mark.parametrize(("grace", "identities"), [(30.0, [BACKEND_ID]), (0.01, [BACKEND_ID, GATEWAY_ID])])
+async def test_a_call_on_the_old_channel_is_answered_there_or_made_again(
+    server: ScriptedServer,
+    client: ScoreClient,
+    certificate: RenewableCertificate,
+    gateway_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    grace: float,
+    identities: list[str],
+) -> None:
+    monkeypatch.setattr("score_client.channel.RETIREMENT_GRACE", grace)
+    release = asyncio.Event()
+
+    async def answer_late(_request: object, _context: object) -> boards.ListStandingsResponse:
+        await release.wait()
+        return boards.ListStandingsResponse(revision=9)
+
+    server.script("ListStandings", answer_late)
+    slow = asyncio.ensure_future(client.top(board_id="main"))
+    await server.wait_for_calls("ListStandings", 1)
+
+    certificate.replace(gateway_certificate)
+    await wait_for_identity(server, client, GATEWAY_ID)
+    await server.wait_for_calls("ListStandings", len(identities))
+    release.set()
+
+    assert (await slow).revision == 9
+    assert [call.identity for call in server.calls("ListStandings")] == identities
+
+
+async def test_a_half_written_pair_keeps_the_old_channel_and_is_logged_once(
+    server: ScriptedServer,
+    client: ScoreClient,
+    certificate: RenewableCertificate,
+    gateway_certificate: CertificateFiles,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    certificate.replace_one("tls.pem", gateway_certificate.certificate_file)
+    await wait_for_log(caplog)
+    await asyncio.sleep(0.1)  # Several more looks at the files.
+
+    assert await identity(server, client) == BACKEND_ID
+    assert [record.levelno for record in caplog.records] == [logging.WARNING]
+    assert "old certificate stays" in caplog.text
+
+    certificate.replace_one("key.pem", gateway_certificate.key_file)
+    await wait_for_identity(server, client, GATEWAY_ID)
+
+
+async def test_a_missing_file_keeps_the_old_channel(
+    server: ScriptedServer,
+    client: ScoreClient,
+    certificate: RenewableCertificate,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await read(client)
+    certificate.remove("key.pem")
+    await wait_for_log(caplog)
+
+    assert await identity(server, client) == BACKEND_ID
+
+
+async def test_a_certificate_the_server_refuses_keeps_the_old_channel(
+    server: ScriptedServer,
+    client: ScoreClient,
+    certificate: RenewableCertificate,
+    foreign_authority: CertificateAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr("score_client.channel.CONNECT_TIMEOUT", 0.3)
+    certificate.replace(foreign_authority.issue("impostor", uris=[BACKEND_ID]))
+    await wait_for_log(caplog)
+
+    assert await identity(server, client) == BACKEND_ID
+
+
+async def test_a_certificate_of_a_foreign_authority_is_unavailable(
+    server: ScriptedServer, foreign_authority: CertificateAuthority
+) -> None:
+    files = foreign_authority.issue("impostor", uris=[BACKEND_ID])
+    credentials = ClientCredentials(files.ca_file, files.certificate_file, files.key_file)
+
+    async with ScoreClient(server.target, credentials=credentials, timeout=0.5) as client:
+        with pytest.raises(UnavailableError):
+            await read(client)
+    assert server.received == []
+
+
+async def test_the_servers_name_is_checked(server: ScriptedServer, credentials: ClientCredentials) -> None:
+    server.script("GetStanding", answer(STANDING))
+    async with ScoreClient(
+        server.target, credentials=credentials, server_name="other.example", timeout=0.5
+    ) as client:
+        with pytest.raises(UnavailableError):
+            await read(client)
+
+
+async def test_another_name_of_the_server_can_be_told(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> None:
+    server.script("GetStanding", answer(STANDING))
+    target = f"ipv4:127.0.0.1:{server.port}"
+
+    async with ScoreClient(target, credentials=credentials, server_name="localhost") as client:
+        assert (await read(client)).revision == 9
+
+
+async def test_a_restarted_server_is_found_again_within_a_call(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    await read(client)
+    await server.stop()
+    call = asyncio.ensure_future(read(client))
+    await server.start()
+
+    assert (await call).revision == 9
+
+
+@pytest.fixture
+async def pair(server_certificate: CertificateFiles) -> AsyncIterator[list[ScriptedServer]]:
+    servers = [ScriptedServer(server_certificate) for _ in range(2)]
+    for server in servers:
+        server.script("GetStanding", answer(STANDING))
+        await server.start()
+    yield servers
+    for server in servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def spread_client(
+    pair: list[ScriptedServer], credentials: ClientCredentials
+) -> AsyncIterator[ScoreClient]:
+    target = "ipv4:" + ",".join(f"127.0.0.1:{server.port}" for server in pair)
+    async with ScoreClient(target, credentials=credentials, server_name="localhost") as client:
+        async with asyncio.timeout(20):
+            while not all(server.received for server in pair):
+                await read(client)
+        for server in pair:
+            server.received.clear()
+        yield client
+
+
+async def test_calls_go_round_all_servers(pair: list[ScriptedServer], spread_client: ScoreClient) -> None:
+    for _ in range(20):
+        await read(spread_client)
+
+    assert [len(server.received) for server in pair] == [10, 10]
+
+
+async def reads_on(server: ScriptedServer, client: ScoreClient, count: int) -> int:
+    """Return how many of the next calls this server gets."""
+    server.received.clear()
+    for _ in range(count):
+        await read(client)
+    return len(server.received)
+
+
+async def test_a_server_that_drains_gets_no_more_calls(
+    pair: list[ScriptedServer], spread_client: ScoreClient
+) -> None:
+    leaving, staying = pair
+
+    await leaving.set_healthy(healthy=False)
+
+    async def is_left_alone() -> bool:
+        return await reads_on(leaving, spread_client, 4) == 0
+
+    await eventually(is_left_alone)
+    await leaving.stop()
+
+    assert await reads_on(staying, spread_client, 20) == 20
+
+
+async def test_a_server_that_dies_fails_no_call(
+    pair: list[ScriptedServer], spread_client: ScoreClient
+) -> None:
+    dying, _ = pair
+    calls = [asyncio.ensure_future(read(spread_client)) for _ in range(20)]
+    await dying.stop()
+
+    assert {view.revision for view in await asyncio.gather(*calls)} == {9}
+
+
+async def test_without_a_healthy_server_a_call_is_unavailable(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> None:
+    await server.set_healthy(healthy=False)
+    server.script("GetStanding", answer(STANDING))
+
+    async with ScoreClient(server.target, credentials=credentials, timeout=0.5) as client:
+        with pytest.raises(UnavailableError):
+            await read(client)
+
+
+async def test_an_aged_connection_is_replaced_without_a_failed_call(
+    server_certificate: CertificateFiles, credentials: ClientCredentials
+) -> None:
+    server = ScriptedServer(server_certificate)
+    server.script("GetStanding", answer(STANDING))
+    await server.start(("grpc.max_connection_age_ms", 100), ("grpc.max_connection_age_grace_ms", 100))
+    async with ScoreClient(server.target, credentials=credentials) as client, asyncio.timeout(20):
+        while len({call.peer for call in server.received}) < 3:
+            assert (await read(client)).revision == 9
+    await server.stop()
+
+
+async def test_a_reset_connection_costs_one_more_attempt(
+    server: ScriptedServer,
+    credentials: ClientCredentials,
+    start_proxy: Callable[[str], Awaitable[Proxy]],
+) -> None:
+    proxy = await start_proxy(f"localhost:{server.port}")
+    server.script("GetStanding", answer(STANDING))
+    async with ScoreClient(f"dns:///localhost:{proxy.port}", credentials=credentials) as client:
+        await read(client)
+        proxy.hold_replies()
+        call = asyncio.ensure_future(read(client))
+        await server.wait_for_calls("GetStanding", 2)
+        proxy.reset()
+        proxy.release()
+
+        assert (await call).revision == 9
+    assert len(server.received) == 3
+
+
+async def test_a_reply_cut_in_two_costs_one_more_attempt(
+    server: ScriptedServer,
+    credentials: ClientCredentials,
+    start_proxy: Callable[[str], Awaitable[Proxy]],
+) -> None:
+    proxy = await start_proxy(f"localhost:{server.port}")
+    server.script("GetStanding", answer(STANDING))
+    async with ScoreClient(f"dns:///localhost:{proxy.port}", credentials=credentials) as client:
+        await read(client)
+        proxy.cut_replies(after=10)
+
+        assert (await read(client)).revision == 9
+    assert proxy.connections == 2
+
+
+async def test_a_black_hole_ends_at_the_timeout(
+    server: ScriptedServer,
+    credentials: ClientCredentials,
+    start_proxy: Callable[[str], Awaitable[Proxy]],
+) -> None:
+    proxy = await start_proxy(f"localhost:{server.port}")
+    server.script("GetStanding", answer(STANDING))
+    target = f"dns:///localhost:{proxy.port}"
+    async with ScoreClient(target, credentials=credentials, timeout=0.6, attempt_timeout=0.2) as client:
+        await read(client)
+        proxy.hold()
+        with pytest.raises(UnavailableError):
+            await read(client)
+        proxy.release()
+
+        assert (await read(client)).revision == 9
