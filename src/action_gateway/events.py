@@ -10,15 +10,22 @@ import random
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Header
 from fastapi.sse import format_sse_event
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from action_gateway.authentication import Authenticate
+from action_gateway.authentication import CurrentUser
 from action_gateway.clock import Clock
 from action_gateway.connections import Connections, EndedError, Ending, beside
-from action_gateway.errors import GatewayError, RateLimitedError, UnauthenticatedError, UnavailableError
+from action_gateway.errors import (
+    GatewayError,
+    InvalidRequestError,
+    RateLimitedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from action_gateway.feed import Feed
 from action_gateway.problems import describe
 from action_gateway.subscription import News, Subscription
@@ -29,7 +36,7 @@ PATH = "/leaderboard/events"
 _POSITION = re.compile(r"[!-~]{1,128}")
 _RETRY_MS = (500, 3000)
 _RETRY_SECONDS = 10.0
-_PROBLEMS = describe([UnauthenticatedError, RateLimitedError, UnavailableError])
+_PROBLEMS = describe([UnauthenticatedError, InvalidRequestError, RateLimitedError, UnavailableError])
 _ALIVE = format_sse_event(comment="keep-alive")
 
 
@@ -79,14 +86,13 @@ class LeaderboardEvents:
         self._write_seconds = write_seconds
         self._randomness = randomness or random.Random()  # noqa: S311 - it spreads retries, no secret
 
-    def router(self, authenticate: Authenticate) -> APIRouter:
+    def router(self) -> APIRouter:
         """Return the route, relative to the prefix of the API."""
         router = APIRouter(tags=["leaderboard"])
 
         @router.get(PATH, response_class=EventStream, responses=_PROBLEMS)
         async def follow_leaderboard(
-            access: Annotated[Access, Depends(authenticate)],
-            last_event_id: Annotated[str | None, Header()] = None,
+            access: CurrentUser, last_event_id: Annotated[str | None, Header()] = None
         ) -> EventStream:
             """Send `leaderboard:initial`, then `leaderboard:update` and `score:update` as they happen."""
             resumes = last_event_id is not None and _POSITION.fullmatch(last_event_id)
@@ -133,15 +139,18 @@ class LeaderboardEvents:
 
     async def _finish(self, stream: EventStream, send: Send, ending: Ending) -> None:
         """Say why, and when to come again, if the client is still there to read it."""
-        if ending in {Ending.UNAUTHENTICATED, Ending.RESTARTING}:
+        if ending not in {Ending.GONE, Ending.TOO_SLOW}:
             retry = self._randomness.randint(*_RETRY_MS) if ending is Ending.RESTARTING else None
             last = format_sse_event(comment=ending.reason, retry=retry)
             await self._write(stream, send, last, more=False)
 
 
 async def _watch_for_leave(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    except HTTPException:  # A body too large or too slow, and there should be none.
+        raise EndedError(Ending.PROTOCOL) from None
     raise EndedError(Ending.GONE)
 
 
@@ -157,6 +166,8 @@ def _problem(ending: Ending) -> GatewayError:
     match ending:
         case Ending.UNAUTHENTICATED:
             return UnauthenticatedError()
+        case Ending.PROTOCOL:
+            return InvalidRequestError({"body": "must be empty"})
         case Ending.TOO_MANY_OF_USER:
             return RateLimitedError(_RETRY_SECONDS)
         case _:

@@ -6,16 +6,15 @@ A board without awards does not exist yet for the score service; here it is an e
 from collections.abc import Iterable
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 import score_client.errors
-from action_gateway.authentication import Authenticate
+from action_gateway.authentication import CurrentUser
 from action_gateway.entries import Entry, name_entries
 from action_gateway.errors import InvalidRequestError, UnauthenticatedError, UnavailableError
 from action_gateway.problems import describe
-from action_gateway.tokens import Access
 from action_gateway.usernames import Usernames
 from score_client.client import ScoreClient
 from score_client.errors import BoardNotFoundError, StandingNotFoundError
@@ -57,12 +56,13 @@ class Leaderboard:
         self._usernames = usernames
         self._board_id = board_id
 
-    def router(self, authenticate: Authenticate) -> APIRouter:
+    def router(self) -> APIRouter:
         """Return the routes, relative to the prefix of the API."""
         router = APIRouter(prefix="/leaderboard", tags=["leaderboard"], responses=_PROBLEMS)
 
-        @router.get("", dependencies=[Depends(authenticate)])
+        @router.get("")
         async def list_leaderboard(
+            _: CurrentUser,
             limit: Annotated[int, Query(ge=1, le=100)] = 10,
             page_token: Annotated[str, Query(alias="pageToken", max_length=1024)] = "",
         ) -> LeaderboardPage:
@@ -71,7 +71,7 @@ class Leaderboard:
 
         @router.get("/me")
         async def show_my_place(
-            access: Annotated[Access, Depends(authenticate)],
+            access: CurrentUser,
             radius: Annotated[int, Query(ge=0, le=50)] = 2,
         ) -> Neighbourhood:
             """Show the caller's place, with `radius` neighbours on each side."""
