@@ -29,7 +29,7 @@ help: ## List the targets.
 	@printf '\n  PYTHON=… chooses the interpreter (3.11 or newer) that makes $(VENV).\n\n'
 
 .PHONY: run
-run: $(RUN_READY) ## Start everything here; Ctrl-C stops it and keeps the data. HTTP_PORT= GRPC_PORT= STATE_DIR=
+run: $(RUN_READY) ## Start everything; Ctrl-C stops it and keeps the data. HTTP_PORT=, GRPC_PORT=, STATE_DIR= move it.
 	@exec $(TIED) $(BIN)/python -m local_stack run
 
 .PHONY: test
@@ -81,7 +81,7 @@ proto-image: $(DEV_READY) ## At a release: make today's protos the ones that lat
 
 .PHONY: lock
 lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, with their hashes.
-	@$(PIP) install --quiet uv
+	@$(PIP) install -qq uv
 	@$(call pin,dev,--group dev --group build)
 	@$(call pin,run,--group build --constraint requirements/dev.txt)
 
@@ -114,8 +114,8 @@ $(DEV_READY): $(VENV_MADE) requirements/dev.txt pyproject.toml
 # $(call install,NAME): install what is pinned, and this project as it lies here.
 define install
 echo 'Installing requirements/$(1).txt into $(VENV) …' \
-	&& $(PIP) install --quiet --require-hashes --requirement requirements/$(1).txt \
-	&& $(PIP) install --quiet --no-deps --no-build-isolation --editable . \
+	&& $(PIP) install -qq --require-hashes --requirement requirements/$(1).txt \
+	&& $(PIP) install -qq --no-deps --no-build-isolation --editable . \
 	&& touch $@
 endef
 

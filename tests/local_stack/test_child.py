@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -104,22 +105,17 @@ def test_a_child_does_not_hear_the_ctrl_c_of_the_terminal(tmp_path: Path) -> Non
 def test_an_account_gets_a_capability_only_where_a_folder_is_closed_to_it(
     mode: int, capabilities: int
 ) -> None:
-    # Pytest's own folders are closed to others.
-    folder = Path("/var/tmp") / f"laurel-{os.getpid()}-{mode}"
-    folder.mkdir(mode=mode)
-    try:
+    # Not in pytest's own folders, which are closed to others.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(mode)
         account = Account.owning(folder / "data")
         assert account is not None
         command = bind_command(["/bin/cat", "/proc/self/status"], account=account, paths=[folder / "data"])
         child = Child.start("cat", command, folder / "log")
         child.finish()
-        status = dict(
-            line.split(":\t", 1) for line in child.log_path.read_text().splitlines() if ":\t" in line
-        )
-    finally:
-        (folder / "log").unlink()
-        (folder / "data").rmdir()
-        folder.rmdir()
+        lines = child.log_path.read_text().splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     assert set(status["Uid"].split()) == {str(account.uid)}
     assert int(status["CapEff"], 16).bit_count() == capabilities
 
