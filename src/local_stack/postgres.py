@@ -84,6 +84,7 @@ class PostgresCluster:
         self._write_password(account)
         binaries = find_binaries()
         options = ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", f"--username={_SUPERUSER}"]
+        options += [] if self.durable else ["--no-sync"]
         command = bind_command(
             [binaries / "initdb", "-D", unfinished, "--pwfile", self._password_file, *options],
             account=account,
