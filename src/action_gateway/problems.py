@@ -5,7 +5,7 @@ sent is never sent back to it.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
@@ -16,7 +16,6 @@ from pydantic.alias_generators import to_camel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import ExceptionHandler
 
 from action_gateway import errors
 from action_gateway.errors import translate
@@ -24,6 +23,8 @@ from score_client.errors import ScoreClientError
 
 MEDIA_TYPE: Final = "application/problem+json"
 _MAX_FIELDS: Final = 20
+
+_Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 _log = structlog.get_logger(__name__)
 
@@ -131,20 +132,17 @@ def describe(kinds: Iterable[type[errors.GatewayError]]) -> dict[int | str, dict
     }
 
 
-async def _answer_ours(_: Request, error: Exception) -> Response:
-    assert isinstance(error, errors.GatewayError)  # noqa: S101 - so it is registered below
+async def _answer_ours(_: Request, error: errors.GatewayError) -> Response:
     return answer_unknown(error) if type(error) is errors.GatewayError else answer(error)
 
 
-async def _answer_score(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ScoreClientError)  # noqa: S101 - so it is registered below
+async def _answer_score(request: Request, error: ScoreClientError) -> Response:
     ours = translate(error)
     ours.__cause__ = error
     return await _answer_ours(request, ours)
 
 
-async def _answer_framework(_: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - so it is registered below
+async def _answer_framework(_: Request, error: HTTPException) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:
         return answer(errors.InvalidRequestError({"body": "is not JSON"}))
     response = answer(_FRAMEWORK.get(error.status_code, errors.GatewayError)())
@@ -152,8 +150,7 @@ async def _answer_framework(_: Request, error: Exception) -> Response:
     return response
 
 
-async def _answer_validation(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - so it is registered below
+async def _answer_validation(_: Request, error: RequestValidationError) -> Response:
     faults = error.errors()[:_MAX_FIELDS]
     return answer(errors.InvalidRequestError({_place(fault): _said(fault) for fault in faults}))
 
@@ -164,7 +161,7 @@ def answer_unknown(error: Exception) -> Response:
     return answer(errors.GatewayError())
 
 
-HANDLERS: Final[Mapping[type[Exception], ExceptionHandler]] = {
+HANDLERS: Final[dict[int | type[Exception], _Handler]] = {
     errors.GatewayError: _answer_ours,
     ScoreClientError: _answer_score,
     HTTPException: _answer_framework,

@@ -1,0 +1,138 @@
+"""The commands of the gateway. Each reads its settings from the environment, all faults at once."""
+
+import asyncio
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Final, ParamSpec
+
+import click
+import psycopg
+import structlog
+from pydantic import ValidationError
+from sqlalchemy.exc import DBAPIError
+
+from action_gateway.catalog import read_catalog, replace_actions
+from action_gateway.errors import GatewayError
+from action_gateway.migrate import upgrade_schema
+from action_gateway.passwords import Passwords
+from action_gateway.schemas import Registration
+from action_gateway.server import reveal
+from action_gateway.server import serve as serve_forever
+from action_gateway.sessions import add_user as make_user
+from action_gateway.settings import (
+    DatabaseSettings,
+    LogSettings,
+    OwnerSettings,
+    ServeSettings,
+    SetupError,
+    load,
+)
+from action_gateway.store import Store
+from action_gateway.telemetry import configure_logging
+
+_FAULT: Final = 2
+"""The exit code for a faulty set-up. 1 stands for a command that failed."""
+
+_Parameters = ParamSpec("_Parameters")
+_log = structlog.get_logger(__name__)
+
+
+def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+    """Turn what a command fails with into a message and an exit code."""
+
+    @wraps(work)
+    def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+        try:
+            settings = load(LogSettings)
+            configure_logging(settings.log_format, settings.log_level)
+            work(*args, **kwargs)
+        except SetupError as error:
+            click.echo("\n".join(error.faults), err=True)
+            raise SystemExit(_FAULT) from None
+        except (psycopg.Error, DBAPIError) as error:
+            raise click.ClickException(f"the database: {str(error).splitlines()[0]}") from None
+        except GatewayError as error:
+            raise click.ClickException(str(error)) from None
+
+    return run
+
+
+@click.group()
+@click.version_option(package_name="laurel")
+def main() -> None:
+    """Laurel's action gateway: the public edge of the leaderboard.
+
+    Settings are environment variables with the prefix ACTION_GATEWAY_; a command that misses some names them.
+    """
+
+
+@main.command()
+@_command
+def serve() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    asyncio.run(serve_forever(load(ServeSettings)))
+
+
+@main.command()
+@_command
+def migrate() -> None:
+    """Bring the gateway's schema to the newest revision."""
+    settings = load(OwnerSettings)
+    upgrade_schema(settings.migration_dsn, reveal(settings.migration_password))
+
+
+@main.command("load-actions")
+@click.argument("file", type=click.Path(path_type=Path))
+@_command
+def load_actions(file: Path) -> None:
+    """Offer the actions of a TOML FILE, and no others."""
+    settings = load(OwnerSettings)
+    actions = read_catalog(file)
+    replace_actions(settings.migration_dsn, reveal(settings.migration_password), actions)
+    _log.info("actions_loaded", actions=len(actions))
+
+
+@main.command("add-user")
+@click.argument("name")
+@click.option("--password-file", type=click.Path(path_type=Path), help="Take the password from a file.")
+@_command
+def add_user(name: str, password_file: Path | None) -> None:
+    """Make an account for NAME. The password is asked for."""
+    settings = load(DatabaseSettings)
+    password = _read_password(password_file)
+    faults = _find_faults(name, password)
+    if faults:
+        raise SetupError(faults)
+    user_id = asyncio.run(_add_user(settings, name, password))
+    click.echo(user_id)
+
+
+async def _add_user(settings: DatabaseSettings, name: str, password: str) -> str:
+    store = Store.open(settings.database_dsn, password=reveal(settings.database_password))
+    with Passwords(workers=1, queue=0) as passwords:
+        async with store as opened:
+            return (await make_user(opened, passwords, name, password)).user_id
+
+
+def _read_password(file: Path | None) -> str:
+    if file is None:
+        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        return password
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError):
+        raise SetupError([f"{file}: is not a readable text file"]) from None
+
+
+def _find_faults(name: str, password: str) -> list[str]:
+    try:
+        Registration(username=name, password=password)
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        return [f"{fault['loc'][0]}: {fault['msg']}" for fault in faults]
+    return []
+
+
+if __name__ == "__main__":
+    main()

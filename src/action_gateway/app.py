@@ -1,0 +1,165 @@
+"""The application: every route, every layer around them, and the description of the API.
+
+This is a list; what the parts do stands in their modules, and `server.py` opens them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
+
+from action_gateway import schemas
+from action_gateway.actions import Actions
+from action_gateway.edge import MAX_BODY_BYTES, BodyDeadline, SecurityHeaders
+from action_gateway.events import LeaderboardEvents
+from action_gateway.health import Readiness, health_routes
+from action_gateway.keys import KeyFolder
+from action_gateway.leaderboards import Leaderboard
+from action_gateway.problems import HANDLERS, Problem
+from action_gateway.routes import action_routes, session_routes
+from action_gateway.sessions import Sessions
+from action_gateway.settings import ServeSettings
+from action_gateway.telemetry import Metrics, RequestTelemetry
+from action_gateway.tokens import AccessTokens
+from action_gateway.websocket import LeaderboardSockets
+
+API_PREFIX: Final = "/api/v1"
+_JWKS_SECONDS: Final = 300
+_DESCRIBED: Final[Sequence[tuple[type[BaseModel], JsonSchemaMode]]] = (
+    (schemas.Registration, "validation"),
+    (schemas.Credentials, "validation"),
+    (schemas.RefreshToken, "validation"),
+    (schemas.Start, "validation"),
+    (schemas.Completion, "validation"),
+    (Problem, "serialization"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the application is made of, opened."""
+
+    settings: ServeSettings
+    metrics: Metrics
+    readiness: Readiness
+    access_keys: KeyFolder
+    access_tokens: AccessTokens
+    sessions: Sessions
+    actions: Actions
+    leaderboard: Leaderboard
+    sockets: LeaderboardSockets
+    events: LeaderboardEvents
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """Make the application behind the public port."""
+    app = FastAPI(
+        title="Laurel",
+        summary="Finished actions become points, exactly once, and everyone sees the leaderboard move.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        max_body_size=MAX_BODY_BYTES,
+        exception_handlers=HANDLERS,
+        middleware=_middleware(parts),
+    )
+    app.state.access_tokens = parts.access_tokens
+    for router in (
+        session_routes(parts.sessions, registration_enabled=parts.settings.registration_enabled),
+        action_routes(parts.actions),
+        parts.leaderboard.router(),
+        parts.sockets.router(),
+        parts.events.router(),
+    ):
+        app.include_router(router, prefix=API_PREFIX)
+    _add_jwks(app, parts.access_keys)
+    app.router.routes.extend(health_routes(parts.readiness))
+    app.router.routes.extend(_file_routes("/docs", Path(__file__).with_name("docs")))
+    app.router.routes.extend(_file_routes("", Path(__file__).with_name("page")))
+    _describe_models(app)
+    return app
+
+
+def create_admin_app(readiness: Readiness, registry: CollectorRegistry) -> Starlette:
+    """Make the application behind the second port."""
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Starlette(routes=[*health_routes(readiness), Route("/metrics", metrics)])
+
+
+def _middleware(parts: Parts) -> list[Middleware]:
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=parts.settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"],
+        expose_headers=["Retry-After", "X-Request-Id"],
+        max_age=600,
+    )
+    return [
+        Middleware(RequestTelemetry, parts.metrics),
+        Middleware(SecurityHeaders),
+        *([cors] if parts.settings.allowed_origins else []),
+        Middleware(BodyDeadline),
+    ]
+
+
+def _add_jwks(app: FastAPI, keys: KeyFolder) -> None:
+    @app.get("/.well-known/jwks.json", tags=["sessions"])
+    async def get_jwks() -> JSONResponse:
+        """Get the public keys of the access tokens, as a JSON Web Key Set."""
+        headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}"}
+        return JSONResponse(keys.to_jwks(), headers=headers)
+
+
+def _file_routes(prefix: str, folder: Path) -> list[Route]:
+    """Serve the files of a folder, each by a route of its own: a mount would hide the methods of others."""
+    files = StaticFiles(directory=folder)
+
+    def serve(name: str) -> Route:
+        async def get_file(request: Request) -> Response:
+            response = await files.get_response(name, request.scope)
+            response.headers["Cache-Control"] = "no-cache"
+            return response
+
+        path = "" if name == "index.html" else f"/{name}"
+        return Route(f"{prefix}{path}" or "/", get_file)
+
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return [serve(name) for name in names]
+
+
+def _describe_models(app: FastAPI) -> None:
+    """Add the models to the description that it refers to by name only."""
+
+    def describe() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _, definitions = models_json_schema(_DESCRIBED, ref_template="#/components/schemas/{model}")
+            described = get_openapi(
+                title=app.title,
+                summary=app.summary,
+                version=app.version,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            described["components"]["schemas"] |= definitions["$defs"]
+            app.openapi_schema = described
+        return app.openapi_schema
+
+    app.openapi = describe  # type: ignore[method-assign]  # As FastAPI documents it.

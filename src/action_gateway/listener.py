@@ -1,0 +1,84 @@
+"""uvicorn as a library: one application on one socket, started and stopped by us alone."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+
+from action_gateway.settings import Address
+
+_HEADER_BYTES_MAX: Final = 16 * 1024
+_KEEP_ALIVE_SECONDS: Final = 75
+
+
+class Listener(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.started_listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell."""
+        await super().startup(sockets)
+        self.started_listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do nothing: a stop has an order that only the composition root knows."""
+        yield
+
+    @property
+    def address(self) -> Address:
+        """Where it really listens."""
+        host, port, *_ = self.servers[0].sockets[0].getsockname()
+        return Address(host, port)
+
+
+@asynccontextmanager
+async def listen(
+    app: Starlette,
+    address: Address,
+    *,
+    max_connections: int,
+    stop_seconds: int,
+    message_bytes_max: int = 4096,
+    trusted_proxies: tuple[str, ...] = (),
+) -> AsyncIterator[Listener]:
+    """Serve inside the block; at its end, finish open requests for so long and no longer.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=message_bytes_max,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
+        limit_concurrency=max_connections,
+        h11_max_incomplete_event_size=_HEADER_BYTES_MAX,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=stop_seconds,
+        reset_contextvars=True,
+    )
+    listener = Listener(config)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    bound = socket.create_server((address.host, address.port), family=family, backlog=config.backlog)
+    serving = asyncio.create_task(listener.serve([bound]), name=f"listener {address}")
+    try:
+        await listener.started_listening.wait()
+        yield listener
+    finally:
+        listener.should_exit = True
+        await serving
