@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.fixtures.redis",
     "tests.fixtures.stores",
     "tests.fixtures.score_service",
+    "tests.fixtures.gateway",
 ]

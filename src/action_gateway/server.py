@@ -62,10 +62,9 @@ _log = structlog.get_logger(__name__)
 class Gateway:
     """A gateway that serves."""
 
-    settings: ServeSettings
+    parts: Parts
     public: Listener
     admin: Listener
-    readiness: Readiness
     connections: Connections
 
     @property
@@ -75,9 +74,10 @@ class Gateway:
 
     async def drain(self) -> None:
         """Stop being asked: be not ready, wait until that is known, and let the sockets go."""
-        await self.readiness.stop()
-        await asyncio.sleep(self.settings.drain_seconds)
-        await self.connections.close_all(self.settings.stop_seconds / 2)
+        settings = self.parts.settings
+        await self.parts.readiness.stop()
+        await asyncio.sleep(settings.drain_seconds)
+        await self.connections.close_all(settings.stop_seconds / 2)
 
     def hurry(self) -> None:
         """Give up on open requests when the gateway stops."""
@@ -142,7 +142,7 @@ async def run(settings: ServeSettings, clock: Clock = time.time) -> AsyncIterato
             )
         except OSError as error:
             raise SetupError([f"cannot listen: {error.strerror}"]) from error
-        yield Gateway(settings, public, admin, parts.readiness, connections)
+        yield Gateway(parts, public, admin, connections)
 
 
 async def _open(
