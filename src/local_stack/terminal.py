@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 
@@ -29,16 +28,13 @@ class Terminal:
         self.console.print(Text.assemble(("✓ ", "green"), name, (f"  {seconds:.1f} s", "dim")))
 
     def show_places(self, title: str, places: Mapping[str, str]) -> None:
-        """Show a heading and a line for each place to look at; a line is never cut or wrapped."""
-        table = Table.grid(padding=(0, 2))
-        table.add_column(style="bold", no_wrap=True)
-        table.add_column(no_wrap=True, overflow="ignore")
-        for name, place in places.items():
-            table.add_row(Text(name), Text(place))
+        """Show a heading and a line for each place to look at, in one piece to copy."""
+        width = max(map(len, places)) + 2
         self.console.print()
         self.console.print(Text(title, style="bold green"))
         self.console.print()
-        self.console.print(table, soft_wrap=True, crop=False)
+        for name, place in places.items():
+            self.console.print(Text.assemble((name.ljust(width), "bold"), place), soft_wrap=True)
         self.console.print()
 
     def say(self, text: str) -> None:
