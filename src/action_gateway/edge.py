@@ -47,8 +47,8 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-class BodyDeadline:
-    """Waits for a body only so long, so that nobody holds a request open by sending it drop by drop."""
+class BodyGuard:
+    """Takes bodies of a bounded size in a bounded time, however they are sent."""
 
     def __init__(self, app: ASGIApp, seconds: float = _BODY_SECONDS) -> None:
         self._app = app
@@ -59,17 +59,28 @@ class BodyDeadline:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        deadline = asyncio.get_running_loop().time() + self._seconds
-        complete = False
+        body = _Body(receive, asyncio.get_running_loop().time() + self._seconds)
+        await self._app(scope, body.receive, send)
 
-        async def receive_in_time() -> Message:
-            nonlocal complete
-            try:
-                async with asyncio.timeout_at(None if complete else deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
-            complete = complete or not message.get("more_body", False)
-            return message
 
-        await self._app(scope, receive_in_time, send)
+class _Body:
+    """The body of one request, as it comes in."""
+
+    def __init__(self, receive: Receive, deadline: float) -> None:
+        self._receive = receive
+        self._deadline: float | None = deadline
+        self._size = 0
+
+    async def receive(self) -> Message:
+        """Receive the next part. Raises HTTPException if the body is too large or too slow."""
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
+        self._size += len(message.get("body", b""))
+        if self._size > MAX_BODY_BYTES:
+            raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        if not message.get("more_body", False):
+            self._deadline = None
+        return message

@@ -90,7 +90,7 @@ class LeaderboardEvents:
         """Return the route, relative to the prefix of the API."""
         router = APIRouter(tags=["leaderboard"])
 
-        @router.get(PATH, response_class=EventStream, responses=_PROBLEMS)
+        @router.get(PATH, status_code=200, response_class=EventStream, responses=_PROBLEMS)
         async def follow_leaderboard(
             access: CurrentUser, last_event_id: Annotated[str | None, Header()] = None
         ) -> EventStream:

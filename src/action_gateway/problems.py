@@ -107,14 +107,14 @@ def answer(error: errors.GatewayError) -> Response:
     problem = Problem(
         type=f"urn:laurel:problem:{kind.code}",
         title=(type(error).__doc__ or "").strip(),
-        status=kind.status,
+        status=int(kind.status),
         detail=str(error),
         code=kind.code,
         **_members(error),
     )
     return JSONResponse(
         problem.model_dump(by_alias=True, exclude_unset=True),
-        kind.status,
+        int(kind.status),
         headers=_headers(error, kind),
         media_type=MEDIA_TYPE,
     )

@@ -1,8 +1,8 @@
 """Log set-up, the metrics of the gateway, and what is told of every request.
 
 Everything logs through structlog's processors, the standard library's loggers included: one event a line,
-on standard output. A request gets one line, with its route's template instead of its path. No line holds a
-token, a password, an answer, a body or a query string, and no label a user.
+on standard output. A request gets one line, with its route. No line holds a token, a password, an answer, a
+body or a query string, and no label a user.
 """
 
 import logging
@@ -150,7 +150,8 @@ class RequestTelemetry:
             await answer_unknown(error)(scope, receive, observed.send)
 
     def _report(self, scope: Scope, status: int | None, seconds: float) -> None:
-        route = getattr(scope.get("route"), "path", "unmatched")
+        # No route has a variable part, so the path of a request that met one is the route's template.
+        route = scope["path"] if "endpoint" in scope else "unmatched"
         method = scope.get("method", "WEBSOCKET")
         method = method if method in _METHODS or scope["type"] == "websocket" else "other"
         self._metrics.requests.labels(method, route, status).inc()
