@@ -1,69 +1,26 @@
-"""The connection to the service, and its replacement when the certificate files change.
+"""The connection in use, and its replacement when the certificate files change.
 
-gRPC cannot renew the certificate of a channel. So a new channel is made beside the old one and takes
-over once it is connected, while calls on the old one finish within a grace. Files that cannot be used, or
-do not connect, never take over. One channel carries all calls and spreads them over every healthy server
-behind the name.
+gRPC cannot renew the certificate of a channel. So a new connection is made beside the old one and takes
+over once a server has accepted it, while calls on the old one finish within a grace. Files that cannot be
+used, or that no server accepts, never take over.
 """
 
 import asyncio
-import json
 import logging
 from collections.abc import Coroutine
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import grpc
-
-from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
-from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
-from score_client.credentials import ClientCredentials, Fingerprint
+from score_client.connection import Connection
+from score_client.credentials import ClientCredentials
 from score_client.errors import ClientClosedError, ScoreClientError
 
-# How long a new channel may take to connect before it is given up until the next look at the files.
+# How long a new connection may take before it is given up until the next look at the files.
 CONNECT_TIMEOUT = 5.0
-# How long calls on a replaced channel may take. Longer than the service's checkpoints are apart, so that a
+# How long calls on a replaced connection may take. Longer than the service's checkpoints are apart, so that a
 # watch moves over between two messages.
 RETIREMENT_GRACE = 30.0
 
-SERVICE_CONFIG = {
-    "loadBalancingConfig": [{"round_robin": {}}],
-    "healthCheckConfig": {"serviceName": "score_api.v1.ScoreService"},
-}
-
-OPTIONS: tuple[tuple[str, str | int], ...] = (
-    ("grpc.service_config", json.dumps(SERVICE_CONFIG)),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    # The health stream is idle for long; without this, pings stop after two of them.
-    ("grpc.http2.max_pings_without_data", 0),
-    # A server that comes back is found within a second or two, also under a new address.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 5_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
-    # A watcher that does not read makes the service hold back instead of filling this process.
-    ("grpc.http2.bdp_probe", 0),
-    ("grpc.http2.lookahead_bytes", 16_384),
-    ("grpc.max_send_message_length", 1 << 20),
-    ("grpc.max_receive_message_length", 4 << 20),
-)
-
-if TYPE_CHECKING:  # These two exist for type checkers only.
-    from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceAsyncStub
-    from score_api.v1.score_service_pb2_grpc import ScoreServiceAsyncStub
-
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class Connection:
-    """One gRPC channel, made from one state of the certificate files."""
-
-    channel: grpc.aio.Channel
-    scores: "ScoreServiceAsyncStub"
-    boards: "LeaderboardServiceAsyncStub"
-    fingerprint: Fingerprint
 
 
 class RenewedChannel:
@@ -74,9 +31,7 @@ class RenewedChannel:
     ) -> None:
         self._target = target
         self._credentials = credentials
-        self._options = (
-            OPTIONS if server_name is None else (*OPTIONS, ("grpc.default_authority", server_name))
-        )
+        self._server_name = server_name
         self._check_interval = check_interval
         self._current: Connection | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -94,7 +49,7 @@ class RenewedChannel:
         return self._current
 
     async def open(self) -> None:
-        """Make the first channel. It connects in the background.
+        """Make the first connection, in the background.
 
         Raises:
             CredentialsError: The certificate files cannot be used.
@@ -103,26 +58,28 @@ class RenewedChannel:
         self._start(self._follow_files())
 
     async def close(self) -> None:
-        """Close every channel. Calls under way end at once."""
+        """Close every connection. Calls under way end at once."""
         current, self._current = self._current, None
         for task in self._tasks:
             task.cancel()
         if current:
-            await current.channel.close()
+            await current.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _connect(self) -> Connection:
         fingerprint, credentials = await asyncio.to_thread(self._credentials.load)
-        channel = grpc.aio.secure_channel(self._target, credentials, options=self._options)
-        return Connection(channel, ScoreServiceStub(channel), LeaderboardServiceStub(channel), fingerprint)
+        return Connection(self._target, credentials, fingerprint, self._server_name)
 
     async def _follow_files(self) -> None:
         while True:
             await asyncio.sleep(self._check_interval)
             try:
                 await self._renew()
-            except (ScoreClientError, TimeoutError) as error:
-                self._report(f"The old certificate stays in use: {error}")
+            except ScoreClientError as error:
+                self._report(f"The old certificate stays in use. {error}")
+            except Exception:
+                # Whatever it is, the files must go on being looked at.
+                _logger.exception("The old certificate stays in use.")
             else:
                 self._last_fault = ""
 
@@ -132,10 +89,9 @@ class RenewedChannel:
             return
         connection = await self._connect()
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT):
-                await connection.channel.channel_ready()
+            await connection.ready(within=CONNECT_TIMEOUT)
         except BaseException:
-            await connection.channel.close()
+            await connection.close()
             raise
         self._start(_retire(self.current))
         self._current = connection
@@ -154,6 +110,6 @@ class RenewedChannel:
 
 async def _retire(connection: Connection) -> None:
     try:
-        await connection.channel.close(RETIREMENT_GRACE)
+        await connection.close(RETIREMENT_GRACE)
     finally:
-        await connection.channel.close()
+        await connection.close()

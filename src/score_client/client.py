@@ -17,7 +17,8 @@ from grpc.aio import UnaryUnaryMultiCallable
 
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
-from score_client.channel import Connection, RenewedChannel
+from score_client.channel import RenewedChannel
+from score_client.connection import Stubs
 from score_client.credentials import ClientCredentials
 from score_client.errors import QuotaExceededError, ServiceFaultError, UnavailableError
 from score_client.marshal import (
@@ -152,7 +153,7 @@ class ScoreClient:
             award=award, request_id=canonical_uuid("request_id", request_id or uuid4())
         )
         response = await self._call(
-            lambda connection: connection.scores.AwardPoints,
+            lambda stubs: stubs.scores.AwardPoints,
             request,
             within=None if timeout is None else _seconds("timeout", timeout),
             metadata=_metadata(request.request_id, trace_id),
@@ -169,7 +170,7 @@ class ScoreClient:
         request = encode(
             scores.GetAwardRequest, board_id=board_id, award_id=canonical_uuid("award_id", award_id)
         )
-        response = await self._call(lambda connection: connection.scores.GetAward, request)
+        response = await self._call(lambda stubs: stubs.scores.GetAward, request)
         return decode_award(response.result)
 
     async def standing(self, *, board_id: str, user_id: str, min_revision: int | None = None) -> StandingView:
@@ -182,7 +183,7 @@ class ScoreClient:
         request = encode(
             boards.GetStandingRequest, board_id=board_id, user_id=user_id, min_revision=min_revision
         )
-        response = await self._call(lambda connection: connection.boards.GetStanding, request)
+        response = await self._call(lambda stubs: stubs.boards.GetStanding, request)
         return decode_standing_view(response)
 
     async def standings(
@@ -203,7 +204,7 @@ class ScoreClient:
             user_ids=names("user_ids", user_ids),
             min_revision=min_revision,
         )
-        response = await self._call(lambda connection: connection.boards.BatchGetStandings, request)
+        response = await self._call(lambda stubs: stubs.boards.BatchGetStandings, request)
         return decode_standings_view(response)
 
     async def top(
@@ -226,7 +227,7 @@ class ScoreClient:
             page_token=page_token,
             min_revision=min_revision,
         )
-        response = await self._call(lambda connection: connection.boards.ListStandings, request)
+        response = await self._call(lambda stubs: stubs.boards.ListStandings, request)
         return decode_standings_view(response)
 
     async def around(
@@ -250,7 +251,7 @@ class ScoreClient:
             radius=radius,
             min_revision=min_revision,
         )
-        response = await self._call(lambda connection: connection.boards.ListStandingsAround, request)
+        response = await self._call(lambda stubs: stubs.boards.ListStandingsAround, request)
         return decode_standings_view(response)
 
     async def watch(
@@ -299,7 +300,7 @@ class ScoreClient:
 
     async def _call(
         self,
-        method: Callable[[Connection], UnaryUnaryMultiCallable[_Request, _Response]],
+        method: Callable[[Stubs], UnaryUnaryMultiCallable[_Request, _Response]],
         request: _Request,
         *,
         within: float | None = None,
@@ -310,7 +311,7 @@ class ScoreClient:
         deadline = clock() + within
 
         async def attempt() -> _Response:
-            rpc = method(self._channel.current)
+            rpc = method(self._channel.current.stubs)
             seconds = min(self._attempt_timeout, deadline - clock())
             return await outcome(rpc(request, timeout=seconds, metadata=metadata))
 

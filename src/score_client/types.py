@@ -97,7 +97,8 @@ class Snapshot:
         reset: True if the position to resume from is of another history or too far back: forget every
             score you have, and start from here.
         revision: The revision of the board.
-        position: The position of the board.
+        position: The position of the board. When a watch was resumed, the scores up to it follow in the
+            next update: until then, the older position is the one to come back with.
         source: Which store answered.
     """
 

@@ -10,7 +10,8 @@ import asyncio
 import grpc
 
 from score_api.v1.leaderboard_service_pb2 import WatchLeaderboardRequest, WatchLeaderboardResponse
-from score_client.channel import Connection, RenewedChannel
+from score_client.channel import RenewedChannel
+from score_client.connection import Connection
 from score_client.errors import UnavailableError
 from score_client.marshal import decode_event
 from score_client.retry import outcome
@@ -73,7 +74,7 @@ class Watcher:
         if self._stream and connection is self._connection:
             return self._stream, self._stall_timeout
         self.close()
-        self._connection, self._stream = connection, connection.boards.WatchLeaderboard(self._request)
+        self._connection, self._stream = connection, connection.stubs.boards.WatchLeaderboard(self._request)
         self._resumes = self._request.HasField("after_position")
         return self._stream, self._first_timeout
 

@@ -41,7 +41,7 @@ _REQUESTS: Mapping[str, Mapping[str, type[Message]]] = {
 }
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
-    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
 
 
@@ -186,7 +186,7 @@ def make_status(
     if reason:
         details.append(ErrorInfo(reason=reason, domain=domain))
     if retry_after is not None:
-        details.append(RetryInfo(retry_delay=Duration(nanos=int(retry_after * 1e9))))
+        details.append(RetryInfo(retry_delay=_duration(retry_after)))
     if fields:
         violations = [
             BadRequest.FieldViolation(field=name, description=text) for name, text in fields.items()
@@ -196,6 +196,12 @@ def make_status(
     for box, detail in zip(packed, details, strict=True):
         box.Pack(detail)
     return rpc_status.to_status(Status(code=code.value[0], message="As scripted.", details=packed))
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromNanoseconds(int(seconds * 1e9))
+    return duration
 
 
 def _serialize(message: Message | bytes) -> bytes:

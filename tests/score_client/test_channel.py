@@ -272,15 +272,22 @@ async def test_a_server_that_dies_fails_no_call(
     assert {view.revision for view in await asyncio.gather(*calls)} == {9}
 
 
-async def test_without_a_healthy_server_a_call_is_unavailable(
-    server: ScriptedServer, credentials: ClientCredentials
+async def test_while_no_server_is_healthy_any_is_asked(
+    pair: list[ScriptedServer], spread_client: ScoreClient
 ) -> None:
-    await server.set_healthy(healthy=False)
-    server.script("GetStanding", answer(STANDING))
+    for server in pair:
+        await server.set_healthy(healthy=False)
 
-    async with ScoreClient(server.target, credentials=credentials, timeout=0.5) as client:
-        with pytest.raises(UnavailableError):
-            await read(client)
+    async def are_all_asked() -> bool:
+        return await reads_on(pair[0], spread_client, 4) == 2
+
+    await eventually(are_all_asked)
+    await pair[1].set_healthy(healthy=True)
+
+    async def is_healthy_one_asked() -> bool:
+        return await reads_on(pair[1], spread_client, 4) == 4
+
+    await eventually(is_healthy_one_asked)
 
 
 async def test_an_aged_connection_is_replaced_without_a_failed_call(
@@ -329,19 +336,19 @@ async def test_a_reply_cut_in_two_costs_one_more_attempt(
     assert proxy.connections == 2
 
 
-async def test_a_black_hole_ends_at_the_timeout(
+async def test_a_black_hole_is_left_at_the_timeout(
     server: ScriptedServer,
     credentials: ClientCredentials,
     start_proxy: Callable[[str], Awaitable[Proxy]],
 ) -> None:
     proxy = await start_proxy(f"localhost:{server.port}")
     server.script("GetStanding", answer(STANDING))
-    target = f"dns:///localhost:{proxy.port}"
-    async with ScoreClient(target, credentials=credentials, timeout=0.6, attempt_timeout=0.2) as client:
+    async with ScoreClient(f"dns:///localhost:{proxy.port}", credentials=credentials, timeout=1.5) as client:
         await read(client)
         proxy.hold()
-        with pytest.raises(UnavailableError):
+        with pytest.raises(UnavailableError) as caught:
             await read(client)
         proxy.release()
 
+        assert caught.value.reason == "DEADLINE_EXCEEDED"
         assert (await read(client)).revision == 9

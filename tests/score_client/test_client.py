@@ -43,7 +43,19 @@ BEN = types_pb2.Standing(user_id="ben", total=20, reached_revision=5)
 
 @pytest.fixture
 async def client(server: ScriptedServer, credentials: ClientCredentials) -> AsyncIterator[ScoreClient]:
-    async with ScoreClient(server.target, credentials=credentials, attempt_timeout=0.5) as client:
+    async with ScoreClient(server.target, credentials=credentials) as client:
+        yield client
+
+
+@pytest.fixture
+async def impatient_client(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> AsyncIterator[ScoreClient]:
+    """Return a client, connected already, that gives a server little time."""
+    server.script("GetAward", answer(scores.GetAwardResponse(result=RESULT)))
+    async with ScoreClient(server.target, credentials=credentials, attempt_timeout=0.3) as client:
+        await read_award(client)
+        server.received.clear()
         yield client
 
 
@@ -195,15 +207,14 @@ async def test_each_award_has_new_ids_unless_they_are_given(
     ],
 )
 async def test_an_award_without_an_answer_is_sent_again_with_the_same_ids(
-    server: ScriptedServer, client: ScoreClient, failure: Any
+    server: ScriptedServer, impatient_client: ScoreClient, failure: Any
 ) -> None:
     server.script("AwardPoints", failure, failure, answer(scores.AwardPointsResponse(result=RESULT)))
 
-    await give(client, trace_id=TRACE_ID)
+    await give(impatient_client)
 
-    requests = [call.request for call in server.received]
-    assert len(requests) == 3
-    assert requests[0] == requests[1] == requests[2]
+    assert len(server.received) >= 3
+    assert len({call.request.SerializeToString() for call in server.received}) == 1
     assert len({call.metadata["x-request-id"] for call in server.received}) == 1
 
 
@@ -256,27 +267,27 @@ async def test_a_retry_waits_as_long_as_the_service_asks(
 async def test_no_retry_is_begun_that_would_end_after_the_timeout(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
-    server.script("AwardPoints", refuse(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", retry_after=0.9))
+    server.script("AwardPoints", refuse(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", retry_after=60))
 
     with pytest.raises(UnavailableError) as caught:
-        await give(client, timeout=0.8)
+        await give(client)
 
-    assert (caught.value.reason, caught.value.retry_after) == ("RECORD_UNAVAILABLE", 0.9)
+    assert (caught.value.reason, caught.value.retry_after) == ("RECORD_UNAVAILABLE", 60)
     assert len(server.received) == 1
 
 
 async def test_every_attempt_carries_a_deadline_within_the_timeout(
-    server: ScriptedServer, client: ScoreClient
+    server: ScriptedServer, impatient_client: ScoreClient
 ) -> None:
     server.script("AwardPoints", hang)
 
     with pytest.raises(UnavailableError) as caught:
-        await give(client, timeout=0.7)
+        await give(impatient_client, timeout=0.7)
 
     assert caught.value.reason == "DEADLINE_EXCEEDED"
     deadlines = [call.seconds_left for call in server.received]
     assert deadlines
-    assert all(seconds is not None and seconds <= 0.5 for seconds in deadlines)
+    assert all(seconds is not None and seconds < 0.4 for seconds in deadlines)
 
 
 async def test_a_server_that_is_away_is_unavailable(credentials: ClientCredentials) -> None:

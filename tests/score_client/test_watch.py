@@ -222,7 +222,7 @@ async def test_a_watch_that_never_begins_is_opened_again(
     async with ScoreClient(server.target, credentials=credentials, timeout=0.2) as client:
         await take(client.watch(board_id="main"), 1)
 
-    assert positions(server) == [None, None]
+    assert positions(server)[:2] == [None, None]
 
 
 async def test_a_watch_moves_to_the_new_channel_when_the_certificate_changes(
@@ -282,7 +282,8 @@ async def test_a_watch_survives_the_age_of_its_connection(
         await take(client.watch(board_id="main"), 3)
     await server.stop()
 
-    assert positions(server) == [None, "1-00", "1-00"]
+    assert len({call.peer for call in server.received}) >= 3
+    assert positions(server)[-1] == "1-00"
 
 
 async def test_a_watch_survives_a_reset_connection(
