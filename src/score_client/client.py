@@ -113,7 +113,7 @@ class ScoreClient:
         award_id: UUID | None = None,
         request_id: UUID | None = None,
         trace_id: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - it bounds the tries, where asyncio's would cancel one
+        timeout: float | None = None,  # noqa: ASYNC109 - asyncio's would cancel a try
     ) -> AwardResult:
         """Give a user points, exactly once for each (`board_id`, `award_id`).
 
@@ -142,21 +142,19 @@ class ScoreClient:
         award = encode(
             scores.Award,
             "award.",
-            award_id=canonical_uuid("award.award_id", award_id or uuid4()),
+            award_id=canonical_uuid("award.award_id", uuid4() if award_id is None else award_id),
             board_id=board_id,
             user_id=user_id,
             points=points,
             action_type=action_type,
             action_id=action_id,
         )
-        request = scores.AwardPointsRequest(
-            award=award, request_id=canonical_uuid("request_id", request_id or uuid4())
-        )
+        name = canonical_uuid("request_id", uuid4() if request_id is None else request_id)
         response = await self._call(
             lambda stubs: stubs.scores.AwardPoints,
-            request,
+            scores.AwardPointsRequest(award=award, request_id=name),
             within=None if timeout is None else _seconds("timeout", timeout),
-            metadata=_metadata(request.request_id, trace_id),
+            metadata=_metadata(name, trace_id),
         )
         return decode_award(response.result)
 
@@ -326,7 +324,7 @@ def _metadata(request_id: str, trace_id: str | None) -> tuple[tuple[str, str], .
     return ("x-request-id", request_id), ("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-01")
 
 
-def _seconds(field: str, value: float) -> float:
-    if not 0 < value <= LONGEST_TIMEOUT:
+def _seconds(field: str, value: object) -> float:
+    if not isinstance(value, int | float) or not 0 < value <= LONGEST_TIMEOUT:
         raise invalid({field: f"must be above 0 and at most {LONGEST_TIMEOUT:.0f} seconds"})
     return value

@@ -53,17 +53,17 @@ def invalid(faults: dict[str, str]) -> InvalidRequestError:
     return InvalidRequestError("INVALID_FIELD", text, faults)
 
 
-def canonical_uuid(field: str, value: UUID) -> str:
+def canonical_uuid(field: str, value: object) -> str:
     """Write a UUID the way the contract wants it."""
     if not isinstance(value, UUID):
         raise invalid({field: f"must be a UUID, not {type(value).__name__}"})
     return str(value)
 
 
-def names(field: str, values: Iterable[str]) -> tuple[str, ...]:
+def names(field: str, values: object) -> tuple[Any, ...]:
     """Take several names; a single one would pass for as many as it has letters."""
-    if isinstance(values, str):
-        raise invalid({field: "must hold several names, not be one"})
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise invalid({field: "must be a collection of names"})
     return tuple(values)
 
 

@@ -370,11 +370,13 @@ async def test_without_a_trace_id_no_trace_is_named(server: ScriptedServer, clie
         ({"user_id": 5}, "award.user_id"),
         ({"user_id": "\ud800"}, "award.user_id"),
         ({"award_id": "not a uuid"}, "award.award_id"),
+        ({"award_id": ""}, "award.award_id"),
         ({"request_id": "x\n"}, "request_id"),
         ({"trace_id": "0" * 32}, "trace_id"),
         ({"trace_id": "x\r\ny: z"}, "trace_id"),
         ({"trace_id": 5}, "trace_id"),
         ({"timeout": 0}, "timeout"),
+        ({"timeout": "1"}, "timeout"),
         ({"timeout": float("nan")}, "timeout"),
         ({"timeout": float("inf")}, "timeout"),
     ],
@@ -390,9 +392,12 @@ async def test_what_cannot_be_sent_is_an_invalid_request(
     assert server.received == []
 
 
-async def test_a_single_name_is_not_taken_for_several(client: ScoreClient) -> None:
+@pytest.mark.parametrize("user_ids", ["ada", 5, [5]])
+async def test_what_is_no_collection_of_names_is_an_invalid_request(
+    client: ScoreClient, user_ids: Any
+) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        await client.standings(board_id="main", user_ids="ada")
+        await client.standings(board_id="main", user_ids=user_ids)
 
     assert list(caught.value.fields) == ["user_ids"]
 
