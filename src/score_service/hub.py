@@ -9,7 +9,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, Self
@@ -79,7 +79,10 @@ class Hub:
         await self._start_anew()
 
     async def run(self) -> None:
-        """Feed the watchers until cancelled."""
+        """Feed the watchers until cancelled, or until nobody claims the hub any more.
+
+        The latter ends the loops also where a library has lost the cancellation.
+        """
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
             tasks.create_task(self._tick())
@@ -195,17 +198,19 @@ class Hub:
         self._wake.set()
 
     async def _listen(self) -> None:
-        while True:
+        while self.claims:
             try:
                 async with self._projection.listen(self._board_id) as hints:
                     self._wake.set()
                     async for hint in hints:
                         self._note(hint)
+                        if not self.claims:
+                            return
             except ProjectionUnavailableError:
                 await asyncio.sleep(self._settings.poll_seconds / 2)
 
     async def _tick(self) -> None:
-        while True:
+        while self.claims:
             try:
                 async with asyncio.timeout(self._settings.poll_seconds):
                     await self._wake.wait()
@@ -263,7 +268,7 @@ class Hubs:
         for task in self._tasks.values():
             task.cancel()
 
-    async def watch(self, request: WatchRequest) -> AsyncIterator[WatchMessage]:
+    async def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMessage]:
         """Send the top, what changed since `request.after`, and then what changes.
 
         Raises:

@@ -10,6 +10,7 @@ It knows nothing of PostgreSQL. That the header's position is one of the record'
 to see to.
 """
 
+import asyncio
 import base64
 import binascii
 import json
@@ -96,7 +97,7 @@ class ProjectionSettings:
     password: str | None = None
     prefix: str = "laurel:"
     timeout: float = 0.5
-    """Seconds to connect, and for one command."""
+    """Seconds for one operation, connecting and a retry included."""
     connections_max: int = 32
 
     def __repr__(self) -> str:
@@ -126,8 +127,10 @@ class Projection:
             password=settings.password,
             max_connections=settings.connections_max,
             timeout=settings.timeout,
-            socket_timeout=settings.timeout,
-            socket_connect_timeout=settings.timeout,
+            # Every operation has one deadline of its own, see `_deadline`. The client's timeouts would
+            # each start anew on a retry, and before Python 3.12 the one for sending may lose a cancellation.
+            socket_timeout=None,
+            socket_connect_timeout=None,
             # Every script may run twice, so one more try hides a connection that a restart has closed.
             retry=Retry(NoBackoff(), 1),
             decode_responses=True,
@@ -144,7 +147,7 @@ class Projection:
         Raises:
             ProjectionUnavailableError: it does not.
         """
-        async with _translated():
+        async with self._deadline():
             await self._client.ping()
 
     async def apply_changes(self, changes: Changes) -> Applied | Elsewhere:
@@ -164,7 +167,7 @@ class Projection:
         board_id = changes.board_id
         generation = self._generations.get(board_id) or secrets.token_hex(8)
         keys = [*self._keys(board_id, generation), self.channel(board_id)]
-        async with _translated():
+        async with self._deadline():
             reply = await self._apply_changes(keys, [generation, *arguments])
         if reply[0] != "applied":
             return Elsewhere(self._remember(board_id, reply))
@@ -186,7 +189,7 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away.
         """
-        async with _translated(), self._client.pipeline(transaction=False) as pipeline:
+        async with self._deadline(), self._client.pipeline(transaction=False) as pipeline:
             for board_id in board_ids:
                 pipeline.hmget(self._header_key(board_id), "generation", "revision", "mark")
             replies = await pipeline.execute()
@@ -255,7 +258,7 @@ class Projection:
         """
         keys = self._keys(board_id, header.generation)
         position = header.position
-        async with _translated():
+        async with self._deadline():
             await self._drop_board(keys, [header.generation, str(position.revision), position.mark])
         self._generations.pop(board_id, None)
 
@@ -267,14 +270,23 @@ class Projection:
             ProjectionUnavailableError: Redis is away; also out of the iterator.
         """
         async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-            async with _translated():
+            async with self._deadline():
                 await pubsub.subscribe(self.channel(board_id))
             yield self._hints(pubsub)
 
+    @asynccontextmanager
+    async def _deadline(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except (RedisError, OSError) as error:
+            _log.warning("projection unavailable", kind=type(error).__name__, error=str(error))
+            raise ProjectionUnavailableError from error
+
     async def _hints(self, pubsub: Any) -> AsyncIterator[Hint]:
         while True:
-            async with _translated():
-                message = await pubsub.get_message(timeout=self._timeout)
+            async with self._deadline():
+                message = await pubsub.get_message(timeout=self._timeout / 2)
             if message is not None:
                 yield _parse_hint(message["data"])
 
@@ -282,7 +294,7 @@ class Projection:
         """Run a read script in the board's generation, which may have changed since it was last seen."""
         generation = self._generations.get(board_id, "")
         for _ in range(3):
-            async with _translated():
+            async with self._deadline():
                 reply: list[Any] = await script(
                     keys=self._keys(board_id, generation), args=[generation, *arguments]
                 )
@@ -316,15 +328,6 @@ class Projection:
         if len(self._generations) > _KNOWN_GENERATIONS:
             self._generations.popitem(last=False)
         return Header(generation, Position(int(revision), mark))
-
-
-@asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        _log.warning("projection unavailable", error=str(error), kind=type(error).__name__)
-        raise ProjectionUnavailableError from error
 
 
 def _run(flat: Sequence[str], first: int) -> tuple[Standing, ...]:

@@ -42,11 +42,13 @@ class Projector:
     @asynccontextmanager
     async def running(self, interval: float) -> AsyncIterator[Self]:
         """Look at every board each `interval` seconds, and bring those behind to the head."""
+        stop = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
-            loop = tasks.create_task(self._run(interval), name="projector")
+            loop = tasks.create_task(self._run(interval, stop), name="projector")
             try:
                 yield self
             finally:
+                stop.set()
                 loop.cancel()
 
     async def project(self, changes: Changes) -> dict[str, int]:
@@ -110,9 +112,12 @@ class Projector:
             await self._projection.drop_board(board_id, header)
         return Position.start(board_id)
 
-    async def _run(self, interval: float) -> None:
-        """Look again and again; what is away now is there at some later look."""
-        while True:
+    async def _run(self, interval: float, stop: asyncio.Event) -> None:
+        """Look again and again; what is away now is there at some later look.
+
+        The event ends the loop also where a library has lost the cancellation.
+        """
+        while not stop.is_set():
             async with _logged():
                 await self._look()
             await asyncio.sleep(interval)

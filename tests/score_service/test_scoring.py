@@ -1,0 +1,116 @@
+"""The write path on real stores."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+
+import psycopg
+import pytest
+from tests.fixtures.postgres import Database
+from tests.fixtures.stores import is_projected, make_award
+
+from score_service.award import MAX_TOTAL
+from score_service.errors import AwardConflictError, AwardNotFoundError, TotalOutOfRangeError
+from score_service.ledger import Ledger
+from score_service.projection import Projection, ProjectionSettings
+from score_service.projector import Projector
+from score_service.scoring import Scoring
+
+
+@pytest.fixture
+def scoring(ledger: Ledger, projection: Projection, projector: Projector) -> Scoring:
+    return Scoring(ledger, projection, projector)
+
+
+async def test_award_is_in_the_record_and_in_the_ranks_when_it_is_answered(
+    scoring: Scoring, ledger: Ledger, projection: Projection
+) -> None:
+    await scoring.award(make_award("ada", 5))
+
+    outcome = await scoring.award(make_award("bob", 9))
+
+    assert (outcome.recorded.total_after, outcome.rank, outcome.replayed) == (9, 1, False)
+    assert await is_projected(ledger, projection)
+
+
+async def test_two_hundred_copies_make_one_row_and_tell_retries_from_second_uses(
+    scoring: Scoring, ledger: Ledger
+) -> None:
+    award = make_award("ada", 5)
+    copies = [award] * 100 + [replace(award, request_id=uuid.uuid4()) for _ in range(100)]
+
+    outcomes = await asyncio.gather(*(scoring.award(copy) for copy in copies))
+
+    assert (await ledger.read_head("main")).revision == 1
+    assert {outcome.recorded for outcome in outcomes} == {outcomes[0].recorded}
+    first = outcomes[0].recorded.request_id
+    assert [outcome.replayed for outcome in outcomes] == [copy.request_id != first for copy in copies]
+
+
+async def test_replay_tells_the_first_total_and_the_rank_of_today(scoring: Scoring) -> None:
+    award = make_award("ada", 5)
+    await scoring.award(award)
+    await scoring.award(make_award("ada", 7))
+    await scoring.award(make_award("bob", 100))
+
+    again = await scoring.award(replace(award, request_id=uuid.uuid4()))
+
+    assert (again.recorded.total_after, again.recorded.revision) == (5, 1)
+    assert (again.rank, again.replayed) == (2, True)
+    assert await scoring.get_award("main", award.award_id) == again
+
+
+async def test_same_id_with_another_payload_is_a_conflict(scoring: Scoring, ledger: Ledger) -> None:
+    award = make_award("ada", 5)
+    await scoring.award(award)
+
+    with pytest.raises(AwardConflictError):
+        await scoring.award(replace(award, points=6))
+    assert (await ledger.read_head("main")).revision == 1
+
+
+async def test_total_out_of_range_writes_nothing(
+    scoring: Scoring, ledger: Ledger, database: Database
+) -> None:
+    await scoring.award(make_award("ada", 5))
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute("UPDATE score.standing SET total = %s", (MAX_TOTAL,))
+
+    with pytest.raises(TotalOutOfRangeError):
+        await scoring.award(make_award("ada", 1))
+    assert (await ledger.read_head("main")).revision == 1
+
+
+async def test_unknown_award_is_not_found(scoring: Scoring) -> None:
+    with pytest.raises(AwardNotFoundError):
+        await scoring.get_award("main", uuid.uuid4())
+
+
+async def test_award_without_redis_is_recorded_and_has_no_rank(
+    ledger: Ledger, free_port: Callable[[], int]
+) -> None:
+    settings = ProjectionSettings(f"redis://127.0.0.1:{free_port()}")
+    async with Projection.open(settings) as projection:
+        scoring = Scoring(ledger, projection, Projector(ledger, projection))
+        award = make_award("ada", 5)
+
+        first = await scoring.award(award)
+        again = await scoring.award(award)
+
+    assert first.rank is None
+    assert again == first
+    assert (await ledger.read_head("main")).revision == 1
+
+
+async def test_cancelled_call_does_not_cancel_the_award(scoring: Scoring, ledger: Ledger) -> None:
+    awards = [make_award("ada", 1) for _ in range(30)]
+    calls = [asyncio.create_task(scoring.award(award)) for award in awards]
+    await asyncio.sleep(0)
+
+    for call in calls:
+        call.cancel()
+    await asyncio.gather(*calls, return_exceptions=True)
+    await scoring.finish()
+
+    assert (await ledger.read_head("main")).revision == 30

@@ -1,0 +1,151 @@
+"""What one watcher is sent of the frames it is offered."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from score_service.errors import ShuttingDownError
+from score_service.position import Position
+from score_service.standing import Standing
+from score_service.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.watcher import PENDING_MAX, Frame, Watcher
+
+
+def at(revision: int) -> Position:
+    return Position(revision, f"{revision:016x}")
+
+
+def standing(user_id: str, total: int, rank: int = 1, reached: int = 1) -> Standing:
+    return Standing(user_id, total, rank, reached)
+
+
+def frame(revision: int, *top: Standing, reset: bool = False, **scores: int) -> Frame:
+    changed = {user: standing(user, total, reached=revision) for user, total in scores.items()}
+    return Frame(at(revision), top, changed, reset)
+
+
+def watcher_of(first: Frame, top_n: int = 10, *, all_scores: bool = True, users: str = "") -> Watcher:
+    return Watcher(WatchRequest("main", top_n, None, all_scores, frozenset(users)), first)
+
+
+async def next_of(watcher: Watcher) -> WatchMessage:
+    return await watcher.wait(0.001)
+
+
+async def test_nothing_new_is_a_checkpoint_at_the_newest_position() -> None:
+    watcher = watcher_of(frame(1), all_scores=False)
+    watcher.offer(frame(5, a=3))
+
+    message = await next_of(watcher)
+
+    assert message.body == Checkpoint()
+    assert message.position == at(5)
+
+
+async def test_frames_meanwhile_become_one_update_with_the_newest_of_each_user() -> None:
+    watcher = watcher_of(frame(1))
+    watcher.offer(frame(2, a=1, b=1))
+    watcher.offer(frame(3, a=2))
+
+    message = await next_of(watcher)
+
+    assert isinstance(message.body, Update)
+    assert {s.user_id: s.total for s in message.body.scores} == {"a": 2, "b": 1}
+    assert message.body.top is None
+    assert message.position == at(3)
+    assert (await next_of(watcher)).body == Checkpoint()
+
+
+async def test_only_the_users_asked_for_are_told() -> None:
+    watcher = watcher_of(frame(1), all_scores=False, users="b")
+    watcher.offer(frame(2, a=1, b=2, c=3))
+
+    message = await next_of(watcher)
+
+    assert isinstance(message.body, Update)
+    assert [s.user_id for s in message.body.scores] == ["b"]
+
+
+async def test_top_is_cut_to_the_size_asked_and_sent_only_when_that_part_changes() -> None:
+    first, second, third = standing("a", 9, 1), standing("b", 5, 2), standing("c", 4, 3)
+    watcher = watcher_of(frame(1, first, second), top_n=2, all_scores=False)
+
+    watcher.offer(frame(2, first, second, third))
+    unchanged = await next_of(watcher)
+    watcher.offer(frame(3, first, third))
+    changed = await next_of(watcher)
+
+    assert unchanged.body == Checkpoint()
+    assert changed.body == Update((first, third), ())
+
+
+async def test_top_that_changed_and_changed_back_is_not_sent() -> None:
+    first, second = standing("a", 9, 1), standing("b", 5, 2)
+    watcher = watcher_of(frame(1, first), all_scores=False)
+    watcher.offer(frame(2, second))
+    watcher.offer(frame(3, first))
+
+    message = await watcher.wait(0.001)
+
+    assert message.body == Update(None, ())
+
+
+async def test_frame_that_is_not_newer_is_passed_over() -> None:
+    watcher = watcher_of(frame(5))
+    watcher.offer(frame(5, a=1))
+    watcher.offer(frame(4, a=1))
+
+    assert (await next_of(watcher)).body == Checkpoint()
+
+
+async def test_reset_drops_what_was_unsent_and_may_step_back() -> None:
+    watcher = watcher_of(frame(5))
+    watcher.offer(frame(6, a=1))
+    watcher.offer(frame(2, standing("z", 1), reset=True))
+    watcher.offer(frame(3, standing("z", 2), z=2))
+
+    message = await next_of(watcher)
+
+    assert message.body == Snapshot((standing("z", 2),), reset=True)
+    assert message.position == at(3)
+
+
+async def test_watcher_that_falls_too_far_behind_starts_anew() -> None:
+    watcher = watcher_of(frame(1))
+    crowd = {f"u{i}": standing(f"u{i}", 1) for i in range(PENDING_MAX + 1)}
+    watcher.offer(Frame(at(2), (), crowd))
+
+    assert (await next_of(watcher)).body == Snapshot((), reset=True)
+
+
+async def test_ended_watch_fails_at_its_next_message() -> None:
+    watcher = watcher_of(frame(1))
+    watcher.offer(frame(2, a=1))
+    watcher.end(ShuttingDownError())
+
+    with pytest.raises(ShuttingDownError):
+        await next_of(watcher)
+
+
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(st.sampled_from("abcd"), st.integers(1, 99), max_size=3), st.booleans()),
+        max_size=20,
+    )
+)
+async def test_whenever_it_is_read_the_watcher_ends_in_the_newest_state(
+    steps: list[tuple[dict[str, int], bool]],
+) -> None:
+    watcher, seen, truth = watcher_of(frame(0)), dict[str, int](), dict[str, int]()
+    positions = [0]
+    for revision, (scores, is_read) in enumerate(steps, start=1):
+        truth |= scores
+        watcher.offer(frame(revision, reset=False, **scores))
+        if is_read or revision == len(steps):
+            message = await next_of(watcher)
+            positions.append(message.position.revision)
+            if isinstance(message.body, Update):
+                seen |= {s.user_id: s.total for s in message.body.scores}
+
+    assert seen == truth
+    assert positions == sorted(positions)
