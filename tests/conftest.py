@@ -4,8 +4,10 @@ pytest_plugins = [
     "tests.fixtures.certificates",
     "tests.fixtures.postgres",
     "tests.fixtures.processes",
+    "tests.fixtures.proxy",
     "tests.fixtures.redis",
     "tests.fixtures.stores",
     "tests.fixtures.score_service",
     "tests.fixtures.gateway",
+    "tests.fixtures.realtime",
 ]

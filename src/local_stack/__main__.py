@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from local_stack.errors import LocalStackError
-from local_stack.ports import require_free
+from local_stack.ports import free_port, require_free
 from local_stack.stack import Options, Stack
 from local_stack.state import StateFolder
 from local_stack.terminal import Terminal, shown_path, shown_python
@@ -42,7 +42,10 @@ def run(http_port: int, grpc_port: int, state_dir: Path) -> None:
     if http_port == grpc_port != 0:
         raise click.UsageError("HTTP_PORT and GRPC_PORT must differ.")
     options = Options(
-        http_port, grpc_port, os.environ.get("DATABASE_URL") or None, os.environ.get("REDIS_URL") or None
+        http_port,
+        grpc_port or free_port(),
+        os.environ.get("DATABASE_URL") or None,
+        os.environ.get("REDIS_URL") or None,
     )
     terminal = Terminal()
     try:

@@ -30,7 +30,7 @@ _OWN_VARIABLES = {"DATABASE_URL", "REDIS_URL"}
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for; port 0 means any."""
+    """What was asked for; HTTP port 0 means any."""
 
     http_port: int
     grpc_port: int
@@ -55,25 +55,15 @@ class Stack:
         # A server of somebody else's may serve stacks with other databases too.
         prefix = f"{record.identity}:" if self.options.redis_url else ""
         settings = Settings(self.state, record, cache, prefix)
-        with self.terminal.step("Certificates, keys and policy"):
-            identities = services.issue_identities(self.state)
-        self._migrate(settings)
-        with self.terminal.step("Score service"):
-            self._serve(
-                SCORE_SERVICE, settings.score_service(identities.score_service, self.options.grpc_port)
-            )
-        with self.terminal.step("Action gateway"):
-            self._serve(
-                ACTION_GATEWAY,
-                settings.action_gateway(identities.action_gateway, self.options.http_port, self.score_target),
-            )
+        with self.terminal.step("Migrations"):
+            self._migrate(settings)
+        self._serve(settings)
         self._write_example()
 
     def watch(self) -> NoReturn:
         """Raise ServerFailedError as soon as a server ends; until then, wait."""
         while True:
-            for child in self.children:
-                child.require_running()
+            self._require_running()
             time.sleep(_WATCH_SECONDS)
 
     def stop(self) -> None:
@@ -91,8 +81,7 @@ class Stack:
     @property
     def score_target(self) -> str:
         """Where the score service listens, by the name that its certificate has."""
-        port = services.read_addresses(self.state, SCORE_SERVICE)["grpc"].rpartition(":")[2]
-        return f"dns:///localhost:{port}"
+        return f"dns:///localhost:{self.options.grpc_port}"
 
     @property
     def example(self) -> Path:
@@ -125,23 +114,45 @@ class Stack:
             return Cache.prepare(server.url())
 
     def _migrate(self, settings: Settings) -> None:
-        with self.terminal.step("Migrations"):
-            for package in (SCORE_SERVICE, ACTION_GATEWAY):
-                self._start(package, "migrate", settings=settings.owner(package))
-            self._finish(2)
-        with self.terminal.step("Sample actions"):
-            load = ("load-actions", str(services.ACTIONS_FILE))
-            self._start(ACTION_GATEWAY, *load, settings=settings.owner(ACTION_GATEWAY))
-            self._finish(1)
+        migrations = [
+            self._start(package, "migrate", settings=settings.owner(package))
+            for package in (SCORE_SERVICE, ACTION_GATEWAY)
+        ]
+        for migration in migrations:
+            self._finish(migration)
 
-    def _serve(self, package: str, settings: Mapping[str, str]) -> None:
-        services.ready_file(self.state, package).unlink(missing_ok=True)
-        child = self._start(package, "serve", settings=settings)
-        child.wait_until(lambda: self._is_ready(package), _READY_SECONDS)
+    def _serve(self, settings: Settings) -> None:
+        # All at once, since most of a start is Python loading libraries.
+        actions = ("load-actions", str(services.ACTIONS_FILE))
+        loading = self._start(ACTION_GATEWAY, *actions, settings=settings.owner(ACTION_GATEWAY))
+        identities = services.issue_identities(self.state)
+        score_service = self._start_service(
+            SCORE_SERVICE, settings.score_service(identities.score_service, self.options.grpc_port)
+        )
+        gateway = self._start_service(
+            ACTION_GATEWAY,
+            settings.action_gateway(identities.action_gateway, self.options.http_port, self.score_target),
+        )
+        with self.terminal.step("Sample actions"):
+            self._finish(loading)
+        with self.terminal.step("Score service"):
+            score_service.wait_until(lambda: self._is_ready(SCORE_SERVICE), _READY_SECONDS)
+        with self.terminal.step("Action gateway"):
+            gateway.wait_until(lambda: self._is_ready(ACTION_GATEWAY), _READY_SECONDS)
 
     def _is_ready(self, package: str) -> bool:
+        # A service whose database has died would wait for it, and so would this process.
+        self._require_running()
         addresses = services.read_addresses(self.state, package)
         return bool(addresses) and services.is_ready(addresses["admin"])
+
+    def _require_running(self) -> None:
+        for child in self.children:
+            child.require_running()
+
+    def _start_service(self, package: str, settings: Mapping[str, str]) -> Child:
+        services.ready_file(self.state, package).unlink(missing_ok=True)
+        return self._start(package, "serve", settings=settings)
 
     def _start(self, package: str, *arguments: str, settings: Mapping[str, str]) -> Child:
         inherited = {name: value for name, value in os.environ.items() if name not in _OWN_VARIABLES}
@@ -155,10 +166,9 @@ class Stack:
         self.children.append(child)
         return child
 
-    def _finish(self, count: int) -> None:
-        for child in self.children[-count:]:
-            child.finish()
-        del self.children[-count:]
+    def _finish(self, child: Child) -> None:
+        child.finish()
+        self.children.remove(child)
 
     def _write_example(self) -> None:
         text = _EXAMPLE.read_text(encoding="utf-8").replace(_EXAMPLE_TARGET, self.score_target)
