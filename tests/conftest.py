@@ -9,5 +9,6 @@ pytest_plugins = [
     "tests.fixtures.stores",
     "tests.fixtures.score_service",
     "tests.fixtures.gateway",
+    "tests.fixtures.stack",
     "tests.fixtures.realtime",
 ]
