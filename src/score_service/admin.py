@@ -41,15 +41,19 @@ def create_app(readiness: Readiness, registry: CollectorRegistry) -> Starlette:
     )
 
 
-@asynccontextmanager
-async def serve_admin(app: Starlette, address: Address) -> AsyncIterator[Address]:
-    """Serve the application; gives the address really bound.
+def bind_admin(address: Address) -> socket.socket:
+    """Take the address to listen on.
 
     Raises:
-        OSError: the address cannot be bound.
+        OSError: it cannot be had.
     """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    listener = socket.create_server((address.host, address.port), family=family)
+    return socket.create_server((address.host, address.port), family=family)
+
+
+@asynccontextmanager
+async def serve_admin(app: Starlette, listener: socket.socket) -> AsyncIterator[None]:
+    """Serve the application, and close the listener at the end."""
     server = _Server(
         uvicorn.Config(
             app,
@@ -66,7 +70,7 @@ async def serve_admin(app: Starlette, address: Address) -> AsyncIterator[Address
     )
     running = asyncio.create_task(server.serve(sockets=[listener]), name="admin")
     try:
-        yield Address(address.host, listener.getsockname()[1])
+        yield
     finally:
         server.should_exit = True
         await running

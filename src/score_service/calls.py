@@ -24,18 +24,11 @@ _log = structlog.get_logger(__name__)
 class Call:
     """A call under way."""
 
-    def __init__(self, method: str, context: Context) -> None:
-        self._context = context
-        # The stubs promise an object with methods; it is a plain sequence of pairs.
-        metadata: Any = context.invocation_metadata() or ()
-        self.trace_id = read_trace_id(dict(metadata))
+    def __init__(self, context: Context, trace_id: str) -> None:
+        self.trace_id = trace_id
         self.reason = ""
         self.code: StatusCode | None = None
-        structlog.contextvars.bind_contextvars(
-            **{"grpc.method": method},
-            request_id=read_request_id(dict(metadata)),
-            trace_id=self.trace_id,
-        )
+        self._context = context
 
     def name_caller(self, spiffe_id: str) -> None:
         """Name the caller in every log line from here on."""
@@ -69,19 +62,28 @@ def observe(method: str, context: Context, metrics: Metrics, of_method: MethodMe
     """Count and time a call, and write its one line when it has ended."""
     started = time.perf_counter()
     of_method.started.inc()
-    call = Call(method, context)
-    try:
-        yield call
-    except (asyncio.CancelledError, grpc.aio.BaseError) as error:
-        if call.code is None:
-            call.cut(error)
-        raise
-    finally:
-        seconds = time.perf_counter() - started
-        code = call.end()
-        of_method.handled[code.name].inc()
-        of_method.seconds.observe(seconds)
-        if call.reason:
-            metrics.rejected.labels(call.reason).inc()
-        fields = {"grpc.code": code.name, "duration_ms": round(seconds * 1000, 3)}
-        _log.info("call", reason=call.reason, **fields)
+    # The stubs promise an object with methods; it is a plain sequence of pairs.
+    pairs: Any = context.invocation_metadata() or ()
+    metadata = dict(pairs)
+    call = Call(context, read_trace_id(metadata))
+    with structlog.contextvars.bound_contextvars(
+        caller="", request_id=read_request_id(metadata), trace_id=call.trace_id, **{"grpc.method": method}
+    ):
+        try:
+            yield call
+        except (asyncio.CancelledError, grpc.aio.BaseError) as error:
+            if call.code is None:
+                call.cut(error)
+            raise
+        finally:
+            _report(call, time.perf_counter() - started, metrics, of_method)
+
+
+def _report(call: Call, seconds: float, metrics: Metrics, of_method: MethodMetrics) -> None:
+    code = call.end()
+    of_method.handled[code.name].inc()
+    of_method.seconds.observe(seconds)
+    if call.reason:
+        metrics.rejected.labels(call.reason).inc()
+    fields = {"grpc.code": code.name, "duration_ms": round(seconds * 1000, 3)}
+    _log.info("call", reason=call.reason, **fields)

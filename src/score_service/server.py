@@ -22,7 +22,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from score_api.v1 import leaderboard_service_pb2, score_service_pb2
 from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
-from score_service.admin import create_app, serve_admin
+from score_service.admin import bind_admin, create_app, serve_admin
 from score_service.hub import Hubs
 from score_service.interceptors import CallInterceptor
 from score_service.leaderboard import Leaderboard
@@ -87,26 +87,26 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         OSError: an address cannot be bound.
     """
     metrics = Metrics()
-    policy = Policy.load(settings.policy_file)
+    interceptor = CallInterceptor(Policy.load(settings.policy_file), metrics, settings.stall_seconds)
     certificates = Certificates(_certificate_files(settings), metrics.set_certificate)
+    server = _make_server(interceptor, settings)
+    grpc_address = _bind(server, settings.listen, certificates.credentials())
     async with AsyncExitStack() as stack:
+        listener = stack.enter_context(bind_admin(settings.admin_listen))
+        admin_address = Address(settings.admin_listen.host, listener.getsockname()[1])
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stores = await _open_stores(stack, settings)
+        _follow(stores, metrics)
         readiness = Readiness(checks_of(stores.ledger, stores.projection), metrics.ready)
         await stack.enter_async_context(readiness.running(_LOOK_SECONDS))
-        _follow(stores, metrics)
+        await stack.enter_async_context(serve_admin(create_app(readiness, metrics.registry), listener))
         scoring = Scoring(stores.ledger, stores.projection, stores.projector)
-        interceptor = CallInterceptor(policy, metrics, settings.stall_seconds)
-        server = _make_server(interceptor, settings)
-        add_ScoreServiceServicer_to_server(ScoreServicer(scoring, Quota(), metrics), server)
         leaderboard = Leaderboard(stores.projection, stores.projector)
+        add_ScoreServiceServicer_to_server(ScoreServicer(scoring, Quota(), metrics), server)
         add_LeaderboardServiceServicer_to_server(LeaderboardServicer(leaderboard, stores.hubs), server)
         _add_open_services(server, readiness, with_reflection=settings.reflection)
         _announce(interceptor)
-        admin_address = await stack.enter_async_context(
-            serve_admin(create_app(readiness, metrics.registry), settings.admin_listen)
-        )
-        grpc_address = await _listen(server, settings.listen, certificates.credentials())
+        await server.start()
         stack.push_async_callback(server.stop, None)
         reloading = tasks.create_task(certificates.watch(settings.tls_reload_seconds), name="certificates")
         stack.callback(reloading.cancel)
@@ -215,14 +215,12 @@ def _names(module: Any) -> list[str]:
     return [service.full_name for service in module.DESCRIPTOR.services_by_name.values()]
 
 
-async def _listen(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials) -> Address:
+def _bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials) -> Address:
     try:
-        port = server.add_secure_port(str(address), credentials)
+        return Address(address.host, server.add_secure_port(str(address), credentials))
     except RuntimeError:
         # gRPC logs the cause by itself and tells it nowhere else.
         raise OSError(f"cannot listen on {address}") from None
-    await server.start()
-    return Address(address.host, port)
 
 
 def _write_ready_file(path: Path, addresses: dict[str, str]) -> None:
