@@ -7,10 +7,10 @@ sooner moves the time to now, so there is one way in which a connection is ended
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum
-from typing import Any, Literal
+from typing import Literal, ParamSpec
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -20,6 +20,7 @@ from action_gateway.errors import UnauthenticatedError
 
 Kind = Literal["websocket", "sse"]
 
+_P = ParamSpec("_P")
 _log = structlog.get_logger(__name__)
 
 
@@ -186,21 +187,23 @@ async def _until_ended(connection: Connection) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def beside(connection: Connection, work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def beside(
+    connection: Connection, work: Callable[_P, Awaitable[None]], *args: _P.args, **kwargs: _P.kwargs
+) -> AsyncIterator[None]:
     """Run some work beside the block. Its failure ends the connection; the end of the block ends the work."""
-    task = asyncio.create_task(_guard(connection, work))
+
+    async def guard() -> None:
+        try:
+            await work(*args, **kwargs)
+        except EndedError as ended:
+            connection.end(ended.ending)
+        except Exception:  # noqa: BLE001 - logged whole; the client is told that the server failed
+            _log.exception("connection_failed")
+            connection.end(Ending.FAULT)
+
+    task = asyncio.create_task(guard())
     try:
         yield
     finally:
         task.cancel()
         await asyncio.wait([task])
-
-
-async def _guard(connection: Connection, work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except EndedError as ended:
-        connection.end(ended.ending)
-    except Exception:  # noqa: BLE001 - logged whole; the client is told that the server failed
-        _log.exception("connection_failed")
-        connection.end(Ending.FAULT)

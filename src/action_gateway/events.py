@@ -106,7 +106,7 @@ class LeaderboardEvents:
             async with self._connections.hold("sse") as connection:
                 remaining = stream.access.expires_at - self._clock()
                 connection.end_after(remaining, Ending.UNAUTHENTICATED)
-                async with beside(connection, _watch_for_leave(receive)):
+                async with beside(connection, _watch_for_leave, receive):
                     await self._tell(stream, send)
         except EndedError as ended:
             if not stream.started and ended.ending is not Ending.GONE:

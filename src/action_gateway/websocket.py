@@ -41,8 +41,9 @@ class LeaderboardSockets:
         allowed_origins: Collection[str] = (),
         auth_seconds: float = 5.0,
         write_seconds: float = 10.0,
+        close_seconds: float = 5.0,
     ) -> None:
-        """Take how long a client may take to say who it is, and to take in one message."""
+        """Take how long a client may take to say who it is, to take in a message, and to hear why it ends."""
         self._feed = feed
         self._connections = connections
         self._verify = verify
@@ -50,6 +51,7 @@ class LeaderboardSockets:
         self._allowed_origins = frozenset(allowed_origins)
         self._auth_seconds = auth_seconds
         self._write_seconds = write_seconds
+        self._close_seconds = close_seconds
 
     def router(self) -> APIRouter:
         """Return the route, relative to the prefix of the API."""
@@ -86,7 +88,7 @@ class LeaderboardSockets:
             self._connections.admit(access.user_id),
             self._feed.subscribe(access.user_id) as subscription,
         ):
-            async with beside(connection, self._tell(websocket, subscription)):
+            async with beside(connection, self._tell, websocket, subscription):
                 while True:
                     self._extend(connection, await self._hear(websocket, conversation))
 
@@ -122,5 +124,5 @@ class LeaderboardSockets:
     async def _close(self, websocket: WebSocket, ending: Ending) -> None:
         """Say why, if the client is still there to read it."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._write_seconds / 2):
+            async with asyncio.timeout(self._close_seconds):
                 await websocket.close(ending.code, ending.reason)

@@ -217,7 +217,7 @@ async def test_work_beside_a_connection_is_cancelled_when_the_connection_ends() 
         finally:
             cancelled.set()
 
-    async with Counted().hold("websocket") as connection, beside(connection, work()):
+    async with Counted().hold("websocket") as connection, beside(connection, work):
         await asyncio.sleep(0)
     assert cancelled.is_set()
 
@@ -227,7 +227,7 @@ async def test_work_beside_a_connection_that_has_to_end_ends_it() -> None:
         raise EndedError(Ending.TOO_SLOW)
 
     with pytest.raises(EndedError) as caught:
-        async with Counted().hold("websocket") as connection, beside(connection, work()):
+        async with Counted().hold("websocket") as connection, beside(connection, work):
             await asyncio.Event().wait()
     assert caught.value.ending is Ending.TOO_SLOW
 
@@ -237,7 +237,7 @@ async def test_work_beside_a_connection_that_fails_ends_it_without_telling_why()
         raise RuntimeError("a detail")
 
     with pytest.raises(EndedError) as caught:
-        async with Counted().hold("websocket") as connection, beside(connection, work()):
+        async with Counted().hold("websocket") as connection, beside(connection, work):
             await asyncio.Event().wait()
     assert caught.value.ending is Ending.FAULT
     assert "a detail" not in str(caught.value)
