@@ -115,7 +115,7 @@ def _check_network(network: str) -> str:
 
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretFile = Annotated[SecretStr, BeforeValidator(_read_secret)]
-Listen = Annotated[Address, BeforeValidator(Address.parse)]
+Listen = Annotated[Address, NoDecode, BeforeValidator(Address.parse)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)
