@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fixtures.certificates",
+    "tests.fixtures.logs",
     "tests.fixtures.postgres",
     "tests.fixtures.processes",
     "tests.fixtures.proxy",
