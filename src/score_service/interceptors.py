@@ -26,26 +26,25 @@ from score_service.status import to_status
 from score_service.telemetry import MethodMetrics, Metrics
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Kind = tuple[bool, bool]
-"""Whether requests are streamed, and whether responses are."""
 
-_NAMES: Final[dict[Kind, str]] = {
-    (False, False): "unary",
-    (False, True): "server_stream",
-    (True, False): "client_stream",
-    (True, True): "bidi_stream",
-}
-_FIELDS: Final[dict[Kind, str]] = {
-    (False, False): "unary_unary",
-    (False, True): "unary_stream",
-    (True, False): "stream_unary",
-    (True, True): "stream_stream",
-}
-_WRAPPERS: Final[dict[Kind, Callable[..., Handler]]] = {
-    (False, False): grpc.unary_unary_rpc_method_handler,
-    (False, True): grpc.unary_stream_rpc_method_handler,
-    (True, False): grpc.stream_unary_rpc_method_handler,
-    (True, True): grpc.stream_stream_rpc_method_handler,
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One of the four kinds of method."""
+
+    label: str
+    """Its name in the metrics."""
+    field: str
+    """Where a handler of this kind keeps its behaviour."""
+    make_handler: Callable[..., Handler]
+
+
+_KINDS: Final = {
+    # By whether requests are streamed, and whether responses are.
+    (False, False): Kind("unary", "unary_unary", grpc.unary_unary_rpc_method_handler),
+    (False, True): Kind("server_stream", "unary_stream", grpc.unary_stream_rpc_method_handler),
+    (True, False): Kind("client_stream", "stream_unary", grpc.stream_unary_rpc_method_handler),
+    (True, True): Kind("bidi_stream", "stream_stream", grpc.stream_stream_rpc_method_handler),
 }
 _UNKNOWN: Final = "unknown"
 
@@ -56,7 +55,8 @@ class Method:
 
     name: str
     """`package.Service/Method`."""
-    kind: Kind
+    takes_stream: bool
+    gives_stream: bool
     parse: Callable[[bytes], Any]
     serialize: Callable[[Any], bytes]
     behaviour: Callable[[Any, Context], Any]
@@ -119,28 +119,29 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         for scope in self._streams:
             scope.reschedule(asyncio.get_running_loop().time())
 
-    async def wait_idle(self, seconds: float) -> None:
-        """Wait until no handler runs, but not longer. The server's own stop may return before that."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=seconds)
+    async def idle(self) -> None:
+        """Wait until no handler runs. The server's own stop may return before that."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def announce(self, service: ServiceDescriptor) -> None:
         """Make the metrics of methods that nobody has called yet, so that rates start from zero."""
         for method in service.methods:
-            kind = (method.client_streaming, method.server_streaming)
-            self._metrics.calls.of(_NAMES[kind], service.full_name, method.name)
+            kind = _KINDS[method.client_streaming, method.server_streaming]
+            self._metrics.calls.of(kind.label, service.full_name, method.name)
 
     def _wrap_known(self, name: str, handler: Handler) -> Handler:
-        kind = (handler.request_streaming, handler.response_streaming)
+        kind = _KINDS[handler.request_streaming, handler.response_streaming]
         service, _, method = name.partition("/")
         return self._wrap(
             Method(
                 name,
-                kind,
-                handler.request_deserializer or bytes,
-                handler.response_serializer or bytes,
-                getattr(handler, _FIELDS[kind]),
-                self._metrics.calls.of(_NAMES[kind], service, method),
+                takes_stream=handler.request_streaming,
+                gives_stream=handler.response_streaming,
+                parse=handler.request_deserializer or bytes,
+                serialize=handler.response_serializer or bytes,
+                behaviour=getattr(handler, kind.field),
+                metrics=self._metrics.calls.of(kind.label, service, method),
             )
         )
 
@@ -149,7 +150,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             await context.abort(StatusCode.UNIMPLEMENTED, "There is no such method.")
 
         metrics = self._metrics.calls.of("bidi_stream", _UNKNOWN, _UNKNOWN)
-        return self._wrap(Method(_UNKNOWN, (True, True), bytes, bytes, refuse, metrics))
+        return self._wrap(Method(_UNKNOWN, True, True, bytes, bytes, refuse, metrics))
 
     def _wrap(self, method: Method) -> Handler:
         async def respond(incoming: Any, context: Context) -> Any:
@@ -163,7 +164,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     call.fail(error)
                     await context.abort_with_status(to_status(error))
 
-        return _WRAPPERS[method.kind](respond, response_serializer=method.write)
+        kind = _KINDS[method.takes_stream, method.gives_stream]
+        return kind.make_handler(respond, response_serializer=method.write)
 
     def _admit(self, method: Method, context: Context, call: Call) -> None:
         spiffe_id = read_spiffe_id(context.auth_context())
@@ -174,9 +176,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise NotAllowedError
 
     async def _run(self, method: Method, incoming: Any, context: Context) -> Any:
-        takes_stream, gives_stream = method.kind
-        request = method.read_each(incoming) if takes_stream else method.read(incoming)
-        if not gives_stream:
+        request = method.read_each(incoming) if method.takes_stream else method.read(incoming)
+        if not method.gives_stream:
             return await method.behaviour(request, context)
         async with self._stream():
             await self._send(method.behaviour(request, context), context)

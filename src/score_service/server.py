@@ -39,7 +39,7 @@ from score_service.telemetry import Metrics
 from score_service.tls import CertificateFiles, Certificates
 
 _LOOK_SECONDS: Final = 1.0
-_FINISH_SECONDS: Final = 20.0
+_FINISH_SECONDS: Final = 10.0
 _CALLS_MAX: Final = 10_000
 _log = structlog.get_logger(__name__)
 
@@ -70,12 +70,12 @@ class RunningService:
     async def stop(self, hurry: asyncio.Event) -> None:
         """Stop in order. Once `hurry` is set, nothing is waited for any more."""
         await self.readiness.stop()
-        await _unless(hurry, asyncio.sleep(self.settings.drain_seconds))
+        await _wait_for(hurry, self.settings.drain_seconds)
         self.interceptor.end_streams()
-        await _unless(hurry, self.server.stop(self.settings.stop_seconds))
+        await _wait_for(hurry, None, self.server.stop(self.settings.stop_seconds))
         await self.server.stop(None)
-        await _unless(hurry, self.interceptor.wait_idle(_FINISH_SECONDS))
-        await _unless(hurry, self.scoring.finish())
+        await _wait_for(hurry, _FINISH_SECONDS, self.interceptor.idle())
+        await _wait_for(hurry, _FINISH_SECONDS, self.scoring.finish())
 
 
 @asynccontextmanager
@@ -140,9 +140,7 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
         Ledger.open(
             LedgerSettings(
                 dsn=settings.database_dsn,
-                password=settings.database_password.get_secret_value()
-                if settings.database_password
-                else None,
+                password=reveal(settings.database_password),
                 prepare_threshold=settings.prepare_threshold,
             )
         )
@@ -230,13 +228,9 @@ def _write_ready_file(path: Path, addresses: dict[str, str]) -> None:
     draft.replace(path)
 
 
-async def _unless(hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Wait for work, but no longer than until there is a hurry."""
-    task, called = asyncio.create_task(work), asyncio.create_task(hurry.wait())
-    try:
-        await asyncio.wait({task, called}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-    finally:
+async def _wait_for(hurry: asyncio.Event, seconds: float | None, *works: Coroutine[Any, Any, None]) -> None:
+    """Wait for any of the works, but not longer than some time, nor when there is a hurry."""
+    tasks = [asyncio.create_task(work) for work in (*works, hurry.wait())]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
         task.cancel()
-        called.cancel()

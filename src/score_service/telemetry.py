@@ -94,7 +94,7 @@ class Metrics:
         self.points = self._counter("laurel_awarded_points", "Points of the awards made.")
         self.replays = self._counter("laurel_award_replays", "Awards asked for again by another request.")
         self.rejected = Counter(
-            "laurel_rejected", "Calls refused, by reason.", ["reason"], registry=self.registry
+            "laurel_rejected", "Calls that got no result, by reason.", ["reason"], registry=self.registry
         )
         for reason in REASONS:
             self.rejected.labels(reason)
