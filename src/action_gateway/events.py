@@ -18,7 +18,7 @@ from starlette.types import Receive, Scope, Send
 
 from action_gateway.authentication import CurrentUser
 from action_gateway.clock import Clock
-from action_gateway.connections import Connections, EndedError, Ending, beside
+from action_gateway.connections import Connection, Connections, EndedError, Ending, beside
 from action_gateway.errors import (
     GatewayError,
     InvalidRequestError,
@@ -107,21 +107,25 @@ class LeaderboardEvents:
                 remaining = stream.access.expires_at - self._clock()
                 connection.end_after(remaining, Ending.UNAUTHENTICATED)
                 async with beside(connection, _watch_for_leave, receive):
-                    await self._tell(stream, send)
+                    await self._tell(stream, connection, send)
         except EndedError as ended:
             if not stream.started and ended.ending is not Ending.GONE:
                 raise _problem(ended.ending) from None
             await self._finish(stream, send, ended.ending)
 
-    async def _tell(self, stream: EventStream, send: Send) -> None:
+    async def _tell(self, stream: EventStream, connection: Connection, send: Send) -> None:
         user_id = stream.access.user_id
-        with self._connections.admit(user_id), self._feed.subscribe(user_id) as subscription:
-            news: News | None = await self._feed.open(subscription, stream.after_position)
-            while True:
-                await self._write(stream, send, _ALIVE if news is None else _encode(news))
-                for message in news.messages if news else ():
-                    self._connections.metrics.sent.labels("sse", message.event).inc()
-                news = await self._next(subscription)
+        with (
+            self._connections.admit(user_id),
+            self._feed.subscribe(user_id, stream.after_position) as subscription,
+        ):
+            news: News | None = await self._feed.open(subscription)
+            async with beside(connection, self._feed.recall, subscription):
+                while True:
+                    await self._write(stream, send, _ALIVE if news is None else _encode(news))
+                    for message in news.messages if news else ():
+                        self._connections.metrics.sent.labels("sse", message.event).inc()
+                    news = await self._next(subscription)
 
     async def _next(self, subscription: Subscription) -> News | None:
         try:

@@ -1,6 +1,7 @@
 """The leaderboard as it is now: one upstream watch a board and process, and everyone who follows it.
 
-However many clients follow, the score service serves one watch. The feed folds its events into one `Board`
+However many clients follow, the score service serves one watch, and a short one for each client that comes
+back with a position, to learn what it missed. The feed folds its events into one `Board`
 and wakes the subscriptions that have news, at most ten times a second. It changes the board only between
 two awaits, so a subscription always sees a state that holds at one revision. It never waits for a client.
 
@@ -29,6 +30,7 @@ _BACKOFF_SECONDS = (0.5, 30.0)
 _KNOWN_SECONDS = 5.0
 _SILENCE_SECONDS = 60.0
 _USERS_A_CALL = 1000
+_RECALLS_AT_ONCE = 64
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +87,7 @@ class Feed:
         self._heard_at = float("-inf")
         self._failures = 0
         self._known = asyncio.Event()
+        self._recalls = asyncio.Semaphore(_RECALLS_AT_ONCE)
         self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._with_news: set[Subscription] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -110,9 +113,9 @@ class Feed:
         return self._problem
 
     @contextlib.contextmanager
-    def subscribe(self, user_id: str) -> Iterator[Subscription]:
-        """Keep a subscription for this user; `open` it next."""
-        subscription = Subscription(user_id, self.board)
+    def subscribe(self, user_id: str, after_position: str | None = None) -> Iterator[Subscription]:
+        """Keep a subscription for this user; `open` it next, and `recall` it if it comes back."""
+        subscription = Subscription(user_id, self.board, after_position)
         self._subscriptions[user_id].add(subscription)
         try:
             yield subscription
@@ -122,20 +125,33 @@ class Feed:
             if not self._subscriptions[user_id]:
                 del self._subscriptions[user_id]
 
-    async def open(self, subscription: Subscription, after_position: str | None = None) -> News:
-        """Return the first messages: where things stand, and the user's score if it moved since a position.
+    async def open(self, subscription: Subscription) -> News:
+        """Return the first message: where things stand. Its news follow without gap and without repetition.
 
-        Nothing is missed between this and the subscription's news, and nothing comes twice. Raises
-        `UnavailableError` or a `ScoreClientError` where the standing cannot be read.
+        Raises `UnavailableError` or a `ScoreClientError` where the standing cannot be read.
         """
         await self._until_known()
         user_id = subscription.user_id
         while True:
             history, revision = self.board.history, self.board.revision
-            missed = await self._missed(user_id, after_position) if after_position else None
             standings = await self._standings([user_id], revision)
             if history == self.board.history:
-                return subscription.begin(standings[user_id], missed)
+                return subscription.begin(standings[user_id])
+
+    async def recall(self, subscription: Subscription) -> None:
+        """Settle a subscription that comes back: find out whether its user scored in the meantime.
+
+        A position that cannot be resumed is like none.
+        """
+        if subscription.after_position is None:
+            return
+        history = self.board.history
+        async with self._recalls:
+            try:
+                missed = await self._missed(subscription.user_id, subscription.after_position)
+            except (InvalidRequestError, BoardNotFoundError):
+                missed = None
+        subscription.settle(missed if history == self.board.history else None)
 
     async def _until_known(self) -> None:
         try:
@@ -225,21 +241,20 @@ class Feed:
         return standings | {standing.user_id: standing for standing in view.standings}
 
     async def _missed(self, user_id: str, after_position: str) -> Standing | None:
-        """Tell the user's standing if it moved since the position; None if not, or if nobody can tell."""
+        """Read the user's standing if it changed between a position and now."""
+        missed, now = None, self.board.revision
         events = self._source.watch(
             board_id=self._board_id, top_n=1, after_position=after_position, user_ids=[user_id]
         )
-        try:
-            async with asyncio.timeout(_KNOWN_SECONDS), contextlib.aclosing(events):
-                async for event in events:
-                    if isinstance(event, Snapshot) and not event.reset:
-                        continue
-                    return event.scores[0] if isinstance(event, Update) and event.scores else None
-        except (InvalidRequestError, BoardNotFoundError):
-            return None
-        except TimeoutError as error:
-            raise UnavailableError from error
-        return None
+        async with contextlib.aclosing(events):
+            async for event in events:
+                if isinstance(event, Update):
+                    missed = next(iter(event.scores), missed)
+                # A snapshot vouches for nothing: what was missed comes after it.
+                complete = event.reset if isinstance(event, Snapshot) else event.revision >= now
+                if complete or event.position == after_position:
+                    break
+        return missed
 
     def _start_over(self, standings: Mapping[str, Standing]) -> None:
         self.board.history += 1

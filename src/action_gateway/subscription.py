@@ -25,18 +25,26 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Messages to send now. All of them hold at the position, which is None on an empty board."""
+    """Messages to send now. All of them hold at one revision."""
 
     messages: tuple[Message, ...]
     position: str | None
+    """Where to come back to; None on an empty board, and while it is unsure what was missed before."""
 
 
 class Subscription:
-    """One client's view of the board: `begin` it once, then `await news()` again and again."""
+    """One client's view of the board: `begin` it once, then `await news()` again and again.
 
-    def __init__(self, user_id: str, board: Board) -> None:
+    One that comes back to a position is told what it missed since, as soon as that is found out: somebody
+    has to `settle` it.
+    """
+
+    def __init__(self, user_id: str, board: Board, after_position: str | None = None) -> None:
         self.user_id = user_id
+        self.after_position = after_position
         self._board = board
+        self._settled = after_position is None
+        self._scored = False
         self._me: Standing | None = None
         self._told_me: Standing | None = None
         self._told_top = board.top
@@ -59,13 +67,22 @@ class Subscription:
         """Let `news` look for something new."""
         self._woken.set()
 
-    def begin(self, standing: Standing, missed: Standing | None = None) -> News:
-        """Start from the board as it is, the user's standing read since, and a score it missed while away."""
-        me = self._newest(standing, missed)
-        initial = tell_initial(self._board.top, me, self._board.revision)
-        again = (tell_score(me, self._board.revision),) if missed else ()
-        self._told_top, self._told_me = self._board.top, me
-        return News((initial, *again), self._board.position)
+    def settle(self, missed: Standing | None) -> None:
+        """Take the standing that was reached while the client was away, if one was."""
+        self._settled = True
+        if missed is None:
+            return
+        self.offer(missed)
+        if not self._scored:
+            self._told_me = None
+        self.wake()
+
+    def begin(self, standing: Standing) -> News:
+        """Start from the board as it is, and the user's standing read since."""
+        self.offer(standing)
+        self._told_top, self._told_me = self._board.top, self._me
+        initial = tell_initial(self._board.top, self._me or standing, self._board.revision)
+        return self._say((initial,))
 
     async def news(self) -> News:
         """Wait until something is new, and count it as told."""
@@ -73,12 +90,10 @@ class Subscription:
             await self._woken.wait()
             self._woken.clear()
             if messages := self._take():
-                return News(messages, self._board.position)
+                return self._say(messages)
 
-    def _newest(self, standing: Standing, missed: Standing | None) -> Standing:
-        known = (standing, missed, self._me)
-        self._me = max((one for one in known if one), key=lambda one: one.reached_revision)
-        return self._me
+    def _say(self, messages: tuple[Message, ...]) -> News:
+        return News(messages, self._board.position if self._settled else None)
 
     def _take(self) -> tuple[Message, ...]:
         told, top, me = self._told_top, self._board.top, self._me
@@ -87,5 +102,6 @@ class Subscription:
             messages.append(tell_update(told, top, self._board.revision))
         if me is not None and me is not self._told_me:
             messages.append(tell_score(me, self._board.revision))
+            self._scored = True
         self._told_top, self._told_me = top, me
         return tuple(messages)

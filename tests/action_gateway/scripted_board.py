@@ -82,6 +82,13 @@ class ScriptedBoard:
         for watch in self.watches:
             watch.events.put_nowait(self._snapshot(watch, reset=reset))
 
+    def tell_checkpoint(self) -> None:
+        """Send every watch a sign of life."""
+        for watch in self.watches:
+            watch.events.put_nowait(
+                Checkpoint(revision=self.revision, position=self.position, source=Source.CACHE)
+            )
+
     def start_another_history(self, totals: dict[str, int]) -> None:
         """Lose everything and begin again with these totals, each reached by one award."""
         self.history = chr(ord(self.history) + 1)
@@ -147,8 +154,8 @@ class ScriptedBoard:
             for standing in self.ranking()
             if standing.reached_revision > int(revision) and watch.wants(standing.user_id)
         )
-        after = self._update(None, missed) if missed else self._checkpoint()
-        return [self._snapshot(watch, reset=False), after]
+        snapshot = self._snapshot(watch, reset=False)
+        return [snapshot, self._update(None, missed)] if missed else [snapshot]
 
     def _snapshot(self, watch: OpenWatch, *, reset: bool) -> Snapshot:
         return Snapshot(
@@ -163,6 +170,3 @@ class ScriptedBoard:
         return Update(
             top=top, scores=scores, revision=self.revision, position=self.position, source=Source.CACHE
         )
-
-    def _checkpoint(self) -> Checkpoint:
-        return Checkpoint(revision=self.revision, position=self.position, source=Source.CACHE)

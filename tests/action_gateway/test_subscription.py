@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.action_gateway.scripted_board import ScriptedBoard
@@ -52,7 +53,12 @@ def top(*scores: int) -> Top:
     return Top(tuple(Entry(rank=n, user_id=f"u{n}", username=None, score=score) for n, score in rows))
 
 
-def test_the_first_messages_are_of_the_newest_state_known() -> None:
+@pytest.fixture
+def board() -> Board:
+    return Board(top(30, 20), revision=7, position="a-7")
+
+
+def test_the_first_message_is_of_the_newest_state_known() -> None:
     board = Board(top(30, 20), revision=7, position="a-7")
     subscription = Subscription(ME, board)
     subscription.offer(standing(30, 7))
@@ -62,12 +68,47 @@ def test_the_first_messages_are_of_the_newest_state_known() -> None:
     assert events(news)[0]["data"]["me"] == {"rank": 1, "score": 30}
 
 
-def test_a_score_missed_while_away_follows_the_first_message() -> None:
-    subscription = Subscription(ME, Board(revision=7, position="a-7"))
-    news = subscription.begin(standing(30, 7), missed=standing(20, 5))
-    initial, update = events(news)
-    assert initial["data"]["me"]["score"] == 30
-    assert (update["event"], update["data"]["newScore"]) == ("score:update", 30)
+async def test_a_score_missed_while_away_is_told_when_it_is_found_out(board: Board) -> None:
+    subscription = Subscription(ME, board, "a-4")
+    initial = subscription.begin(standing(30, 7))
+    assert initial.position is None
+    subscription.settle(standing(20, 5))
+    news = await subscription.news()
+    assert [event["data"].get("newScore") for event in events(news)] == [30]
+    assert news.position == "a-7"
+
+
+async def test_a_missed_score_is_not_told_once_more_after_a_newer_one(board: Board) -> None:
+    subscription = Subscription(ME, board, "a-4")
+    subscription.begin(standing(30, 7))
+    subscription.offer(standing(40, 8))
+    (update,) = events(await waiting_for_news(subscription))
+    assert update["data"]["newScore"] == 40
+    subscription.settle(standing(30, 7))
+    waiting = waiting_for_news(subscription)
+    await settle()
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_missed_score_newer_than_all_that_was_told_is_told(board: Board) -> None:
+    subscription = Subscription(ME, board, "a-4")
+    subscription.begin(standing(30, 7))
+    subscription.offer(standing(40, 8))
+    await waiting_for_news(subscription)
+    subscription.settle(standing(50, 9))
+    (update,) = events(await subscription.news())
+    assert update["data"]["newScore"] == 50
+
+
+async def test_a_client_that_missed_nothing_gets_positions_from_then_on(board: Board) -> None:
+    subscription = Subscription(ME, board, "a-4")
+    subscription.begin(standing(30, 7))
+    subscription.offer(standing(40, 8))
+    assert (await waiting_for_news(subscription)).position is None
+    subscription.settle(None)
+    subscription.offer(standing(50, 9))
+    assert (await waiting_for_news(subscription)).position == "a-7"
 
 
 async def test_what_the_first_message_told_is_not_told_again() -> None:
