@@ -71,8 +71,16 @@ def _run(options: Options, state: StateFolder, terminal: Terminal) -> None:
         except KeyboardInterrupt:
             terminal.say("")
         finally:
-            with terminal.step("Stopped; the data is kept"):
-                stack.stop()
+            _stop(stack, terminal)
+
+
+def _stop(stack: Stack, terminal: Terminal) -> None:
+    try:
+        with terminal.step("Stopping", done="Stopped; the data is kept"):
+            stack.stop()
+    finally:
+        # Also where the terminal is gone and cannot be written to.
+        stack.stop()
 
 
 def _treat_as_interrupt(*signals: signal.Signals) -> None:

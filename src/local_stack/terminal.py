@@ -19,13 +19,13 @@ class Terminal:
     console: Console = field(default_factory=lambda: Console(highlight=False))
 
     @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Show what is going on and, once it is done, how long it took."""
+    def step(self, name: str, done: str | None = None) -> Iterator[None]:
+        """Show what is going on and, once it is done (in the words of `done`), how long it took."""
         started = time.monotonic()
         with self.console.status(f"{name} …"):
             yield
         seconds = time.monotonic() - started
-        self.console.print(Text.assemble(("✓ ", "green"), name, (f"  {seconds:.1f} s", "dim")))
+        self.console.print(Text.assemble(("✓ ", "green"), done or name, (f"  {seconds:.1f} s", "dim")))
 
     def show_places(self, title: str, places: Mapping[str, str]) -> None:
         """Show a heading and a line for each place to look at, in one piece to copy."""
