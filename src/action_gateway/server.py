@@ -143,6 +143,7 @@ async def run(settings: ServeSettings, clock: Clock = time.time) -> AsyncIterato
         except OSError as error:
             raise SetupError([f"cannot listen: {error.strerror}"]) from error
         yield Gateway(parts, public, admin, connections)
+        public.should_exit = admin.should_exit = True
 
 
 async def _open(
@@ -241,8 +242,11 @@ async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> 
     credentials = ClientCredentials(
         settings.score_ca_file, settings.score_certificate_file, settings.score_key_file
     )
+    client = ScoreClient(
+        settings.score_target, credentials=credentials, timeout=settings.score_timeout_seconds
+    )
     try:
-        return await stack.enter_async_context(ScoreClient(settings.score_target, credentials=credentials))
+        return await stack.enter_async_context(client)
     except CredentialsError as error:
         raise SetupError(
             [f"the certificate for the score service cannot be used: {error.message}"]

@@ -187,6 +187,9 @@ class ServeSettings(DatabaseSettings):
     score_certificate_file: FilePath = Field(description="certificate chain of this gateway, PEM")
     score_key_file: FilePath = Field(description="its private key, PEM")
     score_ca_file: FilePath = Field(description="authorities of the score service's certificate, PEM")
+    score_timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=5, description="how long to ask the score service before a request is answered 503"
+    )
     board_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:@-]{1,128}$")] = Field(
         default="main", description="the board that is shown, and paid to unless an action names another"
     )
