@@ -17,13 +17,14 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from score_service.changes import Change
 from score_service.errors import (
     ProjectionUnavailableError,
     RecordUnavailableError,
     ShuttingDownError,
     WatcherEvictedError,
 )
-from score_service.ledger import Change, Ledger
+from score_service.ledger import Ledger
 from score_service.position import Position
 from score_service.projection import Hint, Projection, Reading
 from score_service.projector import Projector

@@ -23,12 +23,16 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from score_service.award import Award, OutOfRange, RecordedAward
+from score_service.changes import Change, Changes
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
 from score_service.position import Position
 from score_service.sql import load_statement
 
 MAX_BATCH: Final = 1000
 """Awards in one commit, at most."""
+
+REQUIRED_SCHEMA: Final = "0001"
+"""The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
 
 MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
 """More awards than a ledger ever holds, with room to add a batch in PostgreSQL's bigint."""
@@ -52,25 +56,6 @@ _AWAY: Final = (
 )
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a user's standing became."""
-
-    user_id: str
-    total: int
-    reached_revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """The newest change of each user between two positions of a board's ledger."""
-
-    board_id: str
-    before: Position
-    after: Position
-    changes: tuple[Change, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Brings the schema of the record to the newest revision, as the owner role.
 
-Revisions are numbers of four digits, so that a newer schema compares greater. Several migrations may be
+Several migrations may be
 started at once: one works, the others wait and find nothing to do.
 """
 
@@ -13,9 +13,6 @@ from alembic.config import Config
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
-
-REQUIRED_REVISION: Final = "0001"
-"""The oldest schema that this code works with."""
 
 _LOCK_KEY: Final = 0x6C617572656C01
 """Any number, but the same for every migration of the record."""

@@ -29,8 +29,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from score_service.award import MAX_TOTAL
+from score_service.changes import Changes
 from score_service.errors import InvalidRequestError, ProjectionUnavailableError
-from score_service.ledger import Changes
 from score_service.lua import load_script
 from score_service.position import Position
 from score_service.standing import Standing

@@ -17,8 +17,9 @@ from weakref import WeakValueDictionary
 
 import structlog
 
+from score_service.changes import Changes
 from score_service.errors import ProjectionUnavailableError, RecordUnavailableError
-from score_service.ledger import Changes, Ledger
+from score_service.ledger import Ledger
 from score_service.position import Position
 from score_service.projection import Elsewhere, Header, Projection
 

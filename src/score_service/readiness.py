@@ -17,8 +17,7 @@ from grpc_health.v1.health_pb2 import HealthCheckResponse
 from prometheus_client import Gauge
 
 from score_service.errors import ScoreServiceError
-from score_service.ledger import Ledger
-from score_service.migrate import REQUIRED_REVISION
+from score_service.ledger import REQUIRED_SCHEMA, Ledger
 from score_service.policy import SERVICES
 from score_service.projection import Projection
 
@@ -36,8 +35,8 @@ def checks_of(ledger: Ledger, projection: Projection) -> Mapping[str, Check]:
 
     async def check_record() -> str:
         revision = await ledger.read_schema_revision()
-        if revision < REQUIRED_REVISION:
-            return f"the schema is at {revision or 'nothing'}, {REQUIRED_REVISION} is needed: run migrate"
+        if revision < REQUIRED_SCHEMA:
+            return f"the schema is at {revision or 'nothing'}, {REQUIRED_SCHEMA} is needed: run migrate"
         return ""
 
     async def check_projection() -> str:

@@ -12,8 +12,9 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
 from score_service.award import MAX_TOTAL, OutOfRange, RecordedAward
+from score_service.changes import Change
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
-from score_service.ledger import Change, Ledger, LedgerSettings, RecordedBatch
+from score_service.ledger import Ledger, LedgerSettings, RecordedBatch
 from score_service.position import Position
 
 

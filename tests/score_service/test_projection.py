@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from score_service.award import MAX_TOTAL
+from score_service.changes import Change, Changes
 from score_service.errors import InvalidRequestError, ProjectionUnavailableError
-from score_service.ledger import Change, Changes
 from score_service.position import Position
 from score_service.projection import (
     Applied,

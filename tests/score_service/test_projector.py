@@ -9,8 +9,9 @@ from redis.asyncio import Redis
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import eventually, is_projected, make_award
 
+from score_service.changes import Change, Changes
 from score_service.errors import BoardNotFoundError
-from score_service.ledger import Change, Changes, Ledger
+from score_service.ledger import Ledger
 from score_service.position import Position
 from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector

@@ -148,7 +148,7 @@ async def test_the_checks_find_nothing_missing_on_good_stores(ledger: Ledger, pr
 async def test_a_schema_that_is_too_old_is_told_with_what_to_do(
     ledger: Ledger, projection: Projection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("score_service.readiness.REQUIRED_REVISION", "9999")
+    monkeypatch.setattr("score_service.readiness.REQUIRED_SCHEMA", "9999")
     said = await checks_of(ledger, projection)["record"]()
     assert said.startswith("the schema is at ")
     assert said.endswith("9999 is needed: run migrate")

@@ -1,0 +1,28 @@
+"""What the ledger says of users between two of its positions. Pure.
+
+The ledger writes these and the projection applies them; neither knows the other.
+"""
+
+from dataclasses import dataclass
+
+from score_service.position import Position
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a user's standing became."""
+
+    user_id: str
+    total: int
+    reached_revision: int
+    """The revision at which the user reached the total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The newest change of each user between two positions of a board's ledger."""
+
+    board_id: str
+    before: Position
+    after: Position
+    changes: tuple[Change, ...]
