@@ -1,0 +1,62 @@
+/**
+ * Where a login is kept between visits: `{refreshToken, user}` in localStorage.
+ *
+ * Why there: the gateway sets no cookies, so a script has to hold the refresh token. localStorage lets all tabs of a browser share one login
+ * (a tab of its own in sessionStorage would have to log in again, and a duplicated tab would replay a token that was rotated
+ * meanwhile, which ends the login everywhere). What a script of another origin's could read it for is closed off otherwise: the page runs no script but its own
+ * (Content-Security-Policy), the token is good for one use, and the reuse of an old one revokes its family. The access token stays in memory.
+ *
+ * Where localStorage is blocked or full, the login lasts as long as the tab.
+ */
+
+const NAME = "laurel.login";
+
+/** @typedef {{userId: string, username: string}} User */
+/** @typedef {{refreshToken: string, user: User}} Login */
+
+/** @type {Login | null} */
+let memory = null;
+let blocked = false;
+
+/** @returns {Storage | null} */
+function shelf() {
+  try {
+    return blocked ? null : window.localStorage;
+  } catch {
+    return null;
+  }
+}
+
+/** @param {string | null} text @returns {Login | null} */
+function parsed(text) {
+  try {
+    const login = JSON.parse(text ?? "null");
+    return typeof login?.refreshToken === "string" && typeof login.user?.userId === "string" ? login : null;
+  } catch {
+    return null;
+  }
+}
+
+/** @returns {Login | null} */
+export function read() {
+  const storage = shelf();
+  return storage ? parsed(storage.getItem(NAME)) : memory;
+}
+
+/** @param {Login | null} login null forgets it */
+export function write(login) {
+  memory = login;
+  try {
+    if (login) shelf()?.setItem(NAME, JSON.stringify(login));
+    else shelf()?.removeItem(NAME);
+  } catch {
+    blocked = true;
+  }
+}
+
+/** @param {() => void} listener called when another tab wrote or forgot the login */
+export function onChangeElsewhere(listener) {
+  window.addEventListener("storage", (event) => {
+    if (event.key === NAME || event.key === null) listener();
+  });
+}
