@@ -1,0 +1,283 @@
+"""Awards from many callers to several processes: once in the record, once in the ranks, in one order."""
+
+import asyncio
+import hashlib
+import itertools
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from tests.fixtures.postgres import Database
+from tests.fixtures.stack import Stack, target_of
+from tests.fixtures.stores import eventually
+
+from local_stack.valkey import find_binary
+from score_client import AwardResult, ScoreClient, Snapshot, Update
+
+_CANONICAL = (
+    "SELECT revision, award_id, user_id, action_type, action_id, points, total_after, request_id, caller,"
+    " trace_id, (extract(epoch FROM awarded_at) * 1000000)::bigint FROM score.award ORDER BY revision"
+)
+
+
+@dataclass(slots=True)
+class MortalValkey:
+    """A Valkey on one port that keeps nothing: it can be killed and comes back empty."""
+
+    port: int
+    password_file: Path
+    server: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}"
+
+    def client(self) -> Redis:
+        """Make a client of the test's own."""
+        return Redis.from_url(self.url, password=self.password_file.read_text(encoding="ascii"))
+
+    async def start(self) -> None:
+        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        arguments += ["--requirepass", self.password_file.read_text(encoding="ascii")]
+        self.server = await asyncio.create_subprocess_exec(
+            find_binary(), *arguments, stdout=asyncio.subprocess.DEVNULL
+        )
+        await eventually(self._answers)
+
+    async def kill(self) -> None:
+        if self.server is not None:
+            self.server.kill()
+            await self.server.wait()
+            self.server = None
+
+    async def _answers(self) -> bool:
+        async with self.client() as redis:
+            try:
+                return bool(await redis.ping())
+            except RedisError:
+                return False
+
+
+@pytest.fixture
+async def mortal_valkey(free_port: Callable[[], int], tmp_path: Path) -> AsyncIterator[MortalValkey]:
+    password_file = tmp_path / "mortal-password"
+    password_file.write_text(uuid.uuid4().hex, encoding="ascii")
+    valkey = MortalValkey(free_port(), password_file)
+    yield valkey
+    await valkey.kill()
+
+
+async def award(
+    client: ScoreClient,
+    user_id: str,
+    points: int = 1,
+    award_id: uuid.UUID | None = None,
+    request_id: uuid.UUID | None = None,
+) -> AwardResult:
+    return await client.award(
+        board_id="main",
+        user_id=user_id,
+        points=points,
+        action_type="quest",
+        action_id="quest_1",
+        timeout=30,
+        award_id=award_id,
+        request_id=request_id,
+    )
+
+
+def read_ledger(database: Database) -> list[tuple[Any, ...]]:
+    with psycopg.connect(database.admin_dsn) as connection:
+        return connection.execute(_CANONICAL).fetchall()
+
+
+def check_record(database: Database) -> list[tuple[str, int, int]]:
+    """Check ledger, commits and standings against each other; return the standings by the tie rule."""
+    rows = read_ledger(database)
+    with psycopg.connect(database.admin_dsn) as connection:
+        commits = connection.execute(
+            "SELECT first_revision, last_revision, digest FROM score.commit ORDER BY last_revision"
+        ).fetchall()
+        standings = connection.execute(
+            "SELECT user_id, total, reached_revision FROM score.standing"
+        ).fetchall()
+        ((revision, head),) = connection.execute("SELECT revision, digest FROM score.board").fetchall()
+    assert [row[0] for row in rows] == list(range(1, revision + 1))
+    digest, after = hashlib.sha256(b"main").digest(), 0
+    for first, last, stored in commits:
+        assert first == after + 1
+        text = "".join("\t".join(map(str, row)) + "\n" for row in rows[first - 1 : last])
+        digest, after = hashlib.sha256(digest + text.encode()).digest(), last
+        assert stored == digest
+    assert (after, digest) == (revision, head)
+    totals: Counter[str] = Counter()
+    reached: dict[str, int] = {}
+    for row in rows:
+        totals[row[2]] += row[5]
+        reached[row[2]] = row[0]
+        assert row[6] == totals[row[2]]
+    folded = [(user, total, reached[user]) for user, total in totals.items()]
+    assert sorted(standings) == sorted(folded)
+    return sorted(folded, key=lambda standing: (-standing[1], standing[2]))
+
+
+async def check_ranks(client: ScoreClient, expected: list[tuple[str, int, int]]) -> None:
+    """Check the ranks in Redis, page by page."""
+    view = await client.top(board_id="main", page_size=7, min_revision=max(s[2] for s in expected))
+    seen = list(view.standings)
+    while view.next_page_token:
+        view = await client.top(board_id="main", page_size=7, page_token=view.next_page_token)
+        seen += view.standings
+    assert [(s.user_id, s.total, s.reached_revision) for s in seen] == expected
+    assert [s.rank for s in seen] == list(range(1, len(seen) + 1))
+
+
+async def test_two_hundred_copies_of_one_award_are_one_award(stack: Stack, database: Database) -> None:
+    service = await stack.start_score_service()
+    award_id, requests = uuid.uuid4(), [uuid.uuid4() for _ in range(20)]
+    async with stack.client(target_of(service)) as client:
+        results = await asyncio.gather(
+            *(
+                award(client, "ada", 7, award_id=award_id, request_id=request)
+                for request in itertools.islice(itertools.cycle(requests), 200)
+            )
+        )
+        await check_ranks(client, check_record(database))
+
+    ((row),) = read_ledger(database)
+    assert {(r.revision, r.total, r.position) for r in results} == {(1, 7, results[0].position)}
+    expected = [request != row[7] for request in itertools.islice(itertools.cycle(requests), 200)]
+    assert [result.replayed for result in results] == expected
+
+
+async def test_two_processes_keep_one_order(stack: Stack, database: Database) -> None:
+    services = [await stack.start_score_service() for _ in range(2)]
+    async with (
+        stack.client(target_of(services[0])) as one,
+        stack.client(target_of(services[1])) as two,
+    ):
+
+        async def player(n: int) -> list[AwardResult]:
+            clients = itertools.cycle([one, two])
+            return [await award(next(clients), f"user{n}", n % 5 + 1) for _ in range(40)]
+
+        results = await asyncio.gather(*(player(n) for n in range(50)))
+
+        expected = check_record(database)
+        assert len(read_ledger(database)) == 2000
+        for n, own in enumerate(results):
+            assert [result.total for result in own] == [(n % 5 + 1) * i for i in range(1, 41)]
+            assert sorted(own, key=lambda result: result.revision) == own
+        await check_ranks(one, expected)
+        await check_ranks(two, expected)
+
+
+async def test_killed_service_loses_no_acknowledged_award(stack: Stack, database: Database) -> None:
+    first = await stack.start_score_service()
+    acknowledged: list[AwardResult] = []
+    async with stack.client(target_of(first)) as client:
+
+        async def caller(n: int) -> None:
+            while True:
+                result = await award(client, f"user{n}")
+                acknowledged.append(result)
+
+        callers = [asyncio.create_task(caller(n)) for n in range(8)]
+        await wait_for_awards(database, 100)
+        await asyncio.to_thread(first.kill)
+        for task in callers:
+            task.cancel()
+        await asyncio.gather(*callers, return_exceptions=True)
+    second = await stack.start_score_service()
+
+    rows = {row[1]: row for row in read_ledger(database)}
+    assert all(rows[result.award_id][0] == result.revision for result in acknowledged)
+    async with stack.client(target_of(second)) as client:
+        await check_ranks(client, check_record(database))
+
+
+async def test_wiped_and_killed_valkey_fails_no_award_and_heals(
+    stack: Stack, database: Database, mortal_valkey: MortalValkey
+) -> None:
+    await mortal_valkey.start()
+    service = await stack.start_score_service(
+        redis_url=mortal_valkey.url, SCORE_SERVICE_REDIS_PASSWORD_FILE=mortal_valkey.password_file
+    )
+    async with stack.client(target_of(service)) as client:
+        running = asyncio.Event()
+        running.set()
+
+        async def caller(n: int) -> None:
+            while running.is_set():
+                await award(client, f"user{n}")
+
+        callers = [asyncio.create_task(caller(n)) for n in range(4)]
+        await wait_for_awards(database, 50)
+        async with mortal_valkey.client() as redis:
+            await redis.flushall()
+        await wait_for_awards(database, 100)
+        await mortal_valkey.kill()
+        without = await award(client, "user99")
+        await wait_for_awards(database, 150)
+        await mortal_valkey.start()
+        await wait_for_awards(database, 200)
+        running.clear()
+        await asyncio.gather(*callers)
+
+        async def is_healed() -> bool:
+            found = await client.get_award(board_id="main", award_id=without.award_id)
+            return found.rank is not None
+
+        assert without.rank is None
+        await eventually(is_healed)
+        await check_ranks(client, check_record(database))
+
+
+async def test_watcher_resumed_across_a_lost_projection_ends_like_one_that_never_left(
+    stack: Stack, database: Database, redis_url: str, redis_prefix: str
+) -> None:
+    service = await stack.start_score_service()
+    async with stack.client(target_of(service)) as client:
+        await award(client, "user0")
+        stayed: dict[str, int] = {}
+        left: dict[str, int] = {}
+        position = await follow(client, left, None, 1)
+        staying = asyncio.create_task(follow(client, stayed, position, 41))
+        for n in range(20):
+            await award(client, f"user{n % 6}")
+        async with Redis.from_url(redis_url) as redis:
+            await redis.delete(*[key async for key in redis.scan_iter(f"{redis_prefix}*")])
+        for n in range(20):
+            await award(client, f"user{n % 7}")
+        await follow(client, left, position, 41)
+        await staying
+
+    assert left == stayed
+    totals = {user: total for user, total, _ in check_record(database)}
+    assert {"user0": 1, **stayed} == totals
+
+
+async def follow(client: ScoreClient, totals: dict[str, int], after: str | None, until: int) -> str:
+    """Follow the board up to a revision, and add up what it says; return the last position."""
+    async with asyncio.timeout(30):
+        async for event in client.watch(board_id="main", top_n=10, after_position=after, all_scores=True):
+            if isinstance(event, Update):
+                totals.update({standing.user_id: standing.total for standing in event.scores})
+            is_resumed = after is None or not isinstance(event, Snapshot)
+            if event.revision >= until and is_resumed:
+                return event.position
+    raise AssertionError
+
+
+async def wait_for_awards(database: Database, count: int) -> None:
+    async def are_there() -> bool:
+        return await asyncio.to_thread(lambda: len(read_ledger(database))) >= count
+
+    await eventually(are_there)
