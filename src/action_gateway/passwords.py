@@ -5,6 +5,7 @@ once, with a bounded line before it. Who comes when the line is full is told to 
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from argon2 import PasswordHasher, Type
-from argon2.exceptions import VerificationError
+from argon2.exceptions import InvalidHashError, VerificationError
 
 from action_gateway.errors import UnavailableError
 
@@ -38,7 +39,7 @@ class Passwords:
         self._hasher = hasher
         self._room = workers + queue
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="argon2")
-        self._nobody = hasher.hash("")
+        self._nobody = hasher.hash(secrets.token_bytes())
 
     def __enter__(self) -> Self:
         return self
@@ -58,13 +59,13 @@ class Passwords:
         That takes as long as any other, so that nobody learns from the time who has an account. Raises
         UnavailableError if too many wait.
         """
-        verdict = await self._run(lambda: self._try(password_hash or self._nobody, password))
-        return verdict if password_hash is not None else Verdict(right=False)
+        tried = self._nobody if password_hash is None else password_hash
+        return await self._run(lambda: self._try(tried, password))
 
     def _try(self, password_hash: str, password: str) -> Verdict:
         try:
             self._hasher.verify(password_hash, password)
-        except VerificationError:
+        except (VerificationError, InvalidHashError):
             return Verdict(right=False)
         outdated = self._hasher.check_needs_rehash(password_hash)
         return Verdict(right=True, new_hash=self._hasher.hash(password) if outdated else None)

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Any, Final, Self
 
 import psycopg
+import structlog
 from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -48,6 +49,8 @@ _AWAY: Final = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.InsufficientPrivilege,
 )
+
+_log = structlog.get_logger(__name__)
 
 _Connection = psycopg.AsyncConnection[DictRow]
 
@@ -294,6 +297,7 @@ class Store:
                 raise UsernameTakenError from error
             raise
         except _AWAY as error:
+            _log.warning("store_unavailable", fault=type(error).__name__, said=str(error).partition("\n")[0])
             raise UnavailableError from error
 
 

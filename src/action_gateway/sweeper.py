@@ -1,7 +1,6 @@
 """Forgets what time has made worthless: expired sessions, retired tokens, attempts with expired tokens.
 
-In small batches, so that no statement takes long. Several gateways may sweep at once; they pass over each
-other's rows.
+In small batches, so that no statement takes long. Several gateways may sweep at once.
 """
 
 import asyncio

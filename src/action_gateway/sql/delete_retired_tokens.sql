@@ -5,5 +5,4 @@ WHERE token_hash IN (
     FROM gateway.retired_token
     WHERE retired_at < %(before)s
     LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
 )
