@@ -23,7 +23,7 @@ from starlette.staticfiles import StaticFiles
 
 from action_gateway import schemas
 from action_gateway.actions import Actions
-from action_gateway.edge import BodyGuard, SecurityHeaders
+from action_gateway.edge import RequestGuard, SecurityHeaders
 from action_gateway.events import LeaderboardEvents
 from action_gateway.health import Readiness, health_routes
 from action_gateway.keys import KeyFolder
@@ -115,7 +115,7 @@ def _middleware(parts: Parts) -> list[Middleware]:
         Middleware(RequestTelemetry, parts.metrics),
         Middleware(SecurityHeaders),
         *([cors] if parts.settings.allowed_origins else []),
-        Middleware(BodyGuard),
+        Middleware(RequestGuard),
     ]
 
 

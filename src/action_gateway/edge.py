@@ -8,6 +8,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from action_gateway.errors import HeadersTooLargeError
+from action_gateway.problems import answer
+
+MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 16 * 1024
 _BODY_SECONDS: Final = 10.0
 
@@ -47,8 +51,8 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-class BodyGuard:
-    """Takes bodies of a bounded size in a bounded time, however they are sent."""
+class RequestGuard:
+    """Takes heads and bodies of a bounded size in a bounded time, however they are sent."""
 
     def __init__(self, app: ASGIApp, seconds: float = _BODY_SECONDS) -> None:
         self._app = app
@@ -59,8 +63,16 @@ class BodyGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if _head_size(scope) > MAX_HEAD_BYTES:
+            await answer(HeadersTooLargeError())(scope, receive, send)
+            return
         body = _Body(receive, asyncio.get_running_loop().time() + self._seconds)
         await self._app(scope, body.receive, send)
+
+
+def _head_size(scope: Scope) -> int:
+    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    return fields + len(scope["raw_path"]) + len(scope["query_string"])
 
 
 class _Body:

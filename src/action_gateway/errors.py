@@ -23,6 +23,7 @@
     ├── NotFoundError                no such path
     ├── MethodNotAllowedError
     ├── UnsupportedMediaTypeError
+    ├── HeadersTooLargeError
     ├── BodyTooLargeError
     └── BodyTooSlowError
 
@@ -164,6 +165,10 @@ class MethodNotAllowedError(GatewayError):
 
 class UnsupportedMediaTypeError(GatewayError):
     """The body must be application/json."""
+
+
+class HeadersTooLargeError(GatewayError):
+    """The headers are too large."""
 
 
 class BodyTooLargeError(GatewayError):

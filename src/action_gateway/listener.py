@@ -9,9 +9,9 @@ from typing import Final
 import uvicorn
 from starlette.applications import Starlette
 
+from action_gateway.edge import MAX_HEAD_BYTES
 from action_gateway.settings import Address
 
-_HEADER_BYTES_MAX: Final = 16 * 1024
 _KEEP_ALIVE_SECONDS: Final = 75
 
 
@@ -67,7 +67,7 @@ async def listen(
         proxy_headers=bool(trusted_proxies),
         forwarded_allow_ips=list(trusted_proxies),
         limit_concurrency=max_connections,
-        h11_max_incomplete_event_size=_HEADER_BYTES_MAX,
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=stop_seconds,
         reset_contextvars=True,

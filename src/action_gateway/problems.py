@@ -55,6 +55,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.ScoreLimitError: Kind(HTTPStatus.CONFLICT, "score_limit_reached"),
     errors.RateLimitedError: Kind(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
     errors.UnavailableError: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
+    errors.HeadersTooLargeError: Kind(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large"),
     errors.BodyTooLargeError: Kind(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "body_too_large"),
     errors.BodyTooSlowError: Kind(HTTPStatus.REQUEST_TIMEOUT, "body_too_slow"),
     errors.UnsupportedMediaTypeError: Kind(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),

@@ -35,6 +35,7 @@ INSTANCES: list[GatewayError] = [
     errors.NotFoundError(),
     errors.MethodNotAllowedError(),
     errors.UnsupportedMediaTypeError(),
+    errors.HeadersTooLargeError(),
     errors.BodyTooLargeError(),
     errors.BodyTooSlowError(),
     errors.GatewayError(),
