@@ -27,7 +27,7 @@ from score_client.types import Checkpoint, Snapshot, Standing, StandingsView, Up
 
 _ABSENT_SECONDS = 0.5
 _BACKOFF_SECONDS = (0.5, 30.0)
-_KNOWN_SECONDS = 5.0
+_OPEN_SECONDS = 5.0
 _SILENCE_SECONDS = 60.0
 _USERS_A_CALL = 1000
 _RECALLS_AT_ONCE = 64
@@ -87,6 +87,7 @@ class Feed:
         self._heard_at = float("-inf")
         self._failures = 0
         self._known = asyncio.Event()
+        self._moved = asyncio.Event()
         self._recalls = asyncio.Semaphore(_RECALLS_AT_ONCE)
         self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
         self._with_news: set[Subscription] = set()
@@ -128,37 +129,55 @@ class Feed:
     async def open(self, subscription: Subscription) -> News:
         """Return the first message: where things stand. Its news follow without gap and without repetition.
 
-        Raises `UnavailableError` or a `ScoreClientError` where the standing cannot be read.
+        Raises `UnavailableError` or a `ScoreClientError` where that cannot be told.
         """
-        await self._until_known()
-        user_id = subscription.user_id
-        while True:
-            history, revision = self.board.history, self.board.revision
-            standings = await self._standings([user_id], revision)
-            if history == self.board.history:
-                return subscription.begin(standings[user_id])
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                await self._known.wait()
+                return subscription.begin(await self._read_own(subscription.user_id))
+        except TimeoutError as error:
+            raise UnavailableError from error
 
     async def recall(self, subscription: Subscription) -> None:
-        """Settle a subscription that comes back: find out whether its user scored in the meantime.
+        """Tell a subscription that comes back whether its user scored in the meantime.
 
         A position that cannot be resumed is like none.
         """
         if subscription.after_position is None:
             return
-        history = self.board.history
         async with self._recalls:
-            try:
-                missed = await self._missed(subscription.user_id, subscription.after_position)
-            except (InvalidRequestError, BoardNotFoundError):
-                missed = None
-        subscription.settle(missed if history == self.board.history else None)
+            with contextlib.suppress(InvalidRequestError, BoardNotFoundError):
+                await self._find_missed(subscription, subscription.after_position)
+        subscription.settle()
 
-    async def _until_known(self) -> None:
-        try:
-            async with asyncio.timeout(_KNOWN_SECONDS):
-                await self._known.wait()
-        except TimeoutError as error:
-            raise UnavailableError from error
+    async def _read_own(self, user_id: str) -> Standing:
+        """Read a user's standing, and wait until the board has got as far."""
+        while True:
+            history = self.board.history
+            standings, revision = await self._standings([user_id], self.board.revision)
+            while history == self.board.history:
+                if revision <= self.board.revision:
+                    return standings[user_id]
+                await self._moved.wait()
+
+    async def _find_missed(self, subscription: Subscription, after_position: str) -> None:
+        now = self.board.revision
+        events = self._source.watch(
+            board_id=self._board_id,
+            top_n=1,
+            after_position=after_position,
+            user_ids=[subscription.user_id],
+        )
+        async with contextlib.aclosing(events):
+            async for event in events:
+                if isinstance(event, Snapshot) and event.reset:
+                    return
+                for standing in event.scores if isinstance(event, Update) else ():
+                    subscription.miss(standing)
+                # What was missed comes after the snapshot, unless there is no room for it.
+                complete = not isinstance(event, Snapshot) or event.position == after_position
+                if complete and event.revision >= now:
+                    return
 
     async def _run(self) -> None:
         while True:
@@ -227,34 +246,20 @@ class Feed:
         self.board.position = None
         known: dict[str, Standing] = {}
         while missing := list(self._subscriptions.keys() - known.keys())[:_USERS_A_CALL]:
-            known |= await self._standings(missing, min_revision)
+            standings, _ = await self._standings(missing, min_revision)
+            known |= standings
         return known
 
-    async def _standings(self, user_ids: Sequence[str], min_revision: int) -> dict[str, Standing]:
+    async def _standings(self, user_ids: Sequence[str], min_revision: int) -> tuple[dict[str, Standing], int]:
+        """Read standings, zero for users without one, and the revision they hold at."""
         standings = {user_id: _nothing(user_id) for user_id in user_ids}
         try:
             view = await self._source.standings(
                 board_id=self._board_id, user_ids=user_ids, min_revision=min_revision
             )
         except BoardNotFoundError:
-            return standings
-        return standings | {standing.user_id: standing for standing in view.standings}
-
-    async def _missed(self, user_id: str, after_position: str) -> Standing | None:
-        """Read the user's standing if it changed between a position and now."""
-        missed, now = None, self.board.revision
-        events = self._source.watch(
-            board_id=self._board_id, top_n=1, after_position=after_position, user_ids=[user_id]
-        )
-        async with contextlib.aclosing(events):
-            async for event in events:
-                if isinstance(event, Update):
-                    missed = next(iter(event.scores), missed)
-                # A snapshot vouches for nothing: what was missed comes after it.
-                complete = event.reset if isinstance(event, Snapshot) else event.revision >= now
-                if complete or event.position == after_position:
-                    break
-        return missed
+            return standings, 0
+        return standings | {standing.user_id: standing for standing in view.standings}, view.revision
 
     def _start_over(self, standings: Mapping[str, Standing]) -> None:
         self.board.history += 1
@@ -273,6 +278,8 @@ class Feed:
         if top is not self.board.top:
             self._with_news.update(*self._subscriptions.values())
         self.board.top, self.board.revision, self.board.position = top, revision, position
+        self._moved.set()
+        self._moved = asyncio.Event()
         if self._with_news and self._timer is None:
             loop = asyncio.get_running_loop()
             due = max(loop.time(), self._woken_at + self._interval)

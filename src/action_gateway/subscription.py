@@ -67,18 +67,20 @@ class Subscription:
         """Let `news` look for something new."""
         self._woken.set()
 
-    def settle(self, missed: Standing | None) -> None:
-        """Take the standing that was reached while the client was away, if one was."""
-        self._settled = True
-        if missed is None:
-            return
-        self.offer(missed)
-        if not self._scored:
+    def miss(self, standing: Standing) -> None:
+        """Take a standing that the user reached after the position to come back to."""
+        me, scored = self._me, self._scored
+        # A score that the board has yet to show will be news by itself.
+        if me is not None and not scored and standing.reached_revision <= me.reached_revision:
             self._told_me = None
-        self.wake()
+            self.wake()
+
+    def settle(self) -> None:
+        """Note that there is no more to `miss`."""
+        self._settled = True
 
     def begin(self, standing: Standing) -> News:
-        """Start from the board as it is, and the user's standing read since."""
+        """Start from the board as it is, and the user's standing, which was read since and is not ahead."""
         self.offer(standing)
         self._told_top, self._told_me = self._board.top, self._me
         initial = tell_initial(self._board.top, self._me or standing, self._board.revision)

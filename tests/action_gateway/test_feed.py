@@ -308,7 +308,7 @@ async def test_nobody_can_follow_while_the_score_service_is_away(
 async def test_nobody_can_follow_before_the_board_was_read_once(
     monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard
 ) -> None:
-    monkeypatch.setattr("action_gateway.feed._KNOWN_SECONDS", 0.01)
+    monkeypatch.setattr("action_gateway.feed._OPEN_SECONDS", 0.01)
     board.away = True
     async with Feed(board, Nameless(), "main") as feed:
         with feed.subscribe("u1") as subscription, pytest.raises(UnavailableError):
@@ -430,6 +430,23 @@ async def test_a_score_that_comes_while_it_is_unsure_what_was_missed_is_told_onc
     board.award("u1", 5)
     await until(lambda: len(follower.scores) == 2)
     assert follower.scores == [15, 20]
+
+
+async def test_a_follower_waits_until_the_board_shows_what_its_standing_tells(
+    board: ScriptedBoard, feed: Feed, followers: Followers
+) -> None:
+    board.award("u1", 10)
+    await followers.caught_up()
+    board.award_silently("u1", 5)
+    opening = asyncio.create_task(followers.open("u1"))
+    await asyncio.sleep(0.02)
+    assert not opening.done()
+    board.award("u2", 1)
+    follower = await opening
+    initial = follower.events[0]
+    assert (initial["revision"], initial["data"]["me"]["score"]) == (3, 15)
+    assert [row["score"] for row in initial["data"]["leaderboard"]] == [15, 1]
+    assert feed.board.position == "a-3"
 
 
 @pytest.mark.parametrize("position", ["nonsense", "b-1", "a-99"])

@@ -72,7 +72,8 @@ async def test_a_score_missed_while_away_is_told_when_it_is_found_out(board: Boa
     subscription = Subscription(ME, board, "a-4")
     initial = subscription.begin(standing(30, 7))
     assert initial.position is None
-    subscription.settle(standing(20, 5))
+    subscription.miss(standing(20, 5))
+    subscription.settle()
     news = await subscription.news()
     assert [event["data"].get("newScore") for event in events(news)] == [30]
     assert news.position == "a-7"
@@ -84,21 +85,24 @@ async def test_a_missed_score_is_not_told_once_more_after_a_newer_one(board: Boa
     subscription.offer(standing(40, 8))
     (update,) = events(await waiting_for_news(subscription))
     assert update["data"]["newScore"] == 40
-    subscription.settle(standing(30, 7))
+    subscription.miss(standing(30, 7))
     waiting = waiting_for_news(subscription)
     await settle()
     assert not waiting.done()
     waiting.cancel()
 
 
-async def test_a_missed_score_newer_than_all_that_was_told_is_told(board: Board) -> None:
+async def test_a_score_that_the_board_does_not_show_yet_is_left_to_the_board(board: Board) -> None:
     subscription = Subscription(ME, board, "a-4")
     subscription.begin(standing(30, 7))
+    subscription.miss(standing(40, 8))
+    waiting = waiting_for_news(subscription)
+    await settle()
+    assert not waiting.done()
     subscription.offer(standing(40, 8))
-    await waiting_for_news(subscription)
-    subscription.settle(standing(50, 9))
-    (update,) = events(await subscription.news())
-    assert update["data"]["newScore"] == 50
+    subscription.wake()
+    (update,) = events(await waiting)
+    assert update["data"]["newScore"] == 40
 
 
 async def test_a_client_that_missed_nothing_gets_positions_from_then_on(board: Board) -> None:
@@ -106,7 +110,7 @@ async def test_a_client_that_missed_nothing_gets_positions_from_then_on(board: B
     subscription.begin(standing(30, 7))
     subscription.offer(standing(40, 8))
     assert (await waiting_for_news(subscription)).position is None
-    subscription.settle(None)
+    subscription.settle()
     subscription.offer(standing(50, 9))
     assert (await waiting_for_news(subscription)).position == "a-7"
 
