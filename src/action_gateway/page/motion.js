@@ -57,7 +57,7 @@ export function countUp(element, from, to, format) {
  * @param {Element} origin @param {Element} layer where they are drawn: the body, or the dialog that is open over it
  */
 export function shower(origin, layer) {
-  if (still()) return;
+  if (still() || layer.querySelector(".loose-leaf")) return;
   const { left, top, width, height } = origin.getBoundingClientRect();
   for (let nth = 0; nth < LEAVES; nth += 1) {
     const leaf = drawLeaf();
@@ -81,4 +81,32 @@ function fly(leaf, share) {
     ],
     { duration: 1_300 + Math.random() * 700, easing: "cubic-bezier(.15,.8,.4,1)" },
   );
+}
+
+/**
+ * Lets what was gained rise from an element and fade.
+ * @param {Element} origin @param {string} text
+ */
+export function rise(origin, text) {
+  if (still()) return;
+  origin.querySelector(".gained")?.remove();
+  const label = document.createElement("span");
+  label.className = "gained";
+  label.ariaHidden = "true";
+  label.textContent = text;
+  origin.append(label);
+  const frames = [
+    { transform: "translateY(12px)", opacity: 0 },
+    { transform: "translateY(0)", opacity: 1, offset: 0.15 },
+    { transform: "translateY(-6px)", opacity: 1, offset: 0.7 },
+    { transform: "translateY(-26px)", opacity: 0 },
+  ];
+  label.animate(frames, { duration: 2_000, easing: "ease-out" }).finished.then(() => label.remove(), () => label.remove());
+}
+
+/** Says no, without words. @param {Element} element */
+export function shake(element) {
+  if (still()) return;
+  const frames = [0, -7, 6, -4, 2, 0].map((x) => ({ transform: `translateX(${x}px)` }));
+  element.animate(frames, { duration: 360, easing: "ease-out" });
 }

@@ -1,0 +1,117 @@
+/** The list of puzzles, and which of them the player has solved. Cards stay in place when the list is read again, and so does the focus. */
+
+import { Problem } from "./api.js";
+import { find, notice, say, slot, stamp } from "./dom.js";
+import { gain } from "./format.js";
+import { explain } from "./words.js";
+
+/** @typedef {{actionId: string, title: string, prompt: string, points: number, repeat: string, completed: boolean}} Action */
+
+/** @type {Record<string, {kind: string, done: string}>} */
+const REPEAT = {
+  once: { kind: "Once", done: "Solved" },
+  daily: { kind: "Every day", done: "Solved today" },
+  unlimited: { kind: "Any time", done: "Solved" },
+};
+const RETRY_S = 4;
+
+export class Actions {
+  /** @type {import("./session.js").Session} */
+  #session;
+  /** @type {(action: Action) => Promise<void>} */
+  #solve;
+  /** @type {HTMLElement} */
+  #list = find("actions");
+  /** @type {Map<string, HTMLElement>} */
+  #cards = new Map();
+  /** @type {Promise<void> | null} */
+  #loading = null;
+  #edition = 0;
+  #timer = 0;
+
+  /** @param {import("./session.js").Session} session @param {(action: Action) => Promise<void>} solve starts one */
+  constructor(session, solve) {
+    this.#session = session;
+    this.#solve = solve;
+  }
+
+  /** Reads the list, and again until it could be read. */
+  load() {
+    this.#loading ??= this.#read().finally(() => {
+      this.#loading = null;
+    });
+    return this.#loading;
+  }
+
+  clear() {
+    this.#edition += 1;
+    this.#loading = null;
+    clearTimeout(this.#timer);
+    this.#cards.clear();
+    this.#list.replaceChildren();
+    notice(find("play-notice"), "");
+  }
+
+  async #read() {
+    clearTimeout(this.#timer);
+    const edition = this.#edition;
+    try {
+      const { actions } = await this.#session.call("GET", "actions");
+      if (edition === this.#edition) this.#render(actions);
+    } catch (problem) {
+      if (edition === this.#edition) this.#failed(problem);
+    }
+  }
+
+  /** @param {unknown} problem */
+  #failed(problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (!this.#cards.size) notice(find("play-notice"), explain(problem));
+    this.#timer = window.setTimeout(() => this.load(), (problem.retryAfter ?? RETRY_S) * 1000 * (1 + Math.random() / 2));
+  }
+
+  /** @param {Action[]} actions */
+  #render(actions) {
+    notice(find("play-notice"), actions.length ? "" : "There are no puzzles yet.");
+    const ordered = [...actions.filter(({ completed }) => !completed), ...actions.filter(({ completed }) => completed)];
+    const cards = ordered.map((action) => this.#card(action));
+    this.#cards = new Map(ordered.map(({ actionId }, index) => [actionId, cards[index]]));
+    cards.forEach((card, index) => this.#list.children[index] === card || this.#list.insertBefore(card, this.#list.children[index] ?? null));
+    while (this.#list.children.length > cards.length) this.#list.lastElementChild?.remove();
+    this.#list.setAttribute("aria-busy", "false");
+  }
+
+  /** @param {Action} action */
+  #card(action) {
+    const card = this.#cards.get(action.actionId) ?? stamp("action-template");
+    const words = REPEAT[action.repeat] ?? REPEAT.once;
+    const button = slot(card, "solve");
+    card.classList.toggle("is-completed", action.completed);
+    say(slot(card, "repeat"), words.kind);
+    say(slot(card, "title"), action.title);
+    say(slot(card, "teaser"), action.prompt);
+    say(slot(card, "points"), gain(action.points));
+    say(slot(card, "completed"), action.completed ? words.done : "");
+    say(button, "Solve");
+    button.setAttribute("aria-label", `Solve ${action.title}`);
+    button.hidden = action.completed;
+    button.onclick = () => this.#start(card, action);
+    return card;
+  }
+
+  /** @param {HTMLElement} card @param {Action} action */
+  async #start(card, action) {
+    if (card.ariaBusy === "true") return;
+    card.ariaBusy = "true";
+    say(slot(card, "error"), "");
+    try {
+      await this.#solve(action);
+    } catch (problem) {
+      if (!(problem instanceof Problem)) throw problem;
+      say(slot(card, "error"), explain(problem));
+      if (problem.code.startsWith("action_")) this.load();
+    } finally {
+      card.ariaBusy = "false";
+    }
+  }
+}

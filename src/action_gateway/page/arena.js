@@ -1,0 +1,146 @@
+/** What a player sees after logging in: it brings together what the socket and the calls say, and hands it to the views. */
+
+import { announce } from "./announcer.js";
+import { Actions } from "./actions.js";
+import { Board } from "./board.js";
+import { Challenge } from "./challenge.js";
+import { find, say } from "./dom.js";
+import { Live } from "./live.js";
+import { Standing } from "./standing.js";
+
+/** @typedef {import("./board.js").Entry} Entry */
+
+/** The least time between two looks at the own neighbourhood, and how often it is looked at anyway, in milliseconds. */
+const LOOK_MS = 3_000;
+const LOOK_ANYWAY_MS = 45_000;
+
+/** @type {Record<string, string>} */
+const CONNECTION = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", offline: "Offline" };
+
+/** @param {Entry} one @param {Entry} other */
+const byRank = (one, other) => (one.rank ?? Infinity) - (other.rank ?? Infinity);
+
+export class Arena {
+  #session;
+  #live;
+  #board = new Board();
+  #standing = new Standing();
+  #actions;
+  #challenge;
+  /** @type {Entry} */
+  #me = { userId: "", username: "", score: 0, rank: null };
+  /** @type {Entry[]} */
+  #top = [];
+  /** @type {Entry[]} */
+  #around = [];
+  #looked = 0;
+  #look = 0;
+  #edition = 0;
+
+  /** @param {import("./session.js").Session} session */
+  constructor(session) {
+    this.#session = session;
+    this.#live = new Live(session);
+    this.#challenge = new Challenge(session, (award) => this.#paid(award));
+    this.#actions = new Actions(session, (action) => this.#challenge.open(action));
+    this.#listen("state", (state) => this.#connection(state));
+    this.#listen("initial", ({ leaderboard, me }) => this.#learn({ top: leaderboard, me }));
+    this.#listen("update", ({ leaderboard }) => this.#learn({ top: leaderboard }));
+    this.#listen("score", ({ newScore, newRank }) => this.#scored({ score: newScore, rank: newRank }));
+    document.addEventListener("visibilitychange", () => this.#session.user && !document.hidden && this.#actions.load());
+  }
+
+  /** @param {import("./keep.js").User} user */
+  open(user) {
+    this.close();
+    this.#me = { ...user, score: 0, rank: null };
+    say(find("player"), user.username);
+    this.#actions.load();
+    this.#live.start();
+  }
+
+  close() {
+    this.#edition += 1;
+    clearTimeout(this.#look);
+    this.#live.stop();
+    this.#challenge.close();
+    this.#actions.clear();
+    this.#standing.clear();
+    this.#board.clear();
+    this.#top = [];
+    this.#around = [];
+  }
+
+  /** @param {string} type @param {(detail: any) => void} listener */
+  #listen(type, listener) {
+    this.#live.addEventListener(type, (event) => listener(/** @type {CustomEvent} */ (event).detail));
+  }
+
+  /**
+   * Takes in what is new. The player's own row in the top says their rank; without one it has to be looked up.
+   * @param {{top?: Entry[], around?: Entry[], me?: {score: number, rank: number | null}}} news
+   */
+  #learn({ top = this.#top, around = this.#around, me }) {
+    this.#top = top;
+    this.#around = around;
+    const own = top.find(({ userId }) => userId === this.#me.userId);
+    const { score, rank } = me ?? own ?? this.#me;
+    this.#me = { ...this.#me, score, rank };
+    this.#show();
+    if (!own && score > 0) this.#lookSoon(LOOK_MS);
+  }
+
+  /** @param {{score: number, rank: number | null}} me */
+  #scored({ score, rank }) {
+    this.#learn({ me: { score, rank } });
+    this.#actions.load();
+  }
+
+  /** @param {import("./delivery.js").Award} award */
+  #paid({ newTotalScore, newRank }) {
+    if (newTotalScore > this.#me.score) this.#me = { ...this.#me, score: newTotalScore, rank: newRank };
+    this.#show();
+    this.#actions.load();
+  }
+
+  #show() {
+    const shown = new Set(this.#top.map(({ userId }) => userId));
+    const around = this.#around.filter(({ userId, rank }) => !shown.has(userId) && Number(rank) > shown.size);
+    const below = [...around.filter(({ userId }) => userId !== this.#me.userId), this.#me].sort(byRank);
+    this.#standing.show(this.#me, [...this.#top, ...around]);
+    this.#board.render(this.#top, shown.has(this.#me.userId) ? [] : below, this.#me.userId);
+  }
+
+  /** Looks at the neighbourhood not too often, and now and then anyway: who moves below the top is not told to everyone. @param {number} after */
+  #lookSoon(after) {
+    clearTimeout(this.#look);
+    const due = Math.max(0, this.#looked + after - Date.now());
+    this.#look = window.setTimeout(() => this.#lookAround(), due * (1 + Math.random() / 4));
+  }
+
+  async #lookAround() {
+    const edition = this.#edition;
+    this.#looked = Date.now();
+    const seen = await this.#session.call("GET", "leaderboard/me?radius=1").catch(() => null);
+    if (edition !== this.#edition) return;
+    if (seen && seen.me.score >= this.#me.score) this.#learn({ around: seen.entries, me: seen.me });
+    if (!this.#top.some(({ userId }) => userId === this.#me.userId)) this.#lookSoon(LOOK_ANYWAY_MS);
+  }
+
+  /** A network that lets no socket through still shows the board, if not as fast. */
+  async #poll() {
+    const edition = this.#edition;
+    const page = await this.#session.call("GET", "leaderboard?limit=10").catch(() => null);
+    if (page && edition === this.#edition) this.#learn({ top: page.entries });
+  }
+
+  /** @param {string} state */
+  #connection(state) {
+    const word = find("connection-word");
+    if (state === "live" && word.textContent !== CONNECTION.connecting) announce("Live again.");
+    if (state === "offline") announce("Offline. The board is not moving.");
+    find("connection").dataset.state = state;
+    say(word, CONNECTION[state]);
+    if (state === "offline") this.#poll();
+  }
+}

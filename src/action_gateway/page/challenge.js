@@ -1,0 +1,222 @@
+/**
+ * The dialog in which a puzzle is solved.
+ *
+ *     ANSWERING ── right ──▶ triumph
+ *        │  ▲─ wrong, too fast, unsettled, rate limited (after a countdown)
+ *        └──▶ OVER (time up, no attempts left): the button starts the puzzle again
+ *
+ * A `#round` is one start of a puzzle; what comes back for an earlier round is not shown any more.
+ */
+
+import { clockSkew, Problem } from "./api.js";
+import { Delivery } from "./delivery.js";
+import { find, say } from "./dom.js";
+import { count, duration, gain, number, time } from "./format.js";
+import { shake, shower, still } from "./motion.js";
+import { explain } from "./words.js";
+import { drawWreath, light } from "./wreath.js";
+
+/** @typedef {import("./actions.js").Action} Action */
+/** @typedef {import("./delivery.js").Award} Award */
+
+const LAST_MINUTE_MS = 60_000;
+/** Refusals after which a try cannot be continued. */
+const FINAL = new Set([
+  "action_token_expired", "action_token_spent", "action_token_foreign", "bad_action_token", "action_already_completed", "action_not_found",
+]);
+
+export class Challenge {
+  #session;
+  #onPaid;
+  /** @type {HTMLDialogElement} */
+  #dialog = find("challenge");
+  /** @type {HTMLInputElement} */
+  #answer = find("answer");
+  /** @type {SVGSVGElement} */
+  #wreath = find("triumph-wreath");
+  /** @type {Action | null} */
+  #action = null;
+  /** @type {Delivery | null} */
+  #delivery = null;
+  #round = 0;
+  #busy = false;
+  #over = false;
+  #deadline = 0;
+  #waitUntil = 0;
+  #tick = 0;
+
+  /** @param {import("./session.js").Session} session @param {(award: Award) => void} onPaid */
+  constructor(session, onPaid) {
+    this.#session = session;
+    this.#onPaid = onPaid;
+    drawWreath(this.#wreath);
+    find("puzzle").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#submit();
+    });
+    for (const id of ["leave", "done"]) find(id).addEventListener("click", () => this.#dialog.close());
+    find("again").addEventListener("click", () => this.#restart());
+    this.#dialog.addEventListener("close", () => this.#closed());
+  }
+
+  /** Starts a puzzle and opens the dialog. @param {Action} action @throws {Problem} when it cannot be started */
+  async open(action) {
+    const round = (this.#round += 1);
+    const started = await this.#session.call("POST", "actions/start", { json: { actionId: action.actionId } });
+    if (round !== this.#round) return;
+    this.#action = action;
+    this.#delivery = new Delivery(this.#session, started.actionToken);
+    this.#deadline = Date.parse(started.expiresAt) - clockSkew;
+    this.#present(started.actionDetails);
+  }
+
+  close() {
+    this.#round += 1;
+    if (this.#dialog.open) this.#dialog.close();
+  }
+
+  /** @param {{title: string, prompt: string, points: number}} details as of this start */
+  #present({ title, prompt, points }) {
+    this.#over = false;
+    this.#waitUntil = 0;
+    say(find("challenge-title"), title);
+    say(find("prompt"), prompt);
+    say(find("challenge-points"), count(points, "point"));
+    this.#reveal("puzzle");
+    this.#answer.value = "";
+    this.#judge("");
+    this.#work(false);
+    if (!this.#dialog.open) this.#dialog.showModal();
+    this.#answer.focus();
+    this.#burn();
+  }
+
+  async #submit() {
+    if (this.#busy || this.#waitUntil > Date.now()) return;
+    if (this.#over) return this.#restart();
+    const answer = this.#answer.value.trim();
+    if (!answer) return this.#refuse("Type an answer first.");
+    const round = this.#round;
+    this.#work(true);
+    try {
+      const award = await this.#delivery?.send(answer, () => round === this.#round && this.#judge("No answer yet. Sending it again…"));
+      if (award) this.#paid(award, round);
+    } catch (problem) {
+      if (round === this.#round) this.#failed(problem);
+    }
+  }
+
+  async #restart() {
+    this.#work(true);
+    try {
+      if (this.#action) await this.open(this.#action);
+    } catch (problem) {
+      this.#over = true;
+      this.#reveal("puzzle");
+      this.#failed(problem);
+    }
+  }
+
+  /** @param {Award} award @param {number} round */
+  #paid(award, round) {
+    this.#onPaid(award);
+    if (round !== this.#round) return;
+    this.#work(false);
+    this.#round += 1;
+    clearInterval(this.#tick);
+    this.#celebrate(award);
+  }
+
+  /** @param {Award} award */
+  #celebrate({ pointsEarned, newTotalScore, newRank }) {
+    this.#reveal("triumph");
+    say(find("gain"), gain(pointsEarned));
+    say(find("triumph-title"), "Well done");
+    const rank = newRank === null ? "" : `, which is rank ${number(newRank)}`;
+    say(find("triumph-text"), `${count(pointsEarned, "point")} for you. You now have ${count(newTotalScore, "point")}${rank}.`);
+    find("again").hidden = this.#action?.repeat !== "unlimited";
+    light(this.#wreath, 1);
+    shower(this.#wreath, this.#dialog);
+    find("triumph-title").focus();
+  }
+
+  /** @param {"puzzle" | "triumph"} side */
+  #reveal(side) {
+    for (const id of ["puzzle", "triumph"]) find(id).hidden = id !== side;
+    find("fuse").hidden = side !== "puzzle" || still();
+  }
+
+  /** @param {unknown} problem */
+  #failed(problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    this.#over ||= FINAL.has(problem.code);
+    if (problem.code === "rate_limited") this.#waitUntil = Date.now() + (problem.retryAfter ?? 60) * 1000;
+    this.#work(false);
+    this.#refuse(this.#verdict(problem));
+  }
+
+  /** @param {Problem} problem */
+  #verdict(problem) {
+    if (problem.code === "wrong_answer") return `Not quite. ${count(Number(problem.body.attemptsLeft), "attempt")} left.`;
+    if (problem.unsettled) return `${explain(problem)} Your answer is kept, and however often you send it, it counts once.`;
+    return explain(problem);
+  }
+
+  /** @param {string} verdict */
+  #refuse(verdict) {
+    this.#judge(verdict);
+    shake(this.#answer);
+    if (this.#over) return find("send").focus();
+    this.#answer.focus();
+    this.#answer.select();
+  }
+
+  /** @param {string} verdict */
+  #judge(verdict) {
+    say(find("verdict"), verdict);
+    this.#answer.setAttribute("aria-invalid", String(Boolean(verdict) && !this.#busy));
+  }
+
+  /** @param {boolean} busy */
+  #work(busy) {
+    this.#busy = busy;
+    find("puzzle").setAttribute("aria-busy", String(busy));
+    this.#label();
+  }
+
+  #label() {
+    const wait = Math.ceil((this.#waitUntil - Date.now()) / 1000);
+    const words = this.#over ? "Start again" : "Send answer";
+    say(find("send"), this.#busy ? "One moment…" : wait > 0 ? `Wait ${duration(wait)}` : words);
+    find("send").setAttribute("aria-disabled", String(this.#busy || wait > 0));
+    this.#answer.readOnly = this.#busy || this.#over;
+  }
+
+  /** Shows how long this try stays open, and ends it then. */
+  #burn() {
+    const left = this.#deadline - Date.now();
+    const fuse = find("fuse");
+    for (const animation of fuse.getAnimations()) animation.cancel();
+    fuse.animate([{ transform: "scaleX(1)" }, { transform: "scaleX(0)" }], { duration: Math.max(0, left), fill: "forwards" });
+    clearInterval(this.#tick);
+    this.#tick = window.setInterval(() => this.#elapse(), 1_000);
+    this.#elapse();
+  }
+
+  #elapse() {
+    const left = this.#deadline - Date.now();
+    const soon = left < LAST_MINUTE_MS;
+    say(find("until"), left <= 0 ? "Time is up" : soon ? `${duration(Math.ceil(left / 1000))} left` : `Open until ${time(this.#deadline)}`);
+    if (left <= 0 && !this.#busy && !this.#over) this.#failed(new Problem(400, { code: "action_token_expired" }));
+    this.#label();
+  }
+
+  #closed() {
+    this.#round += 1;
+    clearInterval(this.#tick);
+    light(this.#wreath, 0);
+    queueMicrotask(() => {
+      if (document.activeElement === document.body) find("play-title").focus();
+    });
+  }
+}

@@ -1,0 +1,65 @@
+/**
+ * One answer, delivered until its outcome is known.
+ *
+ * An answer whose reply got lost is sent again with the same Idempotency-Key, so it counts once. A token that turns out to be used
+ * already brings its first outcome along: those points are the player's.
+ */
+
+import { Problem } from "./api.js";
+
+/** @typedef {{pointsEarned: number, newTotalScore: number, newRank: number | null}} Award */
+
+const WAITS_MS = [800, 2_000, 4_000];
+const LONGEST_WAIT_MS = 10_000;
+
+/** @param {number} milliseconds */
+const sleep = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+
+/** @returns {string} a random key; randomUUID is there on secure origins only */
+const freshKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+
+export class Delivery {
+  #session;
+  #actionToken;
+  /** The answer whose outcome is unknown, and its key. */
+  #open = { answer: "", key: "" };
+
+  /** @param {import("./session.js").Session} session @param {string} actionToken */
+  constructor(session, actionToken) {
+    this.#session = session;
+    this.#actionToken = actionToken;
+  }
+
+  /**
+   * @param {string} answer
+   * @param {() => void} onRetry called before it is sent again
+   * @returns {Promise<Award>}
+   * @throws {Problem} a refusal; or `unreachable`, `unavailable` when patience ended: the same answer may be sent again
+   */
+  async send(answer, onRetry) {
+    const resent = this.#open.answer === answer && this.#open.key !== "";
+    if (!resent) this.#open = { answer, key: freshKey() };
+    for (const wait of [...WAITS_MS, 0]) {
+      try {
+        return await this.#post(answer);
+      } catch (error) {
+        if (!(error instanceof Problem) || !error.unsettled || !wait) throw error;
+        onRetry();
+        await sleep(Math.min(LONGEST_WAIT_MS, Math.max(wait, (error.retryAfter ?? 0) * 1000)));
+      }
+    }
+    throw new Error("unreachable: the last round returns or throws");
+  }
+
+  /** @param {string} answer @returns {Promise<Award>} */
+  async #post(answer) {
+    const json = { actionToken: this.#actionToken, proof: { answer } };
+    try {
+      return await this.#session.call("POST", "actions/complete", { json, key: this.#open.key });
+    } catch (error) {
+      if (error instanceof Problem && error.code === "action_token_used" && error.body.award) return error.body.award;
+      if (error instanceof Problem && !error.unsettled && error.code !== "rate_limited") this.#open.key = "";
+      throw error;
+    }
+  }
+}
