@@ -1,23 +1,23 @@
 """The leaderboard as it is now: one upstream watch a board and process, and everyone who follows it.
 
 However many clients follow, the score service serves one watch, and a short one for each client that comes
-back with a position, to learn what it missed. The feed folds its events into one `Board`
-and wakes the subscriptions that have news, at most ten times a second. It changes the board only between
-two awaits, so a subscription always sees a state that holds at one revision. It never waits for a client.
+back with a position, to learn what it missed. The feed folds the events into one `Board` and tells its
+audience. It changes the board only between two awaits, so a subscription always sees a state that holds at
+one revision. It never waits for a client.
 
 A board without awards does not exist yet: that is an empty leaderboard. While the score service is away the
 board stays as it was last seen, and `problem` says so.
 """
 
 import asyncio
-import contextlib
 import random
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, aclosing, suppress
 from typing import Protocol, Self
 
 import structlog
 
+from action_gateway.audience import Audience
 from action_gateway.entries import name_entries
 from action_gateway.errors import UnavailableError
 from action_gateway.messages import Top
@@ -77,11 +77,11 @@ class Feed:
     ) -> None:
         """Take how many rows to show, and the least seconds between two updates."""
         self.board = Board()
+        self.audience = Audience(self.board, interval)
         self._source = source
         self._usernames = usernames
         self._board_id = board_id
         self._top_n = top_n
-        self._interval = interval
         self._randomness = randomness or random.Random()  # noqa: S311 - it spreads retries, no secret
         self._problem: str | None = "the leaderboard was not read yet"
         self._heard_at = float("-inf")
@@ -89,10 +89,6 @@ class Feed:
         self._known = asyncio.Event()
         self._moved = asyncio.Event()
         self._recalls = asyncio.Semaphore(_RECALLS_AT_ONCE)
-        self._subscriptions: defaultdict[str, set[Subscription]] = defaultdict(set)
-        self._with_news: set[Subscription] = set()
-        self._timer: asyncio.TimerHandle | None = None
-        self._woken_at = float("-inf")
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -100,8 +96,7 @@ class Feed:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self.audience.close()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -113,18 +108,11 @@ class Feed:
             return "nothing was heard of the leaderboard for a while"
         return self._problem
 
-    @contextlib.contextmanager
-    def subscribe(self, user_id: str, after_position: str | None = None) -> Iterator[Subscription]:
+    def subscribe(
+        self, user_id: str, after_position: str | None = None
+    ) -> AbstractContextManager[Subscription]:
         """Keep a subscription for this user; `open` it next, and `recall` it if it comes back."""
-        subscription = Subscription(user_id, self.board, after_position)
-        self._subscriptions[user_id].add(subscription)
-        try:
-            yield subscription
-        finally:
-            self._with_news.discard(subscription)
-            self._subscriptions[user_id].discard(subscription)
-            if not self._subscriptions[user_id]:
-                del self._subscriptions[user_id]
+        return self.audience.hold(user_id, after_position)
 
     async def open(self, subscription: Subscription) -> News:
         """Return the first message: where things stand. Its news follow without gap and without repetition.
@@ -146,7 +134,7 @@ class Feed:
         if subscription.after_position is None:
             return
         async with self._recalls:
-            with contextlib.suppress(InvalidRequestError, BoardNotFoundError):
+            with suppress(InvalidRequestError, BoardNotFoundError):
                 await self._find_missed(subscription, subscription.after_position)
         subscription.settle()
 
@@ -168,7 +156,7 @@ class Feed:
             after_position=after_position,
             user_ids=[subscription.user_id],
         )
-        async with contextlib.aclosing(events):
+        async with aclosing(events):
             async for event in events:
                 if isinstance(event, Snapshot) and event.reset:
                     return
@@ -201,7 +189,7 @@ class Feed:
             after_position=self.board.position,
             all_scores=True,
         )
-        async with contextlib.aclosing(events):
+        async with aclosing(events):
             async for event in events:
                 await self._fold(event)
                 self._hear()
@@ -222,7 +210,7 @@ class Feed:
 
     def _show_absent(self) -> None:
         if self.board.position is not None:
-            self._start_over({user_id: _nothing(user_id) for user_id in self._subscriptions})
+            self._start_over({user_id: _nothing(user_id) for user_id in self.audience.user_ids})
             self._show(Top(), 0, None)
         self._hear()
 
@@ -232,7 +220,7 @@ class Feed:
         if isinstance(event, Snapshot) and (event.reset or self.board.position is None):
             self._start_over(await self._everyone(event.revision))
         if isinstance(event, Update):
-            self._offer(event.scores)
+            self.audience.offer(event.scores)
         self._show(top, event.revision, event.position)
 
     async def _name(self, standings: Sequence[Standing]) -> Top:
@@ -245,7 +233,7 @@ class Feed:
         # Until this has succeeded nobody knows what was missed, so a failure must lead here again.
         self.board.position = None
         known: dict[str, Standing] = {}
-        while missing := list(self._subscriptions.keys() - known.keys())[:_USERS_A_CALL]:
+        while missing := list(self.audience.user_ids - known.keys())[:_USERS_A_CALL]:
             standings, _ = await self._standings(missing, min_revision)
             known |= standings
         return known
@@ -263,34 +251,15 @@ class Feed:
 
     def _start_over(self, standings: Mapping[str, Standing]) -> None:
         self.board.history += 1
-        for user_id, subscriptions in self._subscriptions.items():
-            for subscription in subscriptions:
-                subscription.replace(standings[user_id])
-                self._with_news.add(subscription)
-
-    def _offer(self, standings: Iterable[Standing]) -> None:
-        for standing in standings:
-            for subscription in self._subscriptions.get(standing.user_id, ()):
-                if subscription.offer(standing):
-                    self._with_news.add(subscription)
+        self.audience.replace(standings)
 
     def _show(self, top: Top, revision: int, position: str | None) -> None:
         if top is not self.board.top:
-            self._with_news.update(*self._subscriptions.values())
+            self.audience.call_all()
         self.board.top, self.board.revision, self.board.position = top, revision, position
         self._moved.set()
         self._moved = asyncio.Event()
-        if self._with_news and self._timer is None:
-            loop = asyncio.get_running_loop()
-            due = max(loop.time(), self._woken_at + self._interval)
-            self._timer = loop.call_at(due, self._wake)
-
-    def _wake(self) -> None:
-        self._timer = None
-        self._woken_at = asyncio.get_running_loop().time()
-        for subscription in self._with_news:
-            subscription.wake()
-        self._with_news.clear()
+        self.audience.tell()
 
 
 def _nothing(user_id: str) -> Standing:

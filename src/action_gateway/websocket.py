@@ -61,6 +61,8 @@ class LeaderboardSockets:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one socket until it ends."""
+        # The server logs the URL of a socket that is accepted, and some clients put their token into it.
+        websocket.scope["query_string"] = b""
         ending = Ending.FAULT
         with suppress(WebSocketDisconnect):
             await websocket.accept()

@@ -184,7 +184,7 @@ async def test_a_client_that_leaves_frees_everything(realtime: Realtime) -> None
         await anext(stream.events())
         assert realtime.metric("gateway_sockets", kind="sse") == 1
     await realtime.until(lambda: not realtime.metric("gateway_sockets", kind="sse"))
-    assert not realtime.feed._subscriptions
+    assert not realtime.feed.audience.user_ids
     assert not realtime.connections._by_user
     assert not realtime.listener.server_state.tasks
 

@@ -290,8 +290,8 @@ async def test_a_follower_comes_and_goes_without_a_trace(
     await followers.close()
     board.award("u1", 5)
     await until(lambda: feed.board.revision == 2)
-    assert not feed._subscriptions
-    assert not feed._with_news
+    assert not feed.audience.user_ids
+    assert not feed.audience._with_news
 
 
 async def test_nobody_can_follow_while_the_score_service_is_away(

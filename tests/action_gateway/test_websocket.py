@@ -80,7 +80,7 @@ async def test_a_client_that_leaves_frees_everything(realtime: Realtime) -> None
     async with realtime.connected() as socket:
         await initial(socket)
     await realtime.until(lambda: not realtime.metric("gateway_sockets", kind="websocket"))
-    assert not realtime.feed._subscriptions
+    assert not realtime.feed.audience.user_ids
     assert not realtime.connections._by_user
 
 
@@ -89,7 +89,7 @@ async def test_a_client_that_vanishes_frees_everything(realtime: Realtime) -> No
         await initial(socket)
         socket.transport.abort()
         await realtime.until(lambda: not realtime.metric("gateway_sockets", kind="websocket"))
-        assert not realtime.feed._subscriptions
+        assert not realtime.feed.audience.user_ids
 
 
 async def test_a_bad_token_in_the_first_message_closes_with_4401(realtime: Realtime) -> None:
@@ -118,11 +118,16 @@ async def test_an_expired_token_closes_with_4401(realtime: Realtime) -> None:
         assert await close_code(socket) == 4401
 
 
-async def test_a_token_in_the_url_is_not_heeded(start_realtime: StartRealtime) -> None:
+async def test_a_token_in_the_url_is_not_heeded_and_not_logged(
+    start_realtime: StartRealtime, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
     realtime = await start_realtime(auth_seconds=0.1)
-    query = f"?access_token={realtime.token()}&token={realtime.token()}"
-    async with connect(realtime.socket_url + query, proxy=None) as socket:
-        assert await close_code(socket) == 4408
+    token = realtime.token()
+    with caplog.at_level("INFO"):
+        async with connect(f"{realtime.socket_url}?access_token={token}", proxy=None) as socket:
+            assert await close_code(socket) == 4408
+    assert token not in caplog.text
+    assert token not in capsys.readouterr().out
 
 
 async def test_a_client_that_does_not_say_who_it_is_in_time_is_closed_with_4408(
@@ -305,10 +310,10 @@ async def test_a_socket_that_is_not_read_is_closed_with_1013_and_holds_nobody(
 async def test_a_socket_that_is_never_read_is_let_go_all_the_same(start_realtime: StartRealtime) -> None:
     realtime = await start_realtime(write_seconds=0.1, name_length=200_000)
     async with realtime.connected("u1", sock=narrow_socket(realtime), max_queue=1, max_size=None) as stalled:
-        await realtime.until(lambda: realtime.feed._subscriptions)
+        await realtime.until(lambda: realtime.feed.audience.user_ids)
         async with asyncio.timeout(10):
             while realtime.metric("gateway_sockets", kind="websocket"):
                 realtime.board.award("u1", 1)
                 await asyncio.sleep(0.01)
-        assert not realtime.feed._subscriptions
+        assert not realtime.feed.audience.user_ids
         stalled.transport.abort()
