@@ -48,7 +48,9 @@ _AWAY: Final = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.ReadOnlySqlTransaction,  # A server that has just been demoted.
-    psycopg.errors.UndefinedTable,  # Not migrated yet.
+    psycopg.errors.InvalidSchemaName,  # Not migrated yet, or not far enough.
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
     psycopg.errors.UndefinedFunction,
     psycopg.errors.InsufficientPrivilege,
     PoolTimeout,

@@ -275,3 +275,27 @@ async def test_works_without_prepared_statements(database: Database) -> None:
 
 def test_settings_do_not_show_the_password() -> None:
     assert "secret" not in repr(LedgerSettings("postgresql://u:secret@h/d", "secret"))
+
+
+@pytest.mark.parametrize("revision", [32_000, 2**31 - 2])
+async def test_changes_are_read_after_any_revision(ledger: Ledger, revision: int) -> None:
+    # The driver sends a number in the smallest integer type that holds it.
+    assert await ledger.read_changes("main", Position(revision, "0" * 16)) is None
+
+
+async def test_database_without_the_schema_is_an_outage(ledger: Ledger, database: Database) -> None:
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA score CASCADE")
+
+    with pytest.raises(RecordUnavailableError):
+        await ledger.record_awards("main", [make_award()])
+    with pytest.raises(RecordUnavailableError):
+        await ledger.read_head("main")
+
+
+async def test_schema_older_than_the_code_is_an_outage(ledger: Ledger, database: Database) -> None:
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute("ALTER TABLE score.board DROP COLUMN digest")
+
+    with pytest.raises(RecordUnavailableError):
+        await ledger.read_head("main")
