@@ -94,6 +94,7 @@ export class Actions {
     say(slot(card, "completed"), action.completed ? words.done : "");
     say(button, "Solve");
     button.setAttribute("aria-label", `Solve ${action.title}`);
+    if (action.completed && document.activeElement === button) slot(card, "title").focus({ preventScroll: true });
     button.hidden = action.completed;
     button.onclick = () => this.#start(card, action);
     return card;

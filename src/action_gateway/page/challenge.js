@@ -216,7 +216,7 @@ export class Challenge {
     clearInterval(this.#tick);
     light(this.#wreath, 0);
     queueMicrotask(() => {
-      if (document.activeElement === document.body) find("play-title").focus();
+      if (document.activeElement === document.body) find("play-title").focus({ preventScroll: true });
     });
   }
 }
