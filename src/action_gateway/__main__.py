@@ -10,15 +10,11 @@ import click
 import psycopg
 import structlog
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
 
 from action_gateway.catalog import read_catalog, replace_actions
 from action_gateway.errors import GatewayError
-from action_gateway.migrate import upgrade_schema
 from action_gateway.passwords import Passwords
 from action_gateway.schemas import Registration
-from action_gateway.server import reveal
-from action_gateway.server import serve as serve_forever
 from action_gateway.sessions import add_user as make_user
 from action_gateway.settings import (
     DatabaseSettings,
@@ -27,6 +23,7 @@ from action_gateway.settings import (
     ServeSettings,
     SetupError,
     load,
+    reveal,
 )
 from action_gateway.store import Store
 from action_gateway.telemetry import configure_logging
@@ -50,7 +47,7 @@ def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
         except SetupError as error:
             click.echo("\n".join(error.faults), err=True)
             raise SystemExit(_FAULT) from None
-        except (psycopg.Error, DBAPIError) as error:
+        except psycopg.Error as error:
             raise click.ClickException(f"the database: {str(error).splitlines()[0]}") from None
         except GatewayError as error:
             raise click.ClickException(str(error)) from None
@@ -71,13 +68,17 @@ def main() -> None:
 @_command
 def serve() -> None:
     """Serve until SIGTERM or SIGINT."""
-    asyncio.run(serve_forever(load(ServeSettings)))
+    from action_gateway import server  # noqa: PLC0415 - the other commands need nothing of it
+
+    asyncio.run(server.serve(load(ServeSettings)))
 
 
 @main.command()
 @_command
 def migrate() -> None:
     """Bring the gateway's schema to the newest revision."""
+    from action_gateway.migrate import upgrade_schema  # noqa: PLC0415 - what serves needs nothing of it
+
     settings = load(OwnerSettings)
     upgrade_schema(settings.migration_dsn, reveal(settings.migration_password))
 

@@ -47,7 +47,7 @@ class Readiness:
     async def stop(self) -> None:
         """Be not ready from now on."""
         await self._cancel()
-        self._tell({"process": "stopping"})
+        self._tell({"process": "is stopping"})
 
     async def _cancel(self) -> None:
         if self._task is not None:

@@ -4,6 +4,8 @@ Revisions are numbers of four digits, so that a newer schema compares greater. S
 started at once: one works, the others wait and find nothing to do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,7 @@ from alembic import command
 from alembic.config import Config
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 _LOCK_KEY: Final = 0x6C617572656C02
@@ -26,8 +29,8 @@ def upgrade_schema(dsn: str, password: str | None) -> None:
         password: the role's password, if the DSN does not have it.
 
     Raises:
-        psycopg.Error: the database is away, or does not let the role do this.
-        sqlalchemy.exc.DBAPIError: a step failed; nothing is changed.
+        psycopg.Error: the database is away, does not let the role do this, or a step failed. Nothing is
+            changed.
     """
     conninfo = make_conninfo(dsn, password=password, application_name="action-gateway migrate")
     engine = create_engine(
@@ -35,8 +38,18 @@ def upgrade_schema(dsn: str, password: str | None) -> None:
     )
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    with engine.begin() as connection:
+    with _plain_errors(), engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.execute(text("GRANT SELECT ON gateway.alembic_version TO gateway_runtime"))
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        if isinstance(error.orig, psycopg.Error):
+            raise error.orig from error
+        raise

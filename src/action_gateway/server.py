@@ -20,7 +20,6 @@ from typing import Final
 from uuid import UUID
 
 import structlog
-from pydantic import SecretStr
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -39,7 +38,7 @@ from action_gateway.limits import Limits, Rates
 from action_gateway.listener import Listener, listen
 from action_gateway.passwords import Passwords
 from action_gateway.sessions import Sessions
-from action_gateway.settings import ServeSettings, SetupError
+from action_gateway.settings import ServeSettings, SetupError, reveal
 from action_gateway.store import REQUIRED_REVISION, Store
 from action_gateway.sweeper import keep_sweeping
 from action_gateway.telemetry import Metrics
@@ -272,11 +271,6 @@ async def _check_score_service(score_client: ScoreClient, board_id: str) -> str 
 async def _hurry_when(hurry: asyncio.Event, gateway: Gateway) -> None:
     await hurry.wait()
     gateway.hurry()
-
-
-def reveal(secret: SecretStr | None) -> str | None:
-    """Give the text of a secret."""
-    return None if secret is None else secret.get_secret_value()
 
 
 def _write_whole(file: Path, text: str) -> None:

@@ -247,6 +247,11 @@ def load(kind: type[_S]) -> _S:
         raise SetupError(list(_faults(error))) from None
 
 
+def reveal(secret: SecretStr | None) -> str | None:
+    """Give the text of a secret."""
+    return None if secret is None else secret.get_secret_value()
+
+
 def variable(kind: type[LogSettings], field: str) -> str:
     """Name the environment variable of a field."""
     alias = kind.model_fields[field].validation_alias

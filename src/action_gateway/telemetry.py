@@ -37,8 +37,9 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "
 _log = structlog.get_logger(__name__)
 
 
-def configure_logging(form: str, level: str, stream: TextIO = sys.stdout) -> None:
+def configure_logging(form: str, level: str, stream: TextIO | None = None) -> None:
     """Send every log event to a stream, as JSON or for a terminal (`auto`: where the stream is one)."""
+    stream = stream or sys.stdout
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -53,7 +54,14 @@ def configure_logging(form: str, level: str, stream: TextIO = sys.stdout) -> Non
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(console)],
         )
     )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    wanted = logging.getLevelNamesMapping()[level.upper()]
+    # What libraries tell below that is too much, and may hold secrets.
+    logging.basicConfig(handlers=[handler], level=max(wanted, logging.INFO), force=True)
+    for ours in ("action_gateway", "score_client"):
+        logging.getLogger(ours).setLevel(wanted)
+    # Of every WebSocket uvicorn tells the query string; of itself Alembic tells too much.
+    for noisy in ("uvicorn.error", "alembic.runtime.plugins"):
+        logging.getLogger(noisy).setLevel(max(wanted, logging.WARNING))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

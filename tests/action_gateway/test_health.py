@@ -1,0 +1,108 @@
+"""Whether a gateway is ready, and what it says is missing."""
+
+from typing import Any
+
+import psycopg
+from tests.fixtures.gateway import StartGateway
+from tests.fixtures.postgres import Database
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.score_service import ScoreService, StartScoreService
+from tests.fixtures.stores import eventually
+
+
+async def test_a_gateway_with_all_its_parts_is_ready_on_both_ports(
+    start_gateway: StartGateway, score_service: ScoreService
+) -> None:
+    gateway = await start_gateway(score_target=score_service.target)
+    for url in (gateway.url, gateway.admin_url):
+        ready = await gateway.http.get(f"{url}/readyz")
+        alive = await gateway.http.get(f"{url}/livez")
+
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+    assert (await gateway.http.get("/metrics")).status_code == 404
+
+
+async def test_a_gateway_starts_without_any_part_and_says_what_is_missing(
+    start_gateway: StartGateway, free_port: Any
+) -> None:
+    gateway = await start_gateway(
+        ready=False,
+        score_target=f"dns:///localhost:{free_port()}",
+        database_dsn=f"postgresql://gateway_runtime@127.0.0.1:{free_port()}/nothing",
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+    )
+
+    async def all_missing() -> bool:
+        response = await gateway.http.get("/readyz")
+        assert response.status_code == 503
+        return set(response.json()["missing"]) == {"database", "redis", "score_service"}
+
+    await eventually(all_missing)
+    assert (await gateway.http.get("/livez")).status_code == 200
+
+
+async def test_it_gets_ready_by_itself_when_the_score_service_comes(
+    start_gateway: StartGateway, start_score_service: StartScoreService, free_port: Any
+) -> None:
+    port = free_port()
+    gateway = await start_gateway(ready=False, score_target=f"dns:///localhost:{port}")
+
+    async def only_that_is_missing() -> bool:
+        missing = (await gateway.http.get("/readyz")).json().get("missing")
+        return bool(missing == {"score_service": "is not reachable"})
+
+    await eventually(only_that_is_missing)
+    await start_score_service(listen=f"127.0.0.1:{port}")
+    await eventually(gateway.is_ready)
+
+
+async def test_a_part_that_goes_and_comes_again_is_noticed(
+    start_gateway: StartGateway,
+    score_service: ScoreService,
+    start_proxy: Any,
+    gateway_settings: dict[str, Any],
+) -> None:
+    dsn = psycopg.conninfo.conninfo_to_dict(gateway_settings["database_dsn"])
+    proxy: Proxy = await start_proxy(f"{dsn['host']}:{dsn['port']}")
+    through = psycopg.conninfo.make_conninfo(gateway_settings["database_dsn"], port=proxy.port)
+    gateway = await start_gateway(score_target=score_service.target, database_dsn=through)
+
+    async def database_is_missing() -> bool:
+        return bool(
+            (await gateway.http.get("/readyz")).json().get("missing") == {"database": "is not reachable"}
+        )
+
+    proxy.hold()
+    await eventually(database_is_missing)
+    proxy.reset()
+    proxy.release()
+    await eventually(gateway.is_ready)
+
+
+async def test_an_old_schema_is_told_from_a_missing_database(
+    start_gateway: StartGateway, score_service: ScoreService, database: Database
+) -> None:
+    with psycopg.connect(database.gateway_owner_dsn) as connection:
+        connection.execute("UPDATE gateway.alembic_version SET version_num = '0000'")
+    gateway = await start_gateway(ready=False, score_target=score_service.target)
+
+    async def schema_is_old() -> bool:
+        missing = (await gateway.http.get("/readyz")).json().get("missing", {})
+        return "old schema" in missing.get("database", "")
+
+    await eventually(schema_is_old)
+    with psycopg.connect(database.gateway_owner_dsn) as connection:
+        connection.execute("UPDATE gateway.alembic_version SET version_num = '0999'")
+    await eventually(gateway.is_ready)
+
+
+async def test_a_gateway_that_drains_is_not_ready(
+    start_gateway: StartGateway, score_service: ScoreService
+) -> None:
+    gateway = await start_gateway(score_target=score_service.target)
+    await gateway.running.drain()
+    response = await gateway.http.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["missing"] == {"process": "is stopping"}

@@ -1,0 +1,179 @@
+"""The commands, as they are typed."""
+
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from click.testing import CliRunner, Result
+from tests.fixtures.logs import restored_logging
+from tests.fixtures.postgres import Database
+
+from action_gateway.__main__ import main
+from action_gateway.catalog import read_catalog
+
+Command = Callable[..., Result]
+ACTIONS = """
+[[action]]
+action_id = "a1"
+title = "One"
+prompt = "?"
+answer = "1"
+points = 10
+repeat = "once"
+min_seconds = 0
+"""
+
+
+@pytest.fixture
+def command() -> Iterator[Command]:
+    """Return a function that runs a command to its end."""
+
+    def run(*arguments: str, **settings: str) -> Result:
+        environment = {f"ACTION_GATEWAY_{name.upper()}": value for name, value in settings.items()}
+        return CliRunner(env=environment).invoke(main, arguments, prog_name="action-gateway")
+
+    with restored_logging():
+        yield run
+
+
+@pytest.fixture
+def owner(database: Database) -> dict[str, str]:
+    login = database.logins["gateway_owner"]
+    return {"migration_dsn": login.url, "migration_password_file": str(login.password_file)}
+
+
+@pytest.fixture
+def runtime(database: Database) -> dict[str, str]:
+    login = database.logins["gateway_runtime"]
+    return {"database_dsn": login.url, "database_password_file": str(login.password_file)}
+
+
+def fetch(database: Database, statement: str) -> list[tuple[object, ...]]:
+    """Read some rows."""
+    with psycopg.connect(database.gateway_owner_dsn) as connection:
+        return connection.execute(statement.encode()).fetchall()
+
+
+def test_help_lists_the_commands(command: Command) -> None:
+    result = command("--help")
+
+    assert result.exit_code == 0
+    for name in ("serve", "migrate", "load-actions", "add-user"):
+        assert name in result.stdout
+        assert command(name, "--help").exit_code == 0
+
+
+def test_the_version_is_the_projects(command: Command) -> None:
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    version = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
+
+    assert version in command("--version").stdout
+
+
+@pytest.mark.parametrize("name", [("serve",), ("migrate",), ("load-actions", "x"), ("add-user", "ada")])
+def test_a_faulty_set_up_is_told_as_a_whole_with_exit_code_2(command: Command, name: tuple[str, ...]) -> None:
+    result = command(*name)
+
+    assert result.exit_code == 2
+    assert "ACTION_GATEWAY_" in result.stderr
+    assert "is not set" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_the_module_is_the_command() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "action_gateway", "migrate"], capture_output=True, text=True, check=False
+    )
+
+    assert result.returncode == 2
+    assert result.stderr == "ACTION_GATEWAY_MIGRATION_DSN: is not set\n"
+
+
+def test_an_unknown_command_is_a_usage_error(command: Command) -> None:
+    assert command("dance").exit_code == 2
+
+
+def test_migrate_can_be_run_again(command: Command, owner: dict[str, str]) -> None:
+    result = command("migrate", **owner)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+def test_a_database_that_is_away_fails_a_command_in_a_line(
+    command: Command, free_port: Callable[[], int]
+) -> None:
+    dsn = f"postgresql://gateway_owner@127.0.0.1:{free_port()}/laurel"
+    result = command("migrate", migration_dsn=dsn)
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: the database: ")
+    assert "Traceback" not in result.stderr
+
+
+def test_actions_are_loaded_from_a_file(
+    command: Command, owner: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "actions.toml"
+    file.write_text(ACTIONS, encoding="utf-8")
+    result = command("load-actions", str(file), **owner)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert fetch(database, "SELECT action_id, points FROM gateway.action") == [("a1", 10)]
+
+
+def test_a_faulty_file_changes_nothing(
+    command: Command, owner: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "actions.toml"
+    file.write_text(ACTIONS + ACTIONS.replace("once", "twice"), encoding="utf-8")
+    result = command("load-actions", str(file), **owner)
+
+    assert result.exit_code == 2
+    assert "action 2 repeat" in result.stderr
+    assert fetch(database, "SELECT 1 FROM gateway.action") == []
+
+
+def test_the_sample_actions_can_be_loaded() -> None:
+    sample = Path(__file__).parents[2] / "src" / "local_stack" / "actions.toml"
+    actions = {action.action_id: action for action in read_catalog(sample)}
+
+    puzzle = actions["puzzle_123"]
+    assert (puzzle.points, puzzle.all_answers, puzzle.repeat, puzzle.min_seconds) == (
+        10,
+        ["ABC"],
+        "unlimited",
+        1,
+    )
+    assert len(actions) >= 6
+    assert {action.repeat for action in actions.values()} == {"once", "daily", "unlimited"}
+
+
+def test_a_user_is_added_with_a_password_from_a_file(
+    command: Command, runtime: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("correct horse battery\n", encoding="utf-8")
+    result = command("add-user", "Ada", "--password-file", str(tmp_path / "password"), **runtime)
+    again = command("add-user", "ada", "--password-file", str(tmp_path / "password"), **runtime)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert fetch(database, "SELECT user_id, username FROM gateway.account") == [
+        (result.stdout.strip(), "Ada")
+    ]
+    assert again.exit_code == 1
+    assert "taken" in again.stderr
+
+
+@pytest.mark.parametrize(("name", "password"), [("a", "correct horse battery"), ("ada", "short")])
+def test_a_user_that_the_gateway_would_not_take_is_refused(
+    command: Command, runtime: dict[str, str], database: Database, tmp_path: Path, name: str, password: str
+) -> None:
+    (tmp_path / "password").write_text(password, encoding="utf-8")
+    result = command("add-user", name, "--password-file", str(tmp_path / "password"), **runtime)
+
+    assert result.exit_code == 2
+    assert password not in result.stderr
+    assert fetch(database, "SELECT 1 FROM gateway.account") == []
