@@ -11,12 +11,12 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 import structlog
@@ -71,12 +71,15 @@ class Gateway:
         """Where it really listens."""
         return {"http": str(self.public.address), "admin": str(self.admin.address)}
 
-    async def drain(self) -> None:
-        """Stop being asked: be not ready, wait until that is known, and let the sockets go."""
+    async def drain(self, hurry: asyncio.Event) -> None:
+        """Stop being asked: be not ready, wait until that is known, and let the sockets go.
+
+        Once `hurry` is set, nothing is waited for any more, nor for open requests after that.
+        """
         settings = self.parts.settings
         await self.parts.readiness.stop()
-        await asyncio.sleep(settings.drain_seconds)
-        await self.connections.close_all(settings.stop_seconds / 2)
+        await _unless(hurry, asyncio.sleep(settings.drain_seconds))
+        await _unless(hurry, self.connections.close_all(settings.stop_seconds / 2))
 
     def hurry(self) -> None:
         """Give up on open requests when the gateway stops."""
@@ -99,9 +102,7 @@ async def serve(settings: ServeSettings) -> None:
         await stop.wait()
         _log.info("stopping")
         hurrying = asyncio.create_task(_hurry_when(hurry, gateway))
-        await asyncio.wait(
-            [asyncio.create_task(gateway.drain()), hurrying], return_when=asyncio.FIRST_COMPLETED
-        )
+        await gateway.drain(hurry)
     hurrying.cancel()
     _log.info("stopped")
 
@@ -156,6 +157,7 @@ async def _open(
             settings.database_dsn,
             password=reveal(settings.database_password),
             prepare_threshold=settings.prepare_threshold,
+            pool_max=settings.database_connections,
         )
     )
     redis = await stack.enter_async_context(_open_redis(settings))
@@ -266,6 +268,16 @@ async def _check_score_service(score_client: ScoreClient, board_id: str) -> str 
     with suppress(NotFoundError):
         await score_client.get_award(board_id=board_id, award_id=_NOBODY)
     return None
+
+
+async def _unless(hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
+    """Do some work, but give it up once `hurry` is set."""
+    working, hurrying = asyncio.create_task(work), asyncio.create_task(hurry.wait())
+    await asyncio.wait([working, hurrying], return_when=asyncio.FIRST_COMPLETED)
+    hurrying.cancel()
+    working.cancel()
+    with suppress(asyncio.CancelledError):
+        await working
 
 
 async def _hurry_when(hurry: asyncio.Event, gateway: Gateway) -> None:

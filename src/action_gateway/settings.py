@@ -160,6 +160,9 @@ class DatabaseSettings(LogSettings):
     prepare_threshold: Annotated[int | None, BeforeValidator(_read_threshold)] = Field(
         default=5, ge=0, description="calls before a statement is prepared; none behind PgBouncer"
     )
+    database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=10, description="connections to PostgreSQL at most"
+    )
     password_workers: Annotated[int, Field(ge=1, le=64)] = Field(
         default=2, description="passwords hashed at once, at 19 MiB each"
     )

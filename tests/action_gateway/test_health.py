@@ -1,5 +1,6 @@
 """Whether a gateway is ready, and what it says is missing."""
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -101,7 +102,7 @@ async def test_a_gateway_that_drains_is_not_ready(
     start_gateway: StartGateway, score_service: ScoreService
 ) -> None:
     gateway = await start_gateway(score_target=score_service.target)
-    await gateway.running.drain()
+    await gateway.running.drain(asyncio.Event())
     response = await gateway.http.get("/readyz")
 
     assert response.status_code == 503
