@@ -1,0 +1,177 @@
+"""The gateway as a process: how it starts, serves and stops."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from tests.fixtures.gateway import add_signing_key
+from tests.fixtures.processes import Processes, RunningService
+from tests.fixtures.score_service import ScoreService
+from tests.fixtures.stores import eventually
+
+from action_gateway.settings import PREFIX
+
+
+@pytest.fixture
+def environment(gateway_settings: dict[str, Any], free_port: Callable[[], int]) -> dict[str, str]:
+    """Return the settings as variables; the score service is not there."""
+    settings = gateway_settings | {"score_target": f"dns:///localhost:{free_port()}", "log_format": "json"}
+    return {PREFIX + name.removeprefix(PREFIX).upper(): str(value) for name, value in settings.items()}
+
+
+def start(processes: Processes, environment: dict[str, str]) -> RunningService:
+    return processes.start("action_gateway", "serve", env=environment)
+
+
+async def wait_for_end(service: RunningService) -> int:
+    return await asyncio.to_thread(service.child.process.wait, 30)
+
+
+def fail(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Start a gateway that cannot be started."""
+    return subprocess.run(
+        [sys.executable, "-m", "action_gateway", "serve"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_it_serves_on_both_ports_and_ends_on_a_signal(
+    processes: Processes, environment: dict[str, str], score_service: ScoreService
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}SCORE_TARGET": score_service.target})
+    async with httpx.AsyncClient() as client:
+
+        async def is_ready() -> bool:
+            response = await client.get(f"http://{service.addresses['admin']}/readyz")
+            return response.status_code == 200
+
+        await eventually(is_ready)
+        assert (await client.get(f"http://{service.addresses['http']}/")).status_code == 200
+    service.child.process.send_signal(signal.SIGTERM)
+
+    assert await wait_for_end(service) == 0
+    log = service.log()
+    for event in ("listening", "ready", "stopping", "stopped"):
+        assert f'"event": "{event}"' in log
+    assert "Traceback" not in log
+
+
+async def test_it_starts_alone_and_says_what_it_misses(
+    processes: Processes, environment: dict[str, str], free_port: Callable[[], int]
+) -> None:
+    nowhere = {
+        f"{PREFIX}DATABASE_DSN": f"postgresql://nobody@127.0.0.1:{free_port()}/nothing",
+        f"{PREFIX}REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+    }
+    service = start(processes, environment | nowhere)
+
+    async def missing_is_logged() -> bool:
+        return all(part in service.log() for part in ('"database"', '"redis"', '"score_service"'))
+
+    await eventually(missing_is_logged)
+    service.child.process.send_signal(signal.SIGINT)
+    assert await wait_for_end(service) == 0
+
+
+async def test_while_it_drains_it_answers_and_is_not_ready(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}DRAIN_SECONDS": "30"})
+    service.child.process.send_signal(signal.SIGTERM)
+    async with httpx.AsyncClient(base_url=f"http://{service.addresses['http']}") as client:
+
+        async def is_stopping() -> bool:
+            missing = (await client.get("/readyz")).json()["missing"]
+            return bool(missing == {"process": "is stopping"})
+
+        await eventually(is_stopping)
+        assert (await client.get("/livez")).status_code == 200
+    service.child.process.send_signal(signal.SIGTERM)
+
+    # The second signal does not wait for the 30 seconds.
+    assert await wait_for_end(service) == 0
+
+
+async def test_requests_under_way_are_finished(processes: Processes, environment: dict[str, str]) -> None:
+    service = start(processes, environment)
+    host, _, port = service.addresses["http"].rpartition(":")
+    body = b'{"refreshToken": "x"}'
+    head = (
+        "POST /api/v1/auth/logout HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(head.encode() + body[:5])
+    await writer.drain()
+    # An answer on another connection tells that the gateway has read this one's head.
+    async with httpx.AsyncClient() as client:
+        await client.get(f"http://{service.addresses['http']}/livez")
+    service.child.process.send_signal(signal.SIGTERM)
+
+    async def is_stopping() -> bool:
+        return '"event": "stopping"' in service.log()
+
+    await eventually(is_stopping)
+    writer.write(body[5:])
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 204 ")
+    assert await wait_for_end(service) == 0
+
+
+def test_keys_of_both_kinds_must_differ(environment: dict[str, str], tmp_path: Path) -> None:
+    result = fail(environment | {f"{PREFIX}ACTION_KEYS_DIR": environment[f"{PREFIX}ACCESS_KEYS_DIR"]})
+
+    assert result.returncode == 2
+    assert "must not share a key" in result.stderr
+
+
+def test_a_folder_without_a_key_is_a_faulty_set_up(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = fail(environment | {f"{PREFIX}ACTION_KEYS_DIR": str(tmp_path / "empty")})
+
+    assert result.returncode == 2
+    assert "holds no *.pem file" in result.stderr
+
+
+def test_a_certificate_that_cannot_be_used_is_a_faulty_set_up(environment: dict[str, str]) -> None:
+    result = fail(environment | {f"{PREFIX}SCORE_KEY_FILE": environment[f"{PREFIX}SCORE_CA_FILE"]})
+
+    assert result.returncode == 2
+    assert "certificate for the score service cannot be used" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_a_faulty_set_up(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = fail(environment | {f"{PREFIX}LISTEN": address})
+
+    assert result.returncode == 2
+    assert "cannot listen" in result.stderr
+
+
+async def test_a_key_added_to_a_running_gateway_signs(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment)
+    folder = Path(environment[f"{PREFIX}ACCESS_KEYS_DIR"])
+    await asyncio.to_thread(add_signing_key, folder, "2")
+    async with httpx.AsyncClient(base_url=f"http://{service.addresses['http']}") as client:
+
+        async def are_two() -> bool:
+            return len((await client.get("/.well-known/jwks.json")).json()["keys"]) == 2
+
+        await eventually(are_two)
