@@ -11,7 +11,7 @@ Invariants:
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 from weakref import WeakValueDictionary
 
@@ -65,11 +65,13 @@ class Hub:
         self._ledger = ledger
         self._projection = projection
         self._settings = settings
-        self._changed: dict[str, Standing | None] = {}
-        """Users that changed after the frame; None where only the ledger was asked."""
-        self._known = self.frame.position
-        """Up to here, every user that changed is in `_changed`."""
+        self._hints: dict[Position, Hint] = {}
+        """What was heard of or learnt after the frame, by the position it begins at."""
+        self._noted = 0
+        """Standings in the hints, at most `PENDING_MAX` of those heard of."""
         self._wake = asyncio.Event()
+        self._heard = asyncio.Event()
+        self._stopped = False
 
     async def begin(self) -> None:
         """Read the first frame.
@@ -77,16 +79,20 @@ class Hub:
         Raises:
             ProjectionUnavailableError: there is none to read.
         """
-        await self._start_anew()
+        reading = await self._projection.get_standings(self._board_id, (), MAX_TOP)
+        if reading is None:
+            raise ProjectionUnavailableError
+        self._start_anew(reading)
 
-    async def run(self) -> None:
-        """Feed the watchers until cancelled, or until nobody claims the hub any more.
+    def start(self) -> asyncio.Task[None]:
+        """Feed the watchers from now on, in a task that `stop` ends."""
+        self._task = asyncio.create_task(self._run(), name="hub")
+        return self._task
 
-        The latter ends the loops also where a library has lost the cancellation.
-        """
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._listen())
-            tasks.create_task(self._tick())
+    def stop(self) -> None:
+        """End the task. The flag ends its loops also where a library has lost the cancellation."""
+        self._stopped = True
+        self._task.cancel()
 
     async def reach(self, revision: int) -> None:
         """Wait for a frame at a revision or later.
@@ -109,109 +115,127 @@ class Hub:
             ProjectionUnavailableError: Redis is away.
             RecordUnavailableError: PostgreSQL was needed and is away.
         """
-        for _ in range(_READS_MAX):
-            asked = list(self._changed)
-            reading = await self._projection.get_standings(self._board_id, asked, MAX_TOP)
+        for reads_left in reversed(range(_READS_MAX)):
+            asked = {standing.user_id for hint in self._hints.values() for standing in hint.standings}
+            reading = await self._projection.get_standings(self._board_id, list(asked), MAX_TOP)
             if reading is None or reading.position == self.frame.position:
                 return
-            if not await self._follows(reading.position):
-                await self._start_anew()
+            if not await self._hear(reading.position) and not await self._learn(reading):
                 return
-            if reading.position.revision <= self.frame.position.revision:
-                return
-            scores = self._compose(reading, asked)
-            if scores is not None:
+            scores = self._compose(reading)
+            if not reads_left or all(standing.rank for standing in scores.values()):
                 self._emit(Frame(reading.position, reading.top, scores))
                 return
 
-    async def _follows(self, position: Position) -> bool:
-        """Learn who changed up to a position; False if that is another history, or too much."""
-        if position.revision <= self.frame.position.revision:
-            return await self._ledger.has_position(self._board_id, self.frame.position)
-        if position.revision > self._known.revision:
-            await self._hear(position.revision)
-        if position.revision > self._known.revision:
-            if not await self._ledger.has_position(self._board_id, self._known):
-                return False
-            await self._learn(position.revision)
-        return len(self._changed) <= PENDING_MAX
+    def _path_to(self, position: Position) -> list[Hint] | None:
+        """Find the hints that lead from the frame to a position without gap; None if one is missing."""
+        path, at = list[Hint](), self.frame.position
+        while at != position:
+            hint = self._hints.get(at)
+            if hint is None:
+                return None
+            path.append(hint)
+            at = hint.after
+        return path
 
-    async def _hear(self, revision: int) -> None:
-        """Wait a moment for hints up to a revision: they were published before it could be read."""
+    async def _hear(self, position: Position) -> bool:
+        """Wait a moment for the hints that lead to a position: they were sent before it could be read."""
+        if position.revision <= self.frame.position.revision:
+            return False
         try:
             async with asyncio.timeout(self._settings.tick_seconds):
-                while self._known.revision < revision:
-                    self._wake.clear()
-                    await self._wake.wait()
+                while self._path_to(position) is None:
+                    self._heard.clear()
+                    await self._heard.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
-    async def _learn(self, revision: int) -> None:
-        """Ask the ledger who changed up to a revision, or until it is too much."""
-        while self._known.revision < revision and len(self._changed) <= PENDING_MAX:
-            changes = await self._ledger.read_changes(self._board_id, self._known, revision)
+    async def _learn(self, reading: Reading) -> bool:
+        """Ask the ledger what leads to a reading; False if nothing does.
+
+        A frame of another history, or too far back, is followed by one that starts anew.
+        """
+        if not await self._ledger.has_position(self._board_id, reading.position):
+            return False  # Of another history itself: the projector will make it again.
+        is_known = await self._ledger.has_position(self._board_id, self.frame.position)
+        if is_known and reading.position.revision <= self.frame.position.revision:
+            return False  # On its way back to where it was.
+        if is_known and await self._fill(reading.position):
+            return True
+        self._start_anew(reading)
+        return False
+
+    async def _fill(self, upto: Position) -> bool:
+        """Note what the ledger has up to a position after the frame; False if it is too much."""
+        at, users = self.frame.position, set[str]()
+        while at.revision < upto.revision and len(users) <= PENDING_MAX:
+            changes = await self._ledger.read_changes(self._board_id, at, upto.revision)
             if changes is None:
-                return
-            for change in changes.changes:
-                self._changed[change.user_id] = None
-            self._known = changes.after
+                return False
+            standings = tuple(
+                Standing(change.user_id, change.total, None, change.reached_revision)
+                for change in changes.changes
+            )
+            self._hints[at] = Hint(at, changes.after, standings)
+            users.update(standing.user_id for standing in standings)
+            at = changes.after
+        return at == upto and len(users) <= PENDING_MAX
 
-    def _compose(self, reading: Reading, asked: list[str]) -> dict[str, Standing] | None:
-        """Find the standing of everyone who changed, as of the reading; None if it must be read again."""
-        read = {standing.user_id: standing for standing in reading.users}
-        scores = {}
-        for user_id in self._changed.keys() - read.keys():
-            if self._changed[user_id] is None and user_id not in asked:
-                return None
-        for user_id, hinted in self._changed.items():
-            standing = read.get(user_id) or hinted
-            if standing is not None and standing.reached_revision <= reading.position.revision:
-                scores[user_id] = standing
-        return scores
+    def _compose(self, reading: Reading) -> dict[str, Standing]:
+        """Find the standing of everyone who changed, as of the reading.
+
+        A rank that was told on the way may not hold any more at its end, so it is left out.
+        """
+        *earlier, last = self._path_to(reading.position) or []
+        changed = {s.user_id: replace(s, rank=None) for hint in earlier for s in hint.standings}
+        changed.update((s.user_id, s) for s in last.standings)
+        read = {s.user_id: s for s in (*reading.top, *reading.users)}
+        return {user_id: read.get(user_id, standing) for user_id, standing in changed.items()}
 
     def _emit(self, frame: Frame) -> None:
-        self._forget(frame.position.revision)
         self.frame = frame
+        self._hints = {
+            before: hint for before, hint in self._hints.items() if before.revision >= frame.position.revision
+        }
+        self._noted = sum(len(hint.standings) for hint in self._hints.values())
         for watcher in self.watchers:
             watcher.offer(frame)
 
-    def _forget(self, revision: int) -> None:
-        """Drop what a frame at a revision has told, but not who changed again after it."""
-        self._changed = {
-            user_id: hinted
-            for user_id, hinted in self._changed.items()
-            if (self._known.revision if hinted is None else hinted.reached_revision) > revision
-        }
-
-    async def _start_anew(self) -> None:
-        reading = await self._projection.get_standings(self._board_id, (), MAX_TOP)
-        if reading is None:
-            raise ProjectionUnavailableError
-        self._changed.clear()
-        self._known = reading.position
+    def _start_anew(self, reading: Reading) -> None:
         self._emit(Frame(reading.position, reading.top, {}, reset=True))
 
     def _note(self, hint: Hint) -> None:
-        """Take in a hint, if it begins where the knowledge ends."""
-        if hint.before == self._known and len(self._changed) <= PENDING_MAX:
-            self._changed.update((standing.user_id, standing) for standing in hint.standings)
-            self._known = hint.after
+        """Take in a hint, if it is news and there is room for it."""
+        is_news = self.frame.position.revision <= hint.before.revision < hint.after.revision
+        if is_news and self._noted + len(hint.standings) <= PENDING_MAX:
+            self._hints[hint.before] = hint
+            self._noted += len(hint.standings)
+        self._heard.set()
         self._wake.set()
 
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._tick())
+
     async def _listen(self) -> None:
-        while self.claims:
+        while not self._stopped:
             try:
                 async with self._projection.listen(self._board_id) as hints:
                     self._wake.set()
                     async for hint in hints:
                         self._note(hint)
-                        if not self.claims:
+                        if self._stopped:
                             return
             except ProjectionUnavailableError:
-                await asyncio.sleep(self._settings.poll_seconds / 2)
+                pass  # The board is looked at all the same.
+            except Exception:  # noqa: BLE001 - Logged whole; without hints the watchers are fed more slowly.
+                _log.exception("hub does not hear")
+            await asyncio.sleep(self._settings.poll_seconds / 2)
 
     async def _tick(self) -> None:
-        while self.claims:
+        while not self._stopped:
             try:
                 async with asyncio.timeout(self._settings.poll_seconds):
                     await self._wake.wait()
@@ -241,15 +265,13 @@ class Hubs:
         self._projection = projection
         self._projector = projector
         self._settings = settings or HubSettings()
+        self.watchers = 0
+        """Number of open watches."""
         self._hubs: dict[str, Hub] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Of the hubs, also of those that are ending."""
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._closed = False
-
-    @property
-    def watchers(self) -> int:
-        """Number of open watches."""
-        return sum(len(hub.watchers) for hub in self._hubs.values())
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
@@ -258,7 +280,7 @@ class Hubs:
             yield self
         finally:
             self.close()
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
         """End every watch, and begin no other."""
@@ -266,8 +288,7 @@ class Hubs:
         for hub in self._hubs.values():
             for watcher in hub.watchers:
                 watcher.end(ShuttingDownError())
-        for task in self._tasks.values():
-            task.cancel()
+            hub.stop()
 
     async def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMessage]:
         """Send the top, what changed since `request.after`, and then what changes.
@@ -290,14 +311,11 @@ class Hubs:
 
     @asynccontextmanager
     async def _attached(self, request: WatchRequest) -> AsyncIterator[Watcher]:
-        if self._closed:
-            raise ShuttingDownError
-        if self.watchers >= self._settings.watchers_max:
-            raise WatcherEvictedError
-        hub = await self._claim(request.board_id)
-        try:
+        async with self._counted(), self._claimed(request.board_id) as hub:
             if request.after is not None and await self._is_ahead(hub, request):
                 await hub.reach(request.after.revision)
+            if self._closed:
+                raise ShuttingDownError
             # Nothing may be awaited between reading the frame and being offered the next.
             watcher = Watcher(request, hub.frame)
             hub.watchers.add(watcher)
@@ -305,8 +323,18 @@ class Hubs:
                 yield watcher
             finally:
                 hub.watchers.discard(watcher)
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        if self._closed:
+            raise ShuttingDownError
+        if self.watchers >= self._settings.watchers_max:
+            raise WatcherEvictedError
+        self.watchers += 1
+        try:
+            yield
         finally:
-            self._release(request.board_id, hub)
+            self.watchers -= 1
 
     async def _is_ahead(self, hub: Hub, request: WatchRequest) -> bool:
         """Tell whether the watcher saw a position of the record that the hub has yet to reach."""
@@ -342,22 +370,27 @@ class Hubs:
             for c in changed.values()
         )
 
-    async def _claim(self, board_id: str) -> Hub:
-        """Find the hub of a board, or start it."""
+    @asynccontextmanager
+    async def _claimed(self, board_id: str) -> AsyncIterator[Hub]:
+        """Find the hub of a board or start it, and stop it when nobody needs it any more."""
         async with self._locks.setdefault(board_id, asyncio.Lock()):
-            hub = self._hubs.get(board_id)
-            if hub is None:
-                if await self._projection.read_header(board_id) is None:
-                    await self._projector.catch_up(board_id)
-                hub = Hub(board_id, self._ledger, self._projection, self._settings)
-                await hub.begin()
-                self._hubs[board_id] = hub
-                self._tasks[board_id] = asyncio.create_task(hub.run(), name="hub")
+            hub = self._hubs.get(board_id) or await self._start(board_id)
             hub.claims += 1
-            return hub
+        try:
+            yield hub
+        finally:
+            hub.claims -= 1
+            if hub.claims == 0:
+                del self._hubs[board_id]
+                hub.stop()
 
-    def _release(self, board_id: str, hub: Hub) -> None:
-        hub.claims -= 1
-        if hub.claims == 0:
-            del self._hubs[board_id]
-            self._tasks.pop(board_id).cancel()
+    async def _start(self, board_id: str) -> Hub:
+        if await self._projection.read_header(board_id) is None:
+            await self._projector.catch_up(board_id)
+        hub = Hub(board_id, self._ledger, self._projection, self._settings)
+        await hub.begin()
+        self._hubs[board_id] = hub
+        task = hub.start()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return hub

@@ -12,7 +12,6 @@ to see to.
 
 import asyncio
 import base64
-import binascii
 import json
 import re
 import secrets
@@ -23,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -99,6 +98,8 @@ class ProjectionSettings:
     timeout: float = 0.5
     """Seconds for one operation, connecting and a retry included."""
     connections_max: int = 32
+    listeners_max: int = 256
+    """Boards that are listened to at once, each on a connection of its own."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
@@ -107,10 +108,13 @@ class ProjectionSettings:
 class Projection:
     """The store of the ranks."""
 
-    def __init__(self, client: "Redis", prefix: str, timeout: float) -> None:
+    def __init__(self, client: "Redis", listener: "Redis", settings: ProjectionSettings) -> None:
+        """Take one client for operations, and one that a listener may keep a connection of."""
         self._client = client
-        self._prefix = prefix
-        self._timeout = timeout
+        self._listener = listener
+        self._listeners_left = settings.listeners_max
+        self._prefix = settings.prefix
+        self._timeout = settings.timeout
         self._generations: OrderedDict[str, str] = OrderedDict()
         self._apply_changes = client.register_script(load_script("apply_changes"))
         self._get_standings = client.register_script(load_script("get_standings"))
@@ -122,24 +126,22 @@ class Projection:
     @asynccontextmanager
     async def open(cls, settings: ProjectionSettings) -> AsyncIterator[Self]:
         """Make the connection pool, whether or not Redis is there, and close it at the end."""
-        pool = BlockingConnectionPool.from_url(
-            settings.url,
-            password=settings.password,
-            max_connections=settings.connections_max,
-            timeout=settings.timeout,
+        how = {
+            "password": settings.password,
             # Every operation has one deadline of its own, see `_deadline`. The client's timeouts would
             # each start anew on a retry, and before Python 3.12 the one for sending may lose a cancellation.
-            socket_timeout=None,
-            socket_connect_timeout=None,
+            "socket_timeout": None,
+            "socket_connect_timeout": None,
             # Every script may run twice, so one more try hides a connection that a restart has closed.
-            retry=Retry(NoBackoff(), 1),
-            decode_responses=True,
+            "retry": Retry(NoBackoff(), 1),
+            "decode_responses": True,
+        }
+        operations = BlockingConnectionPool.from_url(
+            settings.url, max_connections=settings.connections_max, timeout=settings.timeout, **how
         )
-        client: Redis = Redis.from_pool(pool)
-        try:
-            yield cls(client, settings.prefix, settings.timeout)
-        finally:
-            await client.aclose()
+        listeners = ConnectionPool.from_url(settings.url, max_connections=settings.listeners_max, **how)
+        async with Redis.from_pool(operations) as client, Redis.from_pool(listeners) as listener:
+            yield cls(client, listener, settings)
 
     async def ping(self) -> None:
         """Ask whether Redis answers.
@@ -171,7 +173,7 @@ class Projection:
             reply = await self._apply_changes(keys, [generation, *arguments])
         if reply[0] != "applied":
             return Elsewhere(self._remember(board_id, reply))
-        self._generations[board_id] = generation
+        self._know(board_id, generation)
         users = (change.user_id for change in changes.changes)
         return Applied({user: int(rank) for user, rank in zip(users, reply[1:], strict=True)})
 
@@ -267,12 +269,19 @@ class Projection:
         """Hear what is applied to a board from now on, until Redis goes away.
 
         Raises:
-            ProjectionUnavailableError: Redis is away; also out of the iterator.
+            ProjectionUnavailableError: Redis is away, or there are too many listeners; also out of the
+                iterator.
         """
-        async with self._client.pubsub(ignore_subscribe_messages=True) as pubsub:
-            async with self._deadline():
-                await pubsub.subscribe(self.channel(board_id))
-            yield self._hints(pubsub)
+        if not self._listeners_left:
+            raise ProjectionUnavailableError
+        self._listeners_left -= 1
+        try:
+            async with self._listener.pubsub(ignore_subscribe_messages=True) as pubsub:
+                async with self._deadline():
+                    await pubsub.subscribe(self.channel(board_id))
+                yield self._hints(pubsub)
+        finally:
+            self._listeners_left += 1
 
     @asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:
@@ -287,8 +296,8 @@ class Projection:
         while True:
             async with self._deadline():
                 message = await pubsub.get_message(timeout=self._timeout / 2)
-            if message is not None:
-                yield _parse_hint(message["data"])
+            if message is not None and (hint := _parse_hint(message["data"])):
+                yield hint
 
     async def _read(self, script: Any, board_id: str, arguments: Sequence[str]) -> list[Any] | None:
         """Run a read script in the board's generation, which may have changed since it was last seen."""
@@ -324,10 +333,13 @@ class Projection:
             self._generations.pop(board_id, None)
             return None
         _, generation, revision, mark = reply[:4]
+        self._know(board_id, generation)
+        return Header(generation, Position(int(revision), mark))
+
+    def _know(self, board_id: str, generation: str) -> None:
         self._generations[board_id] = generation
         if len(self._generations) > _KNOWN_GENERATIONS:
             self._generations.popitem(last=False)
-        return Header(generation, Position(int(revision), mark))
 
 
 def _run(flat: Sequence[str], first: int) -> tuple[Standing, ...]:
@@ -348,17 +360,22 @@ def _standing(user_id: str, standing: str, rank: str) -> Standing:
     return Standing(user_id, int(total), int(rank) + 1, int(reached))
 
 
-def _parse_hint(data: str) -> Hint:
-    hint = json.loads(data)
-    (before, before_mark), (after, after_mark) = hint["before"], hint["after"]
-    return Hint(
-        Position(int(before), before_mark),
-        Position(int(after), after_mark),
-        tuple(
-            Standing(user_id, int(total), int(rank), int(reached))
-            for user_id, total, rank, reached in hint["standings"]
-        ),
-    )
+def _parse_hint(data: str) -> Hint | None:
+    """Read a hint; None for what is none. Anyone who may publish could have sent it, also a newer version."""
+    try:
+        hint = json.loads(data)
+        (before, before_mark), (after, after_mark) = hint["before"], hint["after"]
+        return Hint(
+            Position(int(before), before_mark),
+            Position(int(after), after_mark),
+            tuple(
+                Standing(user_id, int(total), int(rank), int(reached))
+                for user_id, total, rank, reached in hint["standings"]
+            ),
+        )
+    except (ValueError, TypeError, KeyError):
+        _log.warning("hint not understood")
+        return None
 
 
 def _page_token(score: str, member: str) -> str:
@@ -371,7 +388,7 @@ def _parse_page_token(token: str) -> list[str]:
         return []
     try:
         text = base64.b64decode(f"{token}==", altchars=b"-_").decode("ascii")
-    except (ValueError, binascii.Error):
+    except ValueError:
         text = ""
     match = _PAGE_END.fullmatch(text)
     if match is None:

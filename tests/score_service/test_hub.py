@@ -1,24 +1,25 @@
 """The stream on real stores: complete, in order, and resumable."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.stores import expected_top, make_award
+from tests.fixtures.stores import eventually, expected_top, make_award
 
+from score_service.changes import Change, Changes
 from score_service.errors import (
     BoardNotFoundError,
     ProjectionUnavailableError,
     ShuttingDownError,
     WatcherEvictedError,
 )
-from score_service.hub import Hubs, HubSettings
+from score_service.hub import Hub, Hubs, HubSettings
 from score_service.ledger import Ledger
 from score_service.position import Position
-from score_service.projection import Projection
+from score_service.projection import Projection, ProjectionSettings, Reading
 from score_service.projector import Projector
 from score_service.standing import Standing
 from score_service.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
@@ -307,6 +308,210 @@ async def test_hub_ends_with_its_last_watcher(boards: Boards) -> None:
         await anext(stream)
         assert boards.hubs.watchers == 1
 
+    async def has_ended() -> bool:
+        return not boards.hubs._tasks
+
     assert boards.hubs.watchers == 0
     assert boards.hubs._hubs == {}
-    assert boards.hubs._tasks == {}
+    await eventually(has_ended)
+
+
+class Interrupted(Projection):
+    """A projection where something happens between the next read and its answer."""
+
+    def __init__(self, projection: Projection) -> None:
+        self.__dict__ = projection.__dict__ | {"meanwhile": None}
+        self.meanwhile: Callable[[], Awaitable[object]] | None
+
+    async def get_standings(
+        self, board_id: str, user_ids: Sequence[str] = (), top_n: int = 0
+    ) -> Reading | None:
+        reading = await super().get_standings(board_id, user_ids, top_n)
+        if self.meanwhile:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            await meanwhile()
+        return reading
+
+
+async def begin_hub(ledger: Ledger, projection: Projection) -> Hub:
+    hub = Hub("main", ledger, projection, QUICK)
+    await hub.begin()
+    return hub
+
+
+async def test_frame_has_a_user_that_changed_again_while_it_was_read(
+    boards: Boards, ledger: Ledger, projection: Projection
+) -> None:
+    await boards.award("ada")
+    interrupted = Interrupted(projection)
+    hub = await begin_hub(ledger, interrupted)
+    async with projection.listen("main") as hints:
+        await boards.award("bob", points=2)
+
+        async def bob_scores_again() -> None:
+            await boards.award("bob", points=3)
+            for _ in range(2):
+                hub._note(await anext(hints))
+
+        interrupted.meanwhile = bob_scores_again
+        await hub.refresh()
+
+    assert hub.frame.position.revision == 2
+    assert hub.frame.scores == {"bob": Standing("bob", 2, 1, 2)}
+    await hub.refresh()
+    assert hub.frame.scores == {"bob": Standing("bob", 5, 1, 3)}
+
+
+async def test_ranks_of_a_frame_are_those_of_its_position(
+    boards: Boards, ledger: Ledger, projection: Projection
+) -> None:
+    await boards.award("ada", points=9)
+    interrupted = Interrupted(projection)
+    hub = await begin_hub(ledger, interrupted)
+    async with projection.listen("main") as hints:
+        await boards.award("bob", points=10)
+        await boards.award("cyd", points=11)
+
+        async def hear() -> None:
+            for _ in range(2):
+                hub._note(await anext(hints))
+
+        interrupted.meanwhile = hear
+        await hub.refresh()
+
+    assert hub.frame.scores == {"bob": Standing("bob", 10, 2, 2), "cyd": Standing("cyd", 11, 1, 3)}
+
+
+async def test_ranks_below_the_top_are_read_before_a_frame_is_sent(
+    boards: Boards, ledger: Ledger, projection: Projection
+) -> None:
+    await boards.award(*(f"user{i}" for i in range(150)), points=50)
+    hub = await begin_hub(ledger, projection)
+    await boards.award("ada", points=2)
+    await boards.award("bob", points=3)
+
+    await hub.refresh()
+
+    assert hub.frame.scores == {"ada": Standing("ada", 2, 152, 151), "bob": Standing("bob", 3, 151, 152)}
+
+
+async def test_hint_after_a_lost_one_is_not_lost_with_it(
+    boards: Boards, ledger: Ledger, projection: Projection
+) -> None:
+    await boards.award("ada")
+    interrupted = Interrupted(projection)
+    hub = await begin_hub(ledger, interrupted)
+    async with projection.listen("main") as hints:
+        await boards.award("bob")
+        await anext(hints)
+
+        async def cyd_scores() -> None:
+            await boards.award("cyd")
+            hub._note(await anext(hints))
+
+        interrupted.meanwhile = cyd_scores
+        await hub.refresh()
+        assert set(hub.frame.scores) == {"bob"}
+        await hub.refresh()
+
+    assert hub.frame.scores == {"cyd": Standing("cyd", 1, 3, 3)}
+
+
+async def test_projection_that_the_record_does_not_know_is_not_shown(
+    boards: Boards, ledger: Ledger, projection: Projection
+) -> None:
+    await boards.award("ada")
+    hub = await begin_hub(ledger, projection)
+    before = hub.frame
+    ghost = Changes("main", before.position, Position(7, "f" * 16), (Change("ghost", 99, 7),))
+    await projection.apply_changes(ghost)
+
+    await hub.refresh()
+
+    assert hub.frame is before
+
+
+async def test_hub_starts_anew_when_its_frame_is_of_another_history(
+    boards: Boards, ledger: Ledger, projection: Projection
+) -> None:
+    ghost = Changes("main", Position.start("main"), Position(7, "f" * 16), (Change("ghost", 99, 7),))
+    await projection.apply_changes(ghost)
+    hub = await begin_hub(ledger, projection)
+    await boards.award("ada")
+
+    await hub.refresh()
+
+    assert hub.frame.reset
+    assert [standing.user_id for standing in hub.frame.top] == ["ada"]
+
+
+async def test_what_is_no_hint_does_not_end_the_watch(
+    boards: Boards, projection: Projection, redis_url: str
+) -> None:
+    await boards.award("ada")
+    watching = await boards.watch()
+    await watching.step()
+    async with Redis.from_url(redis_url) as client:
+        for noise in ("", "[]", "{", '{"before": [1], "after": 2}', b"\xff"):
+            await client.publish(projection.channel("main"), noise)
+
+    await boards.award("bob", points=2)
+    await watching.until(2)
+
+    assert watching.totals == {"bob": 2}
+
+
+async def test_boards_beyond_the_connections_of_the_projection_can_be_watched(
+    ledger: Ledger, projection_settings: ProjectionSettings
+) -> None:
+    settings = replace(projection_settings, connections_max=2, listeners_max=2, timeout=0.5)
+    async with AsyncExitStack() as stack:
+        projection = await stack.enter_async_context(Projection.open(settings))
+        projector = Projector(ledger, projection)
+        hubs = await stack.enter_async_context(Hubs(ledger, projection, projector, QUICK).running())
+        watches = []
+        for board in ("one", "two", "three", "four"):
+            batch = await ledger.record_awards(board, [make_award(board_id=board)])
+            await projector.project(batch.changes)
+            stream = hubs.watch(replace(EVERYTHING, board_id=board))
+            watches.append(Watching(await stack.enter_async_context(aclosing(stream))))
+            await watches[-1].step()
+        for board, watching in zip(("one", "two", "three", "four"), watches, strict=True):
+            batch = await ledger.record_awards(board, [make_award("bob", 2, board_id=board)])
+            await projector.project(batch.changes)
+            await watching.until(2)
+            assert watching.totals == {"bob": 2}
+
+
+async def test_watches_begun_at_once_keep_to_the_limit(
+    ledger: Ledger, projection: Projection, projector: Projector
+) -> None:
+    batch = await ledger.record_awards("main", [make_award()])
+    await projector.project(batch.changes)
+
+    async with (
+        Hubs(ledger, projection, projector, replace(QUICK, watchers_max=1)).running() as hubs,
+        aclosing(hubs.watch(EVERYTHING)) as one,
+        aclosing(hubs.watch(EVERYTHING)) as other,
+    ):
+        results = await asyncio.gather(anext(one), anext(other), return_exceptions=True)
+
+    assert [type(result) for result in results] == [WatchMessage, WatcherEvictedError]
+
+
+async def test_watch_that_begins_while_the_hubs_close_is_ended(
+    ledger: Ledger, projection: Projection, projector: Projector
+) -> None:
+    batch = await ledger.record_awards("main", [make_award()])
+    await projector.project(batch.changes)
+    interrupted = Interrupted(projection)
+
+    async with Hubs(ledger, interrupted, projector, QUICK).running() as hubs:
+
+        async def close() -> None:
+            hubs.close()
+
+        interrupted.meanwhile = close
+        async with aclosing(hubs.watch(EVERYTHING)) as stream:
+            with pytest.raises(ShuttingDownError):
+                await anext(stream)
