@@ -62,8 +62,8 @@ def _run(options: Options, state: StateFolder, terminal: Terminal) -> None:
     with state.claim() as keep_open:
         for port, variable in ((options.http_port, "HTTP_PORT"), (options.grpc_port, "GRPC_PORT")):
             require_free(port, variable)
-        _treat_as_interrupt(signal.SIGTERM, signal.SIGHUP)
         stack = Stack(options, state, keep_open, terminal)
+        _stop_on_signals(stack)
         try:
             stack.start()
             _show_places(stack, terminal)
@@ -83,11 +83,11 @@ def _stop(stack: Stack, terminal: Terminal) -> None:
         stack.stop()
 
 
-def _treat_as_interrupt(*signals: signal.Signals) -> None:
-    for number in signals:
+def _stop_on_signals(stack: Stack) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # Who ignores a signal on purpose, like nohup, goes on ignoring it.
         if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, signal.default_int_handler)
+            signal.signal(number, lambda *_: stack.interrupt())
 
 
 def _show_places(stack: Stack, terminal: Terminal) -> None:

@@ -47,6 +47,15 @@ class Stack:
     keep_open: int
     terminal: Terminal
     children: list[Child] = field(default_factory=list)
+    interrupted: bool = False
+
+    def interrupt(self) -> NoReturn:
+        """Raise KeyboardInterrupt, now and again until somebody acts on it.
+
+        An exception raised in a signal handler is lost where it happens to land in a destructor.
+        """
+        self.interrupted = True
+        raise KeyboardInterrupt
 
     def start(self) -> None:
         """Start everything and wait until both services are ready."""
@@ -63,7 +72,7 @@ class Stack:
     def watch(self) -> NoReturn:
         """Raise ServerFailedError as soon as a server ends; until then, wait."""
         while True:
-            self._require_running()
+            self._look()
             time.sleep(_WATCH_SECONDS)
 
     def stop(self) -> None:
@@ -142,11 +151,13 @@ class Stack:
 
     def _is_ready(self, package: str) -> bool:
         # A service whose database has died would wait for it, and so would this process.
-        self._require_running()
+        self._look()
         addresses = services.read_addresses(self.state, package)
         return bool(addresses) and services.is_ready(addresses["admin"])
 
-    def _require_running(self) -> None:
+    def _look(self) -> None:
+        if self.interrupted:
+            self.interrupt()
         for child in self.children:
             child.require_running()
 

@@ -71,12 +71,11 @@ class RunningStack:
 
     def await_end(self) -> int:
         """Wait until no process is left, and return the exit code."""
-        code = self.child.process.wait(_END_SECONDS)
         deadline = time.monotonic() + _END_SECONDS
-        while self.pids() and time.monotonic() < deadline:
+        while (self.child.exit_code is None or self.pids()) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert self.pids() == set()
-        return code
+        assert self.pids() == set(), self.output
+        return self.child.process.wait()
 
 
 @dataclass(frozen=True, slots=True)
