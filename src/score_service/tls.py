@@ -70,6 +70,7 @@ class Certificates:
         self._on_load = on_load
         self._now = now
         self._stamps = files.stamps()
+        self._faults: tuple[str, ...] = ()
         self._fresh: grpc.ServerCertificateConfiguration | None = None
         self._first = self._load().configuration
 
@@ -85,21 +86,25 @@ class Certificates:
         """Look at the files every so many seconds, for ever."""
         while True:
             await asyncio.sleep(every)
-            await asyncio.to_thread(self.refresh)
+            try:
+                await asyncio.to_thread(self.refresh)
+            except Exception:  # noqa: BLE001 - Logged whole; the set in use is still good.
+                _log.exception("certificates not looked at")
 
     def refresh(self) -> None:
-        """Take the files if they have changed. A faulty set is logged once and left alone."""
+        """Take the files if they have changed. A faulty set is told once, and tried again at each look."""
         stamps = self._files.stamps()
         if stamps == self._stamps:
             return
-        self._stamps = stamps
         try:
             loaded = self._load()
         except SetupError as error:
-            _log.error("certificates not taken", faults=list(error.faults))
-        else:
-            self._fresh = loaded.configuration
-            _log.info("certificates taken", not_after=loaded.not_after.isoformat())
+            if error.faults != self._faults:
+                _log.error("certificates not taken", faults=list(error.faults))
+            self._faults = error.faults
+            return
+        self._stamps, self._faults, self._fresh = stamps, (), loaded.configuration
+        _log.info("certificates taken", not_after=loaded.not_after.isoformat())
 
     def _load(self) -> CertificateSet:
         loaded = read_certificates(self._files, self._now())

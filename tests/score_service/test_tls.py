@@ -142,6 +142,41 @@ def test_files_that_vanish_for_a_moment_are_taken_when_they_are_back(
     assert certificates._hand_over() is not None
 
 
+def test_a_set_that_does_not_hold_yet_is_taken_once_it_does(
+    issued: stack.CertificateFiles, files: CertificateFiles, authority: stack.CertificateAuthority
+) -> None:
+    clock = [NOW]
+    certificates = Certificates(files, lambda _: None, lambda: clock[0])
+    begins = NOW + timedelta(hours=1)
+    put(authority.issue("early-server", dns=["localhost"], uris=[SERVICE_ID], not_before=begins), issued)
+    certificates.refresh()
+    assert certificates._hand_over() is None
+    clock[0] = begins + timedelta(minutes=1)
+    certificates.refresh()
+    assert certificates._hand_over() is not None
+
+
+async def test_a_look_that_fails_does_not_end_the_looking(
+    files: CertificateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificates = Certificates(files, lambda _: None)
+    looks: list[None] = []
+
+    def fail() -> None:
+        looks.append(None)
+        raise ZeroDivisionError
+
+    async def has_looked_again() -> bool:
+        return len(looks) > 1
+
+    monkeypatch.setattr(certificates, "refresh", fail)
+    watching = asyncio.create_task(certificates.watch(0.001))
+    await eventually(has_looked_again)
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
 @pytest.fixture
 async def service(start_score_service: StartScoreService, issued: stack.CertificateFiles) -> ScoreService:
     """Return a service that looks at changed files at once."""
