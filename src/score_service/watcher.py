@@ -84,11 +84,13 @@ class Watcher:
 
     def _take(self) -> WatchMessage:
         top_changed = self.top != self._sent_top
-        body: Snapshot | Update
+        body: Snapshot | Update | Checkpoint
         if self._reset:
             body = Snapshot(self.top, reset=True)
-        else:
+        elif top_changed or self._scores:
             body = Update(self.top if top_changed else None, tuple(self._scores.values()))
+        else:
+            body = Checkpoint()  # The top has changed, and changed back.
         self._ready.clear()
         self._reset = False
         self._scores = {}

@@ -85,9 +85,10 @@ async def test_top_that_changed_and_changed_back_is_not_sent() -> None:
     watcher.offer(frame(2, second))
     watcher.offer(frame(3, first))
 
-    message = await watcher.wait(0.001)
+    message = await next_of(watcher)
 
-    assert message.body == Update(None, ())
+    assert message.body == Checkpoint()
+    assert message.position == at(3)
 
 
 async def test_frame_that_is_not_newer_is_passed_over() -> None:
