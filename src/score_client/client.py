@@ -162,8 +162,7 @@ class ScoreClient:
         """Tell the first result of an award.
 
         Raises:
-            AwardNotFoundError: The board has no such award.
-            BoardNotFoundError: No award was ever made on this board.
+            AwardNotFoundError: The board has no such award, or does not exist.
         """
         request = encode(
             scores.GetAwardRequest, board_id=board_id, award_id=canonical_uuid("award_id", award_id)

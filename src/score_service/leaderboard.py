@@ -47,7 +47,10 @@ class Leaderboard:
     async def list_standings(
         self, board_id: str, page_size: int, page_token: str = "", min_revision: int = 0
     ) -> BoardView:
-        """Read a page from the top of the board. Nobody is left out between pages while the board moves.
+        """Read a page from the top of the board.
+
+        While the board moves, pages follow each other by score: only who rises past the end of the page
+        before is on neither, and nobody else is left out.
 
         Raises:
             InvalidRequestError: the page token is none that was given here.
