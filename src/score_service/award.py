@@ -56,6 +56,8 @@ class AwardOutcome:
     """The user's place now, 1 for the best; None where it is not known."""
     replayed: bool
     """True if another request made the award before."""
+    is_new: bool = False
+    """True if this call made the award; False if it was found in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

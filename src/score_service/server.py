@@ -23,7 +23,7 @@ from score_api.v1 import leaderboard_service_pb2, score_service_pb2
 from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
 from score_service.admin import bind_admin, create_app, serve_admin
-from score_service.hub import Hubs
+from score_service.hub import Hubs, HubSettings
 from score_service.interceptors import CallInterceptor
 from score_service.leaderboard import Leaderboard
 from score_service.ledger import Ledger, LedgerSettings
@@ -100,9 +100,9 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         readiness = Readiness(checks_of(stores.ledger, stores.projection), metrics.ready)
         await stack.enter_async_context(readiness.running(_LOOK_SECONDS))
         await stack.enter_async_context(serve_admin(create_app(readiness, metrics.registry), listener))
-        scoring = Scoring(stores.ledger, stores.projection, stores.projector)
+        scoring = Scoring(stores.ledger, stores.projection, stores.projector, on_outcome=metrics.count_award)
         leaderboard = Leaderboard(stores.projection, stores.projector)
-        add_ScoreServiceServicer_to_server(ScoreServicer(scoring, Quota(), metrics), server)
+        add_ScoreServiceServicer_to_server(ScoreServicer(scoring, Quota()), server)
         add_LeaderboardServiceServicer_to_server(LeaderboardServicer(leaderboard, stores.hubs), server)
         _add_open_services(server, readiness, with_reflection=settings.reflection)
         _announce(interceptor)
@@ -154,9 +154,21 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
             )
         )
     )
-    projector = await stack.enter_async_context(Projector(ledger, projection).running(_LOOK_SECONDS))
-    hubs = await stack.enter_async_context(Hubs(ledger, projection, projector).running())
-    return Stores(ledger, projection, projector, hubs)
+    projector = await stack.enter_async_context(
+        Projector(ledger, projection).running(settings.projector_seconds)
+    )
+    hubs = Hubs(ledger, projection, projector, _hub_settings(settings))
+    return Stores(ledger, projection, projector, await stack.enter_async_context(hubs.running()))
+
+
+def _hub_settings(settings: ServeSettings) -> HubSettings:
+    return HubSettings(
+        tick_seconds=settings.watch_tick_seconds,
+        poll_seconds=settings.watch_poll_seconds,
+        checkpoint_seconds=settings.watch_checkpoint_seconds,
+        resume_max=settings.watch_resume_max,
+        watchers_max=settings.watchers_max,
+    )
 
 
 def _certificate_files(settings: ServeSettings) -> CertificateFiles:

@@ -20,7 +20,6 @@ from score_service.hub import Hubs
 from score_service.leaderboard import Leaderboard
 from score_service.quota import Quota
 from score_service.scoring import Scoring
-from score_service.telemetry import Metrics
 
 
 def _require_board(board_id: str) -> None:
@@ -35,12 +34,10 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self,
         scoring: Scoring,
         quota: Quota,
-        metrics: Metrics,
         new_request_id: Callable[[], uuid.UUID] = uuid.uuid4,
     ) -> None:
         self._scoring = scoring
         self._quota = quota
-        self._metrics = metrics
         self._new_request_id = new_request_id
 
     async def AwardPoints(
@@ -54,11 +51,6 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
             raise NotAllowedError
         self._quota.take(caller.grant, award.points)
         outcome = await self._scoring.award(award)
-        if outcome.replayed:
-            self._metrics.replays.inc()
-        else:
-            self._metrics.awards.inc()
-            self._metrics.points.inc(award.points)
         return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
 
     async def GetAward(self, request: score_pb.GetAwardRequest, context: object) -> score_pb.GetAwardResponse:

@@ -159,6 +159,26 @@ class ServeSettings(LogSettings):
         default=30, description="a stream whose message is not taken for so long is ended"
     )
 
+    projector_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=0.5, description="how often the projection is compared with the record"
+    )
+    watch_tick_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=0.05, description="between two updates of a watch, at least"
+    )
+    watch_poll_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=1, description="how often a watched board is looked at where no hint comes"
+    )
+    watch_checkpoint_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=15, description="between two messages of a watch, at most"
+    )
+    # More would not fit into one message, nor leave room for other calls.
+    watch_resume_max: Annotated[int, Field(ge=0, le=20_000)] = Field(
+        default=10_000, description="awards that a watcher may have missed and still be resumed"
+    )
+    watchers_max: Annotated[int, Field(ge=1, le=9_000)] = Field(
+        default=5_000, description="open watches, at most"
+    )
+
 
 _S = TypeVar("_S", bound=LogSettings)
 

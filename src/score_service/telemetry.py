@@ -24,6 +24,7 @@ from prometheus_client import (
 )
 
 from score_api.v1.error_reason_pb2 import ErrorReason
+from score_service.award import AwardOutcome
 
 GRPC_CODES: Final = {
     "OK": "OK",
@@ -106,6 +107,14 @@ class Metrics:
         self.ready = Gauge("laurel_ready", "1 while the service is ready.", registry=self.registry)
         build = Gauge("laurel_build_info", "1, with the version.", ["version"], registry=self.registry)
         build.labels(version("laurel")).set(1)
+
+    def count_award(self, outcome: AwardOutcome) -> None:
+        """Count an award once, when it is made, and each time that another request asks for it again."""
+        if outcome.is_new:
+            self.awards.inc()
+            self.points.inc(outcome.recorded.points)
+        elif outcome.replayed:
+            self.replays.inc()
 
     def set_certificate(self, not_after: datetime) -> None:
         """Tell when the certificate in use ends."""

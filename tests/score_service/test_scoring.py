@@ -4,13 +4,16 @@ import asyncio
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NoReturn
 
 import psycopg
 import pytest
+from redis.asyncio import Redis
+from structlog.testing import capture_logs
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import is_projected, make_award
 
-from score_service.award import MAX_TOTAL
+from score_service.award import MAX_TOTAL, AwardOutcome
 from score_service.errors import AwardConflictError, AwardNotFoundError, TotalOutOfRangeError
 from score_service.ledger import Ledger
 from score_service.projection import Projection, ProjectionSettings
@@ -99,7 +102,7 @@ async def test_award_without_redis_is_recorded_and_has_no_rank(
         again = await scoring.award(award)
 
     assert first.rank is None
-    assert again == first
+    assert again == replace(first, is_new=False)
     assert (await ledger.read_head("main")).revision == 1
 
 
@@ -114,3 +117,66 @@ async def test_cancelled_call_does_not_cancel_the_award(scoring: Scoring, ledger
     await scoring.finish()
 
     assert (await ledger.read_head("main")).revision == 30
+
+
+async def test_each_award_is_told_of_once_as_new_also_when_its_caller_has_gone(
+    ledger: Ledger, projection: Projection, projector: Projector
+) -> None:
+    outcomes: list[AwardOutcome] = []
+    scoring = Scoring(ledger, projection, projector, on_outcome=outcomes.append)
+    award = make_award("ada", 5)
+    call = asyncio.create_task(scoring.award(award))
+    await asyncio.sleep(0)
+    call.cancel()
+    await scoring.finish()
+
+    await scoring.award(award)
+    await scoring.award(replace(award, request_id=uuid.uuid4()))
+
+    assert [(o.is_new, o.replayed) for o in outcomes] == [(True, False), (False, False), (False, True)]
+
+
+async def test_projection_far_behind_does_not_hold_up_awards(
+    ledger: Ledger, projection: Projection, projector: Projector
+) -> None:
+    scoring = Scoring(ledger, projection, projector, rank_seconds=0.1)
+    await ledger.record_awards("main", [make_award("bob")])
+    award = make_award("ada", 5)
+    lock = projector._locks.setdefault("main", asyncio.Lock())
+    async with lock:  # As while the ledger is projected from its start.
+        first = await scoring.award(award)
+        again = await scoring.award(award)
+        found = await scoring.get_award("main", award.award_id)
+
+    assert (first.recorded.revision, first.rank) == (2, None)
+    assert (again.recorded, again.rank) == (found.recorded, found.rank) == (first.recorded, None)
+    assert (await scoring.award(award)).rank == 2
+
+
+async def test_failure_that_nobody_waits_for_is_logged(
+    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_arguments: object) -> NoReturn:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Ledger, "record_awards", fail)
+    with capture_logs() as logs:
+        call = asyncio.create_task(scoring.award(make_award()))
+        await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        await scoring.finish()
+
+    assert [entry["event"] for entry in logs] == ["award failed"]
+
+
+async def test_projection_that_makes_no_sense_does_not_fail_the_award(
+    scoring: Scoring, redis_url: str, redis_prefix: str
+) -> None:
+    await scoring.award(make_award("ada"))
+    async with Redis.from_url(redis_url) as client:
+        await client.hdel(f"{redis_prefix}{{main}}:header", "revision")
+
+    outcome = await scoring.award(make_award("bob"))
+
+    assert (outcome.recorded.revision, outcome.rank) == (2, None)

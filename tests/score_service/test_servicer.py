@@ -65,6 +65,17 @@ async def test_the_same_request_again_is_the_first_answer_again(backend_stubs: S
     assert await backend_stubs.score.AwardPoints(request) == first
 
 
+async def test_an_award_is_counted_once_however_often_its_request_is_sent(
+    score_service: ScoreService, backend_stubs: Stubs
+) -> None:
+    request = award_request(points=7)
+    for _ in range(3):
+        await backend_stubs.score.AwardPoints(request)
+    assert await score_service.metric("laurel_awards_total") == 1
+    assert await score_service.metric("laurel_awarded_points_total") == 7
+    assert await score_service.metric("laurel_award_replays_total") == 0
+
+
 async def test_another_request_for_the_same_award_is_a_replay_of_the_first(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:

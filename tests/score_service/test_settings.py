@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from score_service.hub import HubSettings
+from score_service.server import _hub_settings
 from score_service.settings import (
     PREFIX,
     Address,
@@ -160,3 +162,31 @@ def test_an_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) ->
 def test_fields_name_their_variables() -> None:
     assert variable(ServeSettings, "listen") == "SCORE_SERVICE_LISTEN"
     assert variable(ServeSettings, "database_password") == "SCORE_SERVICE_DATABASE_PASSWORD_FILE"
+
+
+def test_watches_without_settings_of_their_own_are_as_the_hub_says(environment: pytest.MonkeyPatch) -> None:
+    assert _hub_settings(load(ServeSettings)) == HubSettings()
+
+
+def test_watches_can_be_set(environment: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "WATCH_TICK_SECONDS": "0.2",
+        "WATCH_POLL_SECONDS": "3",
+        "WATCH_CHECKPOINT_SECONDS": "7",
+        "WATCH_RESUME_MAX": "0",
+        "WATCHERS_MAX": "9",
+        "PROJECTOR_SECONDS": "0.1",
+    }.items():
+        environment.setenv(PREFIX + name, value)
+
+    settings = load(ServeSettings)
+
+    assert _hub_settings(settings) == HubSettings(0.2, 3, 7, 0, 9)
+    assert settings.projector_seconds == 0.1
+
+
+def test_watches_must_be_able_to_send(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(f"{PREFIX}WATCH_TICK_SECONDS", "0")
+    environment.setenv(f"{PREFIX}WATCH_RESUME_MAX", "20001")
+
+    assert set(faults_of(ServeSettings)) == {f"{PREFIX}WATCH_TICK_SECONDS", f"{PREFIX}WATCH_RESUME_MAX"}
