@@ -1,10 +1,9 @@
 """The application: every route, every layer around them, and the description of the API.
 
-This is a list; what the parts do stands in their modules, and `server.py` opens them.
+This is a list; what the parts do stands in their modules, and `parts.py` opens them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,19 +21,13 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from action_gateway import schemas
-from action_gateway.actions import Actions
 from action_gateway.edge import RequestGuard, SecurityHeaders
-from action_gateway.events import LeaderboardEvents
 from action_gateway.health import Readiness, health_routes
 from action_gateway.keys import KeyFolder
-from action_gateway.leaderboards import Leaderboard
+from action_gateway.parts import Parts
 from action_gateway.problems import HANDLERS, Problem
-from action_gateway.routes import action_routes, session_routes
-from action_gateway.sessions import Sessions
-from action_gateway.settings import ServeSettings
-from action_gateway.telemetry import Metrics, RequestTelemetry
-from action_gateway.tokens import AccessTokens
-from action_gateway.websocket import LeaderboardSockets
+from action_gateway.routes import ActionRoutes, SessionRoutes
+from action_gateway.telemetry import RequestTelemetry
 
 API_PREFIX: Final = "/api/v1"
 _JWKS_SECONDS: Final = 300
@@ -46,22 +39,6 @@ _DESCRIBED: Final[Sequence[tuple[type[BaseModel], JsonSchemaMode]]] = (
     (schemas.Completion, "validation"),
     (Problem, "serialization"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the application is made of, opened."""
-
-    settings: ServeSettings
-    metrics: Metrics
-    readiness: Readiness
-    access_keys: KeyFolder
-    access_tokens: AccessTokens
-    sessions: Sessions
-    actions: Actions
-    leaderboard: Leaderboard
-    sockets: LeaderboardSockets
-    events: LeaderboardEvents
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -78,8 +55,8 @@ def create_app(parts: Parts) -> FastAPI:
     )
     app.state.access_tokens = parts.access_tokens
     for router in (
-        session_routes(parts.sessions, registration_enabled=parts.settings.registration_enabled),
-        action_routes(parts.actions),
+        SessionRoutes(parts.sessions, registration_enabled=parts.settings.registration_enabled).router(),
+        ActionRoutes(parts.actions).router(),
         parts.leaderboard.router(),
         parts.sockets.router(),
         parts.events.router(),

@@ -1,8 +1,10 @@
 """The routes of logins and actions: from JSON to commands and back."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, status
+from fastapi import APIRouter, Depends, Header
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from action_gateway import errors, schemas
@@ -22,116 +24,92 @@ IdempotencyKey = Annotated[
         description="lets the request be repeated: the same key and body get the first answer again",
     ),
 ]
+RegistrationBody = Annotated[schemas.Registration, Depends(body_of(schemas.Registration))]
+CredentialsBody = Annotated[schemas.Credentials, Depends(body_of(schemas.Credentials))]
+RefreshTokenBody = Annotated[schemas.RefreshToken, Depends(body_of(schemas.RefreshToken))]
+StartBody = Annotated[schemas.Start, Depends(body_of(schemas.Start))]
+CompletionBody = Annotated[schemas.Completion, Depends(body_of(schemas.Completion))]
+
+_BUSY = (errors.RateLimitedError, errors.UnavailableError)
 
 
-def session_routes(sessions: Sessions, *, registration_enabled: bool) -> APIRouter:
-    """Make the routes under `/auth`."""
-    router = APIRouter(prefix="/auth", tags=["sessions"])
+class SessionRoutes:
+    """The routes under `/auth`. They are the doors, so none of them wants an access token."""
 
-    @router.post(
-        "/register",
-        status_code=status.HTTP_201_CREATED,
-        openapi_extra=describe_body(schemas.Registration),
-        responses=describe(
-            [
-                *FAILURES,
-                errors.RegistrationClosedError,
-                errors.UsernameTakenError,
-                errors.RateLimitedError,
-                errors.UnavailableError,
-            ]
-        ),
-    )
-    async def register(
-        request: Request, body: Annotated[schemas.Registration, Depends(body_of(schemas.Registration))]
-    ) -> schemas.Registered:
+    def __init__(self, sessions: Sessions, *, registration_enabled: bool) -> None:
+        self._sessions = sessions
+        self._registration_enabled = registration_enabled
+
+    def router(self) -> APIRouter:
+        """Return the routes, relative to the prefix of the API."""
+        router = APIRouter(prefix="/auth", tags=["sessions"])
+        _add_post(
+            router,
+            "/register",
+            self.register,
+            schemas.Registration,
+            (errors.RegistrationClosedError, errors.UsernameTakenError, *_BUSY),
+            status_code=201,
+        )
+        _add_post(router, "/login", self.log_in, schemas.Credentials, (errors.BadCredentialsError, *_BUSY))
+        refusals = (errors.BadRefreshTokenError, errors.UnavailableError)
+        _add_post(router, "/refresh", self.refresh, schemas.RefreshToken, refusals)
+        _add_post(
+            router,
+            "/logout",
+            self.log_out,
+            schemas.RefreshToken,
+            (errors.UnavailableError,),
+            status_code=204,
+        )
+        return router
+
+    async def register(self, request: Request, body: RegistrationBody) -> schemas.Registered:
         """Make an account."""
-        if not registration_enabled:
+        if not self._registration_enabled:
             raise errors.RegistrationClosedError
-        user = await sessions.register(body.username, body.password, address=_address(request))
+        user = await self._sessions.register(body.username, body.password, address=_address(request))
         return schemas.Registered(user=_user(user))
 
-    @router.post(
-        "/login",
-        openapi_extra=describe_body(schemas.Credentials),
-        responses=describe(
-            [*FAILURES, errors.BadCredentialsError, errors.RateLimitedError, errors.UnavailableError]
-        ),
-    )
-    async def log_in(
-        request: Request, body: Annotated[schemas.Credentials, Depends(body_of(schemas.Credentials))]
-    ) -> schemas.LoggedIn:
+    async def log_in(self, request: Request, body: CredentialsBody) -> schemas.LoggedIn:
         """Log in, which begins a session."""
-        login = await sessions.log_in(body.username, body.password, address=_address(request))
-        return _logged_in(login)
+        return _logged_in(
+            await self._sessions.log_in(body.username, body.password, address=_address(request))
+        )
 
-    @router.post(
-        "/refresh",
-        openapi_extra=describe_body(schemas.RefreshToken),
-        responses=describe([*FAILURES, errors.BadRefreshTokenError, errors.UnavailableError]),
-    )
-    async def refresh(
-        body: Annotated[schemas.RefreshToken, Depends(body_of(schemas.RefreshToken))],
-    ) -> schemas.LoggedIn:
+    async def refresh(self, body: RefreshTokenBody) -> schemas.LoggedIn:
         """Continue a session. Each refresh token is good once; an older one coming back ends the session."""
-        return _logged_in(await sessions.refresh(body.refresh_token))
+        return _logged_in(await self._sessions.refresh(body.refresh_token))
 
-    @router.post(
-        "/logout",
-        status_code=status.HTTP_204_NO_CONTENT,
-        openapi_extra=describe_body(schemas.RefreshToken),
-        responses=describe([*FAILURES, errors.UnavailableError]),
-    )
-    async def log_out(
-        body: Annotated[schemas.RefreshToken, Depends(body_of(schemas.RefreshToken))],
-    ) -> None:
+    async def log_out(self, body: RefreshTokenBody) -> None:
         """End a session."""
-        await sessions.log_out(body.refresh_token)
-
-    return router
+        await self._sessions.log_out(body.refresh_token)
 
 
-def action_routes(actions: Actions) -> APIRouter:
-    """Make the routes under `/actions`."""
-    router = APIRouter(prefix="/actions", tags=["actions"])
+class ActionRoutes:
+    """The routes under `/actions`."""
 
-    @router.get("", responses=describe([errors.UnauthenticatedError, errors.UnavailableError]))
-    async def list_actions(user: CurrentUser) -> schemas.ActionList:
-        """List the actions."""
-        listed = await actions.list_actions(user.user_id)
-        return schemas.ActionList(
-            actions=[_listed(action, completed=completed) for action, completed in listed]
+    def __init__(self, actions: Actions) -> None:
+        self._actions = actions
+
+    def router(self) -> APIRouter:
+        """Return the routes, relative to the prefix of the API."""
+        router = APIRouter(prefix="/actions", tags=["actions"])
+        refusals = describe([errors.UnauthenticatedError, errors.UnavailableError])
+        router.add_api_route("", self.list_actions, methods=["GET"], responses=refusals)
+        _add_post(
+            router,
+            "/start",
+            self.start_action,
+            schemas.Start,
+            (errors.UnauthenticatedError, errors.ActionNotFoundError, errors.ActionCompletedError, *_BUSY),
         )
-
-    @router.post(
-        "/start",
-        openapi_extra=describe_body(schemas.Start),
-        responses=describe(
-            [
-                *FAILURES,
-                errors.UnauthenticatedError,
-                errors.ActionNotFoundError,
-                errors.ActionCompletedError,
-                errors.RateLimitedError,
-                errors.UnavailableError,
-            ]
-        ),
-    )
-    async def start_action(
-        user: CurrentUser, body: Annotated[schemas.Start, Depends(body_of(schemas.Start))]
-    ) -> schemas.Started:
-        """Start an action."""
-        start = await actions.start(user.user_id, body.action_id)
-        return schemas.Started(
-            action_token=start.token, expires_at=start.expires_at, action_details=_details(start.action)
-        )
-
-    @router.post(
-        "/complete",
-        openapi_extra=describe_body(schemas.Completion),
-        responses=describe(
-            [
-                *FAILURES,
+        _add_post(
+            router,
+            "/complete",
+            self.complete_action,
+            schemas.Completion,
+            (
                 errors.UnauthenticatedError,
                 errors.BadActionTokenError,
                 errors.ActionTokenForeignError,
@@ -142,26 +120,55 @@ def action_routes(actions: Actions) -> APIRouter:
                 errors.TooFastError,
                 errors.WrongAnswerError,
                 errors.ScoreLimitError,
-                errors.RateLimitedError,
-                errors.UnavailableError,
-            ]
-        ),
-    )
+                *_BUSY,
+            ),
+        )
+        return router
+
+    async def list_actions(self, user: CurrentUser) -> schemas.ActionList:
+        """List the actions."""
+        listed = await self._actions.list_actions(user.user_id)
+        return schemas.ActionList(
+            actions=[_listed(action, completed=completed) for action, completed in listed]
+        )
+
+    async def start_action(self, user: CurrentUser, body: StartBody) -> schemas.Started:
+        """Start an action."""
+        start = await self._actions.start(user.user_id, body.action_id)
+        return schemas.Started(
+            action_token=start.token, expires_at=start.expires_at, action_details=_details(start.action)
+        )
+
     async def complete_action(
-        user: CurrentUser,
-        body: Annotated[schemas.Completion, Depends(body_of(schemas.Completion))],
-        idempotency_key: IdempotencyKey = None,
+        self, user: CurrentUser, body: CompletionBody, idempotency_key: IdempotencyKey = None
     ) -> schemas.Completed:
         """Complete an action, which pays its points once."""
         given = Answer(user.user_id, body.action_token, body.proof.answer, idempotency_key)
-        payment = await actions.complete(given)
+        payment = await self._actions.complete(given)
         return schemas.Completed(
             points_earned=payment.points_earned,
             new_total_score=payment.new_total_score,
             new_rank=payment.new_rank,
         )
 
-    return router
+
+def _add_post(
+    router: APIRouter,
+    path: str,
+    endpoint: Callable[..., Any],
+    body: type[BaseModel],
+    refusals: tuple[type[errors.GatewayError], ...],
+    *,
+    status_code: int = 200,
+) -> None:
+    router.add_api_route(
+        path,
+        endpoint,
+        methods=["POST"],
+        status_code=status_code,
+        openapi_extra=describe_body(body),
+        responses=describe([*FAILURES, *refusals]),
+    )
 
 
 def _address(request: Request) -> str:

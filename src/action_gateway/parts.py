@@ -1,0 +1,225 @@
+"""What a gateway is made of, opened in order and closed in the other one.
+
+PostgreSQL, Redis and the score service may be away meanwhile; what cannot be used at all is a SetupError.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from action_gateway.actions import Actions
+from action_gateway.checks import checks_of
+from action_gateway.clock import Clock
+from action_gateway.connections import ConnectionMetrics, Connections
+from action_gateway.events import LeaderboardEvents
+from action_gateway.feed import Feed
+from action_gateway.health import Readiness
+from action_gateway.keys import KeyFolder
+from action_gateway.leaderboards import Leaderboard
+from action_gateway.limits import Limits, Rates
+from action_gateway.passwords import Passwords
+from action_gateway.sessions import Sessions
+from action_gateway.settings import ServeSettings, SetupError, reveal
+from action_gateway.store import Store
+from action_gateway.sweeper import keep_sweeping
+from action_gateway.telemetry import Metrics
+from action_gateway.tokens import AccessTokens, ActionTokens
+from action_gateway.usernames import Usernames
+from action_gateway.websocket import LeaderboardSockets
+from score_client.client import ScoreClient
+from score_client.credentials import ClientCredentials
+from score_client.errors import CredentialsError
+
+_REDIS_SECONDS: Final = 0.5
+_REDIS_CONNECTIONS: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that the application and the server use."""
+
+    settings: ServeSettings
+    metrics: Metrics
+    readiness: Readiness
+    access_keys: KeyFolder
+    access_tokens: AccessTokens
+    sessions: Sessions
+    actions: Actions
+    connections: Connections
+    leaderboard: Leaderboard
+    sockets: LeaderboardSockets
+    events: LeaderboardEvents
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """What is outside of the process."""
+
+    store: Store
+    redis: Redis
+    score_client: ScoreClient
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """The makers of tokens."""
+
+    access_keys: KeyFolder
+    access: AccessTokens
+    action: ActionTokens
+
+
+@asynccontextmanager
+async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Parts]:
+    """Open everything. Raises SetupError if keys or certificates cannot be used."""
+    async with AsyncExitStack() as stack:
+        metrics, tokens = Metrics(), _make_tokens(settings, clock)
+        neighbours = await _open_neighbours(stack, settings)
+        store, score_client = neighbours.store, neighbours.score_client
+        limits = _make_limits(neighbours.redis, settings)
+        passwords = stack.enter_context(
+            Passwords(workers=settings.password_workers, queue=settings.password_queue)
+        )
+        usernames = Usernames(store.get_usernames)
+        feed = await stack.enter_async_context(Feed(score_client, usernames, settings.board_id))
+        connections = _make_connections(metrics, settings)
+        checks = checks_of(store, neighbours.redis, score_client, settings.board_id)
+        _begin_sweeping(stack, store, clock, settings)
+        yield Parts(
+            settings=settings,
+            metrics=metrics,
+            readiness=await stack.enter_async_context(Readiness(checks, metrics.ready)),
+            access_keys=tokens.access_keys,
+            access_tokens=tokens.access,
+            sessions=_make_sessions(neighbours, passwords, limits, tokens, clock, settings),
+            actions=_make_actions(neighbours, limits, tokens, clock, settings),
+            connections=connections,
+            leaderboard=Leaderboard(score_client, usernames, settings.board_id),
+            sockets=LeaderboardSockets(
+                feed,
+                connections,
+                tokens.access.verify,
+                clock=clock,
+                allowed_origins=settings.allowed_origins,
+                auth_seconds=settings.socket_auth_seconds,
+            ),
+            events=LeaderboardEvents(feed, connections, clock=clock),
+        )
+
+
+def _make_tokens(settings: ServeSettings, clock: Clock) -> _Tokens:
+    access_keys, action_keys = KeyFolder(settings.access_keys_dir), KeyFolder(settings.action_keys_dir)
+    if access_keys.key_ids() & action_keys.key_ids():
+        raise SetupError(["access tokens and action tokens must not share a key"])
+    access = AccessTokens(
+        access_keys, issuer=settings.issuer, lifetime=settings.access_token_seconds, clock=clock
+    )
+    return _Tokens(access_keys, access, ActionTokens(action_keys, issuer=settings.issuer))
+
+
+async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _Neighbours:
+    store = Store.open(
+        settings.database_dsn,
+        password=reveal(settings.database_password),
+        prepare_threshold=settings.prepare_threshold,
+        pool_max=settings.database_connections,
+    )
+    return _Neighbours(
+        await stack.enter_async_context(store),
+        await stack.enter_async_context(_make_redis(settings)),
+        await _open_score_client(stack, settings),
+    )
+
+
+def _make_redis(settings: ServeSettings) -> Redis:
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        password=reveal(settings.redis_password),
+        max_connections=_REDIS_CONNECTIONS,
+        timeout=_REDIS_SECONDS,
+        socket_timeout=_REDIS_SECONDS,
+        socket_connect_timeout=_REDIS_SECONDS,
+        # A count that was sent twice would be counted twice.
+        retry=Retry(NoBackoff(), 0),
+    )
+    return Redis.from_pool(pool)
+
+
+async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> ScoreClient:
+    credentials = ClientCredentials(
+        settings.score_ca_file, settings.score_certificate_file, settings.score_key_file
+    )
+    client = ScoreClient(
+        settings.score_target, credentials=credentials, timeout=settings.score_timeout_seconds
+    )
+    try:
+        return await stack.enter_async_context(client)
+    except CredentialsError as error:
+        raise SetupError(
+            [f"the certificate for the score service cannot be used: {error.message}"]
+        ) from error
+
+
+def _make_limits(redis: Redis, settings: ServeSettings) -> Limits:
+    rates = Rates(
+        starts=settings.starts_per_minute,
+        completes=settings.completes_per_minute,
+        logins=settings.logins_per_minute,
+        registrations=settings.registrations_per_minute,
+    )
+    return Limits(redis.connection_pool, settings.redis_prefix, rates)
+
+
+def _make_connections(metrics: Metrics, settings: ServeSettings) -> Connections:
+    return Connections(
+        ConnectionMetrics(metrics.registry),
+        limit=settings.max_sockets,
+        limit_per_user=settings.max_sockets_per_user,
+    )
+
+
+def _make_sessions(
+    neighbours: _Neighbours,
+    passwords: Passwords,
+    limits: Limits,
+    tokens: _Tokens,
+    clock: Clock,
+    settings: ServeSettings,
+) -> Sessions:
+    return Sessions(
+        store=neighbours.store,
+        passwords=passwords,
+        limits=limits,
+        access_tokens=tokens.access,
+        clock=clock,
+        lifetime=settings.refresh_token_seconds,
+        grace=settings.refresh_grace_seconds,
+    )
+
+
+def _make_actions(
+    neighbours: _Neighbours, limits: Limits, tokens: _Tokens, clock: Clock, settings: ServeSettings
+) -> Actions:
+    return Actions(
+        store=neighbours.store,
+        score_client=neighbours.score_client,
+        limits=limits,
+        action_tokens=tokens.action,
+        clock=clock,
+        board_id=settings.board_id,
+        lifetime=settings.action_token_seconds,
+        attempts=settings.attempts_per_token,
+    )
+
+
+def _begin_sweeping(stack: AsyncExitStack, store: Store, clock: Clock, settings: ServeSettings) -> None:
+    lifetime = timedelta(seconds=settings.refresh_token_seconds)
+    sweeping = asyncio.create_task(keep_sweeping(store, clock, refresh_lifetime=lifetime), name="sweeper")
+    stack.callback(sweeping.cancel)
