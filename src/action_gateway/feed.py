@@ -230,8 +230,6 @@ class Feed:
 
     async def _everyone(self, min_revision: int) -> dict[str, Standing]:
         """Read the standings of all who subscribe, also of those who come while this reads."""
-        # Until this has succeeded nobody knows what was missed, so a failure must lead here again.
-        self.board.position = None
         known: dict[str, Standing] = {}
         while missing := list(self.audience.user_ids - known.keys())[:_USERS_A_CALL]:
             standings, _ = await self._standings(missing, min_revision)

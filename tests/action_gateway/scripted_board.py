@@ -80,7 +80,7 @@ class ScriptedBoard:
     def tell_snapshot(self, *, reset: bool) -> None:
         """Send every watch the whole top, as after a reconnect."""
         for watch in self.watches:
-            watch.events.put_nowait(self._snapshot(watch, reset=reset))
+            watch.events.put_nowait(self._snapshot(watch.top_n, reset=reset))
 
     def tell_checkpoint(self) -> None:
         """Send every watch a sign of life."""
@@ -143,23 +143,23 @@ class ScriptedBoard:
 
     def _opening(self, watch: OpenWatch, after_position: str | None) -> list[WatchEvent]:
         if after_position is None:
-            return [self._snapshot(watch, reset=False)]
+            return [self._snapshot(watch.top_n, reset=False)]
         history, _, revision = after_position.partition("-")
         if not revision.isdecimal():
             raise InvalidRequestError("INVALID_REQUEST", "no position", {"after_position": "is none"})
         if history != self.history or int(revision) > self.revision:
-            return [self._snapshot(watch, reset=True)]
+            return [self._snapshot(watch.top_n, reset=True)]
         missed = tuple(
             standing
             for standing in self.ranking()
             if standing.reached_revision > int(revision) and watch.wants(standing.user_id)
         )
-        snapshot = self._snapshot(watch, reset=False)
+        snapshot = self._snapshot(watch.top_n, reset=False)
         return [snapshot, self._update(None, missed)] if missed else [snapshot]
 
-    def _snapshot(self, watch: OpenWatch, *, reset: bool) -> Snapshot:
+    def _snapshot(self, top_n: int, *, reset: bool) -> Snapshot:
         return Snapshot(
-            top=self.ranking()[: watch.top_n],
+            top=self.ranking()[:top_n],
             reset=reset,
             revision=self.revision,
             position=self.position,

@@ -432,6 +432,22 @@ async def test_a_score_that_comes_while_it_is_unsure_what_was_missed_is_told_onc
     assert follower.scores == [15, 20]
 
 
+async def test_a_watch_that_is_behind_does_not_tell_yet_that_nothing_more_was_missed(
+    monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard, followers: Followers
+) -> None:
+    board.award("u1", 10)
+    await followers.caught_up()
+    behind = [board._snapshot(1, reset=False), board._update(None, ())]
+    board.award("u2", 5)
+    await followers.caught_up()
+    monkeypatch.setattr(board, "_opening", lambda *_: behind)
+    follower = await followers.open("u1", "a-0")
+    await until(lambda: len(board.watches) == 2 and not any(one.events.qsize() for one in board.watches))
+    assert not follower.subscription._settled
+    board.tell_checkpoint()
+    await until(lambda: follower.subscription._settled)
+
+
 async def test_a_follower_waits_until_the_board_shows_what_its_standing_tells(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
