@@ -33,9 +33,11 @@ _log = structlog.get_logger(__name__)
 class Projector:
     """Keeps the projection at the head of the ledger."""
 
-    def __init__(self, ledger: Ledger, projection: Projection) -> None:
+    def __init__(self, ledger: Ledger, projection: Projection, *, patience: float = 3.0) -> None:
+        """Take how many seconds a caller waits to be caught up, at most; the loop takes its time."""
         self._ledger = ledger
         self._projection = projection
+        self._patience = patience
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self.lag = 0
         """Revisions by which the board furthest behind was behind at the last look."""
@@ -81,14 +83,20 @@ class Projector:
 
         Raises:
             BoardNotFoundError: no award was ever made on the board.
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is away, or so far behind that it takes longer.
             RecordUnavailableError: PostgreSQL is away.
         """
-        lock = self._locks.setdefault(board_id, asyncio.Lock())
-        async with lock:
-            return await self._catch_up(board_id)
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self._catch_up(board_id)
+        except TimeoutError:
+            raise ProjectionUnavailableError from None
 
     async def _catch_up(self, board_id: str) -> Position:
+        async with self._locks.setdefault(board_id, asyncio.Lock()):
+            return await self._walk(board_id)
+
+    async def _walk(self, board_id: str) -> Position:
         header = await self._projection.read_header(board_id)
         await self._ledger.read_head(board_id)  # A board that does not exist has nothing to catch up to.
         position = await self._checked(board_id, header)
@@ -120,13 +128,15 @@ class Projector:
         """
         while not stop.is_set():
             async with _logged():
-                await self._look()
+                await self._look(stop)
             await asyncio.sleep(interval)
 
-    async def _look(self) -> None:
+    async def _look(self, stop: asyncio.Event) -> None:
         lag, after = 0, ""
         while boards := await self._list_boards(after):
             for board_id, head, header in boards:
+                if stop.is_set():
+                    return
                 lag = max(lag, head.revision - (header.position.revision if header else 0))
                 async with _logged():
                     await self._look_at(board_id, head, header)
@@ -141,7 +151,7 @@ class Projector:
             is_ahead = header.position.revision > head.revision
             if is_ahead and await self._ledger.has_position(board_id, header.position):
                 return
-        await self.catch_up(board_id)
+        await self._catch_up(board_id)
 
     async def _list_boards(self, after: str) -> list[tuple[str, Position, Header | None]]:
         heads = await self._ledger.list_heads(after, _BOARDS_A_LOOK)

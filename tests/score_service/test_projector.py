@@ -10,7 +10,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.stores import eventually, is_projected, make_award
 
 from score_service.changes import Change, Changes
-from score_service.errors import BoardNotFoundError
+from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
 from score_service.ledger import Ledger
 from score_service.position import Position
 from score_service.projection import Projection, ProjectionSettings
@@ -158,3 +158,14 @@ async def test_restored_record_takes_the_projection_back(
 
     async with projector.running(0.02):
         await eventually(lambda: is_projected(ledger, projection))
+
+
+async def test_caller_does_not_wait_until_a_long_ledger_is_projected(
+    ledger: Ledger, projection: Projection
+) -> None:
+    projector = Projector(ledger, projection, patience=0.05)
+    await ledger.record_awards("main", [make_award()])
+    lock = projector._locks.setdefault("main", asyncio.Lock())
+    async with lock:
+        with pytest.raises(ProjectionUnavailableError):
+            await projector.catch_up("main")
