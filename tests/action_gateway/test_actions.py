@@ -2,16 +2,21 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.action_gateway.forgery import forge, sign_with_public_key
 from tests.fixtures.gateway import ACTIONS, Gateway, MovableClock, Player, StartGateway
 from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.score_service import ScoreService
 
 from action_gateway.catalog import replace_actions
+from action_gateway.keys import KeyFolder
 
 AWARD = {"pointsEarned": 5, "newTotalScore": 5, "newRank": 1}
 
@@ -193,6 +198,40 @@ async def test_a_token_is_of_use_to_its_user_alone(gateway: Gateway, player: Pla
     assert code(await thief.complete(token)) == (403, "action_token_foreign")
 
 
+async def test_what_is_no_action_token_of_ours_is_refused(gateway: Gateway, player: Player) -> None:
+    token = await player.start()
+    action_keys = KeyFolder(gateway.settings.action_keys_dir)
+    for forged in (
+        "",
+        "rubbish",
+        "\u00fc",
+        player.access_token,
+        forge(token, points=1_000_000),
+        forge(token, sub=player.user_id, exp=9_999_999_999),
+        forge(token, header={"alg": "none"}),
+        forge(token, header={"alg": "none"}).rpartition(".")[0] + ".",
+        forge(token, header={"typ": "at+jwt"}),
+        sign_with_public_key(token, action_keys, Encoding.PEM),
+        sign_with_public_key(token, action_keys, Encoding.Raw),
+    ):
+        expected = (422, "invalid_request") if forged == "" else (400, "bad_action_token")
+        assert code(await player.complete(forged)) == expected
+    assert (await player.complete(token)).status_code == 200
+
+
+async def test_an_action_token_is_no_access_token(gateway: Gateway, player: Player) -> None:
+    token = await player.start()
+    access_keys = KeyFolder(gateway.settings.access_keys_dir)
+    for forged in (
+        token,
+        forge(player.access_token, sub="somebody"),
+        forge(player.access_token, header={"alg": "none"}).rpartition(".")[0] + ".",
+        sign_with_public_key(player.access_token, access_keys, Encoding.PEM),
+    ):
+        impostor = replace(player, access_token=forged)
+        assert code(await impostor.complete(token)) == (401, "unauthenticated")
+
+
 async def test_an_action_that_pays_once_says_so_from_then_on(player: Player) -> None:
     first, second = await player.start("once"), await player.start("once")
     assert (await player.complete(first, "1")).status_code == 200
@@ -323,6 +362,26 @@ async def test_who_is_over_the_limit_spends_no_attempt(
         (429, "rate_limited"),
         (429, "rate_limited"),
     ]
+
+
+async def test_while_redis_is_away_players_play_on_and_nobody_logs_in(
+    start_gateway: StartGateway, score_service: ScoreService, free_port: Callable[[], int]
+) -> None:
+    gateway = await start_gateway(
+        ready=False,
+        score_target=score_service.target,
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+        starts_per_minute=2,
+    )
+    player = await gateway.player()
+    credentials = {"username": "ada", "password": "correct horse battery"}
+    login = await gateway.http.post("/api/v1/auth/login", json=credentials)
+    registration = await gateway.http.post("/api/v1/auth/register", json=credentials)
+
+    assert code(login) == code(registration) == (503, "unavailable")
+    assert (await player.complete(await player.start())).status_code == 200
+    await player.start()
+    assert code(await player.post("/actions/start", {"actionId": "quick"})) == (429, "rate_limited")
 
 
 class TestWhileTheScoreServiceIsAway:

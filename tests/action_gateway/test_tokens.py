@@ -1,16 +1,13 @@
 """Access tokens and action tokens, and what passes for neither."""
 
-import base64
-import hashlib
-import hmac
-import json
 import uuid
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding
+from tests.action_gateway.forgery import forge, read_part, sign_with_public_key
 from tests.fixtures.gateway import MovableClock, add_signing_key
 
 from action_gateway.action import Repeat, StartedAction
@@ -65,32 +62,6 @@ def started(clock: MovableClock) -> StartedAction:
     )
 
 
-def forge(token: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
-    """Change a token's claims or header and keep its signature."""
-    parts = token.split(".")
-    parts[0] = _encode(_decode(parts[0]) | (header or {}))
-    parts[1] = _encode(_decode(parts[1]) | claims)
-    return ".".join(parts)
-
-
-def sign_with_public_key(token: str, keys: KeyFolder, encoding: Encoding) -> str:
-    """Sign a token with HMAC, the public key being the secret."""
-    form = PublicFormat.Raw if encoding is Encoding.Raw else PublicFormat.SubjectPublicKeyInfo
-    secret = keys.signing_key().public.public_bytes(encoding, form)
-    signed = forge(token, header={"alg": "HS256"}).rpartition(".")[0]
-    digest = hmac.digest(secret, signed.encode(), hashlib.sha256)
-    return f"{signed}.{base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}"
-
-
-def _decode(part: str) -> dict[str, Any]:
-    decoded: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=="))
-    return decoded
-
-
-def _encode(members: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps(members).encode()).rstrip(b"=").decode()
-
-
 def test_an_access_token_speaks_for_its_user(access_tokens: AccessTokens, clock: MovableClock) -> None:
     access = access_tokens.verify(access_tokens.issue(USER))
 
@@ -106,7 +77,7 @@ def test_an_access_token_says_what_it_is(access_tokens: AccessTokens, access_key
         "typ": "at+jwt",
         "kid": access_keys.signing_key().key_id,
     }
-    claims = _decode(token.split(".")[1])
+    claims = read_part(token.split(".")[1])
     assert claims.keys() == {"iss", "aud", "sub", "jti", "iat", "nbf", "exp"}
 
 
