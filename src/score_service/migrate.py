@@ -1,7 +1,6 @@
 """Brings the schema of the record to the newest revision, as the owner role.
 
-Several migrations may be
-started at once: one works, the others wait and find nothing to do.
+Several migrations may be started at once: one works, the others wait and find nothing to do.
 """
 
 from pathlib import Path
@@ -10,9 +9,12 @@ from typing import Final
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from psycopg.conninfo import make_conninfo
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
+
+from score_service.settings import SetupError
 
 _LOCK_KEY: Final = 0x6C617572656C01
 """Any number, but the same for every migration of the record."""
@@ -26,6 +28,7 @@ def upgrade_schema(dsn: str, password: str | None) -> None:
         password: the role's password, if the DSN does not have it.
 
     Raises:
+        SetupError: the schema is at a revision that this version does not have.
         psycopg.Error: the database is away, or does not let the role do this.
         sqlalchemy.exc.DBAPIError: a step failed; nothing is changed.
     """
@@ -38,5 +41,8 @@ def upgrade_schema(dsn: str, password: str | None) -> None:
     with engine.begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            command.upgrade(config, "head")
+        except CommandError as error:
+            raise SetupError([f"the schema cannot be brought on: {error}"]) from error
         connection.execute(text("GRANT SELECT ON score.alembic_version TO score_runtime"))
