@@ -57,7 +57,7 @@ types: $(DEV_READY) ## Check the types.
 
 .PHONY: imports
 imports: $(DEV_READY) ## Check that packages import each other in the right direction only.
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 .PHONY: proto-check
 proto-check: $(DEV_READY) ## Check the protos: style, format, generated code, and that nothing breaks callers.
