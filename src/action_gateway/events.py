@@ -33,10 +33,21 @@ from action_gateway.tokens import Access
 
 PATH = "/leaderboard/events"
 
+LastEventId = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        description="the last `id` received: if the caller has scored since, a `score:update` tells it",
+    ),
+]
+
 _POSITION = re.compile(r"[!-~]{1,128}")
 _RETRY_MS = (500, 3000)
 _RETRY_SECONDS = 10.0
-_PROBLEMS = describe([UnauthenticatedError, InvalidRequestError, RateLimitedError, UnavailableError])
+_RESPONSES = {
+    200: {"description": "Events without end. The data of each is JSON: `event`, `revision` and `data`."},
+    **describe([UnauthenticatedError, InvalidRequestError, RateLimitedError, UnavailableError]),
+}
 _ALIVE = format_sse_event(comment="keep-alive")
 
 
@@ -90,10 +101,8 @@ class LeaderboardEvents:
         """Return the route, relative to the prefix of the API."""
         router = APIRouter(tags=["leaderboard"])
 
-        @router.get(PATH, status_code=200, response_class=EventStream, responses=_PROBLEMS)
-        async def follow_leaderboard(
-            access: CurrentUser, last_event_id: Annotated[str | None, Header()] = None
-        ) -> EventStream:
+        @router.get(PATH, status_code=200, response_class=EventStream, responses=_RESPONSES)
+        async def follow_leaderboard(access: CurrentUser, last_event_id: LastEventId = None) -> EventStream:
             """Send `leaderboard:initial`, then `leaderboard:update` and `score:update` as they happen."""
             resumes = last_event_id is not None and _POSITION.fullmatch(last_event_id)
             return EventStream(self, access, last_event_id if resumes else None)
