@@ -134,16 +134,16 @@ async def test_a_repeated_request_is_answered_after_the_token_has_expired(
     assert code(await later.complete(token)) == (409, "action_token_used")
 
 
-@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "schlüssel"])
-async def test_a_malformed_idempotency_key_is_refused(player: Player, key: str) -> None:
+async def test_a_malformed_idempotency_key_is_refused(player: Player) -> None:
     body = {"actionToken": "x", "proof": {"answer": "yes"}}
-    headers = [
-        (b"Authorization", player.headers["Authorization"].encode()),
-        (b"Idempotency-Key", key.encode()),
-    ]
-    response = await player.http.post("/api/v1/actions/complete", json=body, headers=headers)
+    for key in ("", "a b", "x" * 256, "schlüssel"):
+        headers = [
+            (b"Authorization", player.headers["Authorization"].encode()),
+            (b"Idempotency-Key", key.encode()),
+        ]
+        response = await player.http.post("/api/v1/actions/complete", json=body, headers=headers)
 
-    assert code(response) == (422, "invalid_request")
+        assert code(response) == (422, "invalid_request")
 
 
 async def test_a_wrong_answer_costs_an_attempt_until_none_is_left(player: Player) -> None:

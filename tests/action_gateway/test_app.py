@@ -4,7 +4,6 @@ import asyncio
 import json
 from typing import Any
 
-import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.config import SchemathesisConfig
@@ -25,7 +24,7 @@ ROUTES = {
     "/.well-known/jwks.json": {"get"},
 }
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout"}
-EXAMPLES = 40
+EXAMPLES = 25
 
 
 async def describe(gateway: Gateway) -> dict[str, Any]:
@@ -82,14 +81,12 @@ async def test_all_of_it_wants_a_token_but_for_the_doors(gateway: Gateway) -> No
             assert response.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize(
-    "header", ["", "Bearer", "bearer x", "Basic YTpi", "Bearer a b", "Token x", "Bearer \xff"]
-)
-async def test_what_is_no_bearer_token_is_none(gateway: Gateway, header: str) -> None:
-    headers = [(b"Authorization", header.encode("latin-1"))]
-    response = await gateway.http.get("/api/v1/actions", headers=headers)
+async def test_what_is_no_bearer_token_is_none(gateway: Gateway) -> None:
+    for header in ("", "Bearer", "bearer x", "Basic YTpi", "Bearer a b", "Token x", "Bearer \xff"):
+        headers = [(b"Authorization", header.encode("latin-1"))]
+        response = await gateway.http.get("/api/v1/actions", headers=headers)
 
-    assert response.status_code == 401
+        assert response.status_code == 401, header
 
 
 async def test_two_authorizations_are_none(gateway: Gateway, player: Player) -> None:
@@ -98,33 +95,26 @@ async def test_two_authorizations_are_none(gateway: Gateway, player: Player) -> 
     assert (await gateway.http.get("/api/v1/actions", headers=headers)).status_code == 401
 
 
-@pytest.mark.parametrize(
-    "path", ["/nothing", "/api/v1/nothing", "/api/v1/actions/", "/docs/../x", "/%00", "/%ff"]
-)
-async def test_an_unknown_path_is_a_problem(gateway: Gateway, path: str) -> None:
-    response = await gateway.http.get(path)
+async def test_an_unknown_path_is_a_problem(gateway: Gateway) -> None:
+    for path in ("/nothing", "/api/v1/nothing", "/api/v1/actions/", "/docs/../x", "/%00", "/%ff"):
+        response = await gateway.http.get(path)
 
-    assert (response.status_code, response.json()["code"]) == (404, "not_found")
-    assert response.headers["content-type"] == "application/problem+json"
+        assert (response.status_code, response.json()["code"]) == (404, "not_found"), path
+        assert response.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "allowed"),
-    [
+async def test_a_method_that_is_not_allowed_is_a_problem(gateway: Gateway) -> None:
+    for method, path, allowed in (
         ("GET", "/api/v1/actions/start", "POST"),
         ("DELETE", "/api/v1/actions", "GET"),
         ("POST", "/", "GET"),
         ("PUT", "/openapi.json", "GET"),
         ("BREW", "/livez", "GET"),
-    ],
-)
-async def test_a_method_that_is_not_allowed_is_a_problem(
-    gateway: Gateway, method: str, path: str, allowed: str
-) -> None:
-    response = await gateway.http.request(method, path)
+    ):
+        response = await gateway.http.request(method, path)
 
-    assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed")
-    assert allowed in response.headers["allow"]
+        assert (response.status_code, response.json()["code"]) == (405, "method_not_allowed"), path
+        assert allowed in response.headers["allow"]
 
 
 async def test_the_public_keys_are_published(gateway: Gateway) -> None:
@@ -134,30 +124,30 @@ async def test_the_public_keys_are_published(gateway: Gateway) -> None:
     assert response.headers["cache-control"] == "public, max-age=300"
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/docs/docs.js", "/docs/docs.css"])
-async def test_pages_come_from_here_and_are_asked_for_again(gateway: Gateway, path: str) -> None:
-    response = await gateway.http.get(path)
-    again = await gateway.http.get(path, headers={"If-None-Match": response.headers["etag"]})
+async def test_pages_come_from_here_and_are_asked_for_again(gateway: Gateway) -> None:
+    for path in ("/", "/docs", "/docs/docs.js", "/docs/docs.css"):
+        response = await gateway.http.get(path)
+        again = await gateway.http.get(path, headers={"If-None-Match": response.headers["etag"]})
 
-    assert response.status_code == 200
-    assert "://" not in response.text.replace("http://www.w3.org/2000/svg", "")
-    assert response.headers["cache-control"] == "no-cache"
-    assert (again.status_code, again.content) == (304, b"")
-    assert (await gateway.http.head(path)).status_code == 200
+        assert response.status_code == 200
+        assert "://" not in response.text.replace("http://www.w3.org/2000/svg", "")
+        assert response.headers["cache-control"] == "no-cache"
+        assert (again.status_code, again.content) == (304, b"")
+        assert (await gateway.http.head(path)).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/api/v1/actions", "/nothing", "/openapi.json"])
-async def test_every_answer_tells_browsers_to_be_careful(gateway: Gateway, path: str) -> None:
-    headers = (await gateway.http.get(path)).headers
+async def test_every_answer_tells_browsers_to_be_careful(gateway: Gateway) -> None:
+    for path in ("/", "/docs", "/api/v1/actions", "/nothing", "/openapi.json"):
+        headers = (await gateway.http.get(path)).headers
 
-    assert "default-src 'none'" in headers["content-security-policy"]
-    assert "unsafe" not in headers["content-security-policy"]
-    assert "frame-ancestors 'none'" in headers["content-security-policy"]
-    assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
-    assert headers["cache-control"] in {"no-store", "no-cache"}
-    assert "server" not in headers
-    assert "strict-transport-security" not in headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cache-control"] in {"no-store", "no-cache"}
+        assert "server" not in headers
+        assert "strict-transport-security" not in headers
 
 
 async def test_other_origins_may_not_read_unless_they_are_named(

@@ -71,9 +71,8 @@ async def test_of_many_who_want_a_name_at_once_one_gets_it(gateway: Gateway) -> 
     assert Counter(response.status_code for response in responses) == {201: 1, 409: 5}
 
 
-@pytest.mark.parametrize(
-    ("username", "password"),
-    [
+async def test_names_and_passwords_have_bounds(gateway: Gateway) -> None:
+    for username, password in (
         ("ab", PASSWORD),
         ("a" * 33, PASSWORD),
         ("ada lovelace", PASSWORD),
@@ -81,13 +80,11 @@ async def test_of_many_who_want_a_name_at_once_one_gets_it(gateway: Gateway) -> 
         ("ädä", PASSWORD),
         ("ada", "short"),
         ("ada", "x" * 129),
-    ],
-)
-async def test_names_and_passwords_have_bounds(gateway: Gateway, username: str, password: str) -> None:
-    response = await post(gateway, "register", username=username, password=password)
+    ):
+        response = await post(gateway, "register", username=username, password=password)
 
-    assert code(response) == (422, "invalid_request")
-    assert password not in response.text
+        assert code(response) == (422, "invalid_request")
+        assert password not in response.text
 
 
 async def test_registration_can_be_switched_off(start_gateway: StartGateway) -> None:
@@ -221,12 +218,12 @@ async def test_every_refresh_prolongs_the_session(gateway: Gateway) -> None:
         token = (await refresh(gateway, token)).json()["refreshToken"]
 
 
-@pytest.mark.parametrize("token", ["x", "A" * 43, "A" * 44, "A" * 4096, "ü", "a b", "=" * 43])
-async def test_what_is_no_refresh_token_gets_none(gateway: Gateway, token: str) -> None:
-    response = await refresh(gateway, token)
+async def test_what_is_no_refresh_token_gets_none(gateway: Gateway) -> None:
+    for token in ("x", "A" * 43, "A" * 44, "A" * 4096, "ü", "a b", "=" * 43):
+        response = await refresh(gateway, token)
 
-    assert code(response) == (401, "bad_refresh_token")
-    assert response.headers["www-authenticate"] == "Bearer"
+        assert code(response) == (401, "bad_refresh_token")
+        assert response.headers["www-authenticate"] == "Bearer"
 
 
 async def test_an_access_token_is_no_refresh_token(gateway: Gateway) -> None:

@@ -106,18 +106,15 @@ async def test_failures_are_logged_and_counted_by_their_code(
     assert {sample.name for sample in samples} >= {"gateway_ready", "gateway_build_info"}
 
 
-@pytest.mark.parametrize("given", ["abc-123", "x" * 128])
-async def test_a_sane_request_id_is_taken_over(gateway: Gateway, given: str) -> None:
-    response = await gateway.http.get("/livez", headers={"X-Request-Id": given})
+async def test_a_sane_request_id_is_taken_over_and_another_one_is_not(gateway: Gateway) -> None:
+    async def answered(given: str) -> str:
+        response = await gateway.http.get("/livez", headers={"X-Request-Id": given})
+        return response.headers["x-request-id"]
 
-    assert response.headers["x-request-id"] == given
-
-
-@pytest.mark.parametrize("given", ["", "x" * 129, "a b", 'a"b', "<script>"])
-async def test_another_one_is_not(gateway: Gateway, given: str) -> None:
-    response = await gateway.http.get("/livez", headers={"X-Request-Id": given})
-
-    assert re.fullmatch(r"[0-9a-f-]{36}", response.headers["x-request-id"])
+    for given in ("abc-123", "x" * 128):
+        assert await answered(given) == given
+    for given in ("", "x" * 129, "a b", 'a"b', "<script>"):
+        assert re.fullmatch(r"[0-9a-f-]{36}", await answered(given))
 
 
 async def test_the_trace_id_goes_through_to_the_ledger(
@@ -136,17 +133,15 @@ async def test_the_trace_id_goes_through_to_the_ledger(
     assert [line["trace_id"] for line in requests(lines(), "/api/v1/actions/complete")] == [TRACE_ID]
 
 
-@pytest.mark.parametrize(
-    "parent", ["rubbish", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"ff-{TRACE_ID}-00f067aa0ba902b7-01"]
-)
 async def test_a_trace_that_is_not_well_formed_is_begun_anew(
-    gateway: Gateway, lines: Callable[[], list[dict[str, Any]]], parent: str
+    gateway: Gateway, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
-    await gateway.http.get("/livez", headers={"traceparent": parent})
-    (line,) = requests(lines(), "/livez")
+    for parent in ("rubbish", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"ff-{TRACE_ID}-00f067aa0ba902b7-01"):
+        await gateway.http.get("/livez", headers={"traceparent": parent})
 
-    assert re.fullmatch(r"[0-9a-f]{32}", line["trace_id"])
-    assert line["trace_id"] not in {TRACE_ID, "0" * 32}
+        line = requests(lines(), "/livez")[-1]
+        assert re.fullmatch(r"[0-9a-f]{32}", line["trace_id"])
+        assert line["trace_id"] not in {TRACE_ID, "0" * 32}
 
 
 async def test_what_nobody_expected_is_logged_whole_and_told_to_nobody(
