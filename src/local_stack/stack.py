@@ -66,7 +66,8 @@ class Stack:
         settings = Settings(self.state, record, cache, prefix)
         with self.terminal.step("Migrations"):
             self._migrate(settings)
-        self._serve(settings)
+        with self.terminal.step("Score service, action gateway and sample actions"):
+            self._serve(settings)
         self._write_example()
 
     def watch(self) -> NoReturn:
@@ -142,12 +143,9 @@ class Stack:
             ACTION_GATEWAY,
             settings.action_gateway(identities.action_gateway, self.options.http_port, self.score_target),
         )
-        with self.terminal.step("Sample actions"):
-            self._finish(loading)
-        with self.terminal.step("Score service"):
-            score_service.wait_until(lambda: self._is_ready(SCORE_SERVICE), _READY_SECONDS)
-        with self.terminal.step("Action gateway"):
-            gateway.wait_until(lambda: self._is_ready(ACTION_GATEWAY), _READY_SECONDS)
+        self._finish(loading)
+        score_service.wait_until(lambda: self._is_ready(SCORE_SERVICE), _READY_SECONDS)
+        gateway.wait_until(lambda: self._is_ready(ACTION_GATEWAY), _READY_SECONDS)
 
     def _is_ready(self, package: str) -> bool:
         # A service whose database has died would wait for it, and so would this process.
