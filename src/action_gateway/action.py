@@ -24,23 +24,6 @@ class Repeat(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
-    """Something to do for points, as it stands in the catalog."""
-
-    action_id: str
-    title: str
-    prompt: str
-    answers: tuple[str, ...]
-    """Any of these is right. They never leave the gateway."""
-    points: int
-    repeat: Repeat
-    min_ms: int
-    """Milliseconds that a human needs at least."""
-    board_id: str | None = None
-    """Where the points go; None is the board that the gateway shows."""
-
-
-@dataclass(frozen=True, slots=True)
 class StartedAction:
     """What an action token says. Whatever becomes of the action later, this holds for this token."""
 
