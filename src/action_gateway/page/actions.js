@@ -72,6 +72,7 @@ export class Actions {
 
   /** @param {Action[]} actions */
   #render(actions) {
+    const focused = /** @type {HTMLElement} */ (document.activeElement);
     notice(find("play-notice"), actions.length ? "" : "There are no puzzles yet.");
     const ordered = [...actions.filter(({ completed }) => !completed), ...actions.filter(({ completed }) => completed)];
     const cards = ordered.map((action) => this.#card(action));
@@ -79,6 +80,13 @@ export class Actions {
     cards.forEach((card, index) => this.#list.children[index] === card || this.#list.insertBefore(card, this.#list.children[index] ?? null));
     while (this.#list.children.length > cards.length) this.#list.lastElementChild?.remove();
     this.#list.setAttribute("aria-busy", "false");
+    this.#refocus(focused);
+  }
+
+  /** A card that is moved loses the focus, and so does a button that goes. @param {HTMLElement} focused before that */
+  #refocus(focused) {
+    const card = focused.closest(".action");
+    if (card) (focused.hidden ? slot(card, "title") : focused).focus({ preventScroll: true });
   }
 
   /** @param {Action} action */
@@ -94,7 +102,6 @@ export class Actions {
     say(slot(card, "completed"), action.completed ? words.done : "");
     say(button, "Solve");
     button.setAttribute("aria-label", `Solve ${action.title}`);
-    if (action.completed && document.activeElement === button) slot(card, "title").focus({ preventScroll: true });
     button.hidden = action.completed;
     button.onclick = () => this.#start(card, action);
     return card;

@@ -33,7 +33,7 @@ export class Board {
       () => [...this.#rows.values()],
       () => this.#arrange(top, below, own),
     );
-    find("board-empty").hidden = top.length > 0;
+    find("board-empty").hidden = top.length > 0 || below.some(({ rank }) => rank !== null);
   }
 
   clear() {
@@ -62,7 +62,7 @@ export class Board {
     say(slot(row, "rank"), entry.rank === null ? (place ? number(place) : "–") : number(entry.rank));
     say(slot(row, "name"), name);
     slot(row, "name").title = name;
-    say(slot(row, "you"), own ? "you" : "");
+    slot(row, "you").hidden = !own;
     say(slot(row, "initial"), initialOf(name));
     this.#score(row, entry.score);
     if (place === 1) this.#crown(row);

@@ -149,7 +149,7 @@ export class Challenge {
   /** @param {unknown} problem */
   #failed(problem) {
     if (!(problem instanceof Problem)) throw problem;
-    this.#over ||= FINAL.has(problem.code);
+    this.#over ||= FINAL.has(problem.code) || problem.body.attemptsLeft === 0;
     if (problem.code === "rate_limited") this.#waitUntil = Date.now() + (problem.retryAfter ?? 60) * 1000;
     this.#work(false);
     this.#refuse(this.#verdict(problem));
@@ -157,7 +157,9 @@ export class Challenge {
 
   /** @param {Problem} problem */
   #verdict(problem) {
-    if (problem.code === "wrong_answer") return `Not quite. ${count(Number(problem.body.attemptsLeft), "attempt")} left.`;
+    const { attemptsLeft } = problem.body;
+    if (attemptsLeft > 0) return `Not quite. ${count(attemptsLeft, "attempt")} left.`;
+    if (attemptsLeft === 0) return "Not quite, and that was the last attempt. Start again when you like.";
     if (problem.unsettled) return `${explain(problem)} Your answer is kept, and however often you send it, it counts once.`;
     return explain(problem);
   }

@@ -62,7 +62,7 @@ export class Live extends EventTarget {
   constructor(session) {
     super();
     this.#session = session;
-    session.addEventListener("token", () => this.#reauthenticate());
+    session.addEventListener("token", (event) => this.#reauthenticate(/** @type {CustomEvent} */ (event).detail));
     window.addEventListener("online", () => this.#hurry());
     window.addEventListener("offline", () => this.#lost(0));
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#hurry());
@@ -107,11 +107,9 @@ export class Live extends EventTarget {
     socket.addEventListener("close", ({ code }) => socket === this.#socket && this.#lost(code));
   }
 
-  /** Extends an open connection with the token that was just renewed. */
-  async #reauthenticate() {
-    const socket = this.#socket;
-    const accessToken = await this.#session.token();
-    if (this.#state === "live" && socket?.readyState === WebSocket.OPEN) socket.send(greeting(accessToken));
+  /** Extends an open connection with the token that was just renewed. @param {string} accessToken */
+  #reauthenticate(accessToken) {
+    if (this.#state === "live" && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(greeting(accessToken));
   }
 
   /** @param {{event?: unknown, data?: any}} message */

@@ -4,17 +4,17 @@
  * The refresh token rotates: each is used once, by one tab. Tabs take turns under a Web Lock and read the kept token only inside it.
  * Without Web Locks two tabs may send the same token at once; the gateway then gives both the same successor.
  *
- * Events: `user` when somebody else (or nobody: `detail.why`) is logged in, `token` when the access token was renewed.
+ * Events: `user` when somebody else (or nobody: `detail.why`) is logged in, `token` (detail: the access token) when it was renewed.
  */
 
 import { call, Problem } from "./api.js";
 import * as keep from "./keep.js";
 
 const LOCK = "laurel.refresh";
-/** A token is renewed when this share of its life is left. */
-const EARLY = 0.2;
-/** The least time that an access token must still be good for to be sent, in milliseconds. */
-const MARGIN_MS = 5_000;
+/** A token is renewed somewhere between these shares of its life, so that many pages do not come at once. */
+const [EARLIEST, LATEST] = [0.6, 0.75];
+/** A token with less than this share of its life left is not sent any more: it might expire on the way. */
+const LAST_SHARE = 0.1;
 
 /** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
 function alone(work) {
@@ -24,7 +24,7 @@ function alone(work) {
 export class Session extends EventTarget {
   /** @type {keep.User | null} */
   user = null;
-  /** @type {{token: string, expiresAt: number} | null} */
+  /** @type {{token: string, usableUntil: number} | null} */
   #access = null;
   /** @type {Promise<string> | null} */
   #renewal = null;
@@ -63,7 +63,7 @@ export class Session extends EventTarget {
    * @throws {Problem} `bad_refresh_token` when the login has ended, `unreachable` and the like when a renewal got no answer
    */
   async token() {
-    if (this.#access && Date.now() + MARGIN_MS < this.#access.expiresAt) return this.#access.token;
+    if (this.#access && Date.now() < this.#access.usableUntil) return this.#access.token;
     return this.renew();
   }
 
@@ -112,17 +112,17 @@ export class Session extends EventTarget {
     if (kept.user.userId !== login.user.userId) return this.#rotate();
     if (kept.refreshToken === login.refreshToken) keep.write({ ...login, refreshToken: pair.refreshToken });
     this.#admit(pair);
-    this.dispatchEvent(new Event("token"));
+    this.dispatchEvent(new CustomEvent("token", { detail: pair.accessToken }));
     return pair.accessToken;
   }
 
   /** @param {{accessToken: string, expiresIn: number}} pair */
   #admit({ accessToken, expiresIn }) {
     const life = expiresIn * 1000;
-    this.#access = { token: accessToken, expiresAt: Date.now() + life };
+    this.#access = { token: accessToken, usableUntil: Date.now() + life * (1 - LAST_SHARE) };
     clearTimeout(this.#alarm);
-    const ahead = Math.max(1_000, life * (1 - EARLY * (0.5 + Math.random() / 2)));
-    this.#alarm = window.setTimeout(() => this.renew().catch(() => {}), ahead);
+    const share = EARLIEST + (LATEST - EARLIEST) * Math.random();
+    this.#alarm = window.setTimeout(() => this.renew().catch(() => {}), life * share);
   }
 
   /** @param {string} why @returns {never} */

@@ -1,0 +1,424 @@
+"""The page as players meet it: in headless Chromium, on the whole stack of separate processes."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import pytest
+from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, async_playwright, expect
+from tests.fixtures.gateway import ACTIONS
+from tests.fixtures.postgres import Database
+from tests.fixtures.processes import RunningService
+from tests.fixtures.stack import Stack, target_of
+
+from action_gateway.action import Repeat
+from action_gateway.catalog import CatalogAction, replace_actions
+
+PASSWORD = "correct horse battery"
+PATIENCE_MS = 15_000
+UNRANKED = "\N{EN DASH}"
+MARKUP = "<img src=x onerror=alert(1)>"
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+COUNT_GLIDES = """
+    globalThis.glides = 0;
+    const { animate } = Element.prototype;
+    Element.prototype.animate = function (...given) {
+        glides += this.matches(".row");
+        return animate.apply(this, given);
+    };
+"""
+# What the browser itself notes about an answer that is a refusal; the page shows it in its own words.
+REFUSAL = "Failed to load resource: the server responded with a status of 4"
+
+
+@dataclass  # Without slots: Playwright keeps its own notes on an object whose method it calls.
+class Window:
+    """A browser window with the page in it, and everything that the page did wrong."""
+
+    page: Page
+    faults: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._note)
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not message.text.startswith(REFUSAL):
+            self.faults.append(message.text)
+
+    async def register(self, name: str) -> None:
+        await self.page.get_by_role("button", name="Create an account").click()
+        await self.page.get_by_label("Username").fill(name)
+        await self.page.get_by_label("Password", exact=True).fill(PASSWORD)
+        await self.page.get_by_role("button", name="Create account").click()
+        await self.is_live()
+
+    async def is_live(self) -> None:
+        await expect(self.page.locator("#connection")).to_have_text("Live")
+
+    async def solve(self, title: str, answer: str, *, honest_seconds: float = 0) -> None:
+        """Solve a puzzle, no faster than its author thinks possible, and go back to the board."""
+        await self.page.get_by_role("button", name=f"Solve {title}", exact=True).click()
+        await self.page.get_by_label("Your answer").fill(answer)
+        await asyncio.sleep(honest_seconds)
+        await self.page.get_by_role("button", name="Send answer").click()
+        await expect(self.page.get_by_role("heading", name="Well done")).to_be_focused()
+        await self.page.get_by_role("button", name="Done").click()
+
+    async def scores(self, score: int, rank: int | None) -> None:
+        """Wait until the player's own score and rank are these."""
+        await expect(self.page.locator("#own-score")).to_have_text(str(score))
+        await expect(self.page.locator("#own-rank")).to_have_text(UNRANKED if rank is None else str(rank))
+
+    async def shows(self, *rows: str) -> None:
+        """Wait until the board reads like this, row by row: `1 ada 10`, with `, you` after the own name."""
+        parts = (r"\s*".join(map(re.escape, re.findall(r"[^\s,]+|,", row))) for row in rows)
+        patterns = [re.compile(rf"^\s*\S?\s*Rank\s*{part}\s*points\s*$") for part in parts]
+        await expect(self.page.locator("#board .row:not(.vacant)")).to_have_text(
+            patterns, use_inner_text=True
+        )
+
+    async def fits(self) -> None:
+        """Check that nothing has to be scrolled to the side."""
+        widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        scrolled, visible = await self.page.evaluate(widths)
+        assert scrolled <= visible
+
+
+OpenWindow: TypeAlias = Callable[..., Awaitable[Window]]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The running stack."""
+
+    stack: Stack
+    service: RunningService
+    gateway: RunningService
+
+    @property
+    def address(self) -> str:
+        return self.gateway.addresses["http"]
+
+
+StartSite: TypeAlias = Callable[..., Awaitable[Site]]
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if program is None and not os.environ.get("CI"):
+        pytest.skip("needs Chromium on the PATH (Debian: apt-get install chromium)")
+    assert program is not None, "Chromium is not on the PATH"
+    expect.set_options(timeout=PATIENCE_MS)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def start_site(stack: Stack) -> StartSite:
+    async def start(**changes: Any) -> Site:
+        service = await stack.start_score_service()
+        return Site(stack, service, await stack.start_gateway(target_of(service), **changes))
+
+    return start
+
+
+@pytest.fixture
+async def open_window(browser: Browser) -> AsyncIterator[OpenWindow]:
+    """Return a function that opens a window of a browser of its own; at the end all must have been well."""
+    windows: list[Window] = []
+    async with AsyncExitStack() as contexts:
+
+        async def open_window(site: Site, script: str = "", **options: Any) -> Window:
+            context = await browser.new_context(**options)
+            contexts.push_async_callback(context.close)
+            if script:
+                await context.add_init_script(script)
+            window = Window(await context.new_page())
+            window.page.set_default_timeout(PATIENCE_MS)
+            await window.page.goto(f"http://{site.address}/")
+            windows.append(window)
+            return window
+
+        yield open_window
+    assert [fault for window in windows for fault in window.faults] == []
+
+
+async def test_points_arrive_and_the_board_moves_in_every_window(
+    start_site: StartSite, open_window: OpenWindow
+) -> None:
+    site = await start_site()
+    ada, bob = await open_window(site, COUNT_GLIDES), await open_window(site)
+    refusals: list[int] = []
+    for window in (ada, bob):
+        window.page.on("response", lambda answer: refusals.append(answer.status))
+    await ada.register("ada")
+    await bob.register("bob")
+    await ada.scores(0, None)
+
+    await ada.solve("Short", "ABC", honest_seconds=1.1)
+    await ada.scores(10, 1)
+    await bob.shows("1 ada 10", f"{UNRANKED} bob, you 0")
+    glides = await ada.page.evaluate("glides")
+    await bob.solve("Once", "1")
+    await bob.scores(20, 1)
+    await bob.shows("1 bob, you 20", "2 ada 10")
+    await ada.shows("1 bob 20", "2 ada, you 10")
+    await ada.scores(10, 2)
+    assert await ada.page.evaluate("glides") >= glides + 2
+    await expect(ada.page.locator("#chase")).to_contain_text("11 points to pass")
+    await expect(bob.page.get_by_role("button", name="Solve Once", exact=True)).to_be_hidden()
+
+    await ada.page.get_by_role("button", name="Log out").click()
+    await expect(ada.page.get_by_role("heading", name="Log in")).to_be_focused()
+    assert max(refusals) < 400
+
+
+async def test_page_comes_back_by_itself_when_its_server_does(
+    start_site: StartSite, open_window: OpenWindow
+) -> None:
+    site = await start_site()
+    ada = await open_window(site)
+    await ada.register("ada")
+    site.gateway.kill()
+    await expect(ada.page.locator("#connection")).to_have_text(re.compile("Reconnecting|Offline"))
+    async with site.stack.client(target_of(site.service)) as client:
+        for rival in range(12):
+            await client.award(
+                board_id="main", user_id=f"r{rival}", points=100 - rival, action_type="duel", action_id="d"
+            )
+        await client.award(board_id="main", user_id="late", points=1, action_type="duel", action_id="d")
+    await site.stack.start_gateway(target_of(site.service), listen=site.address)
+    await ada.is_live()
+    top = [f"{place} r{place - 1} {101 - place}" for place in range(1, 11)]
+    await ada.shows(*top, f"{UNRANKED} ada, you 0")
+
+    await ada.solve("Quick", "yes")
+    await ada.scores(5, 13)
+    await ada.shows(*top, "12 r11 89", "13 ada, you 5", "14 late 1")
+    ada.faults[:] = [fault for fault in ada.faults if "ERR_CONNECTION_REFUSED" not in fault]
+
+
+async def test_answer_whose_reply_is_lost_counts_once(start_site: StartSite, open_window: OpenWindow) -> None:
+    site = await start_site()
+    ada = await open_window(site)
+    keys: list[str] = []
+
+    async def lose_first_reply(route: Route, request: Request) -> None:
+        keys.append(await request.header_value("idempotency-key") or "")
+        answer = await route.fetch()
+        await (route.abort() if len(keys) == 1 else route.fulfill(response=answer))
+
+    await ada.page.route("**/actions/complete", lose_first_reply)
+    await ada.register("ada")
+    await ada.solve("Quick", "yes")
+    await ada.scores(5, 1)
+    assert len(keys) == 2
+    assert keys[0] == keys[1] != ""
+    ada.faults[:] = [fault for fault in ada.faults if "ERR_FAILED" not in fault]
+
+
+async def test_refusals_are_said_in_plain_words(start_site: StartSite, open_window: OpenWindow) -> None:
+    site = await start_site(completes_per_minute=7)
+    ada = await open_window(site)
+    page = ada.page
+    await page.get_by_role("button", name="Log in").click()
+    await expect(page.get_by_label("Username")).to_have_accessible_description("Enter a username.")
+    await page.get_by_label("Username").fill("ada")
+    await page.get_by_label("Password", exact=True).fill("guess")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Password", exact=True)).to_have_accessible_description(
+        "This username and password do not go together."
+    )
+    await ada.register("ada")
+
+    await page.clock.install()
+    verdict, send = page.locator("#verdict"), page.locator("#send")
+    await page.get_by_role("button", name="Solve Short").click()
+    await page.get_by_label("Your answer").fill("ABC")
+    await page.keyboard.press("Enter")
+    await expect(verdict).to_contain_text("Quicker than anyone can be.")
+    await asyncio.sleep(1)
+    for left in ("4 attempts", "3 attempts", "2 attempts", "1 attempt"):
+        await page.get_by_label("Your answer").fill(f"not {left}")
+        await page.keyboard.press("Enter")
+        await expect(verdict).to_have_text(f"Not quite. {left} left.")
+    await page.get_by_label("Your answer").fill("never")
+    await page.keyboard.press("Enter")
+    await expect(verdict).to_contain_text("that was the last attempt")
+    await expect(send).to_have_text("Start again")
+    await send.click()
+    await page.get_by_label("Your answer").fill("ABD")
+    await page.keyboard.press("Enter")
+    await page.get_by_label("Your answer").fill("ABE")
+    await page.keyboard.press("Enter")
+    await expect(verdict).to_contain_text("That was a lot at once.")
+    await expect(send).to_have_text(re.compile(r"Wait \d+ seconds"))
+    await expect(send).to_be_disabled()
+    await page.clock.fast_forward("10:01")
+    await expect(page.locator("#until")).to_have_text("Time is up")
+    await expect(send).to_have_text("Start again")
+
+
+async def test_keyboard_is_enough(start_site: StartSite, open_window: OpenWindow) -> None:
+    site = await start_site()
+    ada = await open_window(site)
+    page = ada.page
+
+    async def reach(name: str, key: str = "Tab") -> None:
+        """Walk to the control with a name."""
+        described = "[...(document.activeElement.labels ?? []), document.activeElement].map((node) => "
+        described += "node.ariaLabel ?? node.textContent).join('|')"
+        for _ in range(40):
+            await page.keyboard.press(key)
+            if name in str(await page.evaluate(described)):
+                return
+        pytest.fail(f"the Tab key does not lead to {name}")
+
+    await expect(page.get_by_role("heading", name="Log in")).to_be_focused()
+    await reach("Create an account")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Username")).to_be_focused()
+    await page.keyboard.type("ada")
+    await reach("Password")
+    await page.keyboard.type(PASSWORD)
+    await page.keyboard.press("Enter")
+    await ada.is_live()
+    await expect(page.get_by_role("button", name="Solve Once")).to_be_visible()
+
+    await reach("Solve Once")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Your answer")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("button", name="Solve Once")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_label("Your answer")).to_be_focused()
+    await page.keyboard.type("1")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="Well done")).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(page.locator("#announcer")).to_have_text("You have 20 points, rank 1.")
+    await expect(page.locator(":is(#play-title, .action h3):focus")).to_have_count(1)
+    await reach("Log out", "Shift+Tab")
+    await page.keyboard.press("Space")
+    await expect(page.get_by_role("heading", name="Log in")).to_be_focused()
+
+
+async def test_phone_shows_all_of_it_with_names_for_a_screen_reader(
+    start_site: StartSite, open_window: OpenWindow, database: Database
+) -> None:
+    hostile = CatalogAction(
+        action_id="hostile",
+        title=MARKUP,
+        prompt=f"{MARKUP} {'W' * 300}",
+        answer=".",
+        points=1_000_000,
+        repeat=Repeat.UNLIMITED,
+        min_seconds=0,
+    )
+    replace_actions(database.gateway_owner_dsn, None, [*ACTIONS, hostile])
+    site = await start_site()
+    blocked = "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException(); } })"
+    phone = {"viewport": {"width": 360, "height": 640}, "has_touch": True, "is_mobile": True}
+    ada = await open_window(site, blocked, color_scheme="dark", reduced_motion="reduce", **phone)
+    page = ada.page
+    await ada.fits()
+    await expect(page.get_by_role("main")).to_match_aria_snapshot("""
+        - region "Earn your laurels":
+          - heading "Earn your laurels" [level=1]
+        - form "Log in":
+          - heading "Log in" [level=2]
+          - textbox "Username"
+          - textbox "Password"
+          - button "Show password"
+          - button "Log in"
+          - paragraph:
+            - button "Create an account"
+    """)
+    await ada.register("W" * 32)
+    await ada.fits()
+    await page.get_by_role("button", name=f"Solve {MARKUP}", exact=True).click()
+    await ada.fits()
+    await expect(page.get_by_role("dialog")).to_match_aria_snapshot("""
+        - dialog:
+          - paragraph: /1,000,000 points Open until/
+          - heading [level=2]
+          - paragraph: /<img src=x/
+          - textbox "Your answer"
+          - button "Send answer"
+          - button "Not now"
+    """)
+    await page.get_by_label("Your answer").fill(".")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog", name=MARKUP)).to_contain_text("1,000,000 points for you.")
+    await ada.fits()
+    await page.get_by_role("button", name="Done").click()
+    await expect(page.locator("#own-score")).to_have_text("1,000,000")
+    await ada.fits()
+    assert await page.locator("main img").count() == 0
+    await expect(page.get_by_role("main")).to_match_aria_snapshot("""
+        - region "Your standing":
+          - heading "Your standing" [level=1]
+        - region "Puzzles":
+          - heading "Puzzles" [level=2]
+          - list:
+            - listitem:
+              - heading "Short" [level=3]
+              - button "Solve Short"
+        - region "Leaderboard":
+          - heading "Leaderboard" [level=2]
+          - list:
+            - listitem:
+              - paragraph: Rank 1
+              - paragraph: /W+ ?, you/
+              - paragraph: 1,000,000 points
+    """)
+    await expect(page.get_by_role("contentinfo")).to_be_visible()
+
+
+async def test_tabs_share_a_login_that_outlives_its_access_tokens(
+    start_site: StartSite, open_window: OpenWindow
+) -> None:
+    site = await start_site(access_token_seconds=6)
+    ada = await open_window(site)
+    await ada.register("ada")
+    other = Window(await ada.page.context.new_page())
+    states: list[str] = []
+    await other.page.expose_function("noteState", lambda state: states.append(state))  # noqa: PLW0108 - Playwright marks it
+    await other.page.goto(f"http://{site.address}/")
+    await other.is_live()
+    note_states = "new MutationObserver(() => noteState(connection.dataset.state))"
+    await other.page.evaluate(f"{note_states}.observe(connection, {{ attributes: true }})")
+    renewals = 0
+
+    def count(request: Request) -> None:
+        nonlocal renewals
+        renewals += request.url.endswith("/auth/refresh")
+
+    other.page.on("request", count)
+    async with asyncio.timeout(30):
+        while renewals < 2:  # noqa: ASYNC110 - the page renews in its own time
+            await asyncio.sleep(0.05)
+    await ada.solve("Quick", "yes")
+    await other.scores(5, 1)
+    assert states == []
+
+    await ada.page.get_by_role("button", name="Log out").click()
+    await expect(other.page.get_by_role("alert")).to_have_text("You were logged out in another window.")
+    assert other.faults == []
