@@ -43,7 +43,8 @@ class Record:
                     passwords=passwords,
                 )
         except psycopg.Error as error:
-            raise ServerAwayError(f"The database of DATABASE_URL cannot be set up: {error}") from error
+            reason = error.diag.message_primary or error
+            raise ServerAwayError(f"The database of DATABASE_URL cannot be set up: {reason}") from error
 
 
 @dataclass(frozen=True, slots=True)

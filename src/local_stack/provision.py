@@ -31,5 +31,7 @@ def create_database(admin_url: str, name: str) -> None:
 def provision(connection: psycopg.Connection, passwords: Mapping[str, str]) -> None:
     """Make or refresh roles and schemas in the transaction an administrator has open."""
     for role, password in passwords.items():
-        connection.execute("SELECT set_config(%s, %s, true)", [f"laurel.{role}_password", password])
+        # The server gets only what it keeps, for it may write statements to its log.
+        verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+        connection.execute("SELECT set_config(%s, %s, true)", [f"laurel.{role}_password", verifier.decode()])
     connection.execute(Path(__file__).with_name("provision.sql").read_bytes())

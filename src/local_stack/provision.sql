@@ -1,5 +1,6 @@
 -- Make the roles and schemas of Laurel in the current database. Running it again changes nothing but passwords.
--- Before it, in the same transaction, the four passwords are set as settings: laurel.score_owner_password and so on.
+-- Before it, in the same transaction, the four passwords (or their SCRAM verifiers) are set as settings:
+-- laurel.score_owner_password and so on.
 -- Owners run migrations; runtime roles are what the services log in with, and get their rights from the migrations.
 
 DO $$

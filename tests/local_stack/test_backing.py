@@ -1,5 +1,8 @@
 """Servers given by URL, made ready for the services."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
@@ -8,7 +11,8 @@ from tests.fixtures.postgres import Database
 from local_stack.backing import Cache, Record
 from local_stack.errors import ServerAwayError
 from local_stack.ports import free_port
-from local_stack.postgres import PostgresServer
+from local_stack.postgres import PostgresCluster, PostgresServer
+from local_stack.provision import derive_passwords
 from local_stack.valkey import ValkeyServer
 
 
@@ -31,6 +35,36 @@ def test_databases_of_one_server_differ_in_identity(
 ) -> None:
     other = Record.prepare(postgres_server.admin_url())
     assert Record.prepare(database.admin_dsn).identity != other.identity
+
+
+@pytest.fixture
+def managed_server(tmp_path: Path) -> Iterator[PostgresServer]:
+    """Start a server without Laurel's roles; `manager` may make them, but is no superuser."""
+    server = PostgresCluster(tmp_path / "data", tmp_path / "log", durable=False).start()
+    with psycopg.connect(server.admin_url(), autocommit=True) as connection:
+        connection.execute("CREATE ROLE manager LOGIN CREATEROLE PASSWORD 'secret'")
+        connection.execute("CREATE DATABASE managed OWNER manager")
+    yield server
+    server.stop()
+
+
+def test_an_administrator_need_not_be_a_superuser(managed_server: PostgresServer) -> None:
+    url = managed_server.url("managed", "manager", "secret")
+    record = Record.prepare(url)
+    assert record == Record.prepare(url)
+    for role, dsn in record.dsns.items():
+        psycopg.connect(dsn, password=record.passwords[role]).close()
+
+
+def test_an_administrator_without_the_rights_is_told_and_no_password_is(
+    managed_server: PostgresServer,
+) -> None:
+    Record.prepare(managed_server.admin_url("managed"))
+    with pytest.raises(ServerAwayError, match="DATABASE_URL cannot be set up: permission denied") as raised:
+        Record.prepare(managed_server.url("managed", "manager", "secret"))
+    passwords = derive_passwords("secret").values()
+    assert not any(password in str(raised.value) for password in passwords)
+    assert not any(password in managed_server.child.log_path.read_text() for password in passwords)
 
 
 def test_a_database_that_is_away_is_told(database: Database) -> None:
