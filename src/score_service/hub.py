@@ -29,7 +29,7 @@ from score_service.position import Position
 from score_service.projection import Hint, Projection, Reading
 from score_service.projector import Projector
 from score_service.standing import Source, Standing
-from score_service.watch import MAX_TOP, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.watch import MAX_TOP, Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.watcher import PENDING_MAX, Frame, Watcher
 
 _READS_MAX: Final = 3
@@ -306,6 +306,9 @@ class Hubs:
             yield WatchMessage(Snapshot(top, reset=scores is None), position, Source.CACHE)
             if scores:
                 yield WatchMessage(Update(None, scores), position, Source.CACHE)
+            elif scores is not None and request.after is not None:
+                # A snapshot alone does not say whether more belongs to its position.
+                yield WatchMessage(Checkpoint(), position, Source.CACHE)
             while True:
                 yield await watcher.wait(self._settings.checkpoint_seconds)
 

@@ -79,7 +79,8 @@ def configure_logging(form: str, level: str, stream: TextIO = sys.stdout) -> Non
 
 def _renderers(console: bool) -> list[Any]:  # noqa: FBT001  # Which of the two.
     if console:
-        return [structlog.dev.ConsoleRenderer()]
+        # Not the default formatter: that one shows local variables, and some of those are secrets.
+        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
 
 

@@ -4,14 +4,11 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from tests.fixtures.proxy import start_proxy
 from tests.score_client.renewable import RenewableCertificate
 from tests.score_client.scripted import ScriptedServer
 
 from local_stack.certificates import CertificateFiles
 from score_client import ClientCredentials
-
-__all__ = ["start_proxy"]
 
 
 @pytest.fixture

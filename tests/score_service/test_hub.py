@@ -234,6 +234,38 @@ async def test_resume_from_the_very_start_tells_every_score(boards: Boards) -> N
     assert set(message.body.scores) == {Standing("ada", 1, 1, 1), Standing("bob", 1, 2, 2)}
 
 
+async def test_resume_with_nothing_missed_vouches_for_its_position_at_once(boards: Boards) -> None:
+    await boards.award("ada")
+    left = await boards.watch()
+    await left.step()
+    await boards.award("bob")
+    await left.until(2)
+    watching = await boards.watch(replace(EVERYTHING, after=left.position))
+    snapshot = await watching.step()
+
+    message = await watching.step()
+
+    assert isinstance(snapshot.body, Snapshot)
+    assert isinstance(message.body, Checkpoint)
+    assert message.position == snapshot.position == left.position
+
+
+async def test_resume_with_nothing_missed_of_the_wanted_users_vouches_for_its_position(
+    boards: Boards,
+) -> None:
+    await boards.award("ada")
+    before = await boards.ledger.read_head("main")
+    await boards.award("bob")
+    request = WatchRequest("main", top_n=1, after=before, user_ids=frozenset({"ada"}))
+    watching = await boards.watch(request)
+    await watching.step()
+
+    message = await watching.step()
+
+    assert isinstance(message.body, Checkpoint)
+    assert message.position.revision == 2
+
+
 async def test_watcher_that_saw_more_than_the_projection_waits_for_it(boards: Boards, ledger: Ledger) -> None:
     await boards.award("ada")
     head = (await ledger.record_awards("main", [make_award("bob", 2)])).changes.after
