@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum
-from typing import Literal, ParamSpec
+from typing import Literal, ParamSpec, get_args
 
 import structlog
 from prometheus_client import CollectorRegistry, Gauge
@@ -58,6 +58,8 @@ class ConnectionMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.open = Gauge("gateway_sockets", "Open WebSockets and event streams", ["kind"], registry=registry)
+        for kind in get_args(Kind):
+            self.open.labels(kind)
         self.sent = CounterMetric(
             "gateway_socket_messages_sent", "Messages sent", ["kind", "event"], registry=registry
         )

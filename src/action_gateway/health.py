@@ -1,8 +1,15 @@
 """Whether this gateway can serve, as orchestrators ask it.
 
-Alive means that the process answers. Ready means that PostgreSQL has a schema that this code knows, and that
-Redis and the score service answer; what is missing is told by name and logged when it changes. The parts are
-looked at in the background, so that asking often costs nothing.
+Alive means that the process answers. What is missing is told by name and logged when it changes. The parts
+are looked at in the background, so that asking often costs nothing.
+
+Invariants, on both ports alike:
+- Not ready until every part has been there: PostgreSQL with a schema that this code knows, Redis, the score
+  service, and the leaderboard that is read from it.
+- After that only PostgreSQL, or the stop, makes it not ready. Without Redis players play on under local
+  limits, and without the score service they get problems that say when to come again. Taking every replica
+  out of balance would turn both into refused connections. What is missing is still told, with status 200.
+- Once it is stopping, it is never ready again.
 """
 
 import asyncio
@@ -16,7 +23,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+NEEDED_ALWAYS: Final = "database"
 _INTERVAL_SECONDS: Final = 1.0
+_START_SECONDS: Final = 0.2
+"""Between two looks, as long as it was never ready."""
 _CHECK_SECONDS: Final = 2.0
 
 Check = Callable[[], Awaitable[str | None]]
@@ -32,8 +42,15 @@ class Readiness:
         self._checks = checks
         self._gauge = gauge
         self._task: asyncio.Task[None] | None = None
-        self.missing: Mapping[str, str] = {"start": "not looked at yet"}
+        self._started = False
+        self._stopping = False
+        self.missing: Mapping[str, str] = dict.fromkeys(checks, "was not looked at yet")
         """What is missing of each part that is not as it should be."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Tell whether players should come here."""
+        return self._started and not self._stopping and NEEDED_ALWAYS not in self.missing
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="readiness")
@@ -47,6 +64,7 @@ class Readiness:
     async def stop(self) -> None:
         """Be not ready from now on."""
         await self._cancel()
+        self._stopping = True
         self._tell({"process": "is stopping"})
 
     async def _cancel(self) -> None:
@@ -58,7 +76,7 @@ class Readiness:
         while True:
             found = await asyncio.gather(*(self._look(name) for name in self._checks))
             self._tell({name: fault for name, fault in zip(self._checks, found, strict=True) if fault})
-            await asyncio.sleep(_INTERVAL_SECONDS)
+            await asyncio.sleep(_INTERVAL_SECONDS if self._started else _START_SECONDS)
 
     async def _look(self, name: str) -> str | None:
         try:
@@ -69,11 +87,12 @@ class Readiness:
             return "is not reachable"
 
     def _tell(self, missing: Mapping[str, str]) -> None:
-        if missing != self.missing:
+        changed, self.missing = missing != self.missing, missing
+        self._started = self._started or not missing
+        self._gauge.set(self.is_ready)
+        if changed:
             log = _log.warning if missing else _log.info
-            log("not_ready" if missing else "ready", **missing)
-        self.missing = missing
-        self._gauge.set(not missing)
+            log("ready" if self.is_ready else "not_ready", **missing)
 
 
 def health_routes(readiness: Readiness) -> list[Route]:
@@ -83,8 +102,9 @@ def health_routes(readiness: Readiness) -> list[Route]:
         return JSONResponse({"status": "alive"})
 
     async def readyz(_: Request) -> Response:
+        report: dict[str, object] = {"status": "ready" if readiness.is_ready else "not ready"}
         if readiness.missing:
-            return JSONResponse({"status": "not ready", "missing": dict(readiness.missing)}, 503)
-        return JSONResponse({"status": "ready"})
+            report["missing"] = dict(readiness.missing)
+        return JSONResponse(report, 200 if readiness.is_ready else 503)
 
     return [Route("/livez", livez), Route("/readyz", readyz)]

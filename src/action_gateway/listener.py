@@ -13,6 +13,8 @@ from action_gateway.edge import MAX_HEAD_BYTES
 from action_gateway.settings import Address
 
 _KEEP_ALIVE_SECONDS: Final = 75
+_UNREAD_SECONDS: Final = 30
+"""After which a peer that takes in nothing of what was sent is given up by the system."""
 
 
 class Listener(uvicorn.Server):
@@ -75,6 +77,9 @@ async def listen(
     listener = Listener(config)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     bound = socket.create_server((address.host, address.port), family=family, backlog=config.backlog)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Accepted sockets have it too. Closing one waits until all was sent, which might be never.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_SECONDS * 1000)
     serving = asyncio.create_task(listener.serve([bound]), name=f"listener {address}")
     try:
         await listener.started_listening.wait()

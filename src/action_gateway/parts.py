@@ -90,7 +90,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         usernames = Usernames(store.get_usernames)
         feed = await stack.enter_async_context(Feed(score_client, usernames, settings.board_id))
         connections = _make_connections(metrics, settings)
-        checks = checks_of(store, neighbours.redis, score_client, settings.board_id)
+        checks = checks_of(store, neighbours.redis, score_client, feed)
         _begin_sweeping(stack, store, clock, settings)
         yield Parts(
             settings=settings,

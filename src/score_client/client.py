@@ -18,7 +18,7 @@ from grpc.aio import UnaryUnaryMultiCallable
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
 from score_client.channel import RenewedChannel
-from score_client.connection import Stubs
+from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
 from score_client.credentials import ClientCredentials
 from score_client.errors import QuotaExceededError, ServiceFaultError, UnavailableError
 from score_client.marshal import (
@@ -169,6 +169,21 @@ class ScoreClient:
         )
         response = await self._call(lambda stubs: stubs.scores.GetAward, request)
         return decode_award(response.result)
+
+    async def ping(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in `award`
+        """Ask whether the service is there and ready. That costs it nothing but the answer.
+
+        Raises:
+            NotAllowedError: The policy does not name the caller.
+            UnavailableError: It is not there, or not ready.
+        """
+        status = await self._call(
+            lambda stubs: stubs.health,
+            HEALTH_REQUEST,
+            within=None if timeout is None else _seconds("timeout", timeout),
+        )
+        if status != HEALTHY:
+            raise UnavailableError("NOT_SERVING", "The service is not ready.")
 
     async def standing(self, *, board_id: str, user_id: str, min_revision: int | None = None) -> StandingView:
         """Tell one user's standing, at `min_revision` or later.

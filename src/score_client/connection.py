@@ -20,12 +20,16 @@ if TYPE_CHECKING:  # These two exist for type checkers only.
     from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceAsyncStub
     from score_api.v1.score_service_pb2_grpc import ScoreServiceAsyncStub
 
+HEALTH_NAME = "score_api.v1.ScoreService"
 ROUND_ROBIN: list[dict[str, dict[str, str]]] = [{"round_robin": {}}]
 HEALTHY_SERVERS = {
     "loadBalancingConfig": ROUND_ROBIN,
-    "healthCheckConfig": {"serviceName": "score_api.v1.ScoreService"},
+    "healthCheckConfig": {"serviceName": HEALTH_NAME},
 }
 ANY_SERVER = {"loadBalancingConfig": ROUND_ROBIN}
+# A HealthCheckRequest with its field `service`, and a HealthCheckResponse with its field `status`: SERVING.
+HEALTH_REQUEST = b"\x0a" + bytes([len(HEALTH_NAME)]) + HEALTH_NAME.encode()
+HEALTHY = b"\x08\x01"
 
 OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.keepalive_time_ms", 30_000),
@@ -46,12 +50,16 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
 
 
 class Stubs:
-    """The two services on one channel."""
+    """The two services, and the standard health check, on one channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
         self.scores: ScoreServiceAsyncStub = ScoreServiceStub(channel)
         self.boards: LeaderboardServiceAsyncStub = LeaderboardServiceStub(channel)
+        # Bytes in and out: one field each way is not worth a dependency.
+        self.health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
+            "/grpc.health.v1.Health/Check"
+        )
 
 
 class Connection:

@@ -4,10 +4,11 @@ Never what was in it.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import grpc
 import structlog
@@ -18,6 +19,7 @@ from score_service.status import INTERNAL, outcome_of
 from score_service.telemetry import MethodMetrics, Metrics
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_HEALTH: Final = "grpc.health.v1.Health/"
 _log = structlog.get_logger(__name__)
 
 
@@ -76,14 +78,16 @@ def observe(method: str, context: Context, metrics: Metrics, of_method: MethodMe
                 call.cut(error)
             raise
         finally:
-            _report(call, time.perf_counter() - started, metrics, of_method)
+            _report(call, method, time.perf_counter() - started, metrics, of_method)
 
 
-def _report(call: Call, seconds: float, metrics: Metrics, of_method: MethodMetrics) -> None:
+def _report(call: Call, method: str, seconds: float, metrics: Metrics, of_method: MethodMetrics) -> None:
     code = call.end()
     of_method.handled[code.name].inc()
     of_method.seconds.observe(seconds)
     if call.reason:
         metrics.rejected.labels(call.reason).inc()
     fields = {"grpc.code": code.name, "duration_ms": round(seconds * 1000, 3)}
-    _log.info("call", reason=call.reason, **fields)
+    # Callers ask after our health all the time.
+    expected = code is StatusCode.OK and method.startswith(_HEALTH)
+    _log.log(logging.DEBUG if expected else logging.INFO, "call", reason=call.reason, **fields)

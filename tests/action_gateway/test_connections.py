@@ -64,6 +64,12 @@ async def test_open_connections_are_counted_by_kind_until_they_end() -> None:
     assert (connections.open_now("websocket"), connections.open_now("sse")) == (0, 0)
 
 
+async def test_open_connections_are_told_before_the_first_one() -> None:
+    registry = Counted().registry
+    for kind in ("websocket", "sse"):
+        assert registry.get_sample_value("gateway_sockets", {"kind": kind}) == 0
+
+
 async def test_one_connection_too_many_is_refused_and_a_place_freed_is_given_again(
     stack: AsyncExitStack,
 ) -> None:

@@ -27,6 +27,7 @@ from score_client import (
     Source,
     Standing,
     StandingNotFoundError,
+    UnavailableError,
     Update,
     WatchEvent,
 )
@@ -65,6 +66,30 @@ async def test_an_award_is_made_and_read_back(client: ScoreClient) -> None:
     assert (result.revision, result.total, result.rank, result.replayed) == (1, 25, 1, False)
     read = await client.get_award(board_id="main", award_id=result.award_id)
     assert (read.position, read.total, read.replayed) == (result.position, 25, True)
+
+
+async def test_a_service_that_is_ready_answers_a_ping(client: ScoreClient) -> None:
+    await client.ping(timeout=10)
+
+
+async def test_a_service_that_is_not_ready_fails_a_ping(
+    client: ScoreClient, score_service: ScoreService
+) -> None:
+    await client.ping(timeout=10)
+    await score_service.running.readiness.stop()
+
+    with pytest.raises(UnavailableError) as caught:
+        await client.ping(timeout=10)
+    assert caught.value.reason == "NOT_SERVING"
+
+
+async def test_a_stranger_is_not_told_whether_the_service_is_ready(
+    score_service: ScoreService, stranger_certificate: CertificateFiles
+) -> None:
+    credentials = credentials_of(stranger_certificate)
+    async with ScoreClient(score_service.target, credentials=credentials) as client:
+        with pytest.raises(NotAllowedError):
+            await client.ping(timeout=10)
 
 
 async def test_a_second_use_of_an_award_is_told_the_first_result(client: ScoreClient) -> None:

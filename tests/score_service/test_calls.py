@@ -74,3 +74,24 @@ def test_a_refusal_is_counted_by_its_reason_and_logged_without_its_trace() -> No
     (line,) = logs
     assert (line["grpc.code"], line["reason"]) == ("PERMISSION_DENIED", "NOT_ALLOWED")
     assert "exc_info" not in line
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "level"),
+    [
+        ("grpc.health.v1.Health/Check", None, "debug"),
+        ("grpc.health.v1.Health/Check", StatusCode.NOT_FOUND, "info"),
+        ("score_api.v1.ScoreService/GetAward", None, "info"),
+    ],
+)
+def test_only_a_good_answer_about_health_is_of_no_interest(
+    method: str, code: StatusCode | None, level: str
+) -> None:
+    metrics, context = Metrics(), Context(code)
+    call_context: Any = context
+    with (
+        capture_logs() as logs,
+        observe(method, call_context, metrics, metrics.calls.of("unary", "s", "m")),
+    ):
+        pass
+    assert [line["log_level"] for line in logs] == [level]
