@@ -7,6 +7,8 @@ from typing import Final
 from score_service.errors import AwardConflictError
 from score_service.position import Position
 
+MAX_BATCH: Final = 1000
+"""Awards in one call, and in one commit."""
 MAX_POINTS: Final = 1_000_000
 MAX_TOTAL: Final = 2**53 - 1
 """Sorted-set scores are doubles, exact up to here."""

@@ -5,6 +5,7 @@
     ├── IdentityMissingError        the caller shows no single identity
     ├── NotAllowedError             the policy does not let the caller do this
     ├── QuotaExceededError          the caller has used up its quota
+    ├── OverloadedError             more awards wait than this process takes in
     ├── AwardConflictError          the award id was used with another payload
     ├── TotalOutOfRangeError        the total would not be exact any more
     ├── BoardNotFoundError
@@ -52,6 +53,10 @@ class QuotaExceededError(ScoreServiceError):
         """Take the seconds after which the quota has room again."""
         super().__init__()
         self.retry_after = retry_after
+
+
+class OverloadedError(ScoreServiceError):
+    """Too many awards wait. This one was not made; come again."""
 
 
 class AwardConflictError(ScoreServiceError):

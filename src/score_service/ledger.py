@@ -22,14 +22,11 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from score_service.award import Award, OutOfRange, RecordedAward
+from score_service.award import MAX_BATCH, Award, OutOfRange, RecordedAward
 from score_service.changes import Change, Changes
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
 from score_service.position import Position
 from score_service.sql import load_statement
-
-MAX_BATCH: Final = 1000
-"""Awards in one commit, at most."""
 
 REQUIRED_SCHEMA: Final = "0001"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""

@@ -12,7 +12,7 @@ from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
 from score_service import watch
-from score_service.award import MAX_POINTS, Award, AwardOutcome
+from score_service.award import MAX_BATCH, MAX_POINTS, Award, AwardOutcome
 from score_service.errors import InvalidRequestError
 from score_service.identifier import is_identifier, parse_uuid
 from score_service.position import Position
@@ -23,6 +23,8 @@ MAX_RADIUS: Final = 100
 MAX_USERS: Final = 1000
 _DEFAULT_PAGE: Final = 50
 _MAX_FAULTS: Final = 16
+_BOARDS_MAX: Final = 16
+"""Boards in one batch."""
 """More would not fit into the trailing metadata that carries them."""
 _ID_RULE: Final = "must be 1 to 128 characters of [A-Za-z0-9._:@-]"
 _UUID_RULE: Final = "must be a UUID"
@@ -101,6 +103,16 @@ def read_award(
     )
     fields.finish()
     return award
+
+
+def read_batch(request: score_pb.BatchAwardPointsRequest) -> Sequence[score_pb.AwardPointsRequest]:
+    """Read the requests of a batch, each of which stands for itself."""
+    fields, requests = FieldReader(), request.requests
+    fields.require(1 <= len(requests) <= MAX_BATCH, "requests", f"must have 1 to {MAX_BATCH} entries")
+    boards = {asked.award.board_id for asked in requests}
+    fields.require(len(boards) <= _BOARDS_MAX, "requests", f"must be on at most {_BOARDS_MAX} boards")
+    fields.finish()
+    return requests
 
 
 def read_award_name(request: score_pb.GetAwardRequest) -> tuple[str, uuid.UUID]:

@@ -5,6 +5,7 @@ the policy lets call the method; then the board is looked at, then the amount, t
 """
 # ruff: noqa: ARG002, N802 - The contract names the methods and their arguments.
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -14,12 +15,14 @@ from score_api.v1 import leaderboard_service_pb2_grpc as leaderboard_grpc
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import score_service_pb2_grpc as score_grpc
 from score_service import marshal
+from score_service.award import Award, AwardOutcome
 from score_service.caller import CALLER
-from score_service.errors import NotAllowedError
+from score_service.errors import NotAllowedError, ScoreServiceError
 from score_service.hub import Hubs
 from score_service.leaderboard import Leaderboard
 from score_service.quota import Quota
 from score_service.scoring import Scoring
+from score_service.status import to_award_error
 
 
 def _require_board(board_id: str) -> None:
@@ -44,14 +47,35 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self, request: score_pb.AwardPointsRequest, context: object
     ) -> score_pb.AwardPointsResponse:
         """Make an award, or tell its first result."""
+        outcome = await self._scoring.award(self._admit(request))
+        return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
+
+    async def BatchAwardPoints(
+        self, request: score_pb.BatchAwardPointsRequest, context: object
+    ) -> score_pb.BatchAwardPointsResponse:
+        """Make many awards, or tell their first results. One that fails fails alone."""
+        taken = [self._take_in(asked) for asked in marshal.read_batch(request)]
+        if waited_for := [award for award in taken if isinstance(award, asyncio.Future)]:
+            await asyncio.wait(waited_for)
+        return score_pb.BatchAwardPointsResponse(items=map(_write_item, taken))
+
+    def _take_in(
+        self, request: score_pb.AwardPointsRequest
+    ) -> "asyncio.Future[AwardOutcome] | ScoreServiceError":
+        try:
+            return self._scoring.submit(self._admit(request))
+        except ScoreServiceError as error:
+            return error
+
+    def _admit(self, request: score_pb.AwardPointsRequest) -> Award:
+        """Read an award, if the caller may make it, and count it against the quota."""
         caller = CALLER.get()
         award = marshal.read_award(request, caller.grant.spiffe_id, caller.trace_id, self._new_request_id())
         _require_board(award.board_id)
         if award.points > caller.grant.max_points:
             raise NotAllowedError
         self._quota.take(caller.grant, award.points)
-        outcome = await self._scoring.award(award)
-        return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
+        return award
 
     async def GetAward(self, request: score_pb.GetAwardRequest, context: object) -> score_pb.GetAwardResponse:
         """Tell the first result of an award."""
@@ -59,6 +83,14 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         _require_board(board_id)
         outcome = await self._scoring.get_award(board_id, award_id)
         return score_pb.GetAwardResponse(result=marshal.write_result(outcome))
+
+
+def _write_item(award: "asyncio.Future[AwardOutcome] | ScoreServiceError") -> score_pb.BatchAwardPointsItem:
+    if isinstance(award, ScoreServiceError):
+        return score_pb.BatchAwardPointsItem(error=to_award_error(award))
+    if (error := award.exception()) is not None:
+        return score_pb.BatchAwardPointsItem(error=to_award_error(error))
+    return score_pb.BatchAwardPointsItem(result=marshal.write_result(award.result()))
 
 
 class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):

@@ -17,6 +17,7 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc import StatusCode
 from grpc_status import rpc_status
 
+from score_api.v1.score_service_pb2 import AwardError
 from score_service import errors
 
 DOMAIN: Final = "laurel"
@@ -39,6 +40,7 @@ TABLE: Final[Mapping[type[errors.ScoreServiceError], Outcome]] = {
     errors.IdentityMissingError: Outcome(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
     errors.NotAllowedError: Outcome(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.QuotaExceededError: Outcome(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
+    errors.OverloadedError: Outcome(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0),
     errors.AwardConflictError: Outcome(StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT"),
     errors.TotalOutOfRangeError: Outcome(StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE"),
     errors.BoardNotFoundError: Outcome(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"),
@@ -60,13 +62,31 @@ def to_status(error: BaseException) -> grpc.Status:
     """Make the status of an error, with the details that tell a program what to do."""
     outcome = outcome_of(error)
     details = [_pack(ErrorInfo(reason=outcome.reason, domain=DOMAIN))]
-    retry_after = getattr(error, "retry_after", outcome.retry_after) if outcome is not INTERNAL else None
-    if retry_after is not None:
+    if (retry_after := _retry_after(error)) is not None:
         details.append(_pack(RetryInfo(retry_delay=_duration(retry_after))))
     if isinstance(error, errors.InvalidRequestError):
         details.append(_pack(_bad_request(error.fields)))
-    message = _INTERNAL if outcome is INTERNAL else str(error)
-    return rpc_status.to_status(Status(code=outcome.code.value[0], message=message, details=details))
+    return rpc_status.to_status(Status(code=outcome.code.value[0], message=_message(error), details=details))
+
+
+def to_award_error(error: BaseException) -> AwardError:
+    """Tell of one award in a batch what the status would tell of a call."""
+    outcome = outcome_of(error)
+    told = AwardError(code=outcome.code.value[0], reason=outcome.reason, message=_message(error))
+    if (retry_after := _retry_after(error)) is not None:
+        told.retry_after_seconds = retry_after
+    if isinstance(error, errors.InvalidRequestError):
+        told.fields.update(error.fields)
+    return told
+
+
+def _message(error: BaseException) -> str:
+    return _INTERNAL if outcome_of(error) is INTERNAL else str(error)
+
+
+def _retry_after(error: BaseException) -> float | None:
+    outcome = outcome_of(error)
+    return getattr(error, "retry_after", outcome.retry_after) if outcome is not INTERNAL else None
 
 
 def _bad_request(fields: Mapping[str, str]) -> BadRequest:

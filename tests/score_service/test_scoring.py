@@ -1,6 +1,7 @@
 """The write path on real stores."""
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,12 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.stores import is_projected, make_award
 
 from score_service.award import MAX_TOTAL, AwardOutcome
-from score_service.errors import AwardConflictError, AwardNotFoundError, TotalOutOfRangeError
+from score_service.errors import (
+    AwardConflictError,
+    AwardNotFoundError,
+    ProjectionUnavailableError,
+    TotalOutOfRangeError,
+)
 from score_service.ledger import Ledger
 from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector
@@ -139,7 +145,8 @@ async def test_each_award_is_told_of_once_as_new_also_when_its_caller_has_gone(
 async def test_projection_far_behind_does_not_hold_up_awards(
     ledger: Ledger, projection: Projection, projector: Projector
 ) -> None:
-    scoring = Scoring(ledger, projection, projector, rank_seconds=0.1)
+    hours = itertools.count()  # Nothing that failed an hour ago is still left alone.
+    scoring = Scoring(ledger, projection, projector, rank_seconds=0.1, clock=lambda: next(hours) * 3600.0)
     await ledger.record_awards("main", [make_award("bob")])
     award = make_award("ada", 5)
     lock = projector._locks.setdefault("main", asyncio.Lock())
@@ -153,13 +160,35 @@ async def test_projection_far_behind_does_not_hold_up_awards(
     assert (await scoring.award(award)).rank == 2
 
 
+async def test_redis_that_has_failed_is_not_waited_for_by_every_batch(
+    ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, asked = 0.0, 0
+
+    async def fail(*_arguments: object) -> NoReturn:
+        nonlocal asked
+        asked += 1
+        raise ProjectionUnavailableError
+
+    monkeypatch.setattr(projector, "project", fail)
+    scoring = Scoring(ledger, projection, projector, clock=lambda: now)
+    for _ in range(3):
+        assert (await scoring.award(make_award())).rank is None
+    assert asked == 1
+    now = 2.0
+    await scoring.award(make_award())
+
+    assert asked == 2
+
+
 async def test_failure_that_nobody_waits_for_is_logged(
-    scoring: Scoring, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fail(*_arguments: object) -> NoReturn:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(Ledger, "record_awards", fail)
+    monkeypatch.setattr(ledger, "record_awards", fail)
+    scoring = Scoring(ledger, projection, projector)
     with capture_logs() as logs:
         call = asyncio.create_task(scoring.award(make_award()))
         await asyncio.sleep(0)

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
+from google.protobuf.internal import containers as containers
 import builtins as builtins
 import sys
 import typing as typing
@@ -151,6 +153,140 @@ class AwardPointsResponse(message.Message):
     _ClearFieldArgType: _TypeAlias = typing.Literal["result", b"result"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BatchAwardPointsRequest(message.Message):
+    """BatchAwardPointsRequest asks for many awards."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def requests(self) -> containers.RepeatedCompositeFieldContainer[AwardPointsRequest]:
+        """1 to 1000 awards, on at most 16 boards."""
+
+    def __init__(
+        self,
+        *,
+        requests: abc.Iterable[AwardPointsRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BatchAwardPointsResponse(message.Message):
+    """BatchAwardPointsResponse answers BatchAwardPoints."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def items(self) -> containers.RepeatedCompositeFieldContainer[BatchAwardPointsItem]:
+        """What became of each award, in the order asked."""
+
+    def __init__(
+        self,
+        *,
+        items: abc.Iterable[BatchAwardPointsItem] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class BatchAwardPointsItem(message.Message):
+    """BatchAwardPointsItem is what became of one award of a batch."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    RESULT_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    @builtins.property
+    def result(self) -> AwardResult:
+        """The award's first result."""
+
+    @builtins.property
+    def error(self) -> AwardError:
+        """Why there is none."""
+
+    def __init__(
+        self,
+        *,
+        result: AwardResult | None = ...,
+        error: AwardError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["error", b"error", "item", b"item", "result", b"result"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["error", b"error", "item", b"item", "result", b"result"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_item: _TypeAlias = typing.Literal["result", "error"]  # noqa: Y015
+    _WhichOneofArgType_item: _TypeAlias = typing.Literal["item", b"item"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
+
+@typing.final
+class AwardError(message.Message):
+    """AwardError tells of one award what a status would tell of a call."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    @typing.final
+    class FieldsEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    CODE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    MESSAGE_FIELD_NUMBER: builtins.int
+    FIELDS_FIELD_NUMBER: builtins.int
+    RETRY_AFTER_SECONDS_FIELD_NUMBER: builtins.int
+    code: builtins.int
+    """A `google.rpc.Code`."""
+    reason: builtins.str
+    """An ErrorReason, without its prefix."""
+    message: builtins.str
+    """What is wrong, for a person."""
+    retry_after_seconds: builtins.float
+    """Seconds after which to come again, where that helps."""
+    @builtins.property
+    def fields(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """The fields that are not as described, by their path in the award's request."""
+
+    def __init__(
+        self,
+        *,
+        code: builtins.int = ...,
+        reason: builtins.str = ...,
+        message: builtins.str = ...,
+        fields: abc.Mapping[builtins.str, builtins.str] | None = ...,
+        retry_after_seconds: builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "retry_after_seconds", b"retry_after_seconds"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "code", b"code", "fields", b"fields", "message", b"message", "reason", b"reason", "retry_after_seconds", b"retry_after_seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__retry_after_seconds: _TypeAlias = typing.Literal["retry_after_seconds"]  # noqa: Y015
+    _WhichOneofArgType__retry_after_seconds: _TypeAlias = typing.Literal["_retry_after_seconds", b"_retry_after_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_after_seconds) -> _WhichOneofReturnType__retry_after_seconds | None: ...
 
 @typing.final
 class GetAwardRequest(message.Message):

@@ -40,6 +40,11 @@ class ScoreServiceStub:
                 request_serializer=score__api_dot_v1_dot_score__service__pb2.AwardPointsRequest.SerializeToString,
                 response_deserializer=score__api_dot_v1_dot_score__service__pb2.AwardPointsResponse.FromString,
                 _registered_method=True)
+        self.BatchAwardPoints = channel.unary_unary(
+                '/score_api.v1.ScoreService/BatchAwardPoints',
+                request_serializer=score__api_dot_v1_dot_score__service__pb2.BatchAwardPointsRequest.SerializeToString,
+                response_deserializer=score__api_dot_v1_dot_score__service__pb2.BatchAwardPointsResponse.FromString,
+                _registered_method=True)
         self.GetAward = channel.unary_unary(
                 '/score_api.v1.ScoreService/GetAward',
                 request_serializer=score__api_dot_v1_dot_score__service__pb2.GetAwardRequest.SerializeToString,
@@ -59,6 +64,14 @@ class ScoreServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchAwardPoints(self, request, context):
+        """BatchAwardPoints gives points for many awards. Each stands for itself: one that fails fails alone,
+        and the answer tells of each, in the order asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetAward(self, request, context):
         """GetAward tells the first result of an award, or NOT_FOUND.
         """
@@ -73,6 +86,11 @@ def add_ScoreServiceServicer_to_server(servicer, server):
                     servicer.AwardPoints,
                     request_deserializer=score__api_dot_v1_dot_score__service__pb2.AwardPointsRequest.FromString,
                     response_serializer=score__api_dot_v1_dot_score__service__pb2.AwardPointsResponse.SerializeToString,
+            ),
+            'BatchAwardPoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchAwardPoints,
+                    request_deserializer=score__api_dot_v1_dot_score__service__pb2.BatchAwardPointsRequest.FromString,
+                    response_serializer=score__api_dot_v1_dot_score__service__pb2.BatchAwardPointsResponse.SerializeToString,
             ),
             'GetAward': grpc.unary_unary_rpc_method_handler(
                     servicer.GetAward,
@@ -108,6 +126,33 @@ class ScoreService:
             '/score_api.v1.ScoreService/AwardPoints',
             score__api_dot_v1_dot_score__service__pb2.AwardPointsRequest.SerializeToString,
             score__api_dot_v1_dot_score__service__pb2.AwardPointsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchAwardPoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/score_api.v1.ScoreService/BatchAwardPoints',
+            score__api_dot_v1_dot_score__service__pb2.BatchAwardPointsRequest.SerializeToString,
+            score__api_dot_v1_dot_score__service__pb2.BatchAwardPointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,10 @@ class ScoreServiceStub:
     """AwardPoints gives a user points, exactly once for each (board_id, award_id).
     Send the same award again, with the same request_id, whenever the answer is not known.
     """
+    BatchAwardPoints: _grpc.UnaryUnaryMultiCallable[_score_service_pb2.BatchAwardPointsRequest, _score_service_pb2.BatchAwardPointsResponse]
+    """BatchAwardPoints gives points for many awards. Each stands for itself: one that fails fails alone,
+    and the answer tells of each, in the order asked.
+    """
     GetAward: _grpc.UnaryUnaryMultiCallable[_score_service_pb2.GetAwardRequest, _score_service_pb2.GetAwardResponse]
     """GetAward tells the first result of an award, or NOT_FOUND."""
 
@@ -48,6 +52,10 @@ class ScoreServiceAsyncStub(ScoreServiceStub):
     AwardPoints: _aio.UnaryUnaryMultiCallable[_score_service_pb2.AwardPointsRequest, _score_service_pb2.AwardPointsResponse]  # type: ignore[assignment]
     """AwardPoints gives a user points, exactly once for each (board_id, award_id).
     Send the same award again, with the same request_id, whenever the answer is not known.
+    """
+    BatchAwardPoints: _aio.UnaryUnaryMultiCallable[_score_service_pb2.BatchAwardPointsRequest, _score_service_pb2.BatchAwardPointsResponse]  # type: ignore[assignment]
+    """BatchAwardPoints gives points for many awards. Each stands for itself: one that fails fails alone,
+    and the answer tells of each, in the order asked.
     """
     GetAward: _aio.UnaryUnaryMultiCallable[_score_service_pb2.GetAwardRequest, _score_service_pb2.GetAwardResponse]  # type: ignore[assignment]
     """GetAward tells the first result of an award, or NOT_FOUND."""
@@ -63,6 +71,16 @@ class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_score_service_pb2.AwardPointsResponse, _abc.Awaitable[_score_service_pb2.AwardPointsResponse]]:
         """AwardPoints gives a user points, exactly once for each (board_id, award_id).
         Send the same award again, with the same request_id, whenever the answer is not known.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchAwardPoints(
+        self,
+        request: _score_service_pb2.BatchAwardPointsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_score_service_pb2.BatchAwardPointsResponse, _abc.Awaitable[_score_service_pb2.BatchAwardPointsResponse]]:
+        """BatchAwardPoints gives points for many awards. Each stands for itself: one that fails fails alone,
+        and the answer tells of each, in the order asked.
         """
 
     @_abc_1.abstractmethod

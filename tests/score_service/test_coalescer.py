@@ -1,0 +1,203 @@
+"""How awards become batches, over stages that the test holds in its hands."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+
+import pytest
+from structlog.testing import capture_logs
+from tests.fixtures.stores import make_award
+
+from score_service.award import Award, AwardOutcome, RecordedAward
+from score_service.changes import Changes
+from score_service.coalescer import Coalescer
+from score_service.errors import OverloadedError, RecordUnavailableError
+from score_service.ledger import RecordedBatch
+from score_service.position import Position
+
+
+class Stages:
+    """Two stages that write down what passes, and wait where the test says."""
+
+    def __init__(self) -> None:
+        self.committed: list[list[uuid.UUID]] = []
+        self.answered: list[list[uuid.UUID]] = []
+        self.poison: set[uuid.UUID] = set()
+        self.away = False
+        self.may_commit = asyncio.Event()
+        self.may_answer = asyncio.Event()
+        self.most_at_once = {"commit": 0, "answer": 0}
+        self._at_once = {"commit": 0, "answer": 0}
+        self.release()
+
+    def release(self) -> None:
+        self.may_commit.set()
+        self.may_answer.set()
+
+    async def commit(self, board_id: str, awards: Sequence[Award]) -> RecordedBatch:
+        await self._pass("commit", self.may_commit)
+        if self.away:
+            raise RecordUnavailableError
+        if self.poison & {award.award_id for award in awards}:
+            raise ZeroDivisionError
+        self.committed.append([award.award_id for award in awards])
+        position = Position.start(board_id)
+        results = tuple(record(award) for award in awards)
+        return RecordedBatch(Changes(board_id, position, position, ()), results)
+
+    async def answer(
+        self, awards: Sequence[Award], batch: RecordedBatch
+    ) -> Sequence[AwardOutcome | Exception]:
+        await self._pass("answer", self.may_answer)
+        self.answered.append([award.award_id for award in awards])
+        return [AwardOutcome(r, None, replayed=False) for r in batch.results if isinstance(r, RecordedAward)]
+
+    async def _pass(self, stage: str, gate: asyncio.Event) -> None:
+        self._at_once[stage] += 1
+        self.most_at_once[stage] = max(self.most_at_once[stage], self._at_once[stage])
+        await asyncio.sleep(0)
+        await gate.wait()
+        self._at_once[stage] -= 1
+
+
+def record(award: Award) -> RecordedAward:
+    return RecordedAward(
+        award_id=award.award_id,
+        revision=1,
+        position=Position.start(award.board_id),
+        user_id=award.user_id,
+        points=award.points,
+        total_after=award.points,
+        action_type=award.action_type,
+        action_id=award.action_id,
+        request_id=award.request_id,
+    )
+
+
+@pytest.fixture
+def stages() -> Stages:
+    return Stages()
+
+
+def coalescer_of(stages: Stages, **bounds: int) -> Coalescer:
+    return Coalescer(stages.commit, stages.answer, **bounds)
+
+
+async def settled(futures: Sequence[asyncio.Future[AwardOutcome]]) -> list[AwardOutcome | BaseException]:
+    async with asyncio.timeout(10):
+        return await asyncio.gather(*futures, return_exceptions=True)
+
+
+async def let_run() -> None:
+    """Let everything run that can."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def test_lone_award_is_committed_at_once(stages: Stages) -> None:
+    coalescer, award = coalescer_of(stages), make_award()
+
+    (outcome,) = await settled([coalescer.submit(award)])
+
+    assert isinstance(outcome, AwardOutcome)
+    assert stages.committed == stages.answered == [[award.award_id]]
+    assert coalescer.waiting == 0
+
+
+async def test_awards_gather_while_one_is_committed(stages: Stages) -> None:
+    coalescer, awards = coalescer_of(stages, batch_max=4), [make_award() for _ in range(10)]
+    stages.may_commit.clear()
+    futures = [coalescer.submit(awards[0])]
+    await let_run()
+    futures += [coalescer.submit(award) for award in awards[1:]]
+    stages.release()
+
+    outcomes = await settled(futures)
+
+    assert [len(batch) for batch in stages.committed] == [1, 4, 4, 1]
+    assert [award_id for batch in stages.committed for award_id in batch] == [a.award_id for a in awards]
+    told = [outcome.recorded.award_id for outcome in outcomes if isinstance(outcome, AwardOutcome)]
+    assert told == [award.award_id for award in awards]
+
+
+async def test_next_batch_is_committed_while_one_is_answered_but_not_the_one_after(stages: Stages) -> None:
+    coalescer, awards = coalescer_of(stages, batch_max=1), [make_award() for _ in range(4)]
+    stages.may_answer.clear()
+    futures = [coalescer.submit(award) for award in awards]
+    await let_run()
+
+    assert len(stages.committed) == 2
+    assert stages.answered == []
+    stages.release()
+    await settled(futures)
+    assert stages.committed == stages.answered
+    assert stages.most_at_once == {"commit": 1, "answer": 1}
+
+
+async def test_boards_do_not_wait_for_each_other(stages: Stages) -> None:
+    coalescer = coalescer_of(stages)
+    futures = [coalescer.submit(make_award(board_id=board)) for board in ("one", "two")]
+
+    await settled(futures)
+
+    assert stages.most_at_once == {"commit": 2, "answer": 2}
+
+
+async def test_poisonous_award_fails_alone(stages: Stages) -> None:
+    coalescer, awards = coalescer_of(stages), [make_award() for _ in range(9)]
+    stages.poison = {awards[5].award_id}
+
+    with capture_logs() as logs:
+        outcomes = await settled([coalescer.submit(award) for award in awards])
+
+    assert [isinstance(outcome, AwardOutcome) for outcome in outcomes] == [i != 5 for i in range(9)]
+    assert isinstance(outcomes[5], ZeroDivisionError)
+    assert [entry["event"] for entry in logs] == ["award failed"]
+    told = [award_id for batch in stages.answered for award_id in batch]
+    assert told == [award.award_id for award in awards if award is not awards[5]]
+
+
+async def test_record_that_is_away_leaves_every_outcome_open(stages: Stages) -> None:
+    coalescer = coalescer_of(stages)
+    stages.away = True
+
+    outcomes = await settled([coalescer.submit(make_award()) for _ in range(3)])
+
+    assert [type(outcome) for outcome in outcomes] == [RecordUnavailableError] * 3
+    stages.away = False
+    assert isinstance((await settled([coalescer.submit(make_award())]))[0], AwardOutcome)
+
+
+async def test_award_past_the_bound_is_not_taken_in(stages: Stages) -> None:
+    coalescer = coalescer_of(stages, waiting_max=2)
+    stages.may_commit.clear()
+    futures = [coalescer.submit(make_award()) for _ in range(2)]
+
+    with pytest.raises(OverloadedError):
+        coalescer.submit(make_award())
+    stages.release()
+    await settled(futures)
+    coalescer.submit(make_award())
+    await coalescer.finish()
+
+
+async def test_stage_that_fails_tells_everyone_and_stops_nothing(stages: Stages) -> None:
+    async def fail(*_arguments: object) -> Sequence[AwardOutcome | Exception]:
+        raise ZeroDivisionError
+
+    coalescer = Coalescer(stages.commit, fail)
+    with capture_logs() as logs:
+        outcomes = await settled([coalescer.submit(make_award()) for _ in range(2)])
+
+    assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2
+    assert [entry["event"] for entry in logs] == ["batch not answered"]
+    assert coalescer.waiting == 0
+
+
+async def test_finish_waits_for_what_was_taken_in(stages: Stages) -> None:
+    coalescer = coalescer_of(stages, batch_max=2)
+    futures = [coalescer.submit(make_award()) for _ in range(5)]
+
+    await coalescer.finish()
+
+    assert all(future.done() for future in futures)
