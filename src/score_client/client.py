@@ -6,9 +6,8 @@ What is sent is judged by the service and not a second time here.
 
 import asyncio
 import re
-import secrets
 import warnings
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import UUID, uuid4
@@ -17,6 +16,7 @@ from grpc.aio import UnaryUnaryMultiCallable
 
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
+from score_client.awards import Awards
 from score_client.channel import RenewedChannel
 from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
 from score_client.credentials import ClientCredentials
@@ -77,6 +77,7 @@ class ScoreClient:
         self._stall_timeout = _seconds("stall_timeout", stall_timeout)
         interval = _seconds("certificate_check_interval", certificate_check_interval)
         self._channel = RenewedChannel(target, credentials, server_name=server_name, check_interval=interval)
+        self._awards = Awards(self._channel, call_timeout=self._attempt_timeout)
 
     async def __aenter__(self) -> Self:
         """Open the client; it connects in the background.
@@ -94,6 +95,7 @@ class ScoreClient:
         """Close the client. Calls and watches still under way end with ClientClosedError."""
         self._open = False
         await self._channel.close()
+        await self._awards.finish()
 
     def __repr__(self) -> str:
         return f"<ScoreClient {self._target!r} {'open' if self._open else 'closed'}>"
@@ -116,6 +118,8 @@ class ScoreClient:
         timeout: float | None = None,  # noqa: ASYNC109 - asyncio's would cancel a try
     ) -> AwardResult:
         """Give a user points, exactly once for each (`board_id`, `award_id`).
+
+        Awards asked for at the same time share a call to the service.
 
         All tries of one call carry the same ids, so that a retry after a lost answer is told the first
         outcome. After an UnavailableError, send the award again with the same two ids.
@@ -150,13 +154,13 @@ class ScoreClient:
             action_id=action_id,
         )
         name = canonical_uuid("request_id", uuid4() if request_id is None else request_id)
-        response = await self._call(
-            lambda stubs: stubs.scores.AwardPoints,
-            scores.AwardPointsRequest(award=award, request_id=name),
-            within=None if timeout is None else _seconds("timeout", timeout),
-            metadata=_metadata(name, trace_id),
-        )
-        return decode_award(response.result)
+        request = scores.AwardPointsRequest(award=award, request_id=name, trace_id=_trace_id(trace_id))
+        within = self._timeout if timeout is None else _seconds("timeout", timeout)
+
+        async def attempt(seconds: float) -> scores.AwardResult:
+            return await self._awards.send(request, within=seconds)
+
+        return decode_award(await self._tried(attempt, within))
 
     async def get_award(self, *, board_id: str, award_id: UUID) -> AwardResult:
         """Tell the first result of an award.
@@ -314,28 +318,27 @@ class ScoreClient:
         self,
         method: Callable[[Stubs], UnaryUnaryMultiCallable[_Request, _Response]],
         request: _Request,
-        *,
-        within: float | None = None,
-        metadata: tuple[tuple[str, str], ...] = (),
     ) -> _Response:
-        within = within or self._timeout
+        async def attempt(seconds: float) -> _Response:
+            return await outcome(method(self._channel.current.stubs)(request, timeout=seconds))
+
+        return await self._tried(attempt, self._timeout)
+
+    async def _tried(self, attempt: Callable[[float], Awaitable[_Response]], within: float) -> _Response:
+        """Await `attempt(seconds)`, again while nothing answers, until the time is up."""
         clock = asyncio.get_running_loop().time
         deadline = clock() + within
 
-        async def attempt() -> _Response:
-            rpc = method(self._channel.current.stubs)
-            seconds = min(self._attempt_timeout, deadline - clock())
-            return await outcome(rpc(request, timeout=seconds, metadata=metadata))
+        async def in_time() -> _Response:
+            return await attempt(min(self._attempt_timeout, deadline - clock()))
 
-        return await retried(attempt, on=(UnavailableError,), within=within)
+        return await retried(in_time, on=(UnavailableError,), within=within)
 
 
-def _metadata(request_id: str, trace_id: str | None) -> tuple[tuple[str, str], ...]:
-    if trace_id is None:
-        return (("x-request-id", request_id),)
-    if not _TRACE_ID.fullmatch(str(trace_id)):
+def _trace_id(value: str | None) -> str:
+    if value is not None and not _TRACE_ID.fullmatch(str(value)):
         raise invalid({"trace_id": "must be 32 lower-case hexadecimal digits, not all zero"})
-    return ("x-request-id", request_id), ("traceparent", f"00-{trace_id}-{secrets.token_hex(8)}-01")
+    return value or ""
 
 
 def _seconds(field: str, value: object) -> float:

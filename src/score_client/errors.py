@@ -29,6 +29,8 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # typ
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
+from score_api.v1.score_service_pb2 import AwardError
+
 DOMAIN = "laurel"
 
 _Detail = TypeVar("_Detail", bound=Message)
@@ -135,6 +137,8 @@ class ClientClosedError(ScoreClientError):
     """The client was used outside of its `async with` block."""
 
 
+_CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
+
 # None stands for every other reason, and for an answer without one.
 EXCEPTIONS: Mapping[tuple[grpc.StatusCode, str | None], type[ScoreClientError]] = {
     (grpc.StatusCode.INVALID_ARGUMENT, None): InvalidRequestError,
@@ -161,13 +165,29 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ScoreClientError:
     status = _status(error)
     info = _detail(status, ErrorInfo)
     reason = info.reason if info and info.domain == DOMAIN else None
-    code = error.code()
+    return _make(error.code(), reason, error.details() or "", _fields(status), _retry_after(status))
+
+
+def from_award_error(error: AwardError) -> ScoreClientError:
+    """Turn what is told of one award in a batch into the exception that says the same."""
+    code = _CODES.get(error.code, grpc.StatusCode.UNKNOWN)
+    retry_after = max(0.0, error.retry_after_seconds) if error.HasField("retry_after_seconds") else None
+    return _make(code, error.reason or None, error.message, error.fields, retry_after)
+
+
+def _make(
+    code: grpc.StatusCode,
+    reason: str | None,
+    message: str,
+    fields: Mapping[str, str],
+    retry_after: float | None,
+) -> ScoreClientError:
     kind = EXCEPTIONS.get((code, reason)) or EXCEPTIONS.get((code, None), ServiceFaultError)
-    name, message = reason or code.name, error.details() or ""
+    name = reason or code.name
     if issubclass(kind, InvalidRequestError):
-        return kind(name, message, _fields(status))
+        return kind(name, message, fields)
     if issubclass(kind, _LaterError):
-        return kind(name, message, _retry_after(status))
+        return kind(name, message, retry_after)
     return kind(name, message)
 
 

@@ -11,6 +11,8 @@ MAX_LENGTH = 128
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+
 
 def is_identifier(text: str) -> bool:
     """Tell whether a board, user or action id is 1 to 128 characters of `[A-Za-z0-9._:@-]`."""
@@ -20,3 +22,8 @@ def is_identifier(text: str) -> bool:
 def parse_uuid(text: str) -> uuid.UUID | None:
     """Read a UUID in its hyphenated form of 36 characters, in either case; None for anything else."""
     return uuid.UUID(text) if _UUID.fullmatch(text) else None
+
+
+def is_trace_id(text: str) -> bool:
+    """Tell whether text is a W3C trace id: 32 lower-case hexadecimal digits, not all zero."""
+    return _TRACE_ID.fullmatch(text) is not None

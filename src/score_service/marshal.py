@@ -14,7 +14,7 @@ from score_api.v1 import types_pb2 as types_pb
 from score_service import watch
 from score_service.award import MAX_BATCH, MAX_POINTS, Award, AwardOutcome
 from score_service.errors import InvalidRequestError
-from score_service.identifier import is_identifier, parse_uuid
+from score_service.identifier import is_identifier, is_trace_id, parse_uuid
 from score_service.position import Position
 from score_service.standing import BoardView, Source, Standing
 
@@ -22,6 +22,7 @@ MAX_PAGE: Final = 1000
 MAX_RADIUS: Final = 100
 MAX_USERS: Final = 1000
 _DEFAULT_PAGE: Final = 50
+_TRACE_RULE: Final = "must be 32 lower-case hexadecimal digits, not all zero"
 _MAX_FAULTS: Final = 16
 _BOARDS_MAX: Final = 16
 """Boards in one batch."""
@@ -57,6 +58,11 @@ class FieldReader:
         value = parse_uuid(text)
         self.require(value is not None, field, _UUID_RULE)
         return value or uuid.UUID(int=0)
+
+    def trace_id(self, field: str, text: str) -> str:
+        """Read a W3C trace id, or nothing."""
+        self.require(not text or is_trace_id(text), field, _TRACE_RULE)
+        return text
 
     def number(self, field: str, value: int, least: int, most: int) -> int:
         """Read a number within bounds."""
@@ -99,7 +105,7 @@ def read_award(
         action_id=fields.identifier("award.action_id", asked.action_id),
         request_id=fields.uuid("request_id", request.request_id) if request.request_id else new_request_id,
         caller=caller,
-        trace_id=trace_id,
+        trace_id=fields.trace_id("trace_id", request.trace_id) or trace_id,
     )
     fields.finish()
     return award

@@ -29,6 +29,7 @@ StreamStep = Callable[[Any, Context], AsyncIterator[Message | bytes]]
 _REQUESTS: Mapping[str, Mapping[str, type[Message]]] = {
     "score_api.v1.ScoreService": {
         "AwardPoints": scores.AwardPointsRequest,
+        "BatchAwardPoints": scores.BatchAwardPointsRequest,
         "GetAward": scores.GetAwardRequest,
     },
     "score_api.v1.LeaderboardService": {

@@ -30,6 +30,7 @@ CONTRACT = {
     "IDENTITY_MISSING": (StatusCode.UNAUTHENTICATED, NotAuthenticatedError),
     "NOT_ALLOWED": (StatusCode.PERMISSION_DENIED, NotAllowedError),
     "QUOTA_EXCEEDED": (StatusCode.RESOURCE_EXHAUSTED, QuotaExceededError),
+    "OVERLOADED": (StatusCode.RESOURCE_EXHAUSTED, UnavailableError),
     "AWARD_CONFLICT": (StatusCode.ALREADY_EXISTS, AwardConflictError),
     "TOTAL_OUT_OF_RANGE": (StatusCode.OUT_OF_RANGE, TotalOutOfRangeError),
     "BOARD_NOT_FOUND": (StatusCode.NOT_FOUND, BoardNotFoundError),

@@ -110,6 +110,72 @@ async def test_an_award_id_used_for_something_else_is_a_conflict(
     assert (told.code, told.reason) == (StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT")
 
 
+async def test_a_batch_tells_of_each_award_in_order_and_a_bad_one_fails_alone(
+    backend_stubs: Stubs,
+) -> None:
+    first = award_request(user_id="ada", points=5)
+    requests = [
+        first,
+        award_request(user_id="bob", points=9),
+        award_request(points=0),
+        award_request(board_id="not-mine"),
+        award_request(points=1001),
+        award_request(award_id=first.award.award_id, user_id="bob"),
+        award_request(award_id=first.award.award_id, user_id="ada", points=5),
+    ]
+
+    response = await backend_stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=requests))
+
+    items = list(response.items)
+    assert [item.error.reason for item in items] == [
+        "",
+        "",
+        "INVALID_FIELD",
+        "NOT_ALLOWED",
+        "NOT_ALLOWED",
+        "AWARD_CONFLICT",
+        "",
+    ]
+    assert [item.error.code for item in items[2:6]] == [
+        code.value[0]
+        for code in (
+            StatusCode.INVALID_ARGUMENT,
+            StatusCode.PERMISSION_DENIED,
+            StatusCode.PERMISSION_DENIED,
+            StatusCode.ALREADY_EXISTS,
+        )
+    ]
+    assert dict(items[2].error.fields) == {"award.points": "must be 1 to 1000000"}
+    results = [items[0].result, items[1].result, items[6].result]
+    assert [(r.revision, r.total, r.rank, r.replayed) for r in results] == [
+        (1, 5, 2, False),
+        (2, 9, 1, False),
+        (1, 5, 2, True),
+    ]
+
+
+async def test_a_batch_without_awards_too_large_or_on_too_many_boards_is_refused_whole(
+    gateway_stubs: Stubs,
+) -> None:
+    for requests in (
+        [],
+        [award_request() for _ in range(1001)],
+        [award_request(board_id=f"board-{n}") for n in range(17)],
+    ):
+        batch = score_pb.BatchAwardPointsRequest(requests=requests)
+        told = await refused(gateway_stubs.score.BatchAwardPoints(batch))
+        assert (told.code, list(told.fields)) == (StatusCode.INVALID_ARGUMENT, ["requests"])
+
+
+async def test_a_whole_batch_of_a_thousand_on_sixteen_boards_is_made(gateway_stubs: Stubs) -> None:
+    requests = [award_request(board_id=f"board-{n % 16}", user_id=f"user-{n % 7}") for n in range(1000)]
+
+    response = await gateway_stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=requests))
+
+    assert [item.result.award_id for item in response.items] == [r.award.award_id for r in requests]
+    assert sum(item.result.points for item in response.items) == 10_000
+
+
 async def test_an_award_can_be_asked_for_later(backend_stubs: Stubs) -> None:
     made = await give(backend_stubs, "ada", 10)
     request = score_pb.GetAwardRequest(board_id="main", award_id=made.award_id)

@@ -112,10 +112,13 @@ class AwardPointsRequest(message.Message):
 
     AWARD_FIELD_NUMBER: builtins.int
     REQUEST_ID_FIELD_NUMBER: builtins.int
+    TRACE_ID_FIELD_NUMBER: builtins.int
     request_id: builtins.str
     """A UUID for each logical call, the same on its retries (AIP-155). It tells a retry from a second use.
     Without one, every call is taken for a second use.
     """
+    trace_id: builtins.str
+    """A W3C trace id for the ledger, 32 lower-case hexadecimal digits. Without one, that of the call counts."""
     @builtins.property
     def award(self) -> Award:
         """The award."""
@@ -125,10 +128,11 @@ class AwardPointsRequest(message.Message):
         *,
         award: Award | None = ...,
         request_id: builtins.str = ...,
+        trace_id: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["award", b"award"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["award", b"award", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["award", b"award", "request_id", b"request_id", "trace_id", b"trace_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,162 @@
+"""Awards on their way out: concurrent ones share a call.
+
+Invariants:
+- A few calls are under way at a time. Awards asked for meanwhile gather and go together in the next one;
+  where there is room, an award goes at once.
+- What is told of an award in a shared call reaches the one who asked for it, and nobody else.
+- A caller that gives up only stops waiting.
+
+When something is tried again is no business of this module.
+"""
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Final
+
+from score_api.v1 import score_service_pb2 as scores
+from score_client.channel import RenewedChannel
+from score_client.errors import (
+    NotAllowedError,
+    ScoreClientError,
+    ServiceFaultError,
+    UnavailableError,
+    from_award_error,
+)
+from score_client.retry import outcome
+
+CALLS_MAX: Final = 2
+"""Calls under way. With one alone, everything would stand still behind a server that does not answer."""
+BATCH_MAX: Final = 500
+BOARDS_MAX: Final = 16
+"""The service takes no more boards in one call."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An award, and where goes what is told of it."""
+
+    request: scores.AwardPointsRequest
+    result: "asyncio.Future[scores.AwardResult]"
+
+    def settle(self, told: scores.AwardResult | ScoreClientError) -> None:
+        if self.result.done():  # Whoever asked has given up.
+            return
+        if isinstance(told, ScoreClientError):
+            self.result.set_exception(told)
+        else:
+            self.result.set_result(told)
+
+
+class Awards:
+    """The awards of one client."""
+
+    def __init__(self, channel: RenewedChannel, *, call_timeout: float) -> None:
+        """Take the seconds that one call may take."""
+        self._channel = channel
+        self._call_timeout = call_timeout
+        self._waiting: deque[_Waiting] = deque()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._batches_refused = False
+
+    async def send(self, request: scores.AwardPointsRequest, *, within: float) -> scores.AwardResult:
+        """Send an award, with others if there are any, and give what is told of it.
+
+        Raises:
+            UnavailableError: Nothing was told within so many seconds.
+            ScoreClientError: What was told instead of a result.
+        """
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._fill_calls()
+        try:
+            async with asyncio.timeout(within):
+                return await waiting.result
+        except TimeoutError:
+            raise UnavailableError("DEADLINE_EXCEEDED", f"No answer within {within:.1f} s.") from None
+
+    async def finish(self) -> None:
+        """Wait until every call has ended."""
+        while self._calls:
+            await asyncio.wait(self._calls)
+
+    def _fill_calls(self) -> None:
+        if self._waiting and len(self._calls) < CALLS_MAX:
+            call = asyncio.create_task(self._call(), name="awards")
+            self._calls.add(call)
+            call.add_done_callback(self._end_call)
+
+    def _end_call(self, call: "asyncio.Task[None]") -> None:
+        self._calls.discard(call)
+        self._fill_calls()
+
+    async def _call(self) -> None:
+        batch = self._next_batch()
+        if len(batch) > 1 and not self._batches_refused:
+            await self._send_together(batch)
+        else:
+            await asyncio.gather(*map(self._send_alone, batch))
+
+    def _next_batch(self) -> Sequence[_Waiting]:
+        """Take what goes into one call, in the order asked, leaving out those who have given up."""
+        batch, boards = list[_Waiting](), set[str]()
+        while self._waiting and len(batch) < BATCH_MAX:
+            waiting = self._waiting[0]
+            boards.add(waiting.request.award.board_id)
+            if len(boards) > BOARDS_MAX:
+                break
+            self._waiting.popleft()
+            if not waiting.result.done():
+                batch.append(waiting)
+        return batch
+
+    async def _send_alone(self, waiting: _Waiting) -> None:
+        try:
+            method = self._channel.current.stubs.scores.AwardPoints
+            metadata = _metadata(waiting.request)
+            call = method(waiting.request, timeout=self._call_timeout, metadata=metadata)
+            waiting.settle((await outcome(call)).result)
+        except ScoreClientError as error:
+            waiting.settle(error)
+
+    async def _send_together(self, batch: Sequence[_Waiting]) -> None:
+        request = scores.BatchAwardPointsRequest(requests=[waiting.request for waiting in batch])
+        try:
+            method = self._channel.current.stubs.scores.BatchAwardPoints
+            response = await outcome(method(request, timeout=self._call_timeout))
+        except ScoreClientError as error:
+            if _is_refusal_of_batches(error):
+                self._batches_refused = True
+                await asyncio.gather(*map(self._send_alone, batch))
+                return
+            for waiting in batch:
+                waiting.settle(copy(error))
+            return
+        # An award of which nothing is told is told as much.
+        for waiting, item in zip_longest(batch, response.items[: len(batch)]):
+            waiting.settle(_told(item or scores.BatchAwardPointsItem()))
+
+
+def _told(item: scores.BatchAwardPointsItem) -> scores.AwardResult | ScoreClientError:
+    if item.HasField("result"):
+        return item.result
+    if item.HasField("error"):
+        return from_award_error(item.error)
+    return ServiceFaultError("MALFORMED_ANSWER", "The answer is not what the contract says.")
+
+
+def _is_refusal_of_batches(error: ScoreClientError) -> bool:
+    """Tell whether batches are what the policy does not allow, or what an older service does not know."""
+    return isinstance(error, NotAllowedError) or error.reason == "UNIMPLEMENTED"
+
+
+def _metadata(request: scores.AwardPointsRequest) -> tuple[tuple[str, str], ...]:
+    """Name the request and the trace of a call that is about one award."""
+    name = ("x-request-id", request.request_id)
+    if not request.trace_id:
+        return (name,)
+    return name, ("traceparent", f"00-{request.trace_id}-{secrets.token_hex(8)}-01")

@@ -1,0 +1,206 @@
+"""Awards asked for at the same time share calls, against a scripted server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from google.protobuf.message import Message
+from grpc import StatusCode
+from tests.score_client.scripted import ScriptedServer, hang, refuse
+
+from score_api.v1 import score_service_pb2 as scores
+from score_client import (
+    AwardConflictError,
+    AwardResult,
+    ClientCredentials,
+    InvalidRequestError,
+    QuotaExceededError,
+    ScoreClient,
+    ScoreClientError,
+    UnavailableError,
+)
+from score_client.awards import BATCH_MAX, BOARDS_MAX, CALLS_MAX
+
+Step = Callable[[Message, Any], Awaitable[Message]]
+
+
+@pytest.fixture
+async def client(server: ScriptedServer, credentials: ClientCredentials) -> AsyncIterator[ScoreClient]:
+    async with ScoreClient(server.target, credentials=credentials, attempt_timeout=1) as client:
+        yield client
+
+
+def award(client: ScoreClient, award_id: UUID | None = None, **changes: Any) -> Awaitable[AwardResult]:
+    fields: dict[str, Any] = {"board_id": "main", "user_id": "ada", "points": 10}
+    fields |= {"action_type": "puzzle", "action_id": "p1", "award_id": award_id or uuid4()}
+    return client.award(**(fields | changes))
+
+
+def result_of(request: scores.AwardPointsRequest) -> scores.AwardResult:
+    return scores.AwardResult(award_id=request.award.award_id, points=request.award.points, total=1)
+
+
+async def answer_one(request: Any, _context: Any) -> Message:
+    return scores.AwardPointsResponse(result=result_of(request))
+
+
+async def answer_many(request: Any, _context: Any) -> Message:
+    items = [scores.BatchAwardPointsItem(result=result_of(asked)) for asked in request.requests]
+    return scores.BatchAwardPointsResponse(items=items)
+
+
+def answer_errors(**errors: scores.AwardError) -> Step:
+    """Answer each award of a batch with the error of its user, or else with its result."""
+
+    async def step(request: Any, _context: Any) -> Message:
+        items = []
+        for asked in request.requests:
+            error = errors.get(asked.award.user_id)
+            told = {"error": error} if error else {"result": result_of(asked)}
+            items.append(scores.BatchAwardPointsItem(**told))
+        return scores.BatchAwardPointsResponse(items=items)
+
+    return step
+
+
+def sizes(server: ScriptedServer) -> list[int]:
+    return [len(call.request.requests) for call in server.calls("BatchAwardPoints")]
+
+
+async def test_award_that_is_alone_goes_by_itself(server: ScriptedServer, client: ScoreClient) -> None:
+    server.script("AwardPoints", answer_one)
+
+    for _ in range(3):
+        await award(client)
+
+    assert len(server.calls("AwardPoints")) == 3
+    assert sizes(server) == []
+
+
+async def test_awards_at_the_same_time_share_calls_and_each_gets_its_own_result(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    server.script("AwardPoints", answer_one)
+    server.script("BatchAwardPoints", answer_many)
+    ids = [uuid4() for _ in range(300)]
+
+    results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
+
+    assert [result.award_id for result in results] == ids
+    assert len(server.received) < 20
+    assert sum(sizes(server)) + len(server.calls("AwardPoints")) == 300
+
+
+async def test_call_holds_no_more_awards_and_boards_than_the_service_takes(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    server.script("AwardPoints", answer_one)
+    server.script("BatchAwardPoints", answer_many)
+
+    await asyncio.gather(*(award(client) for _ in range(2 * BATCH_MAX)))
+    await asyncio.gather(*(award(client, board_id=f"board{i}") for i in range(3 * BOARDS_MAX)))
+
+    assert max(sizes(server)) <= BATCH_MAX
+    for call in server.calls("BatchAwardPoints"):
+        assert len({asked.award.board_id for asked in call.request.requests}) <= BOARDS_MAX
+
+
+async def test_what_is_wrong_with_one_award_is_told_to_its_caller_alone(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    server.script("AwardPoints", answer_one)
+    invalid = scores.AwardError(code=3, reason="INVALID_FIELD", message="x", fields={"award.points": "no"})
+    conflict = scores.AwardError(code=6, reason="AWARD_CONFLICT", message="taken")
+    quota = scores.AwardError(code=8, reason="QUOTA_EXCEEDED", message="full", retry_after_seconds=2.5)
+    server.script("BatchAwardPoints", answer_errors(bob=invalid, cyd=conflict, dan=quota))
+    users = ["ada"] * CALLS_MAX + ["ada", "bob", "cyd", "dan"]
+
+    results = await asyncio.gather(*(award(client, user_id=user) for user in users), return_exceptions=True)
+
+    *fine, bob, cyd, dan = results
+    assert all(isinstance(result, AwardResult) for result in fine)
+    assert isinstance(bob, InvalidRequestError)
+    assert bob.fields == {"award.points": "no"}
+    assert isinstance(cyd, AwardConflictError)
+    assert isinstance(dan, QuotaExceededError)
+    assert dan.retry_after == 2.5
+
+
+async def test_call_that_fails_is_tried_again_with_the_same_ids(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    server.script("AwardPoints", answer_one)
+    server.script("BatchAwardPoints", refuse(StatusCode.UNAVAILABLE), answer_many)
+    ids = [uuid4() for _ in range(20)]
+
+    results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
+
+    assert [result.award_id for result in results] == ids
+    first = server.calls("BatchAwardPoints")[0].request.requests
+    later = [asked for call in server.calls("BatchAwardPoints")[1:] for asked in call.request.requests] + [
+        call.request for call in server.calls("AwardPoints")
+    ]
+    again = {asked.award.award_id: asked.request_id for asked in later}
+    assert {asked.award.award_id: asked.request_id for asked in first}.items() <= again.items()
+
+
+@pytest.mark.parametrize(
+    "refusal", [refuse(StatusCode.UNIMPLEMENTED), refuse(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")]
+)
+async def test_awards_go_one_by_one_where_batches_are_refused(
+    server: ScriptedServer, client: ScoreClient, refusal: Step
+) -> None:
+    server.script("AwardPoints", answer_one)
+    server.script("BatchAwardPoints", refusal)
+    ids = [uuid4() for _ in range(20)]
+
+    results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
+    await asyncio.gather(*(award(client) for _ in range(20)))
+
+    assert [result.award_id for result in results] == ids
+    assert len(sizes(server)) <= CALLS_MAX
+    assert len(server.calls("AwardPoints")) == 40
+
+
+async def test_caller_that_gives_up_takes_nobody_along(server: ScriptedServer, client: ScoreClient) -> None:
+    server.script("AwardPoints", answer_one)
+    server.script("BatchAwardPoints", answer_many)
+    calls = [asyncio.ensure_future(award(client)) for _ in range(30)]
+    await asyncio.sleep(0)
+
+    for call in calls[::2]:
+        call.cancel()
+    results = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert all(isinstance(result, asyncio.CancelledError) for result in results[::2])
+    assert all(isinstance(result, AwardResult) for result in results[1::2])
+
+
+async def test_server_that_does_not_answer_lets_nobody_wait_for_ever(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    server.script("AwardPoints", hang)
+    server.script("BatchAwardPoints", hang)
+
+    results = await asyncio.gather(*(award(client, timeout=0.5) for _ in range(10)), return_exceptions=True)
+
+    assert [type(result) for result in results] == [UnavailableError] * 10
+
+
+async def test_short_answer_is_a_fault_of_those_it_says_nothing_of(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    async def answer_half(request: Any, _context: Any) -> Message:
+        whole: Any = await answer_many(request, _context)
+        return scores.BatchAwardPointsResponse(items=whole.items[: len(whole.items) // 2])
+
+    server.script("AwardPoints", answer_one)
+    server.script("BatchAwardPoints", answer_half)
+
+    results = await asyncio.gather(*(award(client) for _ in range(10)), return_exceptions=True)
+
+    faults = [result for result in results if isinstance(result, ScoreClientError)]
+    assert {fault.reason for fault in faults} == {"MALFORMED_ANSWER"}
+    assert 0 < len(faults) < 10
