@@ -100,7 +100,7 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         readiness = Readiness(checks_of(stores.ledger, stores.projection), metrics.ready)
         await stack.enter_async_context(readiness.running(_LOOK_SECONDS))
         await stack.enter_async_context(serve_admin(create_app(readiness, metrics.registry), listener))
-        scoring = Scoring(stores.ledger, stores.projection, stores.projector, on_outcome=metrics.count_award)
+        scoring = _make_scoring(stores, metrics, settings)
         leaderboard = Leaderboard(stores.projection, stores.projector)
         add_ScoreServiceServicer_to_server(ScoreServicer(scoring, Quota()), server)
         add_LeaderboardServiceServicer_to_server(LeaderboardServicer(leaderboard, stores.hubs), server)
@@ -184,6 +184,19 @@ def _follow(stores: Stores, metrics: Metrics) -> None:
         lambda: stores.projector.lag,
     )
     metrics.follow("laurel_watchers", "Open watches.", lambda: stores.hubs.watchers)
+
+
+def _make_scoring(stores: Stores, metrics: Metrics, settings: ServeSettings) -> Scoring:
+    scoring = Scoring(
+        stores.ledger,
+        stores.projection,
+        stores.projector,
+        on_outcome=metrics.count_award,
+        batch_max=settings.award_batch_max,
+        waiting_max=settings.awards_waiting_max,
+    )
+    metrics.follow("laurel_awards_waiting", "Awards taken in and not yet answered.", lambda: scoring.waiting)
+    return scoring
 
 
 def _make_server(interceptor: CallInterceptor, settings: ServeSettings) -> grpc.aio.Server:

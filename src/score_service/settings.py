@@ -175,6 +175,12 @@ class ServeSettings(LogSettings):
     watch_resume_max: Annotated[int, Field(ge=0, le=20_000)] = Field(
         default=10_000, description="awards that a watcher may have missed and still be resumed"
     )
+    award_batch_max: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        default=256, description="awards in one commit, at most"
+    )
+    awards_waiting_max: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=20_000, description="awards taken in and not yet answered, at most"
+    )
     watchers_max: Annotated[int, Field(ge=1, le=9_000)] = Field(
         default=5_000, description="open watches, at most"
     )
