@@ -190,7 +190,7 @@ async def test_points_arrive_and_the_board_moves_in_every_window(
     assert max(refusals) < 400
 
 
-async def test_page_comes_back_by_itself_when_its_server_does(
+async def test_page_gets_over_a_restarted_server_and_a_lost_reply(
     start_site: StartSite, open_window: OpenWindow
 ) -> None:
     site = await start_site()
@@ -199,39 +199,32 @@ async def test_page_comes_back_by_itself_when_its_server_does(
     site.gateway.kill()
     await expect(ada.page.locator("#connection")).to_have_text(re.compile("Reconnecting|Offline"))
     async with site.stack.client(target_of(site.service)) as client:
-        for rival in range(12):
+        rivals = {f"r{number}": 100 - number for number in range(12)} | {"late": 1}
+        for rival, points in rivals.items():
             await client.award(
-                board_id="main", user_id=f"r{rival}", points=100 - rival, action_type="duel", action_id="d"
+                board_id="main", user_id=rival, points=points, action_type="duel", action_id="dawn"
             )
-        await client.award(board_id="main", user_id="late", points=1, action_type="duel", action_id="d")
     await site.stack.start_gateway(target_of(site.service), listen=site.address)
     await ada.is_live()
     top = [f"{place} r{place - 1} {101 - place}" for place in range(1, 11)]
     await ada.shows(*top, f"{UNRANKED} ada, you 0")
 
-    await ada.solve("Quick", "yes")
-    await ada.scores(5, 13)
-    await ada.shows(*top, "12 r11 89", "13 ada, you 5", "14 late 1")
-    ada.faults[:] = [fault for fault in ada.faults if "ERR_CONNECTION_REFUSED" not in fault]
-
-
-async def test_answer_whose_reply_is_lost_counts_once(start_site: StartSite, open_window: OpenWindow) -> None:
-    site = await start_site()
-    ada = await open_window(site)
-    keys: list[str] = []
+    keys: list[str | None] = []
 
     async def lose_first_reply(route: Route, request: Request) -> None:
-        keys.append(await request.header_value("idempotency-key") or "")
+        keys.append(await request.header_value("idempotency-key"))
         answer = await route.fetch()
         await (route.abort() if len(keys) == 1 else route.fulfill(response=answer))
 
     await ada.page.route("**/actions/complete", lose_first_reply)
-    await ada.register("ada")
     await ada.solve("Quick", "yes")
-    await ada.scores(5, 1)
+    await ada.scores(5, 13)
+    await ada.shows(*top, "12 r11 89", "13 ada, you 5", "14 late 1")
     assert len(keys) == 2
-    assert keys[0] == keys[1] != ""
-    ada.faults[:] = [fault for fault in ada.faults if "ERR_FAILED" not in fault]
+    assert keys[0]
+    assert keys[0] == keys[1]
+    lost = re.compile("ERR_CONNECTION_REFUSED|ERR_FAILED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET")
+    ada.faults[:] = [fault for fault in ada.faults if not lost.search(fault)]
 
 
 async def test_refusals_are_said_in_plain_words(start_site: StartSite, open_window: OpenWindow) -> None:
@@ -291,7 +284,6 @@ async def test_keyboard_is_enough(start_site: StartSite, open_window: OpenWindow
                 return
         pytest.fail(f"the Tab key does not lead to {name}")
 
-    await expect(page.get_by_role("heading", name="Log in")).to_be_focused()
     await reach("Create an account")
     await page.keyboard.press("Enter")
     await expect(page.get_by_label("Username")).to_be_focused()

@@ -1,11 +1,17 @@
-/** The list of puzzles, and which of them the player has solved. Cards stay in place when the list is read again, and so does the focus. */
+/**
+ * The list of puzzles, and which of them the player has solved.
+ *
+ * Reading it again keeps the cards that are there, and the focus.
+ */
 
 import { Problem } from "./api.js";
-import { find, notice, say, slot, stamp } from "./dom.js";
+import { arrange, find, notice, say, slot, stamp } from "./dom.js";
 import { gain } from "./format.js";
 import { explain } from "./words.js";
 
-/** @typedef {{actionId: string, title: string, prompt: string, points: number, repeat: string, completed: boolean}} Action */
+/**
+ * @typedef {{actionId: string, title: string, prompt: string, points: number, repeat: string, completed: boolean}} Action
+ */
 
 /** @type {Record<string, {kind: string, done: string}>} */
 const REPEAT = {
@@ -67,7 +73,8 @@ export class Actions {
   #failed(problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (!this.#cards.size) notice(find("play-notice"), explain(problem));
-    this.#timer = window.setTimeout(() => this.load(), (problem.retryAfter ?? RETRY_S) * 1000 * (1 + Math.random() / 2));
+    const seconds = (problem.retryAfter ?? RETRY_S) * (1 + Math.random() / 2);
+    this.#timer = window.setTimeout(() => this.load(), seconds * 1000);
   }
 
   /** @param {Action[]} actions */
@@ -77,8 +84,7 @@ export class Actions {
     const ordered = [...actions.filter(({ completed }) => !completed), ...actions.filter(({ completed }) => completed)];
     const cards = ordered.map((action) => this.#card(action));
     this.#cards = new Map(ordered.map(({ actionId }, index) => [actionId, cards[index]]));
-    cards.forEach((card, index) => this.#list.children[index] === card || this.#list.insertBefore(card, this.#list.children[index] ?? null));
-    while (this.#list.children.length > cards.length) this.#list.lastElementChild?.remove();
+    arrange(this.#list, cards);
     this.#list.setAttribute("aria-busy", "false");
     this.#refocus(focused);
   }

@@ -1,6 +1,6 @@
 /**
- * What a screen reader is told on its own: the own score and rank, once they have settled. The last sentence wins, so a lively
- * board does not talk over itself.
+ * What a screen reader is told on its own: the own score and rank, once they have settled.
+ * The last sentence wins, so a lively board does not talk over itself.
  */
 
 import { find, say } from "./dom.js";

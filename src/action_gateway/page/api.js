@@ -63,10 +63,11 @@ export async function call(method, path, { token, json, key, keepalive = false }
   if (token) headers.set("authorization", `Bearer ${token}`);
   if (json) headers.set("content-type", "application/json");
   if (key) headers.set("idempotency-key", key);
-  const signal = AbortSignal.timeout(PATIENCE_MS);
-  const request = { method, headers, keepalive, signal, body: json && JSON.stringify(json), cache: "no-store", credentials: "omit" };
+  /** @type {RequestInit} */
+  const request = { method, headers, keepalive, cache: "no-store", credentials: "omit" };
+  if (json) request.body = JSON.stringify(json);
   try {
-    const response = await fetch(address(path), /** @type {RequestInit} */ (request));
+    const response = await fetch(address(path), { ...request, signal: AbortSignal.timeout(PATIENCE_MS) });
     const said = Date.parse(response.headers.get("date") ?? "");
     if (Number.isFinite(said)) clockSkew = said - Date.now();
     return await body(response);

@@ -16,17 +16,21 @@ const session = new Session();
 const entry = new Entry(session);
 const arena = new Arena(session);
 
+/** False until the first view is up: the focus stays where the browser puts it then, and moves with the view later. */
+let moving = false;
+
 session.addEventListener("user", (event) => {
   const { user } = session;
   for (const id of ["session", "arena"]) find(id).hidden = !user;
   find("welcome").hidden = Boolean(user);
   if (user) {
     arena.open(user);
-    find("standing-title").focus({ preventScroll: true });
   } else {
     arena.close();
     entry.show(REASONS[/** @type {CustomEvent} */ (event).detail.why]);
   }
+  if (moving) find(user ? "standing-title" : "entry-title").focus({ preventScroll: true });
+  moving = true;
 });
 find("logout").addEventListener("click", () => session.logout());
 

@@ -1,4 +1,4 @@
-/** What a player sees after logging in: it brings together what the socket and the calls say, and hands it to the views. */
+/** What a player sees after logging in. It brings together what the socket and the calls say, for the views. */
 
 import { announce } from "./announcer.js";
 import { Actions } from "./actions.js";
@@ -111,7 +111,10 @@ export class Arena {
     this.#board.render(this.#top, shown.has(this.#me.userId) ? [] : below, this.#me.userId);
   }
 
-  /** Looks at the neighbourhood not too often, and now and then anyway: who moves below the top is not told to everyone. @param {number} after */
+  /**
+   * Looks at the neighbourhood not too often, and now and then anyway: who moves below the top is not told to everyone.
+   * @param {number} after milliseconds since the last look
+   */
   #lookSoon(after) {
     clearTimeout(this.#look);
     const due = Math.max(0, this.#looked + after - Date.now());

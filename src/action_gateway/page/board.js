@@ -1,8 +1,8 @@
-/** The leaderboard: the first three on a podium, the rest below, and the player's own neighbours where they are further down. */
+/** The leaderboard: the first three on a podium, the rest below, and the player's neighbours from further down. */
 
-import { find, say, slot, stamp } from "./dom.js";
+import { arrange, find, say, slot, stamp } from "./dom.js";
 import { compact, number } from "./format.js";
-import { glide, still } from "./motion.js";
+import { flash, glide } from "./motion.js";
 import { drawWreath, light } from "./wreath.js";
 
 /** @typedef {{rank: number | null, userId: string, username: string | null, score: number}} Entry */
@@ -45,28 +45,32 @@ export class Board {
   #arrange(top, below, own) {
     const parted = below.length > 0 && below[0].rank !== top.length + 1;
     const entries = [...top, ...below];
-    const rows = entries.map((entry, index) => this.#row(entry, index < top.length ? index + 1 : 0, entry.userId === own));
+    const rows = entries.map((entry, index) => this.#row(entry, index < top.length ? index + 1 : 0));
+    for (const [index, { userId }] of entries.entries()) this.#mark(rows[index], userId === own);
     this.#rows = new Map(entries.map(({ userId }, index) => [userId, rows[index]]));
-    const wanted = [...rows.slice(0, top.length), ...this.#steps.slice(top.length), ...(parted ? [this.#gap] : []), ...rows.slice(top.length)];
-    wanted.forEach((row, index) => this.#list.children[index] === row || this.#list.insertBefore(row, this.#list.children[index] ?? null));
-    while (this.#list.children.length > wanted.length) this.#list.lastElementChild?.remove();
+    const fillers = [...this.#steps.slice(top.length), ...(parted ? [this.#gap] : [])];
+    arrange(this.#list, [...rows.slice(0, top.length), ...fillers, ...rows.slice(top.length)]);
   }
 
-  /** @param {Entry} entry @param {number} place on the board from the top; 0 below it @param {boolean} own */
-  #row(entry, place, own) {
+  /** @param {Entry} entry @param {number} place on the board from the top; 0 below it */
+  #row(entry, place) {
     const row = this.#rows.get(entry.userId) ?? stamp("row-template");
     const name = nameOf(entry);
     row.dataset.place = String(place);
-    row.classList.toggle("own", own);
-    if (own) row.setAttribute("aria-current", "true");
     say(slot(row, "rank"), entry.rank === null ? (place ? number(place) : "–") : number(entry.rank));
     say(slot(row, "name"), name);
     slot(row, "name").title = name;
-    slot(row, "you").hidden = !own;
     say(slot(row, "initial"), initialOf(name));
     this.#score(row, entry.score);
     if (place === 1) this.#crown(row);
     return row;
+  }
+
+  /** @param {HTMLElement} row @param {boolean} own */
+  #mark(row, own) {
+    row.classList.toggle("own", own);
+    if (own) row.setAttribute("aria-current", "true");
+    slot(row, "you").hidden = !own;
   }
 
   /** @param {HTMLElement} row @param {number} score */
@@ -76,7 +80,7 @@ export class Board {
     row.dataset.score = String(score);
     say(cell, compact(score));
     cell.title = number(score);
-    if (score > before && !still()) cell.animate([{ color: "var(--gold-bright)", scale: 1.25 }, {}], { duration: 900, easing: "ease-out" });
+    if (score > before) flash(cell);
   }
 
   /** @param {HTMLElement} row */

@@ -22,7 +22,12 @@ import { drawWreath, light } from "./wreath.js";
 const LAST_MINUTE_MS = 60_000;
 /** Refusals after which a try cannot be continued. */
 const FINAL = new Set([
-  "action_token_expired", "action_token_spent", "action_token_foreign", "bad_action_token", "action_already_completed", "action_not_found",
+  "action_token_expired",
+  "action_token_spent",
+  "action_token_foreign",
+  "bad_action_token",
+  "action_already_completed",
+  "action_not_found",
 ]);
 
 export class Challenge {
@@ -99,7 +104,9 @@ export class Challenge {
     const round = this.#round;
     this.#work(true);
     try {
-      const award = await this.#delivery?.send(answer, () => round === this.#round && this.#judge("No answer yet. Sending it again…"));
+      const award = await this.#delivery?.send(answer, () => {
+        if (round === this.#round) this.#judge("No answer yet. Sending it again…");
+      });
       if (award) this.#paid(award, round);
     } catch (problem) {
       if (round === this.#round) this.#failed(problem);
@@ -133,7 +140,8 @@ export class Challenge {
     say(find("gain"), gain(pointsEarned));
     say(find("triumph-title"), "Well done");
     const rank = newRank === null ? "" : `, which is rank ${number(newRank)}`;
-    say(find("triumph-text"), `${count(pointsEarned, "point")} for you. You now have ${count(newTotalScore, "point")}${rank}.`);
+    const total = `You now have ${count(newTotalScore, "point")}${rank}.`;
+    say(find("triumph-text"), `${count(pointsEarned, "point")} for you. ${total}`);
     find("again").hidden = this.#action?.repeat !== "unlimited";
     light(this.#wreath, 1);
     shower(this.#wreath, this.#dialog);
@@ -160,8 +168,7 @@ export class Challenge {
     const { attemptsLeft } = problem.body;
     if (attemptsLeft > 0) return `Not quite. ${count(attemptsLeft, "attempt")} left.`;
     if (attemptsLeft === 0) return "Not quite, and that was the last attempt. Start again when you like.";
-    if (problem.unsettled) return `${explain(problem)} Your answer is kept, and however often you send it, it counts once.`;
-    return explain(problem);
+    return problem.unsettled ? `${explain(problem)} However often you send an answer, it counts once.` : explain(problem);
   }
 
   /** @param {string} verdict */
@@ -199,7 +206,8 @@ export class Challenge {
     const left = this.#deadline - Date.now();
     const fuse = find("fuse");
     for (const animation of fuse.getAnimations()) animation.cancel();
-    fuse.animate([{ transform: "scaleX(1)" }, { transform: "scaleX(0)" }], { duration: Math.max(0, left), fill: "forwards" });
+    const frames = [{ transform: "scaleX(1)" }, { transform: "scaleX(0)" }];
+    fuse.animate(frames, { duration: Math.max(0, left), fill: "forwards" });
     clearInterval(this.#tick);
     this.#tick = window.setInterval(() => this.#elapse(), 1_000);
     this.#elapse();
@@ -208,7 +216,8 @@ export class Challenge {
   #elapse() {
     const left = this.#deadline - Date.now();
     const soon = left < LAST_MINUTE_MS;
-    say(find("until"), left <= 0 ? "Time is up" : soon ? `${duration(Math.ceil(left / 1000))} left` : `Open until ${time(this.#deadline)}`);
+    const words = soon ? `${duration(Math.ceil(left / 1000))} left` : `Open until ${time(this.#deadline)}`;
+    say(find("until"), left <= 0 ? "Time is up" : words);
     if (left <= 0 && !this.#busy && !this.#over) this.#failed(new Problem(400, { code: "action_token_expired" }));
     this.#label();
   }
@@ -217,8 +226,13 @@ export class Challenge {
     this.#round += 1;
     clearInterval(this.#tick);
     light(this.#wreath, 0);
-    queueMicrotask(() => {
-      if (document.activeElement === document.body) find("play-title").focus({ preventScroll: true });
-    });
+    this.#returnFocus();
+  }
+
+  /** The dialog gives the focus back to the button that opened it; a solved puzzle may have none any more. */
+  #returnFocus() {
+    const { activeElement } = document;
+    const lost = !activeElement || activeElement === document.body || this.#dialog.contains(activeElement);
+    if (lost) find("play-title").focus({ preventScroll: true });
   }
 }

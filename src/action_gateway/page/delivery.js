@@ -1,8 +1,8 @@
 /**
  * One answer, delivered until its outcome is known.
  *
- * An answer whose reply got lost is sent again with the same Idempotency-Key, so it counts once. A token that turns out to be used
- * already brings its first outcome along: those points are the player's.
+ * An answer whose reply got lost is sent again with the same Idempotency-Key, so it counts once.
+ * A token that turns out to be used already brings its first outcome along: those points are the player's.
  */
 
 import { Problem } from "./api.js";
@@ -13,10 +13,13 @@ const WAITS_MS = [800, 2_000, 4_000];
 const LONGEST_WAIT_MS = 10_000;
 
 /** @param {number} milliseconds */
-const sleep = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** @returns {string} a random key; randomUUID is there on secure origins only */
-const freshKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+function freshKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
 
 export class Delivery {
   #session;

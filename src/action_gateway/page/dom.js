@@ -13,8 +13,9 @@ export function find(id) {
 
 /** A fresh copy of a template's one element. @param {string} id @returns {HTMLElement} */
 export function stamp(id) {
-  const copy = find(id);
-  return /** @type {HTMLElement} */ (/** @type {HTMLTemplateElement} */ (copy).content.firstElementChild?.cloneNode(true));
+  /** @type {HTMLTemplateElement} */
+  const template = find(id);
+  return /** @type {HTMLElement} */ (template.content.firstElementChild?.cloneNode(true));
 }
 
 /** @param {Element} root @param {string} name @returns {HTMLElement} the element with that `data-slot` */
@@ -27,8 +28,23 @@ export function say(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Says something in an element that is only there while it has something to say. @param {HTMLElement} node @param {string} text */
+/**
+ * Says something in an element that is only there while it has something to say.
+ * @param {HTMLElement} node @param {string} text
+ */
 export function notice(node, text) {
   node.hidden = !text;
   say(node, text);
+}
+
+/**
+ * Makes these, in this order, the items of a list, and moves no more of them than it must.
+ * @param {Element} list @param {Element[]} items
+ */
+export function arrange(list, items) {
+  for (const [index, item] of items.entries()) {
+    const there = list.children[index] ?? null;
+    if (there !== item) list.insertBefore(item, there);
+  }
+  while (list.children.length > items.length) list.lastElementChild?.remove();
 }

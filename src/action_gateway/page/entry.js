@@ -1,12 +1,24 @@
-/** The card to log in or to register with. It knows two modes; what is wrong is said next to the field that it is about. */
+/** The card to log in or to register with. What is wrong is said next to the field that it is about. */
 
 import { Problem } from "./api.js";
 import { find, notice, say } from "./dom.js";
 import { explain } from "./words.js";
 
 const MODES = {
-  login: { title: "Log in", verb: "Log in", question: "New here?", other: "Create an account", autocomplete: "current-password" },
-  register: { title: "Create an account", verb: "Create account", question: "Been here before?", other: "Log in", autocomplete: "new-password" },
+  login: {
+    title: "Log in",
+    verb: "Log in",
+    question: "New here?",
+    other: "Create an account",
+    autocomplete: "current-password",
+  },
+  register: {
+    title: "Create an account",
+    verb: "Create account",
+    question: "Been here before?",
+    other: "Log in",
+    autocomplete: "new-password",
+  },
 };
 
 /** @type {Record<string, {empty: string, wrong: string}>} */
@@ -50,7 +62,6 @@ export class Entry {
   show(message = "") {
     this.#turn("login");
     notice(find("entry-notice"), message);
-    find("entry-title").focus({ preventScroll: true });
   }
 
   /** @param {string} name @returns {HTMLInputElement} */

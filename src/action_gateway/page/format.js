@@ -1,7 +1,7 @@
 /**
  * Numbers and times as people write them.
  *
- * Digits and clock times follow the reader's locale; words follow the page's language, so that a sentence stays in one language.
+ * Digits and clock times follow the reader's locale; words follow the page's language, so that a sentence is in one.
  */
 
 const WORDS = document.documentElement.lang;
@@ -22,8 +22,8 @@ export const compact = (value) => (value < 10_000_000 ? whole : short).format(va
 /** @param {number} value */
 export const gain = (value) => signed.format(value);
 
-/** @param {number} value @param {string} one @param {string} [many] */
-export const count = (value, one, many = `${one}s`) => `${whole.format(value)} ${plural.select(value) === "one" ? one : many}`;
+/** @param {number} value @param {string} noun */
+export const count = (value, noun) => `${whole.format(value)} ${noun}${plural.select(value) === "one" ? "" : "s"}`;
 
 /** @param {number} milliseconds since the epoch */
 export const time = (milliseconds) => clock.format(milliseconds);

@@ -1,10 +1,11 @@
 /**
  * Where a login is kept between visits: `{refreshToken, user}` in localStorage.
  *
- * Why there: the gateway sets no cookies, so a script has to hold the refresh token. localStorage lets all tabs of a browser share one login
- * (a tab of its own in sessionStorage would have to log in again, and a duplicated tab would replay a token that was rotated
- * meanwhile, which ends the login everywhere). What a script of another origin's could read it for is closed off otherwise: the page runs no script but its own
- * (Content-Security-Policy), the token is good for one use, and the reuse of an old one revokes its family. The access token stays in memory.
+ * Why there: the gateway sets no cookies, so a script has to hold the refresh token. In localStorage all tabs share one
+ * login and take turns with its rotating token. sessionStorage would ask for a login in each tab, and a duplicated tab
+ * would bring along a token that the first one has used, which ends the login. Neither hides from a script that gets into
+ * the page; the Content-Security-Policy keeps those out, a token is good for one use, and the reuse of an old one ends its
+ * login. The access token stays in memory.
  *
  * Where localStorage is blocked or full, the login lasts as long as the tab.
  */

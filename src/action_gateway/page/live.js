@@ -2,7 +2,8 @@
  * The leaderboard's socket, kept open: it authenticates by its first message, again before the access token expires,
  * and reconnects with backoff and jitter. Every connection begins with `initial`, so nothing shown is missed.
  *
- * Events: `state` (detail: "connecting", "live", "reconnecting" or "offline"), `initial`, `update`, `score` (detail: the message's data).
+ * Events: `state` (detail: "connecting", "live", "reconnecting" or "offline"), and `initial`, `update` and `score`
+ * (detail: the message's data).
  */
 
 import { address, Problem } from "./api.js";

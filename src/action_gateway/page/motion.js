@@ -1,4 +1,7 @@
-/** Movement: rows that glide to their new places, numbers that count up, showers of leaves. None of it where less motion is asked for. */
+/**
+ * Movement: rows that glide to their new places, numbers that count up, showers of leaves.
+ * None of it where less motion is asked for.
+ */
 
 import { drawLeaf } from "./wreath.js";
 
@@ -11,7 +14,7 @@ const LEAVES = 18;
 export const still = () => calm.matches || document.hidden;
 
 /**
- * Runs a change of layout and lets each element glide from where it was seen to where it is now (first, last, invert, play).
+ * Runs a change of layout and lets each element glide from where it was seen to where it is now.
  * An element in mid-glide goes on from where it is.
  * @param {() => Element[]} elements the ones to follow; asked before and after
  * @param {() => void} change
@@ -27,7 +30,8 @@ export function glide(elements, change) {
 /** @param {Element} element @param {DOMRect} [from] unknown when the element is new */
 function move(element, from) {
   const options = { duration: GLIDE_MS, easing: "cubic-bezier(.22,.9,.24,1)" };
-  if (!from) return element.animate([{ opacity: 0, transform: "translateY(14px)" }, { opacity: 1, transform: "none" }], options);
+  const arrival = [{ opacity: 0, transform: "translateY(14px)" }, { opacity: 1, transform: "none" }];
+  if (!from) return element.animate(arrival, options);
   const to = element.getBoundingClientRect();
   const [x, y] = [from.left + from.width / 2 - to.left - to.width / 2, from.bottom - to.bottom];
   if (Math.abs(x) < 1 && Math.abs(y) < 1) return undefined;
@@ -63,8 +67,13 @@ export function shower(origin, layer) {
     const leaf = drawLeaf();
     layer.append(leaf);
     Object.assign(leaf.style, { left: `${left + width / 2}px`, top: `${top + height / 2}px` });
-    fly(leaf, (nth + Math.random()) / LEAVES).finished.then(() => leaf.remove(), () => leaf.remove());
+    leaveAfter(leaf, fly(leaf, (nth + Math.random()) / LEAVES));
   }
+}
+
+/** @param {Element} element @param {Animation} animation however it ends */
+function leaveAfter(element, animation) {
+  animation.finished.catch(() => {}).finally(() => element.remove());
 }
 
 /** @param {Element} leaf @param {number} share of the full turn, where it flies to */
@@ -76,7 +85,7 @@ function fly(leaf, share) {
   return leaf.animate(
     [
       { transform: "translate(-50%, -50%) scale(.2)", opacity: 1 },
-      { transform: `translate(${x}px, ${y}px) rotate(${turn * 0.6}deg) scale(1)`, opacity: 1, offset: 0.45, easing: "ease-in" },
+      { transform: `translate(${x}px, ${y}px) rotate(${turn * 0.6}deg)`, opacity: 1, offset: 0.45, easing: "ease-in" },
       { transform: `translate(${x * 1.25}px, ${y + 130}px) rotate(${turn}deg) scale(.9)`, opacity: 0 },
     ],
     { duration: 1_300 + Math.random() * 700, easing: "cubic-bezier(.15,.8,.4,1)" },
@@ -101,7 +110,13 @@ export function rise(origin, text) {
     { transform: "translateY(-6px)", opacity: 1, offset: 0.7 },
     { transform: "translateY(-26px)", opacity: 0 },
   ];
-  label.animate(frames, { duration: 2_000, easing: "ease-out" }).finished.then(() => label.remove(), () => label.remove());
+  leaveAfter(label, label.animate(frames, { duration: 2_000, easing: "ease-out" }));
+}
+
+/** Draws the eye to a number that grew. @param {Element} element */
+export function flash(element) {
+  if (still()) return;
+  element.animate([{ color: "var(--gold-bright)", scale: 1.25 }, {}], { duration: 900, easing: "ease-out" });
 }
 
 /** Says no, without words. @param {Element} element */

@@ -1,10 +1,11 @@
 /**
  * Who is logged in, and an access token that is good right now.
  *
- * The refresh token rotates: each is used once, by one tab. Tabs take turns under a Web Lock and read the kept token only inside it.
- * Without Web Locks two tabs may send the same token at once; the gateway then gives both the same successor.
+ * The refresh token rotates: each is used once, by one tab. Tabs take turns under a Web Lock and read the kept token only
+ * inside it. Without Web Locks two tabs may send the same token at once; the gateway then gives both the same successor.
  *
- * Events: `user` when somebody else (or nobody: `detail.why`) is logged in, `token` (detail: the access token) when it was renewed.
+ * Events: `user` when somebody else (or nobody: `detail.why`) is logged in, `token` (detail: the access token) when it
+ * was renewed.
  */
 
 import { call, Problem } from "./api.js";
@@ -60,7 +61,7 @@ export class Session extends EventTarget {
 
   /**
    * @returns {Promise<string>} an access token that is good now
-   * @throws {Problem} `bad_refresh_token` when the login has ended, `unreachable` and the like when a renewal got no answer
+   * @throws {Problem} `bad_refresh_token` when the login has ended, `unreachable` and the like without an answer
    */
   async token() {
     if (this.#access && Date.now() < this.#access.usableUntil) return this.#access.token;

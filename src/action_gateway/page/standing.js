@@ -17,9 +17,10 @@ function chase(me, others) {
   if (me.rank === null) return me.score ? "Your rank will show in a moment." : "Solve a puzzle to enter the board.";
   const ahead = others.find(({ rank }) => rank === Number(me.rank) - 1);
   if (ahead) return `${count(ahead.score - me.score + 1, "point")} to pass ${isolated(nameOf(ahead))}`;
+  if (me.rank !== 1) return "";
   const behind = others.find(({ rank }) => rank === 2);
-  if (me.rank === 1 && behind) return `First place, ${count(me.score - behind.score, "point")} ahead of ${isolated(nameOf(behind))}`;
-  return me.rank === 1 ? "First place" : "";
+  const lead = behind && `, ${count(me.score - behind.score, "point")} ahead of ${isolated(nameOf(behind))}`;
+  return `First place${lead ?? ""}`;
 }
 
 export class Standing {
