@@ -174,18 +174,14 @@ class ScoreClient:
         response = await self._call(lambda stubs: stubs.scores.GetAward, request)
         return decode_award(response.result)
 
-    async def ping(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as in `award`
+    async def ping(self) -> None:
         """Ask whether the service is there and ready. That costs it nothing but the answer.
 
         Raises:
             NotAllowedError: The policy does not name the caller.
             UnavailableError: It is not there, or not ready.
         """
-        status = await self._call(
-            lambda stubs: stubs.health,
-            HEALTH_REQUEST,
-            within=None if timeout is None else _seconds("timeout", timeout),
-        )
+        status = await self._call(lambda stubs: stubs.health, HEALTH_REQUEST)
         if status != HEALTHY:
             raise UnavailableError("NOT_SERVING", "The service is not ready.")
 

@@ -69,17 +69,17 @@ async def test_an_award_is_made_and_read_back(client: ScoreClient) -> None:
 
 
 async def test_a_service_that_is_ready_answers_a_ping(client: ScoreClient) -> None:
-    await client.ping(timeout=10)
+    await client.ping()
 
 
 async def test_a_service_that_is_not_ready_fails_a_ping(
     client: ScoreClient, score_service: ScoreService
 ) -> None:
-    await client.ping(timeout=10)
+    await client.ping()
     await score_service.running.readiness.stop()
 
     with pytest.raises(UnavailableError) as caught:
-        await client.ping(timeout=10)
+        await client.ping()
     assert caught.value.reason == "NOT_SERVING"
 
 
@@ -89,7 +89,7 @@ async def test_a_stranger_is_not_told_whether_the_service_is_ready(
     credentials = credentials_of(stranger_certificate)
     async with ScoreClient(score_service.target, credentials=credentials) as client:
         with pytest.raises(NotAllowedError):
-            await client.ping(timeout=10)
+            await client.ping()
 
 
 async def test_a_second_use_of_an_award_is_told_the_first_result(client: ScoreClient) -> None:
