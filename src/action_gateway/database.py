@@ -21,7 +21,6 @@ from action_gateway.errors import UnavailableError
 from action_gateway.sql import load_statement
 
 _STATEMENT_SECONDS: Final = 3.0
-_WAIT_SECONDS: Final = 1.5
 _CONNECTION: Final[Mapping[str, str]] = {
     "application_name": "action-gateway",
     "connect_timeout": "3",
@@ -51,7 +50,13 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, dsn: str, *, password: str | None = None, prepare_threshold: int | None = 5, pool_max: int = 10
+        cls,
+        dsn: str,
+        *,
+        password: str | None = None,
+        prepare_threshold: int | None = 5,
+        pool_max: int = 10,
+        pool_seconds: float = 1.5,
     ) -> AsyncIterator[Self]:
         """Open the pool, whether or not the database is there, and close it at the end.
 
@@ -60,6 +65,7 @@ class Database:
             password: the role's password, if the DSN does not have it.
             prepare_threshold: None behind a pooler that does not keep prepared statements.
             pool_max: connections at most.
+            pool_seconds: how long to wait for one.
         """
         pool = AsyncConnectionPool(
             make_conninfo(dsn, password=password, **_CONNECTION),
@@ -68,7 +74,7 @@ class Database:
             min_size=1,
             max_size=pool_max,
             max_waiting=200,
-            timeout=_WAIT_SECONDS,
+            timeout=pool_seconds,
             reconnect_timeout=5,
             check=_check,
             open=False,

@@ -21,7 +21,6 @@ from redis.asyncio import ConnectionPool
 
 from action_gateway.errors import RateLimitedError, UnavailableError
 
-_REDIS_SECONDS: Final = 0.5
 _PAUSE_SECONDS: Final = 1.0
 _V6_SITE_BITS: Final = 64
 
@@ -46,9 +45,11 @@ class Limits:
         pool: ConnectionPool,
         prefix: str,
         rates: Rates,
+        *,
+        seconds: float = 0.5,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the connections to Redis, whose timeouts bound every wait, and the first part of every key."""
+        """Take the connections to Redis, the first part of every key, and how long a count may take."""
         storage = RedisStorage(
             "redis://",
             wrap_exceptions=True,
@@ -59,6 +60,7 @@ class Limits:
         self._shared = SlidingWindowCounterRateLimiter(storage)
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._rates = rates
+        self._seconds = seconds
         self._monotonic = monotonic
         self._away_until = 0.0
 
@@ -88,7 +90,7 @@ class Limits:
         if self._monotonic() < self._away_until:
             raise UnavailableError
         try:
-            async with asyncio.timeout(_REDIS_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 await _hit(self._shared, rate, key)
         except (StorageError, TimeoutError) as error:
             # For a moment nobody else has to wait to find out the same.

@@ -37,7 +37,6 @@ from score_client.client import ScoreClient
 from score_client.credentials import ClientCredentials
 from score_client.errors import CredentialsError
 
-_REDIS_SECONDS: Final = 0.5
 _REDIS_CONNECTIONS: Final = 50
 
 
@@ -130,6 +129,7 @@ async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _N
         password=reveal(settings.database_password),
         prepare_threshold=settings.prepare_threshold,
         pool_max=settings.database_connections,
+        pool_seconds=settings.database_wait_seconds,
     )
     return _Neighbours(
         await stack.enter_async_context(store),
@@ -139,13 +139,14 @@ async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _N
 
 
 def _make_redis(settings: ServeSettings) -> Redis:
+    seconds = settings.redis_timeout_seconds
     pool = BlockingConnectionPool.from_url(
         settings.redis_url,
         password=reveal(settings.redis_password),
         max_connections=_REDIS_CONNECTIONS,
-        timeout=_REDIS_SECONDS,
-        socket_timeout=_REDIS_SECONDS,
-        socket_connect_timeout=_REDIS_SECONDS,
+        timeout=seconds,
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
         # A count that was sent twice would be counted twice.
         retry=Retry(NoBackoff(), 0),
     )
@@ -174,7 +175,7 @@ def _make_limits(redis: Redis, settings: ServeSettings) -> Limits:
         logins=settings.logins_per_minute,
         registrations=settings.registrations_per_minute,
     )
-    return Limits(redis.connection_pool, settings.redis_prefix, rates)
+    return Limits(redis.connection_pool, settings.redis_prefix, rates, seconds=settings.redis_timeout_seconds)
 
 
 def _make_connections(metrics: Metrics, settings: ServeSettings) -> Connections:

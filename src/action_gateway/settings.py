@@ -163,6 +163,9 @@ class DatabaseSettings(LogSettings):
     database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=10, description="connections to PostgreSQL at most"
     )
+    database_wait_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=1.5, description="how long to wait for one before PostgreSQL counts as away"
+    )
     password_workers: Annotated[int, Field(ge=1, le=64)] = Field(
         default=2, description="passwords hashed at once, at 19 MiB each"
     )
@@ -180,6 +183,9 @@ class ServeSettings(DatabaseSettings):
     redis_password: SecretFile | None = _secret_file("REDIS_PASSWORD_FILE", "file with its password")
     redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,64}$")] = Field(
         default="gateway:", description="first part of every key"
+    )
+    redis_timeout_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=0.5, description="how long a count may take before Redis counts as away"
     )
 
     score_target: str = Field(

@@ -83,11 +83,21 @@ class Store:
     @classmethod
     @asynccontextmanager
     async def open(
-        cls, dsn: str, *, password: str | None = None, prepare_threshold: int | None = 5, pool_max: int = 10
+        cls,
+        dsn: str,
+        *,
+        password: str | None = None,
+        prepare_threshold: int | None = 5,
+        pool_max: int = 10,
+        pool_seconds: float = 1.5,
     ) -> AsyncIterator[Self]:
         """Open the store as `Database.open` does, whether or not PostgreSQL is there."""
         async with Database.open(
-            dsn, password=password, prepare_threshold=prepare_threshold, pool_max=pool_max
+            dsn,
+            password=password,
+            prepare_threshold=prepare_threshold,
+            pool_max=pool_max,
+            pool_seconds=pool_seconds,
         ) as database:
             yield cls(database)
 

@@ -53,7 +53,7 @@ def time() -> MovableTime:
 
 @pytest.fixture
 def limits(redis: Redis, redis_prefix: str, time: MovableTime) -> Limits:
-    return Limits(redis.connection_pool, redis_prefix, RATES, time)
+    return Limits(redis.connection_pool, redis_prefix, RATES, monotonic=time)
 
 
 async def test_so_many_and_no_more_are_allowed(limits: Limits) -> None:

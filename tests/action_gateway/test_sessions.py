@@ -32,7 +32,8 @@ def code(response: httpx.Response) -> tuple[int, str]:
 
 async def log_in(gateway: Gateway, username: str = "ada") -> dict[str, Any]:
     """Register and log in."""
-    await post(gateway, "register", username=username, password=PASSWORD)
+    registered = await post(gateway, "register", username=username, password=PASSWORD)
+    assert registered.status_code == 201, registered.text
     response = await post(gateway, "login", username=username, password=PASSWORD)
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()

@@ -57,6 +57,8 @@ def test_the_required_ones_are_enough_and_the_others_are_as_the_contract_says(
     assert settings.refresh_grace_seconds == 30
     assert settings.action_token_seconds == 10 * 60
     assert settings.attempts_per_token == 5
+    assert settings.redis_timeout_seconds == 0.5
+    assert settings.database_wait_seconds == 1.5
     assert settings.starts_per_minute == 30
     assert settings.completes_per_minute == 60
     assert settings.logins_per_minute == 10
