@@ -200,10 +200,14 @@ async def test_page_gets_over_a_restarted_server_and_a_lost_reply(
     await expect(ada.page.locator("#connection")).to_have_text(re.compile("Reconnecting|Offline"))
     async with site.stack.client(target_of(site.service)) as client:
         rivals = {f"r{number}": 100 - number for number in range(12)} | {"late": 1}
-        for rival, points in rivals.items():
-            await client.award(
-                board_id="main", user_id=rival, points=points, action_type="duel", action_id="dawn"
+        await asyncio.gather(
+            *(
+                client.award(
+                    board_id="main", user_id=rival, points=points, action_type="duel", action_id="dawn"
+                )
+                for rival, points in rivals.items()
             )
+        )
     await site.stack.start_gateway(target_of(site.service), listen=site.address)
     await ada.is_live()
     top = [f"{place} r{place - 1} {101 - place}" for place in range(1, 11)]
