@@ -67,8 +67,9 @@ export class Challenge {
   /** Starts a puzzle and opens the dialog. @param {Action} action @throws {Problem} when it cannot be started */
   async open(action) {
     const round = (this.#round += 1);
+    const again = this.#dialog.open;
     const started = await this.#session.call("POST", "actions/start", { json: { actionId: action.actionId } });
-    if (round !== this.#round) return;
+    if (round !== this.#round || (again && !this.#dialog.open)) return;
     this.#action = action;
     this.#delivery = new Delivery(this.#session, started.actionToken);
     this.#deadline = Date.parse(started.expiresAt) - clockSkew;
@@ -105,12 +106,17 @@ export class Challenge {
     this.#work(true);
     try {
       const award = await this.#delivery?.send(answer, () => {
-        if (round === this.#round) this.#judge("No answer yet. Sending it again…");
+        if (this.#shows(round)) this.#judge("No answer yet. Sending it again…");
       });
       if (award) this.#paid(award, round);
     } catch (problem) {
-      if (round === this.#round) this.#failed(problem);
+      if (this.#shows(round)) this.#failed(problem);
     }
+  }
+
+  /** @param {number} round @returns {boolean} whether the dialog is still about it */
+  #shows(round) {
+    return round === this.#round && this.#dialog.open;
   }
 
   async #restart() {
@@ -127,9 +133,8 @@ export class Challenge {
   /** @param {Award} award @param {number} round */
   #paid(award, round) {
     this.#onPaid(award);
-    if (round !== this.#round) return;
+    if (!this.#shows(round)) return;
     this.#work(false);
-    this.#round += 1;
     clearInterval(this.#tick);
     this.#celebrate(award);
   }
@@ -222,8 +227,9 @@ export class Challenge {
     this.#label();
   }
 
+  /** The event comes after the fact: by then the dialog may be open for the next round. */
   #closed() {
-    this.#round += 1;
+    if (this.#dialog.open) return;
     clearInterval(this.#tick);
     light(this.#wreath, 0);
     this.#returnFocus();
