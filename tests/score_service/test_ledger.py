@@ -14,6 +14,7 @@ from tests.fixtures.stores import make_award
 from score_service.award import MAX_TOTAL, OutOfRange, RecordedAward
 from score_service.changes import Change
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
+from score_service.identifier import is_identifier
 from score_service.ledger import Ledger, LedgerSettings, RecordedBatch
 from score_service.position import Position
 
@@ -299,3 +300,16 @@ async def test_schema_older_than_the_code_is_an_outage(ledger: Ledger, database:
 
     with pytest.raises(RecordUnavailableError):
         await ledger.read_head("main")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a", True), ("A.b_c:d@e-9", True), ("x" * 128, True), ("", False), ("x" * 129, False), ("a b", False)]
+    + [(text, False) for text in ("a\n", "{a}", "\u00e4", "a/b")],
+)
+def test_record_knows_an_id_as_the_service_does(database: Database, text: str, *, expected: bool) -> None:
+    with psycopg.connect(database.score_owner_dsn) as connection:
+        row = connection.execute("SELECT score.is_identifier(%s)", (text,)).fetchone()
+
+    assert row == (expected,)
+    assert is_identifier(text) is expected

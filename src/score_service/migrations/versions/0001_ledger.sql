@@ -1,8 +1,13 @@
 -- The record: boards, the ledger of awards, its commits and the standings folded from it.
 -- Every primary key starts with board_id, and one transaction touches one board.
 
+-- One expression with a bounded repetition would say the same, and take PostgreSQL seven times as long.
+CREATE FUNCTION score.is_identifier(p_text text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN octet_length(p_text) BETWEEN 1 AND 128 AND p_text !~ '[^A-Za-z0-9._:@-]';
+
 CREATE TABLE score.board (
-    board_id text COLLATE "C" PRIMARY KEY CHECK (board_id ~ '^[A-Za-z0-9._:@-]{1,128}$'),
+    board_id text COLLATE "C" PRIMARY KEY CHECK (score.is_identifier(board_id)),
     -- Number of awards in the board's ledger.
     revision bigint NOT NULL,
     -- Digest of the board's last commit.
@@ -14,9 +19,9 @@ CREATE TABLE score.award (
     board_id text COLLATE "C" NOT NULL,
     award_id uuid NOT NULL,
     revision bigint NOT NULL CHECK (revision > 0),
-    user_id text COLLATE "C" NOT NULL CHECK (user_id ~ '^[A-Za-z0-9._:@-]{1,128}$'),
-    action_type text COLLATE "C" NOT NULL CHECK (action_type ~ '^[A-Za-z0-9._:@-]{1,128}$'),
-    action_id text COLLATE "C" NOT NULL CHECK (action_id ~ '^[A-Za-z0-9._:@-]{1,128}$'),
+    user_id text COLLATE "C" NOT NULL CHECK (score.is_identifier(user_id)),
+    action_type text COLLATE "C" NOT NULL CHECK (score.is_identifier(action_type)),
+    action_id text COLLATE "C" NOT NULL CHECK (score.is_identifier(action_id)),
     points bigint NOT NULL CHECK (points BETWEEN 1 AND 1000000),
     total_after bigint NOT NULL CHECK (total_after BETWEEN points AND 9007199254740991),
     request_id uuid NOT NULL,
