@@ -7,7 +7,6 @@ canonical text and a log line as it is. Every store relies on that.
 import re
 import uuid
 
-MAX_LENGTH = 128
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
