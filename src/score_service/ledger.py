@@ -4,57 +4,28 @@ Invariants:
 - An award is written once, in one transaction with its commit and its user's standing.
 - The commits of a board follow each other without gap, in the order of the lock on the board's row, so
   "after revision r" is a safe cursor.
-- One statement is one transaction: nothing here relies on a session, so PgBouncer may stand between.
 
 It knows nothing of Redis, ranks or callers.
 """
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, LiteralString, Self
+from typing import Any, Final
 from uuid import UUID
 
-import psycopg
-import structlog
-from psycopg.conninfo import make_conninfo
-from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+from psycopg.rows import DictRow
 
 from score_service.award import MAX_BATCH, Award, OutOfRange, RecordedAward
 from score_service.changes import Change, Changes
-from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
+from score_service.database import Database
+from score_service.errors import AwardNotFoundError, BoardNotFoundError
 from score_service.position import Position
-from score_service.sql import load_statement
 
 REQUIRED_SCHEMA: Final = "0001"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
 
 MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
 """More awards than a ledger ever holds, with room to add a batch in PostgreSQL's bigint."""
-
-_ATTEMPTS: Final = 3
-_CONNECTION: Final[Mapping[str, str]] = {
-    "application_name": "score-service",
-    "connect_timeout": "5",
-    "tcp_user_timeout": "5000",
-    "keepalives_idle": "10",
-}
-_AWAY: Final = (
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
-    psycopg.errors.ReadOnlySqlTransaction,  # A server that has just been demoted.
-    psycopg.errors.InvalidSchemaName,  # Not migrated yet, or not far enough.
-    psycopg.errors.UndefinedTable,
-    psycopg.errors.UndefinedColumn,
-    psycopg.errors.UndefinedFunction,
-    psycopg.errors.InsufficientPrivilege,
-    PoolTimeout,
-    TooManyRequests,
-)
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,54 +38,11 @@ class RecordedBatch:
     """In the order of the batch."""
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerSettings:
-    """How to reach the record."""
-
-    dsn: str
-    password: str | None = None
-    prepare_threshold: int | None = 5
-    """None behind a pooler that does not keep prepared statements."""
-    pool_max: int = 10
-    wait_seconds: float = 2.0
-    """How long a statement waits for a connection, at most."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
-
-
 class Ledger:
-    """The store of the record."""
+    """The store of the record's awards and commits."""
 
-    def __init__(self, pool: AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]) -> None:
-        self._pool = pool
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: LedgerSettings) -> AsyncIterator[Self]:
-        """Open the pool, whether or not the database is there, and close it at the end."""
-        pool = AsyncConnectionPool(
-            make_conninfo(settings.dsn, password=settings.password, **_CONNECTION),
-            connection_class=psycopg.AsyncConnection[DictRow],
-            kwargs={
-                "autocommit": True,
-                "row_factory": dict_row,
-                "prepare_threshold": settings.prepare_threshold,
-            },
-            min_size=1,
-            max_size=settings.pool_max,
-            max_waiting=1000,
-            timeout=settings.wait_seconds,
-            reconnect_timeout=5,
-            check=AsyncConnectionPool.check_connection,
-            open=False,
-            name="ledger",
-        )
-        await pool.open(wait=False)
-        try:
-            yield cls(pool)
-        finally:
-            await pool.close()
+    def __init__(self, database: Database) -> None:
+        self._fetch_all = database.fetch_all
 
     async def record_awards(self, board_id: str, awards: Sequence[Award]) -> RecordedBatch:
         """Write the awards of one board that are new, in one commit, and read back all of them.
@@ -214,27 +142,6 @@ class Ledger:
         rows = await self._fetch_all("read_schema_revision", {})
         return str(rows[0]["version_num"]) if rows else ""
 
-    async def _fetch_all(self, statement: str, parameters: Mapping[str, object]) -> list[DictRow]:
-        """Run a statement as one transaction. Every statement here may be run again."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                async with self._pool.connection() as connection:
-                    cursor = await connection.execute(_STATEMENTS[statement], parameters)
-                    return await cursor.fetchall()
-            except _AWAY as error:
-                _log.warning("record unavailable", statement=statement, attempt=attempt, error=str(error))
-                if attempt == _ATTEMPTS or not _may_pass(error):
-                    raise RecordUnavailableError from error
-                await asyncio.sleep(0.05 * attempt)
-        raise AssertionError
-
-
-def _may_pass(error: BaseException) -> bool:
-    """Tell whether trying again at once may help: a lost connection, not a pool that has waited already."""
-    return isinstance(error, psycopg.OperationalError) and not isinstance(
-        error, (PoolTimeout, TooManyRequests, psycopg.errors.QueryCanceled)
-    )
-
 
 def _batch_parameters(board_id: str, awards: Sequence[Award]) -> dict[str, Any]:
     return {
@@ -269,17 +176,3 @@ def _fold(results: Sequence[RecordedAward | OutOfRange], before: Position) -> tu
     new = (r for r in results if isinstance(r, RecordedAward) and r.revision > before.revision)
     newest = {r.user_id: r for r in sorted(new, key=lambda r: r.revision)}
     return tuple(Change(r.user_id, r.total_after, r.revision) for r in newest.values())
-
-
-_STATEMENTS: Final[Mapping[str, LiteralString]] = {
-    name: load_statement(name)
-    for name in (
-        "record_awards",
-        "get_award",
-        "read_head",
-        "list_heads",
-        "find_commit",
-        "read_changes",
-        "read_schema_revision",
-    )
-}

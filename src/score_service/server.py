@@ -23,10 +23,11 @@ from score_api.v1 import leaderboard_service_pb2, score_service_pb2
 from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
 from score_service.admin import bind_admin, create_app, serve_admin
+from score_service.database import Database, DatabaseSettings
 from score_service.hub import Hubs, HubSettings
 from score_service.interceptors import CallInterceptor
 from score_service.leaderboard import Leaderboard
-from score_service.ledger import Ledger, LedgerSettings
+from score_service.ledger import Ledger
 from score_service.policy import SERVICES, Policy
 from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector
@@ -136,15 +137,16 @@ async def serve(settings: ServeSettings) -> None:
 
 
 async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores:
-    ledger = await stack.enter_async_context(
-        Ledger.open(
-            LedgerSettings(
+    database = await stack.enter_async_context(
+        Database.open(
+            DatabaseSettings(
                 dsn=settings.database_dsn,
                 password=reveal(settings.database_password),
                 prepare_threshold=settings.prepare_threshold,
             )
         )
     )
+    ledger = Ledger(database)
     projection = await stack.enter_async_context(
         Projection.open(
             ProjectionSettings(

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import itertools
 import uuid
-from collections.abc import Callable
 
 import psycopg
 import pytest
@@ -13,9 +12,9 @@ from tests.fixtures.stores import make_award
 
 from score_service.award import MAX_TOTAL, OutOfRange, RecordedAward
 from score_service.changes import Change
-from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
+from score_service.errors import AwardNotFoundError, BoardNotFoundError
 from score_service.identifier import is_identifier
-from score_service.ledger import Ledger, LedgerSettings, RecordedBatch
+from score_service.ledger import Ledger, RecordedBatch
 from score_service.position import Position
 
 
@@ -241,65 +240,10 @@ async def test_runtime_role_may_not(ledger: Ledger, database: Database, statemen
         connection.execute(statement)
 
 
-async def test_database_that_is_away_is_told_as_such(free_port: Callable[[], int]) -> None:
-    settings = LedgerSettings(f"postgresql://nobody@127.0.0.1:{free_port()}/none", wait_seconds=0.2)
-
-    async with Ledger.open(settings) as ledger:
-        with pytest.raises(RecordUnavailableError):
-            await ledger.read_head("main")
-
-
-async def test_lost_connections_are_replaced_without_a_failed_call(
-    ledger: Ledger, database: Database
-) -> None:
-    award = make_award()
-    await ledger.record_awards("main", [award])
-    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE usename = 'score_runtime' AND datname = current_database()"
-        )
-
-    again = await ledger.record_awards("main", [award])
-
-    assert again.changes.changes == ()
-
-
-async def test_works_without_prepared_statements(database: Database) -> None:
-    settings = LedgerSettings(database.score_runtime_dsn, prepare_threshold=None)
-
-    async with Ledger.open(settings) as ledger:
-        for expected in range(1, 8):
-            batch = await ledger.record_awards("main", [make_award()])
-            assert batch.changes.after.revision == expected
-
-
-def test_settings_do_not_show_the_password() -> None:
-    assert "secret" not in repr(LedgerSettings("postgresql://u:secret@h/d", "secret"))
-
-
 @pytest.mark.parametrize("revision", [32_000, 2**31 - 2])
 async def test_changes_are_read_after_any_revision(ledger: Ledger, revision: int) -> None:
     # The driver sends a number in the smallest integer type that holds it.
     assert await ledger.read_changes("main", Position(revision, "0" * 16)) is None
-
-
-async def test_database_without_the_schema_is_an_outage(ledger: Ledger, database: Database) -> None:
-    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
-        connection.execute("DROP SCHEMA score CASCADE")
-
-    with pytest.raises(RecordUnavailableError):
-        await ledger.record_awards("main", [make_award()])
-    with pytest.raises(RecordUnavailableError):
-        await ledger.read_head("main")
-
-
-async def test_schema_older_than_the_code_is_an_outage(ledger: Ledger, database: Database) -> None:
-    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
-        connection.execute("ALTER TABLE score.board DROP COLUMN digest")
-
-    with pytest.raises(RecordUnavailableError):
-        await ledger.read_head("main")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,166 @@
+"""PostgreSQL as the score service reaches it: one statement at a time, every wait bounded.
+
+Invariants:
+- One statement is one transaction: nothing here relies on a session, so PgBouncer may stand between.
+- A statement that takes too long has its socket shut down, because nothing else ends the wait on a network
+  that swallows everything: a time-out of asyncio first has the driver ask the server to cancel.
+- Every statement of `sql` may run twice. One whose connection was lost does.
+
+It knows the names of statements and nothing of what they say.
+"""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final, Self
+
+import psycopg
+import structlog
+from psycopg.conninfo import make_conninfo
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from score_service.errors import RecordUnavailableError
+from score_service.sql import load_statement
+
+_RETRY_SECONDS: Final = 0.05
+_CONNECTION: Final[Mapping[str, str]] = {
+    "application_name": "score-service",
+    "connect_timeout": "3",
+    "tcp_user_timeout": "5000",
+    "keepalives_idle": "10",
+}
+_AWAY: Final = (
+    psycopg.OperationalError,  # Also the pool's own: closed, timed out, too many waiting.
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,  # A server that has just been demoted.
+    psycopg.errors.InvalidSchemaName,  # Not migrated yet, or not far enough.
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InsufficientPrivilege,
+)
+_WAITED_ALREADY: Final = (PoolTimeout, TooManyRequests, psycopg.errors.QueryCanceled)
+
+_Connection = psycopg.AsyncConnection[DictRow]
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """How to reach the record."""
+
+    dsn: str
+    password: str | None = None
+    prepare_threshold: int | None = 5
+    """None behind a pooler that does not keep prepared statements."""
+    pool_max: int = 10
+    wait_seconds: float = 2.0
+    """How long a statement waits for a connection, at most."""
+    statement_seconds: float = 5.0
+    """How long it runs, at most. One that was lost is not sent again after that."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+
+class Database:
+    """Runs the statements of `sql` by name."""
+
+    def __init__(self, pool: AsyncConnectionPool[_Connection], settings: DatabaseSettings) -> None:
+        self._pool = pool
+        self._seconds = settings.statement_seconds
+        self._renewed_at = 0.0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: DatabaseSettings) -> AsyncIterator[Self]:
+        """Open the pool, whether or not the database is there, and close it at the end."""
+        pool = AsyncConnectionPool(
+            make_conninfo(settings.dsn, password=settings.password, **_CONNECTION),
+            connection_class=_Connection,
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "prepare_threshold": settings.prepare_threshold,
+            },
+            min_size=1,
+            max_size=settings.pool_max,
+            max_waiting=1000,
+            timeout=settings.wait_seconds,
+            reconnect_timeout=5,
+            open=False,
+            name="record",
+        )
+        await pool.open(wait=False)
+        try:
+            yield cls(pool, settings)
+        finally:
+            await pool.close()
+
+    async def fetch_all(
+        self, statement: str, parameters: Mapping[str, object], seconds: float | None = None
+    ) -> list[DictRow]:
+        """Run a statement as one transaction and give its rows.
+
+        Args:
+            statement: its name, see `sql`.
+            parameters: by name.
+            seconds: how long it may run, at most; None for what the settings say.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away, or did not answer in time. Whether a statement that
+                writes has done so is unknown.
+        """
+        clock = asyncio.get_running_loop().time
+        give_up_at = clock() + self._seconds
+        while True:
+            began = clock()
+            try:
+                async with self._pool.connection() as connection:
+                    with _deadline(connection, seconds or self._seconds):
+                        cursor = await connection.execute(load_statement(statement), parameters)
+                        return await cursor.fetchall()
+            except _AWAY as error:
+                said = str(error).partition("\n")[0]
+                _log.warning("record unavailable", statement=statement, kind=type(error).__name__, said=said)
+                if not _may_pass(error) or clock() >= give_up_at:
+                    raise RecordUnavailableError from error
+            await self._renew(began)
+            await asyncio.sleep(_RETRY_SECONDS)
+
+    async def _renew(self, began: float) -> None:
+        """Close the idle connections: what broke the one has broken most of them.
+
+        Only once for all statements that were lost together.
+        """
+        if began > self._renewed_at:
+            self._renewed_at = asyncio.get_running_loop().time()
+            await self._pool.drain()
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether trying again may help at once: a lost connection, not a pool that has waited already."""
+    return isinstance(error, psycopg.OperationalError) and not isinstance(error, _WAITED_ALREADY)
+
+
+@contextmanager
+def _deadline(connection: _Connection, seconds: float) -> Iterator[None]:
+    watchdog = asyncio.get_running_loop().call_later(seconds, _shut_down, connection)
+    try:
+        yield
+    finally:
+        watchdog.cancel()
+
+
+def _shut_down(connection: _Connection) -> None:
+    # A connection that closed meanwhile has nothing to shut down.
+    with (
+        suppress(psycopg.OperationalError, OSError),
+        socket.socket(fileno=os.dup(connection.fileno())) as duplicate,
+    ):
+        duplicate.shutdown(socket.SHUT_RDWR)
