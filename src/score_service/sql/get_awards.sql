@@ -1,4 +1,4 @@
--- One award, with the commit that holds it.
+-- Awards of a board by their ids, each with the commit that holds it.
 SELECT a.award_id, a.revision, c.last_revision AS commit_revision, c.digest AS commit_digest,
        a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id
 FROM score.award a
@@ -7,4 +7,4 @@ CROSS JOIN LATERAL (
     WHERE board_id = a.board_id AND last_revision >= a.revision
     ORDER BY last_revision LIMIT 1
 ) c
-WHERE a.board_id = %(board_id)s AND a.award_id = %(award_id)s
+WHERE a.board_id = %(board_id)s AND a.award_id = ANY (%(award_ids)s::uuid[])
