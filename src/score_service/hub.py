@@ -26,9 +26,9 @@ from score_service.errors import (
 )
 from score_service.ledger import Ledger
 from score_service.position import Position
-from score_service.projection import Hint, Projection, Reading
+from score_service.projection import Hint, Projection
 from score_service.projector import Projector
-from score_service.standing import Source, Standing
+from score_service.standing import Reading, Source, Standing
 from score_service.watch import MAX_TOP, Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.watcher import PENDING_MAX, Frame, Watcher
 

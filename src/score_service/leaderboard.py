@@ -7,9 +7,9 @@ projection caught up first.
 from collections.abc import Awaitable, Callable, Sequence
 
 from score_service.errors import ProjectionUnavailableError, StandingNotFoundError
-from score_service.projection import Projection, Reading
+from score_service.projection import Projection
 from score_service.projector import Projector
-from score_service.standing import BoardView, Source
+from score_service.standing import BoardView, Reading, Source
 
 
 class Leaderboard:

@@ -11,9 +11,7 @@ to see to.
 """
 
 import asyncio
-import base64
 import json
-import re
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
@@ -29,15 +27,15 @@ from redis.exceptions import RedisError
 
 from score_service.award import MAX_TOTAL
 from score_service.changes import Changes
-from score_service.errors import InvalidRequestError, ProjectionUnavailableError
+from score_service.errors import ProjectionUnavailableError
 from score_service.lua import load_script
+from score_service.page_token import read_page_token, write_page_token
 from score_service.position import Position
-from score_service.standing import Standing
+from score_service.standing import Reading, Source, Standing
 
 _MEMBER_PREFIX: Final = 16
 """Digits before the user id in a sorted-set member, see `apply_changes.lua`."""
 _KNOWN_GENERATIONS: Final = 10_000
-_PAGE_END: Final = re.compile(r"([0-9]{1,16}) ([0-9]{16}[A-Za-z0-9._:@-]{1,128})")
 
 _log = structlog.get_logger(__name__)
 
@@ -64,18 +62,6 @@ class Elsewhere:
 
     header: Header | None
     """None where there is no projection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """Standings read at one position."""
-
-    position: Position
-    top: tuple[Standing, ...] = ()
-    """A run of neighbours, best first."""
-    users: tuple[Standing, ...] = ()
-    """The users asked for by name that the board has, in the order asked."""
-    next_page_token: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +201,7 @@ class Projection:
         _, _, revision, mark, top, found = reply
         return Reading(
             Position(int(revision), mark),
+            Source.CACHE,
             top=_run(top, 0),
             users=tuple(
                 _standing(user_id, standing, rank)
@@ -230,15 +217,17 @@ class Projection:
             InvalidRequestError: the page token is none that was given here.
             ProjectionUnavailableError: Redis is away.
         """
-        arguments = [str(page_size + 1), *_parse_page_token(page_token)]
+        after = read_page_token(page_token)
+        arguments = [str(page_size + 1)]
+        if after is not None:
+            arguments += str(after.total), _member(after.user_id, after.reached_revision)
         reply = await self._read(self._list_standings, board_id, arguments)
         if reply is None:
             return None
         _, _, revision, mark, first, page = reply
         standings = _run(page[: 2 * page_size], int(first))
-        has_more = len(page) > 2 * page_size
-        token = _page_token(page[2 * page_size - 1], page[2 * page_size - 2]) if has_more else ""
-        return Reading(Position(int(revision), mark), top=standings, next_page_token=token)
+        token = write_page_token(standings[-1]) if len(page) > 2 * page_size else ""
+        return Reading(Position(int(revision), mark), Source.CACHE, top=standings, next_page_token=token)
 
     async def list_standings_around(self, board_id: str, user_id: str, radius: int) -> Reading | None:
         """Read a user's neighbours; None where the board has no projection.
@@ -250,7 +239,7 @@ class Projection:
         if reply is None:
             return None
         _, _, revision, mark, first, page = reply
-        return Reading(Position(int(revision), mark), top=_run(page, int(first)))
+        return Reading(Position(int(revision), mark), Source.CACHE, top=_run(page, int(first)))
 
     async def drop_board(self, board_id: str, header: Header) -> None:
         """Remove a board's projection if it still says what it said.
@@ -355,6 +344,10 @@ def _run(flat: Sequence[str], first: int) -> tuple[Standing, ...]:
     )
 
 
+def _member(user_id: str, reached_revision: int) -> str:
+    return f"{MAX_TOTAL - reached_revision:0{_MEMBER_PREFIX}}{user_id}"
+
+
 def _standing(user_id: str, standing: str, rank: str) -> Standing:
     total, reached = standing.split(":")
     return Standing(user_id, int(total), int(rank) + 1, int(reached))
@@ -376,21 +369,3 @@ def _parse_hint(data: str) -> Hint | None:
     except (ValueError, TypeError, KeyError):
         _log.warning("hint not understood")
         return None
-
-
-def _page_token(score: str, member: str) -> str:
-    return base64.urlsafe_b64encode(f"{score} {member}".encode()).decode().rstrip("=")
-
-
-def _parse_page_token(token: str) -> list[str]:
-    """Read the score and member that a page ended with; nothing for the first page."""
-    if not token:
-        return []
-    try:
-        text = base64.b64decode(f"{token}==", altchars=b"-_").decode("ascii")
-    except ValueError:
-        text = ""
-    match = _PAGE_END.fullmatch(text)
-    if match is None:
-        raise InvalidRequestError({"page_token": "not a token that was given here"})
-    return [match[1], match[2]]

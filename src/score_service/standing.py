@@ -26,6 +26,19 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """What a store read at one position."""
+
+    position: Position
+    source: Source
+    top: tuple[Standing, ...] = ()
+    """A run of neighbours, best first."""
+    users: tuple[Standing, ...] = ()
+    """The users asked for by name that the board has, in the order asked."""
+    next_page_token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BoardView:
     """Standings of a board, all of them at one position."""
 

@@ -19,9 +19,9 @@ from score_service.errors import (
 from score_service.hub import Hub, Hubs, HubSettings
 from score_service.ledger import Ledger
 from score_service.position import Position
-from score_service.projection import Projection, ProjectionSettings, Reading
+from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector
-from score_service.standing import Standing
+from score_service.standing import Reading, Standing
 from score_service.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 
 QUICK = HubSettings(tick_seconds=0.01, poll_seconds=0.1, checkpoint_seconds=5)
