@@ -103,7 +103,12 @@ class Database:
             await pool.close()
 
     async def fetch_all(
-        self, statement: str, parameters: Mapping[str, object], seconds: float | None = None
+        self,
+        statement: str,
+        parameters: Mapping[str, object],
+        seconds: float | None = None,
+        *,
+        prepare: bool | None = None,
     ) -> list[DictRow]:
         """Run a statement as one transaction and give its rows.
 
@@ -111,19 +116,23 @@ class Database:
             statement: its name, see `sql`.
             parameters: by name.
             seconds: how long it may run, at most; None for what the settings say.
+            prepare: False has it planned anew each time, for one whose best plan depends on the board.
 
         Raises:
             RecordUnavailableError: PostgreSQL is away, or did not answer in time. Whether a statement that
                 writes has done so is unknown.
         """
         clock = asyncio.get_running_loop().time
-        give_up_at = clock() + self._seconds
+        seconds = seconds or self._seconds
+        give_up_at = clock() + seconds
         while True:
             began = clock()
             try:
                 async with self._pool.connection() as connection:
-                    with _deadline(connection, seconds or self._seconds):
-                        cursor = await connection.execute(load_statement(statement), parameters)
+                    with _deadline(connection, seconds):
+                        cursor = await connection.execute(
+                            load_statement(statement), parameters, prepare=prepare
+                        )
                         return await cursor.fetchall()
             except _AWAY as error:
                 said = str(error).partition("\n")[0]
