@@ -32,6 +32,10 @@ help: ## List the targets.
 run: $(RUN_READY) ## Start everything; Ctrl-C stops it and keeps the data. HTTP_PORT=, GRPC_PORT=, STATE_DIR= move it.
 	@exec $(TIED) $(BIN)/python -m local_stack run
 
+.PHONY: bench
+bench: $(RUN_READY) ## Measure on servers of its own. ROWS=batch,sql chooses, BENCH_JSON=FILE keeps, ROUNDS=, ROUND_SECONDS=.
+	@exec $(TIED) $(BIN)/python -m bench
+
 .PHONY: test
 test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 	@$(BIN)/python -m pytest -q -n logical --dist worksteal $(ARGS)

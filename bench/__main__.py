@@ -1,0 +1,140 @@
+"""The command `python -m bench`, which `make bench` runs.
+
+Exit codes: 0 measured, whether or not every target is met; 1 something broke; 2 wrong usage; 130 interrupted.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+import tempfile
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from bench.calls import CALLS
+from bench.machine import describe_machine, describe_versions
+from bench.ranks import RANKS
+from bench.session import Plan, Session
+from bench.stack import running_stack
+from bench.table import make_report, make_table
+from bench.theme import Theme
+from bench.writes import WRITES
+from local_stack.errors import LocalStackError
+from local_stack.terminal import Terminal
+
+THEMES: Final[tuple[Theme, ...]] = (CALLS, WRITES, RANKS)
+_PLAIN_WIDTH = 180
+_INTERRUPTED = 130
+_BUSY = 0.1
+
+
+@click.command(context_settings={"max_content_width": 110})
+@click.option("--rows", envvar="ROWS", default="", help="Rows or themes, comma-separated; all by default.")
+@click.option(
+    "--rounds",
+    envvar="ROUNDS",
+    type=click.IntRange(1, 100),
+    default=3,
+    show_default=True,
+    help="Of each row.",
+)
+@click.option(
+    "--seconds",
+    envvar="ROUND_SECONDS",
+    type=click.FloatRange(0.05, 600),
+    default=2.0,
+    show_default=True,
+    help="One round of one row.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    envvar="BENCH_JSON",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Also here.",
+)
+@click.option("--list", "only_list", is_flag=True, help="List the rows and end.")
+def main(rows: str, rounds: int, seconds: float, json_path: Path | None, *, only_list: bool) -> None:
+    """Measure Laurel on this machine, with servers of its own; Ctrl-C ends it in order."""
+    plan = Plan(_choose(rows), rounds, seconds)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+    if only_list:
+        _list_rows(plan, console)
+        return
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        report, broke = _measure(plan, console)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except LocalStackError as error:
+        Terminal().complain(str(error))
+        sys.exit(error.exit_code)
+    if json_path:
+        json_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    sys.exit(broke)
+
+
+def _choose(rows: str) -> Any:
+    words = set(rows.replace(",", " ").split())
+    chosen = tuple((theme, found) for theme in THEMES if (found := theme.choose(words)))
+    unknown = sorted(word for word in words if not any(theme.choose({word}) for theme in THEMES))
+    if unknown:
+        raise click.UsageError(f"No row or theme is called {', '.join(unknown)}; --list tells them.")
+    return chosen
+
+
+def _list_rows(plan: Plan, console: Console) -> None:
+    for theme, rows in plan.themes:
+        for row in rows:
+            console.print(Text(f"{theme.name:<10} {row.name:<14} {row.title}"))
+
+
+def _measure(plan: Plan, console: Console) -> tuple[dict[str, Any], bool]:
+    started = datetime.now(UTC)
+    with (
+        tempfile.TemporaryDirectory(prefix="laurel-bench-") as folder,
+        running_stack(Path(folder), Terminal(console)) as stack,
+    ):
+        machine, versions = describe_machine(Path(folder)), describe_versions(stack)
+        session = Session(stack, plan, console)
+        asyncio.run(session.run())
+        _show(session, machine, versions)
+    about = {
+        "started_at": started.isoformat(timespec="seconds"),
+        "machine": machine,
+        "versions": versions,
+        "rounds": plan.rounds,
+        "round_seconds": plan.seconds,
+        "others_share": session.others,
+        "faults": {name: repr(error) for name, error in session.faults.items()},
+    }
+    return make_report(session.lines, about), bool(session.faults)
+
+
+def _show(session: Session, machine: dict[str, Any], versions: dict[str, str]) -> None:
+    console = session.console
+    console.print()
+    console.print(make_table(session.lines))
+    place = f"{machine['cpus']} CPUs ({machine['cpu']}), {machine['filesystem']}"
+    servers = f"Python {versions['python']}, PostgreSQL {versions['postgresql']}, Valkey {versions['valkey']}"
+    console.print(Text(f"{place}; {servers}; load generator included.", "dim"))
+    if session.others > _BUSY:
+        console.print(
+            Text(f"Other work took up to {session.others:.0%} of the machine: read ratios only.", "yellow")
+        )
+    for name, error in session.faults.items():
+        console.print(Text(f"\n{name} broke:", "bold red"))
+        console.print(Text("".join(traceback.format_exception(error))))
+
+
+if __name__ == "__main__":
+    main(prog_name="bench")

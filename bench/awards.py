@@ -1,0 +1,61 @@
+"""Awards to ask for: always new ones, of users drawn at random."""
+
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from score_api.v1 import score_service_pb2 as scores
+
+USERS = 1_000
+POINTS = 10
+ACTION = {"action_type": "bench", "action_id": "bench-0001"}
+
+
+def user_id(number: int) -> str:
+    """Name a user in eleven characters."""
+    return f"player-{number:04}"
+
+
+@dataclass(slots=True)
+class Awards:
+    """Makes awards on one board."""
+
+    board_id: str
+    users: int = USERS
+    draw: Random = field(default_factory=Random)
+
+    def fields(self) -> dict[str, Any]:
+        """Return the arguments of `ScoreClient.award`; it finds the ids by itself."""
+        return {"board_id": self.board_id, "user_id": self.user(), "points": POINTS, **ACTION}
+
+    def request(self) -> scores.AwardPointsRequest:
+        """Make a request for one award."""
+        award = scores.Award(award_id=self._new_id(), **self.fields())
+        return scores.AwardPointsRequest(award=award, request_id=self._new_id())
+
+    def batch(self, size: int) -> scores.BatchAwardPointsRequest:
+        """Make a request for many awards."""
+        return scores.BatchAwardPointsRequest(requests=[self.request() for _ in range(size)])
+
+    def columns(self, size: int) -> dict[str, str]:
+        """Return the arrays that `score.record_awards` takes, each as one text, as the ledger sends them."""
+        columns = {
+            "award_ids": [self._new_id() for _ in range(size)],
+            "user_ids": [self.user() for _ in range(size)],
+            "points": [str(POINTS)] * size,
+            "action_types": [ACTION["action_type"]] * size,
+            "action_ids": [ACTION["action_id"]] * size,
+            "request_ids": [self._new_id() for _ in range(size)],
+            "callers": ["spiffe://laurel.local/bench"] * size,
+            "trace_ids": [""] * size,
+        }
+        return {name: '{"' + '","'.join(values) + '"}' for name, values in columns.items()}
+
+    def user(self) -> str:
+        """Draw a user."""
+        return user_id(int(self.draw.random() * self.users))
+
+    def _new_id(self) -> str:
+        # As random as the ones of callers, for that is what an index feels, and cheaper to make.
+        text = f"{self.draw.getrandbits(128):032x}"
+        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"

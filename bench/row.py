@@ -1,0 +1,164 @@
+"""Rows: which figure of which measure is shown, beside which limit, and what it has to reach. Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+from bench.figures import Spread, percentile
+
+JUDGED_CPU = ("service", "postgres", "redis")
+"""Whose CPU an award costs; that of the load generator is none of Laurel's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What one round of a measure gave."""
+
+    count: int
+    """Operations done: awards, calls, standings."""
+    seconds: float
+    latencies: Sequence[float] = ()
+    """Seconds that each took, where that was measured."""
+    value: float = 0.0
+    """What was measured instead of a time."""
+    cpu: Mapping[str, float] = field(default_factory=dict)
+    """Seconds of CPU meanwhile, by who used them."""
+    memory: float = 0.0
+    """Bytes of memory that the service had at the end."""
+
+
+Figure: TypeAlias = Callable[[Sample], float]
+
+
+def rate(sample: Sample) -> float:
+    """Operations a second."""
+    return sample.count / sample.seconds
+
+
+def median_ms(sample: Sample) -> float:
+    """Milliseconds that half of the operations did not take longer than."""
+    return 1000 * percentile(sample.latencies, 50)
+
+
+def p99_ms(sample: Sample) -> float:
+    """Milliseconds that 99 of 100 operations did not take longer than."""
+    return 1000 * percentile(sample.latencies, 99)
+
+
+def value(sample: Sample) -> float:
+    """What was measured, as it is."""
+    return sample.value
+
+
+def memory_mib(sample: Sample) -> float:
+    """Memory of the service in MiB."""
+    return sample.memory / 2**20
+
+
+def judged_cpu(sample: Sample) -> float:
+    """Microseconds of CPU an operation over service, PostgreSQL and Redis together."""
+    return sum(cpu_of(sample, who) for who in JUDGED_CPU)
+
+
+def cpu_of(sample: Sample, who: str) -> float:
+    """Microseconds of CPU an operation that someone used."""
+    return 1e6 * sample.cpu.get(who, 0.0) / sample.count if sample.count else 0.0
+
+
+class Quantity(Enum):
+    """What a target is about."""
+
+    FIGURE = "{bound:,g}"
+    RATIO = "{bound:g} of limit"
+    DIFFERENCE = "limit + {bound:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a row has to reach."""
+
+    quantity: Quantity
+    bound: float
+    is_least: bool
+    """True if more is better."""
+
+    def __str__(self) -> str:
+        return f"{'≥' if self.is_least else '≤'} {self.quantity.value.format(bound=self.bound)}"
+
+    def is_met(self, reached: float) -> bool:
+        """Tell whether a figure is good enough; NaN never is."""
+        return reached >= self.bound if self.is_least else reached <= self.bound
+
+
+def at_least(bound: float, quantity: Quantity = Quantity.FIGURE) -> Target:
+    """More is better."""
+    return Target(quantity, bound, is_least=True)
+
+
+def at_most(bound: float, quantity: Quantity = Quantity.FIGURE) -> Target:
+    """Less is better."""
+    return Target(quantity, bound, is_least=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table."""
+
+    name: str
+    """How it is chosen."""
+    title: str
+    unit: str
+    figure: Figure
+    measure: str = ""
+    """By default the one of the same name."""
+    limit: str = ""
+    """The measure that the figure is compared with, in the figure's own unit."""
+    targets: tuple[Target, ...] = ()
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """What has to be measured for it, the limit first."""
+        own = self.measure or self.name
+        return (self.limit, own) if self.limit else (own,)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row with its figures."""
+
+    row: Row
+    figure: Spread
+    limit: Spread | None
+    ratio: Spread | None
+    cpu: Mapping[str, float]
+    """Microseconds an operation, by who used them."""
+    verdicts: tuple[tuple[Target, bool], ...]
+
+
+Samples: TypeAlias = Mapping[str, Sequence[Sample]]
+"""The rounds of each measure."""
+
+
+def judge(row: Row, samples: Samples) -> Line:
+    """Work out a row. A figure is compared with the limit of the same round."""
+    own = samples[row.measures[-1]]
+    figure = Spread.of([row.figure(sample) for sample in own])
+    limit = Spread.of([row.figure(sample) for sample in samples[row.limit]]) if row.limit else None
+    pairs = list(zip(figure.rounds, limit.rounds, strict=True)) if limit else []
+    ratio = Spread.of([mine / its if its else 0.0 for mine, its in pairs]) if limit else None
+    difference = Spread.of([mine - its for mine, its in pairs])
+    reached = {
+        Quantity.FIGURE: figure.median,
+        Quantity.RATIO: ratio.median if ratio else 0.0,
+        Quantity.DIFFERENCE: difference.median,
+    }
+    who = sorted({name for sample in own for name in sample.cpu})
+    return Line(
+        row,
+        figure,
+        limit,
+        ratio,
+        {name: Spread.of([cpu_of(sample, name) for sample in own]).median for name in who},
+        tuple((target, target.is_met(reached[target.quantity])) for target in row.targets),
+    )

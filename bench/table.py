@@ -1,0 +1,83 @@
+"""What is told at the end: one table for a person, and the same with all rounds as JSON."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+from bench.figures import Spread
+from bench.row import Line
+
+_SERVERS: Final = ("service", "gateway", "echo")
+"""The Python servers share a column; a measure keeps one or two of them busy."""
+_COLUMNS: Final = ("figure", "range", "limit", "ratio", "service", "postgres", "redis", "load", "target")
+
+
+def make_table(lines: Sequence[Line]) -> Table:
+    """Lay out the rows."""
+    table = Table(title="Medians of all rounds; CPU in µs an operation", title_justify="left", pad_edge=False)
+    table.add_column("row", no_wrap=True)
+    table.add_column("what")
+    for name in _COLUMNS:
+        table.add_column(name, justify="right", no_wrap=name != "range")
+    table.add_column("met")
+    for line in lines:
+        table.add_row(*_cells(line))
+    return table
+
+
+def _cells(line: Line) -> list[str | Text]:
+    return [
+        line.row.name,
+        line.row.title,
+        f"{number(line.figure.median)} {line.row.unit}",
+        f"{number(line.figure.least)}-{number(line.figure.most)}",
+        number(line.limit.median) if line.limit else "",
+        f"{line.ratio.median:.2f}" if line.ratio else "",
+        number(sum(line.cpu.get(name, 0.0) for name in _SERVERS)),
+        *(number(line.cpu.get(name, 0.0)) for name in ("postgres", "redis", "load")),
+        "\n".join(str(target) for target, _ in line.verdicts),
+        Text("\n").join(_verdict(is_met=is_met) for _, is_met in line.verdicts),
+    ]
+
+
+def _verdict(*, is_met: bool) -> Text:
+    return Text("yes", "green") if is_met else Text("no", "bold red")
+
+
+def number(figure: float) -> str:
+    """Write a figure with three digits that count, or whole if it is large."""
+    if math.isnan(figure):
+        return "-"
+    size = abs(figure)
+    decimals = 0 if size >= 100 else 1 if size >= 10 else 2  # noqa: PLR2004 - Three digits in all.
+    return f"{figure:,.{decimals}f}" if size else "0"
+
+
+def make_report(lines: Sequence[Line], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all figures, ready for JSON, after what the run was."""
+    return {**about, "rows": [_report(line) for line in lines]}
+
+
+def _report(line: Line) -> dict[str, Any]:
+    return {
+        "name": line.row.name,
+        "title": line.row.title,
+        "unit": line.row.unit,
+        "figure": _spread(line.figure),
+        "limit": {"measure": line.row.limit, **_spread(line.limit)} if line.limit else None,
+        "ratio": _spread(line.ratio) if line.ratio else None,
+        "cpu_microseconds": dict(line.cpu),
+        "targets": [{"target": str(target), "met": is_met} for target, is_met in line.verdicts],
+    }
+
+
+def _spread(spread: Spread) -> dict[str, Any]:
+    return {"median": _finite(spread.median), "rounds": [_finite(figure) for figure in spread.rounds]}
+
+
+def _finite(figure: float) -> float | None:
+    # JSON has no word for what is no number.
+    return figure if math.isfinite(figure) else None

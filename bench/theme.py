@@ -1,0 +1,33 @@
+"""A theme: measures that share what they need, take turns, and are compared with each other."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bench.row import Row, Sample
+from bench.stack import Stack
+
+Measure: TypeAlias = Callable[[float], Awaitable[Sample]]
+"""Does something for about so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Rows, and how to get at what they measure."""
+
+    name: str
+    rows: tuple[Row, ...]
+    open: Callable[[Stack], AbstractAsyncContextManager[Mapping[str, Measure]]]
+    """Prepares the measures, by name, and clears up after them."""
+
+    def choose(self, words: Collection[str]) -> tuple[Row, ...]:
+        """Return the rows that some words name: the theme, a row, or the first part of a row's name."""
+        if not words or self.name in words:
+            return self.rows
+        return tuple(row for row in self.rows if row.name in words or row.name.partition("-")[0] in words)
+
+
+def measures_of(rows: Collection[Row]) -> list[str]:
+    """List the measures that rows need, each once, limits before what they limit."""
+    return list(dict.fromkeys(name for row in rows for name in row.measures))

@@ -1,0 +1,109 @@
+"""Many awards: batches and the client library, beside the SQL of a batch alone and beside pgbench."""
+
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+
+import grpc
+import psycopg
+from psycopg.rows import DictRow
+
+from bench.awards import Awards
+from bench.calls import award_by_client
+from bench.load import Call, keep_in_flight
+from bench.pgbench import Pgbench
+from bench.row import Quantity, Row, Sample, at_least, at_most, judged_cpu, rate
+from bench.stack import Stack, connect
+from bench.theme import Measure, Theme
+from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
+from score_service.coalescer import BATCH_MAX
+from score_service.sql import load_statement
+
+_CALL_SIZE = 200
+_CALLS = 4
+_BOARD = "bench-writes"
+
+
+@asynccontextmanager
+async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
+    async with (
+        await connect(stack.make_record("sql_alone"), "score_runtime") as connection,
+        stack.channel(stack.target) as channel,
+        stack.client(stack.target) as client,
+    ):
+        by_client = award_by_client(client, _BOARD)
+        yield {
+            "sql": partial(record_batches, connection, Awards("bench-sql")),
+            "pgbench": (await Pgbench.prepare(stack)).run,
+            "batch": partial(keep_in_flight, award_batches(channel), _CALLS),
+            "client-32": partial(keep_in_flight, by_client, 32),
+            "client-1000": partial(keep_in_flight, by_client, 1000),
+        }
+
+
+async def record_batches(
+    connection: psycopg.AsyncConnection[DictRow], awards: Awards, seconds: float
+) -> Sample:
+    """Write batches as the ledger does, one after the other. What it takes to make them does not count."""
+    statement, clock, latencies = load_statement("record_awards"), time.perf_counter, list[float]()
+    end = clock() + seconds
+    while (now := clock()) < end:
+        parameters = {"board_id": awards.board_id, **awards.columns(BATCH_MAX)}
+        end += (began := clock()) - now
+        cursor = await connection.execute(statement, parameters)
+        (row,) = await cursor.fetchall()
+        latencies.append(clock() - began)
+        if row["to_revision"] - row["from_revision"] != BATCH_MAX:
+            raise RuntimeError("Not every award was recorded.")
+    return Sample(BATCH_MAX * len(latencies), sum(latencies), latencies)
+
+
+def award_batches(channel: grpc.aio.Channel) -> Call:
+    """Make many awards a call."""
+    stub, awards = ScoreServiceStub(channel), Awards(_BOARD)
+
+    async def call() -> int:
+        response = await stub.BatchAwardPoints(awards.batch(_CALL_SIZE), timeout=30)
+        for item in response.items:
+            if not item.HasField("result"):
+                raise RuntimeError(f"An award was refused: {item.error.reason}.")
+        return len(response.items)
+
+    return call
+
+
+WRITES = Theme(
+    "writes",
+    (
+        Row("sql", f"record_awards alone, {BATCH_MAX} a batch, 1 connection", "awards/s", rate),
+        Row("pgbench", "pgbench: one insert and one upsert, 8 connections", "awards/s", rate),
+        Row(
+            "batch",
+            f"BatchAwardPoints, {_CALL_SIZE} a call, {_CALLS} calls in flight",
+            "awards/s",
+            rate,
+            limit="sql",
+            targets=(at_least(10_000), at_least(0.6, Quantity.RATIO)),
+        ),
+        Row(
+            "batch-cpu",
+            "the same: CPU of service, PostgreSQL and Redis",
+            "µs/award",
+            judged_cpu,
+            measure="batch",
+            limit="sql",
+            targets=(at_most(100),),
+        ),
+        Row("client-32", "score_client.award(), 32 at a time", "awards/s", rate, limit="sql"),
+        Row(
+            "client-1000",
+            "score_client.award(), 1,000 at a time",
+            "awards/s",
+            rate,
+            limit="sql",
+            targets=(at_least(8_000),),
+        ),
+    ),
+    _open,
+)
