@@ -1,0 +1,20 @@
+-- The standings of some users, and where the ledger stands in the same snapshot. A rank means looking at
+-- the whole board, so it is told on boards of at most `ranked_max` users, and at most one more is looked at.
+WITH asked AS MATERIALIZED (
+    SELECT user_id, total, reached_revision FROM score.standing
+    WHERE board_id = %(board_id)s AND period = 'all_time' AND user_id = ANY (%(user_ids)s::text[])
+), member AS MATERIALIZED (
+    SELECT total, reached_revision FROM score.standing
+    WHERE board_id = %(board_id)s AND period = 'all_time'
+    LIMIT %(ranked_max)s::bigint + 1
+), ranked AS (
+    SELECT reached_revision, row_number() OVER (ORDER BY total DESC, reached_revision) AS rank
+    FROM member
+    WHERE total >= (SELECT min(total) FROM asked) AND (SELECT count(*) FROM member) <= %(ranked_max)s
+)
+SELECT b.revision, b.digest, a.user_id, a.total, a.reached_revision, r.rank
+FROM score.board b
+LEFT JOIN asked a ON true
+-- No two users of a board reached their totals at the same revision.
+LEFT JOIN ranked r ON r.reached_revision = a.reached_revision
+WHERE b.board_id = %(board_id)s

@@ -1,0 +1,32 @@
+-- A user and its neighbours, best first; how many stand above the user, on boards of at most `ranked_max`
+-- users; and where the ledger stands in the same snapshot.
+WITH centre AS MATERIALIZED (
+    SELECT total, reached_revision FROM score.standing
+    WHERE board_id = %(board_id)s AND period = 'all_time' AND user_id = %(user_id)s
+), member AS MATERIALIZED (
+    SELECT total, reached_revision FROM score.standing
+    WHERE board_id = %(board_id)s AND period = 'all_time'
+    LIMIT %(ranked_max)s::bigint + 1
+), neighbour AS (
+    (
+        SELECT s.user_id, s.total, s.reached_revision FROM centre c
+        JOIN score.standing s ON s.board_id = %(board_id)s AND s.period = 'all_time'
+            AND (s.total > c.total OR s.total = c.total AND s.reached_revision < c.reached_revision)
+        ORDER BY s.total, s.reached_revision DESC LIMIT %(radius)s
+    ) UNION ALL (
+        SELECT s.user_id, s.total, s.reached_revision FROM centre c
+        JOIN score.standing s ON s.board_id = %(board_id)s AND s.period = 'all_time'
+            AND (s.total < c.total OR s.total = c.total AND s.reached_revision >= c.reached_revision)
+        ORDER BY s.total DESC, s.reached_revision LIMIT %(radius)s::bigint + 1
+    )
+)
+SELECT b.revision, b.digest, n.user_id, n.total, n.reached_revision, (
+    SELECT CASE WHEN count(*) <= %(ranked_max)s THEN count(*) FILTER (
+        WHERE m.total > c.total OR m.total = c.total AND m.reached_revision < c.reached_revision
+    ) END
+    FROM member m CROSS JOIN centre c
+) AS above
+FROM score.board b
+LEFT JOIN neighbour n ON true
+WHERE b.board_id = %(board_id)s
+ORDER BY n.total DESC, n.reached_revision
