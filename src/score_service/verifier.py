@@ -8,7 +8,7 @@ Invariants:
 Memory grows with the users of a board, by about 250 bytes each, and not with its awards.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -17,19 +17,11 @@ from typing import Final
 from score_service.chain import Chain, Commit, LedgerRow
 from score_service.database import Database
 from score_service.errors import BoardNotFoundError
-from score_service.findings import Fault, Findings
+from score_service.findings import Fault, Findings, Progress, ignore_progress
 from score_service.position import Position
 from score_service.standings import StandingPage, Standings
 
 _PAGE: Final = 1000
-
-Progress = Callable[[str, int, int], None]
-"""Told again and again: what is looked at, how many are done, how many there are about."""
-
-
-def ignore_progress(what: str, done: int, length: int) -> None:
-    """Show nothing."""
-
 
 @dataclass(frozen=True, slots=True)
 class VerifiedRecord:
