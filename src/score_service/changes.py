@@ -26,3 +26,7 @@ class Changes:
     before: Position
     after: Position
     changes: tuple[Change, ...]
+
+    def lines(self) -> str:
+        """Write the changes as lines of `user_id total reached_revision`."""
+        return "\n".join(f"{c.user_id} {c.total} {c.reached_revision}" for c in self.changes)

@@ -10,8 +10,6 @@ It knows nothing of PostgreSQL. That the header's position is one of the record'
 to see to.
 """
 
-import asyncio
-import json
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
@@ -20,22 +18,22 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
 
 from score_service.award import MAX_TOTAL
+from score_service.cache import Cache, CacheSettings, Call
 from score_service.changes import Changes
 from score_service.errors import ProjectionUnavailableError
-from score_service.lua import load_script
+from score_service.generation import Generation
 from score_service.page_token import read_page_token, write_page_token
 from score_service.position import Position
 from score_service.standing import Reading, Source, Standing
 
 _MEMBER_PREFIX: Final = 16
-"""Digits before the user id in a sorted-set member, see `apply_changes.lua`."""
-_KNOWN_GENERATIONS: Final = 10_000
+"""Digits before the user id in a sorted-set member, see `board.lua`."""
+_KNOWN_GENERATIONS: Final = 100_000
+_POLICY: Final = "noeviction"
+_READS_MAX: Final = 3
+"""How often a read is tried while the generation changes."""
 
 _log = structlog.get_logger(__name__)
 
@@ -46,6 +44,8 @@ class Header:
 
     generation: str
     position: Position
+    is_whole: bool = True
+    """Whether its keys have as many members as it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,11 @@ class Elsewhere:
 
     header: Header | None
     """None where there is no projection."""
+
+    def has_reached(self, position: Position) -> bool:
+        """Tell whether the projection is there already, or further."""
+        header = self.header
+        return header is not None and header.is_whole and header.position.revision >= position.revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,49 +99,34 @@ class ProjectionSettings:
 class Projection:
     """The store of the ranks."""
 
-    def __init__(self, client: "Redis", listener: "Redis", settings: ProjectionSettings) -> None:
-        """Take one client for operations, and one that a listener may keep a connection of."""
-        self._client = client
-        self._listener = listener
-        self._listeners_left = settings.listeners_max
-        self._prefix = settings.prefix
-        self._timeout = settings.timeout
+    def __init__(self, cache: Cache, prefix: str) -> None:
+        self._cache = cache
+        self._prefix = prefix
         self._generations: OrderedDict[str, str] = OrderedDict()
-        self._apply_changes = client.register_script(load_script("apply_changes"))
-        self._get_standings = client.register_script(load_script("get_standings"))
-        self._list_standings = client.register_script(load_script("list_standings"))
-        self._list_standings_around = client.register_script(load_script("list_standings_around"))
-        self._drop_board = client.register_script(load_script("drop_board"))
+        """Of each board, as last seen; kept also when a header is gone, to remove what else is left."""
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: ProjectionSettings) -> AsyncIterator[Self]:
-        """Make the connection pool, whether or not Redis is there, and close it at the end."""
-        how = {
-            "password": settings.password,
-            # Every operation has one deadline of its own, see `_deadline`. The client's timeouts would
-            # each start anew on a retry, and before Python 3.12 the one for sending may lose a cancellation.
-            "socket_timeout": None,
-            "socket_connect_timeout": None,
-            # Every script may run twice, so one more try hides a connection that a restart has closed.
-            "retry": Retry(NoBackoff(), 1),
-            "decode_responses": True,
-        }
-        operations = BlockingConnectionPool.from_url(
-            settings.url, max_connections=settings.connections_max, timeout=settings.timeout, **how
+        """Make the connection pools, whether or not Redis is there, and close them at the end."""
+        reach = CacheSettings(
+            settings.url,
+            settings.password,
+            settings.timeout,
+            settings.connections_max,
+            settings.listeners_max,
         )
-        listeners = ConnectionPool.from_url(settings.url, max_connections=settings.listeners_max, **how)
-        async with Redis.from_pool(operations) as client, Redis.from_pool(listeners) as listener:
-            yield cls(client, listener, settings)
+        async with Cache.open(reach) as cache:
+            yield cls(cache, settings.prefix)
 
-    async def ping(self) -> None:
-        """Ask whether Redis answers.
+    async def check(self) -> str:
+        """Tell what is wrong with the set-up of Redis; empty if nothing is.
 
         Raises:
-            ProjectionUnavailableError: it does not.
+            ProjectionUnavailableError: Redis is away.
         """
-        async with self._deadline():
-            await self._client.ping()
+        policy = await self._cache.read_policy()
+        return "" if policy == _POLICY else f"evicts keys: maxmemory-policy is {policy}, not {_POLICY}"
 
     async def apply_changes(self, changes: Changes) -> Applied | Elsewhere:
         """Move a board's projection over changes of its ledger, if it stands where they begin.
@@ -144,24 +134,17 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away. Whether the changes were applied is unknown.
         """
-        arguments = [
-            str(changes.before.revision),
-            changes.before.mark,
-            str(changes.after.revision),
-            changes.after.mark,
-        ]
-        for change in changes.changes:
-            arguments += change.user_id, str(change.total), str(change.reached_revision)
-        board_id = changes.board_id
+        board_id, before, after = changes.board_id, changes.before, changes.after
         generation = self._generations.get(board_id) or secrets.token_hex(8)
         keys = [*self._keys(board_id, generation), self.channel(board_id)]
-        async with self._deadline():
-            reply = await self._apply_changes(keys, [generation, *arguments])
+        positions = [str(before.revision), before.mark, str(after.revision), after.mark]
+        call = Call(keys, [generation, *positions, changes.lines()])
+        reply = await self._cache.run("apply_changes", call)
         if reply[0] != "applied":
             return Elsewhere(self._remember(board_id, reply))
         self._know(board_id, generation)
         users = (change.user_id for change in changes.changes)
-        return Applied({user: int(rank) for user, rank in zip(users, reply[1:], strict=True)})
+        return Applied(dict(zip(users, map(int, reply[1].split()), strict=True)))
 
     async def read_header(self, board_id: str) -> Header | None:
         """Tell where a board's projection stands; None where there is none.
@@ -177,15 +160,16 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away.
         """
-        async with self._deadline(), self._client.pipeline(transaction=False) as pipeline:
-            for board_id in board_ids:
-                pipeline.hmget(self._header_key(board_id), "generation", "revision", "mark")
-            replies = await pipeline.execute()
-        headers = []
-        for board_id, (generation, revision, mark) in zip(board_ids, replies, strict=True):
-            reply = ["missing"] if generation is None else ["", generation, revision, mark]
-            headers.append(self._remember(board_id, reply))
-        return headers
+        headers = dict[str, Header | None]()
+        asked: Sequence[str] = board_ids
+        for _ in range(_READS_MAX):
+            calls = [self._call(board_id) for board_id in asked]
+            replies = dict(zip(asked, await self._cache.run_each("get_header", calls), strict=True))
+            headers |= {board_id: self._remember(board_id, reply) for board_id, reply in replies.items()}
+            asked = [board_id for board_id, reply in replies.items() if reply[0] == "elsewhere"]
+            if not asked:
+                return [headers[board_id] for board_id in board_ids]
+        raise ProjectionUnavailableError
 
     async def get_standings(
         self, board_id: str, user_ids: Sequence[str] = (), top_n: int = 0
@@ -195,7 +179,7 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away.
         """
-        reply = await self._read(self._get_standings, board_id, [str(top_n), *user_ids])
+        reply = await self._read("get_standings", board_id, [str(top_n), *user_ids])
         if reply is None:
             return None
         _, _, revision, mark, top, found = reply
@@ -221,7 +205,7 @@ class Projection:
         arguments = [str(page_size + 1)]
         if after is not None:
             arguments += str(after.total), _member(after.user_id, after.reached_revision)
-        reply = await self._read(self._list_standings, board_id, arguments)
+        reply = await self._read("list_standings", board_id, arguments)
         if reply is None:
             return None
         _, _, revision, mark, first, page = reply
@@ -235,7 +219,7 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away.
         """
-        reply = await self._read(self._list_standings_around, board_id, [user_id, str(radius)])
+        reply = await self._read("list_standings_around", board_id, [user_id, str(radius)])
         if reply is None:
             return None
         _, _, revision, mark, first, page = reply
@@ -247,83 +231,67 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away.
         """
-        keys = self._keys(board_id, header.generation)
-        position = header.position
-        async with self._deadline():
-            await self._drop_board(keys, [header.generation, str(position.revision), position.mark])
-        self._generations.pop(board_id, None)
+        keys, position = self._keys(board_id, header.generation), header.position
+        call = Call(keys, [header.generation, str(position.revision), position.mark])
+        await self._cache.run("drop_board", call)
+
+    def make_generation(self, board_id: str, seen: Header | None) -> Generation:
+        """Begin a generation to take the place of the one in a header, or of a header that is not there."""
+        name = secrets.token_hex(8)
+        former = seen.generation if seen else self._generations.get(board_id, "")
+        return Generation(
+            self._cache,
+            name,
+            [*self._keys(board_id, name), f"{self._board(board_id)}:{name}:steps"],
+            seen.generation if seen else "",
+            self._keys(board_id, former)[1:],
+        )
 
     @asynccontextmanager
     async def listen(self, board_id: str) -> AsyncIterator[AsyncIterator[Hint]]:
         """Hear what is applied to a board from now on, until Redis goes away.
 
         Raises:
-            ProjectionUnavailableError: Redis is away, or there are too many listeners; also out of the
-                iterator.
+            ProjectionUnavailableError: Redis is away, or there are too many listeners; the former also out
+                of the iterator.
         """
-        if not self._listeners_left:
-            raise ProjectionUnavailableError
-        self._listeners_left -= 1
-        try:
-            async with self._listener.pubsub(ignore_subscribe_messages=True) as pubsub:
-                async with self._deadline():
-                    await pubsub.subscribe(self.channel(board_id))
-                yield self._hints(pubsub)
-        finally:
-            self._listeners_left += 1
+        async with self._cache.listen(self.channel(board_id)) as messages:
+            yield _hints(messages)
 
-    @asynccontextmanager
-    async def _deadline(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._timeout):
-                yield
-        except (RedisError, OSError) as error:
-            _log.warning("projection unavailable", kind=type(error).__name__, error=str(error))
-            raise ProjectionUnavailableError from error
-
-    async def _hints(self, pubsub: Any) -> AsyncIterator[Hint]:
-        while True:
-            async with self._deadline():
-                message = await pubsub.get_message(timeout=self._timeout / 2)
-            if message is not None and (hint := _parse_hint(message["data"])):
-                yield hint
-
-    async def _read(self, script: Any, board_id: str, arguments: Sequence[str]) -> list[Any] | None:
+    async def _read(self, script: str, board_id: str, arguments: Sequence[str]) -> list[Any] | None:
         """Run a read script in the board's generation, which may have changed since it was last seen."""
-        generation = self._generations.get(board_id, "")
-        for _ in range(3):
-            async with self._deadline():
-                reply: list[Any] = await script(
-                    keys=self._keys(board_id, generation), args=[generation, *arguments]
-                )
+        for _ in range(_READS_MAX):
+            reply: list[Any] = await self._cache.run(script, self._call(board_id, *arguments))
             if reply[0] == "read":
                 return reply
             header = self._remember(board_id, reply)
-            if header is None:
+            if header is None or not header.is_whole:
                 return None
-            generation = header.generation
         raise ProjectionUnavailableError
+
+    def _call(self, board_id: str, *arguments: str) -> Call:
+        generation = self._generations.get(board_id, "")
+        return Call(self._keys(board_id, generation), [generation, *arguments])
 
     def channel(self, board_id: str) -> str:
         """Name the channel on which a board's hints are published."""
-        return f"{self._prefix}{{{board_id}}}:changes"
+        return f"{self._board(board_id)}:changes"
 
-    def _header_key(self, board_id: str) -> str:
-        return f"{self._prefix}{{{board_id}}}:header"
+    def _board(self, board_id: str) -> str:
+        return f"{self._prefix}{{{board_id}}}"
 
     def _keys(self, board_id: str, generation: str) -> list[str]:
-        board = f"{self._prefix}{{{board_id}}}"
+        board = self._board(board_id)
         period = f"{board}:{generation}:all_time"
         return [f"{board}:header", f"{period}:ranks", f"{period}:totals"]
 
     def _remember(self, board_id: str, reply: Sequence[str]) -> Header | None:
         """Read the header in a reply, and keep its generation for the next call."""
         if reply[0] == "missing":
-            self._generations.pop(board_id, None)
             return None
-        _, generation, revision, mark = reply[:4]
+        state, generation, revision, mark = reply[:4]
         self._know(board_id, generation)
-        return Header(generation, Position(int(revision), mark))
+        return Header(generation, Position(int(revision), mark), is_whole=state != "broken")
 
     def _know(self, board_id: str, generation: str) -> None:
         self._generations[board_id] = generation
@@ -353,19 +321,27 @@ def _standing(user_id: str, standing: str, rank: str) -> Standing:
     return Standing(user_id, int(total), int(rank) + 1, int(reached))
 
 
-def _parse_hint(data: str) -> Hint | None:
+async def _hints(messages: AsyncIterator[str]) -> AsyncIterator[Hint]:
+    async for message in messages:
+        if hint := _parse_hint(message):
+            yield hint
+
+
+def _parse_hint(text: str) -> Hint | None:
     """Read a hint; None for what is none. Anyone who may publish could have sent it, also a newer version."""
     try:
-        hint = json.loads(data)
-        (before, before_mark), (after, after_mark) = hint["before"], hint["after"]
+        positions, ranks, *lines = text.split("\n")
+        before, before_mark, after, after_mark = positions.split(" ")
         return Hint(
             Position(int(before), before_mark),
             Position(int(after), after_mark),
             tuple(
-                Standing(user_id, int(total), int(rank), int(reached))
-                for user_id, total, rank, reached in hint["standings"]
+                Standing(user_id, int(total), rank, int(reached))
+                for rank, (user_id, total, reached) in zip(
+                    map(int, ranks.split()), (line.split(" ") for line in lines), strict=True
+                )
             ),
         )
-    except (ValueError, TypeError, KeyError):
+    except ValueError:
         _log.warning("hint not understood")
         return None

@@ -40,8 +40,7 @@ def checks_of(ledger: Ledger, projection: Projection) -> Mapping[str, Check]:
         return ""
 
     async def check_projection() -> str:
-        await projection.ping()
-        return ""
+        return await projection.check()
 
     return {NEEDED_ALWAYS: check_record, "projection": check_projection}
 

@@ -265,7 +265,7 @@ async def test_redis_that_is_away_is_told_as_such(free_port: Callable[[], int]) 
 
     async with Projection.open(settings) as projection:
         with pytest.raises(ProjectionUnavailableError):
-            await projection.ping()
+            await projection.check()
         with pytest.raises(ProjectionUnavailableError):
             await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
         with pytest.raises(ProjectionUnavailableError):

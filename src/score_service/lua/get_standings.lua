@@ -2,14 +2,12 @@
 --
 -- KEYS  header, ranks, totals
 -- ARGV  generation, number of standings from the top, then user ids
--- Gives {'missing'}, {'elsewhere', generation, revision, mark} if the generation is another one, or
+-- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark}, or
 --       {'read', generation, revision, mark, top, users}: top is a flat list of member and score;
 --       users is a flat list of 'total:reached' and 0-based rank, or two empty strings for an unknown user.
-local header = redis.call('HMGET', KEYS[1], 'generation', 'revision', 'mark')
-if not header[1] then
-    return {'missing'}
-elseif header[1] ~= ARGV[1] then
-    return {'elsewhere', header[1], header[2], header[3]}
+local header, reply = read_header(ARGV[1])
+if not header then
+    return reply
 end
 
 local top = {}
@@ -21,10 +19,9 @@ local users = {}
 for i = 3, #ARGV do
     local standing = redis.call('HGET', KEYS[3], ARGV[i])
     if standing then
-        local reached = string.match(standing, ':(%d+)$')
-        local member = string.format('%016.0f', 9007199254740991 - tonumber(reached)) .. ARGV[i]
         users[#users + 1] = standing
-        users[#users + 1] = string.format('%.0f', redis.call('ZREVRANK', KEYS[2], member))
+        local rank = redis.call('ZREVRANK', KEYS[2], member_of(ARGV[i], reached_in(standing)))
+        users[#users + 1] = string.format('%.0f', rank)
     else
         users[#users + 1] = ''
         users[#users + 1] = ''

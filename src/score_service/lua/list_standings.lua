@@ -1,17 +1,15 @@
 -- Reads a page of a board, from the top or from where another page ended.
 --
--- KEYS  header, ranks
+-- KEYS  header, ranks, totals
 -- ARGV  generation, size, and either nothing more or the score and member that the page before ended with
--- Gives {'missing'}, {'elsewhere', generation, revision, mark} if the generation is another one, or
+-- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark}, or
 --       {'read', generation, revision, mark, 0-based rank of the first, flat list of member and score}.
 --
 -- A member that has moved meanwhile stood before the page or stands before it now: the page starts at the
 -- first entry below its score, or among its equals, so that nobody is left out.
-local header = redis.call('HMGET', KEYS[1], 'generation', 'revision', 'mark')
-if not header[1] then
-    return {'missing'}
-elseif header[1] ~= ARGV[1] then
-    return {'elsewhere', header[1], header[2], header[3]}
+local header, reply = read_header(ARGV[1])
+if not header then
+    return reply
 end
 
 local first = 0

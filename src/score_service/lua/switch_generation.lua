@@ -1,0 +1,26 @@
+-- Puts a generation that was loaded in the place of the one a board has.
+--
+-- KEYS  header, ranks, totals, steps, and ranks and totals of the generation before
+-- ARGV  generation; revision, mark and number of members; number of steps that were made;
+--       the generation in the header as it was seen, empty if there was no header
+-- Gives 'switched', also if this was done before,
+--       'moved' if the header is of another generation now, or further than this one goes,
+--       'lost' if what was loaded is not there any more.
+--
+-- Within its generation the header may have moved: it went along the same ledger.
+local header = redis.call('HMGET', KEYS[1], 'generation', 'revision')
+if header[1] == ARGV[1] then
+    return 'switched'
+elseif (header[1] or '') ~= ARGV[6] or header[1] and tonumber(header[2]) > tonumber(ARGV[2]) then
+    return 'moved'
+end
+local members = tonumber(ARGV[4])
+if (redis.call('GET', KEYS[4]) or '0') ~= ARGV[5]
+    or redis.call('ZCARD', KEYS[2]) ~= members or redis.call('HLEN', KEYS[3]) ~= members then
+    return 'lost'
+end
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'revision', ARGV[2], 'mark', ARGV[3], 'members', ARGV[4])
+redis.call('PERSIST', KEYS[2])
+redis.call('PERSIST', KEYS[3])
+redis.call('UNLINK', KEYS[4], KEYS[5], KEYS[6])
+return 'switched'
