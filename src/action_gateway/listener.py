@@ -77,8 +77,11 @@ async def listen(
     listener = Listener(config)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     bound = socket.create_server((address.host, address.port), family=family, backlog=config.backlog)
+    # Accepted sockets have these options too. asyncio does not set this one on those of a listener made so,
+    # and the body of an answer would wait for the peer to acknowledge the head: 40 ms.
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
-        # Accepted sockets have it too. Closing one waits until all was sent, which might be never.
+        # Closing one waits until all was sent, which might be never.
         bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_SECONDS * 1000)
     serving = asyncio.create_task(listener.serve([bound]), name=f"listener {address}")
     try:
