@@ -18,17 +18,20 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.calls import CALLS
+from bench.edge import EDGE
 from bench.machine import describe_machine, describe_versions
 from bench.ranks import RANKS
+from bench.reads import READS
 from bench.session import Plan, Session
 from bench.stack import running_stack
 from bench.table import make_report, make_table
 from bench.theme import Theme
+from bench.watching import CROWD, WATCH
 from bench.writes import WRITES
 from local_stack.errors import LocalStackError
 from local_stack.terminal import Terminal
 
-THEMES: Final[tuple[Theme, ...]] = (CALLS, WRITES, RANKS)
+THEMES: Final[tuple[Theme, ...]] = (CALLS, WRITES, RANKS, WATCH, CROWD, EDGE, READS)
 _PLAIN_WIDTH = 180
 _INTERRUPTED = 130
 _BUSY = 0.1

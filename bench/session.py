@@ -75,7 +75,7 @@ class Session:
         sample = await measures[name](self.plan.seconds)
         elapsed, usage = time.monotonic() - started, self.stack.usage().since(before)
         self.others = max(self.others, usage.others / elapsed / count_cpus())
-        return replace(sample, cpu=usage.by, memory=self.stack.memory())
+        return replace(sample, cpu=usage.by, memory=sample.memory or self.stack.memory())
 
     def _tell(self, theme: Theme, seconds: float, lines: Sequence[Line]) -> None:
         broke = theme.name in self.faults

@@ -1,0 +1,83 @@
+"""Reads of the top and of one user, on small and large boards, beside a bare call of the same size."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from random import Random
+
+import grpc
+
+from bench.awards import user_id
+from bench.boards import ensure_board
+from bench.load import Call, keep_in_flight
+from bench.row import Quantity, Row, at_most, median_ms, rate
+from bench.stack import Stack
+from bench.theme import Measure, Theme
+from score_api.v1 import leaderboard_service_pb2 as boards
+from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
+
+SMALL, LARGE = 1_000, 1_000_000
+_IN_FLIGHT = 32
+_TOP = 10
+
+
+@asynccontextmanager
+async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
+    small, large = await ensure_board(stack, SMALL), await ensure_board(stack, LARGE)
+    async with stack.channel(stack.start_echo()) as bare, stack.channel(stack.target) as channel:
+        calls = {
+            "echo-read": _get_standing(bare, small, SMALL),
+            "top": _list_top(channel, small),
+            "top-1m": _list_top(channel, large),
+            "standing": _get_standing(channel, small, SMALL),
+            "standing-1m": _get_standing(channel, large, LARGE),
+        }
+        yield {name: partial(keep_in_flight, call, _IN_FLIGHT) for name, call in calls.items()}
+
+
+def _get_standing(channel: grpc.aio.Channel, board_id: str, members: int) -> Call:
+    stub, draw = LeaderboardServiceStub(channel), Random(1)
+
+    async def call() -> int:
+        user = user_id(draw.randrange(members))
+        await stub.GetStanding(boards.GetStandingRequest(board_id=board_id, user_id=user), timeout=30)
+        return 1
+
+    return call
+
+
+def _list_top(channel: grpc.aio.Channel, board_id: str) -> Call:
+    stub = LeaderboardServiceStub(channel)
+    request = boards.ListStandingsRequest(board_id=board_id, page_size=_TOP)
+
+    async def call() -> int:
+        await stub.ListStandings(request, timeout=30)
+        return 1
+
+    return call
+
+
+READS = Theme(
+    "reads",
+    (
+        Row("echo-read", f"bare gRPC echo with mTLS, {_IN_FLIGHT} in flight", "calls/s", rate),
+        Row("top", f"top {_TOP} of {SMALL:,}, {_IN_FLIGHT} in flight", "reads/s", rate, limit="echo-read"),
+        Row("top-1m", f"top {_TOP} of {LARGE:,}, {_IN_FLIGHT} in flight", "ms p50", median_ms, limit="top"),
+        Row(
+            "standing",
+            f"GetStanding of {SMALL:,}, {_IN_FLIGHT} in flight",
+            "reads/s",
+            rate,
+            limit="echo-read",
+        ),
+        Row(
+            "standing-1m",
+            f"GetStanding of {LARGE:,}, beside that of {SMALL:,}",
+            "ms p50",
+            median_ms,
+            limit="standing",
+            targets=(at_most(1.3, Quantity.RATIO),),
+        ),
+    ),
+    _open,
+)
