@@ -20,7 +20,9 @@ class Switched(enum.Enum):
 
     DONE = "switched"
     MOVED = "moved"
-    """The board has another generation than the one that was seen, or is further than this one."""
+    """The board has another generation than the one that was seen."""
+    BEHIND = "behind"
+    """The board itself is further than this generation was brought."""
     LOST = "lost"
     """Redis does not have what was loaded, or not all of it."""
 

@@ -144,6 +144,20 @@ class Ledger:
         changes = tuple(Change(row["user_id"], row["total_after"], row["revision"]) for row in rows)
         return Changes(board_id, after, Position.of(rows[0]["to_revision"], rows[0]["to_digest"]), changes)
 
+    async def count_newcomers(self, board_id: str, after_revision: int, upto_revision: int) -> int:
+        """Tell how many users had their first award after a revision and up to another one.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        parameters = {
+            "board_id": board_id,
+            "after_revision": after_revision,
+            "upto_revision": upto_revision,
+        }
+        rows = await self._fetch_all("count_newcomers", parameters)
+        return int(rows[0]["newcomers"])
+
     async def read_schema_revision(self) -> str:
         """Tell the newest migration of the database.
 

@@ -63,6 +63,11 @@ class Elsewhere:
     header: Header | None
     """None where there is no projection."""
 
+    def stands_at(self, position: Position) -> bool:
+        """Tell whether the projection is whole and stands at a position."""
+        header = self.header
+        return header is not None and header.is_whole and header.position == position
+
     def has_reached(self, position: Position) -> bool:
         """Tell whether the projection is there already, or further."""
         header = self.header
@@ -134,6 +139,14 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away. Whether the changes were applied is unknown.
         """
+        for _ in range(_READS_MAX):
+            outcome = await self._apply_changes(changes)
+            # Where it would fit but for the generation, that has changed since it was last seen.
+            if isinstance(outcome, Applied) or not outcome.stands_at(changes.before):
+                break
+        return outcome
+
+    async def _apply_changes(self, changes: Changes) -> Applied | Elsewhere:
         board_id, before, after = changes.board_id, changes.before, changes.after
         generation = self._generations.get(board_id) or secrets.token_hex(8)
         keys = [*self._keys(board_id, generation), self.channel(board_id)]

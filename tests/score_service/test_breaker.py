@@ -6,6 +6,8 @@ from score_service.breaker import PROBE_SECONDS, Breaker
 
 
 class Clock:
+    """Time that a test moves on."""
+
     def __init__(self) -> None:
         self.now = 100.0
 

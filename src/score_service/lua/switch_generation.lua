@@ -4,15 +4,18 @@
 -- ARGV  generation; revision, mark and number of members; number of steps that were made;
 --       the generation in the header as it was seen, empty if there was no header
 -- Gives 'switched', also if this was done before,
---       'moved' if the header is of another generation now, or further than this one goes,
+--       'moved' if the header is not of the generation that was seen,
+--       'behind' if the header is further than this generation was brought,
 --       'lost' if what was loaded is not there any more.
 --
 -- Within its generation the header may have moved: it went along the same ledger.
 local header = redis.call('HMGET', KEYS[1], 'generation', 'revision')
 if header[1] == ARGV[1] then
     return 'switched'
-elseif (header[1] or '') ~= ARGV[6] or header[1] and tonumber(header[2]) > tonumber(ARGV[2]) then
+elseif (header[1] or '') ~= ARGV[6] then
     return 'moved'
+elseif header[1] and tonumber(header[2]) > tonumber(ARGV[2]) then
+    return 'behind'
 end
 local members = tonumber(ARGV[4])
 if (redis.call('GET', KEYS[4]) or '0') ~= ARGV[5]
