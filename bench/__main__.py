@@ -126,7 +126,7 @@ def _measure(plan: Plan, console: Console) -> tuple[dict[str, Any], bool]:
 def _show(session: Session, machine: dict[str, Any], versions: dict[str, str]) -> None:
     console = session.console
     console.print()
-    console.print(make_table(session.lines))
+    console.print(make_table(session.lines, console.width))
     place = f"{machine['cpus']} CPUs ({machine['cpu']}), {machine['filesystem']}"
     servers = f"Python {versions['python']}, PostgreSQL {versions['postgresql']}, Valkey {versions['valkey']}"
     console.print(Text(f"{place}; {servers}; load generator included.", "dim"))

@@ -69,7 +69,7 @@ async def _weigh(redis: "Redis") -> Sample:
     """Add up what Redis says that all keys of the board take."""
     keys = [key async for key in redis.scan_iter(match=f"{_PREFIX}{{{_BOARD}}}:*", count=1000)]
     used = [await redis.memory_usage(key, samples=0) for key in keys]
-    return Sample(1, 1, value=sum(size or 0 for size in used) / _MEMBERS)
+    return Sample(0, 0, value=sum(size or 0 for size in used) / _MEMBERS)
 
 
 RANKS = Theme(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -12,35 +13,37 @@ from bench.row import Line
 
 _SERVERS: Final = ("service", "gateway", "echo")
 """The Python servers share a column; a measure keeps one or two of them busy."""
-_COLUMNS: Final = ("figure", "range", "limit", "ratio", "service", "postgres", "redis", "load", "target")
+_WIDE: Final = {"what": 170, "range": 122, "load": 100, "limit": 92}
+"""How wide a terminal must be to show what can be done without."""
 
 
-def make_table(lines: Sequence[Line]) -> Table:
-    """Lay out the rows."""
-    table = Table(title="Medians of all rounds; CPU in µs an operation", title_justify="left", pad_edge=False)
-    table.add_column("row", no_wrap=True)
-    table.add_column("what")
-    for name in _COLUMNS:
-        table.add_column(name, justify="right", no_wrap=name != "range")
-    table.add_column("met")
-    for line in lines:
-        table.add_row(*_cells(line))
+def make_table(lines: Sequence[Line], width: int) -> Table:
+    """Lay out the rows for a terminal of so many columns."""
+    title = "Medians of all rounds; CPU in µs an operation"
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0))
+    cells = [_cells(line) for line in lines]
+    shown = [name for name in (cells[0] if cells else ()) if width >= _WIDE.get(name, 0)]
+    for name in shown:
+        is_text = name in {"row", "what", "met"}
+        table.add_column(name, justify="left" if is_text else "right", no_wrap=name not in {"what", "target"})
+    for row in cells:
+        table.add_row(*(row[name] for name in shown))
     return table
 
 
-def _cells(line: Line) -> list[str | Text]:
-    return [
-        line.row.name,
-        line.row.title,
-        f"{number(line.figure.median)} {line.row.unit}",
-        f"{number(line.figure.least)}-{number(line.figure.most)}",
-        number(line.limit.median) if line.limit else "",
-        f"{line.ratio.median:.2f}" if line.ratio else "",
-        number(sum(line.cpu.get(name, 0.0) for name in _SERVERS)),
-        *(number(line.cpu.get(name, 0.0)) for name in ("postgres", "redis", "load")),
-        "\n".join(str(target) for target, _ in line.verdicts),
-        Text("\n").join(_verdict(is_met=is_met) for _, is_met in line.verdicts),
-    ]
+def _cells(line: Line) -> dict[str, str | Text]:
+    return {
+        "row": line.row.name,
+        "what": line.row.title,
+        "figure": f"{number(line.figure.median)} {line.row.unit}",
+        "range": f"{number(line.figure.least)} - {number(line.figure.most)}",
+        "limit": number(line.limit.median) if line.limit else "",
+        "ratio": f"{line.ratio.median:.2f}" if line.ratio else "",
+        "service": number(sum(line.cpu.get(name, 0.0) for name in _SERVERS)),
+        **{name: number(line.cpu.get(name, 0.0)) for name in ("postgres", "redis", "load")},
+        "target": "\n".join(str(target) for target, _ in line.verdicts),
+        "met": Text("\n").join(_verdict(is_met=is_met) for _, is_met in line.verdicts),
+    }
 
 
 def _verdict(*, is_met: bool) -> Text:

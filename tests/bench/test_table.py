@@ -35,23 +35,25 @@ def test_a_number_has_as_many_digits_as_count(figure: float, text: str) -> None:
     assert number(figure) == text
 
 
-def test_the_table_tells_figure_limit_ratio_and_each_target() -> None:
-    console = Console(file=io.StringIO(), width=200)
-    console.print(make_table([judge(BATCH, SAMPLES)]))
+def shown(width: int) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    console.print(make_table([judge(BATCH, SAMPLES)], width))
     assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    for said in (
-        "batch",
-        "10.5 awards/s",
-        "10.0-11.0",
-        "21.0",
-        "0.50",
-        "≥ 10 ",
-        "≥ 0.9 of limit",
-        "yes",
-        "no",
-    ):
+    return console.file.getvalue()
+
+
+def test_the_table_tells_figure_limit_ratio_and_each_target() -> None:
+    text = shown(width=180)
+    for said in ("batch", "many", "10.5 awards/s", "10.0 - 11.0", "21.0", "0.50", "≥ 10 ", "≥ 0.9 of limit"):
         assert said in text
+    assert [line.split()[-1] for line in text.splitlines() if "≥" in line] == ["yes", "no"]
+
+
+def test_a_narrow_terminal_is_shown_all_that_counts() -> None:
+    text = shown(width=100)
+    for said in ("batch", "10.5 awards/s", "21.0", "0.50", "≥ 0.9 of limit"):
+        assert said in text
+    assert "…" not in text
 
 
 def test_the_report_has_every_round_and_what_the_run_was() -> None:
