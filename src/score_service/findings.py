@@ -29,6 +29,7 @@ class Fault(enum.Enum):
     STANDING_MISSING = "the ledger has awards, and there is no standing"
     STANDING_SURPLUS = "there is a standing, and the ledger has no awards"
     PROJECTION_MISSING = "there is no projection"
+    PROJECTION_BROKEN = "Redis has lost a part of the projection"
     PROJECTION_FOREIGN = "the projection is of another history"
     PROJECTION_BEHIND = "the projection is behind the record and does not move"
     PROJECTION_WRONG = "the projection differs from the record"

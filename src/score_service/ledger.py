@@ -8,7 +8,7 @@ Invariants:
 It knows nothing of Redis, ranks or callers.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -26,6 +26,8 @@ REQUIRED_SCHEMA: Final = "0002"
 
 MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
 """More awards than a ledger ever holds, with room to add a batch in PostgreSQL's bigint."""
+
+_BOARDS_A_LOOK: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +108,18 @@ class Ledger:
         """
         rows = await self._fetch_all("list_heads", {"after_board_id": after_board_id, "limit": limit})
         return [(row["board_id"], Position.of(row["revision"], row["digest"])) for row in rows]
+
+    async def list_boards(self) -> AsyncIterator[str]:
+        """Name every board, in the order of ids.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        after = ""
+        while heads := await self.list_heads(after, _BOARDS_A_LOOK):
+            for board_id, _ in heads:
+                yield board_id
+            after = heads[-1][0]
 
     async def has_position(self, board_id: str, position: Position) -> bool:
         """Tell whether the ledger of a board went through a position.

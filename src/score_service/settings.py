@@ -116,14 +116,19 @@ class MigrateSettings(LogSettings):
     migration_password: SecretFile | None = _secret_file("MIGRATION_PASSWORD_FILE", "file with its password")
 
 
-class ServeSettings(LogSettings):
-    """What `serve` wants."""
+class RecordSettings(LogSettings):
+    """What every command wants that reads the record."""
 
     database_dsn: Dsn = Field(description="PostgreSQL as the runtime role, without password")
     database_password: SecretFile | None = _secret_file("DATABASE_PASSWORD_FILE", "file with its password")
     prepare_threshold: Annotated[int | None, BeforeValidator(_read_threshold)] = Field(
         default=5, ge=0, description="calls before a statement is prepared; none behind PgBouncer"
     )
+
+
+class StoreSettings(RecordSettings):
+    """What every command wants that compares the two stores: `verify` and `rebuild`."""
+
     redis_url: Annotated[str, AfterValidator(_check_redis_url)] = Field(
         description="Redis or Valkey, without password"
     )
@@ -131,6 +136,10 @@ class ServeSettings(LogSettings):
     redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,64}$")] = Field(
         default="laurel:", description="first part of every key"
     )
+
+
+class ServeSettings(StoreSettings):
+    """What `serve` wants."""
 
     listen: Listen = Field(default=Address("127.0.0.1", 50051), description="gRPC with mTLS")
     admin_listen: Listen = Field(

@@ -42,8 +42,8 @@ class Verifier:
         self._database = database
         self._standings = standings
 
-    async def list_boards(self) -> AsyncIterator[str]:
-        """Name every board that anything is recorded of.
+    async def find_boards(self) -> AsyncIterator[str]:
+        """Name every board that anything is recorded of, also where its own row is gone.
 
         Raises:
             RecordUnavailableError: PostgreSQL is away.

@@ -10,6 +10,7 @@ import pytest
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
+from score_service import ledger as ledger_module
 from score_service.award import MAX_TOTAL, OutOfRange, RecordedAward
 from score_service.changes import Change
 from score_service.errors import AwardNotFoundError, BoardNotFoundError
@@ -173,6 +174,27 @@ async def test_boards_do_not_share_ids_or_revisions(ledger: Ledger) -> None:
     assert one.changes.after != two.changes.after
     assert [board for board, _ in await ledger.list_heads("", 10)] == ["one", "two"]
     assert [board for board, _ in await ledger.list_heads("one", 10)] == ["two"]
+
+
+async def test_boards_are_named_in_order_however_many_pages_they_are(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_BOARDS_A_LOOK", 2)
+    assert [board_id async for board_id in ledger.list_boards()] == []
+    for board_id in ("b", "a", "B", "c"):
+        await ledger.record_awards(board_id, [make_award(board_id=board_id)])
+    assert [board_id async for board_id in ledger.list_boards()] == ["B", "a", "b", "c"]
+
+
+async def test_newcomers_are_counted_at_their_first_award(ledger: Ledger) -> None:
+    for users in (["ada", "bob", "ada"], ["cyd", "bob"], ["ada", "dan"]):
+        await ledger.record_awards("main", [make_award(user) for user in users])
+    await ledger.record_awards("other", [make_award("eve", board_id="other")])
+
+    counted = {(after, 7): await ledger.count_newcomers("main", after, 7) for after in (0, 3, 5, 7)}
+
+    assert counted == {(0, 7): 4, (3, 7): 2, (5, 7): 1, (7, 7): 0}
+    assert await ledger.count_newcomers("main", 0, 3) == 2
 
 
 async def test_award_is_found_with_the_position_of_its_commit(ledger: Ledger) -> None:

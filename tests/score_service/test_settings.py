@@ -9,9 +9,12 @@ from score_service.server import _hub_settings
 from score_service.settings import (
     PREFIX,
     Address,
+    LogSettings,
     MigrateSettings,
+    RecordSettings,
     ServeSettings,
     SetupError,
+    StoreSettings,
     load,
     reveal,
     variable,
@@ -36,7 +39,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     return monkeypatch
 
 
-def faults_of(kind: type[ServeSettings] | type[MigrateSettings]) -> dict[str, str]:
+def faults_of(kind: type[LogSettings]) -> dict[str, str]:
     with pytest.raises(SetupError) as caught:
         load(kind)
     return dict(fault.split(": ", 1) for fault in caught.value.faults)
@@ -60,6 +63,11 @@ def test_every_missing_one_is_named_at_once() -> None:
         "SCORE_SERVICE_POLICY_FILE",
     }
     assert set(faults_of(MigrateSettings)) == {"SCORE_SERVICE_MIGRATION_DSN"}
+
+
+def test_commands_that_serve_nothing_want_no_more_than_their_stores() -> None:
+    assert set(faults_of(RecordSettings)) == {"SCORE_SERVICE_DATABASE_DSN"}
+    assert set(faults_of(StoreSettings)) == {"SCORE_SERVICE_DATABASE_DSN", "SCORE_SERVICE_REDIS_URL"}
 
 
 @pytest.mark.parametrize(

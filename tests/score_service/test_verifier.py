@@ -293,7 +293,7 @@ async def test_boards_are_named_also_where_only_some_rows_are_left(
     plant(database, "DELETE FROM score.award WHERE board_id = 'c'")
     plant(database, "DELETE FROM score.commit WHERE board_id = 'c'")
 
-    assert [board_id async for board_id in verifier.list_boards()] == ["A", "a", "b", "c"]
+    assert [board_id async for board_id in verifier.find_boards()] == ["A", "a", "b", "c"]
     assert (await verifier.verify_board("c")).findings.kept == [Finding(Fault.BOARD_WRONG)]
 
 
