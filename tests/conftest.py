@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.proxy",
     "tests.fixtures.redis",
     "tests.fixtures.stores",
+    "tests.fixtures.boards",
     "tests.fixtures.score_service",
     "tests.fixtures.gateway",
     "tests.fixtures.stack",

@@ -1,35 +1,27 @@
-"""The stream: one hub a board and process, which every watcher of the board is fed from.
+"""The stream of one board: what it became, frame by frame, for all who watch it in this process.
 
 Invariants:
-- What users changed is learnt from hints while they follow each other without gap, and from the ledger
-  otherwise. A lost hint costs a query, never a change.
-- A frame holds at one position, that of the projection it was read from, and follows the frame before:
-  it has every user that changed between the two.
+- A frame holds at one position and follows the frame before: it has every user that changed between the two.
+- The top is read from the projection; where that is away, gone or behind what watchers have seen, from the
+  record. What users changed is learnt from hints while they follow each other without gap, and from the
+  ledger otherwise. So a lost hint, or a lost Redis, costs a query and never a change.
 - A hub never waits for a watcher.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Final, Self
-from weakref import WeakValueDictionary
+from typing import Final
 
 import structlog
 
-from score_service.changes import Change
-from score_service.errors import (
-    ProjectionUnavailableError,
-    RecordUnavailableError,
-    ShuttingDownError,
-    WatcherEvictedError,
-)
+from score_service.errors import ProjectionUnavailableError, ScoreServiceError
 from score_service.ledger import Ledger
 from score_service.position import Position
 from score_service.projection import Hint, Projection
-from score_service.projector import Projector
+from score_service.record_reader import RecordReader
 from score_service.standing import Reading, Source, Standing
-from score_service.watch import MAX_TOP, Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.standings import Standings
+from score_service.watch import MAX_TOP
 from score_service.watcher import PENDING_MAX, Frame, Watcher
 
 _READS_MAX: Final = 3
@@ -45,7 +37,7 @@ class HubSettings:
     tick_seconds: float = 0.05
     """Between two updates of a watch, at least."""
     poll_seconds: float = 1.0
-    """Between two looks at the projection where no hint comes, at most."""
+    """Between two looks at the board where no hint comes, at most."""
     checkpoint_seconds: float = 15.0
     """Between two messages of a watch, at most."""
     resume_max: int = 10_000
@@ -53,22 +45,36 @@ class HubSettings:
     watchers_max: int = 5_000
 
 
+@dataclass(frozen=True, slots=True)
+class Feeds:
+    """What hubs are fed from."""
+
+    ledger: Ledger
+    projection: Projection
+    standings: Standings
+    reader: RecordReader
+
+
 class Hub:
     """The newest frame of one board, and those who want the next."""
 
-    def __init__(self, board_id: str, ledger: Ledger, projection: Projection, settings: HubSettings) -> None:
+    def __init__(self, board_id: str, feeds: Feeds, settings: HubSettings) -> None:
         self.watchers: set[Watcher] = set()
         self.frame = Frame(Position.start(board_id), (), {})
         self.claims = 0
         """Watches that need this hub, also those that have not begun."""
         self._board_id = board_id
-        self._ledger = ledger
-        self._projection = projection
+        self._ledger = feeds.ledger
+        self._projection = feeds.projection
+        self._standings = feeds.standings
+        self._reader = feeds.reader
         self._settings = settings
         self._hints: dict[Position, Hint] = {}
         """What was heard of or learnt after the frame, by the position it begins at."""
         self._noted = 0
         """Standings in the hints, at most `PENDING_MAX` of those heard of."""
+        self._wanted = 0
+        """The revision that someone waits for."""
         self._wake = asyncio.Event()
         self._heard = asyncio.Event()
         self._stopped = False
@@ -77,12 +83,14 @@ class Hub:
         """Read the first frame.
 
         Raises:
-            ProjectionUnavailableError: there is none to read.
+            BoardNotFoundError: the projection does not have the board, and neither has the record.
+            RecordUnavailableError: PostgreSQL was needed, and is away.
         """
-        reading = await self._projection.get_standings(self._board_id, (), MAX_TOP)
-        if reading is None:
-            raise ProjectionUnavailableError
-        self._start_anew(reading)
+        try:
+            reading = await self._projection.get_standings(self._board_id, (), MAX_TOP)
+        except ProjectionUnavailableError:
+            reading = None
+        self._start_anew(reading or await self._read_record())
 
     def start(self) -> asyncio.Task[None]:
         """Feed the watchers from now on, in a task that `stop` ends."""
@@ -95,7 +103,7 @@ class Hub:
         self._task.cancel()
 
     async def reach(self, revision: int) -> None:
-        """Wait for a frame at a revision or later.
+        """Wait for a frame at a revision of the record, or later.
 
         Raises:
             ProjectionUnavailableError: it does not come in time.
@@ -103,29 +111,58 @@ class Hub:
         try:
             async with asyncio.timeout(2 * self._settings.poll_seconds):
                 while self.frame.position.revision < revision:
+                    self._wanted = max(self._wanted, revision)
                     self._wake.set()
                     await asyncio.sleep(self._settings.tick_seconds)
         except TimeoutError:
             raise ProjectionUnavailableError from None
 
     async def refresh(self) -> None:
-        """Make the next frame, if the projection has moved, and offer it to every watcher.
+        """Make the next frame, if the board has moved, and offer it to every watcher.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
-            RecordUnavailableError: PostgreSQL was needed and is away.
+            ScoreServiceError: there is nothing to make it of at present.
         """
+        wanted, self._wanted = self._wanted, 0
+        try:
+            follows = await self._follow_projection()
+        except ProjectionUnavailableError:
+            follows = False
+        if not follows or self.frame.position.revision < wanted:
+            await self._follow_record(wanted)
+
+    async def _follow_projection(self) -> bool:
+        """Bring the frame to where the projection stands; False if it stands nowhere that can be shown."""
         for reads_left in reversed(range(_READS_MAX)):
             asked = {standing.user_id for hint in self._hints.values() for standing in hint.standings}
             reading = await self._projection.get_standings(self._board_id, list(asked), MAX_TOP)
-            if reading is None or reading.position == self.frame.position:
-                return
+            if reading is None:
+                return False
+            if reading.position == self.frame.position:
+                self._name_source(reading.source)
+                return True
             if not await self._hear(reading.position) and not await self._learn(reading):
-                return
+                return False
+            if reading.position == self.frame.position:
+                return True  # It has started anew.
             scores = self._compose(reading)
             if not reads_left or all(standing.rank for standing in scores.values()):
-                self._emit(Frame(reading.position, reading.top, scores))
-                return
+                self._emit(Frame(reading.position, reading.top, scores, reading.source))
+                break
+        return True
+
+    async def _follow_record(self, wanted: int) -> None:
+        """Bring the frame to where the ledger stands. Ranks below the top are not told."""
+        if await self._ledger.read_head(self._board_id) == self.frame.position:
+            self._name_source(Source.RECORD)
+            return
+        reading = await self._read_record(wanted)
+        if await self._learn(reading) and reading.position != self.frame.position:
+            self._emit(Frame(reading.position, reading.top, self._compose(reading), reading.source))
+
+    async def _read_record(self, min_revision: int = 0) -> Reading:
+        ask = self._standings.list_standings
+        return await self._reader.read(ask, self._board_id, MAX_TOP, "", min_revision=min_revision)
 
     def _path_to(self, position: Position) -> list[Hint] | None:
         """Find the hints that lead from the frame to a position without gap; None if one is missing."""
@@ -161,10 +198,9 @@ class Hub:
         is_known = await self._ledger.has_position(self._board_id, self.frame.position)
         if is_known and reading.position.revision <= self.frame.position.revision:
             return False  # On its way back to where it was.
-        if is_known and await self._fill(reading.position):
-            return True
-        self._start_anew(reading)
-        return False
+        if not is_known or not await self._fill(reading.position):
+            self._start_anew(reading)
+        return True
 
     async def _fill(self, upto: Position) -> bool:
         """Note what the ledger has up to a position after the frame; False if it is too much."""
@@ -194,6 +230,9 @@ class Hub:
         return {user_id: read.get(user_id, standing) for user_id, standing in changed.items()}
 
     def _emit(self, frame: Frame) -> None:
+        """Offer a frame. Standings of the top that stay are the same objects, which compare faster."""
+        former = {standing: standing for standing in self.frame.top}
+        frame = replace(frame, top=tuple(former.get(standing, standing) for standing in frame.top))
         self.frame = frame
         self._hints = {
             before: hint for before, hint in self._hints.items() if before.revision >= frame.position.revision
@@ -202,13 +241,19 @@ class Hub:
         for watcher in self.watchers:
             watcher.offer(frame)
 
+    def _name_source(self, source: Source) -> None:
+        """Have the watchers know which store says that nothing has changed."""
+        if self.frame.source is not source:
+            self._emit(replace(self.frame, scores={}, source=source, reset=False))
+
     def _start_anew(self, reading: Reading) -> None:
-        self._emit(Frame(reading.position, reading.top, {}, reset=True))
+        self._emit(Frame(reading.position, reading.top, {}, reading.source, reset=True))
 
     def _note(self, hint: Hint) -> None:
-        """Take in a hint, if it is news and there is room for it."""
-        is_news = self.frame.position.revision <= hint.before.revision < hint.after.revision
-        if is_news and self._noted + len(hint.standings) <= PENDING_MAX:
+        """Take in a hint if it is news, and if there is room for it."""
+        if not self.frame.position.revision <= hint.before.revision < hint.after.revision:
+            return
+        if self._noted + len(hint.standings) <= PENDING_MAX:
             self._hints[hint.before] = hint
             self._noted += len(hint.standings)
         self._heard.set()
@@ -244,156 +289,8 @@ class Hub:
             self._wake.clear()
             try:
                 await self.refresh()
-            except (ProjectionUnavailableError, RecordUnavailableError) as error:
+            except ScoreServiceError as error:
                 _log.warning("hub not fed", error=str(error))
             except Exception:  # noqa: BLE001 - Logged whole; watchers are fed again at the next tick.
                 _log.exception("hub failed")
             await asyncio.sleep(self._settings.tick_seconds)
-
-
-class Hubs:
-    """The hubs of the boards that are watched."""
-
-    def __init__(
-        self,
-        ledger: Ledger,
-        projection: Projection,
-        projector: Projector,
-        settings: HubSettings | None = None,
-    ) -> None:
-        self._ledger = ledger
-        self._projection = projection
-        self._projector = projector
-        self._settings = settings or HubSettings()
-        self.watchers = 0
-        """Number of open watches."""
-        self._hubs: dict[str, Hub] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        """Of the hubs, also of those that are ending."""
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._closed = False
-
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[Self]:
-        """Serve watches, and end them all at the end."""
-        try:
-            yield self
-        finally:
-            self.close()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def close(self) -> None:
-        """End every watch, and begin no other."""
-        self._closed = True
-        for hub in self._hubs.values():
-            for watcher in hub.watchers:
-                watcher.end(ShuttingDownError())
-            hub.stop()
-
-    async def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMessage]:
-        """Send the top, what changed since `request.after`, and then what changes.
-
-        Raises:
-            BoardNotFoundError: no award was ever made on the board.
-            ProjectionUnavailableError: Redis is away, at the start.
-            RecordUnavailableError: PostgreSQL was needed at the start, and is away.
-            ShuttingDownError: this process is stopping.
-            WatcherEvictedError: there are too many watchers.
-        """
-        async with self._attached(request) as watcher:
-            position, top = watcher.position, watcher.top
-            scores = await self._missed(request, position)
-            yield WatchMessage(Snapshot(top, reset=scores is None), position, Source.CACHE)
-            if scores:
-                yield WatchMessage(Update(None, scores), position, Source.CACHE)
-            elif scores is not None and request.after is not None:
-                # A snapshot alone does not say whether more belongs to its position.
-                yield WatchMessage(Checkpoint(), position, Source.CACHE)
-            while True:
-                yield await watcher.wait(self._settings.checkpoint_seconds)
-
-    @asynccontextmanager
-    async def _attached(self, request: WatchRequest) -> AsyncIterator[Watcher]:
-        async with self._counted(), self._claimed(request.board_id) as hub:
-            if request.after is not None and await self._is_ahead(hub, request):
-                await hub.reach(request.after.revision)
-            if self._closed:
-                raise ShuttingDownError
-            # Nothing may be awaited between reading the frame and being offered the next.
-            watcher = Watcher(request, hub.frame)
-            hub.watchers.add(watcher)
-            try:
-                yield watcher
-            finally:
-                hub.watchers.discard(watcher)
-
-    @asynccontextmanager
-    async def _counted(self) -> AsyncIterator[None]:
-        if self._closed:
-            raise ShuttingDownError
-        if self.watchers >= self._settings.watchers_max:
-            raise WatcherEvictedError
-        self.watchers += 1
-        try:
-            yield
-        finally:
-            self.watchers -= 1
-
-    async def _is_ahead(self, hub: Hub, request: WatchRequest) -> bool:
-        """Tell whether the watcher saw a position of the record that the hub has yet to reach."""
-        after = request.after
-        if after is None or after.revision <= hub.frame.position.revision:
-            return False
-        return await self._ledger.has_position(request.board_id, after)
-
-    async def _missed(self, request: WatchRequest, upto: Position) -> tuple[Standing, ...] | None:
-        """Find what the watcher wants of the changes since it left; None if that is not known."""
-        if request.after is None:
-            return ()
-        board_id, position = request.board_id, request.after
-        if upto.revision - position.revision > self._settings.resume_max:
-            return None
-        if not await self._ledger.has_position(board_id, position):
-            return None
-        changed: dict[str, Change] = {}
-        while position.revision < upto.revision:
-            changes = await self._ledger.read_changes(board_id, position, upto.revision)
-            if changes is None:
-                return None
-            changed.update((c.user_id, c) for c in changes.changes if request.wants(c.user_id))
-            position = changes.after
-        return await self._ranked(board_id, changed) if position == upto else None
-
-    async def _ranked(self, board_id: str, changed: dict[str, Change]) -> tuple[Standing, ...]:
-        """Add the ranks of those who have not changed again since."""
-        reading = await self._projection.get_standings(board_id, list(changed)) if changed else None
-        now = {(s.user_id, s.reached_revision): s.rank for s in reading.users} if reading else {}
-        return tuple(
-            Standing(c.user_id, c.total, now.get((c.user_id, c.reached_revision)), c.reached_revision)
-            for c in changed.values()
-        )
-
-    @asynccontextmanager
-    async def _claimed(self, board_id: str) -> AsyncIterator[Hub]:
-        """Find the hub of a board or start it, and stop it when nobody needs it any more."""
-        async with self._locks.setdefault(board_id, asyncio.Lock()):
-            hub = self._hubs.get(board_id) or await self._start(board_id)
-            hub.claims += 1
-        try:
-            yield hub
-        finally:
-            hub.claims -= 1
-            if hub.claims == 0:
-                del self._hubs[board_id]
-                hub.stop()
-
-    async def _start(self, board_id: str) -> Hub:
-        if await self._projection.read_header(board_id) is None:
-            await self._projector.catch_up(board_id)
-        hub = Hub(board_id, self._ledger, self._projection, self._settings)
-        await hub.begin()
-        self._hubs[board_id] = hub
-        task = hub.start()
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return hub

@@ -1,28 +1,40 @@
 """Reads a board, at least as new as the caller asks.
 
-Every answer holds at one position. It reads the projection; where that is behind or gone, it has the
-projection caught up first.
+Every answer holds at one position and says which store it is from. The projection is read first: where it
+is behind, it is caught up if that is quick; where it is away, gone or too far behind, the record answers.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextlib import suppress
+from typing import Final
 
 from score_service.errors import ProjectionUnavailableError, StandingNotFoundError
 from score_service.projection import Projection
 from score_service.projector import Projector
-from score_service.standing import BoardView, Reading, Source
+from score_service.record_reader import Ask, RecordReader
+from score_service.standing import BoardView, Reading
+from score_service.standings import Standings
+
+_CATCH_UP_SECONDS: Final = 0.3
+"""What a reader waits for the projection, at most, before the record is read."""
 
 
 class Leaderboard:
     """The read path.
 
     Every method raises `BoardNotFoundError` where no award was ever made on the board,
-    `ProjectionUnavailableError` where Redis is away or cannot reach `min_revision`, and
-    `RecordUnavailableError` where PostgreSQL was needed and is away.
+    `ProjectionUnavailableError` where the ledger has not reached `min_revision`, and
+    `RecordUnavailableError` or `OverloadedError` where PostgreSQL was needed and is away or too busy.
     """
 
-    def __init__(self, projection: Projection, projector: Projector) -> None:
+    def __init__(
+        self, projection: Projection, projector: Projector, standings: Standings, reader: RecordReader
+    ) -> None:
         self._projection = projection
         self._projector = projector
+        self._standings = standings
+        self._reader = reader
 
     async def get_standing(self, board_id: str, user_id: str, min_revision: int = 0) -> BoardView:
         """Read one user's standing.
@@ -37,12 +49,9 @@ class Leaderboard:
 
     async def get_standings(self, board_id: str, user_ids: Sequence[str], min_revision: int = 0) -> BoardView:
         """Read the standings of users, in the order asked; unknown users are left out."""
-
-        async def read() -> Reading | None:
-            return await self._projection.get_standings(board_id, user_ids)
-
-        reading = await self._read(board_id, min_revision, read)
-        return BoardView(reading.users, reading.position, Source.CACHE)
+        stores = self._projection.get_standings, self._standings.get_standings
+        reading = await self._read(*stores, board_id, tuple(user_ids), min_revision=min_revision)
+        return BoardView(reading.users, reading.position, reading.source)
 
     async def list_standings(
         self, board_id: str, page_size: int, page_token: str = "", min_revision: int = 0
@@ -55,12 +64,9 @@ class Leaderboard:
         Raises:
             InvalidRequestError: the page token is none that was given here.
         """
-
-        async def read() -> Reading | None:
-            return await self._projection.list_standings(board_id, page_size, page_token)
-
-        reading = await self._read(board_id, min_revision, read)
-        return BoardView(reading.top, reading.position, Source.CACHE, reading.next_page_token)
+        stores = self._projection.list_standings, self._standings.list_standings
+        reading = await self._read(*stores, board_id, page_size, page_token, min_revision=min_revision)
+        return BoardView(reading.top, reading.position, reading.source, reading.next_page_token)
 
     async def list_standings_around(
         self, board_id: str, user_id: str, radius: int, min_revision: int = 0
@@ -70,22 +76,32 @@ class Leaderboard:
         Raises:
             StandingNotFoundError: the user has no award on the board.
         """
-
-        async def read() -> Reading | None:
-            return await self._projection.list_standings_around(board_id, user_id, radius)
-
-        reading = await self._read(board_id, min_revision, read)
+        stores = self._projection.list_standings_around, self._standings.list_standings_around
+        reading = await self._read(*stores, board_id, user_id, radius, min_revision=min_revision)
         if not reading.top:
             raise StandingNotFoundError
-        return BoardView(reading.top, reading.position, Source.CACHE)
+        return BoardView(reading.top, reading.position, reading.source)
 
     async def _read(
-        self, board_id: str, min_revision: int, read: Callable[[], Awaitable[Reading | None]]
+        self,
+        cached: Callable[..., Awaitable[Reading | None]],
+        recorded: Ask,
+        board_id: str,
+        *rest: Hashable,
+        min_revision: int,
     ) -> Reading:
-        reading = await read()
-        if reading is None or reading.position.revision < min_revision:
-            await self._projector.catch_up(board_id)
-            reading = await read()
-        if reading is None or reading.position.revision < min_revision:
-            raise ProjectionUnavailableError
-        return reading
+        with suppress(ProjectionUnavailableError):
+            reading = await cached(board_id, *rest)
+            if reading is not None and reading.position.revision < min_revision:
+                await self._catch_up(board_id)
+                reading = await cached(board_id, *rest)
+            if reading is not None and reading.position.revision >= min_revision:
+                return reading
+        return await self._reader.read(recorded, board_id, *rest, min_revision=min_revision)
+
+    async def _catch_up(self, board_id: str) -> None:
+        try:
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                await self._projector.catch_up(board_id)
+        except TimeoutError:
+            raise ProjectionUnavailableError from None

@@ -24,7 +24,8 @@ from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServ
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
 from score_service.admin import bind_admin, create_app, serve_admin
 from score_service.database import Database, DatabaseSettings
-from score_service.hub import Hubs, HubSettings
+from score_service.hub import Feeds, HubSettings
+from score_service.hubs import Hubs
 from score_service.interceptors import CallInterceptor
 from score_service.leaderboard import Leaderboard
 from score_service.ledger import Ledger
@@ -33,9 +34,11 @@ from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector
 from score_service.quota import Quota
 from score_service.readiness import Readiness, checks_of
+from score_service.record_reader import RecordReader
 from score_service.scoring import Scoring
 from score_service.servicer import LeaderboardServicer, ScoreServicer
 from score_service.settings import Address, ServeSettings, reveal
+from score_service.standings import Standings
 from score_service.telemetry import Metrics
 from score_service.tls import CertificateFiles, Certificates
 
@@ -52,6 +55,8 @@ class Stores:
     ledger: Ledger
     projection: Projection
     projector: Projector
+    standings: Standings
+    reader: RecordReader
     hubs: Hubs
 
 
@@ -102,7 +107,7 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         await stack.enter_async_context(readiness.running(_LOOK_SECONDS))
         await stack.enter_async_context(serve_admin(create_app(readiness, metrics.registry), listener))
         scoring = _make_scoring(stores, metrics, settings)
-        leaderboard = Leaderboard(stores.projection, stores.projector)
+        leaderboard = Leaderboard(stores.projection, stores.projector, stores.standings, stores.reader)
         add_ScoreServiceServicer_to_server(ScoreServicer(scoring, Quota()), server)
         add_LeaderboardServiceServicer_to_server(LeaderboardServicer(leaderboard, stores.hubs), server)
         _add_open_services(server, readiness, with_reflection=settings.reflection)
@@ -159,8 +164,10 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
     projector = await stack.enter_async_context(
         Projector(ledger, projection).running(settings.projector_seconds)
     )
-    hubs = Hubs(ledger, projection, projector, _hub_settings(settings))
-    return Stores(ledger, projection, projector, await stack.enter_async_context(hubs.running()))
+    standings, reader = Standings(database), RecordReader()
+    hubs = Hubs(Feeds(ledger, projection, standings, reader), _hub_settings(settings))
+    await stack.enter_async_context(hubs.running())
+    return Stores(ledger, projection, projector, standings, reader, hubs)
 
 
 def _hub_settings(settings: ServeSettings) -> HubSettings:

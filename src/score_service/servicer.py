@@ -9,6 +9,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from weakref import WeakKeyDictionary
 
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import leaderboard_service_pb2_grpc as leaderboard_grpc
@@ -18,11 +19,12 @@ from score_service import marshal
 from score_service.award import Award, AwardOutcome
 from score_service.caller import CALLER
 from score_service.errors import NotAllowedError, ScoreServiceError
-from score_service.hub import Hubs
+from score_service.hubs import Hubs
 from score_service.leaderboard import Leaderboard
 from score_service.quota import Quota
 from score_service.scoring import Scoring
 from score_service.status import to_award_error
+from score_service.watch import WatchMessage
 
 
 def _require_board(board_id: str) -> None:
@@ -99,6 +101,9 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     def __init__(self, leaderboard: Leaderboard, hubs: Hubs) -> None:
         self._leaderboard = leaderboard
         self._hubs = hubs
+        self._written: WeakKeyDictionary[WatchMessage, leaderboard_pb.WatchLeaderboardResponse] = (
+            WeakKeyDictionary()
+        )
 
     async def GetStanding(
         self, request: leaderboard_pb.GetStandingRequest, context: object
@@ -142,4 +147,11 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         _require_board(wanted.board_id)
         async with aclosing(self._hubs.watch(wanted)) as messages:
             async for message in messages:
-                yield marshal.write_watch_message(message)
+                yield self._write(message)
+
+    def _write(self, message: WatchMessage) -> leaderboard_pb.WatchLeaderboardResponse:
+        """Write a message of a watch, once for all watchers who are sent the same."""
+        response = self._written.get(message)
+        if response is None:
+            response = self._written[message] = marshal.write_watch_message(message)
+        return response

@@ -5,6 +5,7 @@ stands, whatever was left out between two messages.
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from score_service.position import Position
 from score_service.standing import Source, Standing
@@ -52,10 +53,13 @@ class Checkpoint:
     """Nothing the watcher asked for has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class WatchMessage:
-    """One message of a watch."""
+Body: TypeAlias = Snapshot | Update | Checkpoint
 
-    body: Snapshot | Update | Checkpoint
+
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class WatchMessage:
+    """One message, of one watch or of many. It equals itself alone, to find again what was made of it."""
+
+    body: Body
     position: Position
     source: Source

@@ -8,29 +8,62 @@ Invariants:
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from score_service.errors import ScoreServiceError
 from score_service.position import Position
 from score_service.standing import Source, Standing
-from score_service.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.watch import Body, Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 
 PENDING_MAX: Final = 10_000
 """Users with unsent changes, of one watcher or one hub, at most."""
 
+_Shape: TypeAlias = tuple[type[Body], int, bool]
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What a board became since the frame before. All of it holds at one position."""
+    """What a board became since the frame before. All of it holds at one position.
+
+    What many watchers are told in the same words is said once: they are given the same message.
+    """
 
     position: Position
     top: tuple[Standing, ...]
     """The first `MAX_TOP` of the board."""
     scores: Mapping[str, Standing]
     """The standings that changed, by user."""
+    source: Source = Source.CACHE
     reset: bool = False
     """The history before this frame is another one, or what changed is not known."""
+    _tops: dict[int, tuple[Standing, ...]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    _messages: dict[_Shape, WatchMessage] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def first(self, top_n: int) -> tuple[Standing, ...]:
+        """Give the first so many of the board."""
+        return self._tops.setdefault(top_n, self.top[:top_n])
+
+    def snapshot(self, top_n: int, *, reset: bool) -> WatchMessage:
+        """Tell the top."""
+        return self._share((Snapshot, top_n, reset), Snapshot(self.first(top_n), reset))
+
+    def update(self, top_n: int) -> WatchMessage:
+        """Tell the top, which has changed."""
+        return self._share((Update, top_n, False), Update(self.first(top_n), ()))
+
+    def checkpoint(self) -> WatchMessage:
+        """Tell that nothing has changed."""
+        return self._share((Checkpoint, 0, False), Checkpoint())
+
+    def message(self, body: Body) -> WatchMessage:
+        """Tell what only one watcher is told."""
+        return WatchMessage(body, self.position, self.source)
+
+    def _share(self, shape: _Shape, body: Body) -> WatchMessage:
+        return self._messages.get(shape) or self._messages.setdefault(shape, self.message(body))
 
 
 class Watcher:
@@ -39,27 +72,27 @@ class Watcher:
     def __init__(self, request: WatchRequest, frame: Frame) -> None:
         """Begin at a frame, whose top counts as sent."""
         self.request = request
-        self.position = frame.position
-        self.top = frame.top[: request.top_n]
-        self._sent_top = self.top
+        self.frame = frame
+        """The newest one that was offered."""
+        self._sent_top = frame.first(request.top_n)
         self._scores: dict[str, Standing] = {}
         self._reset = False
         self._failure: ScoreServiceError | None = None
         self._ready = asyncio.Event()
 
     def offer(self, frame: Frame) -> None:
-        """Take in a frame; one that is not newer is passed over."""
+        """Take in a frame. Of one that is not newer, only which store it is from is taken."""
         if frame.reset:
             self._start_anew()
-        elif frame.position.revision <= self.position.revision:
+        elif frame.position.revision <= self.frame.position.revision:
+            self.frame = frame if frame.position == self.frame.position else self.frame
             return
-        self.position = frame.position
-        self.top = frame.top[: self.request.top_n]
+        self.frame = frame
         if not self._reset:
             self._scores.update(self._wanted(frame.scores))
         if len(self._scores) > PENDING_MAX:
             self._start_anew()
-        if self._reset or self._scores or self.top != self._sent_top:
+        if self._reset or self._scores or frame.first(self.request.top_n) != self._sent_top:
             self._ready.set()
 
     def end(self, failure: ScoreServiceError) -> None:
@@ -77,25 +110,29 @@ class Watcher:
             async with asyncio.timeout(seconds):
                 await self._ready.wait()
         except TimeoutError:
-            return WatchMessage(Checkpoint(), self.position, Source.CACHE)
+            return self.frame.checkpoint()
         if self._failure is not None:
             raise self._failure
         return self._take()
 
     def _take(self) -> WatchMessage:
-        top_changed = self.top != self._sent_top
-        body: Snapshot | Update | Checkpoint
-        if self._reset:
-            body = Snapshot(self.top, reset=True)
-        elif top_changed or self._scores:
-            body = Update(self.top if top_changed else None, tuple(self._scores.values()))
-        else:
-            body = Checkpoint()  # The top has changed, and changed back.
+        message = self._compose()
         self._ready.clear()
         self._reset = False
         self._scores = {}
-        self._sent_top = self.top
-        return WatchMessage(body, self.position, Source.CACHE)
+        self._sent_top = self.frame.first(self.request.top_n)
+        return message
+
+    def _compose(self) -> WatchMessage:
+        top = self.frame.first(self.request.top_n)
+        if self._reset:
+            return self.frame.snapshot(self.request.top_n, reset=True)
+        if self._scores:
+            scores = tuple(self._scores.values())
+            return self.frame.message(Update(top if top != self._sent_top else None, scores))
+        if top != self._sent_top:
+            return self.frame.update(self.request.top_n)
+        return self.frame.checkpoint()  # The top has changed, and changed back.
 
     def _start_anew(self) -> None:
         self._reset = True

@@ -13,11 +13,6 @@ from score_service.standing import Reading, Source, Standing
 from score_service.standings import StandingPage, Standings
 
 
-@pytest.fixture
-def standings(record: Database) -> Standings:
-    return Standings(record)
-
-
 async def test_pages_go_through_all_users_in_the_order_of_their_ids(
     ledger: Ledger, standings: Standings
 ) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from score_service.errors import ShuttingDownError
 from score_service.position import Position
-from score_service.standing import Standing
+from score_service.standing import Source, Standing
 from score_service.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.watcher import PENDING_MAX, Frame, Watcher
 
@@ -21,7 +21,7 @@ def standing(user_id: str, total: int, rank: int = 1, reached: int = 1) -> Stand
 
 def frame(revision: int, *top: Standing, reset: bool = False, **scores: int) -> Frame:
     changed = {user: standing(user, total, reached=revision) for user, total in scores.items()}
-    return Frame(at(revision), top, changed, reset)
+    return Frame(at(revision), top, changed, reset=reset)
 
 
 def watcher_of(first: Frame, top_n: int = 10, *, all_scores: bool = True, users: str = "") -> Watcher:
@@ -97,6 +97,45 @@ async def test_frame_that_is_not_newer_is_passed_over() -> None:
     watcher.offer(frame(4, a=1))
 
     assert (await next_of(watcher)).body == Checkpoint()
+
+
+async def test_watchers_of_the_same_top_are_given_the_same_message() -> None:
+    first, second = standing("a", 9, 1), standing("b", 5, 2)
+    watchers = [watcher_of(frame(1), top_n=n, all_scores=False) for n in (2, 2, 1)]
+    newest = frame(2, first, second)
+    for watcher in watchers:
+        watcher.offer(newest)
+
+    one, other, shorter = [await next_of(watcher) for watcher in watchers]
+
+    assert one is other
+    assert one.body == Update((first, second), ())
+    assert shorter.body == Update((first,), ())
+
+
+async def test_stalled_watcher_holds_no_more_than_the_newest_frame_and_a_standing_a_user() -> None:
+    watcher = watcher_of(frame(0), all_scores=False, users="ab")
+    for revision in range(1, 1000):
+        newest = frame(revision, standing("a", revision), a=revision, b=revision, c=revision)
+        watcher.offer(newest)
+
+    assert watcher.frame is newest
+    assert watcher._scores == {user: newest.scores[user] for user in "ab"}
+    message = await next_of(watcher)
+    assert isinstance(message.body, Update)
+    assert message.body.top == (standing("a", 999),)
+    assert message.position == at(999)
+
+
+async def test_messages_say_which_store_their_frame_is_from() -> None:
+    watcher = watcher_of(frame(1))
+    watcher.offer(Frame(at(2), (), {"a": standing("a", 1)}, Source.RECORD))
+    watcher.offer(Frame(at(3), (), {"a": standing("a", 2)}, Source.RECORD))
+
+    assert (await next_of(watcher)).source is Source.RECORD
+    watcher.offer(Frame(at(3), (), {}, Source.CACHE))
+    message = await next_of(watcher)
+    assert (message.body, message.source, message.position) == (Checkpoint(), Source.CACHE, at(3))
 
 
 async def test_reset_drops_what_was_unsent_and_may_step_back() -> None:
