@@ -28,6 +28,7 @@ from score_service.lua import load_script
 
 _SCRIPTS: Final = (
     "apply_changes",
+    "compare_standings",
     "discard_generation",
     "drop_board",
     "get_header",

@@ -75,6 +75,19 @@ class Elsewhere:
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """How the projection agrees with standings of the record."""
+
+    position: Position
+    """Where the projection stood."""
+    members: int
+    unready: int
+    """Users whose standing in the record is newer than the projection."""
+    differing: tuple[str, ...]
+    """Users whose entries in the projection are not what they must be there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Hint:
     """What was just applied. It may get lost; the ledger has it all."""
 
@@ -237,6 +250,23 @@ class Projection:
             return None
         _, _, revision, mark, first, page = reply
         return Reading(Position(int(revision), mark), Source.CACHE, top=_run(page, int(first)))
+
+    async def compare_standings(self, board_id: str, revision: int, lines: str) -> Comparison | None:
+        """Compare lines of `user_id total reached_revision` with a board; None where it has no projection.
+
+        Args:
+            board_id: the board.
+            revision: where the record stood when the lines were read.
+            lines: of some thousand users at most; none to learn the number of members.
+
+        Raises:
+            ProjectionUnavailableError: Redis is away.
+        """
+        reply = await self._read("compare_standings", board_id, [str(revision), lines])
+        if reply is None:
+            return None
+        _, _, here, mark, members, unready, differing = reply
+        return Comparison(Position(int(here), mark), members, unready, tuple(differing))
 
     async def drop_board(self, board_id: str, header: Header) -> None:
         """Remove a board's projection if it still says what it said.

@@ -161,11 +161,6 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def standings(record: Database) -> Standings:
-    return Standings(record)
-
-
-@pytest.fixture
 def verifier(record: Database, standings: Standings) -> Verifier:
     return Verifier(record, standings)
 

@@ -1,0 +1,39 @@
+-- Compares standings of the record with a board, and the two keys of the board with each other.
+--
+-- KEYS  header, ranks, totals
+-- ARGV  generation; the revision at which the record was read; lines of 'user total reached'
+-- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark}, or
+--       {'read', generation, revision, mark, members, users that cannot be compared yet, users that differ}:
+--       the second is a number, the third a list.
+--
+-- Neither side waits for the other, so a user may have moved on in one of them. What the board holds must be
+-- what was read, unless the board has not come so far yet, or was moved on after the reading.
+local header, reply = read_header(ARGV[1])
+if not header then
+    return reply
+end
+local here, there = tonumber(header[2]), tonumber(ARGV[2])
+
+-- Gives the revision of what the board holds; nil if its two keys do not say the same.
+local function held_revision(user, held)
+    local total, reached = string.match(held, '^(%d+):(%d+)$')
+    local score = reached and redis.call('ZSCORE', KEYS[2], member_of(user, reached))
+    if score and tonumber(score) == tonumber(total) and tonumber(reached) <= here then
+        return tonumber(reached)
+    end
+    return nil
+end
+
+local unready, differing = 0, {}
+for user, total, reached in string.gmatch(ARGV[3], '(%S+) (%d+) (%d+)') do
+    local held = redis.call('HGET', KEYS[3], user)
+    local revision = held and held_revision(user, held)
+    if held and not revision then
+        differing[#differing + 1] = user
+    elseif tonumber(reached) > here then
+        unready = unready + 1
+    elseif held ~= total .. ':' .. reached and not (revision and revision > there) then
+        differing[#differing + 1] = user
+    end
+end
+return {'read', header[1], header[2], header[3], tonumber(header[4]), unready, differing}
