@@ -44,6 +44,7 @@ class Header:
 
     generation: str
     position: Position
+    members: int = 0
     is_whole: bool = True
     """Whether its keys have as many members as it says."""
 
@@ -67,11 +68,6 @@ class Elsewhere:
         """Tell whether the projection is whole and stands at a position."""
         header = self.header
         return header is not None and header.is_whole and header.position == position
-
-    def has_reached(self, position: Position) -> bool:
-        """Tell whether the projection is there already, or further."""
-        header = self.header
-        return header is not None and header.is_whole and header.position.revision >= position.revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,9 +328,9 @@ class Projection:
         """Read the header in a reply, and keep its generation for the next call."""
         if reply[0] == "missing":
             return None
-        state, generation, revision, mark = reply[:4]
+        state, generation, revision, mark, members = reply
         self._know(board_id, generation)
-        return Header(generation, Position(int(revision), mark), is_whole=state != "broken")
+        return Header(generation, Position(int(revision), mark), int(members), is_whole=state != "broken")
 
     def _know(self, board_id: str, generation: str) -> None:
         self._generations[board_id] = generation

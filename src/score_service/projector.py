@@ -1,46 +1,87 @@
 """Moves the projection along the ledger: right after a commit, and in a loop whatever was left behind.
 
 Invariants:
-- The projection's header is read before the record, so a header that the record does not have is one of
-  another history, never one of the future.
-- Only positions of the record are applied. A projection of another history is dropped and made again
-  from the start of the ledger.
+- Only positions of the record are applied. A projection that is ahead of the record or of another history,
+  or whose keys are not whole, is dropped as soon as it is seen, and then made anew by `rebuilder.py`.
+- A board is repaired once at a time in a process, in a task of its own: whoever waits for it may stop
+  waiting. Of the boards with much to make up, two are repaired at once, so that the others need not wait.
 
-Any number of these may work on the same boards at once: the script that applies compares and sets.
+Any number of these may work on the same boards at once: the scripts compare and set.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
-from weakref import WeakValueDictionary
 
 import structlog
 
+from score_service.award import MAX_BATCH
 from score_service.changes import Changes
-from score_service.errors import ProjectionUnavailableError, RecordUnavailableError
+from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
 from score_service.ledger import Ledger
 from score_service.position import Position
-from score_service.projection import Elsewhere, Header, Projection
+from score_service.projection import Applied, Elsewhere, Header, Projection
+from score_service.rebuilder import Rebuilder
 
 _BOARDS_A_LOOK: Final = 500
+_BOARDS_KNOWN_MAX: Final = 100_000
 _STEPS_LOST_MAX: Final = 100
 """How often another projector may be faster before one gives up; it works on meanwhile."""
+_NEAR_MAX: Final = 10 * MAX_BATCH
+"""Revisions by which a board may be behind and always be caught up along the ledger."""
+_MEMBERS_A_REVISION: Final = 4
+"""How many standings are rebuilt while one revision of the ledger is caught up, or more."""
+_LARGE: Final = 100_000
+"""A board behind by more revisions than that has much to make up."""
+_LARGE_AT_ONCE: Final = 2
+_SMALL_AT_ONCE: Final = 8
+_LOOKS_AT_ONCE: Final = 8
+_REPAIRS_MAX: Final = 1_000
+"""Repairs that the loop begins before others have ended."""
 
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sight:
+    """A board as the loop sees it."""
+
+    board_id: str
+    head: Position
+    header: Header | None
+
+    @property
+    def is_in_order(self) -> bool:
+        header = self.header
+        return header is not None and header.is_whole and header.position == self.head
 
 
 class Projector:
     """Keeps the projection at the head of the ledger."""
 
-    def __init__(self, ledger: Ledger, projection: Projection, *, patience: float = 3.0) -> None:
-        """Take how many seconds a caller waits to be caught up, at most; the loop takes its time."""
+    def __init__(
+        self, ledger: Ledger, projection: Projection, rebuilder: Rebuilder, *, patience: float = 3.0
+    ) -> None:
+        """Take how many seconds a caller waits to be caught up, at most; the repair takes its time."""
         self._ledger = ledger
         self._projection = projection
+        self._rebuilder = rebuilder
         self._patience = patience
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self.lag = 0
-        """Revisions by which the board furthest behind was behind at the last look."""
+        self._repairs: dict[str, asyncio.Task[Position]] = {}
+        self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
+        self._small = asyncio.Semaphore(_SMALL_AT_ONCE)
+        self._known = set[str]()
+        """Boards that the record had at the last whole look, or when they were asked for since."""
+        self.lag = math.nan
+        """Revisions by which the board furthest behind was behind at the last look; NaN where it failed."""
+        self.rebuilt = 0
+        """Rebuilds that this process has switched in."""
+        self.given_up = 0
+        """Rebuilds for nothing: another process was faster, or a store stepped back meanwhile."""
 
     @asynccontextmanager
     async def running(self, interval: float) -> AsyncIterator[Self]:
@@ -53,27 +94,52 @@ class Projector:
             finally:
                 stop.set()
                 loop.cancel()
+                await self._end_repairs()
 
     async def project(self, changes: Changes) -> dict[str, int]:
-        """Bring a board's projection to `changes.after` or further.
+        """Bring a board's projection to `changes.after` or further, unless it has much to make up.
 
         Returns:
-            The ranks of the users that changed, best 1; without those that Redis does not tell any more.
+            The ranks of the users that changed, best 1; without those that Redis does not tell any more, and
+            without any while the board is being repaired.
 
         Raises:
             ProjectionUnavailableError: Redis is away. The loop will catch up.
             RecordUnavailableError: PostgreSQL is away, and was needed to fill a gap.
         """
         outcome = await self._projection.apply_changes(changes)
-        if isinstance(outcome, Elsewhere):
-            await self.catch_up(changes.board_id)
-            users = [change.user_id for change in changes.changes]
-            reading = await self._projection.get_standings(changes.board_id, users)
-            standings = (
-                reading.users if reading and reading.position.revision >= changes.after.revision else ()
-            )
-            return {standing.user_id: standing.rank for standing in standings if standing.rank}
-        return outcome.ranks
+        if isinstance(outcome, Applied):
+            return outcome.ranks
+        board_id, after = changes.board_id, changes.after.revision
+        header = await self._rebuilder.find_header(board_id)
+        if _behind(header, after):
+            if _behind(header, after) > _NEAR_MAX:
+                self._repair(board_id)
+                return {}
+            await self.catch_up(board_id)
+        user_ids = [change.user_id for change in changes.changes]
+        return await self.ranks_at(board_id, user_ids, after)
+
+    async def ranks_at(self, board_id: str, user_ids: Sequence[str], revision: int) -> dict[str, int]:
+        """Tell the ranks of users at a revision or later.
+
+        Returns:
+            The ranks, best 1; without those that are not known, and without any while the board is being
+            made anew.
+
+        Raises:
+            ProjectionUnavailableError: Redis is away, or has much to make up.
+            RecordUnavailableError: PostgreSQL is away, and was needed.
+        """
+        reading = await self._projection.get_standings(board_id, user_ids)
+        if reading is not None and reading.position.revision < revision:
+            await self.catch_up(board_id)
+            reading = await self._projection.get_standings(board_id, user_ids)
+        if reading is None:
+            self._repair(board_id)
+        if reading is None or reading.position.revision < revision:
+            return {}
+        return {standing.user_id: standing.rank for standing in reading.users if standing.rank}
 
     async def catch_up(self, board_id: str) -> Position:
         """Bring a board's projection to the head of its ledger, from wherever it stands.
@@ -88,38 +154,84 @@ class Projector:
         """
         try:
             async with asyncio.timeout(self._patience):
-                return await self._catch_up(board_id)
+                if earlier := self._repairs.get(board_id):
+                    # It may have looked at the head before what the caller knows of was written.
+                    await asyncio.wait([earlier])
+                return await asyncio.shield(self._repair(board_id))
         except TimeoutError:
             raise ProjectionUnavailableError from None
 
-    async def _catch_up(self, board_id: str) -> Position:
-        async with self._locks.setdefault(board_id, asyncio.Lock()):
-            return await self._walk(board_id)
+    async def confirm(self, board_id: str) -> None:
+        """Make sure that the record has a board. What Redis has of one that it has not is dropped.
 
-    async def _walk(self, board_id: str) -> Position:
-        header = await self._projection.read_header(board_id)
-        await self._ledger.read_head(board_id)  # A board that does not exist has nothing to catch up to.
-        position = await self._checked(board_id, header)
-        for _ in range(_STEPS_LOST_MAX):
-            while changes := await self._ledger.read_changes(board_id, position):
-                outcome = await self._projection.apply_changes(changes)
-                if isinstance(outcome, Elsewhere):
-                    header = await self._projection.read_header(board_id)
-                    position = await self._checked(board_id, header)
-                    break
-                position = changes.after
-            else:
-                return position
+        It asks the record only for boards that were not there at the last look.
+
+        Raises:
+            BoardNotFoundError: the record does not have the board.
+            ProjectionUnavailableError: Redis is away, and was needed.
+            RecordUnavailableError: PostgreSQL is away, and was needed.
+        """
+        if board_id in self._known:
+            return
+        try:
+            await self._ledger.read_head(board_id)
+        except BoardNotFoundError:
+            await self._rebuilder.find_header(board_id)
+            raise
+        self._know(board_id)
+
+    def _repair(self, board_id: str) -> asyncio.Task[Position]:
+        """Begin to bring a board to the head, or find the task that does."""
+        task = self._repairs.get(board_id)
+        if task is None:
+            task = asyncio.create_task(self._bring_on(board_id), name="repair")
+            self._repairs[board_id] = task
+            task.add_done_callback(partial(self._note_end, board_id))
+        return task
+
+    def _note_end(self, board_id: str, task: asyncio.Task[Position]) -> None:
+        del self._repairs[board_id]
+        if not task.cancelled() and (error := task.exception()):
+            _note(error, board_id)
+
+    async def _end_repairs(self) -> None:
+        repairs = list(self._repairs.values())
+        for repair in repairs:
+            repair.cancel()
+        await asyncio.gather(*repairs, return_exceptions=True)
+
+    async def _bring_on(self, board_id: str) -> Position:
+        header = await self._rebuilder.find_header(board_id)  # One that nobody must read is dropped now.
+        head = await self._ledger.read_head(board_id)
+        async with self._large if _behind(header, head.revision) > _LARGE else self._small:
+            for _ in range(_STEPS_LOST_MAX):
+                header = await self._rebuilder.find_header(board_id)
+                if header is None or _is_rebuilt_faster(header, head):
+                    position = await self._rebuild(board_id)
+                else:
+                    position = header.position
+                if reached := await self._walk(board_id, position):
+                    return reached
         raise ProjectionUnavailableError
 
-    async def _checked(self, board_id: str, header: Header | None) -> Position:
-        """Tell where to go on: at the header if the record knows its position, else at the start."""
-        if header is not None:
-            if await self._ledger.has_position(board_id, header.position):
-                return header.position
-            _log.warning("projection of another history dropped", position=str(header.position))
-            await self._projection.drop_board(board_id, header)
-        return Position.start(board_id)
+    async def _rebuild(self, board_id: str) -> Position:
+        rebuilt = await self._rebuilder.rebuild(board_id)
+        if rebuilt is not None:
+            self.rebuilt += 1
+            return rebuilt.position
+        self.given_up += 1
+        header = await self._rebuilder.find_header(board_id)
+        if header is None:
+            raise ProjectionUnavailableError
+        return header.position
+
+    async def _walk(self, board_id: str, position: Position) -> Position | None:
+        """Apply the ledger from a position to its end; None where the projection stands elsewhere by now."""
+        while changes := await self._ledger.read_changes(board_id, position):
+            if isinstance(await self._projection.apply_changes(changes), Elsewhere):
+                return None
+            position = changes.after
+        return position
 
     async def _run(self, interval: float, stop: asyncio.Event) -> None:
         """Look again and again; what is away now is there at some later look.
@@ -127,44 +239,65 @@ class Projector:
         The event ends the loop also where a library has lost the cancellation.
         """
         while not stop.is_set():
-            async with _logged():
-                await self._look(stop)
+            try:
+                self.lag = await self._look(stop)
+            except Exception as error:  # noqa: BLE001 - Told below; the loop must not end.
+                self.lag = math.nan
+                _note(error)
             await asyncio.sleep(interval)
 
-    async def _look(self, stop: asyncio.Event) -> None:
-        lag, after = 0, ""
-        while boards := await self._list_boards(after):
-            for board_id, head, header in boards:
-                if stop.is_set():
-                    return
-                lag = max(lag, head.revision - (header.position.revision if header else 0))
-                async with _logged():
-                    await self._look_at(board_id, head, header)
-            after = boards[-1][0]
-        self.lag = lag
+    async def _look(self, stop: asyncio.Event) -> float:
+        """Look at every board, and tell by how many revisions the one furthest behind is behind."""
+        lag, after, known = 0, "", set[str]()
+        while not stop.is_set() and (sights := await self._list_sights(after)):
+            lag = max(lag, *(_behind(sight.header, sight.head.revision) for sight in sights))
+            suspects = [sight for sight in sights if not sight.is_in_order]
+            for first in range(0, len(suspects), _LOOKS_AT_ONCE):
+                await asyncio.gather(*map(self._look_at, suspects[first : first + _LOOKS_AT_ONCE]))
+            after = sights[-1].board_id
+            known.update(sight.board_id for sight in sights[: _BOARDS_KNOWN_MAX - len(known)])
+        if not stop.is_set():
+            await self._forget(self._known - known)
+            self._known = known
+        return lag
 
-    async def _look_at(self, board_id: str, head: Position, header: Header | None) -> None:
-        """Bring a board on, unless its header is the head, or one that the record has reached since."""
-        if header is not None:
-            if header.position == head:
-                return
-            is_ahead = header.position.revision > head.revision
-            if is_ahead and await self._ledger.has_position(board_id, header.position):
-                return
-        await self._catch_up(board_id)
+    async def _look_at(self, sight: _Sight) -> None:
+        """Repair a board, unless it has reached meanwhile what was the head.
 
-    async def _list_boards(self, after: str) -> list[tuple[str, Position, Header | None]]:
+        Its header is read again, after the head, so one that is ahead may be of the record's future.
+        """
+        header = sight.header and await self._rebuilder.find_header(sight.board_id)
+        is_there = header is not None and header.position.revision >= sight.head.revision
+        if not is_there and len(self._repairs) < _REPAIRS_MAX:
+            self._repair(sight.board_id)
+
+    async def _forget(self, board_ids: set[str]) -> None:
+        """Drop what Redis has of boards that were in the record and are not any more."""
+        for board_id in board_ids:
+            await self._rebuilder.find_header(board_id)
+
+    async def _list_sights(self, after: str) -> list[_Sight]:
         heads = await self._ledger.list_heads(after, _BOARDS_A_LOOK)
         headers = await self._projection.read_headers([board_id for board_id, _ in heads])
-        return [(board, head, header) for (board, head), header in zip(heads, headers, strict=True)]
+        return [_Sight(board, head, header) for (board, head), header in zip(heads, headers, strict=True)]
+
+    def _know(self, board_id: str) -> None:
+        if len(self._known) < _BOARDS_KNOWN_MAX:
+            self._known.add(board_id)
 
 
-@asynccontextmanager
-async def _logged() -> AsyncIterator[None]:
-    """Let the loop go on past what fails: one board must not keep the others behind."""
-    try:
-        yield
-    except (ProjectionUnavailableError, RecordUnavailableError) as error:
-        _log.warning("projection not looked at", error=str(error))
-    except Exception:  # noqa: BLE001 - Logged whole; the loop is what repairs, so it must not end.
-        _log.exception("projector failed")
+def _behind(header: Header | None, revision: int) -> int:
+    """Tell by how many revisions a board is behind one; a broken board is behind by all."""
+    return max(0, revision - (header.position.revision if header and header.is_whole else 0))
+
+
+def _is_rebuilt_faster(header: Header, head: Position) -> bool:
+    return _behind(header, head.revision) > _NEAR_MAX + header.members // _MEMBERS_A_REVISION
+
+
+def _note(error: BaseException, board_id: str = "") -> None:
+    """Log why a look or a repair failed; one of the next will do it."""
+    if isinstance(error, (BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError)):
+        _log.warning("projection not repaired", board_id=board_id, kind=type(error).__name__)
+    else:
+        _log.error("projector failed", board_id=board_id, exc_info=error)

@@ -34,6 +34,7 @@ from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector
 from score_service.quota import Quota
 from score_service.readiness import Readiness, checks_of
+from score_service.rebuilder import Rebuilder
 from score_service.record_reader import RecordReader
 from score_service.scoring import Scoring
 from score_service.servicer import LeaderboardServicer, ScoreServicer
@@ -161,10 +162,11 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
             )
         )
     )
-    projector = await stack.enter_async_context(
-        Projector(ledger, projection).running(settings.projector_seconds)
-    )
     standings, reader = Standings(database), RecordReader()
+    rebuilder = Rebuilder(ledger, standings, projection)
+    projector = await stack.enter_async_context(
+        Projector(ledger, projection, rebuilder).running(settings.projector_seconds)
+    )
     hubs = Hubs(Feeds(ledger, projection, standings, reader), _hub_settings(settings))
     await stack.enter_async_context(hubs.running())
     return Stores(ledger, projection, projector, standings, reader, hubs)
@@ -191,6 +193,16 @@ def _follow(stores: Stores, metrics: Metrics) -> None:
         "laurel_projection_lag_revisions",
         "Revisions by which the projection furthest behind the record is behind.",
         lambda: stores.projector.lag,
+    )
+    metrics.follow(
+        "laurel_projection_rebuilds",
+        "Boards that this process has rebuilt in the projection.",
+        lambda: stores.projector.rebuilt,
+    )
+    metrics.follow(
+        "laurel_projection_rebuilds_given_up",
+        "Rebuilds for nothing: another process was faster, or a store stepped back meanwhile.",
+        lambda: stores.projector.given_up,
     )
     metrics.follow("laurel_watchers", "Open watches.", lambda: stores.hubs.watchers)
 

@@ -54,7 +54,7 @@ async def test_loaded_generation_is_read_after_the_switch_and_not_before(project
 
     assert await generation.switch(at(3), 3) is Switched.DONE
 
-    assert await header_of(projection) == Header(generation.name, at(3))
+    assert await header_of(projection) == Header(generation.name, at(3), 3)
     assert await top_of(projection) == [("bob", 9, 2), ("cyd", 7, 3), ("ada", 5, 1)]
 
 

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from tests.fixtures.boards import EVERYTHING, QUICK, Boards, Interrupted, Watching
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import eventually, expected_top, make_award
+from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
 
 from score_service.errors import (
     BoardNotFoundError,
@@ -289,7 +289,7 @@ async def test_boards_beyond_the_connections_of_the_projection_can_be_watched(
     settings = replace(projection_settings, connections_max=2, listeners_max=2, timeout=0.5)
     async with AsyncExitStack() as stack:
         projection = await stack.enter_async_context(Projection.open(settings))
-        projector = Projector(ledger, projection)
+        projector = make_projector(ledger, feeds.standings, projection)
         crowded = replace(feeds, projection=projection)
         hubs = await stack.enter_async_context(Hubs(crowded, QUICK).running())
         watches = []

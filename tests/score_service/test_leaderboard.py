@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.redis import delete_keys
-from tests.fixtures.stores import eventually, expected_top, make_award
+from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
 
 from score_service.database import Database, DatabaseSettings
 from score_service.errors import (
@@ -21,6 +21,7 @@ from score_service.ledger import Ledger
 from score_service.position import Position
 from score_service.projection import Projection
 from score_service.projector import Projector
+from score_service.rebuilder import Rebuilder
 from score_service.record_reader import RecordReader
 from score_service.standing import BoardView, Source, Standing
 from score_service.standings import Standings
@@ -38,7 +39,8 @@ def lossy_leaderboard(
     ledger: Ledger, lossy_projection: Projection, standings: Standings, reader: RecordReader
 ) -> Leaderboard:
     """Return one that reaches Redis through the proxy."""
-    return Leaderboard(lossy_projection, Projector(ledger, lossy_projection), standings, reader)
+    projector = make_projector(ledger, standings, lossy_projection)
+    return Leaderboard(lossy_projection, projector, standings, reader)
 
 
 async def fill(ledger: Ledger, projector: Projector) -> Position:
@@ -99,12 +101,13 @@ async def test_reader_sees_its_own_write_in_the_record_where_the_projection_does
     ledger: Ledger,
     projection: Projection,
     projector: Projector,
+    rebuilder: Rebuilder,
     standings: Standings,
     reader: RecordReader,
 ) -> None:
     await fill(ledger, projector)
     head = (await ledger.record_awards("main", [make_award("user3", 50)])).changes.after
-    leaderboard = Leaderboard(projection, Stuck(ledger, projection), standings, reader)
+    leaderboard = Leaderboard(projection, Stuck(ledger, projection, rebuilder), standings, reader)
 
     view = await leaderboard.get_standing("main", "user3", head.revision)
 
@@ -201,7 +204,8 @@ async def test_reads_go_on_from_redis_while_the_record_is_away(
     await fill(ledger, projector)
     async with nowhere(free_port()) as database:
         away = Ledger(database)
-        leaderboard = Leaderboard(projection, Projector(away, projection), Standings(database), reader)
+        standings = Standings(database)
+        leaderboard = Leaderboard(projection, make_projector(away, standings, projection), standings, reader)
 
         views = await read_each_way(leaderboard)
         with pytest.raises(RecordUnavailableError):

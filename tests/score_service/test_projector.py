@@ -2,12 +2,13 @@
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import psycopg
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.postgres import Database
-from tests.fixtures.stores import eventually, is_projected, make_award
+from tests.fixtures.stores import eventually, is_projected, make_award, make_projector
 
 from score_service.changes import Change, Changes
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
@@ -15,6 +16,8 @@ from score_service.ledger import Ledger
 from score_service.position import Position
 from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector
+from score_service.rebuilder import Rebuilder
+from score_service.standings import Standings
 
 
 async def test_commit_is_projected_with_the_ranks_of_its_users(
@@ -103,13 +106,13 @@ async def test_loop_repairs_what_was_wiped_while_it_ran(
 
 
 async def test_projectors_of_two_processes_work_on_one_board(
-    ledger: Ledger, projection_settings: ProjectionSettings
+    ledger: Ledger, standings: Standings, projection_settings: ProjectionSettings
 ) -> None:
     async with (
         Projection.open(projection_settings) as one,
         Projection.open(projection_settings) as two,
     ):
-        projectors = [Projector(ledger, one), Projector(ledger, two)]
+        projectors = [make_projector(ledger, standings, projection) for projection in (one, two)]
 
         async def award(i: int) -> None:
             batch = await ledger.record_awards("main", [make_award(f"user{i % 5}", i % 3 + 1)])
@@ -161,11 +164,20 @@ async def test_restored_record_takes_the_projection_back(
 
 
 async def test_caller_does_not_wait_until_a_long_ledger_is_projected(
-    ledger: Ledger, projection: Projection
+    ledger: Ledger, standings: Standings, projection: Projection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    projector = Projector(ledger, projection, patience=0.05)
+    projector = make_projector(ledger, standings, projection, patience=0.05)
     await ledger.record_awards("main", [make_award()])
-    lock = projector._locks.setdefault("main", asyncio.Lock())
-    async with lock:
-        with pytest.raises(ProjectionUnavailableError):
-            await projector.catch_up("main")
+    go_on, rebuild = asyncio.Event(), Rebuilder.rebuild
+
+    async def slow_rebuild(*arguments: Any) -> Any:
+        await go_on.wait()
+        return await rebuild(*arguments)
+
+    monkeypatch.setattr(Rebuilder, "rebuild", slow_rebuild)
+
+    with pytest.raises(ProjectionUnavailableError):
+        await projector.catch_up("main")
+    go_on.set()
+
+    await eventually(lambda: is_projected(ledger, projection))

@@ -33,7 +33,7 @@ class Switch:
 
 
 @pytest.fixture
-def record() -> Switch:
+def record_switch() -> Switch:
     return Switch()
 
 
@@ -48,8 +48,8 @@ def gauge() -> Gauge:
 
 
 @pytest.fixture
-def readiness(record: Switch, projection_switch: Switch, gauge: Gauge) -> Readiness:
-    return Readiness({"record": record, "projection": projection_switch}, gauge)
+def readiness(record_switch: Switch, projection_switch: Switch, gauge: Gauge) -> Readiness:
+    return Readiness({"record": record_switch, "projection": projection_switch}, gauge)
 
 
 async def health_of(readiness: Readiness, service: str = "") -> int:
@@ -97,23 +97,23 @@ async def test_later_it_stays_ready_without_the_projection_and_says_so(
 
 
 async def test_without_the_record_it_is_never_ready(
-    readiness: Readiness, record: Switch, gauge: Gauge
+    readiness: Readiness, record_switch: Switch, gauge: Gauge
 ) -> None:
     await readiness.look()
-    record.error = RecordUnavailableError()
+    record_switch.error = RecordUnavailableError()
     await readiness.look()
     assert not readiness.is_ready
     assert gauge._value.get() == 0
     assert await health_of(readiness) == HealthCheckResponse.NOT_SERVING
-    record.error = None
+    record_switch.error = None
     await readiness.look()
     assert await health_of(readiness) == HealthCheckResponse.SERVING
 
 
 async def test_a_check_that_fails_oddly_counts_as_missing_and_tells_nothing(
-    readiness: Readiness, record: Switch
+    readiness: Readiness, record_switch: Switch
 ) -> None:
-    record.error = RuntimeError("hunter2")
+    record_switch.error = RuntimeError("hunter2")
     await readiness.look()
     assert readiness.missing == {"record": "cannot be checked"}
 

@@ -5,14 +5,14 @@ import itertools
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import psycopg
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 from tests.fixtures.postgres import Database
-from tests.fixtures.stores import is_projected, make_award
+from tests.fixtures.stores import is_projected, make_award, make_projector
 
 from score_service.award import MAX_TOTAL, AwardOutcome
 from score_service.errors import (
@@ -24,7 +24,9 @@ from score_service.errors import (
 from score_service.ledger import Ledger
 from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector
+from score_service.rebuilder import Rebuilder
 from score_service.scoring import Scoring
+from score_service.standings import Standings
 
 
 @pytest.fixture
@@ -97,11 +99,11 @@ async def test_unknown_award_is_not_found(scoring: Scoring) -> None:
 
 
 async def test_award_without_redis_is_recorded_and_has_no_rank(
-    ledger: Ledger, free_port: Callable[[], int]
+    ledger: Ledger, standings: Standings, free_port: Callable[[], int]
 ) -> None:
     settings = ProjectionSettings(f"redis://127.0.0.1:{free_port()}")
     async with Projection.open(settings) as projection:
-        scoring = Scoring(ledger, projection, Projector(ledger, projection))
+        scoring = Scoring(ledger, projection, make_projector(ledger, standings, projection))
         award = make_award("ada", 5)
 
         first = await scoring.award(award)
@@ -143,17 +145,25 @@ async def test_each_award_is_told_of_once_as_new_also_when_its_caller_has_gone(
 
 
 async def test_projection_far_behind_does_not_hold_up_awards(
-    ledger: Ledger, projection: Projection, projector: Projector
+    ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    go_on, rebuild = asyncio.Event(), Rebuilder.rebuild
+
+    async def slow_rebuild(*arguments: Any) -> Any:
+        await go_on.wait()
+        return await rebuild(*arguments)
+
+    monkeypatch.setattr(Rebuilder, "rebuild", slow_rebuild)
     hours = itertools.count()  # Nothing that failed an hour ago is still left alone.
     scoring = Scoring(ledger, projection, projector, rank_seconds=0.1, clock=lambda: next(hours) * 3600.0)
     await ledger.record_awards("main", [make_award("bob")])
     award = make_award("ada", 5)
-    lock = projector._locks.setdefault("main", asyncio.Lock())
-    async with lock:  # As while the ledger is projected from its start.
-        first = await scoring.award(award)
-        again = await scoring.award(award)
-        found = await scoring.get_award("main", award.award_id)
+
+    first = await scoring.award(award)
+    again = await scoring.award(award)
+    found = await scoring.get_award("main", award.award_id)
+    go_on.set()
+    await projector.catch_up("main")
 
     assert (first.recorded.revision, first.rank) == (2, None)
     assert (again.recorded, again.rank) == (found.recorded, found.rank) == (first.recorded, None)

@@ -4,14 +4,14 @@
 -- ARGV  generation, revision and mark to move from, revision and mark to move to,
 --       a line of 'user total reached' for each user that changed
 -- Gives {'applied', the rank of each user in the order given, as one text},
---       {'elsewhere' or 'broken', generation, revision, mark} or {'missing'}; nothing is written then.
+--       {'elsewhere' or 'broken', generation, revision, mark, members} or {'missing'}; nothing is written then.
 --
 -- A missing header means an empty projection: it stands at revision 0, in the generation given, unless
 -- only the header was lost.
 local header, reply = read_header(ARGV[1])
 if header then
     if header[2] ~= ARGV[2] or header[3] ~= ARGV[3] then
-        return {'elsewhere', header[1], header[2], header[3]}
+        return {'elsewhere', header[1], header[2], header[3], header[4]}
     end
 elseif reply[1] ~= 'missing' or ARGV[2] ~= '0' or redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then
     return reply

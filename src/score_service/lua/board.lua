@@ -18,17 +18,17 @@ end
 
 -- Reads the header of a board whose keys are whole and of the generation that the caller knows. Otherwise
 -- gives nil and what to reply: {'missing'}, or 'elsewhere' (the generation is another one) or 'broken'
--- (Redis has lost a key) with generation, revision and mark.
+-- (Redis has lost a key) with generation, revision, mark and members.
 local function read_header(generation)
     local header = redis.call('HMGET', KEYS[1], 'generation', 'revision', 'mark', 'members')
     if not header[1] then
         return nil, {'missing'}
     elseif header[1] ~= generation then
-        return nil, {'elsewhere', header[1], header[2], header[3]}
+        return nil, {'elsewhere', header[1], header[2], header[3], header[4]}
     end
     local members = tonumber(header[4])
     if redis.call('ZCARD', KEYS[2]) ~= members or redis.call('HLEN', KEYS[3]) ~= members then
-        return nil, {'broken', header[1], header[2], header[3]}
+        return nil, {'broken', header[1], header[2], header[3], header[4]}
     end
     return header
 end

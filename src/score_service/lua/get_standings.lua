@@ -2,7 +2,7 @@
 --
 -- KEYS  header, ranks, totals
 -- ARGV  generation, number of standings from the top, then user ids
--- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark}, or
+-- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark, members}, or
 --       {'read', generation, revision, mark, top, users}: top is a flat list of member and score;
 --       users is a flat list of 'total:reached' and 0-based rank, or two empty strings for an unknown user.
 local header, reply = read_header(ARGV[1])

@@ -2,7 +2,7 @@
 --
 -- KEYS  header, ranks, totals
 -- ARGV  generation, size, and either nothing more or the score and member that the page before ended with
--- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark}, or
+-- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark, members}, or
 --       {'read', generation, revision, mark, 0-based rank of the first, flat list of member and score}.
 --
 -- A member that has moved meanwhile stood before the page or stands before it now: the page starts at the

@@ -2,7 +2,7 @@
 --
 -- KEYS  header, ranks, totals
 -- ARGV  generation, user id, radius
--- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark}, or
+-- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark, members}, or
 --       {'read', generation, revision, mark, 0-based rank of the first, flat list of member and score};
 --       the list is empty if the board does not have the user.
 local header, reply = read_header(ARGV[1])
