@@ -1,23 +1,27 @@
-"""The command `score-service`: serve, or migrate the record's schema.
+"""The command `score-service`: serve, migrate the record's schema, or verify and rebuild boards.
 
-Exit codes: 0 done or stopped as asked, 1 failed, 2 wrong usage or settings.
+Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings.
 """
 
 import asyncio
 import sys
-from collections.abc import Callable
-from typing import Final, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Final, TextIO, TypeVar
 
 import click
 import psycopg
 import structlog
 
+from score_service import operations
+from score_service.identifier import is_identifier
 from score_service.server import serve as run_until_signal
 from score_service.settings import (
     LogSettings,
     MigrateSettings,
+    RecordSettings,
     ServeSettings,
     SetupError,
+    StoreSettings,
     load,
     reveal,
     variable,
@@ -58,6 +62,42 @@ def migrate() -> None:
     _run(MigrateSettings, _migrate)
 
 
+def _check_boards(
+    _context: click.Context, _parameter: click.Parameter, board_ids: Sequence[str]
+) -> Sequence[str]:
+    for board_id in board_ids:
+        if not is_identifier(board_id):
+            raise click.BadParameter(f"{board_id!r} can be no board")
+    return board_ids
+
+
+_boards = click.argument("board_ids", metavar="[BOARD]...", nargs=-1, callback=_check_boards)
+
+
+@main.command(epilog=_describe(StoreSettings))
+@_boards
+@click.option("--record-only", is_flag=True, help="Leave Redis out; then it needs no settings.")
+def verify(board_ids: Sequence[str], *, record_only: bool) -> None:
+    """Check the ledger's digest chain, the standings and the projection of boards: without names, of all.
+
+    It only reads, while awards go on. Ends with 1 where something differs or could not be checked.
+    """
+    kind = RecordSettings if record_only else StoreSettings
+    _run(kind, lambda settings: _end(asyncio.run(operations.verify(settings, board_ids))), sys.stderr)
+
+
+@main.command(epilog=_describe(StoreSettings))
+@_boards
+@click.option("--all", "all_boards", is_flag=True, help="Rebuild every board.")
+def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
+    """Make the projections of boards anew from the record, while reads and awards go on."""
+    if all_boards == bool(board_ids):
+        raise click.UsageError("name the boards, or give --all")
+    _run(
+        StoreSettings, lambda settings: _end(asyncio.run(operations.rebuild(settings, board_ids))), sys.stderr
+    )
+
+
 def _migrate(settings: MigrateSettings) -> None:
     # A server does without these two, and starts sooner for it.
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
@@ -72,10 +112,15 @@ def _migrate(settings: MigrateSettings) -> None:
     _log.info("schema is at the newest revision")
 
 
-def _run(kind: type[_S], work: Callable[[_S], None]) -> None:
+def _end(is_well: bool) -> None:  # noqa: FBT001  # The one thing that decides.
+    if not is_well:
+        sys.exit(_FAILED)
+
+
+def _run(kind: type[_S], work: Callable[[_S], None], log: TextIO = sys.stdout) -> None:
     try:
         settings = load(kind)
-        configure_logging(settings.log_format, settings.log_level)
+        configure_logging(settings.log_format, settings.log_level, log)
         work(settings)
     except SetupError as error:
         click.echo(str(error), err=True)

@@ -23,6 +23,7 @@ from score_service.standings import StandingPage, Standings
 
 _PAGE: Final = 1000
 
+
 @dataclass(frozen=True, slots=True)
 class VerifiedRecord:
     """What a board's record was found to be."""

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from tests.fixtures.postgres import Database
 
 from score_service.__main__ import main
-from score_service.settings import MigrateSettings, ServeSettings, variable
+from score_service.settings import MigrateSettings, ServeSettings, StoreSettings, variable
 
 
 @pytest.fixture
@@ -36,14 +36,33 @@ def test_help_and_version_are_told(runner: CliRunner) -> None:
     assert runner.invoke(main, ["--version"]).stdout.startswith("score-service, version ")
 
 
-@pytest.mark.parametrize(("command", "kind"), [("serve", ServeSettings), ("migrate", MigrateSettings)])
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("serve", ServeSettings),
+        ("migrate", MigrateSettings),
+        ("verify", StoreSettings),
+        ("rebuild", StoreSettings),
+    ],
+)
 def test_help_of_a_command_tells_every_setting(runner: CliRunner, command: str, kind: Any) -> None:
     shown = runner.invoke(main, [command, "--help"]).stdout
     for field in kind.model_fields:
         assert f" {variable(kind, field)}" in shown
 
 
-@pytest.mark.parametrize("arguments", [["dance"], ["serve", "--fast"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dance"],
+        ["serve", "--fast"],
+        ["verify", "--redis-only"],
+        ["verify", "no board"],
+        ["rebuild"],
+        ["rebuild", "main", "--all"],
+        ["rebuild", "main", ""],
+    ],
+)
 def test_wrong_usage_ends_with_2(runner: CliRunner, arguments: list[str]) -> None:
     assert runner.invoke(main, arguments).exit_code == 2
 
@@ -65,6 +84,22 @@ def test_faulty_settings_end_with_2_and_are_all_named(runner: CliRunner) -> None
         "SCORE_SERVICE_POLICY_FILE",
     ]
     assert "hunter2" not in ended.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "missing"),
+    [
+        (["verify"], ["SCORE_SERVICE_DATABASE_DSN", "SCORE_SERVICE_REDIS_URL"]),
+        (["verify", "--record-only"], ["SCORE_SERVICE_DATABASE_DSN"]),
+        (["rebuild", "--all"], ["SCORE_SERVICE_DATABASE_DSN", "SCORE_SERVICE_REDIS_URL"]),
+    ],
+)
+def test_commands_on_boards_want_their_stores(
+    runner: CliRunner, arguments: list[str], missing: list[str]
+) -> None:
+    ended = runner.invoke(main, arguments)
+    assert ended.exit_code == 2
+    assert [line.split(": ")[0] for line in ended.stderr.splitlines()] == missing
 
 
 def test_a_database_that_is_away_ends_a_migration_with_1() -> None:
