@@ -86,6 +86,12 @@ class Usage:
         return max(0.0, self.machine - sum(self.by.values()))
 
 
+def assign(used: Mapping[str, float], rightly: Mapping[str, float]) -> dict[str, float]:
+    """Take seconds from the load that others have used, such as a command that the load has run."""
+    rest = {"load": used.get("load", 0.0) - sum(rightly.values())}
+    return {**used, **rest, **{name: used.get(name, 0.0) + seconds for name, seconds in rightly.items()}}
+
+
 def read_usage(trees: Mapping[str, int], single: Mapping[str, Iterable[int]]) -> Usage:
     """Read what the trees below some processes have used, and what some processes have by themselves."""
     processes = read_processes()

@@ -13,8 +13,10 @@ from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
 from score_api.v1.types_pb2 import SOURCE_CACHE
 
+SMALL: Final = 1_000
+LARGE: Final = 1_000_000
 _STATEMENTS: Final = Path(__file__).with_name("board.sql").read_bytes().split(b"\n\n")
-_PROJECT_SECONDS: Final = 300
+_PROJECT_SECONDS: Final = 120
 _LOOK_SECONDS: Final = 0.01
 
 

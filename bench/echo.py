@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
@@ -25,6 +26,7 @@ from score_api.v1.leaderboard_service_pb2_grpc import (
 from score_api.v1.score_service_pb2_grpc import ScoreServiceServicer, add_ScoreServiceServicer_to_server
 from score_api.v1.types_pb2 import SOURCE_CACHE, Standing
 
+_NAME = scores.DESCRIPTOR.services_by_name["ScoreService"].full_name
 _POSITION = "123456-0123456789abcdef"
 _RESULT = scores.AwardResult(
     award_id="00000000-0000-4000-8000-000000000000",
@@ -140,6 +142,9 @@ async def serve(ready_file: Path, credentials: grpc.ServerCredentials) -> None:
     server, watched = grpc.aio.server(), _Watched()
     add_ScoreServiceServicer_to_server(_Scores(watched), server)
     add_LeaderboardServiceServicer_to_server(_Boards(watched), server)
+    is_well = health.aio.HealthServicer()
+    await is_well.set(_NAME, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(is_well, server)
     port = server.add_secure_port("127.0.0.1:0", credentials)
     await server.start()
     stopping = asyncio.Event()

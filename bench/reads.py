@@ -8,7 +8,7 @@ from random import Random
 import grpc
 
 from bench.awards import user_id
-from bench.boards import ensure_board
+from bench.boards import LARGE, SMALL, ensure_board
 from bench.load import Call, keep_in_flight
 from bench.row import Quantity, Row, at_most, median_ms, rate
 from bench.stack import Stack
@@ -16,7 +16,6 @@ from bench.theme import Measure, Theme
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
 
-SMALL, LARGE = 1_000, 1_000_000
 _IN_FLIGHT = 32
 _TOP = 10
 

@@ -23,7 +23,7 @@ class Sample:
     value: float = 0.0
     """What was measured instead of a time."""
     cpu: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of CPU meanwhile, by who used them."""
+    """Seconds of CPU meanwhile, by who used them. A measure tells only of what would be taken for load."""
     memory: float = 0.0
     """Bytes of memory that the service had at the end."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from rich.console import Console
 from rich.text import Text
 
+from bench.accounting import assign
 from bench.machine import count_cpus
 from bench.progress import RoundsBar
 from bench.row import Line, Row, Sample, judge
@@ -25,8 +26,8 @@ class Plan:
 
     @property
     def total(self) -> int:
-        """Rounds of all measures, with the one before that does not count."""
-        return sum(len(measures_of(rows)) for _, rows in self.themes) * (self.rounds + 1)
+        """Rounds of all measures, with those before that do not count."""
+        return sum(len(measures_of(rows)) * (self.rounds + theme.warms_up) for theme, rows in self.themes)
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class Session:
         samples: dict[str, list[Sample]] = {name: [] for name in names}
         bar.begin(f"{theme.name}: preparing")
         async with theme.open(self.stack) as measures:
-            for name in names:
+            for name in names if theme.warms_up else ():
                 bar.begin(f"{name}: warming up")
                 await measures[name](self.plan.seconds / 2)
                 bar.advance()
@@ -75,7 +76,7 @@ class Session:
         sample = await measures[name](self.plan.seconds)
         elapsed, usage = time.monotonic() - started, self.stack.usage().since(before)
         self.others = max(self.others, usage.others / elapsed / count_cpus())
-        return replace(sample, cpu=usage.by, memory=sample.memory or self.stack.memory())
+        return replace(sample, cpu=assign(usage.by, sample.cpu), memory=sample.memory or self.stack.memory())
 
     def _tell(self, theme: Theme, seconds: float, lines: Sequence[Line]) -> None:
         broke = theme.name in self.faults

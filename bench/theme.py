@@ -20,6 +20,8 @@ class Theme:
     rows: tuple[Row, ...]
     open: Callable[[Stack], AbstractAsyncContextManager[Mapping[str, Measure]]]
     """Prepares the measures, by name, and clears up after them."""
+    warms_up: bool = True
+    """False where a round is as good as any other from the first on."""
 
     def choose(self, words: Collection[str]) -> tuple[Row, ...]:
         """Return the rows that some words name: the theme, a row, or the first part of a row's name."""

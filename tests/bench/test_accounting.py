@@ -10,6 +10,7 @@ import pytest
 from bench.accounting import (
     Process,
     Usage,
+    assign,
     parse_machine,
     parse_process,
     read_memory,
@@ -44,6 +45,11 @@ def test_what_was_used_since_is_the_difference_also_of_what_began_meanwhile() ->
     used = Usage({"service": 1.5, "echo": 0.25}, 12.0).since(before)
     assert used == Usage({"service": 0.5, "echo": 0.25}, 2.0)
     assert used.others == 1.25
+
+
+def test_what_a_command_has_used_is_taken_from_the_load_that_ran_it() -> None:
+    assert assign({"load": 3.0, "service": 1.0}, {"service": 2.5}) == {"load": 0.5, "service": 3.5}
+    assert assign({"load": 3.0, "redis": 1.0}, {}) == {"load": 3.0, "redis": 1.0}
 
 
 def test_others_have_not_used_less_than_nothing() -> None:
