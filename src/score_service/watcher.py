@@ -106,11 +106,12 @@ class Watcher:
         Raises:
             ScoreServiceError: what `end` was called with.
         """
-        try:
-            async with asyncio.timeout(seconds):
-                await self._ready.wait()
-        except TimeoutError:
-            return self.frame.checkpoint()
+        if not self._ready.is_set():
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._ready.wait()
+            except TimeoutError:
+                return self.frame.checkpoint()
         if self._failure is not None:
             raise self._failure
         return self._take()
