@@ -22,6 +22,7 @@ from bench.edge import EDGE
 from bench.machine import describe_machine, describe_versions
 from bench.ranks import RANKS
 from bench.reads import READS
+from bench.rebuilding import REBUILD
 from bench.session import Plan, Session
 from bench.stack import running_stack
 from bench.table import make_report, make_table
@@ -31,7 +32,7 @@ from bench.writes import WRITES
 from local_stack.errors import LocalStackError
 from local_stack.terminal import Terminal
 
-THEMES: Final[tuple[Theme, ...]] = (CALLS, WRITES, RANKS, WATCH, CROWD, EDGE, READS)
+THEMES: Final[tuple[Theme, ...]] = (CALLS, WRITES, RANKS, WATCH, CROWD, EDGE, READS, REBUILD)
 _PLAIN_WIDTH = 180
 _INTERRUPTED = 130
 _BUSY = 0.1

@@ -1,0 +1,124 @@
+"""A rebuild of a large board by the command, while awards on it go on, beside reading its standings alone."""
+
+import asyncio
+import os
+import resource
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import psycopg
+from psycopg.rows import DictRow
+
+from bench.boards import LARGE, SMALL, ensure_board
+from bench.calls import award_by_client
+from bench.load import Call, keep_pace
+from bench.row import Row, Sample, at_least, p99_ms, rate
+from bench.stack import Stack, connect
+from bench.theme import Measure, Theme
+from local_stack.binding import bind_command
+from local_stack.services import SCORE_SERVICE
+from score_service.rebuilder import PAGE_SIZE
+from score_service.sql import load_statement
+
+_AWARDS_A_SECOND = 100
+_PIECE_SECONDS = 0.1
+
+
+@asynccontextmanager
+async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
+    small, large = await ensure_board(stack, SMALL), await ensure_board(stack, LARGE)
+    rebuild = Rebuild(stack, small, large)
+    async with (
+        await connect(stack.settings.record, "score_runtime") as connection,
+        stack.client(stack.target) as client,
+    ):
+        yield {
+            "pages": partial(read_pages, connection, large),
+            "rebuild": partial(rebuild.measure, award_by_client(client, large)),
+        }
+
+
+async def read_pages(connection: psycopg.AsyncConnection[DictRow], board_id: str, seconds: float) -> Sample:
+    """Read all standings of a board as a rebuild does, until the time is up."""
+    statement, after, count, start = load_statement("read_page"), "", 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - start) < seconds:
+        parameters = {"board_id": board_id, "after_user_id": after, "limit": PAGE_SIZE}
+        (page,) = await (await connection.execute(statement, parameters)).fetchall()
+        count += page["members"]
+        after = page["last_user_id"] or ""
+    return Sample(count, elapsed)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuild:
+    """Runs the command on two boards: what it takes for the small one is what it takes to begin."""
+
+    stack: Stack
+    small: str
+    large: str
+
+    async def measure(self, award: Call, _seconds: float) -> Sample:
+        """Rebuild the large board once, and make awards on it meanwhile, all of which must be accepted."""
+        before = _children_cpu()
+        beginning, _ = await self._run(self.small, award)
+        seconds, latencies = await self._run(self.large, award)
+        return Sample(
+            LARGE - SMALL, seconds - beginning, latencies, cpu={"service": _children_cpu() - before}
+        )
+
+    async def _run(self, board_id: str, award: Call) -> tuple[float, list[float]]:
+        latencies, start = list[float](), time.perf_counter()
+        running = asyncio.create_task(self._command(board_id))
+        while not running.done():
+            latencies += (await keep_pace(award, _AWARDS_A_SECOND, _PIECE_SECONDS)).latencies
+        return await running - start, latencies
+
+    async def _command(self, board_id: str) -> float:
+        """Run the command to its end, and tell when that was."""
+        stack = self.stack
+        process = await asyncio.create_subprocess_exec(
+            *bind_command([sys.executable, "-m", SCORE_SERVICE, "rebuild", board_id]),
+            env={**os.environ, **stack.settings.score_service(stack.identities.score_service, 0)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"score-service rebuild failed:\n{output.decode()}")
+        return time.perf_counter()
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+REBUILD = Theme(
+    "rebuild",
+    (
+        Row("pages", f"read_page alone, {PAGE_SIZE:,} a page, 1 connection", "standings/s", rate),
+        Row(
+            "rebuild",
+            f"rebuild of {LARGE:,} standings by the command",
+            "standings/s",
+            rate,
+            limit="pages",
+            targets=(at_least(100_000),),
+        ),
+        Row(
+            "rebuild-awards",
+            f"awards on that board meanwhile, {_AWARDS_A_SECOND}/s",
+            "ms p99",
+            p99_ms,
+            measure="rebuild",
+        ),
+    ),
+    _open,
+    warms_up=False,
+)
