@@ -7,6 +7,7 @@ finished; stores closed. Each step is bounded, and a second signal cuts the wait
 import asyncio
 import json
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,14 +24,14 @@ from score_api.v1 import leaderboard_service_pb2, score_service_pb2
 from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
 from score_service.admin import bind_admin, create_app, serve_admin
-from score_service.database import Database, DatabaseSettings
+from score_service.auditor import AuditLoop, Auditor
 from score_service.hub import Feeds, HubSettings
 from score_service.hubs import Hubs
 from score_service.interceptors import CallInterceptor
 from score_service.leaderboard import Leaderboard
 from score_service.ledger import Ledger
 from score_service.policy import SERVICES, Policy
-from score_service.projection import Projection, ProjectionSettings
+from score_service.projection import Projection
 from score_service.projector import Projector
 from score_service.quota import Quota
 from score_service.readiness import Readiness, checks_of
@@ -38,14 +39,17 @@ from score_service.rebuilder import Rebuilder
 from score_service.record_reader import RecordReader
 from score_service.scoring import Scoring
 from score_service.servicer import LeaderboardServicer, ScoreServicer
-from score_service.settings import Address, ServeSettings, reveal
+from score_service.settings import Address, ServeSettings
 from score_service.standings import Standings
+from score_service.stores import open_database, open_projection
 from score_service.telemetry import Metrics
 from score_service.tls import CertificateFiles, Certificates
 
 _LOOK_SECONDS: Final = 1.0
 _FINISH_SECONDS: Final = 10.0
 _CALLS_MAX: Final = 10_000
+_AUDIT_PAUSE_SECONDS: Final = 0.05
+"""Between two pages of 500 standings, so that an audit takes a small part of either store."""
 _log = structlog.get_logger(__name__)
 
 
@@ -59,6 +63,7 @@ class Stores:
     standings: Standings
     reader: RecordReader
     hubs: Hubs
+    audits: AuditLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +148,9 @@ async def serve(settings: ServeSettings) -> None:
 
 
 async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores:
-    database = await stack.enter_async_context(
-        Database.open(
-            DatabaseSettings(
-                dsn=settings.database_dsn,
-                password=reveal(settings.database_password),
-                prepare_threshold=settings.prepare_threshold,
-            )
-        )
-    )
+    database = await stack.enter_async_context(open_database(settings))
+    projection = await stack.enter_async_context(open_projection(settings))
     ledger = Ledger(database)
-    projection = await stack.enter_async_context(
-        Projection.open(
-            ProjectionSettings(
-                url=settings.redis_url,
-                password=reveal(settings.redis_password),
-                prefix=settings.redis_prefix,
-            )
-        )
-    )
     standings, reader = Standings(database), RecordReader()
     rebuilder = Rebuilder(ledger, standings, projection)
     projector = await stack.enter_async_context(
@@ -169,7 +158,10 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
     )
     hubs = Hubs(Feeds(ledger, projection, standings, reader), _hub_settings(settings))
     await stack.enter_async_context(hubs.running())
-    return Stores(ledger, projection, projector, standings, reader, hubs)
+    auditor = Auditor(ledger, standings, projection, pause=_AUDIT_PAUSE_SECONDS)
+    audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)
+    await stack.enter_async_context(audits.running(settings.audit_seconds))
+    return Stores(ledger, projection, projector, standings, reader, hubs, audits)
 
 
 def _hub_settings(settings: ServeSettings) -> HubSettings:
@@ -203,6 +195,21 @@ def _follow(stores: Stores, metrics: Metrics) -> None:
         "laurel_projection_rebuilds_given_up",
         "Rebuilds for nothing: another process was faster, or a store stepped back meanwhile.",
         lambda: stores.projector.given_up,
+    )
+    metrics.follow(
+        "laurel_drift_standings",
+        "Standings that differed between Redis and the record in the last complete audit.",
+        lambda: stores.audits.drift,
+    )
+    metrics.follow(
+        "laurel_audited_standings",
+        "Standings compared in the last complete audit.",
+        lambda: stores.audits.audited,
+    )
+    metrics.follow(
+        "laurel_audit_repairs",
+        "Boards rebuilt after an audit, since the start.",
+        lambda: stores.audits.repairs,
     )
     metrics.follow("laurel_watchers", "Open watches.", lambda: stores.hubs.watchers)
 

@@ -171,6 +171,9 @@ class ServeSettings(StoreSettings):
     projector_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=0.5, description="how often the projection is compared with the record"
     )
+    audit_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=300, description="about how long between two audits of all standings in Redis"
+    )
     watch_tick_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=0.05, description="between two updates of a watch, at least"
     )

@@ -11,6 +11,7 @@ import grpc
 import psycopg
 import pytest
 from grpc import StatusCode
+from redis.asyncio import Redis
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import Processes
 from tests.fixtures.score_service import (
@@ -193,3 +194,31 @@ async def test_a_taken_port_stops_the_start(
     with pytest.raises(OSError, match="cannot listen on"):
         async with run_service(ServeSettings(**score_service_settings)):
             pass
+
+
+async def test_a_standing_that_has_drifted_is_told_and_repaired(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    backend_certificate: CertificateFiles,
+    redis_url: str,
+    redis_prefix: str,
+) -> None:
+    service = await start_score_service(audit_seconds=0.2)
+    await connect(service, backend_certificate).score.AwardPoints(award_request(user_id="ada", points=10))
+    assert await service.metric("laurel_drift_standings") == 0
+
+    async with Redis.from_url(redis_url, decode_responses=True) as redis:
+        (totals,) = [key async for key in redis.scan_iter(f"{redis_prefix}*:totals")]
+        await redis.hset(totals, "ada", "11:1")
+
+    async def is_repaired() -> bool:
+        reading = await service.projection.get_standings("main", ["ada"])
+        return (
+            reading is not None
+            and [user.total for user in reading.users] == [10]
+            and await service.metric("laurel_audit_repairs") == 1
+            and await service.metric("laurel_drift_standings") == 0
+            and await service.metric("laurel_audited_standings") == 1
+        )
+
+    await eventually(is_repaired)
