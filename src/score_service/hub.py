@@ -9,15 +9,17 @@ Invariants:
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
 
-from score_service.errors import ProjectionUnavailableError, ScoreServiceError
+from score_service.errors import ProjectionUnavailableError, RecordUnavailableError, ScoreServiceError
 from score_service.ledger import Ledger
 from score_service.position import Position
 from score_service.projection import Hint, Projection
+from score_service.projector import Projector
 from score_service.record_reader import RecordReader
 from score_service.standing import Reading, Source, Standing
 from score_service.standings import Standings
@@ -53,6 +55,7 @@ class Feeds:
 
     ledger: Ledger
     projection: Projection
+    projector: Projector
     standings: Standings
     reader: RecordReader
 
@@ -68,6 +71,7 @@ class Hub:
         self._board_id = board_id
         self._ledger = feeds.ledger
         self._projection = feeds.projection
+        self._projector = feeds.projector
         self._standings = feeds.standings
         self._reader = feeds.reader
         self._settings = settings
@@ -85,14 +89,20 @@ class Hub:
         """Read the first frame.
 
         Raises:
-            BoardNotFoundError: the projection does not have the board, and neither has the record.
+            BoardNotFoundError: the record does not have the board.
             RecordUnavailableError: PostgreSQL was needed, and is away.
         """
-        try:
+        reading = None
+        with suppress(ProjectionUnavailableError):
             reading = await self._projection.get_standings(self._board_id, (), MAX_TOP)
-        except ProjectionUnavailableError:
-            reading = None
+            await self._confirm()
         await self._start_anew(reading or await self._read_record())
+
+    async def _confirm(self) -> None:
+        """Ask the record whether it has the board, unless it is away."""
+        with suppress(RecordUnavailableError, TimeoutError):
+            async with asyncio.timeout(self._settings.poll_seconds):
+                await self._projector.confirm(self._board_id)
 
     def start(self) -> asyncio.Task[None]:
         """Feed the watchers from now on, in a task that `stop` ends."""

@@ -9,15 +9,15 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from score_service.errors import ProjectionUnavailableError, StandingNotFoundError
+from score_service.errors import ProjectionUnavailableError, RecordUnavailableError, StandingNotFoundError
 from score_service.projection import Projection
 from score_service.projector import Projector
 from score_service.record_reader import Ask, RecordReader
 from score_service.standing import BoardView, Reading
 from score_service.standings import Standings
 
-_CATCH_UP_SECONDS: Final = 0.3
-"""What a reader waits for the projection, at most, before the record is read."""
+_PROJECTOR_SECONDS: Final = 0.3
+"""What a reader waits for the projector, at most, before it reads the record."""
 
 
 class Leaderboard:
@@ -93,15 +93,15 @@ class Leaderboard:
         with suppress(ProjectionUnavailableError):
             reading = await cached(board_id, *rest)
             if reading is not None and reading.position.revision < min_revision:
-                await self._catch_up(board_id)
+                await self._shortly(self._projector.catch_up(board_id))
                 reading = await cached(board_id, *rest)
             if reading is not None and reading.position.revision >= min_revision:
+                with suppress(RecordUnavailableError):
+                    await self._shortly(self._projector.confirm(board_id))
                 return reading
         return await self._reader.read(recorded, board_id, *rest, min_revision=min_revision)
 
-    async def _catch_up(self, board_id: str) -> None:
-        try:
-            async with asyncio.timeout(_CATCH_UP_SECONDS):
-                await self._projector.catch_up(board_id)
-        except TimeoutError:
-            raise ProjectionUnavailableError from None
+    async def _shortly(self, work: Awaitable[object]) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_PROJECTOR_SECONDS):
+                await work

@@ -156,7 +156,7 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
     projector = await stack.enter_async_context(
         Projector(ledger, projection, rebuilder).running(settings.projector_seconds)
     )
-    hubs = Hubs(Feeds(ledger, projection, standings, reader), _hub_settings(settings))
+    hubs = Hubs(Feeds(ledger, projection, projector, standings, reader), _hub_settings(settings))
     await stack.enter_async_context(hubs.running())
     auditor = Auditor(ledger, standings, projection, pause=_AUDIT_PAUSE_SECONDS)
     audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)

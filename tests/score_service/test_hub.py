@@ -112,12 +112,13 @@ async def test_projection_that_the_record_does_not_know_is_not_shown(
 async def test_hub_starts_anew_when_its_frame_is_of_another_history(
     boards: Boards, feeds: Feeds, projection: Projection
 ) -> None:
+    await boards.record("ada")
     ghost = Changes("main", Position.start("main"), Position(7, "f" * 16), (Change("ghost", 99, 7),))
     await projection.apply_changes(ghost)
     hub = await begin_hub(feeds)
-    await boards.award("ada")
+    await boards.award("bob")
 
     await hub.refresh()
 
     assert hub.frame.reset
-    assert [standing.user_id for standing in hub.frame.top] == ["ada"]
+    assert [standing.user_id for standing in hub.frame.top] == ["ada", "bob"]

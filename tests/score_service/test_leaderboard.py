@@ -9,6 +9,7 @@ from tests.fixtures.proxy import Proxy
 from tests.fixtures.redis import delete_keys
 from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
 
+from score_service.changes import Change, Changes
 from score_service.database import Database, DatabaseSettings
 from score_service.errors import (
     BoardNotFoundError,
@@ -16,6 +17,7 @@ from score_service.errors import (
     RecordUnavailableError,
     StandingNotFoundError,
 )
+from score_service.hub import Feeds, Hub, HubSettings
 from score_service.leaderboard import Leaderboard
 from score_service.ledger import Ledger
 from score_service.position import Position
@@ -214,6 +216,20 @@ async def test_reads_go_on_from_redis_while_the_record_is_away(
             await leaderboard.list_standings("other", 5)
 
     assert {view.source for view in views} == {Source.CACHE}
+
+
+async def test_board_that_only_redis_has_is_not_found(
+    leaderboard: Leaderboard, projection: Projection, feeds: Feeds
+) -> None:
+    ghost = Changes("ghost", Position.start("ghost"), Position(7, "f" * 16), (Change("eve", 99, 7),))
+    await projection.apply_changes(ghost)
+
+    with pytest.raises(BoardNotFoundError):
+        await leaderboard.list_standings("ghost", 10)
+
+    await projection.apply_changes(ghost)
+    with pytest.raises(BoardNotFoundError):
+        await Hub("ghost", feeds, HubSettings()).begin()
 
 
 @asynccontextmanager
