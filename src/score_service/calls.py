@@ -3,12 +3,8 @@
 Never what was in it.
 """
 
-import asyncio
-import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 import grpc
 import structlog
@@ -16,32 +12,55 @@ from grpc import StatusCode
 
 from score_service.caller import read_request_id, read_trace_id
 from score_service.status import INTERNAL, outcome_of
-from score_service.telemetry import MethodMetrics, Metrics
+from score_service.telemetry import CALL_FIELDS, MethodMetrics, Metrics
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _HEALTH: Final = "grpc.health.v1.Health/"
-_log = structlog.get_logger(__name__)
 
 
 class Call:
-    """A call under way."""
+    """A call under way: counts and times it, and writes its one line when it has ended."""
 
-    def __init__(self, context: Context, trace_id: str) -> None:
-        self.trace_id = trace_id
+    def __init__(self, method: str, context: Context, observer: "Observer", metrics: MethodMetrics) -> None:
+        # The stubs promise an object with methods; it is a plain sequence of pairs.
+        pairs: Any = context.invocation_metadata() or ()
+        metadata = dict(pairs)
+        self.trace_id = read_trace_id(metadata)
         self.reason = ""
         self.code: StatusCode | None = None
+        self._method = method
         self._context = context
+        self._observer = observer
+        self._metrics = metrics
+        self._fields = {
+            "caller": "",
+            "request_id": read_request_id(metadata),
+            "trace_id": self.trace_id,
+            "grpc.method": method,
+        }
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter()
+        self._metrics.started.inc()
+        self._token = CALL_FIELDS.set(self._fields)
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None and self.code is None:
+            self.cut(error)
+        self._observer.report(self, self._method, time.perf_counter() - self._started, self._metrics)
+        CALL_FIELDS.reset(self._token)
 
     def name_caller(self, spiffe_id: str) -> None:
         """Name the caller in every log line from here on."""
-        structlog.contextvars.bind_contextvars(caller=spiffe_id)
+        self._fields["caller"] = spiffe_id
 
     def fail(self, error: Exception) -> None:
         """Take the error that ends the call. One that is no answer to a request is logged whole."""
         outcome = outcome_of(error)
         self.code, self.reason = outcome.code, outcome.reason
         if outcome is INTERNAL:
-            _log.error("call failed", exc_info=error)
+            self._observer.log.error("call failed", exc_info=error)
 
     def cut(self, error: BaseException) -> None:
         """Take an end that gRPC made: a status set by hand, the caller's cancel or deadline, a lost peer."""
@@ -59,35 +78,26 @@ class Call:
         return self.code or by_handler or StatusCode.OK
 
 
-@contextmanager
-def observe(method: str, context: Context, metrics: Metrics, of_method: MethodMetrics) -> Iterator[Call]:
-    """Count and time a call, and write its one line when it has ended."""
-    started = time.perf_counter()
-    of_method.started.inc()
-    # The stubs promise an object with methods; it is a plain sequence of pairs.
-    pairs: Any = context.invocation_metadata() or ()
-    metadata = dict(pairs)
-    call = Call(context, read_trace_id(metadata))
-    with structlog.contextvars.bound_contextvars(
-        caller="", request_id=read_request_id(metadata), trace_id=call.trace_id, **{"grpc.method": method}
-    ):
-        try:
-            yield call
-        except (asyncio.CancelledError, grpc.aio.BaseError) as error:
-            if call.code is None:
-                call.cut(error)
-            raise
-        finally:
-            _report(call, method, time.perf_counter() - started, metrics, of_method)
+class Observer:
+    """Tells the log and the metrics of calls."""
 
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        # Bound once, because a call writes one line and the binding costs as much as the line.
+        self.log = structlog.get_logger(__name__).bind()
 
-def _report(call: Call, method: str, seconds: float, metrics: Metrics, of_method: MethodMetrics) -> None:
-    code = call.end()
-    of_method.handled[code.name].inc()
-    of_method.seconds.observe(seconds)
-    if call.reason:
-        metrics.rejected.labels(call.reason).inc()
-    fields = {"grpc.code": code.name, "duration_ms": round(seconds * 1000, 3)}
-    # Callers ask after our health all the time.
-    expected = code is StatusCode.OK and method.startswith(_HEALTH)
-    _log.log(logging.DEBUG if expected else logging.INFO, "call", reason=call.reason, **fields)
+    def observe(self, method: str, context: Context, of_method: MethodMetrics) -> Call:
+        """Make the call that a handler runs in."""
+        return Call(method, context, self, of_method)
+
+    def report(self, call: Call, method: str, seconds: float, of_method: MethodMetrics) -> None:
+        """Tell of a call that has ended."""
+        code = call.end()
+        of_method.handled[code.name].inc()
+        of_method.seconds.observe(seconds)
+        if call.reason:
+            self._metrics.rejected.labels(call.reason).inc()
+        fields = {"grpc.code": code.name, "duration_ms": round(seconds * 1000, 3)}
+        # Callers ask after our health all the time.
+        expected = code is StatusCode.OK and method.startswith(_HEALTH)
+        (self.log.debug if expected else self.log.info)("call", reason=call.reason, **fields)

@@ -13,8 +13,9 @@ It knows what a batch is, and nothing of what its stages do.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 
@@ -29,26 +30,41 @@ WAITING_MAX: Final = 20_000
 
 Commit: TypeAlias = Callable[[str, Sequence[Award]], Awaitable[RecordedBatch]]
 """Writes awards of one board. Raises RecordUnavailableError, or what is wrong with one of them."""
-Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequence[AwardOutcome | Exception]]]
+Outcome: TypeAlias = AwardOutcome | Exception
+Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequence[Outcome]]]
 """Tells the outcome of each award of a commit, in order."""
 
 _log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Asked:
+    """Awards that were asked for together, and what has become of them."""
+
+    __slots__ = ("_left", "_outcomes", "done")
+
+    def __init__(self, count: int) -> None:
+        self.done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self._outcomes: list[Outcome] = [OverloadedError()] * count
+        self._left = count
+
+    def settle(self, place: int, outcome: Outcome) -> None:
+        self._outcomes[place] = outcome
+        self.leave(1)
+
+    def leave(self, count: int) -> None:
+        """Count awards whose outcome stands."""
+        self._left -= count
+        if self._left == 0:
+            self.done.set_result(self._outcomes)
+
+
+class _Waiting(NamedTuple):
     """An award, and where its outcome goes."""
 
     award: Award
-    outcome: "asyncio.Future[AwardOutcome]"
-
-    def settle(self, outcome: AwardOutcome | Exception) -> None:
-        if isinstance(outcome, AwardOutcome):
-            self.outcome.set_result(outcome)
-            return
-        self.outcome.set_exception(outcome)
-        # Whoever waited may have left; asyncio must not take the failure for one that nobody was told.
-        self.outcome.exception()
+    asked: _Asked
+    place: int
+    """Among those asked for together."""
 
 
 _Batch: TypeAlias = Sequence[_Waiting]
@@ -76,22 +92,21 @@ class Coalescer:
         self.waiting = 0
         """Awards taken in and not yet answered."""
 
-    def submit(self, award: Award) -> "asyncio.Future[AwardOutcome]":
-        """Take in an award.
+    def submit(self, awards: Sequence[Award]) -> "asyncio.Future[list[Outcome]]":
+        """Take in awards, of any boards.
 
         Returns:
-            Its outcome to come, which may be waited for and must not be cancelled. It fails with
-            RecordUnavailableError where the outcome is unknown, or with what is wrong with the award.
-
-        Raises:
-            OverloadedError: too many wait; this one was not taken in.
+            Their outcomes to come, in order; this may be waited for and must not be cancelled. What is no
+            `AwardOutcome` is RecordUnavailableError where the outcome is unknown, OverloadedError where too
+            many awards wait and this one was not taken in, or what is wrong with the award.
         """
-        if self.waiting >= self._waiting_max:
-            raise OverloadedError
-        waiting = _Waiting(award, asyncio.get_running_loop().create_future())
-        self._board(award.board_id).waiting.append(waiting)
-        self.waiting += 1
-        return waiting.outcome
+        asked = _Asked(len(awards))
+        room = max(0, self._waiting_max - self.waiting)
+        for place, award in enumerate(awards[:room]):
+            self._board(award.board_id).waiting.append(_Waiting(award, asked, place))
+        self.waiting += min(room, len(awards))
+        asked.leave(max(0, len(awards) - room))
+        return asked.done
 
     async def finish(self) -> None:
         """Wait until every award that was taken in is answered."""
@@ -101,7 +116,8 @@ class Coalescer:
     def _board(self, board_id: str) -> _Board:
         board = self._boards.get(board_id)
         if board is None:
-            task = asyncio.create_task(self._work(board_id), name="coalescer")
+            # What is logged of a batch belongs to no one call.
+            task = asyncio.create_task(self._work(board_id), name="coalescer", context=Context())
             board = self._boards[board_id] = _Board(task)
         return board
 
@@ -122,7 +138,7 @@ class Coalescer:
         try:
             return [(batch, await self._commit(board_id, [waiting.award for waiting in batch]))]
         except RecordUnavailableError:
-            self._settle(batch, [RecordUnavailableError() for _ in batch])
+            self._settle(batch, [RecordUnavailableError()] * len(batch))
             return []
         except Exception as error:  # noqa: BLE001 - Logged whole, and told to whom it belongs.
             if len(batch) > 1:
@@ -136,13 +152,13 @@ class Coalescer:
     async def _answered(self, committed: Sequence[tuple[_Batch, RecordedBatch]]) -> None:
         for batch, recorded in committed:
             try:
-                outcomes = await self._answer([waiting.award for waiting in batch], recorded)
+                outcomes: Sequence[Outcome] = await self._answer([w.award for w in batch], recorded)
             except Exception as error:  # noqa: BLE001 - Logged whole, and told to all: nobody may wait for ever.
                 _log.exception("batch not answered")
                 outcomes = [error] * len(batch)
             self._settle(batch, outcomes)
 
-    def _settle(self, batch: _Batch, outcomes: Sequence[AwardOutcome | Exception]) -> None:
+    def _settle(self, batch: _Batch, outcomes: Sequence[Outcome]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            waiting.settle(outcome)
+            waiting.asked.settle(waiting.place, outcome)
         self.waiting -= len(batch)

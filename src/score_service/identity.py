@@ -7,6 +7,7 @@ since gRPC hands the value over as text that ends at the first NUL.
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from score_service.errors import IdentityMissingError
@@ -26,8 +27,15 @@ def read_spiffe_id(auth_context: Mapping[str, Iterable[bytes]]) -> str:
     Raises:
         IdentityMissingError: the certificate carries none, several, or one that is not well formed.
     """
-    match [value.decode("ascii", "replace") for value in auth_context.get("peer_spiffe_id", ())]:
-        case [spiffe_id] if is_spiffe_id(spiffe_id):
+    match tuple(auth_context.get("peer_spiffe_id", ())):
+        case (value,) if spiffe_id := _parse(value):
             return spiffe_id
         case _:
             raise IdentityMissingError
+
+
+@lru_cache(maxsize=1024)
+def _parse(value: bytes) -> str | None:
+    """Read a SPIFFE id. Callers are few and call often."""
+    text = value.decode("ascii", "replace")
+    return text if is_spiffe_id(text) else None

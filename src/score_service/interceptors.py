@@ -7,8 +7,8 @@ A message is parsed in here, not by gRPC, which would answer an unreadable one w
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
 from score_service.caller import CALLER, Caller
-from score_service.calls import Call, Context, observe
+from score_service.calls import Call, Context, Observer
 from score_service.errors import InvalidRequestError, NotAllowedError, ShuttingDownError, WatcherEvictedError
 from score_service.identity import read_spiffe_id
 from score_service.policy import Policy
@@ -92,6 +92,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         """Take for how long a stream's reader may leave one message untaken."""
         self._policy = policy
         self._metrics = metrics
+        self._observer = Observer(metrics)
         self._stall_seconds = stall_seconds
         self._handlers: dict[str, Handler] = {}
         self._unknown = self._wrap_unknown()
@@ -154,18 +155,28 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, method: Method) -> Handler:
         async def respond(incoming: Any, context: Context) -> Any:
-            with self._task(), observe(method.name, context, self._metrics, method.metrics) as call:
-                try:
-                    self._admit(method, context, call)
-                    return await self._run(method, incoming, context)
-                except grpc.aio.BaseError:
-                    raise
-                except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
-                    call.fail(error)
-                    await context.abort_with_status(to_status(error))
+            task = asyncio.current_task()
+            if task is None:
+                raise RuntimeError("A handler runs in a task.")
+            self._tasks.add(task)
+            try:
+                with self._observer.observe(method.name, context, method.metrics) as call:
+                    return await self._answer(method, incoming, context, call)
+            finally:
+                self._tasks.discard(task)
 
         kind = _KINDS[method.takes_stream, method.gives_stream]
         return kind.make_handler(respond, response_serializer=method.write)
+
+    async def _answer(self, method: Method, incoming: Any, context: Context, call: Call) -> Any:
+        try:
+            self._admit(method, context, call)
+            return await self._run(method, incoming, context)
+        except grpc.aio.BaseError:
+            raise
+        except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
+            call.fail(error)
+            await context.abort_with_status(to_status(error))
 
     def _admit(self, method: Method, context: Context, call: Call) -> None:
         spiffe_id = read_spiffe_id(context.auth_context())
@@ -195,17 +206,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         await context.write(message)
                 except TimeoutError:
                     raise WatcherEvictedError from None
-
-    @contextmanager
-    def _task(self) -> Iterator[None]:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("A handler runs in a task.")
-        self._tasks.add(task)
-        try:
-            yield
-        finally:
-            self._tasks.discard(task)
 
     @asynccontextmanager
     async def _stream(self) -> AsyncIterator[None]:

@@ -1,7 +1,7 @@
 """The quota of each caller: awards a second and points a minute, in this process.
 
-Both windows open with the first award in them and are emptied when they end. An award takes from both or
-from neither. Every process counts for itself, so that the quota holds with Redis away; the policy's
+Both windows open with the first award in them and are emptied when they end. What is taken is taken from
+both or from neither. Every process counts for itself, so that the quota holds with Redis away; the policy's
 amounts are therefore amounts of one process.
 """
 
@@ -77,14 +77,14 @@ class Quota:
         self._clock = clock
         self._limiter = FixedWindowRateLimiter(WindowCounters(clock))
 
-    def take(self, grant: Grant, points: int) -> None:
-        """Take one award of so many points from the caller's quota.
+    def take(self, grant: Grant, points: int, awards: int = 1) -> None:
+        """Take awards of so many points together from the caller's quota.
 
         Raises:
             QuotaExceededError: one of the two has no room. Neither is used then.
         """
         costs = (
-            (RateLimitItemPerSecond(grant.awards_per_second), 1),
+            (RateLimitItemPerSecond(grant.awards_per_second), awards),
             (RateLimitItemPerMinute(grant.points_per_minute), points),
         )
         full = [item for item, cost in costs if not self._limiter.test(item, grant.spiffe_id, cost=cost)]

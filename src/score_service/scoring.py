@@ -3,20 +3,19 @@
 Invariants:
 - An award that was taken in is worked on to its end. The caller's cancel or deadline ends the waiting.
 - Redis failing after the commit, or being far behind, does not fail an award and does not hold it up; the
-  answer has no rank then. While Redis is away, one batch a second asks for it and the others do not wait.
+  answer has no rank then.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeAlias
+from typing import TypeAlias
 from uuid import UUID
 
 import structlog
 
 from score_service.award import Award, AwardOutcome, OutOfRange, RecordedAward, is_replay
-from score_service.coalescer import BATCH_MAX, WAITING_MAX, Coalescer
+from score_service.coalescer import BATCH_MAX, WAITING_MAX, Coalescer, Outcome
 from score_service.errors import (
     ProjectionUnavailableError,
     RecordUnavailableError,
@@ -24,11 +23,7 @@ from score_service.errors import (
     TotalOutOfRangeError,
 )
 from score_service.ledger import Ledger, RecordedBatch
-from score_service.projection import Projection
 from score_service.projector import Projector
-
-_AWAY_SECONDS: Final = 1.0
-"""After Redis has failed, nothing waits for it for so long."""
 
 Ranks: TypeAlias = Mapping[str, int]
 """By user, 1 for the best; without those that are not known."""
@@ -42,23 +37,18 @@ class Scoring:
     def __init__(
         self,
         ledger: Ledger,
-        projection: Projection,
         projector: Projector,
         *,
-        on_outcome: Callable[[AwardOutcome], None] = lambda _outcome: None,
+        on_outcomes: Callable[[Iterable[AwardOutcome]], None] = lambda _outcomes: None,
         rank_seconds: float = 1.0,
         batch_max: int = BATCH_MAX,
         waiting_max: int = WAITING_MAX,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take whom to tell of each outcome, and for how many seconds a batch waits for its ranks."""
+        """Take whom to tell of the outcomes, and for how many seconds a batch waits for its ranks."""
         self._ledger = ledger
-        self._projection = projection
         self._projector = projector
-        self._on_outcome = on_outcome
+        self._on_outcomes = on_outcomes
         self._rank_seconds = rank_seconds
-        self._clock = clock
-        self._away_until = 0.0
         self._coalescer = Coalescer(
             ledger.record_awards, self._answer, batch_max=batch_max, waiting_max=waiting_max
         )
@@ -72,20 +62,25 @@ class Scoring:
         """Make an award, or tell the first result if it was made before.
 
         Raises:
-            AwardConflictError: the id was used for another user, action or points.
-            OverloadedError: too many awards wait; this one was not taken in.
-            RecordUnavailableError: PostgreSQL is away; the outcome is unknown.
-            TotalOutOfRangeError: the award was not made.
+            ScoreServiceError: one of what `award_all` tells of.
         """
-        return await asyncio.shield(self._coalescer.submit(award))
+        (outcome,) = await self.award_all([award])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
 
-    def submit(self, award: Award) -> "asyncio.Future[AwardOutcome]":
-        """Make an award without waiting for it. The outcome must not be cancelled.
+    async def award_all(self, awards: Sequence[Award]) -> list[Outcome]:
+        """Make awards, or tell the first results of those made before.
 
-        Raises:
-            OverloadedError: too many awards wait; this one was not taken in.
+        Returns:
+            What became of each, in order. Where that is no `AwardOutcome`, it is
+
+            - AwardConflictError: the id was used for another user, action or points;
+            - OverloadedError: too many awards wait, and this one was not taken in;
+            - RecordUnavailableError: PostgreSQL is away, and the outcome is unknown;
+            - TotalOutOfRangeError: the award was not made.
         """
-        return self._coalescer.submit(award)
+        return await asyncio.shield(self._coalescer.submit(awards))
 
     async def get_award(self, board_id: str, award_id: UUID) -> AwardOutcome:
         """Tell the first result of an award, with the user's rank today.
@@ -95,37 +90,33 @@ class Scoring:
             RecordUnavailableError: PostgreSQL is away.
         """
         recorded = await self._ledger.get_award(board_id, award_id)
-        ranks = await self._in_time(partial(self._ranks_now, board_id, [recorded]))
+        find = partial(self._projector.ranks_at, board_id, [recorded.user_id], recorded.revision)
+        ranks = await self._in_time(find)
         return AwardOutcome(recorded, ranks.get(recorded.user_id), replayed=True)
 
     async def finish(self) -> None:
         """Wait until every award that was taken in has ended."""
         await self._coalescer.finish()
 
-    async def _answer(
-        self, awards: Sequence[Award], batch: RecordedBatch
-    ) -> Sequence[AwardOutcome | Exception]:
+    async def _answer(self, awards: Sequence[Award], batch: RecordedBatch) -> Sequence[Outcome]:
         ranks = await self._in_time(partial(self._ranks, batch))
         newly = set[UUID]()
-        outcomes: list[AwardOutcome | Exception] = []
+        outcomes: list[Outcome] = []
         for award, result in zip(awards, batch.results, strict=True):
             is_new = award.award_id not in newly and _is_in(batch, result)
             outcome = _outcome(award, result, ranks, is_new=is_new)
             if isinstance(outcome, AwardOutcome):
                 newly.add(award.award_id)
-                self._on_outcome(outcome)
             outcomes.append(outcome)
+        self._on_outcomes(outcome for outcome in outcomes if isinstance(outcome, AwardOutcome))
         return outcomes
 
     async def _in_time(self, find_ranks: Callable[[], Awaitable[Ranks]]) -> Ranks:
         """Find ranks, but wait neither for a store that is away, nor for a long ledger to be projected."""
-        if self._clock() < self._away_until:
-            return {}
         try:
             async with asyncio.timeout(self._rank_seconds):
                 return await find_ranks()
         except (ProjectionUnavailableError, RecordUnavailableError, TimeoutError) as error:
-            self._away_until = self._clock() + _AWAY_SECONDS
             _log.warning("no ranks", error=str(error) or "too far behind")
         except Exception:  # noqa: BLE001 - Logged whole; the awards are made all the same.
             _log.exception("no ranks")
@@ -136,19 +127,11 @@ class Scoring:
         changes = batch.changes
         ranks = await self._projector.project(changes) if changes.changes else {}
         others = [r for r in batch.results if isinstance(r, RecordedAward) and r.user_id not in ranks]
-        return {**await self._ranks_now(changes.board_id, others), **ranks} if others else ranks
-
-    async def _ranks_now(self, board_id: str, recorded: Sequence[RecordedAward]) -> Ranks:
-        """Tell the users' ranks, if the projection shows these awards."""
-        users = list({award.user_id for award in recorded})
-        revision = max(award.revision for award in recorded)
-        reading = await self._projection.get_standings(board_id, users)
-        if reading is None or reading.position.revision < revision:
-            await self._projector.catch_up(board_id)
-            reading = await self._projection.get_standings(board_id, users)
-        if reading is None or reading.position.revision < revision:
-            return {}
-        return {standing.user_id: standing.rank for standing in reading.users if standing.rank}
+        if not others:
+            return ranks
+        users = list({award.user_id for award in others})
+        revision = max(award.revision for award in others)
+        return {**await self._projector.ranks_at(changes.board_id, users, revision), **ranks}
 
 
 def _is_in(batch: RecordedBatch, result: RecordedAward | OutOfRange) -> bool:
@@ -156,9 +139,7 @@ def _is_in(batch: RecordedBatch, result: RecordedAward | OutOfRange) -> bool:
     return isinstance(result, RecordedAward) and result.revision > batch.changes.before.revision
 
 
-def _outcome(
-    award: Award, result: RecordedAward | OutOfRange, ranks: Ranks, *, is_new: bool
-) -> AwardOutcome | Exception:
+def _outcome(award: Award, result: RecordedAward | OutOfRange, ranks: Ranks, *, is_new: bool) -> Outcome:
     if isinstance(result, OutOfRange):
         return TotalOutOfRangeError()
     try:

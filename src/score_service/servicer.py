@@ -5,7 +5,6 @@ the policy lets call the method; then the board is looked at, then the amount, t
 """
 # ruff: noqa: ARG002, N802 - The contract names the methods and their arguments.
 
-import asyncio
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -18,7 +17,7 @@ from score_api.v1 import score_service_pb2_grpc as score_grpc
 from score_service import marshal
 from score_service.award import Award, AwardOutcome
 from score_service.caller import CALLER
-from score_service.errors import NotAllowedError, ScoreServiceError
+from score_service.errors import NotAllowedError, QuotaExceededError, ScoreServiceError
 from score_service.hubs import Hubs
 from score_service.leaderboard import Leaderboard
 from score_service.quota import Quota
@@ -49,34 +48,52 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self, request: score_pb.AwardPointsRequest, context: object
     ) -> score_pb.AwardPointsResponse:
         """Make an award, or tell its first result."""
-        outcome = await self._scoring.award(self._admit(request))
+        award = self._read(request)
+        self._quota.take(CALLER.get().grant, award.points)
+        outcome = await self._scoring.award(award)
         return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
 
     async def BatchAwardPoints(
         self, request: score_pb.BatchAwardPointsRequest, context: object
     ) -> score_pb.BatchAwardPointsResponse:
         """Make many awards, or tell their first results. One that fails fails alone."""
-        taken = [self._take_in(asked) for asked in marshal.read_batch(request)]
-        if waited_for := [award for award in taken if isinstance(award, asyncio.Future)]:
-            await asyncio.wait(waited_for)
-        return score_pb.BatchAwardPointsResponse(items=map(_write_item, taken))
+        admitted = self._admit([self._try_read(asked) for asked in marshal.read_batch(request)])
+        awards = [award for award in admitted if isinstance(award, Award)]
+        outcomes = iter(await self._scoring.award_all(awards))
+        return score_pb.BatchAwardPointsResponse(
+            items=[_write_item(next(outcomes) if isinstance(award, Award) else award) for award in admitted]
+        )
 
-    def _take_in(
-        self, request: score_pb.AwardPointsRequest
-    ) -> "asyncio.Future[AwardOutcome] | ScoreServiceError":
-        try:
-            return self._scoring.submit(self._admit(request))
-        except ScoreServiceError as error:
-            return error
-
-    def _admit(self, request: score_pb.AwardPointsRequest) -> Award:
-        """Read an award, if the caller may make it, and count it against the quota."""
+    def _read(self, request: score_pb.AwardPointsRequest) -> Award:
+        """Read an award, if the caller may make it."""
         caller = CALLER.get()
         award = marshal.read_award(request, caller.grant.spiffe_id, caller.trace_id, self._new_request_id())
         _require_board(award.board_id)
         if award.points > caller.grant.max_points:
             raise NotAllowedError
-        self._quota.take(caller.grant, award.points)
+        return award
+
+    def _try_read(self, request: score_pb.AwardPointsRequest) -> Award | ScoreServiceError:
+        try:
+            return self._read(request)
+        except ScoreServiceError as error:
+            return error
+
+    def _admit(self, asked: list[Award | ScoreServiceError]) -> list[Award | ScoreServiceError]:
+        """Count the awards against the quota: together, or one by one where it has no room for them all."""
+        grant = CALLER.get().grant
+        points = [award.points for award in asked if isinstance(award, Award)]
+        try:
+            self._quota.take(grant, sum(points), len(points))
+        except QuotaExceededError:
+            return [self._try_take(award) if isinstance(award, Award) else award for award in asked]
+        return asked
+
+    def _try_take(self, award: Award) -> Award | ScoreServiceError:
+        try:
+            self._quota.take(CALLER.get().grant, award.points)
+        except QuotaExceededError as error:
+            return error
         return award
 
     async def GetAward(self, request: score_pb.GetAwardRequest, context: object) -> score_pb.GetAwardResponse:
@@ -87,12 +104,10 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         return score_pb.GetAwardResponse(result=marshal.write_result(outcome))
 
 
-def _write_item(award: "asyncio.Future[AwardOutcome] | ScoreServiceError") -> score_pb.BatchAwardPointsItem:
-    if isinstance(award, ScoreServiceError):
-        return score_pb.BatchAwardPointsItem(error=to_award_error(award))
-    if (error := award.exception()) is not None:
-        return score_pb.BatchAwardPointsItem(error=to_award_error(error))
-    return score_pb.BatchAwardPointsItem(result=marshal.write_result(award.result()))
+def _write_item(outcome: AwardOutcome | Exception) -> score_pb.BatchAwardPointsItem:
+    if isinstance(outcome, Exception):
+        return score_pb.BatchAwardPointsItem(error=to_award_error(outcome))
+    return score_pb.BatchAwardPointsItem(result=marshal.write_result(outcome))
 
 
 class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):

@@ -8,7 +8,7 @@ import pytest
 from grpc import StatusCode
 from structlog.testing import capture_logs
 
-from score_service.calls import observe
+from score_service.calls import Observer
 from score_service.errors import NotAllowedError
 from score_service.telemetry import Metrics
 
@@ -36,7 +36,7 @@ def ended(context: Context, error: BaseException | None = None) -> str:
     of_method = metrics.calls.of("unary", "s", "m")
     call_context: Any = context
     try:
-        with observe("s/m", call_context, metrics, of_method):
+        with Observer(metrics).observe("s/m", call_context, of_method):
             if error is not None:
                 raise error
     except (asyncio.CancelledError, grpc.aio.BaseError):
@@ -67,7 +67,7 @@ def test_a_refusal_is_counted_by_its_reason_and_logged_without_its_trace() -> No
     call_context: Any = context
     with (
         capture_logs() as logs,
-        observe("s/m", call_context, metrics, metrics.calls.of("unary", "s", "m")) as call,
+        Observer(metrics).observe("s/m", call_context, metrics.calls.of("unary", "s", "m")) as call,
     ):
         call.fail(NotAllowedError())
     assert metrics.rejected.labels("NOT_ALLOWED")._value.get() == 1
@@ -91,7 +91,7 @@ def test_only_a_good_answer_about_health_is_of_no_interest(
     call_context: Any = context
     with (
         capture_logs() as logs,
-        observe(method, call_context, metrics, metrics.calls.of("unary", "s", "m")),
+        Observer(metrics).observe(method, call_context, metrics.calls.of("unary", "s", "m")),
     ):
         pass
     assert [line["log_level"] for line in logs] == [level]

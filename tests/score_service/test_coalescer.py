@@ -10,7 +10,7 @@ from tests.fixtures.stores import make_award
 
 from score_service.award import Award, AwardOutcome, RecordedAward
 from score_service.changes import Changes
-from score_service.coalescer import Coalescer
+from score_service.coalescer import Coalescer, Outcome
 from score_service.errors import OverloadedError, RecordUnavailableError
 from score_service.ledger import RecordedBatch
 from score_service.position import Position
@@ -83,9 +83,9 @@ def coalescer_of(stages: Stages, **bounds: int) -> Coalescer:
     return Coalescer(stages.commit, stages.answer, **bounds)
 
 
-async def settled(futures: Sequence[asyncio.Future[AwardOutcome]]) -> list[AwardOutcome | BaseException]:
+async def settled(futures: Sequence[asyncio.Future[list[Outcome]]]) -> list[Outcome]:
     async with asyncio.timeout(10):
-        return await asyncio.gather(*futures, return_exceptions=True)
+        return [outcome for outcomes in await asyncio.gather(*futures) for outcome in outcomes]
 
 
 async def let_run() -> None:
@@ -97,7 +97,7 @@ async def let_run() -> None:
 async def test_lone_award_is_committed_at_once(stages: Stages) -> None:
     coalescer, award = coalescer_of(stages), make_award()
 
-    (outcome,) = await settled([coalescer.submit(award)])
+    (outcome,) = await settled([coalescer.submit([award])])
 
     assert isinstance(outcome, AwardOutcome)
     assert stages.committed == stages.answered == [[award.award_id]]
@@ -107,9 +107,9 @@ async def test_lone_award_is_committed_at_once(stages: Stages) -> None:
 async def test_awards_gather_while_one_is_committed(stages: Stages) -> None:
     coalescer, awards = coalescer_of(stages, batch_max=4), [make_award() for _ in range(10)]
     stages.may_commit.clear()
-    futures = [coalescer.submit(awards[0])]
+    futures = [coalescer.submit([awards[0]])]
     await let_run()
-    futures += [coalescer.submit(award) for award in awards[1:]]
+    futures += [coalescer.submit([award]) for award in awards[1:]]
     stages.release()
 
     outcomes = await settled(futures)
@@ -123,7 +123,7 @@ async def test_awards_gather_while_one_is_committed(stages: Stages) -> None:
 async def test_next_batch_is_committed_while_one_is_answered_but_not_the_one_after(stages: Stages) -> None:
     coalescer, awards = coalescer_of(stages, batch_max=1), [make_award() for _ in range(4)]
     stages.may_answer.clear()
-    futures = [coalescer.submit(award) for award in awards]
+    futures = [coalescer.submit([award]) for award in awards]
     await let_run()
 
     assert len(stages.committed) == 2
@@ -136,7 +136,7 @@ async def test_next_batch_is_committed_while_one_is_answered_but_not_the_one_aft
 
 async def test_boards_do_not_wait_for_each_other(stages: Stages) -> None:
     coalescer = coalescer_of(stages)
-    futures = [coalescer.submit(make_award(board_id=board)) for board in ("one", "two")]
+    futures = [coalescer.submit([make_award(board_id=board)]) for board in ("one", "two")]
 
     await settled(futures)
 
@@ -148,7 +148,7 @@ async def test_poisonous_award_fails_alone(stages: Stages) -> None:
     stages.poison = {awards[5].award_id}
 
     with capture_logs() as logs:
-        outcomes = await settled([coalescer.submit(award) for award in awards])
+        outcomes = await settled([coalescer.submit([award]) for award in awards])
 
     assert [isinstance(outcome, AwardOutcome) for outcome in outcomes] == [i != 5 for i in range(9)]
     assert isinstance(outcomes[5], ZeroDivisionError)
@@ -161,24 +161,45 @@ async def test_record_that_is_away_leaves_every_outcome_open(stages: Stages) -> 
     coalescer = coalescer_of(stages)
     stages.away = True
 
-    outcomes = await settled([coalescer.submit(make_award()) for _ in range(3)])
+    outcomes = await settled([coalescer.submit([make_award()]) for _ in range(3)])
 
     assert [type(outcome) for outcome in outcomes] == [RecordUnavailableError] * 3
     stages.away = False
-    assert isinstance((await settled([coalescer.submit(make_award())]))[0], AwardOutcome)
+    assert isinstance((await settled([coalescer.submit([make_award()])]))[0], AwardOutcome)
 
 
 async def test_award_past_the_bound_is_not_taken_in(stages: Stages) -> None:
     coalescer = coalescer_of(stages, waiting_max=2)
     stages.may_commit.clear()
-    futures = [coalescer.submit(make_award()) for _ in range(2)]
+    futures = [coalescer.submit([make_award()]) for _ in range(2)]
 
-    with pytest.raises(OverloadedError):
-        coalescer.submit(make_award())
+    refused = coalescer.submit([make_award()])
+
+    assert [type(outcome) for outcome in refused.result()] == [OverloadedError]
     stages.release()
-    await settled(futures)
-    coalescer.submit(make_award())
+    assert not any(isinstance(outcome, Exception) for outcome in await settled(futures))
+    coalescer.submit([make_award()])
     await coalescer.finish()
+
+
+async def test_awards_asked_for_together_are_answered_together_and_in_order(stages: Stages) -> None:
+    coalescer = coalescer_of(stages, batch_max=3)
+    awards = [make_award(board_id=f"board_{n % 2}") for n in range(10)]
+
+    outcomes = await settled([coalescer.submit(awards)])
+
+    told = [outcome.recorded.award_id for outcome in outcomes if isinstance(outcome, AwardOutcome)]
+    assert told == [award.award_id for award in awards]
+    assert [len(batch) for batch in stages.committed] == [3, 3, 2, 2]
+
+
+async def test_of_awards_asked_for_together_as_many_are_taken_in_as_have_room(stages: Stages) -> None:
+    coalescer = coalescer_of(stages, waiting_max=3)
+
+    outcomes = await settled([coalescer.submit([make_award() for _ in range(5)])])
+
+    assert [type(outcome) for outcome in outcomes] == [AwardOutcome] * 3 + [OverloadedError] * 2
+    assert coalescer.waiting == 0
 
 
 async def test_stage_that_fails_tells_everyone_and_stops_nothing(stages: Stages) -> None:
@@ -187,7 +208,7 @@ async def test_stage_that_fails_tells_everyone_and_stops_nothing(stages: Stages)
 
     coalescer = Coalescer(stages.commit, fail)
     with capture_logs() as logs:
-        outcomes = await settled([coalescer.submit(make_award()) for _ in range(2)])
+        outcomes = await settled([coalescer.submit([make_award()]) for _ in range(2)])
 
     assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2
     assert [entry["event"] for entry in logs] == ["batch not answered"]
@@ -196,7 +217,7 @@ async def test_stage_that_fails_tells_everyone_and_stops_nothing(stages: Stages)
 
 async def test_finish_waits_for_what_was_taken_in(stages: Stages) -> None:
     coalescer = coalescer_of(stages, batch_max=2)
-    futures = [coalescer.submit(make_award()) for _ in range(5)]
+    futures = [coalescer.submit([make_award()]) for _ in range(5)]
 
     await coalescer.finish()
 

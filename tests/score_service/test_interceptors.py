@@ -13,7 +13,6 @@ import pytest
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
 from tests.fixtures.postgres import Database
@@ -34,6 +33,7 @@ from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_service.errors import AwardNotFoundError
 from score_service.position import Position
 from score_service.standing import Source, Standing
+from score_service.telemetry import merge_call_fields
 from score_service.watch import Snapshot, WatchMessage
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -260,7 +260,7 @@ async def test_one_line_a_call_says_who_did_what_and_nothing_of_the_contents(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
     metadata = (("x-request-id", "r-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
-    with capture_logs(processors=[merge_contextvars]) as logs:
+    with capture_logs(processors=[merge_call_fields]) as logs:
         await backend_stubs.score.AwardPoints(award_request(user_id="ada-lovelace"), metadata=metadata)
         await refused(backend_stubs.score.AwardPoints(award_request(points=1_001), metadata=metadata))
 

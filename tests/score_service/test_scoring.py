@@ -1,7 +1,6 @@
 """The write path on real stores."""
 
 import asyncio
-import itertools
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +17,6 @@ from score_service.award import MAX_TOTAL, AwardOutcome
 from score_service.errors import (
     AwardConflictError,
     AwardNotFoundError,
-    ProjectionUnavailableError,
     TotalOutOfRangeError,
 )
 from score_service.ledger import Ledger
@@ -31,7 +29,7 @@ from score_service.standings import Standings
 
 @pytest.fixture
 def scoring(ledger: Ledger, projection: Projection, projector: Projector) -> Scoring:
-    return Scoring(ledger, projection, projector)
+    return Scoring(ledger, projector)
 
 
 async def test_award_is_in_the_record_and_in_the_ranks_when_it_is_answered(
@@ -103,7 +101,7 @@ async def test_award_without_redis_is_recorded_and_has_no_rank(
 ) -> None:
     settings = ProjectionSettings(f"redis://127.0.0.1:{free_port()}")
     async with Projection.open(settings) as projection:
-        scoring = Scoring(ledger, projection, make_projector(ledger, standings, projection))
+        scoring = Scoring(ledger, make_projector(ledger, standings, projection))
         award = make_award("ada", 5)
 
         first = await scoring.award(award)
@@ -131,7 +129,7 @@ async def test_each_award_is_told_of_once_as_new_also_when_its_caller_has_gone(
     ledger: Ledger, projection: Projection, projector: Projector
 ) -> None:
     outcomes: list[AwardOutcome] = []
-    scoring = Scoring(ledger, projection, projector, on_outcome=outcomes.append)
+    scoring = Scoring(ledger, projector, on_outcomes=outcomes.extend)
     award = make_award("ada", 5)
     call = asyncio.create_task(scoring.award(award))
     await asyncio.sleep(0)
@@ -154,8 +152,7 @@ async def test_projection_far_behind_does_not_hold_up_awards(
         return await rebuild(*arguments)
 
     monkeypatch.setattr(Rebuilder, "rebuild", slow_rebuild)
-    hours = itertools.count()  # Nothing that failed an hour ago is still left alone.
-    scoring = Scoring(ledger, projection, projector, rank_seconds=0.1, clock=lambda: next(hours) * 3600.0)
+    scoring = Scoring(ledger, projector, rank_seconds=0.1)
     await ledger.record_awards("main", [make_award("bob")])
     award = make_award("ada", 5)
 
@@ -170,27 +167,6 @@ async def test_projection_far_behind_does_not_hold_up_awards(
     assert (await scoring.award(award)).rank == 2
 
 
-async def test_redis_that_has_failed_is_not_waited_for_by_every_batch(
-    ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now, asked = 0.0, 0
-
-    async def fail(*_arguments: object) -> NoReturn:
-        nonlocal asked
-        asked += 1
-        raise ProjectionUnavailableError
-
-    monkeypatch.setattr(projector, "project", fail)
-    scoring = Scoring(ledger, projection, projector, clock=lambda: now)
-    for _ in range(3):
-        assert (await scoring.award(make_award())).rank is None
-    assert asked == 1
-    now = 2.0
-    await scoring.award(make_award())
-
-    assert asked == 2
-
-
 async def test_failure_that_nobody_waits_for_is_logged(
     ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +174,7 @@ async def test_failure_that_nobody_waits_for_is_logged(
         raise ZeroDivisionError
 
     monkeypatch.setattr(ledger, "record_awards", fail)
-    scoring = Scoring(ledger, projection, projector)
+    scoring = Scoring(ledger, projector)
     with capture_logs() as logs:
         call = asyncio.create_task(scoring.award(make_award()))
         await asyncio.sleep(0)

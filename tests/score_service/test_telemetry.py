@@ -12,7 +12,7 @@ import structlog
 from grpc import StatusCode
 from prometheus_client import generate_latest
 
-from score_service.telemetry import GRPC_CODES, Metrics, configure_logging
+from score_service.telemetry import CALL_FIELDS, GRPC_CODES, Metrics, configure_logging
 
 
 @pytest.fixture
@@ -56,9 +56,10 @@ def test_the_loggers_of_libraries_have_the_same_form(stream: io.StringIO) -> Non
 
 def test_what_is_bound_to_a_call_is_in_its_lines(stream: io.StringIO) -> None:
     configure_logging("json", "info", stream)
-    with structlog.contextvars.bound_contextvars(request_id="r-1"):
-        structlog.get_logger("x").info("a")
-        logging.getLogger("y").warning("b")
+    token = CALL_FIELDS.set({"request_id": "r-1"})
+    structlog.get_logger("x").info("a")
+    logging.getLogger("y").warning("b")
+    CALL_FIELDS.reset(token)
     assert [line["request_id"] for line in lines(stream)] == ["r-1", "r-1"]
 
 
