@@ -217,9 +217,8 @@ def _follow(stores: Stores, metrics: Metrics) -> None:
 def _make_scoring(stores: Stores, metrics: Metrics, settings: ServeSettings) -> Scoring:
     scoring = Scoring(
         stores.ledger,
-        stores.projection,
         stores.projector,
-        on_outcome=metrics.count_award,
+        on_outcomes=metrics.count_awards,
         batch_max=settings.award_batch_max,
         waiting_max=settings.awards_waiting_max,
     )
