@@ -15,6 +15,7 @@ from score_service.errors import InvalidRequestError, ProjectionUnavailableError
 from score_service.position import Position
 from score_service.projection import (
     Applied,
+    Comparison,
     Elsewhere,
     Header,
     Hint,
@@ -154,6 +155,34 @@ async def test_nobody_is_left_out_when_the_last_of_a_page_moves_up(projection: P
     assert second is not None
     assert [s.user_id for s in second.top] == ["cyd", "dan"]
     assert [s.rank for s in second.top] == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("read_at", "line", "unready", "differing"),
+    [
+        (7, "ada 12 7", 0, ()),  # The same.
+        (5, "ada 5 1", 0, ()),  # The board was moved on after the reading.
+        (9, "ada 13 9", 1, ()),  # The board has not come so far.
+        (7, "ada 12 6", 0, ("ada",)),
+        (7, "ada 11 7", 0, ("ada",)),
+        (7, "ada 5 1", 0, ("ada",)),  # It should have been at 12 when it was read.
+        (7, "dan 5 3", 0, ("dan",)),
+        (9, "dan 5 9", 1, ()),
+    ],
+)
+async def test_standings_of_the_record_are_compared_at_whatever_position_they_were_read(
+    projection: Projection, read_at: int, line: str, unready: int, differing: tuple[str, ...]
+) -> None:
+    await projection.apply_changes(step(0, 2, ("ada", 5, 1), ("bob", 4, 2)))
+    await projection.apply_changes(step(2, 7, ("ada", 12, 7)))
+
+    comparison = await projection.compare_standings("main", read_at, f"bob 4 2\n{line}")
+
+    assert comparison == Comparison(at(7), members=2, unready=unready, differing=differing)
+
+
+async def test_board_without_projection_is_not_compared(projection: Projection) -> None:
+    assert await projection.compare_standings("main", 1, "ada 5 1") is None
 
 
 @pytest.mark.parametrize("token", ["x", "====", "ä", "MTAg"])

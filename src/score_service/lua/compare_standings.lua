@@ -2,9 +2,9 @@
 --
 -- KEYS  header, ranks, totals
 -- ARGV  generation; the revision at which the record was read; lines of 'user total reached'
--- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark}, or
---       {'read', generation, revision, mark, members, users that cannot be compared yet, users that differ}:
---       the second is a number, the third a list.
+-- Gives {'missing'}, {'elsewhere' or 'broken', generation, revision, mark, members}, or
+--       {'read', generation, revision, mark, members, unready, differing}: the number of users that the board
+--       cannot know yet, and the users that differ.
 --
 -- Neither side waits for the other, so a user may have moved on in one of them. What the board holds must be
 -- what was read, unless the board has not come so far yet, or was moved on after the reading.
