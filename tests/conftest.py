@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.redis",
     "tests.fixtures.stores",
     "tests.fixtures.boards",
+    "tests.fixtures.mortal_valkey",
     "tests.fixtures.score_service",
     "tests.fixtures.gateway",
     "tests.fixtures.stack",

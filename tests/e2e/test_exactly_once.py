@@ -5,73 +5,21 @@ import hashlib
 import itertools
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
-import pytest
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from tests.fixtures.mortal_valkey import MortalValkey
 from tests.fixtures.postgres import Database
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
 
-from local_stack.valkey import find_binary
 from score_client import AwardResult, ScoreClient, Snapshot, Update
 
 _CANONICAL = (
     "SELECT revision, award_id, user_id, action_type, action_id, points, total_after, request_id, caller,"
     " trace_id, (extract(epoch FROM awarded_at) * 1000000)::bigint FROM score.award ORDER BY revision"
 )
-
-
-@dataclass(slots=True)
-class MortalValkey:
-    """A Valkey on one port that keeps nothing: it can be killed and comes back empty."""
-
-    port: int
-    password_file: Path
-    server: asyncio.subprocess.Process | None = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}"
-
-    def client(self) -> Redis:
-        """Make a client of the test's own."""
-        return Redis.from_url(self.url, password=self.password_file.read_text(encoding="ascii"))
-
-    async def start(self) -> None:
-        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        arguments += ["--requirepass", self.password_file.read_text(encoding="ascii")]
-        self.server = await asyncio.create_subprocess_exec(
-            find_binary(), *arguments, stdout=asyncio.subprocess.DEVNULL
-        )
-        await eventually(self._answers)
-
-    async def kill(self) -> None:
-        if self.server is not None:
-            self.server.kill()
-            await self.server.wait()
-            self.server = None
-
-    async def _answers(self) -> bool:
-        async with self.client() as redis:
-            try:
-                return bool(await redis.ping())
-            except RedisError:
-                return False
-
-
-@pytest.fixture
-async def mortal_valkey(free_port: Callable[[], int], tmp_path: Path) -> AsyncIterator[MortalValkey]:
-    password_file = tmp_path / "mortal-password"
-    password_file.write_text(uuid.uuid4().hex, encoding="ascii")
-    valkey = MortalValkey(free_port(), password_file)
-    yield valkey
-    await valkey.kill()
 
 
 async def award(
