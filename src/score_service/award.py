@@ -1,8 +1,11 @@
-"""Awards and the rules that decide what asking for one again means. Pure."""
+"""Awards and the rules that decide what asking for one again means. Pure.
 
-import uuid
+These are made for every award, tens of thousands a second, so they are tuples: made three times as fast as
+frozen classes.
+"""
+
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from score_service.errors import AwardConflictError
 from score_service.position import Position
@@ -14,29 +17,28 @@ MAX_TOTAL: Final = 2**53 - 1
 """Sorted-set scores are doubles, exact up to here."""
 
 
-@dataclass(frozen=True, slots=True)
-class Award:
+class Award(NamedTuple):
     """Points asked for, with what the ledger keeps of the call. Every field is already checked."""
 
     board_id: str
-    award_id: uuid.UUID
+    award_id: str
+    """A UUID in lower case."""
     user_id: str
     points: int
     action_type: str
     action_id: str
-    request_id: uuid.UUID
-    """One per logical call, kept across its retries."""
+    request_id: str
+    """A UUID in lower case, one per logical call and kept across its retries."""
     caller: str
     """The SPIFFE id of the calling service."""
     trace_id: str
     """32 hex digits, or empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedAward:
+class RecordedAward(NamedTuple):
     """An award as the ledger has it."""
 
-    award_id: uuid.UUID
+    award_id: str
     revision: int
     position: Position
     """The commit that holds the award."""
@@ -46,11 +48,10 @@ class RecordedAward:
     """The user's total right after this award."""
     action_type: str
     action_id: str
-    request_id: uuid.UUID
+    request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class AwardOutcome:
+class AwardOutcome(NamedTuple):
     """What a caller is told of an award."""
 
     recorded: RecordedAward

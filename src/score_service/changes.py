@@ -4,12 +4,12 @@ The ledger writes these and the projection applies them; neither knows the other
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from score_service.position import Position
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What a user's standing became."""
 
     user_id: str

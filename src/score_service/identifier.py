@@ -5,7 +5,6 @@ canonical text and a log line as it is. Every store relies on that.
 """
 
 import re
-import uuid
 
 _ID = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -18,9 +17,13 @@ def is_identifier(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def parse_uuid(text: str) -> uuid.UUID | None:
-    """Read a UUID in its hyphenated form of 36 characters, in either case; None for anything else."""
-    return uuid.UUID(text) if _UUID.fullmatch(text) else None
+def parse_uuid(text: str) -> str | None:
+    """Read a UUID in its hyphenated form of 36 characters, in either case; None for anything else.
+
+    Returns:
+        The same in lower case, as PostgreSQL writes it.
+    """
+    return text.lower() if _UUID.fullmatch(text) else None
 
 
 def is_trace_id(text: str) -> bool:

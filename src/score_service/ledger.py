@@ -11,7 +11,6 @@ It knows nothing of Redis, ranks or callers.
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
-from uuid import UUID
 
 from psycopg.rows import DictRow
 
@@ -71,7 +70,7 @@ class Ledger:
             tuple(results.get(award.award_id) or OutOfRange() for award in awards),
         )
 
-    async def get_award(self, board_id: str, award_id: UUID) -> RecordedAward:
+    async def get_award(self, board_id: str, award_id: str) -> RecordedAward:
         """Read one award.
 
         Raises:
@@ -83,8 +82,8 @@ class Ledger:
             raise AwardNotFoundError
         return found[award_id]
 
-    async def _get_awards(self, board_id: str, award_ids: Iterable[UUID]) -> dict[UUID, RecordedAward]:
-        parameters = {"board_id": board_id, "award_ids": _array(map(str, award_ids))}
+    async def _get_awards(self, board_id: str, award_ids: Iterable[str]) -> dict[str, RecordedAward]:
+        parameters = {"board_id": board_id, "award_ids": _array(award_ids)}
         rows = await self._fetch_all("get_awards", parameters)
         return {row["award_id"]: _recorded(row) for row in rows}
 
@@ -192,7 +191,7 @@ def _array(texts: Iterable[str]) -> str:
 
 def _distinct(awards: Iterable[Award]) -> Iterable[Award]:
     """Keep the first award of each id."""
-    first: dict[UUID, Award] = {}
+    first: dict[str, Award] = {}
     for award in awards:
         first.setdefault(award.award_id, award)
     return first.values()
@@ -201,18 +200,18 @@ def _distinct(awards: Iterable[Award]) -> Iterable[Award]:
 def _batch_parameters(board_id: str, awards: Sequence[Award]) -> dict[str, str]:
     return {
         "board_id": board_id,
-        "award_ids": _array(str(award.award_id) for award in awards),
+        "award_ids": _array(award.award_id for award in awards),
         "user_ids": _array(award.user_id for award in awards),
         "points": _array(str(award.points) for award in awards),
         "action_types": _array(award.action_type for award in awards),
         "action_ids": _array(award.action_id for award in awards),
-        "request_ids": _array(str(award.request_id) for award in awards),
+        "request_ids": _array(award.request_id for award in awards),
         "callers": _array(award.caller for award in awards),
         "trace_ids": _array(award.trace_id for award in awards),
     }
 
 
-def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) -> dict[UUID, RecordedAward]:
+def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) -> dict[str, RecordedAward]:
     """Put together what the ledger has now of the awards that it did not have."""
     return {
         award.award_id: RecordedAward(

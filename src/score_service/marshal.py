@@ -4,8 +4,7 @@ A request is read whole: every fault in it is found before it is refused. Descri
 repeat what was sent.
 """
 
-import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
@@ -53,11 +52,11 @@ class FieldReader:
             self.require(is_identifier(text), f"{field}[{index}]", _ID_RULE)
         return list(dict.fromkeys(texts))
 
-    def uuid(self, field: str, text: str) -> uuid.UUID:
-        """Read a UUID."""
+    def uuid(self, field: str, text: str) -> str:
+        """Read a UUID; it is in lower case then."""
         value = parse_uuid(text)
         self.require(value is not None, field, _UUID_RULE)
-        return value or uuid.UUID(int=0)
+        return value or ""
 
     def trace_id(self, field: str, text: str) -> str:
         """Read a W3C trace id, or nothing."""
@@ -92,7 +91,7 @@ class FieldReader:
 
 
 def read_award(
-    request: score_pb.AwardPointsRequest, caller: str, trace_id: str, new_request_id: uuid.UUID
+    request: score_pb.AwardPointsRequest, caller: str, trace_id: str, new_request_id: Callable[[], str]
 ) -> Award:
     """Read an award; a request without an id of its own gets the new one."""
     fields, asked = FieldReader(), request.award
@@ -103,7 +102,7 @@ def read_award(
         points=fields.number("award.points", asked.points, 1, MAX_POINTS),
         action_type=fields.identifier("award.action_type", asked.action_type),
         action_id=fields.identifier("award.action_id", asked.action_id),
-        request_id=fields.uuid("request_id", request.request_id) if request.request_id else new_request_id,
+        request_id=fields.uuid("request_id", request.request_id) if request.request_id else new_request_id(),
         caller=caller,
         trace_id=fields.trace_id("trace_id", request.trace_id) or trace_id,
     )
@@ -121,7 +120,7 @@ def read_batch(request: score_pb.BatchAwardPointsRequest) -> Sequence[score_pb.A
     return requests
 
 
-def read_award_name(request: score_pb.GetAwardRequest) -> tuple[str, uuid.UUID]:
+def read_award_name(request: score_pb.GetAwardRequest) -> tuple[str, str]:
     """Read the board and the id of an award."""
     fields = FieldReader()
     board_id = fields.identifier("board_id", request.board_id)
@@ -200,7 +199,7 @@ def write_result(outcome: AwardOutcome) -> score_pb.AwardResult:
     """Write what became of an award."""
     recorded = outcome.recorded
     return score_pb.AwardResult(
-        award_id=str(recorded.award_id),
+        award_id=recorded.award_id,
         revision=recorded.revision,
         position=str(recorded.position),
         points=recorded.points,

@@ -7,7 +7,7 @@ nobody else. A file with any fault is refused whole, with all its faults.
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -38,7 +38,9 @@ _METHODS: Final = {
     **{method: (method,) for methods in SERVICES.values() for method in methods},
     **{f"{service}/*": methods for service, methods in SERVICES.items()},
 }
-_WRITES: Final = frozenset({"score_api.v1.ScoreService/AwardPoints"})
+_WRITES: Final = frozenset(
+    f"score_api.v1.ScoreService/{method}" for method in ("AwardPoints", "BatchAwardPoints")
+)
 _MAX_RATE: Final = 1_000_000_000
 _SAID: Final = {"missing": "is missing", "extra_forbidden": "is not known"}
 
@@ -55,10 +57,15 @@ class Grant:
     """The most points of one award."""
     awards_per_second: int
     points_per_minute: int
+    _prefixes: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        prefixes = tuple(board.removesuffix("*") for board in self.boards if board.endswith("*"))
+        object.__setattr__(self, "_prefixes", prefixes)
 
     def allows_board(self, board_id: str) -> bool:
         """Tell whether a pattern matches the board."""
-        return any(_matches(pattern, board_id) for pattern in self.boards)
+        return board_id in self.boards or board_id.startswith(self._prefixes)
 
     def allows_method(self, method: str) -> bool:
         """Tell whether a method, `package.Service/Method`, may be called."""
@@ -111,11 +118,6 @@ class Policy:
         if repeated:
             raise SetupError(repeated)
         return cls(entry.grant() for entry in entries)
-
-
-def _matches(pattern: str, board_id: str) -> bool:
-    prefix = pattern.removesuffix("*")
-    return board_id == pattern if prefix == pattern else board_id.startswith(prefix)
 
 
 def _check_spiffe_id(text: str) -> str:

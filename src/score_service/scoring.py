@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TypeAlias
-from uuid import UUID
 
 import structlog
 
@@ -82,7 +81,7 @@ class Scoring:
         """
         return await asyncio.shield(self._coalescer.submit(awards))
 
-    async def get_award(self, board_id: str, award_id: UUID) -> AwardOutcome:
+    async def get_award(self, board_id: str, award_id: str) -> AwardOutcome:
         """Tell the first result of an award, with the user's rank today.
 
         Raises:
@@ -100,7 +99,7 @@ class Scoring:
 
     async def _answer(self, awards: Sequence[Award], batch: RecordedBatch) -> Sequence[Outcome]:
         ranks = await self._in_time(partial(self._ranks, batch))
-        newly = set[UUID]()
+        newly = set[str]()
         outcomes: list[Outcome] = []
         for award, result in zip(awards, batch.results, strict=True):
             is_new = award.award_id not in newly and _is_in(batch, result)

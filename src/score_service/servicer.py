@@ -38,7 +38,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self,
         scoring: Scoring,
         quota: Quota,
-        new_request_id: Callable[[], uuid.UUID] = uuid.uuid4,
+        new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         self._scoring = scoring
         self._quota = quota
@@ -67,7 +67,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
     def _read(self, request: score_pb.AwardPointsRequest) -> Award:
         """Read an award, if the caller may make it."""
         caller = CALLER.get()
-        award = marshal.read_award(request, caller.grant.spiffe_id, caller.trace_id, self._new_request_id())
+        award = marshal.read_award(request, caller.grant.spiffe_id, caller.trace_id, self._new_request_id)
         _require_board(award.board_id)
         if award.points > caller.grant.max_points:
             raise NotAllowedError

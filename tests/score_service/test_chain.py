@@ -4,7 +4,6 @@ import datetime as dt
 import hashlib
 import string
 import uuid
-from dataclasses import replace
 
 import psycopg
 import pytest
@@ -23,12 +22,12 @@ IDS = st.text(st.sampled_from(string.ascii_letters + string.digits + "._:@-"), m
 AWARDS = st.builds(
     Award,
     board_id=st.just("main"),
-    award_id=st.uuids(allow_nil=True),
+    award_id=st.uuids(allow_nil=True).map(str),
     user_id=IDS,
     points=st.integers(1, MAX_POINTS),
     action_type=IDS,
     action_id=IDS,
-    request_id=st.uuids(allow_nil=True),
+    request_id=st.uuids(allow_nil=True).map(str),
     caller=IDS.map("spiffe://{}".format),
     trace_id=st.sampled_from(["", "0af7651916cd43dd8448eb211c80319c"]),
 )
@@ -60,7 +59,7 @@ async def test_digest_is_the_one_that_the_database_writes(
     ledger: Ledger, database: Database, board_id: str, awards: list[Award]
 ) -> None:
     board_id = f"{board_id[:90]}{uuid.uuid4()}"  # An example of its own, also where one is tried again.
-    await ledger.record_awards(board_id, [replace(award, board_id=board_id) for award in awards])
+    await ledger.record_awards(board_id, [award._replace(board_id=board_id) for award in awards])
 
     rows, digest = read_commit(database, board_id)
 

@@ -1,7 +1,6 @@
 """How awards become batches, over stages that the test holds in its hands."""
 
 import asyncio
-import uuid
 from collections.abc import Sequence
 
 import pytest
@@ -20,9 +19,9 @@ class Stages:
     """Two stages that write down what passes, and wait where the test says."""
 
     def __init__(self) -> None:
-        self.committed: list[list[uuid.UUID]] = []
-        self.answered: list[list[uuid.UUID]] = []
-        self.poison: set[uuid.UUID] = set()
+        self.committed: list[list[str]] = []
+        self.answered: list[list[str]] = []
+        self.poison: set[str] = set()
         self.away = False
         self.may_commit = asyncio.Event()
         self.may_answer = asyncio.Event()

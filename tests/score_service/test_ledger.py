@@ -206,7 +206,7 @@ async def test_award_is_found_with_the_position_of_its_commit(ledger: Ledger) ->
 
 async def test_unknown_award_and_unknown_board_are_told_apart_from_an_empty_answer(ledger: Ledger) -> None:
     with pytest.raises(AwardNotFoundError):
-        await ledger.get_award("main", uuid.uuid4())
+        await ledger.get_award("main", str(uuid.uuid4()))
     with pytest.raises(BoardNotFoundError):
         await ledger.read_head("main")
 

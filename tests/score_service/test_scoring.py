@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, NoReturn
 
 import psycopg
@@ -47,7 +46,7 @@ async def test_two_hundred_copies_make_one_row_and_tell_retries_from_second_uses
     scoring: Scoring, ledger: Ledger
 ) -> None:
     award = make_award("ada", 5)
-    copies = [award] * 100 + [replace(award, request_id=uuid.uuid4()) for _ in range(100)]
+    copies = [award] * 100 + [award._replace(request_id=str(uuid.uuid4())) for _ in range(100)]
 
     outcomes = await asyncio.gather(*(scoring.award(copy) for copy in copies))
 
@@ -63,7 +62,7 @@ async def test_replay_tells_the_first_total_and_the_rank_of_today(scoring: Scori
     await scoring.award(make_award("ada", 7))
     await scoring.award(make_award("bob", 100))
 
-    again = await scoring.award(replace(award, request_id=uuid.uuid4()))
+    again = await scoring.award(award._replace(request_id=str(uuid.uuid4())))
 
     assert (again.recorded.total_after, again.recorded.revision) == (5, 1)
     assert (again.rank, again.replayed) == (2, True)
@@ -75,7 +74,7 @@ async def test_same_id_with_another_payload_is_a_conflict(scoring: Scoring, ledg
     await scoring.award(award)
 
     with pytest.raises(AwardConflictError):
-        await scoring.award(replace(award, points=6))
+        await scoring.award(award._replace(points=6))
     assert (await ledger.read_head("main")).revision == 1
 
 
@@ -93,7 +92,7 @@ async def test_total_out_of_range_writes_nothing(
 
 async def test_unknown_award_is_not_found(scoring: Scoring) -> None:
     with pytest.raises(AwardNotFoundError):
-        await scoring.get_award("main", uuid.uuid4())
+        await scoring.get_award("main", str(uuid.uuid4()))
 
 
 async def test_award_without_redis_is_recorded_and_has_no_rank(
@@ -108,7 +107,7 @@ async def test_award_without_redis_is_recorded_and_has_no_rank(
         again = await scoring.award(award)
 
     assert first.rank is None
-    assert again == replace(first, is_new=False)
+    assert again == first._replace(is_new=False)
     assert (await ledger.read_head("main")).revision == 1
 
 
@@ -137,7 +136,7 @@ async def test_each_award_is_told_of_once_as_new_also_when_its_caller_has_gone(
     await scoring.finish()
 
     await scoring.award(award)
-    await scoring.award(replace(award, request_id=uuid.uuid4()))
+    await scoring.award(award._replace(request_id=str(uuid.uuid4())))
 
     assert [(o.is_new, o.replayed) for o in outcomes] == [(True, False), (False, False), (False, True)]
 

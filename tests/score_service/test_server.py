@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import uuid
 from typing import Any
 
 import grpc
@@ -138,7 +137,7 @@ async def test_an_award_whose_caller_has_gone_is_finished_before_the_stop_ends(
     await eventually(not_ready(service))
     await blocked_board.rollback()
     await stopping
-    recorded = await service.ledger.get_award("main", uuid.UUID(request.award.award_id))
+    recorded = await service.ledger.get_award("main", request.award.award_id)
     assert recorded.total_after == 20
 
 

@@ -1,6 +1,6 @@
 -- Awards of a board by their ids, each with the commit that holds it.
-SELECT a.award_id, a.revision, c.last_revision AS commit_revision, c.digest AS commit_digest,
-       a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id
+SELECT a.award_id::text, a.revision, c.last_revision AS commit_revision, c.digest AS commit_digest,
+       a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id::text
 FROM score.award a
 CROSS JOIN LATERAL (
     SELECT last_revision, digest FROM score.commit
