@@ -164,12 +164,12 @@ class Projector:
     async def confirm(self, board_id: str) -> None:
         """Make sure that the record has a board. What Redis has of one that it has not is dropped.
 
-        It asks the record only for boards that were not there at the last look.
+        It asks the record only for boards that were not there at the last look. While the record is away, a
+        board is taken to be there.
 
         Raises:
             BoardNotFoundError: the record does not have the board.
             ProjectionUnavailableError: Redis is away, and was needed.
-            RecordUnavailableError: PostgreSQL is away, and was needed.
         """
         if board_id in self._known:
             return
@@ -178,6 +178,8 @@ class Projector:
         except BoardNotFoundError:
             await self._rebuilder.find_header(board_id)
             raise
+        except RecordUnavailableError as error:
+            _note(error, board_id)
         self._know(board_id)
 
     def _repair(self, board_id: str) -> asyncio.Task[Position]:

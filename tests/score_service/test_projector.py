@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,9 @@ from tests.fixtures.proxy import Proxy
 from tests.fixtures.redis import restore_keys, save_keys
 from tests.fixtures.stores import eventually, is_projected, make_award, make_projector
 
+from score_service import database as record_database
 from score_service.changes import Change, Changes
+from score_service.database import DatabaseSettings
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
 from score_service.ledger import Ledger
 from score_service.position import Position
@@ -444,6 +446,16 @@ async def test_board_that_the_record_never_had_is_dropped_when_it_is_asked_for(
     assert await projection.read_header("ghosts") is None
     await ledger.record_awards("main", [make_award()])
     await projector.confirm("main")
+
+
+async def test_board_is_taken_to_be_there_while_the_record_is_away(
+    standings: Standings, projection: Projection, free_port: Callable[[], int]
+) -> None:
+    settings = DatabaseSettings(f"host=127.0.0.1 port={free_port()}", wait_seconds=0.1)
+    async with record_database.Database.open(settings) as away:
+        projector = make_projector(Ledger(away), standings, projection)
+
+        await projector.confirm("main")
 
 
 async def test_lag_is_not_known_while_redis_is_away(

@@ -9,7 +9,7 @@
 -- Of equal totals the one reached earlier comes first in descending order, so its member must be the
 -- greater one: the distance of the reached revision from 2^53-1, in a fixed width, before the user id.
 local function member_of(user, reached)
-    return string.format('%016.0f', 9007199254740991 - reached) .. user
+    return string.format('%016.0f%s', 9007199254740991 - reached, user)
 end
 
 local function reached_in(standing)
@@ -34,22 +34,24 @@ local function read_header(generation)
 end
 
 local function set_some(users, totals, reached, members, first, last)
-    local removed, ranked, totalled = {}, {}, {}
+    local removed, ranked, totalled, n = {}, {}, {}, 0
     local formers = redis.call('HMGET', KEYS[3], unpack(users, first, last))
     for i = first, last do
-        local former = formers[i - first + 1] and reached_in(formers[i - first + 1])
+        local former = formers[i - first + 1]
+        former = former and reached_in(former)
         if not former or tonumber(former) < tonumber(reached[i]) then
-            removed[#removed + 1] = former and member_of(users[i], former) or nil
-            ranked[#ranked + 1] = totals[i]
-            ranked[#ranked + 1] = members[i]
-            totalled[#totalled + 1] = users[i]
-            totalled[#totalled + 1] = totals[i] .. ':' .. reached[i]
+            if former then
+                removed[#removed + 1] = member_of(users[i], former)
+            end
+            ranked[n + 1], ranked[n + 2] = totals[i], members[i]
+            totalled[n + 1], totalled[n + 2] = users[i], totals[i] .. ':' .. reached[i]
+            n = n + 2
         end
     end
     if removed[1] then
         redis.call('ZREM', KEYS[2], unpack(removed))
     end
-    if ranked[1] then
+    if n > 0 then
         redis.call('ZADD', KEYS[2], unpack(ranked))
         redis.call('HSET', KEYS[3], unpack(totalled))
     end
@@ -59,7 +61,7 @@ end
 -- whatever order, and however often, they are set, the newest remains. Gives the member of each.
 local function set_standings(lines)
     local users, totals, reached, members, count = {}, {}, {}, {}, 0
-    for user, total, revision in string.gmatch(lines, '(%S+) (%d+) (%d+)') do
+    for user, total, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\n]+)\n?') do
         count = count + 1
         users[count], totals[count], reached[count] = user, total, revision
         members[count] = member_of(user, revision)
