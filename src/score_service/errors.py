@@ -5,7 +5,7 @@
     ├── IdentityMissingError        the caller shows no single identity
     ├── NotAllowedError             the policy does not let the caller do this
     ├── QuotaExceededError          the caller has used up its quota
-    ├── OverloadedError             more awards wait than this process takes in
+    ├── OverloadedError             more calls wait than this process takes in
     ├── AwardConflictError          the award id was used with another payload
     ├── TotalOutOfRangeError        the total would not be exact any more
     ├── BoardNotFoundError
@@ -56,7 +56,7 @@ class QuotaExceededError(ScoreServiceError):
 
 
 class OverloadedError(ScoreServiceError):
-    """Too many awards wait. This one was not made; come again."""
+    """Too many calls wait. Nothing was done; come again."""
 
 
 class AwardConflictError(ScoreServiceError):
