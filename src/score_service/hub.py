@@ -16,9 +16,10 @@ from typing import Final
 import structlog
 
 from score_service.errors import ProjectionUnavailableError, RecordUnavailableError, ScoreServiceError
+from score_service.hint import Hint
 from score_service.ledger import Ledger
 from score_service.position import Position
-from score_service.projection import Hint, Projection
+from score_service.projection import Projection
 from score_service.projector import Projector
 from score_service.record_reader import RecordReader
 from score_service.standing import Reading, Source, Standing

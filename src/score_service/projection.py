@@ -24,6 +24,7 @@ from score_service.cache import Cache, CacheSettings, Call
 from score_service.changes import Changes
 from score_service.errors import ProjectionUnavailableError
 from score_service.generation import Generation
+from score_service.hint import Hint, read_hint
 from score_service.page_token import read_page_token, write_page_token
 from score_service.position import Position
 from score_service.standing import Reading, Source, Standing
@@ -81,16 +82,6 @@ class Comparison:
     """Users whose standing in the record is newer than the projection."""
     differing: tuple[str, ...]
     """Users whose entries in the projection are not what they must be there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hint:
-    """What was just applied. It may get lost; the ledger has it all."""
-
-    before: Position
-    after: Position
-    standings: tuple[Standing, ...]
-    """Of the users that changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +286,7 @@ class Projection:
                 of the iterator.
         """
         async with self._cache.listen(self.channel(board_id)) as messages:
-            yield _hints(messages)
+            yield (hint async for message in messages if (hint := read_hint(message)))
 
     async def _read(self, script: str, board_id: str, arguments: Sequence[str]) -> list[Any] | None:
         """Run a read script in the board's generation, which may have changed since it was last seen."""
@@ -358,29 +349,3 @@ def _member(user_id: str, reached_revision: int) -> str:
 def _standing(user_id: str, standing: str, rank: str) -> Standing:
     total, reached = standing.split(":")
     return Standing(user_id, int(total), int(rank) + 1, int(reached))
-
-
-async def _hints(messages: AsyncIterator[str]) -> AsyncIterator[Hint]:
-    async for message in messages:
-        if hint := _parse_hint(message):
-            yield hint
-
-
-def _parse_hint(text: str) -> Hint | None:
-    """Read a hint; None for what is none. Anyone who may publish could have sent it, also a newer version."""
-    try:
-        positions, ranks, *lines = text.split("\n")
-        before, before_mark, after, after_mark = positions.split(" ")
-        return Hint(
-            Position(int(before), before_mark),
-            Position(int(after), after_mark),
-            tuple(
-                Standing(user_id, int(total), rank, int(reached))
-                for rank, (user_id, total, reached) in zip(
-                    map(int, ranks.split()), (line.split(" ") for line in lines), strict=True
-                )
-            ),
-        )
-    except ValueError:
-        _log.warning("hint not understood")
-        return None

@@ -12,13 +12,13 @@ from redis.asyncio import Redis
 from score_service.award import MAX_TOTAL
 from score_service.changes import Change, Changes
 from score_service.errors import InvalidRequestError, ProjectionUnavailableError
+from score_service.hint import Hint
 from score_service.position import Position
 from score_service.projection import (
     Applied,
     Comparison,
     Elsewhere,
     Header,
-    Hint,
     Projection,
     ProjectionSettings,
 )
@@ -287,6 +287,16 @@ async def test_ranks_equal_a_plain_model(
 
     expected = sorted(model.items(), key=lambda item: (-item[1][0], item[1][1]))
     assert await top_of(projection) == [(u, total, i + 1) for i, (u, (total, _)) in enumerate(expected)]
+
+
+async def test_redis_that_may_evict_keys_is_told_as_such(projection: Projection, redis_url: str) -> None:
+    assert await projection.check() == ""
+    async with Redis.from_url(redis_url) as redis:
+        await redis.config_set("maxmemory-policy", "volatile-lru")
+        try:
+            assert await projection.check() == "evicts keys: maxmemory-policy is volatile-lru, not noeviction"
+        finally:
+            await redis.config_set("maxmemory-policy", "noeviction")
 
 
 async def test_redis_that_is_away_is_told_as_such(free_port: Callable[[], int]) -> None:
