@@ -1,7 +1,7 @@
 """Reads of the record by many callers at once, so that an outage of Redis does not become one of PostgreSQL.
 
 Invariants:
-- A board is asked one question at a time.
+- A board is asked one question at a time, and few boards are at once, so that awards find PostgreSQL free.
 - Whoever asks the same at the same time shares the answer, and an answer serves for up to a second, but
   nobody is given one from before the revision that they ask for.
 - What is kept, how many wait and how long they wait is bounded.
@@ -33,6 +33,8 @@ class RecordReaderSettings:
     """How old an answer may be."""
     kept_max: int = 20_000
     """Standings in kept answers."""
+    at_once: int = 4
+    """Boards that are asked at once: fewer than there are connections."""
     waiting_max: int = 1_000
     """Callers that wait."""
     patience: float = 5.0
@@ -55,6 +57,7 @@ class RecordReader:
         self._kept_size = 0
         self._questions: dict[_Key, _Question] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._places = asyncio.Semaphore(self._settings.at_once)
         self._waiting = 0
 
     async def read(self, ask: Ask, board_id: str, *rest: Hashable, min_revision: int = 0) -> Reading:
@@ -106,7 +109,7 @@ class RecordReader:
 
     async def _answer(self, key: _Key, board_id: str) -> Reading:
         try:
-            async with self._turns.setdefault(board_id, asyncio.Lock()):
+            async with self._turns.setdefault(board_id, asyncio.Lock()), self._places:
                 if not self._questions[key].waiting:
                     raise OverloadedError  # Said to nobody: all who asked have left.
                 asked_at = asyncio.get_running_loop().time()

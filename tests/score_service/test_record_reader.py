@@ -85,6 +85,18 @@ async def test_board_is_asked_one_question_at_a_time_and_boards_do_not_wait_for_
     assert len(record.asked) == 6
 
 
+async def test_few_boards_are_asked_at_once(record: Record) -> None:
+    reader = RecordReader(replace(SETTINGS, at_once=2))
+    record.may_answer.clear()
+    asking = [asyncio.create_task(reader.read(record.read, f"board{i}", 1)) for i in range(5)]
+    await settle()
+    assert record.asked == [("board0", 1), ("board1", 1)]
+    record.may_answer.set()
+    await asyncio.gather(*asking)
+
+    assert len(record.asked) == 5
+
+
 async def test_answer_serves_for_a_while(record: Record) -> None:
     reader = RecordReader(SETTINGS)
     await reader.read(record.read, "main", 3)
