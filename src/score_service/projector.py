@@ -149,7 +149,8 @@ class Projector:
 
         Raises:
             BoardNotFoundError: no award was ever made on the board.
-            ProjectionUnavailableError: Redis is away, or so far behind that it takes longer.
+            ProjectionUnavailableError: Redis is away, or so far behind that it takes longer; or the process
+                ends.
             RecordUnavailableError: PostgreSQL is away.
         """
         try:
@@ -157,9 +158,13 @@ class Projector:
                 if earlier := self._repairs.get(board_id):
                     # It may have looked at the head before what the caller knows of was written.
                     await asyncio.wait([earlier])
-                return await asyncio.shield(self._repair(board_id))
+                repair = self._repair(board_id)
+                await asyncio.wait([repair])
         except TimeoutError:
             raise ProjectionUnavailableError from None
+        if repair.cancelled():
+            raise ProjectionUnavailableError
+        return repair.result()
 
     async def confirm(self, board_id: str) -> None:
         """Make sure that the record has a board. What Redis has of one that it has not is dropped.
@@ -268,7 +273,7 @@ class Projector:
 
         Its header is read again, after the head, so one that is ahead may be of the record's future.
         """
-        header = sight.header and await self._rebuilder.find_header(sight.board_id)
+        header = await self._rebuilder.find_header(sight.board_id)
         is_there = header is not None and header.position.revision >= sight.head.revision
         if not is_there and len(self._repairs) < _REPAIRS_MAX:
             self._repair(sight.board_id)

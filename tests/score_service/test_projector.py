@@ -407,8 +407,12 @@ async def test_repairs_end_with_the_loop(
 
     async with projector.running(0.02):
         await eventually(has_begun)
+        waiting = asyncio.create_task(projector.catch_up("main"))
+        await asyncio.sleep(0)
 
     assert projector._repairs == {}
+    with pytest.raises(ProjectionUnavailableError):
+        await waiting
 
 
 async def test_board_that_the_record_lost_is_dropped(
