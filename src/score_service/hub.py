@@ -24,6 +24,7 @@ from score_service.projector import Projector
 from score_service.record_reader import RecordReader
 from score_service.standing import Reading, Source, Standing
 from score_service.standings import Standings
+from score_service.trail import Trail
 from score_service.watch import MAX_TOP
 from score_service.watcher import PENDING_MAX, Frame, Watcher
 
@@ -76,10 +77,7 @@ class Hub:
         self._standings = feeds.standings
         self._reader = feeds.reader
         self._settings = settings
-        self._hints: dict[Position, Hint] = {}
-        """What was heard of or learnt after the frame, by the position it begins at."""
-        self._noted = 0
-        """Standings in the hints, at most `PENDING_MAX` of those heard of."""
+        self._trail = Trail(self.frame.position, PENDING_MAX)
         self._wanted = 0
         """The revision that someone waits for."""
         self._wake = asyncio.Event()
@@ -147,8 +145,8 @@ class Hub:
     async def _follow_projection(self) -> bool:
         """Bring the frame to where the projection stands; False if it stands nowhere that can be shown."""
         for reads_left in reversed(range(_READS_MAX)):
-            asked = {standing.user_id for hint in self._hints.values() for standing in hint.standings}
-            reading = await self._projection.get_standings(self._board_id, list(asked), MAX_TOP)
+            asked = list(self._trail.users())
+            reading = await self._projection.get_standings(self._board_id, asked, MAX_TOP)
             if reading is None:
                 return False
             if reading.position == self.frame.position:
@@ -158,7 +156,7 @@ class Hub:
                 return False
             if reading.position == self.frame.position:
                 return True  # It has started anew.
-            scores = self._compose(reading)
+            scores = self._trail.scores_at(reading)
             if not reads_left or all(standing.rank for standing in scores.values()):
                 await self._emit(Frame(reading.position, reading.top, scores, reading.source))
                 break
@@ -171,22 +169,12 @@ class Hub:
             return
         reading = await self._read_record(wanted)
         if await self._learn(reading) and reading.position != self.frame.position:
-            await self._emit(Frame(reading.position, reading.top, self._compose(reading), reading.source))
+            scores = self._trail.scores_at(reading)
+            await self._emit(Frame(reading.position, reading.top, scores, reading.source))
 
     async def _read_record(self, min_revision: int = 0) -> Reading:
         ask = self._standings.list_standings
         return await self._reader.read(ask, self._board_id, MAX_TOP, "", min_revision=min_revision)
-
-    def _path_to(self, position: Position) -> list[Hint] | None:
-        """Find the hints that lead from the frame to a position without gap; None if one is missing."""
-        path, at = list[Hint](), self.frame.position
-        while at != position:
-            hint = self._hints.get(at)
-            if hint is None:
-                return None
-            path.append(hint)
-            at = hint.after
-        return path
 
     async def _hear(self, position: Position) -> bool:
         """Wait a moment for the hints that lead to a position: they were sent before it could be read."""
@@ -194,7 +182,7 @@ class Hub:
             return False
         try:
             async with asyncio.timeout(self._settings.tick_seconds):
-                while self._path_to(position) is None:
+                while not self._trail.leads_to(position):
                     self._heard.clear()
                     await self._heard.wait()
         except TimeoutError:
@@ -226,31 +214,17 @@ class Hub:
                 Standing(change.user_id, change.total, None, change.reached_revision)
                 for change in changes.changes
             )
-            self._hints[at] = Hint(at, changes.after, standings)
+            self._trail.add(Hint(at, changes.after, standings))
             users.update(standing.user_id for standing in standings)
             at = changes.after
         return at == upto and len(users) <= PENDING_MAX
-
-    def _compose(self, reading: Reading) -> dict[str, Standing]:
-        """Find the standing of everyone who changed, as of the reading.
-
-        A rank that was told on the way may not hold any more at its end, so it is left out.
-        """
-        *earlier, last = self._path_to(reading.position) or []
-        changed = {s.user_id: replace(s, rank=None) for hint in earlier for s in hint.standings}
-        changed.update((s.user_id, s) for s in last.standings)
-        read = {s.user_id: s for s in (*reading.top, *reading.users)}
-        return {user_id: read.get(user_id, standing) for user_id, standing in changed.items()}
 
     async def _emit(self, frame: Frame) -> None:
         """Offer a frame. Standings of the top that stay are the same objects, which compare faster."""
         former = {standing: standing for standing in self.frame.top}
         frame = replace(frame, top=tuple(former.get(standing, standing) for standing in frame.top))
         self.frame = frame
-        self._hints = {
-            before: hint for before, hint in self._hints.items() if before.revision >= frame.position.revision
-        }
-        self._noted = sum(len(hint.standings) for hint in self._hints.values())
+        self._trail.move_to(frame.position)
         offered = list(self.watchers)  # Who begins from now on begins at this frame.
         for first in range(0, len(offered), _OFFERED_AT_ONCE):
             for watcher in offered[first : first + _OFFERED_AT_ONCE]:
@@ -266,14 +240,9 @@ class Hub:
         await self._emit(Frame(reading.position, reading.top, {}, reading.source, reset=True))
 
     def _note(self, hint: Hint) -> None:
-        """Take in a hint if it is news, and if there is room for it."""
-        if not self.frame.position.revision <= hint.before.revision < hint.after.revision:
-            return
-        if self._noted + len(hint.standings) <= PENDING_MAX:
-            self._hints[hint.before] = hint
-            self._noted += len(hint.standings)
-        self._heard.set()
-        self._wake.set()
+        if self._trail.note(hint):
+            self._heard.set()
+            self._wake.set()
 
     async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
