@@ -72,6 +72,7 @@ class Projector:
         self._rebuilder = rebuilder
         self._patience = patience
         self._repairs: dict[str, asyncio.Task[Position]] = {}
+        self._ended = False
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._small = asyncio.Semaphore(_SMALL_AT_ONCE)
         self._known = set[str]()
@@ -189,6 +190,8 @@ class Projector:
 
     def _repair(self, board_id: str) -> asyncio.Task[Position]:
         """Begin to bring a board to the head, or find the task that does."""
+        if self._ended:
+            raise ProjectionUnavailableError
         task = self._repairs.get(board_id)
         if task is None:
             task = asyncio.create_task(self._bring_on(board_id), name="repair")
@@ -202,6 +205,7 @@ class Projector:
             _note(error, board_id)
 
     async def _end_repairs(self) -> None:
+        self._ended = True
         repairs = list(self._repairs.values())
         for repair in repairs:
             repair.cancel()
