@@ -54,7 +54,7 @@ class _Asked:
     def leave(self, count: int) -> None:
         """Count awards whose outcome stands."""
         self._left -= count
-        if self._left == 0:
+        if self._left == 0 and not self.done.done():  # Whoever asked may have given up.
             self.done.set_result(self._outcomes)
 
 
@@ -96,7 +96,7 @@ class Coalescer:
         """Take in awards, of any boards.
 
         Returns:
-            Their outcomes to come, in order; this may be waited for and must not be cancelled. What is no
+            Their outcomes to come, in order. To cancel it is to stop waiting, and no more. What is no
             `AwardOutcome` is RecordUnavailableError where the outcome is unknown, OverloadedError where too
             many awards wait and this one was not taken in, or what is wrong with the award.
         """
@@ -126,12 +126,24 @@ class Coalescer:
         queue = self._boards[board_id].waiting
         answering: asyncio.Task[None] | None = None
         while queue or answering:
-            batch = [queue.popleft() for _ in range(min(self._batch_max, len(queue)))]
+            batch = await self._gathered(queue)
             committed = await self._committed(board_id, batch) if batch else []
             if answering:
                 await answering
             answering = asyncio.create_task(self._answered(committed)) if committed else None
         del self._boards[board_id]
+
+    async def _gathered(self, queue: deque[_Waiting]) -> _Batch:
+        """Take the next batch: at once, or when a turn of the event loop has brought in no more awards.
+
+        A commit costs this process as much as a few calls. Where it is busy with calls, commits of a few
+        awards each would take most of its time.
+        """
+        before = -1
+        while before < len(queue) < self._batch_max:
+            before = len(queue)
+            await asyncio.sleep(0)
+        return [queue.popleft() for _ in range(min(self._batch_max, len(queue)))]
 
     async def _committed(self, board_id: str, batch: _Batch) -> list[tuple[_Batch, RecordedBatch]]:
         """Commit a batch; where one of its awards spoils it, its halves, down to that award."""

@@ -79,7 +79,7 @@ class Scoring:
             - RecordUnavailableError: PostgreSQL is away, and the outcome is unknown;
             - TotalOutOfRangeError: the award was not made.
         """
-        return await asyncio.shield(self._coalescer.submit(awards))
+        return await self._coalescer.submit(awards)
 
     async def get_award(self, board_id: str, award_id: str) -> AwardOutcome:
         """Tell the first result of an award, with the user's rank today.
