@@ -13,10 +13,9 @@ from weakref import WeakValueDictionary
 from score_service.changes import Change
 from score_service.errors import ProjectionUnavailableError, ShuttingDownError, WatcherEvictedError
 from score_service.hub import Feeds, Hub, HubSettings
-from score_service.position import Position
 from score_service.standing import Standing
 from score_service.watch import Update, WatchMessage, WatchRequest
-from score_service.watcher import Watcher
+from score_service.watcher import Frame, Watcher
 
 
 class Hubs:
@@ -62,7 +61,7 @@ class Hubs:
         """
         async with self._attached(request) as watcher:
             frame = watcher.frame
-            scores = await self._missed(request, frame.position)
+            scores = await self._missed(request, frame)
             yield frame.snapshot(request.top_n, reset=scores is None)
             if scores:
                 yield frame.message(Update(None, scores))
@@ -106,11 +105,12 @@ class Hubs:
             return False
         return await self._feeds.ledger.has_position(request.board_id, after)
 
-    async def _missed(self, request: WatchRequest, upto: Position) -> tuple[Standing, ...] | None:
+    async def _missed(self, request: WatchRequest, frame: Frame) -> tuple[Standing, ...] | None:
         """Find what the watcher wants of the changes since it left; None if that is not known."""
         if request.after is None:
             return ()
         ledger, board_id, position = self._feeds.ledger, request.board_id, request.after
+        upto = frame.position
         if upto.revision - position.revision > self._settings.resume_max:
             return None
         if not await ledger.has_position(board_id, position):
@@ -122,16 +122,16 @@ class Hubs:
                 return None
             changed.update((c.user_id, c) for c in changes.changes if request.wants(c.user_id))
             position = changes.after
-        return await self._ranked(board_id, changed, upto) if position == upto else None
+        return await self._ranked(board_id, changed, frame) if position == upto else None
 
-    async def _ranked(self, board_id: str, changed: dict[str, Change], at: Position) -> tuple[Standing, ...]:
-        """Add the ranks, if the projection still has those of the position."""
-        ranks: dict[str, int | None] = {}
-        if changed:
+    async def _ranked(self, board_id: str, changed: dict[str, Change], frame: Frame) -> tuple[Standing, ...]:
+        """Add the ranks at the frame's position, where its top or the projection still tells them."""
+        ranks = {standing.user_id: standing.rank for standing in frame.top}
+        if below := [user_id for user_id in changed if user_id not in ranks]:
             with suppress(ProjectionUnavailableError):
-                reading = await self._feeds.projection.get_standings(board_id, list(changed))
-                if reading is not None and reading.position == at:
-                    ranks = {standing.user_id: standing.rank for standing in reading.users}
+                reading = await self._feeds.projection.get_standings(board_id, below)
+                if reading is not None and reading.position == frame.position:
+                    ranks.update((standing.user_id, standing.rank) for standing in reading.users)
         return tuple(
             Standing(c.user_id, c.total, ranks.get(c.user_id), c.reached_revision) for c in changed.values()
         )

@@ -490,10 +490,13 @@ async def test_users_below_the_top_have_no_rank_while_the_record_feeds(boards: B
     assert set(message.body.scores) == {Standing("ada", 1, None, 102), Standing("user7", 51, 1, 103)}
 
 
-async def test_ranks_of_a_resumed_watch_are_left_out_if_the_projection_has_moved_on(
+async def test_ranks_below_the_top_are_left_out_of_a_resumed_watch_if_the_projection_has_moved_on(
     boards: Boards, feeds: Feeds
 ) -> None:
-    await boards.award("ada", points=5)
+    await boards.award(*(f"user{i}" for i in range(101)), points=2)
+    left = await boards.ledger.read_head("main")
+    await boards.award("ada")
+    await boards.award("user7")
     interrupted = Interrupted(feeds.projection)
 
     async def bob_scores() -> None:
@@ -502,9 +505,10 @@ async def test_ranks_of_a_resumed_watch_are_left_out_if_the_projection_has_moved
     interrupted.meanwhile = bob_scores
     async with (
         Hubs(replace(feeds, projection=interrupted), QUICK).running() as hubs,
-        aclosing(hubs.watch(replace(EVERYTHING, after=Position.start("main")))) as stream,
+        aclosing(hubs.watch(replace(EVERYTHING, after=left))) as stream,
     ):
         snapshot, update = await anext(stream), await anext(stream)
 
-    assert snapshot.position.revision == 1
-    assert update.body == Update(None, (Standing("ada", 5, None, 1),))
+    assert snapshot.position.revision == 103
+    assert isinstance(update.body, Update)
+    assert set(update.body.scores) == {Standing("ada", 1, None, 102), Standing("user7", 3, 1, 103)}
