@@ -90,6 +90,24 @@ async def test_new_awards_cost_no_look_at_old_ones_from_the_first_batch_on(
     assert looks == [("award", 0, 0), ("standing", 0, 2 * 19 * 256)]
 
 
+async def test_server_of_the_version_before_goes_on_where_this_one_stopped(
+    ledger: Ledger, database: Database
+) -> None:
+    first = await ledger.record_awards("main", [make_award("ada", 5)])
+    with psycopg.connect(database.score_runtime_dsn, autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT from_revision, to_revision, to_digest, total_after FROM score.record_awards('main', %s,"
+            " '{ada}', '{2}'::bigint[], '{puzzle}', '{puzzle_2}', %s, '{spiffe://test.local/old}', '{\"\"}')",
+            ([uuid.uuid4()], [uuid.uuid4()]),
+        ).fetchone()
+    third = await ledger.record_awards("main", [make_award("ada", 1)])
+
+    assert row is not None
+    assert (row[0], row[1], row[3]) == (first.changes.after.revision, 2, 7)
+    assert third.changes.before == Position.of(2, row[2])
+    assert [result.total_after for result in recorded(third)] == [8]
+
+
 async def test_award_past_the_greatest_total_fails_alone(ledger: Ledger, database: Database) -> None:
     await ledger.record_awards("main", [make_award("ada", 1)])
     set_total(database, "ada", MAX_TOTAL - 10)

@@ -1,6 +1,6 @@
 -- Recording a batch, at less than half the cost: what is new is computed once, answered in arrays, and what
 -- was recorded before is read by the caller.
-DROP FUNCTION score.record_awards;
+-- The function of 0001, whose points are bigint, stays for servers of the version before.
 
 -- Tells which ids the ledger of a board has. Two indexes begin with board_id. Without statistics, which a young
 -- table does not have, the planner takes the other one, reads the whole board for each id, and keeps that
@@ -34,7 +34,7 @@ CREATE FUNCTION score.record_awards(
     p_board_id text,
     p_award_ids uuid[],
     p_user_ids text[],
-    p_points bigint[],
+    p_points integer[],
     p_action_types text[],
     p_action_ids text[],
     p_request_ids uuid[],
@@ -141,5 +141,10 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION score.record_awards, score.find_recorded FROM public;
-GRANT EXECUTE ON FUNCTION score.record_awards, score.find_recorded TO score_runtime;
+REVOKE EXECUTE ON FUNCTION score.find_recorded FROM public;
+REVOKE EXECUTE ON FUNCTION
+    score.record_awards(text, uuid[], text[], integer[], text[], text[], uuid[], text[], text[]) FROM public;
+GRANT EXECUTE ON FUNCTION score.find_recorded TO score_runtime;
+GRANT EXECUTE ON FUNCTION
+    score.record_awards(text, uuid[], text[], integer[], text[], text[], uuid[], text[], text[])
+    TO score_runtime;
