@@ -62,7 +62,6 @@ async def test_newest_standing_stays_in_whatever_order_they_are_loaded(projectio
     generation = projection.make_generation("main", None)
     await load(generation, ("ada", 9, 7), ("bob", 1, 1))
     await load(generation, ("ada", 5, 3), ("bob", 4, 5))
-    await load(generation, ("ada", 9, 7))
 
     assert await generation.switch(at(7), 2) is Switched.DONE
     assert await top_of(projection) == [("ada", 9, 7), ("bob", 4, 5)]
