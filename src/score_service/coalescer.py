@@ -34,6 +34,9 @@ Outcome: TypeAlias = AwardOutcome | Exception
 Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequence[Outcome]]]
 """Tells the outcome of each award of a commit, in order."""
 
+_ENOUGH: Final = 64
+"""A commit costs this process as much as a few calls; among so many awards that is little."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -134,13 +137,12 @@ class Coalescer:
         del self._boards[board_id]
 
     async def _gathered(self, queue: deque[_Waiting]) -> _Batch:
-        """Take the next batch: at once, or when a turn of the event loop has brought in no more awards.
+        """Take the next batch: once there are enough, or a turn of the event loop has brought in no more.
 
-        A commit costs this process as much as a few calls. Where it is busy with calls, commits of a few
-        awards each would take most of its time.
+        Where this process is busy taking calls in, commits of a few awards each would take most of its time.
         """
         before = -1
-        while before < len(queue) < self._batch_max:
+        while before < len(queue) < min(_ENOUGH, self._batch_max):
             before = len(queue)
             await asyncio.sleep(0)
         return [queue.popleft() for _ in range(min(self._batch_max, len(queue)))]
