@@ -412,11 +412,11 @@ async def test_a_stream_whose_reader_has_stalled_is_ended(
         request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=10)
         watch = Stubs.on(channel).leaderboard.WatchLeaderboard(request)
         messages = aiter(watch)
-        await anext(messages)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(30):
+            await anext(messages)
             await closed.wait()
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async for _ in messages:
-                pass
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                async for _ in messages:
+                    pass
         told = read_refusal(caught.value)
         assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED")
