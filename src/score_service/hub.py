@@ -281,4 +281,4 @@ class Hub:
                 _log.exception("hub failed")
             # A crowd of watchers takes half of the process at most, and the updates become fewer.
             took = asyncio.get_running_loop().time() - began
-            await asyncio.sleep(max(self._settings.tick_seconds, took))
+            await asyncio.sleep(max(self._settings.tick_seconds - took, took))

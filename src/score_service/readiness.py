@@ -1,8 +1,8 @@
 """Whether the service can answer: looked at again and again, told to probes and to gRPC health alike.
 
 Invariants:
-- Not ready until the record and the projection have both been there. After that the projection may go
-  away: awards do not need it, so taking the server out of balance would turn a slow rank into an outage.
+- The record alone decides. The projection may be away, also at the start: awards and reads do without it, so
+  keeping the server out of balance would turn a missing rank into an outage. What is missing is told.
 - Once it is stopping, it is never ready again.
 """
 
@@ -24,7 +24,7 @@ from score_service.projection import Projection
 Check = Callable[[], Awaitable[str]]
 """Tells what is missing; empty if nothing is."""
 
-NEEDED_ALWAYS: Final = "record"
+NEEDED: Final = "record"
 _CHECK_SECONDS: Final = 3.0
 _HEALTH_SECONDS: Final = 1.0
 _log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ def checks_of(ledger: Ledger, projection: Projection) -> Mapping[str, Check]:
     async def check_projection() -> str:
         return await projection.check()
 
-    return {NEEDED_ALWAYS: check_record, "projection": check_projection}
+    return {NEEDED: check_record, "projection": check_projection}
 
 
 class Readiness:
@@ -53,13 +53,12 @@ class Readiness:
         self.missing = dict.fromkeys(checks, "not looked at yet")
         self._checks = checks
         self._gauge = gauge
-        self._started = False
         self._stopping = False
 
     @property
     def is_ready(self) -> bool:
         """Tell whether callers should come here."""
-        return self._started and not self._stopping and NEEDED_ALWAYS not in self.missing
+        return not self._stopping and NEEDED not in self.missing
 
     @asynccontextmanager
     async def running(self, interval: float) -> AsyncIterator[Self]:
@@ -91,7 +90,6 @@ class Readiness:
         if self._stopping or missing == self.missing:
             return
         self.missing = missing
-        self._started = self._started or not missing
         _log.info("readiness changed", ready=self.is_ready, missing=missing)
         await self._publish()
 

@@ -73,22 +73,9 @@ async def test_it_is_ready_when_nothing_is_missing(readiness: Readiness, gauge: 
         assert await health_of(readiness, service) == HealthCheckResponse.SERVING
 
 
-async def test_at_the_start_it_waits_for_the_projection_too(
+async def test_it_is_ready_without_the_projection_and_says_so(
     readiness: Readiness, projection_switch: Switch
 ) -> None:
-    projection_switch.error = ProjectionUnavailableError()
-    await readiness.look()
-    assert not readiness.is_ready
-    assert readiness.missing == {"projection": "is away"}
-    projection_switch.error = None
-    await readiness.look()
-    assert readiness.is_ready
-
-
-async def test_later_it_stays_ready_without_the_projection_and_says_so(
-    readiness: Readiness, projection_switch: Switch
-) -> None:
-    await readiness.look()
     projection_switch.error = ProjectionUnavailableError()
     await readiness.look()
     assert readiness.is_ready
@@ -173,20 +160,6 @@ def address_of(url: str) -> str:
     return url.partition("@")[2].partition("/")[0] or url.partition("//")[2].partition("/")[0]
 
 
-async def wait_until_ready_without(missing: str, service: ScoreService, proxy: Proxy, upstream: str) -> None:
-    """Check that a service says what is missing, and gets ready by itself when it comes."""
-
-    async def is_told() -> bool:
-        return await report(service) == (503, {"ready": False, "missing": {missing: "is away"}})
-
-    await eventually(is_told)
-    async with httpx.AsyncClient() as client:
-        assert (await client.get(f"{service.admin_url}/livez")).status_code == 200
-    proxy._upstream = upstream.rsplit(":", 1)
-    await eventually(service.is_ready)
-    assert await report(service) == (200, {"ready": True, "missing": {}})
-
-
 async def test_without_postgresql_at_the_start_it_stays_up_says_so_and_gets_ready_by_itself(
     start_score_service: StartScoreService, proxy: Proxy, database: Database
 ) -> None:
@@ -195,17 +168,37 @@ async def test_without_postgresql_at_the_start_it_stays_up_says_so_and_gets_read
     service = await start_score_service(
         ready=False, database_dsn=url.replace(address, f"127.0.0.1:{proxy.port}")
     )
-    await wait_until_ready_without("record", service, proxy, address)
+
+    async def is_told() -> bool:
+        return await report(service) == (503, {"ready": False, "missing": {"record": "is away"}})
+
+    await eventually(is_told)
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{service.admin_url}/livez")).status_code == 200
+    proxy._upstream = address.rsplit(":", 1)
+    await eventually(service.is_ready)
+    assert await report(service) == (200, {"ready": True, "missing": {}})
 
 
-async def test_without_redis_at_the_start_it_stays_up_says_so_and_gets_ready_by_itself(
-    start_score_service: StartScoreService, proxy: Proxy, redis_login: Login
+async def test_without_redis_at_the_start_it_serves_and_says_so(
+    start_score_service: StartScoreService,
+    connect: Any,
+    backend_certificate: Any,
+    proxy: Proxy,
+    redis_login: Login,
 ) -> None:
     address = address_of(redis_login.url)
-    service = await start_score_service(
-        ready=False, redis_url=redis_login.url.replace(address, f"127.0.0.1:{proxy.port}")
-    )
-    await wait_until_ready_without("projection", service, proxy, address)
+    service = await start_score_service(redis_url=redis_login.url.replace(address, f"127.0.0.1:{proxy.port}"))
+    assert await report(service) == (200, {"ready": True, "missing": {"projection": "is away"}})
+    stubs = connect(service, backend_certificate)
+    made = (await stubs.score.AwardPoints(award_request())).result
+    assert not made.HasField("rank")
+    proxy._upstream = address.rsplit(":", 1)
+
+    async def nothing_is_missing() -> bool:
+        return await report(service) == (200, {"ready": True, "missing": {}})
+
+    await eventually(nothing_is_missing)
 
 
 async def test_awards_go_on_when_redis_goes_away_later(

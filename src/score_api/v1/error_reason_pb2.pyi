@@ -53,7 +53,7 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 14
     """INTERNAL: a fault of the service. It is logged there; nothing of it is told here."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 15
-    """RESOURCE_EXHAUSTED: too many awards wait; `google.rpc.RetryInfo` says when to come again."""
+    """RESOURCE_EXHAUSTED: too many awards, or reads of the record, wait; `google.rpc.RetryInfo` says when to come again."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is what `google.rpc.ErrorInfo.reason` says, without the prefix `ERROR_REASON_`.
@@ -91,4 +91,4 @@ ERROR_REASON_WATCHER_EVICTED: ErrorReason.ValueType  # 13
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
 """INTERNAL: a fault of the service. It is logged there; nothing of it is told here."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 15
-"""RESOURCE_EXHAUSTED: too many awards wait; `google.rpc.RetryInfo` says when to come again."""
+"""RESOURCE_EXHAUSTED: too many awards, or reads of the record, wait; `google.rpc.RetryInfo` says when to come again."""
