@@ -36,6 +36,8 @@ Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequenc
 
 _ENOUGH: Final = 64
 """A commit costs this process as much as a few calls; among so many awards that is little."""
+_IDLE_TURNS: Final = 8
+"""A call takes a few turns of the event loop to arrive. Where nothing else happens, so many take 0.1 ms."""
 
 _log = structlog.get_logger(__name__)
 
@@ -137,13 +139,14 @@ class Coalescer:
         del self._boards[board_id]
 
     async def _gathered(self, queue: deque[_Waiting]) -> _Batch:
-        """Take the next batch: once there are enough, or a turn of the event loop has brought in no more.
+        """Take the next batch: once there are enough, or some turns of the event loop have brought in no more.
 
         Where this process is busy taking calls in, commits of a few awards each would take most of its time.
         """
-        before = -1
-        while before < len(queue) < min(_ENOUGH, self._batch_max):
-            before = len(queue)
+        seen, idle_turns = 0, 0
+        while len(queue) < min(_ENOUGH, self._batch_max) and idle_turns < _IDLE_TURNS:
+            idle_turns = idle_turns + 1 if len(queue) == seen else 0
+            seen = len(queue)
             await asyncio.sleep(0)
         return [queue.popleft() for _ in range(min(self._batch_max, len(queue)))]
 

@@ -5,6 +5,7 @@ finished; stores closed. Each step is bounded, and a second signal cuts the wait
 """
 
 import asyncio
+import gc
 import json
 import os
 import random
@@ -48,6 +49,7 @@ from score_service.tls import CertificateFiles, Certificates
 _LOOK_SECONDS: Final = 1.0
 _FINISH_SECONDS: Final = 10.0
 _CALLS_MAX: Final = 10_000
+_COLLECTOR: Final = (10_000, 20, 20)
 _AUDIT_PAUSE_SECONDS: Final = 0.05
 """Between two pages of 500 standings, so that an audit takes a small part of either store."""
 _log = structlog.get_logger(__name__)
@@ -141,6 +143,7 @@ async def serve(settings: ServeSettings) -> None:
         if settings.ready_file:
             _write_ready_file(settings.ready_file, addresses)
         _log.info("listening", **addresses)
+        _spare_collector()
         await stopping.wait()
         _log.info("stopping")
         await service.stop(hurry)
@@ -271,6 +274,17 @@ def _bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCre
     except RuntimeError:
         # gRPC logs the cause by itself and tells it nowhere else.
         raise OSError(f"cannot listen on {address}") from None
+
+
+def _spare_collector() -> None:
+    """Have the garbage collector pass by what was made up to here, and look less often.
+
+    Every call makes a few hundred objects that reference counting frees; looking for cycles among them, and
+    in all modules, took a sixth of the time of a busy process.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTOR)
 
 
 def _write_ready_file(path: Path, addresses: dict[str, str]) -> None:
