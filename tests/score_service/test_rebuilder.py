@@ -1,7 +1,7 @@
 """A board's projection made anew, on real stores, with a stop before any step."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from tests.fixtures import postgres
 from tests.fixtures.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.steps import Step, Stepped
 from tests.fixtures.stores import is_projected, make_award
 
 from score_service.changes import Change, Changes
@@ -21,27 +22,6 @@ from score_service.projection import Projection, ProjectionSettings
 from score_service.projector import Projector
 from score_service.rebuilder import Rebuilder
 from score_service.standings import Standings
-
-Step = Callable[[str], Awaitable[None]]
-
-
-class Stepped:
-    """A store that tells of each step before it makes it."""
-
-    def __init__(self, store: object, before: Step) -> None:
-        self._store = store
-        self._before = before
-
-    def __getattr__(self, name: str) -> Any:
-        method = getattr(self._store, name)
-        if name == "make_generation":
-            return lambda *arguments: Stepped(method(*arguments), self._before)
-
-        async def call(*arguments: object) -> object:
-            await self._before(name)
-            return await method(*arguments)
-
-        return call
 
 
 @pytest.fixture

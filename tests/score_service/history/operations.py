@@ -1,0 +1,182 @@
+"""What can happen to a board and to the two processes that serve it, as values that print as code.
+
+`HISTORIES` draws them. Numbers are small, so that ids, users and requests meet again and again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from tests.score_service.history.model import USERS, Ask
+
+By: TypeAlias = Literal[0, 1]
+"""One of the two processes."""
+Key: TypeAlias = Literal["header", "ranks", "totals"]
+Then: TypeAlias = Literal["goes on", "is cancelled", "dies"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """Someone asks for awards, and may not wait for the answer."""
+
+    by: By
+    asks: tuple[Ask, ...]
+    leaves: bool = False
+
+
+@dataclass(frozen=True)
+class Read:
+    """Someone reads the board in every way, at least as new as the ledger was where `fresh`."""
+
+    by: By
+    user_id: str
+    fresh: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """The projector looks at all boards and repairs what it finds. Without this it is paused."""
+
+    by: By
+
+
+@dataclass(frozen=True)
+class Rebuild:
+    """An operator or the auditor has the board rebuilt."""
+
+    by: By
+
+
+@dataclass(frozen=True)
+class Wipe:
+    """Redis loses everything."""
+
+
+@dataclass(frozen=True)
+class Evict:
+    """Redis loses one kind of key."""
+
+    key: Key
+
+
+@dataclass(frozen=True)
+class Save:
+    """A replica of Redis stops here."""
+
+
+@dataclass(frozen=True)
+class RollBack:
+    """Redis fails over to the replica that was left behind last; without one, to an empty one."""
+
+
+@dataclass(frozen=True)
+class Restore:
+    """PostgreSQL is restored to what it was some commits ago."""
+
+    commits: int
+
+
+@dataclass(frozen=True)
+class Kill:
+    """A process is killed, and started again."""
+
+    by: By
+
+
+@dataclass(frozen=True)
+class Depart:
+    """A watcher leaves."""
+
+
+@dataclass(frozen=True)
+class Return:
+    """A watcher comes back to one of the processes, with the position it had."""
+
+    by: By
+
+
+Work: TypeAlias = Call | Read | Look | Rebuild
+Event: TypeAlias = Wipe | Evict | Save | RollBack | Restore | Kill | Depart | Return
+
+
+@dataclass(frozen=True)
+class Together:
+    """Works at the same time."""
+
+    works: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A work pauses before one of its steps towards the stores, and much else happens meanwhile."""
+
+    work: Work
+    step: int
+    meanwhile: tuple[Work | Event, ...]
+    then: Then = "goes on"
+
+
+Operation: TypeAlias = Work | Event | Together | Interrupted
+
+
+@dataclass(frozen=True)
+class History:
+    """Operations one after the other, on a board where somebody may be very rich from the start."""
+
+    operations: Sequence[Operation]
+    has_rich: bool = False
+
+
+def _calls(by: SearchStrategy[By]) -> SearchStrategy[Call]:
+    asks = st.builds(
+        Ask,
+        number=st.integers(0, 30),
+        variant=st.sampled_from([0, 0, 0, 0, 0, 1]),
+        request=st.integers(0, 1),
+    )
+    return st.builds(
+        Call, by, st.lists(asks, min_size=1, max_size=4).map(tuple), st.sampled_from([False, False, True])
+    )
+
+
+def _works(by: SearchStrategy[By]) -> SearchStrategy[Work]:
+    calls = _calls(by)
+    reads = st.builds(Read, by, st.sampled_from(USERS), st.booleans())
+    return st.one_of(calls, calls, st.builds(Look, by), st.builds(Rebuild, by), reads)
+
+
+_BY: SearchStrategy[By] = st.sampled_from([0, 1])
+_EVENTS: SearchStrategy[Event] = st.one_of(
+    st.builds(Wipe),
+    st.builds(Evict, st.sampled_from(["header", "ranks", "totals"])),
+    st.builds(Save),
+    st.builds(RollBack),
+    st.builds(Restore, st.integers(1, 4)),
+    st.builds(Kill, _BY),
+    st.builds(Depart),
+    st.builds(Return, _BY),
+)
+
+
+def _interrupted(work: Work) -> SearchStrategy[Interrupted]:
+    """Nobody ever cancels a batch on its way, so what works on one is killed or goes on."""
+    others: SearchStrategy[By] = st.just(0 if work.by else 1)
+    meanwhile = st.lists(st.one_of(_works(others), _EVENTS), min_size=1, max_size=3)
+    thens: list[Then] = ["goes on", "dies"] if isinstance(work, Call) else ["goes on", "is cancelled", "dies"]
+    return st.builds(
+        Interrupted, st.just(work), st.integers(0, 15), meanwhile.map(tuple), st.sampled_from(thens)
+    )
+
+
+_WORKS = _works(_BY)
+_OPERATIONS: SearchStrategy[Operation] = st.one_of(
+    _WORKS,
+    _EVENTS,
+    st.builds(Together, st.lists(_WORKS, min_size=2, max_size=4).map(tuple)),
+    _WORKS.flatmap(_interrupted),
+)
+HISTORIES: SearchStrategy[History] = st.builds(
+    History, st.lists(_OPERATIONS, min_size=1, max_size=12).map(tuple), st.booleans()
+)

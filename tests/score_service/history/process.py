@@ -1,0 +1,87 @@
+"""A process of the service that can be kept waiting before any step, and killed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from tests.fixtures.boards import QUICK
+from tests.fixtures.steps import Stepped
+from tests.score_service.history.record import RecordKeeper
+
+from score_service.cache import Cache, CacheSettings
+from score_service.database import Database
+from score_service.errors import ScoreServiceError
+from score_service.hub import Feeds
+from score_service.hubs import Hubs
+from score_service.leaderboard import Leaderboard
+from score_service.ledger import Ledger
+from score_service.projection import Projection
+from score_service.projector import Projector
+from score_service.rebuilder import Rebuilder
+from score_service.record_reader import RecordReader, RecordReaderSettings
+from score_service.scoring import Scoring
+from score_service.standings import Standings
+
+_PATIENCE: Final = 30.0
+"""Much longer than anything takes: time decides nothing here."""
+
+
+@dataclass(frozen=True)
+class Stores:
+    """The servers, and where a board's keys are."""
+
+    database: Database
+    cache: CacheSettings
+    prefix: str
+    record: RecordKeeper
+
+
+class Gate:
+    """What each step of a process towards its stores passes: it may be kept waiting, and ends with it."""
+
+    def __init__(self) -> None:
+        self.dead = asyncio.Event()
+        self._steps = 0
+        self._happen: Callable[[], Awaitable[None]] | None = None
+
+    def arm(self, steps: int, happen: Callable[[], Awaitable[None]] | None) -> None:
+        self._steps, self._happen = steps, happen
+
+    async def __call__(self, _step: str) -> None:
+        if self._happen is not None:
+            happen, self._happen = (self._happen, None) if self._steps == 0 else (None, self._happen)
+            self._steps -= 1
+            if happen is not None:
+                await happen()
+        if self.dead.is_set():
+            raise asyncio.CancelledError
+
+
+class Process:
+    """The parts of one process of the service, put together as it does, with a gate before its stores."""
+
+    def __init__(self, stores: Stores, cache: Cache) -> None:
+        self.gate = Gate()
+        ledger, standings = Ledger(stores.database), Standings(stores.database)
+        projection = Projection(cache, stores.prefix)
+        gated: list[Any] = [Stepped(store, self.gate) for store in (ledger, standings, projection)]
+        self.rebuilder = Rebuilder(*gated, page_size=2)
+        self.projector = Projector(gated[0], gated[2], self.rebuilder, patience=_PATIENCE)
+        self.scoring = Scoring(gated[0], self.projector, rank_seconds=_PATIENCE)
+        reader = RecordReader(RecordReaderSettings(keep_seconds=0))
+        self.leaderboard = Leaderboard(projection, self.projector, standings, reader)
+        self.hubs = Hubs(Feeds(ledger, projection, self.projector, standings, reader), QUICK)
+
+    def kill(self) -> None:
+        """Let nothing of it reach a store any more, and its watches end."""
+        self.gate.dead.set()
+        self.hubs.close()
+
+    async def settle(self) -> None:
+        """Wait until it does nothing any more, and fail with what nobody foresaw."""
+        await self.scoring.finish()
+        while repairs := list(self.projector._repairs.values()):
+            for end in await asyncio.gather(*repairs, return_exceptions=True):
+                if isinstance(end, Exception) and not isinstance(end, ScoreServiceError):
+                    raise end

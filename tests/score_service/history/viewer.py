@@ -1,0 +1,88 @@
+"""What a watcher makes of its messages, across all the watches it takes, and the model's judgement. Pure."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from tests.score_service.history.model import Model
+
+from score_service.position import Position
+from score_service.standing import Standing
+from score_service.watch import Checkpoint, Snapshot, Update, WatchMessage
+
+
+class _Received(NamedTuple):
+    """A message, and the position it must not step back from."""
+
+    message: WatchMessage
+    after: Position | None
+    is_first: bool
+    """Whether a watch begins with it."""
+
+
+@dataclass
+class Viewer:
+    """What a watcher of the whole board makes of its messages, across all the watches it takes."""
+
+    model: Model
+    top_n: int
+    position: Position | None = None
+    """To come back with."""
+    top: tuple[Standing, ...] = ()
+    totals: dict[str, int] = field(default_factory=dict)
+    since: int = 0
+    """The revision at which it began, or began anew."""
+    resets: int = 0
+    _received: list[_Received] = field(default_factory=list)
+    """Not judged yet."""
+    _last: Position | None = None
+    _is_first: bool = True
+    _is_resuming: bool = False
+
+    def begin(self) -> Position | None:
+        """Begin a watch; gives where to go on from."""
+        self._last, self._is_first, self._is_resuming = self.position, True, self.position is not None
+        return self.position
+
+    def receive(self, message: WatchMessage) -> None:
+        """Take in a message."""
+        self._received.append(_Received(message, self._last, self._is_first))
+        self._is_first, self._last = False, message.position
+        # What came between the two positions is told after the snapshot of a watch that was resumed.
+        if not self._is_resuming or not isinstance(message.body, Snapshot) or message.body.reset:
+            self._is_resuming = False
+            self.position = message.position
+
+    def judge(self) -> None:
+        """Check the messages that have come, and add them up."""
+        received, self._received = self._received, []
+        for message, after, is_first in received:
+            assert is_first <= isinstance(message.body, Snapshot), "a watch begins without the top"
+            if self._add(message, is_anew=after is None):
+                continue
+            assert after is None or self.model.descends(message.position, after), "a watch stepped back"
+
+    def _add(self, message: WatchMessage, *, is_anew: bool) -> bool:
+        """Add up a message, and tell whether it begins anew."""
+        whole = self.model.check_shown(message.position, ())
+        match message.body:
+            case Snapshot(top, reset):
+                is_anew = is_anew or reset
+                self.top = top
+                self.resets += reset
+            case Update(top, scores):
+                self.model.check_shown(message.position, scores)
+                self.totals |= {standing.user_id: standing.total for standing in scores}
+                self.top = self.top if top is None else top
+            case Checkpoint():
+                pass
+        if is_anew:
+            self.totals, self.since = {}, message.position.revision
+        assert self.top == whole[: self.top_n], f"the top at {message.position} is not what was told"
+        return is_anew
+
+    def check_end(self) -> None:
+        """Check that it knows what the ledger adds up to, as far as it was there."""
+        assert self.position == self.model.head
+        for standing in self.model.folds[self.model.head]:
+            if standing.reached_revision > self.since or standing.user_id in self.totals:
+                assert self.totals.get(standing.user_id) == standing.total, f"{standing} was not told"

@@ -1,0 +1,323 @@
+"""One board on real stores, two processes that serve it, and all that happens to them.
+
+After each operation the model judges what the record has become, and what was answered, read and sent.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
+from functools import partial
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from tests.fixtures.boards import QUICK
+from tests.fixtures.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.stores import eventually
+from tests.score_service.history.model import USERS, Answer, Model, View, around, first_two, named
+from tests.score_service.history.operations import (
+    By,
+    Call,
+    Depart,
+    Evict,
+    Interrupted,
+    Kill,
+    Look,
+    Operation,
+    Read,
+    Rebuild,
+    Restore,
+    Return,
+    RollBack,
+    Save,
+    Together,
+    Wipe,
+    Work,
+)
+from tests.score_service.history.process import Process, Stores
+from tests.score_service.history.viewer import Viewer
+
+from score_service.cache import Cache
+from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, ScoreServiceError
+from score_service.hubs import Hubs
+from score_service.projection import Projection
+from score_service.standing import BoardView
+from score_service.watch import WatchRequest
+
+_BOTH: Final[frozenset[By]] = frozenset({0, 1})
+
+
+class World:
+    """A board, and what is known of it."""
+
+    def __init__(self, stores: Stores, cache: Cache, board_id: str, stack: AsyncExitStack) -> None:
+        self.model = Model(board_id)
+        self._board_id = board_id
+        self._stores = stores
+        self._stack = stack
+        self._keys = f"{stores.prefix}{{{board_id}}}"
+        self._cache = cache
+        self._observer = Projection(cache, stores.prefix)
+        self._saved: dict[bytes, tuple[bytes, int]] = {}
+        self._unsure = set[By]()
+        """Processes that have not looked since Redis may have become of another history."""
+        self._restores = 0
+        self._has_lost_header = False
+        self.staying, self.roaming = Viewer(self.model, 3), Viewer(self.model, 3)
+        self._processes: list[Process] = []
+        self._visit: asyncio.Task[None] | None = None
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, stores: Stores, board_id: str, *, has_rich: bool) -> AsyncIterator["World"]:
+        async with AsyncExitStack() as stack:
+            cache = await stack.enter_async_context(Cache.open(stores.cache))
+            world = cls(stores, cache, board_id, stack)
+            world._processes = [await world._start(), await world._start()]
+            if has_rich:
+                world.model.founded.add(await stores.record.found(board_id))
+            visit = asyncio.create_task(world._watch(world.staying, 0))
+            stack.push_async_callback(_cancel, visit)
+            world._visit = asyncio.create_task(world._watch(world.roaming, 1))
+            stack.push_async_callback(world._leave)
+            yield world
+        await delete_keys(stores.cache.url, world._keys)
+        await stores.record.restore(board_id, 0)
+
+    async def run(self, operation: Operation) -> None:
+        """Have something happen, and judge what became of it."""
+        await self._do(operation)
+        for process in self._processes:
+            await process.settle()
+        await self._check()
+
+    async def heal(self) -> None:
+        """Check that one look of one projector, or a read, makes everything right."""
+        await self.run(Look(0))
+        if self.model.commits:
+            await self._check_healed()
+        await self.run(Look(1))
+        await self.run(Together((Read(0, "ada", fresh=True), Read(1, "ada", fresh=True))))
+        if not self.model.commits:
+            assert await self._observer.read_header(self._board_id) is None
+            return
+        if self._visit is None:
+            await self.run(Return(0))
+        for viewer in (self.staying, self.roaming):
+            await eventually(partial(self._has_arrived, viewer))
+            viewer.check_end()
+
+    async def _has_arrived(self, viewer: Viewer) -> bool:
+        viewer.judge()
+        return viewer.position == self.model.head
+
+    async def _check_healed(self) -> None:
+        header = await self._observer.read_header(self._board_id)
+        assert header and header.is_whole and header.position == self.model.head, "not healed"  # noqa: PT018
+        async with Redis.from_url(self._stores.cache.url) as redis:
+            keys = [key async for key in redis.scan_iter(f"{self._keys}*")]
+            kept = [key for key in keys if await redis.ttl(key) == -1]
+        # Nobody who begins later can know of the keys that a lost header has named.
+        assert len(kept) == 3 or self._has_lost_header, f"{kept} would be kept for ever"
+
+    async def _start(self) -> Process:
+        process = Process(self._stores, self._cache)
+        await self._stack.enter_async_context(process.hubs.running())
+        return process
+
+    async def _check(self) -> None:
+        self.model.take(await self._stores.record.read(self._board_id))
+        reading = await self._observer.get_standings(self._board_id, [*USERS, "rich"], 1000)
+        if reading is not None:
+            whole = self.model.check_shown(reading.position, (*reading.top, *reading.users))
+            assert len(reading.top) == len(reading.users) == len(whole), "Redis has not all members"
+            # A board that the record lost whole may be left until somebody asks for it.
+            may_be_foreign = bool(self._unsure) or not self.model.commits
+            assert may_be_foreign or self.model.has(reading.position), "Redis is of another history"
+        self.staying.judge()
+        self.roaming.judge()
+
+    async def _do(self, operation: Operation) -> None:
+        match operation:
+            case Interrupted():
+                await self._interrupt(operation)
+            case Together(works):
+                await asyncio.gather(*map(self._work, works))
+            case Call() | Read() | Look() | Rebuild():
+                await self._work(operation)
+            case Wipe() | Evict() | Save() | RollBack():
+                await self._lose_in_redis(operation)
+            case Restore(commits):
+                await self._restore(commits)
+            case Kill(by):
+                await self._kill(by)
+            case Depart():
+                await self._depart()
+            case Return(by):
+                await self._leave()
+                self._visit = asyncio.create_task(self._watch(self.roaming, by))
+
+    async def _lose_in_redis(self, event: Wipe | Evict | Save | RollBack) -> None:
+        url = self._stores.cache.url
+        match event:
+            case Wipe():
+                await delete_keys(url, self._keys)
+            case Evict(key):
+                await self._evict(key)
+            case Save():
+                self._saved = await save_keys(url, self._keys)
+            case RollBack():
+                self._unsure |= _BOTH
+                await restore_keys(url, self._keys, self._saved)
+
+    async def _work(self, work: Work) -> None:
+        process = self._processes[work.by]
+        match work:
+            case Call():
+                await self._call(process, work)
+            case Read():
+                await self._read(process, work)
+            case Look(by):
+                restores = self._restores
+                with suppress(ProjectionUnavailableError):
+                    await process.projector._look(asyncio.Event())
+                    if restores == self._restores:
+                        self._unsure.discard(by)
+                await process.settle()
+            case Rebuild():
+                with suppress(BoardNotFoundError, ProjectionUnavailableError):
+                    await process.rebuilder.rebuild(self._board_id)
+
+    async def _call(self, process: Process, call: Call) -> None:
+        awards = [ask.award(self._board_id) for ask in call.asks]
+        self.model.asked.update(awards)
+        restores, unsure = self._restores, call.by in self._unsure
+        asked = asyncio.create_task(process.scoring.award_all(awards))
+        if call.leaves:
+            await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.wait([asked])
+            await process.scoring.finish()
+            if restores == self._restores:
+                self.model.left += awards
+            return
+        outcomes = await asked
+        if restores == self._restores:
+            is_certain = not unsure and call.by not in self._unsure
+            self.model.answers += [Answer(*pair, is_certain) for pair in zip(awards, outcomes, strict=True)]
+
+    async def _read(self, process: Process, read: Read) -> None:
+        board, model = process.leaderboard, self.model
+        for ask, part in (
+            (partial(board.get_standings, self._board_id, USERS), named),
+            (partial(board.list_standings, self._board_id, 2, ""), first_two),
+            (
+                partial(board.list_standings_around, self._board_id, read.user_id, 1),
+                partial(around, read.user_id),
+            ),
+        ):
+            head, restores, unsure = model.head, self._restores, read.by in self._unsure
+            try:
+                shown: BoardView | ScoreServiceError = await ask(
+                    min_revision=head.revision if read.fresh else 0
+                )
+            except ScoreServiceError as error:
+                shown = error
+            if restores == self._restores:
+                is_certain = not unsure and read.by not in self._unsure
+                model.views.append(View(shown, part, head, read.fresh, is_certain))
+
+    async def _interrupt(self, operation: Interrupted) -> None:
+        by, restores = operation.work.by, self._restores
+        process = self._processes[by]
+        meanwhile = asyncio.create_task(self._meanwhile(operation, started := asyncio.Event()))
+
+        async def happen() -> None:
+            started.set()
+            # Whoever gives up waiting for the step does not stop what happens.
+            await asyncio.shield(meanwhile)
+            if operation.then == "is cancelled":
+                raise asyncio.CancelledError
+
+        process.gate.arm(operation.step, happen)
+        work = asyncio.create_task(self._finish(process, operation.work))
+        died = asyncio.create_task(process.gate.dead.wait())
+        await asyncio.wait([work, died], return_when=asyncio.FIRST_COMPLETED)
+        process.gate.arm(0, None)
+        started.set()
+        await meanwhile
+        if process.gate.dead.is_set():
+            work.cancel()
+        await asyncio.wait([work])
+        await _cancel(died)
+        if not work.cancelled():
+            work.result()
+        if restores != self._restores:
+            self._unsure |= _BOTH  # What it had read before may have been written after.
+
+    async def _finish(self, process: Process, work: Work) -> None:
+        await self._work(work)
+        await process.settle()
+
+    async def _meanwhile(self, operation: Interrupted, started: asyncio.Event) -> None:
+        await started.wait()
+        for other in operation.meanwhile:
+            await self._do(other)
+        if operation.then == "dies":
+            await self._kill(operation.work.by)
+
+    async def _kill(self, by: By) -> None:
+        self._processes[by].kill()
+        self._processes[by] = await self._start()
+
+    async def _evict(self, key: str) -> None:
+        self._has_lost_header |= key == "header"
+        async with Redis.from_url(self._stores.cache.url, decode_responses=True) as redis:
+            found = [name async for name in redis.scan_iter(f"{self._keys}*") if name.endswith(key)]
+            if found:
+                await redis.delete(*found)
+
+    async def _watch(self, viewer: Viewer, by: By) -> None:
+        """Watch, again after whatever ends it: there may be no board yet, or not any more."""
+        while True:
+            try:
+                await self._watch_once(viewer, self._processes[by].hubs)
+            except ScoreServiceError:
+                await asyncio.sleep(QUICK.tick_seconds)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if task is None or task.cancelling():
+                    raise  # Otherwise it is the process that died.
+
+    async def _watch_once(self, viewer: Viewer, hubs: Hubs) -> None:
+        request = WatchRequest(self._board_id, viewer.top_n, viewer.begin(), all_scores=True)
+        async with aclosing(hubs.watch(request)) as messages:
+            async for message in messages:
+                viewer.receive(message)
+
+    async def _depart(self) -> None:
+        """Have the watcher leave, once it has seen something."""
+        if self._visit is not None and self.model.commits:
+            await eventually(self._has_come)
+        await self._leave()
+
+    async def _leave(self) -> None:
+        visit, self._visit = self._visit, None
+        if visit is not None:
+            await _cancel(visit)
+
+    async def _has_come(self) -> bool:
+        return self.roaming.position is not None
+
+    async def _restore(self, commits: int) -> None:
+        await self._check()
+        self._restores += 1
+        self._unsure |= _BOTH
+        self.model.lose(commits)
+        await self._stores.record.restore(self._board_id, self.model.head.revision)
+
+
+async def _cancel(task: "asyncio.Task[Any]") -> None:
+    task.cancel()
+    await asyncio.wait([task])
+    if not task.cancelled():
+        task.result()
