@@ -8,6 +8,7 @@ Invariants:
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -107,13 +108,12 @@ class Watcher:
             ScoreServiceError: what `end` was called with.
         """
         if not self._ready.is_set():
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._ready.wait()
-            except TimeoutError:
-                return self.frame.checkpoint()
         if self._failure is not None:
             raise self._failure
+        # A frame may have come just as the time ended: its position must not be told without its changes.
         return self._take()
 
     def _take(self) -> WatchMessage:
@@ -133,7 +133,7 @@ class Watcher:
             return self.frame.message(Update(top if top != self._sent_top else None, scores))
         if top != self._sent_top:
             return self.frame.update(self.request.top_n)
-        return self.frame.checkpoint()  # The top has changed, and changed back.
+        return self.frame.checkpoint()  # Nothing came, or the top has changed and changed back.
 
     def _start_anew(self) -> None:
         self._reset = True

@@ -1,5 +1,7 @@
 """What one watcher is sent of the frames it is offered."""
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,6 +56,16 @@ async def test_frames_meanwhile_become_one_update_with_the_newest_of_each_user()
     assert message.body.top is None
     assert message.position == at(3)
     assert (await next_of(watcher)).body == Checkpoint()
+
+
+async def test_frame_that_comes_as_the_wait_ends_is_told_and_not_vouched_for() -> None:
+    watcher = watcher_of(frame(1))
+    message = asyncio.create_task(watcher.wait(0))
+    await asyncio.sleep(0)  # It waits.
+    await asyncio.sleep(0)  # Its time is over, and it has not noticed.
+    watcher.offer(frame(2, a=1))
+
+    assert isinstance((await message).body, Update)
 
 
 async def test_only_the_users_asked_for_are_told() -> None:
