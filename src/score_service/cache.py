@@ -39,6 +39,9 @@ _SCRIPTS: Final = (
     "switch_generation",
 )
 
+_QUIET_SECONDS: Final = 1.0
+"""After which a listener that hears nothing asks whether Redis is there."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -143,11 +146,15 @@ class Cache:
             self._listeners_left += 1
 
     async def _messages(self, pubsub: Any) -> AsyncIterator[str]:
+        """Give what comes. Quiet looks like a network that swallows everything, so Redis is asked then."""
         while True:
             # A listener alone may lose its connection because it reads too slowly.
-            async with self._bounded():
-                message = await pubsub.get_message(timeout=self._timeout / 2)
-            if message is not None:
+            async with self._bounded(_QUIET_SECONDS + self._timeout):
+                message = await pubsub.get_message(timeout=_QUIET_SECONDS)
+                if message is None:
+                    await pubsub.ping()
+                    message = await pubsub.get_message(timeout=None)
+            if message is not None and message["type"] == "message":
                 yield message["data"]
 
     @asynccontextmanager
@@ -156,7 +163,7 @@ class Cache:
         if not self._breaker.admit():
             raise ProjectionUnavailableError
         try:
-            async with self._bounded():
+            async with self._bounded(self._timeout):
                 yield
         except ProjectionUnavailableError as error:
             if isinstance(error.__cause__, ResponseError):
@@ -169,9 +176,9 @@ class Cache:
         self._breaker.succeed()
 
     @asynccontextmanager
-    async def _bounded(self) -> AsyncIterator[None]:
+    async def _bounded(self, seconds: float) -> AsyncIterator[None]:
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(seconds):
                 yield
         except (RedisError, OSError) as error:
             _log.warning("projection unavailable", kind=type(error).__name__, error=str(error))

@@ -10,6 +10,7 @@ from tests.fixtures.proxy import Proxy
 from tests.score_service.test_breaker import Clock
 
 from local_stack.valkey import ValkeyServer
+from score_service import cache as cache_module
 from score_service.breaker import PROBE_SECONDS, Breaker
 from score_service.cache import Cache, CacheSettings, Call
 from score_service.errors import ProjectionUnavailableError
@@ -41,6 +42,10 @@ async def fails(cache: Cache, call: Call) -> bool:
     except ProjectionUnavailableError:
         return True
     return False
+
+
+async def count_pings(redis: Redis) -> int:
+    return int((await redis.info("commandstats")).get("cmdstat_ping", {"calls": 0})["calls"])
 
 
 async def test_black_hole_is_waited_for_once_and_then_by_one_probe_a_second(
@@ -98,6 +103,29 @@ async def test_listener_that_loses_its_connection_stops_nothing_else(
         redis_proxy.release()
 
     assert not await fails(cache, get_header)
+
+
+async def test_listener_notices_that_its_network_swallows_everything(
+    cache: Cache, redis_proxy: Proxy
+) -> None:
+    async with cache.listen("channel") as messages:
+        redis_proxy.hold()
+        with pytest.raises(ProjectionUnavailableError):
+            await anext(messages)
+
+
+async def test_quiet_channel_is_listened_to_until_something_is_said(
+    cache: Cache, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "_QUIET_SECONDS", 0.01)
+    async with cache.listen("channel") as messages, Redis.from_url(redis_url) as redis:
+        message = asyncio.ensure_future(anext(messages))
+        pings = await count_pings(redis)
+        while await count_pings(redis) < pings + 3:
+            assert not message.done()
+        await redis.publish("channel", "said")
+
+        assert await message == "said"
 
 
 async def test_more_listeners_than_may_be_are_refused(cache: Cache) -> None:
