@@ -1,15 +1,20 @@
 """Whatever happens to a board, in whatever order: awards count once, and all else follows the ledger."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from tests.fixtures import postgres
-from tests.score_service.history.model import Ask
+from tests.fixtures.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.stack import Stack, target_of
+from tests.fixtures.stores import eventually
+from tests.score_service.history.model import Ask, Model
 from tests.score_service.history.operations import (
     HISTORIES,
     Call,
@@ -28,6 +33,7 @@ from tests.score_service.history.process import Stores
 from tests.score_service.history.record import RecordKeeper
 from tests.score_service.history.world import World
 
+from score_client import AwardResult, ScoreClient, UnavailableError
 from score_service import cache, projector, scoring
 from score_service import database as service_database
 from score_service.award import Award
@@ -38,6 +44,7 @@ from score_service.hubs import Hubs
 from score_service.ledger import Ledger, RecordedBatch
 from score_service.lua import load_script
 from score_service.position import Position
+from score_service.projection import Projection
 from score_service.rebuilder import Rebuilder
 from score_service.sql import load_statement
 
@@ -253,3 +260,69 @@ async def test_model_catches_a_service_that_would(
 
     with pytest.raises(AssertionError, match=why):
         await live(stores, history)
+
+
+async def ask_for(client: ScoreClient, award: Award) -> AwardResult:
+    return await client.award(
+        board_id=award.board_id,
+        user_id=award.user_id,
+        points=award.points,
+        action_type=award.action_type,
+        action_id=award.action_id,
+        award_id=uuid.UUID(award.award_id),
+        request_id=uuid.UUID(award.request_id),
+        timeout=5,
+    )
+
+
+async def test_two_processes_end_in_the_sum_of_their_ledger_though_redis_steps_back_and_one_is_killed(
+    stack: Stack, stores: Stores, projection: Projection
+) -> None:
+    services = [await stack.start_score_service() for _ in range(2)]
+    model, told = Model("main"), list[tuple[Award, AwardResult]]()
+
+    async def call(caller: int, clients: Sequence[ScoreClient]) -> None:
+        for i in range(40):
+            number = caller * 5 + i
+            award = Ask(number - (number % 8 == 7), request=caller % 2).award("main")
+            model.asked.add(award)
+            with suppress(UnavailableError):  # Of the one that was killed: what became of it is unknown.
+                told.append((award, await ask_for(clients[i % len(clients)], award)))
+
+    async def have_told(count: int) -> None:
+        async def is_reached() -> bool:
+            return len(told) >= count
+
+        await eventually(is_reached)
+
+    async def happen(clients: list[ScoreClient]) -> None:
+        await have_told(80)
+        saved = await save_keys(stores.cache.url, stores.prefix)
+        await have_told(160)
+        await delete_keys(stores.cache.url, stores.prefix)
+        await have_told(240)
+        await restore_keys(stores.cache.url, stores.prefix, saved)
+        await have_told(320)
+        clients.pop()
+        await asyncio.to_thread(services[1].kill)
+
+    async with stack.client(target_of(services[0])) as one, stack.client(target_of(services[1])) as two:
+        clients = [one, two]
+        await asyncio.gather(happen(clients), *(call(caller, clients) for caller in range(12)))
+
+    async def is_healed() -> bool:
+        reading = await projection.get_standings("main", (), 100)
+        return reading is not None and (reading.position, reading.top) == (
+            model.head,
+            model.folds[model.head],
+        )
+
+    model.take(await stores.record.read("main"))
+    await eventually(is_healed)
+    rows = {row.award_id: row for row in model.rows}
+    commits = {str(commit.position): commit for commit in model.commits}
+    for award, result in told:
+        row = rows[award.award_id]
+        assert (result.revision, result.total) == (row.revision, row.total_after)
+        assert result.replayed == (award.request_id != row.request_id)
+        assert row in commits[result.position].rows
