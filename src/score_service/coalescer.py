@@ -139,7 +139,7 @@ class Coalescer:
         del self._boards[board_id]
 
     async def _gathered(self, queue: deque[_Waiting]) -> _Batch:
-        """Take the next batch: once there are enough, or some turns of the event loop have brought in no more.
+        """Take the next batch: once there are enough, or some turns of the event loop brought in no more.
 
         Where this process is busy taking calls in, commits of a few awards each would take most of its time.
         """
@@ -162,7 +162,14 @@ class Coalescer:
                 half = len(batch) // 2
                 first = await self._committed(board_id, batch[:half])
                 return [*first, *await self._committed(board_id, batch[half:])]
-            _log.exception("award failed")
+            award = batch[0].award
+            _log.exception(
+                "award failed",
+                board_id=board_id,
+                award_id=award.award_id,
+                caller=award.caller,
+                trace_id=award.trace_id,
+            )
             self._settle(batch, [error])
             return []
 
@@ -171,7 +178,7 @@ class Coalescer:
             try:
                 outcomes: Sequence[Outcome] = await self._answer([w.award for w in batch], recorded)
             except Exception as error:  # noqa: BLE001 - Logged whole, and told to all: nobody may wait for ever.
-                _log.exception("batch not answered")
+                _log.exception("batch not answered", board_id=batch[0].award.board_id)
                 outcomes = [error] * len(batch)
             self._settle(batch, outcomes)
 

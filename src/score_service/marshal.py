@@ -23,9 +23,9 @@ MAX_USERS: Final = 1000
 _DEFAULT_PAGE: Final = 50
 _TRACE_RULE: Final = "must be 32 lower-case hexadecimal digits, not all zero"
 _MAX_FAULTS: Final = 16
+"""More would not fit into the trailing metadata that carries them."""
 _BOARDS_MAX: Final = 16
 """Boards in one batch."""
-"""More would not fit into the trailing metadata that carries them."""
 _ID_RULE: Final = "must be 1 to 128 characters of [A-Za-z0-9._:@-]"
 _UUID_RULE: Final = "must be a UUID"
 _SOURCES: Final = {

@@ -12,6 +12,7 @@ It knows nothing of what is asked.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 from weakref import WeakValueDictionary
@@ -98,7 +99,8 @@ class RecordReader:
         """Wait for the answer to a question together with whoever does. Whoever leaves leaves it to them."""
         question = self._questions.get(key)
         if question is None:
-            answer = asyncio.create_task(self._answer(key, board_id), name="record reader")
+            # What is logged of an answer that many share belongs to no one call.
+            answer = asyncio.create_task(self._answer(key, board_id), name="record reader", context=Context())
             answer.add_done_callback(_retrieve)
             question = self._questions[key] = _Question(answer)
         question.waiting += 1

@@ -90,7 +90,7 @@ class Scoring:
         """
         recorded = await self._ledger.get_award(board_id, award_id)
         find = partial(self._projector.ranks_at, board_id, [recorded.user_id], recorded.revision)
-        ranks = await self._in_time(find)
+        ranks = await self._in_time(board_id, find)
         return AwardOutcome(recorded, ranks.get(recorded.user_id), replayed=True)
 
     async def finish(self) -> None:
@@ -98,7 +98,7 @@ class Scoring:
         await self._coalescer.finish()
 
     async def _answer(self, awards: Sequence[Award], batch: RecordedBatch) -> Sequence[Outcome]:
-        ranks = await self._in_time(partial(self._ranks, batch))
+        ranks = await self._in_time(batch.changes.board_id, partial(self._ranks, batch))
         newly = set[str]()
         outcomes: list[Outcome] = []
         for award, result in zip(awards, batch.results, strict=True):
@@ -110,15 +110,15 @@ class Scoring:
         self._on_outcomes(outcome for outcome in outcomes if isinstance(outcome, AwardOutcome))
         return outcomes
 
-    async def _in_time(self, find_ranks: Callable[[], Awaitable[Ranks]]) -> Ranks:
+    async def _in_time(self, board_id: str, find_ranks: Callable[[], Awaitable[Ranks]]) -> Ranks:
         """Find ranks, but wait neither for a store that is away, nor for a long ledger to be projected."""
         try:
             async with asyncio.timeout(self._rank_seconds):
                 return await find_ranks()
         except (ProjectionUnavailableError, RecordUnavailableError, TimeoutError) as error:
-            _log.warning("no ranks", error=str(error) or "too far behind")
+            _log.warning("no ranks", board_id=board_id, error=str(error) or "too far behind")
         except Exception:  # noqa: BLE001 - Logged whole; the awards are made all the same.
-            _log.exception("no ranks")
+            _log.exception("no ranks", board_id=board_id)
         return {}
 
     async def _ranks(self, batch: RecordedBatch) -> Ranks:

@@ -13,6 +13,7 @@ from score_service.coalescer import Coalescer, Outcome
 from score_service.errors import OverloadedError, RecordUnavailableError
 from score_service.ledger import RecordedBatch
 from score_service.position import Position
+from score_service.telemetry import CALL_FIELDS, merge_call_fields
 
 
 class Stages:
@@ -154,6 +155,21 @@ async def test_poisonous_award_fails_alone(stages: Stages) -> None:
     assert [entry["event"] for entry in logs] == ["award failed"]
     told = [award_id for batch in stages.answered for award_id in batch]
     assert told == [award.award_id for award in awards if award is not awards[5]]
+
+
+async def test_log_names_the_award_that_failed_and_not_the_call_that_began_the_batch(stages: Stages) -> None:
+    coalescer, good, bad = coalescer_of(stages), make_award(), make_award()
+    stages.poison = {bad.award_id}
+
+    with capture_logs(processors=[merge_call_fields]) as logs:
+        token = CALL_FIELDS.set({"request_id": "r-1"})
+        futures = [coalescer.submit([good])]
+        CALL_FIELDS.reset(token)
+        await settled([*futures, coalescer.submit([bad])])
+
+    (entry,) = logs
+    assert (entry["board_id"], entry["award_id"], entry["caller"]) == ("main", bad.award_id, bad.caller)
+    assert "request_id" not in entry
 
 
 async def test_record_that_is_away_leaves_every_outcome_open(stages: Stages) -> None:

@@ -78,6 +78,15 @@ def test_the_later_of_two_full_windows_says_when_to_come_again(quota: Quota) -> 
     assert refused_for(quota, limits, 1) == pytest.approx(60)
 
 
+def test_awards_taken_together_count_each_and_are_refused_together(quota: Quota) -> None:
+    limits = limited(awards=3)
+    quota.take(limits, 10, awards=2)
+    with pytest.raises(QuotaExceededError):
+        quota.take(limits, 10, awards=2)
+    quota.take(limits, 10)
+    refused_for(quota, limits, 1)
+
+
 def test_callers_do_not_use_each_others_quota(quota: Quota) -> None:
     quota.take(limited(awards=1), 1)
     quota.take(limited(awards=1, name="spiffe://laurel.test/b"), 1)

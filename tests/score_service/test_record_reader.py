@@ -14,6 +14,7 @@ from score_service.errors import (
 from score_service.position import Position
 from score_service.record_reader import RecordReader, RecordReaderSettings
 from score_service.standing import Reading, Source, Standing
+from score_service.telemetry import CALL_FIELDS
 
 SETTINGS = RecordReaderSettings(keep_seconds=60)
 
@@ -51,6 +52,20 @@ async def record() -> Record:
 async def settle() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
+
+
+async def test_answer_belongs_to_no_one_call() -> None:
+    fields: list[object] = []
+
+    async def read(_board_id: str) -> Reading:
+        fields.append({**CALL_FIELDS.get()})
+        return Reading(Position(1, "0" * 16), Source.RECORD)
+
+    token = CALL_FIELDS.set({"request_id": "r-1"})
+    await RecordReader(SETTINGS).read(read, "main")
+    CALL_FIELDS.reset(token)
+
+    assert fields == [{}]
 
 
 async def test_equal_questions_at_once_share_an_answer(record: Record) -> None:

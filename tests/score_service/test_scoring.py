@@ -141,6 +141,18 @@ async def test_each_award_is_told_of_once_as_new_also_when_its_caller_has_gone(
     assert [(o.is_new, o.replayed) for o in outcomes] == [(True, False), (False, False), (False, True)]
 
 
+async def test_award_asked_for_twice_at_once_is_told_of_once_as_new(
+    ledger: Ledger, projector: Projector
+) -> None:
+    outcomes: list[AwardOutcome] = []
+    scoring = Scoring(ledger, projector, on_outcomes=outcomes.extend)
+    award = make_award("ada", 5)
+
+    await scoring.award_all([award, award, award._replace(request_id=str(uuid.uuid4()))])
+
+    assert [(o.is_new, o.replayed) for o in outcomes] == [(True, False), (False, False), (False, True)]
+
+
 async def test_projection_far_behind_does_not_hold_up_awards(
     ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +203,8 @@ async def test_projection_that_makes_no_sense_does_not_fail_the_award(
     async with Redis.from_url(redis_url) as client:
         await client.hdel(f"{redis_prefix}{{main}}:header", "revision")
 
-    outcome = await scoring.award(make_award("bob"))
+    with capture_logs() as logs:
+        outcome = await scoring.award(make_award("bob"))
 
     assert (outcome.recorded.revision, outcome.rank) == (2, None)
+    assert [entry["board_id"] for entry in logs if entry["event"] == "no ranks"] == ["main"]

@@ -328,6 +328,19 @@ async def test_a_used_up_quota_says_when_to_come_again(
     assert (await give(stubs, "ada", 50)).total == 250
 
 
+async def test_of_a_batch_past_the_quota_those_that_fit_are_made(
+    score_service: ScoreService, connect: Connect, metered_certificate: CertificateFiles
+) -> None:
+    stubs = connect(score_service, metered_certificate)
+    requests = [award_request(user_id="ada", points=points) for points in (100, 100, 0, 51, 50)]
+    response = await stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=requests))
+
+    reasons = [item.error.reason for item in response.items]
+    assert reasons == ["", "", "INVALID_FIELD", "QUOTA_EXCEEDED", ""]
+    assert 0 < response.items[3].error.retry_after_seconds <= 60
+    assert response.items[4].result.total == 250
+
+
 async def test_what_is_refused_uses_no_quota(
     score_service: ScoreService, connect: Connect, metered_certificate: CertificateFiles
 ) -> None:
