@@ -72,6 +72,7 @@ class Projector:
         self._rebuilder = rebuilder
         self._patience = patience
         self._repairs: dict[str, asyncio.Task[Position]] = {}
+        self._confirmations: dict[str, asyncio.Task[None]] = {}
         self._ended = False
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._small = asyncio.Semaphore(_SMALL_AT_ONCE)
@@ -170,8 +171,8 @@ class Projector:
     async def confirm(self, board_id: str) -> None:
         """Make sure that the record has a board. What Redis has of one that it has not is dropped.
 
-        It asks the record only for boards that were not there at the last look. While the record is away, a
-        board is taken to be there.
+        It asks the record only for boards that were not there at the last look, in a task of its own: whoever
+        waits may stop waiting. While the record is away, a board is taken to be there.
 
         Raises:
             BoardNotFoundError: the record does not have the board.
@@ -179,6 +180,14 @@ class Projector:
         """
         if board_id in self._known:
             return
+        task = self._confirmations.get(board_id)
+        if task is None:
+            task = asyncio.create_task(self._confirm(board_id), name="confirmation")
+            self._confirmations[board_id] = task
+            task.add_done_callback(lambda _task: self._confirmations.pop(board_id))
+        await asyncio.shield(task)
+
+    async def _confirm(self, board_id: str) -> None:
         try:
             await self._ledger.read_head(board_id)
         except BoardNotFoundError:

@@ -2,12 +2,13 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from redis.asyncio import Redis
 from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
@@ -460,6 +461,31 @@ async def test_board_is_taken_to_be_there_while_the_record_is_away(
         projector = make_projector(Ledger(away), standings, projection)
 
         await projector.confirm("main")
+
+
+async def test_board_is_confirmed_also_when_nobody_waits_for_it_any_more(
+    standings: Standings,
+    projection: Projection,
+    database: Database,
+    start_proxy: Callable[[str], Awaitable[Proxy]],
+) -> None:
+    server = conninfo_to_dict(database.score_runtime_dsn)
+    proxy = await start_proxy(f"{server['host']}:{server['port']}")
+    dsn = make_conninfo(database.score_runtime_dsn, port=proxy.port)
+    async with record_database.Database.open(DatabaseSettings(dsn)) as record:
+        ledger = Ledger(record)
+        await ledger.record_awards("main", [make_award()])
+        projector = make_projector(ledger, standings, projection)
+        proxy.hold()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await projector.confirm("main")
+        proxy.release()
+
+        async def is_known() -> bool:
+            return "main" in projector._known
+
+        await eventually(is_known)
 
 
 async def test_lag_is_not_known_while_redis_is_away(
