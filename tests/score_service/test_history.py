@@ -14,9 +14,10 @@ from tests.fixtures import postgres
 from tests.fixtures.redis import delete_keys, restore_keys, save_keys
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
-from tests.score_service.history.model import Ask, Model
+from tests.score_service.history.model import Model
 from tests.score_service.history.operations import (
     HISTORIES,
+    Ask,
     Call,
     Depart,
     History,
@@ -239,6 +240,7 @@ def known(test: Callable[..., Any]) -> Callable[..., Any]:
     return test
 
 
+@pytest.mark.timeout(120 + _MORE)
 @settings(
     max_examples=_MORE or 60,
     derandomize=not _MORE,

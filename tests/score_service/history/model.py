@@ -1,14 +1,15 @@
-"""Histories of one board: what may happen to it, and a plain model that judges what was seen. Pure.
+"""A plain model of one board, which judges what was seen of it. Pure.
 
 The model is a list of commits and what they add up to. It does not say what must happen: callers, processes
 and stores may do anything at the same time. It takes what the record has become, and judges whether that and
 every answer, read and message can be explained by what was asked.
 """
 
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
+
+from tests.score_service.history.operations import POISON, USERS
 
 from score_service.award import MAX_TOTAL, Award, AwardOutcome
 from score_service.errors import (
@@ -20,37 +21,6 @@ from score_service.errors import (
 )
 from score_service.position import Position
 from score_service.standing import BoardView, Standing
-
-USERS = ("ada", "bob", "cyd", "dan", "eve")
-RICH = "rich"
-"""A user who has all but `ROOM` points of the greatest total from the start, where the history says so."""
-ROOM = 5
-POISON = "no such user"
-"""An id that the record refuses, and the edge would have refused before."""
-
-
-class Ask(NamedTuple):
-    """An award that is asked for, in few numbers: the id, and what decides payload and request."""
-
-    number: int
-    variant: int = 0
-    """Another payload under the same id, unless 0."""
-    request: int = 0
-
-    def award(self, board_id: str) -> Award:
-        """Put it as the edge would hand it over."""
-        kind = (self.number + self.variant) % 8
-        return Award(
-            board_id=board_id,
-            award_id=str(uuid.UUID(int=self.number + 1)),
-            user_id=USERS[kind] if kind < len(USERS) else POISON if kind == 7 else RICH,
-            points=1 + self.number % 3,
-            action_type="puzzle",
-            action_id=f"puzzle_{self.variant}",
-            request_id=str(uuid.UUID(int=self.request + 1000)),
-            caller="spiffe://test.local/backend",
-            trace_id="",
-        )
 
 
 class Row(NamedTuple):

@@ -3,13 +3,47 @@
 `HISTORIES` draws them. Numbers are small, so that ids, users and requests meet again and again.
 """
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
-from tests.score_service.history.model import USERS, Ask
+
+from score_service.award import Award
+
+USERS = ("ada", "bob", "cyd", "dan", "eve")
+RICH = "rich"
+"""A user who has all but `ROOM` points of the greatest total from the start, where the history says so."""
+ROOM = 5
+POISON = "no such user"
+"""An id that the record refuses, and the edge would have refused before."""
+
+
+class Ask(NamedTuple):
+    """An award that is asked for, in few numbers: the id, and what decides payload and request."""
+
+    number: int
+    variant: int = 0
+    """Another payload under the same id, unless 0."""
+    request: int = 0
+
+    def award(self, board_id: str) -> Award:
+        """Put it as the edge would hand it over."""
+        kind = (self.number + self.variant) % 8
+        return Award(
+            board_id=board_id,
+            award_id=str(uuid.UUID(int=self.number + 1)),
+            user_id=USERS[kind] if kind < len(USERS) else POISON if kind == 7 else RICH,
+            points=1 + self.number % 3,
+            action_type="puzzle",
+            action_id=f"puzzle_{self.variant}",
+            request_id=str(uuid.UUID(int=self.request + 1000)),
+            caller="spiffe://test.local/backend",
+            trace_id="",
+        )
+
 
 By: TypeAlias = Literal[0, 1]
 """One of the two processes."""

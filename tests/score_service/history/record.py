@@ -9,7 +9,8 @@ from typing import Any, Final, Self
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from tests.score_service.history.model import RICH, ROOM, Commit, Record, Row
+from tests.score_service.history.model import Commit, Record, Row
+from tests.score_service.history.operations import RICH, ROOM
 
 from score_service.award import MAX_TOTAL
 from score_service.chain import LedgerRow, digest_commit, start_digest

@@ -9,12 +9,13 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
-from redis.asyncio import Redis
 from tests.fixtures.boards import QUICK
-from tests.fixtures.redis import delete_keys, restore_keys, save_keys
 from tests.fixtures.stores import eventually
-from tests.score_service.history.model import USERS, Answer, Model, View, around, first_two, named
+from tests.score_service.history.keys import Keys
+from tests.score_service.history.model import Answer, Model, View, around, first_two, named
 from tests.score_service.history.operations import (
+    RICH,
+    USERS,
     By,
     Call,
     Depart,
@@ -54,14 +55,12 @@ class World:
         self._board_id = board_id
         self._stores = stores
         self._stack = stack
-        self._keys = f"{stores.prefix}{{{board_id}}}"
+        self._keys = Keys(stores.cache.url, f"{stores.prefix}{{{board_id}}}")
         self._cache = cache
         self._observer = Projection(cache, stores.prefix)
-        self._saved: dict[bytes, tuple[bytes, int]] = {}
         self._unsure = set[By]()
         """Processes that have not looked since Redis may have become of another history."""
         self._restores = 0
-        self._has_lost_header = False
         self.staying, self.roaming = Viewer(self.model, 3), Viewer(self.model, 3)
         self._processes: list[Process] = []
         self._visit: asyncio.Task[None] | None = None
@@ -72,6 +71,7 @@ class World:
         async with AsyncExitStack() as stack:
             cache = await stack.enter_async_context(Cache.open(stores.cache))
             world = cls(stores, cache, board_id, stack)
+            stack.push_async_callback(world._end)
             world._processes = [await world._start(), await world._start()]
             if has_rich:
                 world.model.founded.add(await stores.record.found(board_id))
@@ -80,8 +80,11 @@ class World:
             world._visit = asyncio.create_task(world._watch(world.roaming, 1))
             stack.push_async_callback(world._leave)
             yield world
-        await delete_keys(stores.cache.url, world._keys)
-        await stores.record.restore(board_id, 0)
+
+    async def _end(self) -> None:
+        """Leave no board to the worlds that follow."""
+        await self._keys.change(Wipe())
+        await self._stores.record.restore(self._board_id, 0)
 
     async def run(self, operation: Operation) -> None:
         """Have something happen, and judge what became of it."""
@@ -112,12 +115,8 @@ class World:
 
     async def _check_healed(self) -> None:
         header = await self._observer.read_header(self._board_id)
-        assert header and header.is_whole and header.position == self.model.head, "not healed"  # noqa: PT018
-        async with Redis.from_url(self._stores.cache.url) as redis:
-            keys = [key async for key in redis.scan_iter(f"{self._keys}*")]
-            kept = [key for key in keys if await redis.ttl(key) == -1]
-        # Nobody who begins later can know of the keys that a lost header has named.
-        assert len(kept) == 3 or self._has_lost_header, f"{kept} would be kept for ever"
+        assert (header.position if header and header.is_whole else None) == self.model.head, "not healed"
+        await self._keys.check_kept()
 
     async def _start(self) -> Process:
         process = Process(self._stores, self._cache)
@@ -126,7 +125,7 @@ class World:
 
     async def _check(self) -> None:
         self.model.take(await self._stores.record.read(self._board_id))
-        reading = await self._observer.get_standings(self._board_id, [*USERS, "rich"], 1000)
+        reading = await self._observer.get_standings(self._board_id, [*USERS, RICH], 1000)
         if reading is not None:
             whole = self.model.check_shown(reading.position, (*reading.top, *reading.users))
             assert len(reading.top) == len(reading.users) == len(whole), "Redis has not all members"
@@ -145,7 +144,8 @@ class World:
             case Call() | Read() | Look() | Rebuild():
                 await self._work(operation)
             case Wipe() | Evict() | Save() | RollBack():
-                await self._lose_in_redis(operation)
+                self._unsure |= _BOTH if isinstance(operation, RollBack) else set()
+                await self._keys.change(operation)
             case Restore(commits):
                 await self._restore(commits)
             case Kill(by):
@@ -155,19 +155,6 @@ class World:
             case Return(by):
                 await self._leave()
                 self._visit = asyncio.create_task(self._watch(self.roaming, by))
-
-    async def _lose_in_redis(self, event: Wipe | Evict | Save | RollBack) -> None:
-        url = self._stores.cache.url
-        match event:
-            case Wipe():
-                await delete_keys(url, self._keys)
-            case Evict(key):
-                await self._evict(key)
-            case Save():
-                self._saved = await save_keys(url, self._keys)
-            case RollBack():
-                self._unsure |= _BOTH
-                await restore_keys(url, self._keys, self._saved)
 
     async def _work(self, work: Work) -> None:
         process = self._processes[work.by]
@@ -268,13 +255,6 @@ class World:
     async def _kill(self, by: By) -> None:
         self._processes[by].kill()
         self._processes[by] = await self._start()
-
-    async def _evict(self, key: str) -> None:
-        self._has_lost_header |= key == "header"
-        async with Redis.from_url(self._stores.cache.url, decode_responses=True) as redis:
-            found = [name async for name in redis.scan_iter(f"{self._keys}*") if name.endswith(key)]
-            if found:
-                await redis.delete(*found)
 
     async def _watch(self, viewer: Viewer, by: By) -> None:
         """Watch, again after whatever ends it: there may be no board yet, or not any more."""
