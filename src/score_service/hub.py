@@ -32,6 +32,8 @@ _OFFERED_AT_ONCE: Final = 50
 """Watchers that are offered a frame before the process does other work: to write to one takes 0.1 ms."""
 _READS_MAX: Final = 3
 """How often a frame is read again because more users have changed meanwhile, before the next tick."""
+_FILL_MAX: Final = 100_000
+"""Revisions of the ledger that are read to make one frame: a hundred statements. Past them it starts anew."""
 
 _log = structlog.get_logger(__name__)
 
@@ -93,8 +95,8 @@ class Hub:
         """
         reading = None
         with suppress(ProjectionUnavailableError):
-            reading = await self._projection.get_standings(self._board_id, (), MAX_TOP)
             await self._confirm()
+            reading = await self._projection.get_standings(self._board_id, (), MAX_TOP)
         await self._start_anew(reading or await self._read_record())
 
     async def _confirm(self) -> None:
@@ -206,6 +208,8 @@ class Hub:
     async def _fill(self, upto: Position) -> bool:
         """Note what the ledger has up to a position after the frame; False if it is too much."""
         at, users = self.frame.position, set[str]()
+        if upto.revision - at.revision > _FILL_MAX:
+            return False
         while at.revision < upto.revision and len(users) <= PENDING_MAX:
             changes = await self._ledger.read_changes(self._board_id, at, upto.revision)
             if changes is None:

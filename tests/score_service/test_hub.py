@@ -2,9 +2,12 @@
 
 from dataclasses import replace
 
+import pytest
 from tests.fixtures.boards import QUICK, Boards, Interrupted
 
+from score_service import hub as hub_module
 from score_service.changes import Change, Changes
+from score_service.errors import BoardNotFoundError
 from score_service.hub import Feeds, Hub
 from score_service.position import Position
 from score_service.projection import Projection
@@ -122,3 +125,36 @@ async def test_hub_starts_anew_when_its_frame_is_of_another_history(
 
     assert hub.frame.reset
     assert [standing.user_id for standing in hub.frame.top] == ["ada", "bob"]
+
+
+async def test_board_that_only_redis_has_is_not_watched_where_redis_goes_away_meanwhile(
+    feeds: Feeds, projection: Projection
+) -> None:
+    ghost = Changes("main", Position.start("main"), Position(7, "f" * 16), (Change("ghost", 99, 7),))
+    await projection.apply_changes(ghost)
+    interrupted = Interrupted(projection)
+
+    async def lose_redis() -> None:
+        projection._cache._breaker.fail()
+
+    interrupted.meanwhile = lose_redis
+
+    with pytest.raises(BoardNotFoundError):
+        await begin_hub(replace(feeds, projection=interrupted))
+
+
+async def test_frame_too_far_back_is_not_made_up_change_by_change(
+    boards: Boards, feeds: Feeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hub_module, "_FILL_MAX", 2)
+    await boards.award("ada")
+    hub = await begin_hub(feeds)
+    await boards.award("ada", "bob")
+    await hub.refresh()
+    assert not hub.frame.reset
+    await boards.award("ada", "bob", "ada")
+
+    await hub.refresh()
+
+    assert hub.frame.reset
+    assert hub.frame.position == await boards.ledger.read_head("main")
