@@ -241,6 +241,7 @@ class Hub:
             await self._emit(replace(self.frame, scores={}, source=source, reset=False))
 
     async def _start_anew(self, reading: Reading) -> None:
+        self._trail = Trail(reading.position, PENDING_MAX)  # What was heard may be of the other history.
         await self._emit(Frame(reading.position, reading.top, {}, reading.source, reset=True))
 
     def _note(self, hint: Hint) -> None:

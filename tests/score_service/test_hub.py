@@ -8,6 +8,7 @@ from tests.fixtures.boards import QUICK, Boards, Interrupted
 from score_service import hub as hub_module
 from score_service.changes import Change, Changes
 from score_service.errors import BoardNotFoundError
+from score_service.hint import Hint
 from score_service.hub import Feeds, Hub
 from score_service.position import Position
 from score_service.projection import Projection
@@ -119,10 +120,12 @@ async def test_hub_starts_anew_when_its_frame_is_of_another_history(
     ghost = Changes("main", Position.start("main"), Position(7, "f" * 16), (Change("ghost", 99, 7),))
     await projection.apply_changes(ghost)
     hub = await begin_hub(feeds)
+    hub._note(Hint(Position(7, "f" * 16), Position(8, "f" * 16), (Standing("ghost", 100, 1, 8),)))
     await boards.award("bob")
 
     await hub.refresh()
 
+    assert hub._trail.users() == set()
     assert hub.frame.reset
     assert [standing.user_id for standing in hub.frame.top] == ["ada", "bob"]
 
