@@ -120,6 +120,18 @@ async def test_awards_gather_while_one_is_committed(stages: Stages) -> None:
     assert told == [award.award_id for award in awards]
 
 
+async def test_awards_that_come_within_a_few_turns_of_each_other_share_a_commit(stages: Stages) -> None:
+    coalescer, futures = coalescer_of(stages), []
+    for _ in range(10):
+        futures.append(coalescer.submit([make_award()]))
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    await settled(futures)
+
+    assert [len(batch) for batch in stages.committed] == [10]
+
+
 async def test_next_batch_is_committed_while_one_is_answered_but_not_the_one_after(stages: Stages) -> None:
     coalescer, awards = coalescer_of(stages, batch_max=1), [make_award() for _ in range(4)]
     stages.may_answer.clear()
