@@ -15,7 +15,12 @@ from typing import Final
 
 import structlog
 
-from score_service.errors import ProjectionUnavailableError, RecordUnavailableError, ScoreServiceError
+from score_service.errors import (
+    BoardNotFoundError,
+    ProjectionUnavailableError,
+    RecordUnavailableError,
+    ScoreServiceError,
+)
 from score_service.hint import Hint
 from score_service.ledger import Ledger
 from score_service.position import Position
@@ -269,6 +274,11 @@ class Hub:
                 _log.exception("hub does not hear")
             await asyncio.sleep(self._settings.poll_seconds / 2)
 
+    def _end_watchers(self, error: ScoreServiceError) -> None:
+        """Tell everyone that there is nothing to watch any more: the record was restored to before it."""
+        for watcher in self.watchers:
+            watcher.end(error)
+
     async def _tick(self) -> None:
         while not self._stopped:
             try:
@@ -280,6 +290,8 @@ class Hub:
             began = asyncio.get_running_loop().time()
             try:
                 await self.refresh()
+            except BoardNotFoundError as error:
+                self._end_watchers(error)
             except ScoreServiceError as error:
                 _log.warning("hub not fed", error=str(error))
             except Exception:  # noqa: BLE001 - Logged whole; watchers are fed again at the next tick.

@@ -215,10 +215,11 @@ class Projector:
 
     async def _end_repairs(self) -> None:
         self._ended = True
-        repairs = list(self._repairs.values())
-        for repair in repairs:
-            repair.cancel()
-        await asyncio.gather(*repairs, return_exceptions=True)
+        while repairs := list(self._repairs.values()):
+            for repair in repairs:
+                repair.cancel()
+            # A library may lose a cancellation, so one that goes on is cancelled again.
+            await asyncio.wait(repairs, timeout=1)
 
     async def _bring_on(self, board_id: str) -> Position:
         header = await self._rebuilder.find_header(board_id)  # One that nobody must read is dropped now.

@@ -5,10 +5,13 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
+import psycopg
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.boards import EVERYTHING, QUICK, Boards, Interrupted, Watching
+from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
+from tests.fixtures.redis import delete_keys
 from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
 
 from score_service.errors import (
@@ -234,6 +237,20 @@ async def test_idle_watch_gets_checkpoints(ledger: Ledger, projector: Projector,
 
 async def test_board_without_awards_cannot_be_watched(boards: Boards) -> None:
     watching = await boards.watch(WatchRequest("nothing", 10))
+
+    with pytest.raises(BoardNotFoundError):
+        await watching.step()
+
+
+async def test_watch_ends_where_the_record_is_restored_to_before_the_board(
+    boards: Boards, database: Database, redis_url: str, redis_prefix: str
+) -> None:
+    await boards.award("ada")
+    watching = await boards.watch()
+    await watching.step()
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute("TRUNCATE score.board, score.award, score.commit, score.standing")
+    await delete_keys(redis_url, redis_prefix)
 
     with pytest.raises(BoardNotFoundError):
         await watching.step()
