@@ -1,6 +1,7 @@
 """The whole stack: what is started, in which order, and what happens when a part of it ends."""
 
 import os
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from local_stack.binding import bind_command
 from local_stack.child import Child
 from local_stack.postgres import PostgresCluster
 from local_stack.provision import create_database
+from local_stack.secret_file import write_secret
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE, Settings
 from local_stack.state import StateFolder
 from local_stack.terminal import Terminal
@@ -23,6 +25,7 @@ _DATABASE = "laurel"
 _READY_SECONDS = 60.0
 _WATCH_SECONDS = 0.2
 _EXAMPLE = Path(__file__).with_name("award_points.py")
+_ENVIRONMENT = "score-service.env"
 _EXAMPLE_TARGET = "dns:///localhost:50051"
 # They hold passwords that no child needs.
 _OWN_VARIABLES = {"DATABASE_URL", "REDIS_URL"}
@@ -136,9 +139,9 @@ class Stack:
         actions = ("load-actions", str(services.ACTIONS_FILE))
         loading = self._start(ACTION_GATEWAY, *actions, settings=settings.owner(ACTION_GATEWAY))
         identities = services.issue_identities(self.state)
-        score_service = self._start_service(
-            SCORE_SERVICE, settings.score_service(identities.score_service, self.options.grpc_port)
-        )
+        environment = settings.score_service(identities.score_service, self.options.grpc_port)
+        score_service = self._start_service(SCORE_SERVICE, environment)
+        self._write_environment(environment)
         gateway = self._start_service(
             ACTION_GATEWAY,
             settings.action_gateway(identities.action_gateway, self.options.http_port, self.score_target),
@@ -178,6 +181,11 @@ class Stack:
     def _finish(self, child: Child) -> None:
         child.finish()
         self.children.remove(child)
+
+    def _write_environment(self, settings: Mapping[str, str]) -> None:
+        """Write the settings of the score service as a shell reads them, for its other commands."""
+        lines = [f"{name}={shlex.quote(value)}\n" for name, value in settings.items()]
+        write_secret(self.state.path / _ENVIRONMENT, "".join(lines).encode())
 
     def _write_example(self) -> None:
         text = _EXAMPLE.read_text(encoding="utf-8").replace(_EXAMPLE_TARGET, self.score_target)

@@ -1,8 +1,8 @@
 """Gathers the awards of a board into batches, and takes each batch through two stages: commit, then answer.
 
 Invariants:
-- Each stage of a board holds one batch at most. While one is answered the next is committed and more awards
-  gather. No award waits for a timer: an idle board commits at once.
+- Each stage of a board holds one batch at most. While one is answered, what had gathered is committed, and
+  more awards gather. No award waits for a timer: an idle board commits at once.
 - A batch runs in a task of its own. A caller that gives up only stops waiting.
 - An award that cannot be committed fails alone, not its batch.
 - The number of awards taken in and not yet answered is bounded.

@@ -10,6 +10,7 @@ Invariants:
 
 import asyncio
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -112,7 +113,8 @@ class Hub:
 
     def start(self) -> asyncio.Task[None]:
         """Feed the watchers from now on, in a task that `stop` ends."""
-        self._task = asyncio.create_task(self._run(), name="hub")
+        # It serves all watchers, so what it logs belongs to no one call.
+        self._task = asyncio.create_task(self._run(), name="hub", context=Context())
         return self._task
 
     def stop(self) -> None:

@@ -17,7 +17,7 @@ from psycopg.rows import DictRow
 from score_service.award import MAX_BATCH, Award, OutOfRange, RecordedAward
 from score_service.changes import Change, Changes
 from score_service.database import Database
-from score_service.errors import AwardNotFoundError, BoardNotFoundError
+from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
 from score_service.position import Position
 
 REQUIRED_SCHEMA: Final = "0002"
@@ -62,12 +62,16 @@ class Ledger:
         (row,) = await self._fetch_all("record_awards", _batch_parameters(board_id, given))
         before = Position.of(row["from_revision"], row["from_digest"])
         after = Position.of(row["to_revision"], row["to_digest"])
-        results = _newly_recorded(given, row, after)
-        if missing := [award.award_id for award in given if award.award_id not in results]:
-            results.update(await self._get_awards(board_id, missing))
+        results: dict[str, RecordedAward | OutOfRange] = dict(_newly_recorded(given, row, after))
+        results.update((given[ordinal - 1].award_id, OutOfRange()) for ordinal in row["rejected"])
+        if known := [award.award_id for award in given if award.award_id not in results]:
+            results.update(await self._get_awards(board_id, known))
+            if any(award_id not in results for award_id in known):
+                # Another server answered than the one that knew them: one that was promoted meanwhile.
+                raise RecordUnavailableError
         return RecordedBatch(
             Changes(board_id, before, after, _fold(given, row)),
-            tuple(results.get(award.award_id) or OutOfRange() for award in awards),
+            tuple(results[award.award_id] for award in awards),
         )
 
     async def get_award(self, board_id: str, award_id: str) -> RecordedAward:

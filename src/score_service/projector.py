@@ -13,6 +13,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
@@ -182,10 +183,15 @@ class Projector:
             return
         task = self._confirmations.get(board_id)
         if task is None:
-            task = asyncio.create_task(self._confirm(board_id), name="confirmation")
+            task = asyncio.create_task(self._confirm(board_id), name="confirmation", context=Context())
             self._confirmations[board_id] = task
-            task.add_done_callback(lambda _task: self._confirmations.pop(board_id))
+            task.add_done_callback(partial(self._end_confirmation, board_id))
         await asyncio.shield(task)
+
+    def _end_confirmation(self, board_id: str, task: asyncio.Task[None]) -> None:
+        del self._confirmations[board_id]
+        if not task.cancelled():
+            task.exception()  # Whoever waited has been told, or has left.
 
     async def _confirm(self, board_id: str) -> None:
         try:
@@ -203,7 +209,7 @@ class Projector:
             raise ProjectionUnavailableError
         task = self._repairs.get(board_id)
         if task is None:
-            task = asyncio.create_task(self._bring_on(board_id), name="repair")
+            task = asyncio.create_task(self._bring_on(board_id), name="repair", context=Context())
             self._repairs[board_id] = task
             task.add_done_callback(partial(self._note_end, board_id))
         return task

@@ -115,7 +115,9 @@ class Scoring:
         try:
             async with asyncio.timeout(self._rank_seconds):
                 return await find_ranks()
-        except (ProjectionUnavailableError, RecordUnavailableError, TimeoutError) as error:
+        except ProjectionUnavailableError:
+            pass  # That Redis is away is logged where it is found out, not once a commit.
+        except (RecordUnavailableError, TimeoutError) as error:
             _log.warning("no ranks", board_id=board_id, error=str(error) or "too far behind")
         except Exception:  # noqa: BLE001 - Logged whole; the awards are made all the same.
             _log.exception("no ranks", board_id=board_id)

@@ -126,7 +126,10 @@ class Metrics:
         build.labels(version("laurel")).set(1)
 
     def count_awards(self, outcomes: Iterable[AwardOutcome]) -> None:
-        """Count each award once, when it is made, and each time that another request asks for it again."""
+        """Count each award once, when it is made, and each time that another request asks for it again.
+
+        An award whose commit had to be sent again, because its answer was lost, is found and not counted.
+        """
         points, awards, replays = 0, 0, 0
         for outcome in outcomes:
             if outcome.is_new:

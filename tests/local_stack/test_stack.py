@@ -54,6 +54,13 @@ class RunningStack:
         assert result.returncode == 0, result.stderr
         return result.stdout.splitlines()[0]
 
+    def verify(self) -> str:
+        """Verify the boards, by the settings that the stack wrote; return what is said."""
+        command = f"set -a; . {self.state_dir}/score-service.env; {sys.executable} -m score_service verify"
+        result = subprocess.run(command, shell=True, cwd="/", capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout
+
     def pids(self, *words: str) -> set[int]:
         """Return the living processes of this stack that run with these words, by the lock they all hold."""
         lock = str(self.state_dir / "children.lock")
@@ -193,6 +200,7 @@ def test_no_end_leaves_a_process_or_loses_data(launcher: Launcher) -> None:
     # This start comes while the servers of the last one may still be writing.
     third = launcher.start()
     assert third.award_as_printed().startswith("+10 for ada: 30 points, rank 1, revision 3")
+    assert third.verify().startswith("main: 3 awards in 3 commits")
     os.kill(third.child.process.pid, signal.SIGKILL)
     third.await_end()
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import itertools
 import uuid
+from typing import Any
 
 import psycopg
 import pytest
@@ -13,7 +14,8 @@ from tests.fixtures.stores import make_award
 from score_service import ledger as ledger_module
 from score_service.award import MAX_TOTAL, OutOfRange, RecordedAward
 from score_service.changes import Change
-from score_service.errors import AwardNotFoundError, BoardNotFoundError
+from score_service.database import Database as Record
+from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
 from score_service.identifier import is_identifier
 from score_service.ledger import Ledger, RecordedBatch
 from score_service.position import Position
@@ -124,6 +126,22 @@ async def test_award_past_the_greatest_total_fails_alone(ledger: Ledger, databas
     ]
     assert [row.total_after for row in recorded(batch)] == [MAX_TOTAL - 2, MAX_TOTAL, 10]
     assert [row.revision for row in recorded(batch)] == [2, 3, 4]
+
+
+async def test_award_that_a_server_knew_and_the_next_one_does_not_is_not_refused(
+    ledger: Ledger, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    award = make_award()
+    await ledger.record_awards("main", [award])
+    fetch_all = record.fetch_all
+
+    async def fail_over(statement: str, parameters: Any) -> list[Any]:
+        return [] if statement == "get_awards" else await fetch_all(statement, parameters)
+
+    monkeypatch.setattr(record, "fetch_all", fail_over)
+
+    with pytest.raises(RecordUnavailableError):
+        await Ledger(record).record_awards("main", [award])
 
 
 async def test_batch_of_impossible_awards_alone_writes_nothing(ledger: Ledger, database: Database) -> None:

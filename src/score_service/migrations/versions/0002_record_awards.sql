@@ -23,8 +23,8 @@ $$;
 
 -- Records those awards of one board that the ledger does not have, in one commit. The ids given are distinct.
 -- Answers the commit and, in the order of revisions, each new award's ordinal in the batch, its revision and
--- its user's total. An award that is not among them was recorded before, or its total would pass 2^53-1:
--- then it has no row and fails alone.
+-- its user's total; and apart from them the ordinals of those whose total would pass 2^53-1, which have no row
+-- and fail alone. All others were recorded before.
 --
 -- The board's row is locked before anything is read: at READ COMMITTED each statement of a volatile
 -- function has a snapshot of its own, so what follows sees all that earlier commits wrote. The lock also
@@ -46,7 +46,8 @@ CREATE FUNCTION score.record_awards(
     OUT to_digest bytea,
     OUT ordinals bigint[],
     OUT revisions bigint[],
-    OUT totals bigint[]
+    OUT totals bigint[],
+    OUT rejected bigint[]
 )
 LANGUAGE plpgsql
 VOLATILE
@@ -60,7 +61,6 @@ DECLARE
     v_known uuid[];
     v_rows text;
     v_overflowing bigint[];
-    v_rejected bigint[] := '{}';
     v_now timestamptz;
 BEGIN
     SELECT revision, digest INTO from_revision, from_digest
@@ -72,6 +72,7 @@ BEGIN
         SELECT revision, digest INTO from_revision, from_digest
         FROM score.board WHERE board_id = p_board_id FOR UPDATE;
     END IF;
+    rejected := '{}';
     v_now := clock_timestamp();
     v_known := score.find_recorded(p_board_id, p_award_ids);
 
@@ -84,7 +85,7 @@ BEGIN
                         p_request_ids, p_callers, p_trace_ids)
                 WITH ORDINALITY AS g (award_id, user_id, points, action_type, action_id,
                                       request_id, caller, trace_id, ordinal)
-            WHERE award_id <> ALL (v_known) AND ordinal <> ALL (v_rejected)
+            WHERE award_id <> ALL (v_known) AND ordinal <> ALL (rejected)
         ), totalled AS MATERIALIZED (
             SELECT fresh.*,
                    from_revision + row_number() OVER (ORDER BY ordinal) AS revision,
@@ -125,7 +126,7 @@ BEGIN
         INTO v_overflowing, to_revision, ordinals, revisions, totals, v_rows
         FROM totalled;
         EXIT WHEN v_overflowing IS NULL;
-        v_rejected := v_rejected || v_overflowing;
+        rejected := rejected || v_overflowing;
     END LOOP;
 
     IF to_revision IS NULL THEN
