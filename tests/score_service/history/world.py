@@ -75,9 +75,8 @@ class World:
             world._processes = [await world._start(), await world._start()]
             if has_rich:
                 world.model.founded.add(await stores.record.found(board_id))
-            visit = asyncio.create_task(world._watch(world.staying, 0))
-            stack.push_async_callback(_cancel, visit)
-            world._visit = asyncio.create_task(world._watch(world.roaming, 1))
+            stack.push_async_callback(_cancel, world._watch(world.staying, 0))
+            world._visit = world._watch(world.roaming, 1)
             stack.push_async_callback(world._leave)
             yield world
 
@@ -124,8 +123,8 @@ class World:
         return process
 
     async def _check(self) -> None:
-        self.model.take(await self._stores.record.read(self._board_id))
         reading = await self._observer.get_standings(self._board_id, [*USERS, RICH], 1000)
+        self.model.take(await self._stores.record.read(self._board_id))
         if reading is not None:
             whole = self.model.check_shown(reading.position, (*reading.top, *reading.users))
             assert len(reading.top) == len(reading.users) == len(whole), "Redis has not all members"
@@ -154,7 +153,7 @@ class World:
                 await self._depart()
             case Return(by):
                 await self._leave()
-                self._visit = asyncio.create_task(self._watch(self.roaming, by))
+                self._visit = self._watch(self.roaming, by)
 
     async def _work(self, work: Work) -> None:
         process = self._processes[work.by]
@@ -256,17 +255,16 @@ class World:
         self._processes[by].kill()
         self._processes[by] = await self._start()
 
-    async def _watch(self, viewer: Viewer, by: By) -> None:
+    def _watch(self, viewer: Viewer, by: By) -> "asyncio.Task[None]":
         """Watch, again after whatever ends it: there may be no board yet, or not any more."""
-        while True:
-            try:
-                await self._watch_once(viewer, self._processes[by].hubs)
-            except ScoreServiceError:
+
+        async def watch() -> None:
+            while True:
+                with suppress(ScoreServiceError):
+                    await self._watch_once(viewer, self._processes[by].hubs)
                 await asyncio.sleep(QUICK.tick_seconds)
-            except asyncio.CancelledError:
-                task = asyncio.current_task()
-                if task is None or task.cancelling():
-                    raise  # Otherwise it is the process that died.
+
+        return asyncio.create_task(watch())
 
     async def _watch_once(self, viewer: Viewer, hubs: Hubs) -> None:
         request = WatchRequest(self._board_id, viewer.top_n, viewer.begin(), all_scores=True)
