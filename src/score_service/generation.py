@@ -52,13 +52,17 @@ class Generation:
         self._former_keys = former_keys
         self._steps = 0
 
-    async def load(self, lines: str) -> bool:
+    async def load(self, lines: str, *, are_new: bool = False) -> bool:
         """Set standings, given as lines of `user_id total reached_revision`; of each user the newest stays.
+
+        Args:
+            lines: the standings.
+            are_new: none of their users was loaded before, so there is nothing to compare them with.
 
         Returns:
             Whether all that was loaded before is still there. If not, this generation is of no use.
         """
-        arguments = [str(self._steps + 1), str(_SECONDS_TO_LIVE), lines]
+        arguments = [str(self._steps + 1), str(_SECONDS_TO_LIVE), lines, "new" if are_new else ""]
         reply = await self._cache.run("load_standings", Call(self._keys, arguments))
         self._steps += 1
         return bool(reply == "loaded")

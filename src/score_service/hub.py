@@ -208,9 +208,13 @@ class Hub:
         is_known = await self._ledger.has_position(self._board_id, self.frame.position)
         if is_known and reading.position.revision <= self.frame.position.revision:
             return False  # On its way back to where it was.
-        if not is_known or not await self._fill(reading.position):
+        if not is_known or not await self._fill(reading.position) or not await self._is_still_known():
             await self._start_anew(reading)
         return True
+
+    async def _is_still_known(self) -> bool:
+        """Ask again: the ledger is read by revisions alone, and may have been restored meanwhile."""
+        return await self._ledger.has_position(self._board_id, self.frame.position)
 
     async def _fill(self, upto: Position) -> bool:
         """Note what the ledger has up to a position after the frame; False if it is too much."""

@@ -152,7 +152,8 @@ class Rebuilder:
         """
         page = await self._read_page(board_id, "")
         while page is not None:
-            loading = self._load(generation, page.lines)
+            # Pages follow each other by user, so no user is on two.
+            loading = self._load(generation, page.lines, are_new=True)
             _, following = await asyncio.gather(loading, self._read_page(board_id, page.last_user_id))
             on_progress(page.members)
             if page.position != at:
@@ -180,6 +181,6 @@ class Rebuilder:
             raise _GivenUpError("the record has another history now")
 
     @staticmethod
-    async def _load(generation: Generation, lines: str) -> None:
-        if not await generation.load(lines):
+    async def _load(generation: Generation, lines: str, *, are_new: bool = False) -> None:
+        if not await generation.load(lines, are_new=are_new):
             raise _GivenUpError(Switched.LOST.value)

@@ -427,9 +427,9 @@ async def test_two_pages_are_held_at_most(
         pages.change(page is not None)
         return page
 
-    async def counted_load(generation: Generation, lines: str) -> bool:
+    async def counted_load(generation: Generation, lines: str, *, are_new: bool = False) -> bool:
         assert len(lines.split("\n")) <= 100
-        loaded = await load(generation, lines)
+        loaded = await load(generation, lines, are_new=are_new)
         pages.change(-1)
         return loaded
 

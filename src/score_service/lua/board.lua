@@ -33,9 +33,9 @@ local function read_header(generation)
     return header
 end
 
-local function set_some(users, totals, reached, members, first, last)
+local function set_some(users, totals, reached, members, first, last, are_new)
     local removed, ranked, totalled, n = {}, {}, {}, 0
-    local formers = redis.call('HMGET', KEYS[3], unpack(users, first, last))
+    local formers = are_new and {} or redis.call('HMGET', KEYS[3], unpack(users, first, last))
     for i = first, last do
         local former = formers[i - first + 1]
         former = former and reached_in(former)
@@ -58,8 +58,9 @@ local function set_some(users, totals, reached, members, first, last)
 end
 
 -- Sets the standings in lines of 'user total reached', but none that is older than what is there. So in
--- whatever order, and however often, they are set, the newest remains. Gives the member of each.
-local function set_standings(lines)
+-- whatever order, and however often, they are set, the newest remains. Where the caller knows that none of
+-- the users is there, it spares the look. Gives the member of each.
+local function set_standings(lines, are_new)
     local users, totals, reached, members, count = {}, {}, {}, {}, 0
     for user, total, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\n]+)\n?') do
         count = count + 1
@@ -67,8 +68,8 @@ local function set_standings(lines)
         members[count] = member_of(user, revision)
     end
     -- A call may have some thousand arguments: what Lua can unpack is limited.
-    for first = 1, count, 250 do
-        set_some(users, totals, reached, members, first, math.min(first + 249, count))
+    for first = 1, count, 1000 do
+        set_some(users, totals, reached, members, first, math.min(first + 999, count), are_new)
     end
     return members
 end

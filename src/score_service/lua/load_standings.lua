@@ -1,7 +1,8 @@
 -- Fills keys that nobody reads yet: a generation of a board that is being made, step by step.
 --
 -- KEYS  header, ranks, totals, steps
--- ARGV  number of this step, 1 for the first; seconds that the keys live from now on; lines of standings
+-- ARGV  number of this step, 1 for the first; seconds that the keys live from now on; lines of standings;
+--       'new' if none of their users was loaded before
 -- Gives 'loaded', also if this step was made before, or
 --       'lost' if the steps before it are not there, or the generation is in use already.
 --
@@ -14,7 +15,7 @@ if made >= step then
 elseif made < step - 1 or made == 0 and redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then
     return 'lost'
 end
-set_standings(ARGV[3])
+set_standings(ARGV[3], ARGV[4] == 'new')
 redis.call('SET', KEYS[4], ARGV[1], 'EX', ARGV[2])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 redis.call('EXPIRE', KEYS[3], ARGV[2])
