@@ -232,7 +232,11 @@ async def test_trace_reaches_the_ledger_and_both_logs_and_secrets_no_log(
 
     assert response.status_code == 200
     assert response.headers["x-request-id"] == request_id
-    assert request_id in gateway.log()
+
+    async def is_logged() -> bool:  # The line comes after the answer.
+        return request_id in gateway.log()
+
+    await eventually(is_logged)
     assert trace_id in gateway.log()
     assert trace_id in service.log()
     with psycopg.connect(database.admin_dsn) as connection:

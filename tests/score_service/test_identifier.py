@@ -20,7 +20,7 @@ def test_anything_else_is_none(text: str) -> None:
 def test_uuid_is_read_in_either_case() -> None:
     value = uuid.uuid4()
 
-    assert parse_uuid(str(value)) == parse_uuid(str(value).upper()) == value
+    assert parse_uuid(str(value)) == parse_uuid(str(value).upper()) == str(value)
 
 
 @pytest.mark.parametrize(
