@@ -5,6 +5,7 @@ from random import Random
 from typing import Any
 
 from score_api.v1 import score_service_pb2 as scores
+from score_service.ledger import write_array
 
 USERS = 1_000
 POINTS = 10
@@ -49,7 +50,7 @@ class Awards:
             "callers": ["spiffe://laurel.local/bench"] * size,
             "trace_ids": [""] * size,
         }
-        return {name: '{"' + '","'.join(values) + '"}' for name, values in columns.items()}
+        return {name: write_array(values) for name, values in columns.items()}
 
     def user(self) -> str:
         """Draw a user."""

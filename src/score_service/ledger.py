@@ -8,7 +8,7 @@ Invariants:
 It knows nothing of Redis, ranks or callers.
 """
 
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,7 +62,8 @@ class Ledger:
         (row,) = await self._fetch_all("record_awards", _batch_parameters(board_id, given))
         before = Position.of(row["from_revision"], row["from_digest"])
         after = Position.of(row["to_revision"], row["to_digest"])
-        results: dict[str, RecordedAward | OutOfRange] = dict(_newly_recorded(given, row, after))
+        new = _newly_recorded(given, row, after)
+        results: dict[str, RecordedAward | OutOfRange] = {**new}
         results.update((given[ordinal - 1].award_id, OutOfRange()) for ordinal in row["rejected"])
         if known := [award.award_id for award in given if award.award_id not in results]:
             results.update(await self._get_awards(board_id, known))
@@ -70,7 +71,7 @@ class Ledger:
                 # Another server answered than the one that knew them: one that was promoted meanwhile.
                 raise RecordUnavailableError
         return RecordedBatch(
-            Changes(board_id, before, after, _fold(given, row)),
+            Changes(board_id, before, after, _fold(new.values())),
             tuple(results[award.award_id] for award in awards),
         )
 
@@ -87,7 +88,7 @@ class Ledger:
         return found[award_id]
 
     async def _get_awards(self, board_id: str, award_ids: Iterable[str]) -> dict[str, RecordedAward]:
-        parameters = {"board_id": board_id, "award_ids": _array(award_ids)}
+        parameters = {"board_id": board_id, "award_ids": write_array(award_ids)}
         rows = await self._fetch_all("get_awards", parameters)
         return {row["award_id"]: _recorded(row) for row in rows}
 
@@ -185,7 +186,7 @@ class Ledger:
         return str(rows[0]["version_num"]) if rows else ""
 
 
-def _array(texts: Iterable[str]) -> str:
+def write_array(texts: Iterable[str]) -> str:
     """Write an array as PostgreSQL reads it, much faster than the driver does.
 
     The texts are ids of which the edge knows that they hold no quote and no backslash.
@@ -204,19 +205,20 @@ def _distinct(awards: Iterable[Award]) -> Iterable[Award]:
 def _batch_parameters(board_id: str, awards: Sequence[Award]) -> dict[str, str]:
     return {
         "board_id": board_id,
-        "award_ids": _array(award.award_id for award in awards),
-        "user_ids": _array(award.user_id for award in awards),
-        "points": _array(str(award.points) for award in awards),
-        "action_types": _array(award.action_type for award in awards),
-        "action_ids": _array(award.action_id for award in awards),
-        "request_ids": _array(award.request_id for award in awards),
-        "callers": _array(award.caller for award in awards),
-        "trace_ids": _array(award.trace_id for award in awards),
+        "award_ids": write_array(award.award_id for award in awards),
+        "user_ids": write_array(award.user_id for award in awards),
+        "points": write_array(str(award.points) for award in awards),
+        "action_types": write_array(award.action_type for award in awards),
+        "action_ids": write_array(award.action_id for award in awards),
+        "request_ids": write_array(award.request_id for award in awards),
+        "callers": write_array(award.caller for award in awards),
+        "trace_ids": write_array(award.trace_id for award in awards),
     }
 
 
 def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) -> dict[str, RecordedAward]:
-    """Put together what the ledger has now of the awards that it did not have."""
+    """Put together what the ledger has now of the awards that it did not have, in the order of revisions."""
+    new = [given[ordinal - 1] for ordinal in row["ordinals"] or ()]
     return {
         award.award_id: RecordedAward(
             award_id=award.award_id,
@@ -229,15 +231,8 @@ def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) ->
             action_id=award.action_id,
             request_id=award.request_id,
         )
-        for award, revision, total in _news(given, row)
+        for award, revision, total in zip(new, row["revisions"] or (), row["totals"] or (), strict=True)
     }
-
-
-def _news(given: Sequence[Award], row: DictRow) -> Iterator[tuple[Award, int, int]]:
-    """Give each new award with its revision and its user's total, in the order of the revisions."""
-    ordinals = row["ordinals"] or ()
-    for ordinal, revision, total in zip(ordinals, row["revisions"] or (), row["totals"] or (), strict=True):
-        yield given[ordinal - 1], revision, total
 
 
 def _recorded(row: DictRow) -> RecordedAward:
@@ -254,7 +249,7 @@ def _recorded(row: DictRow) -> RecordedAward:
     )
 
 
-def _fold(given: Sequence[Award], row: DictRow) -> tuple[Change, ...]:
-    """Keep the newest change of each user among the awards that are new."""
-    newest = {award.user_id: (total, revision) for award, revision, total in _news(given, row)}
-    return tuple(Change(user_id, total, revision) for user_id, (total, revision) in newest.items())
+def _fold(recorded: Iterable[RecordedAward]) -> tuple[Change, ...]:
+    """Keep the newest change of each user among awards in the order of their revisions."""
+    newest = {award.user_id: Change(award.user_id, award.total_after, award.revision) for award in recorded}
+    return tuple(newest.values())
