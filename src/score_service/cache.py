@@ -33,6 +33,7 @@ _SCRIPTS: Final = (
     "drop_board",
     "get_header",
     "get_standings",
+    "is_being_made",
     "list_standings",
     "list_standings_around",
     "load_standings",

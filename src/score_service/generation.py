@@ -4,6 +4,8 @@ Invariants:
 - Nobody reads it before the switch, which compares and sets the board's header.
 - Until then its keys live for two minutes after the last step, so whatever becomes of its maker, they go.
 - The steps are counted in Redis. Where it has lost one, the next step or the switch says so.
+- While it is being loaded, Redis says so, so that others leave the work to its maker. That only spares work:
+  two that do not see each other do no harm.
 """
 
 import enum
@@ -13,6 +15,8 @@ from score_service.cache import Cache, Call
 from score_service.position import Position
 
 _SECONDS_TO_LIVE: Final = 120
+_SECONDS_ALONE: Final = 2
+"""For which others leave a board to the maker of a generation after its last step."""
 
 
 class Switched(enum.Enum):
@@ -41,7 +45,7 @@ class Generation:
         Args:
             cache: runs the scripts.
             name: of this generation.
-            keys: header, ranks, totals and steps.
+            keys: header, ranks, totals, steps, and where it is said which generation is being made.
             replaced: the name of the generation in the header, empty where there is no header.
             former_keys: ranks and totals to remove once they are replaced.
         """
@@ -62,7 +66,8 @@ class Generation:
         Returns:
             Whether all that was loaded before is still there. If not, this generation is of no use.
         """
-        arguments = [str(self._steps + 1), str(_SECONDS_TO_LIVE), lines, "new" if are_new else ""]
+        times = [str(_SECONDS_TO_LIVE), str(_SECONDS_ALONE)]
+        arguments = [self.name, str(self._steps + 1), *times, lines, "new" if are_new else ""]
         reply = await self._cache.run("load_standings", Call(self._keys, arguments))
         self._steps += 1
         return bool(reply == "loaded")

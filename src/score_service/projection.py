@@ -265,6 +265,14 @@ class Projection:
         call = Call(keys, [header.generation, str(position.revision), position.mark])
         await self._cache.run("drop_board", call)
 
+    async def is_being_made(self, board_id: str) -> bool:
+        """Tell whether somebody, in any process, is making a generation of a board.
+
+        Raises:
+            ProjectionUnavailableError: Redis is away.
+        """
+        return bool(await self._cache.run("is_being_made", Call([self._making(board_id)], [])))
+
     def make_generation(self, board_id: str, seen: Header | None) -> Generation:
         """Begin a generation to take the place of the one in a header, or of a header that is not there."""
         name = secrets.token_hex(8)
@@ -272,7 +280,7 @@ class Projection:
         return Generation(
             self._cache,
             name,
-            [*self._keys(board_id, name), f"{self._board(board_id)}:{name}:steps"],
+            [*self._keys(board_id, name), f"{self._board(board_id)}:{name}:steps", self._making(board_id)],
             seen.generation if seen else "",
             self._keys(board_id, former)[1:],
         )
@@ -306,6 +314,9 @@ class Projection:
     def channel(self, board_id: str) -> str:
         """Name the channel on which a board's hints are published."""
         return f"{self._board(board_id)}:changes"
+
+    def _making(self, board_id: str) -> str:
+        return f"{self._board(board_id)}:making"
 
     def _board(self, board_id: str) -> str:
         return f"{self._prefix}{{{board_id}}}"

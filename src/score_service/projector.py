@@ -242,6 +242,12 @@ class Projector:
         raise ProjectionUnavailableError
 
     async def _rebuild(self, board_id: str) -> Position:
+        """Make a board anew, unless another process does so already; a later look sees what has become of it.
+
+        When Redis is lost, every process finds every board missing. Each would load a copy of all of them.
+        """
+        if await self._projection.is_being_made(board_id):
+            raise ProjectionUnavailableError
         rebuilt = await self._rebuilder.rebuild(board_id)
         if rebuilt is not None:
             self.rebuilt += 1

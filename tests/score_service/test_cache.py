@@ -151,8 +151,8 @@ async def test_script_that_fails_does_not_stop_the_others(
 async def test_server_that_was_demoted_is_left(
     cache: Cache, redis_url: str, redis_proxy: Proxy, redis_prefix: str
 ) -> None:
-    keys = [f"{redis_prefix}{key}" for key in ("header", "ranks", "totals", "steps")]
-    load = Call(keys, ["1", "60", "ada 5 1"])
+    keys = [f"{redis_prefix}{key}" for key in ("header", "ranks", "totals", "steps", "making")]
+    load = Call(keys, ["g", "1", "60", "2", "ada 5 1", ""])
     async with Redis.from_url(redis_url) as redis:
         await redis.replicaof(*redis_url.rpartition("@")[2].removesuffix("/0").split(":"))
         try:

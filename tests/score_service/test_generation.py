@@ -96,7 +96,7 @@ async def test_keys_that_are_not_switched_in_go_by_themselves(
 
     keys = await keys_of(redis, redis_prefix)
 
-    assert len(keys) == 3
+    assert len(keys) == 4
     for key in keys:
         assert 0 < await redis.ttl(key) <= 120
 
@@ -251,6 +251,29 @@ async def test_discarded_generation_leaves_nothing(
 
     assert await keys_of(redis, redis_prefix) == set()
     assert await generation.switch(at(1), 1) is Switched.LOST
+
+
+async def test_board_is_being_made_until_its_generation_is_switched_in(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    assert not await projection.is_being_made("main")
+
+    await load(generation, ("ada", 5, 1))
+    assert await projection.is_being_made("main")
+
+    await generation.switch(at(1), 1)
+    assert not await projection.is_being_made("main")
+
+
+async def test_maker_that_gives_up_is_not_waited_for(projection: Projection) -> None:
+    early, late = (projection.make_generation("main", None) for _ in range(2))
+    await load(early, ("ada", 5, 1))
+    await load(late, ("ada", 5, 1))
+
+    await early.discard()
+    assert await projection.is_being_made("main")
+
+    await late.discard()
+    assert not await projection.is_being_made("main")
 
 
 async def test_generation_that_the_board_has_cannot_be_discarded(projection: Projection) -> None:

@@ -130,6 +130,21 @@ async def test_projectors_of_two_processes_work_on_one_board(
         assert await is_projected(ledger, one)
 
 
+async def test_board_that_another_process_makes_is_left_to_it(
+    ledger: Ledger, projection: Projection, projector: Projector
+) -> None:
+    await ledger.record_awards("main", [make_award()])
+    other = projection.make_generation("main", None)
+    await other.load("ada 1 1")
+
+    with pytest.raises(ProjectionUnavailableError):
+        await projector.catch_up("main")
+
+    await other.discard()
+    await projector.catch_up("main")
+    assert (projector.rebuilt, projector.given_up) == (1, 0)
+
+
 async def test_board_without_awards_cannot_be_caught_up(projector: Projector) -> None:
     with pytest.raises(BoardNotFoundError):
         await projector.catch_up("main")

@@ -334,7 +334,7 @@ async def test_keys_of_a_rebuilder_that_was_killed_go_by_themselves(
         await step_rebuilder(kill).rebuild("main")
 
     lives = (await keys_of(redis, redis_prefix)).values()
-    assert len(lives) == 3
+    assert len(lives) == 4
     assert all(0 < seconds <= 120 for seconds in lives)
 
 

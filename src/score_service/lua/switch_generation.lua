@@ -1,6 +1,6 @@
 -- Puts a generation that was loaded in the place of the one a board has.
 --
--- KEYS  header, ranks, totals, steps, and ranks and totals of the generation before
+-- KEYS  header, ranks, totals, steps, which generation is being made, and ranks and totals of the one before
 -- ARGV  generation; revision, mark and number of members; number of steps that were made;
 --       the generation in the header as it was seen, empty if there was no header
 -- Gives 'switched', also if this was done before,
@@ -25,5 +25,5 @@ end
 redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'revision', ARGV[2], 'mark', ARGV[3], 'members', ARGV[4])
 redis.call('PERSIST', KEYS[2])
 redis.call('PERSIST', KEYS[3])
-redis.call('UNLINK', KEYS[4], KEYS[5], KEYS[6])
+redis.call('UNLINK', KEYS[4], KEYS[5], KEYS[6], KEYS[7])
 return 'switched'
