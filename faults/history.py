@@ -85,8 +85,10 @@ class Read:
     """`cache` or `record`."""
     top: tuple[Row, ...] | None = None
     """The first page, where that was asked for."""
+    users: tuple[str, ...] = ()
+    """The single users whose standings were asked for."""
     rows: tuple[Row, ...] = ()
-    """The standings of single users, where those were asked for."""
+    """Their standings; a user without an award is left out."""
     min_revision: int | None = None
 
 

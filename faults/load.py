@@ -1,0 +1,48 @@
+"""Where the load goes, and how much of it there is."""
+
+from dataclasses import dataclass
+
+from score_client import ClientCredentials
+
+GATEWAY_BOARD = "main"
+"""The board that the gateway serves, and the one of all actions of the catalog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doors:
+    """How the stack is reached from outside."""
+
+    score_target: str
+    """A gRPC name, as `score_client.ScoreClient` takes it."""
+    backends: tuple[ClientCredentials, ...]
+    """Of each backend the certificate; there may be several with the same identity."""
+    server_name: str | None = None
+    """The name in the score service's certificate, if it is not the one in the target."""
+    gateway_url: str
+    """`http://host:port`"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What is asked for, and by how many. Rates are of tries begun a second, all together."""
+
+    awards_per_second: float = 180.0
+    """By backends."""
+    reads_per_second: float = 10.0
+    """By backends."""
+    completes_per_second: float = 10.0
+    """By players."""
+    boards: tuple[str, ...] = (GATEWAY_BOARD, "season-hot", "season-b", "season-c")
+    """The gateway's, a hot one, and others."""
+    users: int = 200
+    """Of each board but for the gateway's, on which the players are users too."""
+    max_points: int = 1_000
+    """The most that the service's policy allows a backend to give at once."""
+    players: int = 16
+    watches: int = 12
+    sockets: int = 8
+    event_streams: int = 4
+    stay_seconds: float = 20.0
+    """How long watches that leave and come back stay, on average."""
+    pending_max: int = 1_000
+    """Calls of backends under way at most; while there are as many, none are begun."""
