@@ -85,6 +85,8 @@ class Read:
     """`cache` or `record`."""
     top: tuple[Row, ...] | None = None
     """The first page, where that was asked for."""
+    page_size: int = 0
+    """How much of the top was asked for."""
     users: tuple[str, ...] = ()
     """The single users whose standings were asked for."""
     rows: tuple[Row, ...] = ()
