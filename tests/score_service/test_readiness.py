@@ -175,7 +175,7 @@ async def test_without_postgresql_at_the_start_it_stays_up_says_so_and_gets_read
     await eventually(is_told)
     async with httpx.AsyncClient() as client:
         assert (await client.get(f"{service.admin_url}/livez")).status_code == 200
-    proxy._upstream = address.rsplit(":", 1)
+    proxy.upstream = address
     await eventually(service.is_ready)
     assert await report(service) == (200, {"ready": True, "missing": {}})
 
@@ -193,7 +193,7 @@ async def test_without_redis_at_the_start_it_serves_and_says_so(
     stubs = connect(service, backend_certificate)
     made = (await stubs.score.AwardPoints(award_request())).result
     assert not made.HasField("rank")
-    proxy._upstream = address.rsplit(":", 1)
+    proxy.upstream = address
 
     async def nothing_is_missing() -> bool:
         return await report(service) == (200, {"ready": True, "missing": {}})
@@ -209,11 +209,11 @@ async def test_awards_go_on_when_redis_goes_away_later(
     redis_login: Login,
 ) -> None:
     address = address_of(redis_login.url)
-    proxy._upstream = address.rsplit(":", 1)
+    proxy.upstream = address
     service = await start_score_service(redis_url=redis_login.url.replace(address, f"127.0.0.1:{proxy.port}"))
     stubs = connect(service, backend_certificate)
     assert (await stubs.score.AwardPoints(award_request())).result.rank == 1
-    proxy._upstream = ["127.0.0.1", "1"]
+    proxy.upstream = "127.0.0.1:1"
     proxy.reset()
 
     async def is_noticed() -> bool:
