@@ -4,6 +4,7 @@ One process writes all of it, so that one clock orders it: times are seconds of 
 here is judged; the checker does that, from these values alone. What an observer could not know is None.
 """
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
@@ -153,6 +154,8 @@ class Restore:
     """After it accepted connections again."""
     former: str
     """The folder with the former state."""
+    copied: float = -math.inf
+    """When the copy was begun: what was told as made before that, it has."""
 
 
 Event: TypeAlias = AwardCall | Read | Message | Closed | Fault | Restore
