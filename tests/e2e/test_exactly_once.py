@@ -1,90 +1,17 @@
 """Awards from many callers to several processes: once in the record, once in the ranks, in one order."""
 
 import asyncio
-import hashlib
 import itertools
 import uuid
-from collections import Counter
-from typing import Any
 
-import psycopg
 from redis.asyncio import Redis
 from tests.fixtures.mortal_valkey import MortalValkey
 from tests.fixtures.postgres import Database
+from tests.fixtures.record import award, check_ranks, check_record, read_ledger, wait_for_awards
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
 
 from score_client import AwardResult, ScoreClient, Snapshot, Update
-
-_CANONICAL = (
-    "SELECT revision, award_id, user_id, action_type, action_id, points, total_after, request_id, caller,"
-    " trace_id, (extract(epoch FROM awarded_at) * 1000000)::bigint FROM score.award ORDER BY revision"
-)
-
-
-async def award(
-    client: ScoreClient,
-    user_id: str,
-    points: int = 1,
-    award_id: uuid.UUID | None = None,
-    request_id: uuid.UUID | None = None,
-) -> AwardResult:
-    return await client.award(
-        board_id="main",
-        user_id=user_id,
-        points=points,
-        action_type="quest",
-        action_id="quest_1",
-        timeout=30,
-        award_id=award_id,
-        request_id=request_id,
-    )
-
-
-def read_ledger(database: Database) -> list[tuple[Any, ...]]:
-    with psycopg.connect(database.admin_dsn) as connection:
-        return connection.execute(_CANONICAL).fetchall()
-
-
-def check_record(database: Database) -> list[tuple[str, int, int]]:
-    """Check ledger, commits and standings against each other; return the standings by the tie rule."""
-    rows = read_ledger(database)
-    with psycopg.connect(database.admin_dsn) as connection:
-        commits = connection.execute(
-            "SELECT first_revision, last_revision, digest FROM score.commit ORDER BY last_revision"
-        ).fetchall()
-        standings = connection.execute(
-            "SELECT user_id, total, reached_revision FROM score.standing"
-        ).fetchall()
-        ((revision, head),) = connection.execute("SELECT revision, digest FROM score.board").fetchall()
-    assert [row[0] for row in rows] == list(range(1, revision + 1))
-    digest, after = hashlib.sha256(b"main").digest(), 0
-    for first, last, stored in commits:
-        assert first == after + 1
-        text = "".join("\t".join(map(str, row)) + "\n" for row in rows[first - 1 : last])
-        digest, after = hashlib.sha256(digest + text.encode()).digest(), last
-        assert stored == digest
-    assert (after, digest) == (revision, head)
-    totals: Counter[str] = Counter()
-    reached: dict[str, int] = {}
-    for row in rows:
-        totals[row[2]] += row[5]
-        reached[row[2]] = row[0]
-        assert row[6] == totals[row[2]]
-    folded = [(user, total, reached[user]) for user, total in totals.items()]
-    assert sorted(standings) == sorted(folded)
-    return sorted(folded, key=lambda standing: (-standing[1], standing[2]))
-
-
-async def check_ranks(client: ScoreClient, expected: list[tuple[str, int, int]]) -> None:
-    """Check the ranks in Redis, page by page."""
-    view = await client.top(board_id="main", page_size=7, min_revision=max(s[2] for s in expected))
-    seen = list(view.standings)
-    while view.next_page_token:
-        view = await client.top(board_id="main", page_size=7, page_token=view.next_page_token)
-        seen += view.standings
-    assert [(s.user_id, s.total, s.reached_revision) for s in seen] == expected
-    assert [s.rank for s in seen] == list(range(1, len(seen) + 1))
 
 
 async def test_two_hundred_copies_of_one_award_are_one_award(stack: Stack, database: Database) -> None:
@@ -222,10 +149,3 @@ async def follow(client: ScoreClient, totals: dict[str, int], after: str | None,
             if event.revision >= until and is_resumed:
                 return event.position
     raise AssertionError
-
-
-async def wait_for_awards(database: Database, count: int) -> None:
-    async def are_there() -> bool:
-        return await asyncio.to_thread(lambda: len(read_ledger(database))) >= count
-
-    await eventually(are_there)

@@ -1,102 +1,29 @@
 """A player's way through the whole stack, each service a process of its own."""
 
 import asyncio
-import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
 import httpx2 as httpx
 import psycopg
 import pytest
+from tests.fixtures.browser import PASSWORD, edge, heard, join
 from tests.fixtures.postgres import Database
-from tests.fixtures.processes import RunningService
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
-from websockets.asyncio.client import ClientConnection, connect
 
 from score_client import NotFoundError, ScoreClient
-
-PASSWORD = "correct horse battery"
-
-
-@dataclass(frozen=True, slots=True)
-class Browser:
-    """A player who came in by the front door."""
-
-    http: httpx.AsyncClient
-    address: str
-    user_id: str
-    token: str
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.token}"}
-
-    async def start(self, action_id: str) -> str:
-        response = await self.http.post("/actions/start", json={"actionId": action_id}, headers=self.headers)
-        assert response.status_code == 200, response.text
-        return str(response.json()["actionToken"])
-
-    async def complete(self, token: str, answer: str, **headers: str) -> httpx.Response:
-        body = {"actionToken": token, "proof": {"answer": answer}}
-        return await self.http.post("/actions/complete", json=body, headers=self.headers | headers)
-
-    @asynccontextmanager
-    async def socket(self) -> AsyncIterator[ClientConnection]:
-        """Open a WebSocket as a page does, with the token in its first message."""
-        async with connect(f"ws://{self.address}/api/v1/leaderboard/ws") as socket:
-            await socket.send(json.dumps({"type": "auth", "accessToken": self.token}))
-            yield socket
-
-    async def events(self, last_event_id: str | None = None) -> AsyncGenerator[tuple[str, str, Any]]:
-        """Follow the stream of events: name, id and data of each."""
-        headers = self.headers | ({"Last-Event-ID": last_event_id} if last_event_id else {})
-        async with self.http.stream("GET", "/leaderboard/events", headers=headers, timeout=30) as response:
-            assert response.status_code == 200
-            fields: dict[str, str] = {}
-            async for line in response.aiter_lines():
-                if line:
-                    name, _, value = line.partition(": ")
-                    fields[name] = value
-                elif "data" in fields:
-                    yield fields["event"], fields.get("id", ""), json.loads(fields["data"])["data"]
-                    fields = {}
-
-
-async def join(gateway: RunningService, http: httpx.AsyncClient, name: str) -> Browser:
-    """Register and log in."""
-    credentials = {"username": name, "password": PASSWORD}
-    assert (await http.post("/auth/register", json=credentials)).status_code == 201
-    login = (await http.post("/auth/login", json=credentials)).json()
-    return Browser(http, gateway.addresses["http"], login["user"]["userId"], login["accessToken"])
-
-
-@asynccontextmanager
-async def edge(gateway: RunningService) -> AsyncIterator[httpx.AsyncClient]:
-    url = f"http://{gateway.addresses['http']}/api/v1"
-    async with httpx.AsyncClient(base_url=url, timeout=20) as http:
-        yield http
-
-
-async def heard(socket: ClientConnection, event: str) -> Any:
-    """Wait for an event of a kind on a socket."""
-    async with asyncio.timeout(10):
-        while True:
-            message = json.loads(await socket.recv())
-            if message["event"] == event:
-                return message["data"]
 
 
 async def test_player_registers_solves_and_everyone_sees_it(stack: Stack) -> None:
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service))
-    async with edge(gateway) as http:
-        ada, bob = await join(gateway, http, "ada"), await join(gateway, http, "bob")
+    async with edge(gateway.addresses["http"]) as http:
+        ada, bob = await join(http, "ada"), await join(http, "bob")
         async with (
             ada.socket() as adas,
             bob.socket() as bobs,
@@ -168,8 +95,12 @@ async def first_score(events: AsyncIterator[tuple[str, str, Any]]) -> Any:
 async def test_stream_of_events_resumes_where_it_ended(stack: Stack) -> None:
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service))
-    async with edge(gateway) as http, stack.client(target_of(service)) as client, asyncio.timeout(60):
-        ada = await join(gateway, http, "ada")
+    async with (
+        edge(gateway.addresses["http"]) as http,
+        stack.client(target_of(service)) as client,
+        asyncio.timeout(60),
+    ):
+        ada = await join(http, "ada")
 
         async def award() -> None:
             await client.award(
@@ -193,8 +124,8 @@ async def test_completion_whose_answer_is_lost_between_gateway_and_service_still
     service = await stack.start_score_service()
     proxy = await start_proxy(service.addresses["grpc"])
     gateway = await stack.start_gateway(f"dns:///localhost:{proxy.port}")
-    async with edge(gateway) as http, asyncio.timeout(60):
-        ada = await join(gateway, http, "ada")
+    async with edge(gateway.addresses["http"]) as http, asyncio.timeout(60):
+        ada = await join(http, "ada")
         token = await ada.start("quick")
         await ada.complete(await ada.start("quick"), "no")  # The connection is up and has been used.
         proxy.hold_replies()
@@ -224,8 +155,8 @@ async def test_trace_reaches_the_ledger_and_both_logs_and_secrets_no_log(
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service))
     trace_id, request_id = uuid.uuid4().hex, str(uuid.uuid4())
-    async with edge(gateway) as http:
-        ada = await join(gateway, http, "ada")
+    async with edge(gateway.addresses["http"]) as http:
+        ada = await join(http, "ada")
         token = await ada.start("quick")
         traced = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "x-request-id": request_id}
         response = await ada.complete(token, "yes", **traced)
