@@ -25,7 +25,7 @@ class Award(NamedTuple):
     request_id: str
     caller: str
     trace_id: str
-    awarded_at: str
+    awarded_at: int
     """Microseconds since 1970."""
 
 

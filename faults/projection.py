@@ -1,11 +1,15 @@
-"""Reads what Redis has of each board, each board in one transaction.
+"""Reads what Redis has of each board, each board in one script.
 
 The names and formats of the keys are written down here a second time, on purpose.
 """
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import NamedTuple
+
+from redis.asyncio import Redis
 
 
 class Header(NamedTuple):
@@ -25,7 +29,7 @@ class Projection:
     read_at: float
     """`time.monotonic()` after the reading."""
     header: Header | None = None
-    ranks: Sequence[tuple[str, int]] = ()
+    ranks: Sequence[tuple[str, str]] = ()
     """Members with their scores, best first."""
     totals: Mapping[str, str] = field(default_factory=dict)
     """User to `total:reached`."""
@@ -44,4 +48,18 @@ async def read_projections(url: str, prefix: str, board_ids: Iterable[str]) -> l
     Raises:
         redis.RedisError: Redis is away.
     """
-    raise NotImplementedError
+    async with Redis.from_url(url, decode_responses=True) as client:
+        script = client.register_script(files("faults.lua").joinpath("read_board.lua").read_text("utf-8"))
+        return [_make(board_id, await script([f"{prefix}{{{board_id}}}"])) for board_id in board_ids]
+
+
+def _make(board_id: str, reply: list[list[str]]) -> Projection:
+    header, ranks, totals, strays = reply
+    return Projection(
+        board_id=board_id,
+        read_at=time.monotonic(),
+        header=Header(*header) if header else None,
+        ranks=list(zip(ranks[::2], ranks[1::2], strict=True)),
+        totals=dict(zip(totals[::2], totals[1::2], strict=True)),
+        strays=strays,
+    )

@@ -1,0 +1,1 @@
+"""The script that reads a board out of Redis."""
