@@ -169,6 +169,6 @@ def _decode(text: str) -> bytes:
         token = base64.b64decode(text.encode("ascii") + b"=", altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise BadRefreshTokenError from None
-    if len(token) != _SECRET_BYTES:
+    if len(token) != _SECRET_BYTES or _encode(token) != text:
         raise BadRefreshTokenError
     return token

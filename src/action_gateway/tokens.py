@@ -53,6 +53,9 @@ class _Kind:
         Raises:
             jwt.PyJWTError: it is none.
         """
+        if token.endswith("="):
+            # A token has one spelling, and that is the one without padding.
+            raise jwt.InvalidTokenError
         header = jwt.get_unverified_header(token)
         key = self.keys.find(header["kid"]) if isinstance(header.get("kid"), str) else None
         if key is None or header.get("typ") != self.typ:

@@ -11,7 +11,7 @@ from typing import Final
 from score_service.errors import InvalidRequestError
 from score_service.standing import Standing
 
-_PAGE_END: Final = re.compile(r"([0-9]{1,16}) ([0-9]{1,16}) ([A-Za-z0-9._:@-]{1,128})")
+_PAGE_END: Final = re.compile(r"(0|[1-9][0-9]{0,15}) (0|[1-9][0-9]{0,15}) ([A-Za-z0-9._:@-]{1,128})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +25,7 @@ class PageEnd:
 
 def write_page_token(last: Standing) -> str:
     """Make the token of the page after a standing."""
-    text = f"{last.total} {last.reached_revision} {last.user_id}"
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    return _encode(f"{last.total} {last.reached_revision} {last.user_id}")
 
 
 def read_page_token(token: str) -> PageEnd | None:
@@ -42,6 +41,10 @@ def read_page_token(token: str) -> PageEnd | None:
     except ValueError:
         text = ""
     match = _PAGE_END.fullmatch(text)
-    if match is None:
+    if match is None or _encode(text) != token:
         raise InvalidRequestError({"page_token": "not a token that was given here"})
     return PageEnd(int(match[1]), int(match[2]), match[3])
+
+
+def _encode(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
