@@ -70,6 +70,8 @@ def read_catalog(file: Path) -> list[CatalogAction]:
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
         raise SetupError([f"{file}: {_place(fault['loc'])}: {fault['msg']}" for fault in faults]) from None
+    except (ValueError, RecursionError):
+        raise SetupError([f"{file}: has a number too long, or is nested too deep"]) from None
     counts = Counter(action.action_id for action in actions)
     twice = [f"{file}: {action_id}: is there {n} times" for action_id, n in counts.items() if n > 1]
     if twice:

@@ -97,7 +97,7 @@ class Policy:
     def load(cls, path: Path) -> Self:
         """Read a policy file. Raises SetupError with all its faults, each with its place in the file."""
         try:
-            return cls.parse(path.read_text())
+            return cls.parse(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):
             raise SetupError([f"{path.name}: must be a readable text file"]) from None
         except SetupError as error:
@@ -110,6 +110,8 @@ class Policy:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise SetupError([f"is no TOML: {error}"]) from None
+        except (ValueError, RecursionError):
+            raise SetupError(["is no TOML: has a number too long, or is nested too deep"]) from None
         repeated = list(_repeated_identities(document))
         try:
             entries = _Document.model_validate(document).identity
