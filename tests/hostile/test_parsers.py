@@ -1,0 +1,316 @@
+"""Every parser of bytes that come from outside: whatever they are, the answer is one that is described."""
+
+import base64
+import json
+import string
+import uuid
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from tests.fixtures.gateway import MovableClock, add_signing_key
+from tests.hostile.fuzzing import fuzzing
+
+from action_gateway import sessions
+from action_gateway.action import Repeat, StartedAction
+from action_gateway.catalog import read_catalog
+from action_gateway.errors import BadActionTokenError, BadRefreshTokenError, UnauthenticatedError
+from action_gateway.keys import KeyFolder
+from action_gateway.settings import SetupError as GatewaySetupError
+from action_gateway.tokens import AccessTokens, ActionTokens
+from local_stack.certificates import CertificateFiles
+from score_service.errors import IdentityMissingError, InvalidRequestError
+from score_service.identity import is_spiffe_id, read_spiffe_id
+from score_service.page_token import PageEnd, read_page_token, write_page_token
+from score_service.policy import Policy
+from score_service.settings import SetupError
+from score_service.standing import Standing
+from score_service.tls import CertificateFiles as ServerFiles
+from score_service.tls import read_certificates
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+DEPTH = 6_000
+ODD_JSON = [
+    b"[" * DEPTH,
+    b'{"kid":' * DEPTH,
+    b'{"kid":' + b"9" * 9_000 + b"}",
+    b'{"kid":"a","kid":"b"}',
+    b'{"kid":"\\u0000"}',
+    b'{"kid":"\\ud800","typ":"at+jwt"}',
+    b'{"kid":"\xff"}',
+    b'{"kid":1e999}',
+    b'{"kid":NaN}',
+    b'{"alg":"EdDSA","b64":false,"crit":["b64"]}',
+    b"null",
+    b"",
+]
+
+
+def encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+@st.composite
+def mutations(draw: st.DrawFn, text: str) -> str:
+    """Change a text at one place or a few: other characters, some more, some less, or parts exchanged."""
+    characters = list(text)
+    for _ in range(draw(st.integers(1, 3))):
+        place = draw(st.integers(0, len(characters) - 1))
+        new = draw(st.sampled_from(string.ascii_letters + string.digits + "-_.=+/ \n\0é%"))
+        match draw(st.sampled_from(["replace", "insert", "delete", "append", "swap"])):
+            case "replace":
+                characters[place] = new
+            case "insert":
+                characters.insert(place, new)
+            case "append":
+                characters.append(new)
+            case "swap":
+                other = draw(st.integers(0, len(characters) - 1))
+                characters[place], characters[other] = characters[other], characters[place]
+            case "delete" if len(characters) > 1:
+                del characters[place]
+    return "".join(characters)
+
+
+class Signers:
+    """Both kinds of token, and a good one of each."""
+
+    def __init__(self, folder: Path) -> None:
+        clock = MovableClock()
+        for kind in ("access", "action"):
+            add_signing_key(folder / kind)
+        access_keys = KeyFolder(folder / "access")
+        self.access = AccessTokens(access_keys, issuer="laurel", lifetime=900, clock=clock)
+        self.action = ActionTokens(KeyFolder(folder / "action"), issuer="laurel")
+        self.head = {"alg": "EdDSA", "typ": "at+jwt", "kid": access_keys.signing_key().key_id}
+        self.access_token = self.access.issue(str(uuid.uuid4()))
+        self.action_token = self.action.issue(
+            StartedAction(
+                user_id=str(uuid.uuid4()),
+                action_id="quick",
+                version=1,
+                board_id="main",
+                points=5,
+                repeat=Repeat.UNLIMITED,
+                min_ms=0,
+                nonce=uuid.uuid4(),
+                started_at_ms=int(clock() * 1000),
+                expires_at=int(clock()) + 600,
+            )
+        )
+
+    def refuse(self, token: str) -> None:
+        """Check that a text passes for neither kind, and fails as is described."""
+        with pytest.raises(UnauthenticatedError):
+            self.access.verify(token)
+        with pytest.raises(BadActionTokenError):
+            self.action.verify(token)
+
+
+@pytest.fixture(scope="module")
+def signers(tmp_path_factory: pytest.TempPathFactory) -> Signers:
+    return Signers(tmp_path_factory.mktemp("keys"))
+
+
+@fuzzing(200)
+@given(text=st.text(max_size=200) | st.text("abcABC019._-=", max_size=200))
+def test_no_text_is_a_token(signers: Signers, text: str) -> None:
+    signers.refuse(text)
+
+
+@fuzzing(300)
+@given(data=st.data())
+def test_no_token_that_was_changed_is_a_token(signers: Signers, data: st.DataObject) -> None:
+    good = data.draw(st.sampled_from([signers.access_token, signers.action_token]))
+    changed = data.draw(mutations(good))
+    if changed != good:
+        signers.refuse(changed)
+
+
+@pytest.mark.parametrize("padding", ["=", "==", "==="])
+def test_a_token_has_one_spelling(signers: Signers, padding: str) -> None:
+    signers.refuse(signers.access_token + padding)
+    signers.refuse(signers.action_token + padding)
+
+
+@fuzzing(200)
+@given(head=JSON, claims=JSON)
+def test_no_header_and_no_claims_make_a_token(signers: Signers, head: Any, claims: Any) -> None:
+    if isinstance(head, dict):
+        head |= signers.head
+    for signature in ("", signers.access_token.rpartition(".")[2]):
+        body = f"{encode(json.dumps(head).encode())}.{encode(json.dumps(claims).encode())}"
+        signers.refuse(f"{body}.{signature}")
+
+
+@pytest.mark.parametrize("raw", ODD_JSON, ids=range(len(ODD_JSON)))
+def test_no_odd_json_makes_a_token(signers: Signers, raw: bytes) -> None:
+    _, claims, signature = signers.access_token.split(".")
+    head = signers.access_token.split(".")[0]
+    signers.refuse(f"{encode(raw)}.{claims}.{signature}")
+    signers.refuse(f"{head}.{encode(raw)}.{signature}")
+
+
+REFRESH_TOKEN = encode(bytes(range(32)))
+
+
+@fuzzing(300)
+@given(text=st.text(max_size=60) | st.text(string.ascii_letters, min_size=43, max_size=43))
+@example(REFRESH_TOKEN[:-1] + "9")
+@example(REFRESH_TOKEN + "=")
+@example(REFRESH_TOKEN[:5] + "\n" + REFRESH_TOKEN[5:])
+@example("+/" * 21 + "A")
+@example("A" * 44)
+@example("\ud800" * 43)
+def test_a_refresh_token_is_read_in_its_one_spelling_or_refused(text: str) -> None:
+    try:
+        token = sessions._decode(text)
+    except BadRefreshTokenError:
+        return
+    assert len(token) == 32
+    assert sessions._encode(token) == text
+
+
+PAGE_TOKEN = write_page_token(Standing("ada", 10, 1, 7))
+
+
+@fuzzing(300)
+@given(
+    token=st.text(max_size=60)
+    | mutations(PAGE_TOKEN)
+    | st.text(max_size=40).map(lambda text: encode(text.encode(errors="replace")))
+    | st.from_regex(r"[0-9]{1,18} [0-9]{1,18} [a-z:]{1,10}", fullmatch=True).map(
+        lambda text: encode(text.encode())
+    )
+)
+@example(PAGE_TOKEN + "=")
+@example("!" + PAGE_TOKEN)
+@example(encode(b"007 1 ada"))
+@example(encode("\u0661 1 ada".encode()))
+@example("\ud800")
+def test_a_page_token_is_read_in_its_one_spelling_or_refused(token: str) -> None:
+    try:
+        end = read_page_token(token)
+    except InvalidRequestError:
+        return
+    if isinstance(end, PageEnd):
+        assert write_page_token(Standing(end.user_id, end.total, None, end.reached_revision)) == token
+
+
+TOML_PIECES = (
+    *("[[identity]]", "[[action]]", "[", "]", "{", "}", "=", '"', "'''", "\n", ",", ".", "#", "\\u0000", "é"),
+    *("spiffe_id", "methods", "boards", "max_points", '"spiffe://a/b"', '["*"]', "1_000", "1e400", "nan"),
+    *("action_id", "points", "answer", "repeat", '"once"', "2026-13-40", "99:99:99", "0x", "true", "-0"),
+)
+TOML = st.lists(st.sampled_from(TOML_PIECES), max_size=30).map(" ".join) | st.text(max_size=100)
+ODD_TOML = [
+    "a = " + "[" * DEPTH,
+    "a = " + "{a = " * DEPTH,
+    "a = " + "9" * 9_000,
+    "a = -" + "9" * 9_000,
+    "a." * 1_000 + "a = 1",
+    "[" + "a." * 1_000 + "a]",
+    "a = 1\na = 2",
+    "identity = 1",
+    "action = 1",
+    "[[identity]]\nmax_points = " + "9" * 4_000,
+    "[[action]]\npoints = " + "9" * 4_000,
+    "[[action]]\nmin_seconds = " + "9" * 4_000,
+    "[[action]]\nmin_seconds = 1979-05-27T07:32:00Z",
+    '"\\u0000" = "\\u0000"',
+    "\x00",
+]
+
+
+def check_policy(text: str) -> None:
+    with suppress(SetupError):
+        Policy.parse(text)
+
+
+def check_catalog(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    with suppress(GatewaySetupError):
+        read_catalog(file)
+
+
+@fuzzing(200)
+@given(text=TOML)
+def test_a_policy_is_read_or_its_faults_are_told(text: str) -> None:
+    check_policy(text)
+
+
+@fuzzing(200)
+@given(text=TOML)
+def test_a_catalog_is_read_or_its_faults_are_told(tmp_path: Path, text: str) -> None:
+    check_catalog(tmp_path / "actions.toml", text.encode(errors="surrogatepass"))
+
+
+@pytest.mark.parametrize("text", ODD_TOML, ids=range(len(ODD_TOML)))
+def test_no_odd_toml_is_more_than_a_fault(tmp_path: Path, text: str) -> None:
+    check_policy(text)
+    check_catalog(tmp_path / "actions.toml", text.encode())
+
+
+def test_files_that_are_no_text_are_a_fault(tmp_path: Path) -> None:
+    for content in (b"\xff\xfe", b"\x00" * 100, bytes(range(256))):
+        file = tmp_path / "policy.toml"
+        check_catalog(file, content)
+        with pytest.raises(SetupError):
+            Policy.load(file)
+
+
+@fuzzing(200)
+@given(values=st.lists(st.binary(max_size=60), max_size=3))
+@example([b"spiffe://laurel.local/a\x00b"])
+@example(["spiffe://laurel.local/\u0430".encode()])
+@example([b"spiffe://laurel.local/" + b"a" * 5_000])
+@example([b"SPIFFE://laurel.local/a"])
+@example([b"spiffe://laurel.local/../a"])
+def test_an_identity_is_read_whole_or_missing(values: list[bytes]) -> None:
+    try:
+        spiffe_id = read_spiffe_id({"peer_spiffe_id": values})
+    except IdentityMissingError:
+        return
+    assert [spiffe_id.encode()] == values
+    assert is_spiffe_id(spiffe_id)
+
+
+@fuzzing(100)
+@given(data=st.data())
+def test_certificate_files_are_taken_or_their_faults_are_told(
+    tmp_path: Path, server_certificate: CertificateFiles, data: st.DataObject
+) -> None:
+    parts = (server_certificate.certificate_file, server_certificate.key_file, server_certificate.ca_file)
+    changed = data.draw(st.sampled_from(range(3)))
+    files = []
+    for number, part in enumerate(parts):
+        content = part.read_bytes()
+        if number == changed:
+            content = data.draw(st.binary(max_size=200) | mutations(content.decode()).map(str.encode))
+        files.append(tmp_path / part.name)
+        files[-1].write_bytes(content)
+    with suppress(SetupError):
+        read_certificates(ServerFiles(*files), datetime.now(UTC))
+
+
+@fuzzing(100)
+@given(data=st.data())
+def test_a_signing_key_is_taken_or_its_fault_is_told(tmp_path: Path, data: st.DataObject) -> None:
+    folder = tmp_path / "keys"
+    add_signing_key(folder)
+    pem = (folder / "1.pem").read_text(encoding="ascii")
+    (folder / "1.pem").write_bytes(data.draw(st.binary(max_size=200) | mutations(pem).map(str.encode)))
+    said = ""
+    try:
+        KeyFolder(folder)
+    except GatewaySetupError as error:
+        said = str(error)
+    assert not any(line in said for line in pem.splitlines())
