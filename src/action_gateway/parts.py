@@ -19,6 +19,7 @@ from action_gateway.checks import checks_of
 from action_gateway.clock import Clock
 from action_gateway.connections import ConnectionMetrics, Connections
 from action_gateway.events import LeaderboardEvents
+from action_gateway.failpoints import Failpoints
 from action_gateway.feed import Feed
 from action_gateway.health import Readiness
 from action_gateway.keys import KeyFolder
@@ -82,6 +83,8 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         metrics, tokens = Metrics(), _make_tokens(settings, clock)
         neighbours = await _open_neighbours(stack, settings)
         store, score_client = neighbours.store, neighbours.score_client
+        if settings.failpoints:
+            _arm(neighbours, Failpoints(settings.failpoints))
         limits = _make_limits(neighbours.redis, settings)
         passwords = stack.enter_context(
             Passwords(workers=settings.password_workers, queue=settings.password_queue)
@@ -138,6 +141,11 @@ async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _N
     )
 
 
+def _arm(neighbours: _Neighbours, failpoints: Failpoints) -> None:
+    failpoints.put_around(neighbours.store, "reserve_attempt", after="after_reserve")
+    failpoints.put_around(neighbours.score_client, "award", before="before_award", after="after_award")
+
+
 def _make_redis(settings: ServeSettings) -> Redis:
     seconds = settings.redis_timeout_seconds
     pool = BlockingConnectionPool.from_url(
@@ -158,7 +166,10 @@ async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> 
         settings.score_ca_file, settings.score_certificate_file, settings.score_key_file
     )
     client = ScoreClient(
-        settings.score_target, credentials=credentials, timeout=settings.score_timeout_seconds
+        settings.score_target,
+        credentials=credentials,
+        timeout=settings.score_timeout_seconds,
+        server_name=settings.score_server_name,
     )
     try:
         return await stack.enter_async_context(client)

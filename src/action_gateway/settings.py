@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from action_gateway.failpoints import Failpoint
+
 PREFIX: Final = "ACTION_GATEWAY_"
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _MAX_PORT = 65535
@@ -98,6 +100,10 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _read_failpoints(value: object) -> object:
+    return tuple(map(Failpoint.parse, value.split(","))) if isinstance(value, str) else value
+
+
 def _check_origin(origin: str) -> str:
     parts = urlsplit(origin)
     if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}":
@@ -123,6 +129,7 @@ Origins = Annotated[
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, BeforeValidator(_split)
 ]
+Failpoints = Annotated[tuple[Failpoint, ...], NoDecode, BeforeValidator(_read_failpoints)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Lifetime = Annotated[int, Field(ge=1, le=365 * 86_400)]
 
@@ -193,6 +200,9 @@ class ServeSettings(DatabaseSettings):
         min_length=1,
         description="where the score service is, as gRPC names it",
     )
+    score_server_name: str | None = Field(
+        default=None, min_length=1, description="the name its certificate has, if not the one in the target"
+    )
     score_certificate_file: FilePath = Field(description="certificate chain of this gateway, PEM")
     score_key_file: FilePath = Field(description="its private key, PEM")
     score_ca_file: FilePath = Field(description="authorities of the score service's certificate, PEM")
@@ -242,6 +252,10 @@ class ServeSettings(DatabaseSettings):
     drain_seconds: Seconds = Field(default=5, description="not ready, but answering, before a stop")
     stop_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=20, description="how long open requests may go on at a stop"
+    )
+    failpoints: Failpoints = Field(
+        default=(),
+        description="for tests only: where this process breaks itself, NAME=ACTION@N, comma-separated",
     )
 
 

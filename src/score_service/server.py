@@ -42,7 +42,7 @@ from score_service.scoring import Scoring
 from score_service.servicer import LeaderboardServicer, ScoreServicer
 from score_service.settings import Address, ServeSettings
 from score_service.standings import Standings
-from score_service.stores import open_database, open_projection
+from score_service.stores import arm, open_database, open_projection
 from score_service.telemetry import Metrics
 from score_service.tls import CertificateFiles, Certificates
 
@@ -154,6 +154,8 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
     database = await stack.enter_async_context(open_database(settings))
     projection = await stack.enter_async_context(open_projection(settings))
     ledger = Ledger(database)
+    if settings.failpoints:
+        arm(settings.failpoints, ledger, projection)
     standings, reader = Standings(database), RecordReader()
     rebuilder = Rebuilder(ledger, standings, projection)
     projector = await stack.enter_async_context(

@@ -16,6 +16,8 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from score_service.failpoints import Failpoint
+
 PREFIX: Final = "SCORE_SERVICE_"
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _MAX_PORT = 65535
@@ -85,10 +87,15 @@ def _read_threshold(value: object) -> object:
     return None if str(value).lower() == "none" else value
 
 
+def _read_failpoints(value: object) -> object:
+    return tuple(map(Failpoint.parse, value.split(","))) if isinstance(value, str) else value
+
+
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretFile = Annotated[SecretStr, BeforeValidator(_read_secret)]
 Listen = Annotated[Address, NoDecode, BeforeValidator(Address.parse)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+Failpoints = Annotated[tuple[Failpoint, ...], NoDecode, BeforeValidator(_read_failpoints)]
 
 
 def _secret_file(name: str, description: str) -> SecretStr | None:
@@ -195,6 +202,10 @@ class ServeSettings(StoreSettings):
     )
     watchers_max: Annotated[int, Field(ge=1, le=9_000)] = Field(
         default=5_000, description="open watches, at most"
+    )
+    failpoints: Failpoints = Field(
+        default=(),
+        description="for tests only: where this process breaks itself, NAME=ACTION@N, comma-separated",
     )
 
 
