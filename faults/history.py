@@ -119,6 +119,8 @@ class Message:
     reset: bool = False
     top_n: int = 10
     all_scores: bool = False
+    user_ids: tuple[str, ...] = ()
+    """The users whose scores were asked for besides."""
     user_id: str | None = None
     """Whose socket or event stream it is."""
 

@@ -97,4 +97,5 @@ class Watcher:
             reset=isinstance(event, Snapshot) and event.reset,
             top_n=self.observer.top_n,
             all_scores=self.all_scores,
+            user_ids=self.user_ids,
         )
