@@ -64,6 +64,18 @@ class Member(ABC):
                 raise ServerFailedError(f"{self.name} was not ready after {seconds:.0f} s:\n{tail}")
             await asyncio.sleep(_LOOK_SECONDS)
 
+    async def becomes_ready(self, seconds: float) -> bool:
+        """Wait until it can do its work; tell whether that came, before its end and in time."""
+        try:
+            await self.until_ready(seconds)
+        except ServerFailedError:
+            return False
+        return True
+
+    async def restart(self) -> None:
+        """Start it after it has ended."""
+        self.start()
+
     async def until_ended(self, seconds: float) -> bool:
         """Wait until the process has ended; tell whether it has."""
         return await until(lambda: not self.is_running, seconds)

@@ -68,7 +68,7 @@ class Postgres(Member):
         work = Child.start("pg_basebackup", words, log, environment=environment)
         await self._finish(work)
 
-    async def put_back(self, copy: Path, former: Path) -> None:
+    def put_back(self, copy: Path, former: Path) -> None:
         """Give a stopped server the data of a copy; move those that it had to a folder of their own.
 
         A server can be started on the former data, as `PostgresCluster(former, …)`, with the same password.

@@ -12,7 +12,6 @@ from local_stack.child import Child
 from local_stack.services import is_ready
 
 _ROOT: Final = Path(__file__).parents[1]
-FAILPOINTS: Final = "FAILPOINTS"
 
 
 class Service(Member):
@@ -54,5 +53,13 @@ class Service(Member):
         return is_ready(self.admin)
 
     def arm(self, failpoints: str) -> None:
-        """Have it break itself in its next life; nothing disarms it."""
-        self.settings[f"{self.package.upper()}_{FAILPOINTS}"] = failpoints
+        """Have it break itself in its next lives."""
+        self.settings[self._failpoints] = failpoints
+
+    def disarm(self) -> None:
+        """Have it break itself no more."""
+        self.settings.pop(self._failpoints, None)
+
+    @property
+    def _failpoints(self) -> str:
+        return f"{self.package.upper()}_FAILPOINTS"

@@ -1,0 +1,63 @@
+"""Breaks a stack, turn by turn, and mends it after each."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from faults.breakage import Catalogue, Scene
+from faults.certificate_faults import CERTIFICATE_FAULTS
+from faults.clock_faults import CLOCK_FAULTS
+from faults.failpoint_faults import FAILPOINT_FAULTS
+from faults.history import Fault
+from faults.network_faults import NETWORK_FAULTS
+from faults.process_faults import PROCESS_FAULTS
+from faults.schedule import Planned, Turn
+from faults.store_faults import STORE_FAULTS
+
+CATALOGUE: Final[Catalogue] = {
+    **PROCESS_FAULTS,
+    **NETWORK_FAULTS,
+    **STORE_FAULTS,
+    **CERTIFICATE_FAULTS,
+    **CLOCK_FAULTS,
+    **FAILPOINT_FAULTS,
+}
+
+
+class Nemesis:
+    """Works through turns. After each, everything runs and is whole."""
+
+    def __init__(self, scene: Scene, tell: Callable[[Turn], None]) -> None:
+        """Take where it works, and whom it tells of a turn that begins."""
+        self._scene = scene
+        self._tell = tell
+
+    async def run(self, turns: Iterable[Turn], seconds: float) -> None:
+        """Begin no more turns after so many seconds.
+
+        Raises:
+            ServerFailedError: A part did not come back.
+        """
+        deadline = time.monotonic() + seconds
+        for turn in turns:
+            await asyncio.sleep(turn.pause)
+            if time.monotonic() > deadline:
+                return
+            self._tell(turn)
+            async with asyncio.TaskGroup() as faults:
+                for planned in turn.faults:
+                    faults.create_task(self._break(planned))
+            await self._scene.cluster.until_ready()
+
+    async def _break(self, planned: Planned) -> None:
+        make = CATALOGUE[planned.kind].make
+        breakage = make(self._scene, planned.target, random.Random(planned.seed))
+        await asyncio.sleep(planned.after)
+        began = time.monotonic()
+        await breakage.inject()
+        await asyncio.sleep(planned.hold)
+        await breakage.heal()
+        fault = Fault(name=planned.kind, target=planned.target, began=began, ended=time.monotonic())
+        self._scene.history.add(fault)

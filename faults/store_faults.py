@@ -1,0 +1,95 @@
+"""Stores that lose what they knew: PostgreSQL by its operator's doing, Valkey in every way."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from faults.breakage import Breakage, Kind, Rotation
+from faults.history import Restore
+from faults.postgres import IMMEDIATE
+
+_HELD: Final = (1.0, 4.0)
+
+
+class Restored(Breakage):
+    """PostgreSQL is put back to a copy that was made some seconds ago."""
+
+    async def inject(self) -> None:
+        """Make the copy."""
+        self.copied = time.monotonic()
+        folder = self.scene.cluster.folder
+        self.number = sum(path.name.startswith("former-") for path in folder.iterdir()) + 1
+        self.copy = folder / f"copy-{self.number}"
+        await self.scene.cluster.postgres.back_up(self.copy)
+
+    async def heal(self) -> None:
+        """Put it back, and keep the former data."""
+        postgres, former = self.scene.cluster.postgres, self.copy.with_name(f"former-{self.number}")
+        began = time.monotonic()
+        await postgres.stop(IMMEDIATE)
+        postgres.put_back(self.copy, former)
+        await postgres.restart()
+        restore = Restore(began=began, ended=time.monotonic(), former=str(former), copied=self.copied)
+        self.scene.history.add(restore)
+
+
+class Wiped(Rotation):
+    """Valkey forgets everything."""
+
+    async def inject(self) -> None:
+        """Empty it."""
+        await self.scene.cluster.valkeys.primary.command("FLUSHALL")
+
+
+class Emptied(Breakage):
+    """Valkey dies and comes back without its file."""
+
+    async def inject(self) -> None:
+        """Kill it."""
+        await self.scene.cluster.valkeys.primary.kill()
+
+    async def heal(self) -> None:
+        """Start it empty."""
+        valkey = self.scene.cluster.valkeys.primary
+        valkey.put_back(None)
+        await valkey.restart()
+
+
+class RolledBack(Breakage):
+    """Valkey dies and comes back as it was some seconds ago."""
+
+    async def inject(self) -> None:
+        """Copy its file."""
+        self.copy = self.scene.cluster.folder / f"valkey-copy-{time.monotonic_ns()}"
+        await asyncio.to_thread(self.scene.cluster.valkeys.primary.copy_file, self.copy)
+
+    async def heal(self) -> None:
+        """Kill it, and start it with the copy."""
+        valkey = self.scene.cluster.valkeys.primary
+        await valkey.kill()
+        valkey.put_back(self.copy)
+        await valkey.restart()
+
+
+class FailedOver(Breakage):
+    """A replica that has not heard of the last seconds takes Valkey's place."""
+
+    async def inject(self) -> None:
+        """Part the replica from the primary."""
+        self.scene.cluster.valkeys.link.hold()
+
+    async def heal(self) -> None:
+        """Have it take over, and the former primary follow it."""
+        cluster = self.scene.cluster
+        await cluster.valkeys.fail_over(cluster.links_to("valkey"))
+        cluster.valkeys.link.release()
+
+
+STORE_FAULTS: Final[Mapping[str, Kind]] = {
+    "restored": Kind(Restored, ("postgres",), hold=_HELD),
+    "wiped": Kind(Wiped, ("valkey",), hold=(0.0, 0.0)),
+    "emptied": Kind(Emptied, ("valkey",)),
+    "rolled_back": Kind(RolledBack, ("valkey",), hold=_HELD),
+    "failed_over": Kind(FailedOver, ("valkey",), hold=_HELD),
+}
