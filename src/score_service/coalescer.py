@@ -25,8 +25,8 @@ from score_service.ledger import RecordedBatch
 
 BATCH_MAX: Final = 256
 """Awards in one commit. Larger ones hold the board's lock longer and gain little."""
-WAITING_MAX: Final = 20_000
-"""Awards that wait in this process, of all boards together: a second or two of its work."""
+WAITING_MAX: Final = 5_000
+"""Awards that wait in this process, of all boards together: half a second of its work."""
 
 Commit: TypeAlias = Callable[[str, Sequence[Award]], Awaitable[RecordedBatch]]
 """Writes awards of one board. Raises RecordUnavailableError, or what is wrong with one of them."""
@@ -96,6 +96,11 @@ class Coalescer:
         self._boards: dict[str, _Board] = {}
         self.waiting = 0
         """Awards taken in and not yet answered."""
+
+    @property
+    def is_full(self) -> bool:
+        """Tell whether not one more award is taken in."""
+        return self.waiting >= self._waiting_max
 
     def submit(self, awards: Sequence[Award]) -> "asyncio.Future[list[Outcome]]":
         """Take in awards, of any boards.

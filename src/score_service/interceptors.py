@@ -3,12 +3,15 @@
 The handlers of all methods are wrapped, because a gRPC interceptor itself does not see the peer. One
 function serves unary and streaming calls alike, so neither can get past a check that the other has.
 A message is parsed in here, not by gRPC, which would answer an unreadable one with UNKNOWN.
+
+Unary calls of our own services have a bounded number of places, awards and reads each their own. Health
+is always told, and streams are counted where they are served.
 """
 
 import asyncio
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -17,12 +20,19 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
+from score_service.admission import Admission
 from score_service.caller import CALLER, Caller
 from score_service.calls import Call, Context, Observer
-from score_service.errors import InvalidRequestError, NotAllowedError, ShuttingDownError, WatcherEvictedError
+from score_service.errors import (
+    InvalidRequestError,
+    NotAllowedError,
+    OverloadedError,
+    ShuttingDownError,
+    WatcherEvictedError,
+)
 from score_service.identity import read_spiffe_id
-from score_service.policy import Policy
-from score_service.status import to_status
+from score_service.policy import SERVICES, Policy
+from score_service.status import OVERLOADED, to_status
 from score_service.telemetry import MethodMetrics, Metrics
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -61,6 +71,12 @@ class Method:
     serialize: Callable[[Any], bytes]
     behaviour: Callable[[Any, Context], Any]
     metrics: MethodMetrics
+    admission: Admission | None = None
+    """Where its calls get a place, if they need one."""
+
+    def place(self) -> AbstractContextManager[None]:
+        """Take a place for a call. Raises OverloadedError if there is none."""
+        return self.admission.place() if self.admission else nullcontext()
 
     def read(self, raw: bytes) -> Any:
         """Parse a message.
@@ -85,16 +101,31 @@ class Method:
         return self.serialize(message)
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """What a call of a method meets first."""
+
+    handler: Handler
+    refusal: Handler
+    admission: Admission | None
+
+    def choose(self) -> Handler:
+        """Choose the refusal while there is no place. It does not wait for the request."""
+        return self.refusal if self.admission and self.admission.is_full else self.handler
+
+
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler of a server."""
 
-    def __init__(self, policy: Policy, metrics: Metrics, stall_seconds: float) -> None:
-        """Take for how long a stream's reader may leave one message untaken."""
+    def __init__(self, policy: Policy, metrics: Metrics, stall_seconds: float, places: int) -> None:
+        """Take for how long a stream's reader may leave one message untaken, and the places of a service."""
         self._policy = policy
         self._metrics = metrics
         self._observer = Observer(metrics)
         self._stall_seconds = stall_seconds
-        self._handlers: dict[str, Handler] = {}
+        self.admissions = {service: Admission(service, places) for service in SERVICES}
+        """The places for unary calls, by service."""
+        self._entrances: dict[str, Entrance] = {}
         self._unknown = self._wrap_unknown()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._streams: set[asyncio.Timeout] = set()
@@ -107,12 +138,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> Handler:
         """Give the wrapped handler of a method. Methods are few, so each is wrapped once and kept."""
         name = handler_call_details.method
-        if name not in self._handlers:
+        if name not in self._entrances:
             handler = await continuation(handler_call_details)
             if handler is None:
                 return self._unknown
-            self._handlers[name] = self._wrap_known(name.removeprefix("/"), handler)
-        return self._handlers[name]
+            self._entrances[name] = self._wrap_known(name.removeprefix("/"), handler)
+        return self._entrances[name].choose()
 
     def end_streams(self) -> None:
         """End all streams with SHUTTING_DOWN, and each one that is opened from now on."""
@@ -131,20 +162,36 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             kind = _KINDS[method.client_streaming, method.server_streaming]
             self._metrics.calls.of(kind.label, service.full_name, method.name)
 
-    def _wrap_known(self, name: str, handler: Handler) -> Handler:
+    def _wrap_known(self, name: str, handler: Handler) -> Entrance:
         kind = _KINDS[handler.request_streaming, handler.response_streaming]
-        service, _, method = name.partition("/")
-        return self._wrap(
-            Method(
-                name,
-                takes_stream=handler.request_streaming,
-                gives_stream=handler.response_streaming,
-                parse=handler.request_deserializer or bytes,
-                serialize=handler.response_serializer or bytes,
-                behaviour=getattr(handler, kind.field),
-                metrics=self._metrics.calls.of(kind.label, service, method),
-            )
+        service, _, method_name = name.partition("/")
+        method = Method(
+            name,
+            takes_stream=handler.request_streaming,
+            gives_stream=handler.response_streaming,
+            parse=handler.request_deserializer or bytes,
+            serialize=handler.response_serializer or bytes,
+            behaviour=getattr(handler, kind.field),
+            metrics=self._metrics.calls.of(kind.label, service, method_name),
+            admission=None if handler.response_streaming else self.admissions.get(service),
         )
+        return Entrance(self._wrap(method), self._wrap_refusal(method), method.admission)
+
+    def _wrap_refusal(self, method: Method) -> Handler:
+        """Make the handler that refuses for want of a place: as little as can be done for a call."""
+        handled = method.metrics.handled[OVERLOADED.code.name]
+        rejected = self._metrics.rejected.labels(OVERLOADED.reason)
+        status = to_status(OverloadedError())
+
+        async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
+            for counter in (method.metrics.started, handled, rejected):
+                counter.inc()
+            if method.admission:
+                method.admission.note_refusal()
+            await context.abort_with_status(status)
+
+        # Only the handler of a two-way stream is called before the request has come.
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
     def _wrap_unknown(self) -> Handler:
         async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
@@ -170,8 +217,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def _answer(self, method: Method, incoming: Any, context: Context, call: Call) -> Any:
         try:
-            self._admit(method, context, call)
-            return await self._run(method, incoming, context)
+            with method.place():
+                self._admit(method, context, call)
+                if context.time_remaining() == 0:  # Nobody waits for it any more.
+                    await context.abort(StatusCode.DEADLINE_EXCEEDED, "The deadline passed before the start.")
+                return await self._run(method, incoming, context)
         except grpc.aio.BaseError:
             raise
         except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.

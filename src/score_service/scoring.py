@@ -16,6 +16,7 @@ import structlog
 from score_service.award import Award, AwardOutcome, OutOfRange, RecordedAward, is_replay
 from score_service.coalescer import BATCH_MAX, WAITING_MAX, Coalescer, Outcome
 from score_service.errors import (
+    OverloadedError,
     ProjectionUnavailableError,
     RecordUnavailableError,
     ScoreServiceError,
@@ -56,6 +57,15 @@ class Scoring:
     def waiting(self) -> int:
         """Awards taken in and not yet answered."""
         return self._coalescer.waiting
+
+    def require_room(self) -> None:
+        """Say at once, before an award is even read, that there is no room for one.
+
+        Raises:
+            OverloadedError: too many awards wait.
+        """
+        if self._coalescer.is_full:
+            raise OverloadedError
 
     async def award(self, award: Award) -> AwardOutcome:
         """Make an award, or tell the first result if it was made before.

@@ -49,6 +49,8 @@ from score_service.tls import CertificateFiles, Certificates
 _LOOK_SECONDS: Final = 1.0
 _FINISH_SECONDS: Final = 10.0
 _CALLS_MAX: Final = 10_000
+_PENDING: Final = 1_000
+"""Calls of one method that wait so, about a fifth of a second of refusals."""
 _COLLECTOR: Final = (10_000, 20, 20)
 _AUDIT_PAUSE_SECONDS: Final = 0.05
 """Between two pages of 500 standings, so that an audit takes a small part of either store."""
@@ -101,7 +103,9 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         OSError: an address cannot be bound.
     """
     metrics = Metrics()
-    interceptor = CallInterceptor(Policy.load(settings.policy_file), metrics, settings.stall_seconds)
+    interceptor = CallInterceptor(
+        Policy.load(settings.policy_file), metrics, settings.stall_seconds, settings.calls_max
+    )
     certificates = Certificates(_certificate_files(settings), metrics.set_certificate)
     server = _make_server(interceptor, settings)
     grpc_address = _bind(server, settings.listen, certificates.credentials())
@@ -111,6 +115,7 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stores = await _open_stores(stack, settings)
         _follow(stores, metrics)
+        _follow_calls(interceptor, metrics)
         readiness = Readiness(checks_of(stores.ledger, stores.projection), metrics.ready)
         await stack.enter_async_context(readiness.running(_LOOK_SECONDS))
         await stack.enter_async_context(serve_admin(create_app(readiness, metrics.registry), listener))
@@ -219,6 +224,14 @@ def _follow(stores: Stores, metrics: Metrics) -> None:
     metrics.follow("laurel_watchers", "Open watches.", lambda: stores.hubs.watchers)
 
 
+def _follow_calls(interceptor: CallInterceptor, metrics: Metrics) -> None:
+    metrics.follow(
+        "laurel_calls_under_way",
+        "Unary calls that have a place, of the service where they are most.",
+        lambda: max(admission.under_way for admission in interceptor.admissions.values()),
+    )
+
+
 def _make_scoring(stores: Stores, metrics: Metrics, settings: ServeSettings) -> Scoring:
     scoring = Scoring(
         stores.ledger,
@@ -241,6 +254,10 @@ def _make_server(interceptor: CallInterceptor, settings: ServeSettings) -> grpc.
             ("grpc.max_receive_message_length", 2 * 1024 * 1024),
             ("grpc.max_send_message_length", 4 * 1024 * 1024),
             ("grpc.max_concurrent_streams", 1000),
+            # Calls that come faster than they can even be refused wait inside of gRPC, where we do not see
+            # them. From the first bound on some are reset there, from the second on all: CANCELLED.
+            ("grpc.server.max_pending_requests", _PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", _PENDING * 3 // 2),
             # Callers look names up again, and show their newest certificate, only on a new connection.
             ("grpc.max_connection_age_ms", int(settings.connection_age_seconds * 1000)),
             ("grpc.max_connection_age_grace_ms", int(settings.connection_grace_seconds * 1000)),

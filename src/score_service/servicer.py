@@ -1,7 +1,8 @@
 """The two gRPC services: read the request, look at what the caller may do, call the core, write the answer.
 
 The order is the same everywhere: a request that is not as described is refused as such to anyone whom
-the policy lets call the method; then the board is looked at, then the amount, then the quota.
+the policy lets call the method; then the board is looked at, then the amount, then the quota. Only where
+there is no room for any award, nothing of one is looked at.
 """
 # ruff: noqa: ARG002, N802 - The contract names the methods and their arguments.
 
@@ -48,6 +49,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self, request: score_pb.AwardPointsRequest, context: object
     ) -> score_pb.AwardPointsResponse:
         """Make an award, or tell its first result."""
+        self._scoring.require_room()
         award = self._read(request)
         self._quota.take(CALLER.get().grant, award.points)
         outcome = await self._scoring.award(award)
@@ -57,6 +59,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self, request: score_pb.BatchAwardPointsRequest, context: object
     ) -> score_pb.BatchAwardPointsResponse:
         """Make many awards, or tell their first results. One that fails fails alone."""
+        self._scoring.require_room()
         admitted = self._admit([self._try_read(asked) for asked in marshal.read_batch(request)])
         awards = [award for award in admitted if isinstance(award, Award)]
         outcomes = iter(await self._scoring.award_all(awards))

@@ -198,7 +198,10 @@ class ServeSettings(StoreSettings):
         default=256, description="awards in one commit, at most"
     )
     awards_waiting_max: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=20_000, description="awards taken in and not yet answered, at most"
+        default=5_000, description="awards taken in and not yet answered, at most; more are refused at once"
+    )
+    calls_max: Annotated[int, Field(ge=1, le=5_000)] = Field(
+        default=256, description="unary calls under way, awards and reads each; more are refused at once"
     )
     watchers_max: Annotated[int, Field(ge=1, le=9_000)] = Field(
         default=5_000, description="open watches, at most"

@@ -35,12 +35,13 @@ class Outcome:
 
 
 INTERNAL: Final = Outcome(StatusCode.INTERNAL, "INTERNAL")
+OVERLOADED: Final = Outcome(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0)
 TABLE: Final[Mapping[type[errors.ScoreServiceError], Outcome]] = {
     errors.InvalidRequestError: Outcome(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
     errors.IdentityMissingError: Outcome(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
     errors.NotAllowedError: Outcome(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.QuotaExceededError: Outcome(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
-    errors.OverloadedError: Outcome(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0),
+    errors.OverloadedError: OVERLOADED,
     errors.AwardConflictError: Outcome(StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT"),
     errors.TotalOutOfRangeError: Outcome(StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE"),
     errors.BoardNotFoundError: Outcome(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"),

@@ -17,7 +17,14 @@ from grpc import StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fixtures.postgres import Database
-from tests.fixtures.score_service import Connect, ScoreService, Stubs, award_request, refused
+from tests.fixtures.score_service import (
+    Connect,
+    ScoreService,
+    StartScoreService,
+    Stubs,
+    award_request,
+    refused,
+)
 from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
@@ -349,6 +356,34 @@ async def test_what_is_refused_uses_no_quota(
         await refused(stubs.score.AwardPoints(award_request(**change)))
     for points in (100, 100, 50):
         await give(stubs, "ada", points)
+
+
+async def test_while_no_award_has_room_none_is_even_read(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    metered_certificate: CertificateFiles,
+    database: Database,
+) -> None:
+    service = await start_score_service(awards_waiting_max=2)
+    stubs = connect(service, metered_certificate)
+    await give(stubs, "ada", 10)
+    both = score_pb.BatchAwardPointsRequest(requests=[award_request(), award_request()])
+    async with await psycopg.AsyncConnection.connect(database.admin_dsn) as holder:
+        await holder.execute("SELECT FROM score.board WHERE board_id = 'main' FOR UPDATE")
+        waiting = stubs.score.BatchAwardPoints(both)
+
+        async def is_full() -> bool:
+            return await service.metric("laurel_awards_waiting") == 2
+
+        await eventually(is_full)
+        unreadable = [award_request(points=0)] * 30
+        batch = stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=unreadable))
+        for told in [await refused(batch), await refused(give(stubs, "ada", 100))]:
+            assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+            assert told.retry_after == 1.0
+    assert [item.result.points for item in (await waiting).items] == [10, 10]
+    # The quota of 250 points has room for two more: what was refused has used none of it.
+    assert [(await give(stubs, "ada", 100)).total for _ in range(2)] == [130, 230]
 
 
 async def test_every_fault_of_a_request_is_told_at_once(backend_stubs: Stubs) -> None:
