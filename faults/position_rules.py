@@ -1,0 +1,47 @@
+"""Whether a position can have been told when it was. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from faults.board import Board
+from faults.epochs import Epochs
+from faults.findings import Finding, Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """Where a board was said to stand."""
+
+    who: str
+    revision: int
+    position: str | None
+    """None where only the revision was told."""
+    began: float
+    """When it was asked for."""
+    ended: float
+    """When it was told."""
+    lag: float
+    """For how many seconds after a restore the lost history may be told."""
+
+
+def locate(sight: Sight, board: Board, epochs: Epochs) -> int:
+    """Tell, as a set of bits, of which epochs it is: none where it is of none at that time."""
+    if sight.position is None:
+        return board.epochs_at(sight.revision) & epochs.shown(sight.began, sight.ended, sight.lag)
+    at = board.epochs_of(sight.position) if sight.position.startswith(f"{sight.revision}-") else 0
+    near = at & epochs.shown(sight.began, sight.ended, sight.lag)
+    return near & -near  # All of them have the same awards up to there.
+
+
+def check_sight(sight: Sight, board: Board, epochs: Epochs) -> Iterable[Finding]:
+    """Find what is wrong with it."""
+    told = sight.position or str(sight.revision)
+    where = f"{sight.who} at {sight.ended:.3f}: {told}"
+    located = locate(sight, board, epochs)
+    if located:
+        if board.line_of(located).earliest(sight.revision) > sight.ended:
+            yield Finding(Kind.POSITION_EARLY, where)
+    elif board.epochs_of(told) if sight.position else board.epochs_at(sight.revision):
+        yield Finding(Kind.POSITION_LOST, where)
+    else:
+        yield Finding(Kind.POSITION_UNKNOWN, where)

@@ -1,0 +1,82 @@
+"""Whether the ranks that were told with awards can have been. Pure.
+
+A rank is that of some position at or after the award. While a user wins nothing, others can only pass: the
+rank right after an award of the user's own is the best until the next one, and the one right before that one
+is the worst.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeAlias
+
+from faults.board import Board, Line
+from faults.epochs import Epochs
+from faults.findings import Finding, Kind
+from faults.fold import Fold
+from faults.history import AwardCall
+
+
+class _Move(NamedTuple):
+    """What an award did to its user's rank."""
+
+    revision: int
+    before: int
+    after: int
+
+
+_Moves: TypeAlias = dict[str, list[_Move]]
+
+
+def check_ranks(board: Board, calls: Iterable[AwardCall], epochs: Epochs, lag: float) -> Iterable[Finding]:
+    """Find ranks that their users never had.
+
+    Args:
+        board: one that knows when its awards were asked for.
+        calls: those of the board.
+        epochs: of the run. Near a restore, a rank may be of the lost history, and is not judged.
+        lag: for how many seconds after a restore that is so.
+    """
+    by_epoch = defaultdict[int, list[AwardCall]](list)
+    for call in calls:
+        if call.told and call.told.rank is not None:
+            shown = epochs.shown(call.began, call.ended, lag)
+            if shown.bit_count() == 1:
+                by_epoch[shown.bit_length() - 1].append(call)
+    for epoch, told in by_epoch.items():
+        yield from _check_line(board.lines[epoch], epoch, told, board)
+
+
+def _check_line(line: Line, epoch: int, calls: Sequence[AwardCall], board: Board) -> Iterable[Finding]:
+    moves = _trace_ranks(line)
+    for call in calls:
+        for placed in board.find(call.asked.award_id):
+            if placed.epochs >> epoch & 1 and call.told:
+                first = line.end_after(placed.award.revision)
+                best, worst = _bounds(moves[placed.award.user_id], first, line.furthest(call.ended))
+                if call.told.rank is not None and not best <= call.told.rank <= worst:
+                    yield Finding(Kind.RANK_WRONG, f"{call}: it was {best} to {worst} then")
+
+
+def _trace_ranks(line: Line) -> _Moves:
+    """List how each award moved its user; the last of each user's is none, but tells the rank at the end."""
+    moves, fold = defaultdict[str, list[_Move]](list), Fold()
+    for award in line.awards:
+        before = fold.rank(award.user_id) or len(fold) + 1
+        fold.take(award)
+        moves[award.user_id].append(_Move(award.revision, before, fold.rank(award.user_id) or 0))
+    for user_id, own in moves.items():
+        rank = fold.rank(user_id) or 0
+        own.append(_Move(fold.revision + 1, rank, rank))
+    return moves
+
+
+def _bounds(moves: Sequence[_Move], first: int, last: int) -> tuple[int, int]:
+    """Tell the best and the worst rank between two revisions; nothing of it is outside of the bounds told."""
+    begin = bisect_right(moves, first, key=lambda move: move.revision) - 1
+    end = max(bisect_right(moves, last, key=lambda move: move.revision), begin + 1)
+    end = min(end, len(moves) - 1)
+    return (
+        min(move.after for move in moves[begin:end]),
+        max(move.before for move in moves[begin + 1 : end + 1]),
+    )
