@@ -44,7 +44,7 @@ class Streams:
                 randomness=self._randomness,
                 all_scores=kind == 0,
                 user_ids=tuple(self._randomness.sample(users, min(len(users), 50))) if kind == 1 else (),
-                stay_seconds=self._load.stay_seconds if number % 2 else None,
+                stay_seconds=self._load.stay_seconds if (number + kind) % 2 else None,
             )
             self._watchers.append(watcher)
 
