@@ -52,6 +52,18 @@ async def test_a_gateway_starts_without_any_part_and_says_what_is_missing(
     assert (await gateway.http.get("/livez")).status_code == 200
 
 
+async def test_it_knows_the_score_service_by_another_name_than_that_in_the_target(
+    start_gateway: StartGateway, score_service: ScoreService
+) -> None:
+    port = score_service.target.rpartition(":")[2]
+
+    gateway = await start_gateway(
+        score_target=f"ipv4:127.0.0.1:{port},127.0.0.1:{port}", score_server_name="localhost"
+    )
+
+    assert (await gateway.http.get("/readyz")).json() == {"status": "ready"}
+
+
 async def test_it_gets_ready_by_itself_when_the_score_service_comes(
     start_gateway: StartGateway, start_score_service: StartScoreService, free_port: Any
 ) -> None:
