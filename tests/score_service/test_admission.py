@@ -1,7 +1,6 @@
 """Places for calls: how many, who gets one, and what is told of those who get none."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -26,8 +25,7 @@ from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_service.admission import Admission
-from score_service.errors import AwardNotFoundError, OverloadedError
-from score_service.policy import Grant, Policy
+from score_service.errors import OverloadedError
 
 PLACES = 2
 
@@ -141,41 +139,3 @@ async def test_health_reads_and_watches_are_answered_while_awards_have_no_place(
     assert (await stubs.leaderboard.GetStanding(query)).standing.total == 10
     for watch in watches:
         watch.cancel()
-
-
-async def test_a_call_whose_deadline_has_passed_is_not_begun(
-    score_service: ScoreService,
-    connect: Connect,
-    backend_certificate: CertificateFiles,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    reached = asyncio.Event()
-    grant_of = Policy.grant_of
-
-    def look_for_long(self: Policy, *names: str) -> Grant:
-        reached.set()
-        time.sleep(1.1)  # As a process does that is busy with others.
-        return grant_of(self, *names)
-
-    monkeypatch.setattr(Policy, "grant_of", look_for_long)
-    request = award_request()
-    told = await refused(connect(score_service, backend_certificate).score.AwardPoints(request, timeout=1.0))
-    assert told.code is StatusCode.DEADLINE_EXCEEDED
-    assert reached.is_set()
-
-    async def is_counted() -> bool:
-        return (
-            await score_service.metric(
-                "grpc_server_handled_total",
-                grpc_code="DeadlineExceeded",
-                grpc_type="unary",
-                grpc_service="score_api.v1.ScoreService",
-                grpc_method="AwardPoints",
-            )
-            == 1
-        )
-
-    await eventually(is_counted)
-    await score_service.running.scoring.finish()
-    with pytest.raises(AwardNotFoundError):
-        await score_service.ledger.get_award("main", request.award.award_id)
