@@ -1,0 +1,51 @@
+"""What is left after a run to judge by: the record of each epoch, and Redis as it was seen."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Final
+
+import redis
+
+from faults.cluster import CACHE_PREFIX, Cluster
+from faults.history import History, Restore
+from faults.ledger import Record
+from faults.projection import Projection, read_projections
+from faults.record import read_record
+from local_stack.postgres import PostgresCluster
+
+_SAMPLE_SECONDS: Final = 3.0
+
+
+def read_epochs(cluster: Cluster, history: History) -> list[Record]:
+    """Read the record before each restore, and at the end the one that is in use."""
+    epochs: list[Record] = []
+    for event in history.events:
+        if isinstance(event, Restore):
+            epochs.append(_read_former(cluster, Path(event.former), epochs))
+    return [*epochs, read_record(cluster.admin_dsn(), epochs)]
+
+
+async def read_boards(cluster: Cluster, board_ids: Iterable[str]) -> list[Projection]:
+    """Read boards from the Valkey in use."""
+    return await read_projections(cluster.valkeys.primary.url, CACHE_PREFIX, board_ids)
+
+
+async def keep_sampling(cluster: Cluster, board_ids: Sequence[str], samples: list[Projection]) -> None:
+    """Read one board after the other, for ever, also while things are broken."""
+    while True:
+        for board_id in board_ids:
+            await asyncio.sleep(_SAMPLE_SECONDS)
+            try:
+                async with asyncio.timeout(_SAMPLE_SECONDS):
+                    samples += await read_boards(cluster, [board_id])
+            except (redis.RedisError, TimeoutError, OSError):
+                continue  # It is broken; there is nothing to see.
+
+
+def _read_former(cluster: Cluster, folder: Path, epochs: Sequence[Record]) -> Record:
+    server = PostgresCluster(folder, cluster.postgres.cluster.log_path).start()
+    try:
+        return read_record(cluster.former_dsn(server.port), epochs)
+    finally:
+        server.stop()

@@ -1,0 +1,107 @@
+"""A run: a stack under load is broken and mended, comes to rest, and is judged."""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from faults.breakage import Catalogue, Scene
+from faults.checker import check
+from faults.cluster import Cluster, running_cluster
+from faults.evidence import keep_sampling, read_boards, read_epochs
+from faults.findings import Findings
+from faults.history import History
+from faults.ledger import Record
+from faults.liveness import Liveness
+from faults.load import Load
+from faults.nemesis import CATALOGUE, Nemesis
+from faults.projection import Projection
+from faults.schedule import Turn, draw_turns
+from faults.vitals import Holdings, compare, measure_holdings, measure_lag, measure_waiting
+from faults.workload import Workload
+
+_WARM_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done. The same seed gives the same faults in the same order."""
+
+    seed: int
+    seconds: float
+    """For which turns are begun."""
+    load: Load = field(default_factory=Load)
+    catalogue: Catalogue = field(default_factory=lambda: CATALOGUE)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run in a folder that is empty at first."""
+
+    plan: Plan
+    folder: Path
+    tell: Callable[[str], None]
+    """Takes lines for whoever waits."""
+    history: History = field(default_factory=History)
+    samples: list[Projection] = field(default_factory=list)
+    turns: list[Turn] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+    seconds: float = 0.0
+
+    async def execute(self) -> Findings:
+        """Do all of it.
+
+        Raises:
+            ServerFailedError: a part did not start, or did not come back after a fault.
+        """
+        began = time.monotonic()
+        async with running_cluster(self.folder) as cluster:
+            self.tell("The stack runs.")
+            await self._work(cluster)
+        self.seconds = time.monotonic() - began
+        return self.findings
+
+    async def _work(self, cluster: Cluster) -> None:
+        plan = self.plan
+        workload = Workload(cluster.doors, self.history, random.Random(plan.seed), plan.load)
+        async with workload.running() as work:
+            await asyncio.sleep(_WARM_SECONDS)
+            before = await measure_holdings(cluster)
+            await self._break(cluster)
+            self.tell("All is mended; the load ends.")
+            liveness, epochs = await self._rest(cluster, work, before)
+            projections = await read_boards(cluster, epochs[-1])
+        self.tell("Judging.")
+        self.findings = check(self.history, epochs, projections, liveness, self.samples)
+
+    async def _break(self, cluster: Cluster) -> None:
+        nemesis = Nemesis(Scene(cluster, self.history), self._begin_turn)
+        sampling = asyncio.create_task(keep_sampling(cluster, self.plan.load.boards, self.samples))
+        try:
+            await nemesis.run(draw_turns(self.plan.seed, self.plan.catalogue), self.plan.seconds)
+        finally:
+            sampling.cancel()
+            await asyncio.wait([sampling])
+
+    async def _rest(
+        self, cluster: Cluster, work: Workload, before: Holdings
+    ) -> tuple[Liveness, list[Record]]:
+        waiting = {}
+        try:
+            await work.quiesce()
+        except TimeoutError:
+            waiting["workload"] = 1
+        lag = await measure_lag(cluster)
+        waiting |= await measure_waiting(cluster)
+        epochs = read_epochs(cluster, self.history)
+        heads = {board_id: ledger.position for board_id, ledger in epochs[-1].items()}
+        unsettled = await work.settle(heads)
+        resources = compare(before, await measure_holdings(cluster))
+        return Liveness(lag_seconds=lag, waiting=waiting, resources=resources, unsettled=unsettled), epochs
+
+    def _begin_turn(self, turn: Turn) -> None:
+        self.turns.append(turn)
+        self.tell(str(turn))
