@@ -36,6 +36,10 @@ run: $(RUN_READY) ## Start everything; Ctrl-C stops it and keeps the data. HTTP_
 bench: $(RUN_READY) ## Measure on servers of its own. ROWS=batch,sql chooses, BENCH_JSON=FILE keeps, ROUNDS=, ROUND_SECONDS=.
 	@exec $(TIED) $(BIN)/python -m bench
 
+.PHONY: faults
+faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=, MINUTES= choose, FAULTS_JSON=FILE, FOLDER= keep.
+	@exec $(TIED) $(BIN)/python -m faults
+
 .PHONY: test
 test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 	@$(BIN)/python -m pytest -q -n logical --dist worksteal $(ARGS)

@@ -6,10 +6,10 @@ ready, or none takes the connection, it is reset. It looks at no byte of what pa
 """
 
 import asyncio
-import socket
-import struct
 from collections.abc import Coroutine, Iterable
 from typing import Any, Final, NamedTuple
+
+from faults.proxy import reset_connection
 
 _LOOK_SECONDS: Final = 1.0
 """After which a server that says nothing is not ready."""
@@ -98,7 +98,7 @@ class Balancer:
         try:
             up_reader, up_writer = await self._connect()
         except BaseException as error:
-            _reset(writer)
+            reset_connection(writer)
             if isinstance(error, OSError):
                 return
             raise
@@ -108,8 +108,8 @@ class Balancer:
                 pumps.create_task(_pump(up_reader, writer))
         except* OSError:
             # Whichever end has broken, the other one must not take it for an orderly end.
-            _reset(writer)
-            _reset(up_writer)
+            reset_connection(writer)
+            reset_connection(up_writer)
         finally:
             writer.close()
             up_writer.close()
@@ -150,9 +150,3 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         writer.write(data)
         await writer.drain()
     writer.write_eof()
-
-
-def _reset(writer: asyncio.StreamWriter) -> None:
-    connection: socket.socket = writer.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    writer.transport.abort()

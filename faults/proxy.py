@@ -121,7 +121,7 @@ class Proxy:
             pass
         except asyncio.CancelledError:
             for end in writers:
-                _reset(end)
+                reset_connection(end)
             raise
         finally:
             for end in writers:
@@ -142,7 +142,10 @@ class Proxy:
         writer.write_eof()
 
 
-def _reset(writer: asyncio.StreamWriter) -> None:
+def reset_connection(writer: asyncio.StreamWriter) -> None:
+    """Have the other end see a reset, unless the connection is gone already."""
+    if writer.transport.is_closing():
+        return
     connection: socket.socket = writer.get_extra_info("socket")
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()

@@ -1,0 +1,75 @@
+"""The figures of a run, for people and for programs."""
+
+import json
+from collections import Counter
+from typing import Any, Final
+
+from rich.table import Table
+
+from faults.findings import Findings, Kind
+from faults.history import AwardCall, Event, Fault, Message, Outcome, Read, Restore
+from faults.journal import write_journal
+from faults.run import Run
+
+_LOST: Final = (Kind.AWARD_LOST, Kind.AWARD_NOT_COPIED)
+_DOUBLED: Final = (Kind.AWARD_DOUBLED,)
+
+
+def make_figures(run: Run) -> dict[str, Any]:
+    """Count what happened and what was found."""
+    events = run.history.events
+    outcomes = Counter(event.outcome for event in events if isinstance(event, AwardCall))
+    faults = Counter(event.name for event in events if isinstance(event, Fault))
+    return {
+        "seed": run.plan.seed,
+        "seconds": round(run.seconds, 1),
+        "faults": faults.total(),
+        "faults_by_kind": dict(sorted(faults.items())),
+        "restores": _count(events, Restore),
+        "awards": {
+            "acknowledged": outcomes[Outcome.MADE],
+            "refused": outcomes[Outcome.REFUSED],
+            "unknown": outcomes[Outcome.UNKNOWN],
+        },
+        "reads": _count(events, Read),
+        "messages": _count(events, Message),
+        "judged": dict(run.findings.judged),
+        "lost": _found(run.findings, _LOST),
+        "doubled": _found(run.findings, _DOUBLED),
+        "findings": run.findings.total,
+        "findings_by_kind": {str(kind): number for kind, number in run.findings.counts.items()},
+    }
+
+
+def make_table(figures: dict[str, Any]) -> Table:
+    """Show the figures."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    awards = figures["awards"]
+    rows = {
+        "Faults": f"{figures['faults']:,} in {figures['seconds']:,.0f} s",
+        "Awards asked for": f"{sum(awards.values()):,}: "
+        + ", ".join(f"{number:,} {outcome}" for outcome, number in awards.items()),
+        "Awards in the ledger": f"{figures['judged'].get('awards', 0):,}",
+        "Reads, messages": f"{figures['reads']:,}, {figures['messages']:,}",
+        "Lost, doubled": f"{figures['lost']}, {figures['doubled']}",
+        "Findings": str(figures["findings"]),
+    }
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
+
+
+def keep_evidence(run: Run, figures: dict[str, Any]) -> None:
+    """Write beside the logs what somebody needs who looks for a cause."""
+    write_journal(run.history, run.folder / "history")
+    (run.folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    (run.folder / "findings.txt").write_text("\n".join([*run.findings.describe(), ""]), encoding="utf-8")
+    (run.folder / "schedule.txt").write_text("\n".join(map(str, [*run.turns, ""])), encoding="utf-8")
+
+
+def _count(events: list[Event], kind: type[Event]) -> int:
+    return sum(isinstance(event, kind) for event in events)
+
+
+def _found(findings: Findings, kinds: tuple[Kind, ...]) -> int:
+    return sum(findings.counts[kind] for kind in kinds)
