@@ -62,17 +62,16 @@ def check(
         board = Board(board_id, epochs)
         findings.extend(_check_board(board, seen, times))
         _count(findings, board, seen)
-    findings.extend(
-        finding for record in epochs for ledger in record.values() for finding in check_ledger(ledger)
-    )
+    for record in epochs:
+        for ledger in record.values():
+            findings.extend(check_ledger(ledger))
     findings.extend(check_liveness(liveness))
     return findings
 
 
 def _check_board(board: Board, seen: _Seen, epochs: Epochs) -> Iterable[Finding]:
-    yield from check_awards(
-        board, seen.calls, epochs
-    )  # First: the others want to know when awards were asked for.
+    # The first notes when awards were asked for, which the others want to know.
+    yield from check_awards(board, seen.calls, epochs)
     yield from check_ranks(board, seen.calls, epochs, LAG)
     yield from check_reads(board, seen.reads, epochs)
     yield from check_streams(board, seen.messages, epochs)

@@ -26,22 +26,24 @@ class Sight:
 
 def locate(sight: Sight, board: Board, epochs: Epochs) -> int:
     """Tell, as a set of bits, of which epochs it is: none where it is of none at that time."""
-    if sight.position is None:
-        return board.epochs_at(sight.revision) & epochs.shown(sight.began, sight.ended, sight.lag)
-    at = board.epochs_of(sight.position) if sight.position.startswith(f"{sight.revision}-") else 0
-    near = at & epochs.shown(sight.began, sight.ended, sight.lag)
-    return near & -near  # All of them have the same awards up to there.
+    near = _epochs_of(sight, board) & epochs.shown(sight.began, sight.ended, sight.lag)
+    # All epochs of a position have the same awards up to there, so one of them is enough.
+    return near & -near if sight.position else near
 
 
 def check_sight(sight: Sight, board: Board, epochs: Epochs) -> Iterable[Finding]:
     """Find what is wrong with it."""
-    told = sight.position or str(sight.revision)
-    where = f"{sight.who} at {sight.ended:.3f}: {told}"
-    located = locate(sight, board, epochs)
-    if located:
+    where = f"{sight.who} at {sight.ended:.3f}: {sight.position or sight.revision}"
+    if located := locate(sight, board, epochs):
         if board.line_of(located).earliest(sight.revision) > sight.ended:
             yield Finding(Kind.POSITION_EARLY, where)
-    elif board.epochs_of(told) if sight.position else board.epochs_at(sight.revision):
+    elif _epochs_of(sight, board):
         yield Finding(Kind.POSITION_LOST, where)
     else:
         yield Finding(Kind.POSITION_UNKNOWN, where)
+
+
+def _epochs_of(sight: Sight, board: Board) -> int:
+    if sight.position is None:
+        return board.epochs_at(sight.revision)
+    return board.epochs_of(sight.position) if sight.position.startswith(f"{sight.revision}-") else 0

@@ -32,23 +32,23 @@ def check_projection(board: Board, projection: Projection | None) -> Iterable[Fi
         yield Finding(Kind.PROJECTION_FOREIGN, f"{board.board_id}: {header}")
         return
     if position != end.position:
-        yield Finding(Kind.PROJECTION_BEHIND, f"{board.board_id}: {header}, {end.position} is the head")
+        where = f"{board.board_id}: {position}, where {end.position} is the head"
+        yield Finding(Kind.PROJECTION_BEHIND, where)
     yield from (Finding(Kind.PROJECTION_STRAY, key) for key in projection.strays)
     yield from _check_content(board, projection, header, last)
 
 
 def check_samples(board: Board, samples: Iterable[Projection], epochs: Epochs) -> Iterable[Finding]:
-    """Find what is wrong with a board at any time: it may be missing, behind, or shortly of a lost history."""
+    """Find what is wrong with boards at any time: they may be missing, behind, or of a lost history."""
     for sample in samples:
-        if sample.header:
-            near = epochs.shown(sample.read_at, sample.read_at, _LAG)
-            located = board.epochs_of(_position(sample.header)) & near
-            if located:
-                yield from _check_content(board, sample, sample.header, located & -located)
-            else:
-                yield Finding(
-                    Kind.PROJECTION_FOREIGN, f"{board.board_id} at {sample.read_at:.3f}: {sample.header}"
-                )
+        if sample.header is None:
+            continue
+        near = epochs.shown(sample.read_at, sample.read_at, _LAG)
+        if located := board.epochs_of(_position(sample.header)) & near:
+            yield from _check_content(board, sample, sample.header, located & -located)
+        else:
+            where = f"{board.board_id} at {sample.read_at:.3f}: {sample.header}"
+            yield Finding(Kind.PROJECTION_FOREIGN, where)
 
 
 def _check_content(board: Board, projection: Projection, header: Header, located: int) -> Iterable[Finding]:

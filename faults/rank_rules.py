@@ -13,8 +13,9 @@ from typing import NamedTuple, TypeAlias
 from faults.board import Board, Line
 from faults.epochs import Epochs
 from faults.findings import Finding, Kind
-from faults.fold import Fold
+from faults.fold import Fold, fold_at
 from faults.history import AwardCall
+from faults.ledger import Award
 
 
 class _Move(NamedTuple):
@@ -48,35 +49,33 @@ def check_ranks(board: Board, calls: Iterable[AwardCall], epochs: Epochs, lag: f
 
 
 def _check_line(line: Line, epoch: int, calls: Sequence[AwardCall], board: Board) -> Iterable[Finding]:
-    moves = _trace_ranks(line)
+    moves, told = _trace_ranks(line), list[tuple[int, AwardCall, Award]]()
     for call in calls:
         for placed in board.find(call.asked.award_id):
-            if placed.epochs >> epoch & 1 and call.told:
-                first = line.end_after(placed.award.revision)
-                best, worst = _bounds(moves[placed.award.user_id], first, line.furthest(call.ended))
-                if call.told.rank is not None and not best <= call.told.rank <= worst:
-                    yield Finding(Kind.RANK_WRONG, f"{call}: it was {best} to {worst} then")
+            if placed.epochs >> epoch & 1:
+                last = max(line.furthest(call.ended), line.end_after(placed.award.revision))
+                told.append((last, call, placed.award))
+    told.sort(key=lambda one: one[0])
+    for (last, call, award), fold in zip(told, fold_at(line.awards, [one[0] for one in told]), strict=True):
+        best, worst = _bounds(moves[award.user_id], line.end_after(award.revision), last)
+        worst = max(worst, fold.rank(award.user_id) or 0)
+        if call.told and call.told.rank is not None and not best <= call.told.rank <= worst:
+            yield Finding(Kind.RANK_WRONG, f"{call}: it was {best} to {worst} then")
 
 
 def _trace_ranks(line: Line) -> _Moves:
-    """List how each award moved its user; the last of each user's is none, but tells the rank at the end."""
+    """List how each award moved its user."""
     moves, fold = defaultdict[str, list[_Move]](list), Fold()
     for award in line.awards:
         before = fold.rank(award.user_id) or len(fold) + 1
         fold.take(award)
         moves[award.user_id].append(_Move(award.revision, before, fold.rank(award.user_id) or 0))
-    for user_id, own in moves.items():
-        rank = fold.rank(user_id) or 0
-        own.append(_Move(fold.revision + 1, rank, rank))
     return moves
 
 
 def _bounds(moves: Sequence[_Move], first: int, last: int) -> tuple[int, int]:
-    """Tell the best and the worst rank between two revisions; nothing of it is outside of the bounds told."""
+    """Tell the best rank between two revisions, and the worst before a move."""
     begin = bisect_right(moves, first, key=lambda move: move.revision) - 1
-    end = max(bisect_right(moves, last, key=lambda move: move.revision), begin + 1)
-    end = min(end, len(moves) - 1)
-    return (
-        min(move.after for move in moves[begin:end]),
-        max(move.before for move in moves[begin + 1 : end + 1]),
-    )
+    end = bisect_right(moves, last, key=lambda move: move.revision)
+    best = min(move.after for move in moves[begin:end])
+    return best, max((move.before for move in moves[begin + 1 : end]), default=0)

@@ -11,8 +11,8 @@ from faults.history import Read
 from faults.position_rules import Sight, check_sight, locate
 
 LAG: Final = 3.0
-"""Seconds for which reads and ranks may be of a lost history: each process looks twice a second, and an answer of
-the record is kept for one. The rest is for a machine that has more to do than it can."""
+"""Seconds for which reads and ranks may be of a lost history: each process looks twice a second, and an
+answer of the record is kept for one. The rest is for a machine that has more to do than it can."""
 _CACHE: Final = "cache"
 
 

@@ -1,7 +1,7 @@
 """What must hold of the gateway's sockets and event streams. Pure.
 
-Each connection begins with where things stand. All of a message holds at its revision, but for a rank, which is
-one that the user had since reaching the score.
+Each connection begins with where things stand. All of a message holds at its revision, but for a rank, which
+is one that the user had since reaching the score.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ from faults.history import Message, Row
 from faults.position_rules import Sight, check_sight, locate
 
 LAG: Final = 35.0
-"""Seconds for which a socket may be of a lost history: a gateway that has lost its watch goes on telling what it
-saw last, and comes back after half a minute at most."""
+"""Seconds for which a socket may be of a lost history: a gateway that has lost its watch goes on telling what
+it saw last, and comes back after half a minute at most."""
 INITIAL: Final = "leaderboard:initial"
 
 

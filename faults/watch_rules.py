@@ -1,7 +1,7 @@
 """What must hold of watches: the messages lead from the top to the end, and leave no change out. Pure.
 
-A watch comes back with the position of the last message that vouches for all before it. The snapshot of a watch
-that was resumed does not: the changes come after it.
+A watch comes back with the position of the last message that vouches for all before it. The snapshot of a
+watch that was resumed does not: the changes come after it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ from faults.history import Message, Row
 from faults.position_rules import Sight, check_sight, locate
 
 LAG: Final = 4.0
-"""Seconds for which a watch may be of a lost history: each hub looks once a second, and what it reads is looked at
-twice a second. The rest is for a machine that has more to do than it can."""
+"""Seconds for which a watch may be of a lost history: each hub looks once a second, and what it reads is
+looked at twice a second. The rest is for a machine that has more to do than it can."""
 SNAPSHOT: Final = "snapshot"
 
 
@@ -57,11 +57,11 @@ class Watch:
     def end(self) -> Iterable[Finding]:
         """Take it that no more comes, and find what is missing."""
         end = self.board.end
-        if self._all_scores and end.awards and self._vouched != end.ledger.position:
-            yield Finding(
-                Kind.STREAM_UNFINISHED,
-                f"{self.name}: {self._vouched}, where {end.ledger.position} is the head",
-            )
+        if not end.awards:
+            return  # Watches of a board that is gone have ended.
+        if self._all_scores and self._vouched != end.ledger.position:
+            where = f"{self.name}: {self._vouched}, where {end.ledger.position} is the head"
+            yield Finding(Kind.STREAM_UNFINISHED, where)
         self.claims.append(
             Claim(
                 kind=Kind.STREAM_UNFINISHED,
