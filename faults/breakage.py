@@ -4,15 +4,10 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from faults.cluster import Cluster
 from faults.history import History
 from faults.member import Member
-
-SCORES: Final = ("score-1", "score-2")
-GATEWAYS: Final = ("gateway-1", "gateway-2")
-SERVICES: Final = (*SCORES, *GATEWAYS)
 
 
 @dataclass(frozen=True, slots=True)

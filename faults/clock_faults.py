@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from faults.breakage import SERVICES, Breakage, Kind
+from faults.breakage import Breakage, Kind
+from faults.cluster import SERVICES
 
 _READY_SECONDS: Final = 15.0
 _SKEWS: Final = (-120, -15, -2, 2, 15, 120)

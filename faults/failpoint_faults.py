@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from faults.breakage import GATEWAYS, SCORES, Breakage, Kind
+from faults.breakage import Breakage, Kind
+from faults.cluster import GATEWAYS, SCORES
 
 _READY_SECONDS: Final = 15.0
 _REACHED_SECONDS: Final = 5.0

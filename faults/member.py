@@ -91,6 +91,11 @@ class Member(ABC):
         self._signal(signal.SIGKILL)
         await self.until_ended(_STOP_SECONDS)
 
+    def end(self) -> None:
+        """Have it end in order, and block until it has."""
+        if self.child is not None:
+            self.child.stop()
+
     def pause(self) -> None:
         """Have it and all that it started do nothing, until `resume`."""
         self._signal_tree(signal.SIGSTOP)

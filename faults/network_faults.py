@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from faults.breakage import GATEWAYS, SCORES, SERVICES, Breakage, Kind
+from faults.breakage import Breakage, Kind
+from faults.cluster import GATEWAYS, SCORES, SERVICES
 from faults.proxy import Proxy
 
 LINKS: Final = (

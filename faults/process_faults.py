@@ -4,7 +4,8 @@ import signal
 from collections.abc import Mapping
 from typing import Final
 
-from faults.breakage import SERVICES, Breakage, Kind, Rotation
+from faults.breakage import Breakage, Kind, Rotation
+from faults.cluster import SERVICES
 from faults.member import Member
 
 _MEMBERS: Final = (*SERVICES, "postgres", "valkey")

@@ -59,6 +59,11 @@ class Proxy:
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
+    @property
+    def address(self) -> str:
+        """The same as `host:port`."""
+        return f"{_HOST}:{self.port}"
+
     async def start(self) -> None:
         """Listen on a free port."""
         self.release()

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from faults.breakage import Catalogue, Scene
+from faults.builder import running_cluster
 from faults.checker import check
-from faults.cluster import Cluster, running_cluster
+from faults.cluster import Cluster
 from faults.evidence import keep_sampling, read_boards, read_epochs
 from faults.findings import Findings
 from faults.history import History
