@@ -1,9 +1,7 @@
 """Every parser of bytes that come from outside: whatever they are, the answer is one that is described."""
 
-import base64
 import json
 import string
-import uuid
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,16 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.fixtures.gateway import MovableClock, add_signing_key
+from tests.fixtures.gateway import add_signing_key
 from tests.hostile.fuzzing import fuzzing
+from tests.hostile.signers import Signers, encode
 
 from action_gateway import sessions
-from action_gateway.action import Repeat, StartedAction
 from action_gateway.catalog import read_catalog
-from action_gateway.errors import BadActionTokenError, BadRefreshTokenError, UnauthenticatedError
+from action_gateway.errors import BadRefreshTokenError
 from action_gateway.keys import KeyFolder
 from action_gateway.settings import SetupError as GatewaySetupError
-from action_gateway.tokens import AccessTokens, ActionTokens
 from local_stack.certificates import CertificateFiles
 from score_service.errors import IdentityMissingError, InvalidRequestError
 from score_service.identity import is_spiffe_id, read_spiffe_id
@@ -54,10 +51,6 @@ ODD_JSON = [
 ]
 
 
-def encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
 @st.composite
 def mutations(draw: st.DrawFn, text: str) -> str:
     """Change a text at one place or a few: other characters, some more, some less, or parts exchanged."""
@@ -78,46 +71,6 @@ def mutations(draw: st.DrawFn, text: str) -> str:
             case "delete" if len(characters) > 1:
                 del characters[place]
     return "".join(characters)
-
-
-class Signers:
-    """Both kinds of token, and a good one of each."""
-
-    def __init__(self, folder: Path) -> None:
-        clock = MovableClock()
-        for kind in ("access", "action"):
-            add_signing_key(folder / kind)
-        access_keys = KeyFolder(folder / "access")
-        self.access = AccessTokens(access_keys, issuer="laurel", lifetime=900, clock=clock)
-        self.action = ActionTokens(KeyFolder(folder / "action"), issuer="laurel")
-        self.head = {"alg": "EdDSA", "typ": "at+jwt", "kid": access_keys.signing_key().key_id}
-        self.access_token = self.access.issue(str(uuid.uuid4()))
-        self.action_token = self.action.issue(
-            StartedAction(
-                user_id=str(uuid.uuid4()),
-                action_id="quick",
-                version=1,
-                board_id="main",
-                points=5,
-                repeat=Repeat.UNLIMITED,
-                min_ms=0,
-                nonce=uuid.uuid4(),
-                started_at_ms=int(clock() * 1000),
-                expires_at=int(clock()) + 600,
-            )
-        )
-
-    def refuse(self, token: str) -> None:
-        """Check that a text passes for neither kind, and fails as is described."""
-        with pytest.raises(UnauthenticatedError):
-            self.access.verify(token)
-        with pytest.raises(BadActionTokenError):
-            self.action.verify(token)
-
-
-@pytest.fixture(scope="module")
-def signers(tmp_path_factory: pytest.TempPathFactory) -> Signers:
-    return Signers(tmp_path_factory.mktemp("keys"))
 
 
 @fuzzing(200)

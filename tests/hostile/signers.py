@@ -1,0 +1,55 @@
+"""What signs tokens, outside of a gateway."""
+
+import base64
+import uuid
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from tests.fixtures.gateway import MovableClock, add_signing_key
+
+from action_gateway.action import Repeat, StartedAction
+from action_gateway.errors import BadActionTokenError, UnauthenticatedError
+from action_gateway.keys import KeyFolder
+from action_gateway.tokens import AccessTokens, ActionTokens
+
+
+def encode(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+class Signers:
+    """Both kinds of token, and a good one of each."""
+
+    def __init__(self, folder: Path) -> None:
+        clock = MovableClock()
+        for kind in ("access", "action"):
+            add_signing_key(folder / kind)
+        access_keys = KeyFolder(folder / "access")
+        self.access = AccessTokens(access_keys, issuer="laurel", lifetime=900, clock=clock)
+        self.action = ActionTokens(KeyFolder(folder / "action"), issuer="laurel")
+        self.head = {"alg": "EdDSA", "typ": "at+jwt", "kid": access_keys.signing_key().key_id}
+        self.access_token = self.access.issue(str(uuid.uuid4()))
+        self.action_token = self.action.issue(
+            StartedAction(
+                user_id=str(uuid.uuid4()),
+                action_id="quick",
+                version=1,
+                board_id="main",
+                points=5,
+                repeat=Repeat.UNLIMITED,
+                min_ms=0,
+                nonce=uuid.uuid4(),
+                started_at_ms=int(clock() * 1000),
+                expires_at=int(clock()) + 600,
+            )
+        )
+
+    errors: ClassVar = {"access": UnauthenticatedError, "action": BadActionTokenError}
+
+    def refuse(self, token: str) -> None:
+        """Check that a text passes for neither kind, and fails as is described."""
+        with pytest.raises(UnauthenticatedError):
+            self.access.verify(token)
+        with pytest.raises(BadActionTokenError):
+            self.action.verify(token)
