@@ -1,0 +1,283 @@
+"""Tokens where they do not belong, and tokens that say more than they should: none is taken for another.
+
+What is wrong with the claims and the signature of one kind by itself stands in the tests of `tokens.py`.
+"""
+
+import hmac
+import json
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt.algorithms import OKPAlgorithm
+from tests.action_gateway.forgery import read_part
+from tests.fixtures.gateway import Gateway, Player
+from tests.fixtures.realtime import EventReader, close_code
+from tests.fixtures.score_service import Stubs, refused
+from tests.hostile.signers import Signers, encode
+from websockets.asyncio.client import connect
+
+from action_gateway.keys import SigningKey
+from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+
+PASSWORD = "correct horse battery"
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """A good one of every kind, all of the same user."""
+
+    access: str
+    action: str
+    refresh: str
+    page: str
+    position: str
+    identity: str
+
+    def others(self, *kinds: str) -> dict[str, str]:
+        """Give all but those that belong here."""
+        return {kind: getattr(self, kind) for kind in self.__slots__ if kind not in kinds}
+
+
+@pytest.fixture
+async def tokens(gateway: Gateway, player: Player) -> Tokens:
+    credentials = {"username": "ada", "password": PASSWORD}
+    await gateway.http.post("/api/v1/auth/register", json=credentials)
+    login = (await gateway.http.post("/api/v1/auth/login", json=credentials)).json()
+    ada = Player(gateway.http, login["user"]["userId"], "ada", login["accessToken"])
+    for one in (ada, player):
+        assert (await one.complete(await one.start())).status_code == 200
+    page = (await ada.get("/leaderboard?limit=1")).json()["nextPageToken"]
+    async with gateway.http.stream("GET", "/api/v1/leaderboard/events", headers=ada.headers) as stream:
+        (event,) = await EventReader(stream).take(1)
+    return Tokens(
+        access=ada.access_token,
+        action=await ada.start(),
+        refresh=login["refreshToken"],
+        page=page,
+        position=event.id or "",
+        identity=ada.user_id,
+    )
+
+
+def code(response: Any) -> tuple[int, str]:
+    """Tell what a request failed with."""
+    return response.status_code, response.json()["code"]
+
+
+@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "", "Basic ", "DPoP ", "Bearer Bearer "])
+async def test_nothing_but_an_access_token_speaks_for_a_user(
+    gateway: Gateway, tokens: Tokens, scheme: str
+) -> None:
+    right = ["access"] if scheme.lower() == "bearer " else []
+    for kind, token in tokens.others(*right).items():
+        headers = {"Authorization": f"{scheme}{token}"}
+        response = await gateway.http.get("/api/v1/actions", headers=headers)
+        assert code(response) == (401, "unauthenticated"), kind
+
+
+async def test_an_access_token_anywhere_but_in_its_header_speaks_for_nobody(
+    gateway: Gateway, tokens: Tokens
+) -> None:
+    for name in ("access_token", "accessToken", "token", "authorization"):
+        response = await gateway.http.get("/api/v1/actions", params={name: tokens.access})
+        assert code(response) == (401, "unauthenticated")
+    for name in ("Cookie", "X-Access-Token", "Proxy-Authorization", "Sec-WebSocket-Protocol"):
+        headers = {name: f"accessToken={tokens.access}"}
+        response = await gateway.http.get("/api/v1/actions", headers=headers)
+        assert code(response) == (401, "unauthenticated")
+
+
+async def test_nothing_but_an_access_token_opens_a_socket(gateway: Gateway, tokens: Tokens) -> None:
+    url = gateway.url.replace("http:", "ws:") + "/api/v1/leaderboard/ws"
+    for token in tokens.others("access").values():
+        headers = {"Authorization": f"Bearer {token}"}
+        async with connect(url, additional_headers=headers, proxy=None) as socket:
+            assert await close_code(socket) == 4401
+        async with connect(url, proxy=None) as socket:
+            await socket.send(json.dumps({"type": "auth", "accessToken": token}))
+            assert await close_code(socket) == 4401
+
+
+async def test_nothing_but_an_action_token_is_paid_for(player: Player, tokens: Tokens) -> None:
+    for kind, token in tokens.others("action").items():
+        assert code(await player.complete(token)) == (400, "bad_action_token"), kind
+
+
+async def test_nothing_but_a_refresh_token_goes_on_or_ends_a_session(
+    gateway: Gateway, tokens: Tokens
+) -> None:
+    for kind, token in tokens.others("refresh").items():
+        refresh = await gateway.http.post("/api/v1/auth/refresh", json={"refreshToken": token})
+        logout = await gateway.http.post("/api/v1/auth/logout", json={"refreshToken": token})
+        assert code(refresh) == (401, "bad_refresh_token"), kind
+        assert logout.status_code == 204
+    response = await gateway.http.post("/api/v1/auth/refresh", json={"refreshToken": tokens.refresh})
+    assert response.status_code == 200
+
+
+async def test_nothing_but_a_page_token_is_the_place_of_a_page(player: Player, tokens: Tokens) -> None:
+    for kind, token in tokens.others("page").items():
+        response = await player.get("/leaderboard", params={"pageToken": token})
+        assert code(response) == (422, "invalid_request"), kind
+
+
+async def test_no_token_is_a_user_or_an_action(player: Player, tokens: Tokens) -> None:
+    for kind, token in tokens.others().items():
+        start = await player.post("/actions/start", {"actionId": token})
+        assert code(start) in {(404, "action_not_found"), (422, "invalid_request")}, kind
+        credentials = {"username": token[:32], "password": PASSWORD}
+        login = await player.http.post("/api/v1/auth/login", json=credentials)
+        assert code(login) in {(401, "bad_credentials"), (422, "invalid_request")}, kind
+
+
+async def test_the_score_service_takes_none_for_another_either(
+    gateway_stubs: Stubs, gateway: Gateway, tokens: Tokens
+) -> None:
+    for token in tokens.others("page").values():
+        page = leaderboard_pb.ListStandingsRequest(board_id="main", page_token=token)
+        assert (await refused(gateway_stubs.leaderboard.ListStandings(page))).reason == "INVALID_FIELD"
+    for token in tokens.others("position").values():
+        asked = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=1, after_position=token)
+        watch = gateway_stubs.leaderboard.WatchLeaderboard(asked)
+        assert (await refused(anext(aiter(watch)))).reason == "INVALID_FIELD"
+
+
+# From here on: tokens that were never given out, some of them signed by the very keys of the gateway.
+Forge = Callable[[SigningKey, dict[str, Any], str], str]
+
+
+def sign(key: Any, claims: dict[str, Any], algorithm: str = "EdDSA", **headers: Any) -> str:
+    return jwt.encode(claims, key, algorithm=algorithm, headers=headers)
+
+
+def by_stranger(key: SigningKey, claims: dict[str, Any], typ: str, **headers: Any) -> str:
+    """Sign with a key of one's own, and say in the header where to find it."""
+    return sign(ed25519.Ed25519PrivateKey.generate(), claims, typ=typ, kid=key.key_id, **headers)
+
+
+def with_own_jwk(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
+    own = ed25519.Ed25519PrivateKey.generate()
+    jwk = json.loads(OKPAlgorithm.to_jwk(own.public_key()))
+    return sign(own, claims, typ=typ, kid=key.key_id, jwk=jwk)
+
+
+def by_other_algorithm(private: Any, algorithm: str) -> Forge:
+    return lambda key, claims, typ: sign(private, claims, algorithm, typ=typ, kid=key.key_id)
+
+
+def by_us(**headers: Any) -> Forge:
+    """Sign with the right key, with a header that is not as it should be."""
+    return lambda key, claims, typ: sign(key.private, claims, **({"typ": typ, "kid": key.key_id} | headers))
+
+
+def detached(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
+    head = encode(json.dumps({"alg": "EdDSA", "typ": typ, "kid": key.key_id, "b64": False}).encode())
+    signature = key.private.sign(f"{head}.".encode() + json.dumps(claims).encode())
+    return f"{head}..{encode(signature)}"
+
+
+def in_json(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
+    head, body, signature = by_us()(key, claims, typ).split(".")
+    return json.dumps({"protected": head, "payload": body, "signature": signature})
+
+
+def nested(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
+    inner = by_us()(key, claims, typ)
+    head = encode(json.dumps({"alg": "EdDSA", "typ": typ, "kid": key.key_id, "cty": "JWT"}).encode())
+    signed = f"{head}.{encode(inner.encode())}"
+    return f"{signed}.{encode(key.private.sign(signed.encode()))}"
+
+
+def with_public_key_as_secret(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
+    secret = key.public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+    head = encode(json.dumps({"alg": "HS256", "typ": typ, "kid": key.key_id}).encode())
+    signed = f"{head}.{encode(json.dumps(claims).encode())}"
+    return f"{signed}.{encode(hmac.digest(secret, signed.encode(), 'sha256'))}"
+
+
+URL = "https://evil.example.org/keys"
+FORGERIES: dict[str, Forge] = {
+    "jwk": with_own_jwk,
+    "jku": lambda key, claims, typ: by_stranger(key, claims, typ, jku=URL),
+    "x5u": lambda key, claims, typ: by_stranger(key, claims, typ, x5u=URL),
+    "x5c": lambda key, claims, typ: by_stranger(key, claims, typ, x5c=["MIIB"]),
+    "es256": by_other_algorithm(ec.generate_private_key(ec.SECP256R1()), "ES256"),
+    "rs256": by_other_algorithm(rsa.generate_private_key(65537, 2048), "RS256"),
+    "ed448": by_other_algorithm(ed448.Ed448PrivateKey.generate(), "EdDSA"),
+    "hs256": with_public_key_as_secret,
+    "crit": by_us(crit=["exp"], exp=0),
+    "crit of nothing": by_us(crit=["unheard-of"]),
+    "typ of none": by_us(typ=None),
+    "typ of any": by_us(typ="JWT"),
+    "typ of an id token": by_us(typ="id+jwt"),
+    "kid of a path": by_us(kid="../../../../dev/null"),
+    "kid of a file": by_us(kid="1.pem"),
+    "kid of a query": by_us(kid="' OR '1'='1"),
+    "kid of NUL": by_us(kid="\x00"),
+    "detached": detached,
+    "in json": in_json,
+    "nested": nested,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One kind of token, and how to try one."""
+
+    verify: Callable[[str], object]
+    error: type[Exception]
+    key: SigningKey
+    claims: dict[str, Any]
+    typ: str
+
+
+@pytest.fixture(params=["access", "action"])
+def target(request: pytest.FixtureRequest, signers: Signers) -> Target:
+    good = getattr(signers, f"{request.param}_token")
+    maker = getattr(signers, request.param)
+    head, body, _ = good.split(".")
+    key = maker._kind.keys.signing_key()
+    error = signers.errors[request.param]
+    return Target(maker.verify, error, key, read_part(body), read_part(head)["typ"])
+
+
+def test_what_the_forgeries_change_is_all_that_is_wrong_with_them(target: Target) -> None:
+    target.verify(by_us()(target.key, target.claims, target.typ))
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_no_forgery_is_a_token(target: Target, forgery: str) -> None:
+    with pytest.raises(target.error):
+        target.verify(FORGERIES[forgery](target.key, target.claims, target.typ))
+
+
+def test_the_key_of_the_other_kind_signs_nothing_here(signers: Signers, target: Target) -> None:
+    for other in (signers.access, signers.action):
+        key = other._kind.keys.signing_key()
+        for named in (key, target.key):
+            token = sign(key.private, target.claims, typ=target.typ, kid=named.key_id)
+            if (key, named) != (target.key, target.key):
+                with pytest.raises(target.error):
+                    target.verify(token)
+
+
+def test_a_header_that_leads_elsewhere_is_not_followed(target: Target) -> None:
+    leads = {"jku": URL, "x5u": URL, "jwk": {"kty": "oct", "k": "AAAA"}, "x5c": ["MIIB"]}
+    target.verify(by_us(**leads)(target.key, target.claims, target.typ))
+
+
+async def test_a_token_of_a_gateway_with_other_keys_counts_nowhere(
+    gateway: Gateway, signers: Signers
+) -> None:
+    foreign = gateway.as_player(str(uuid.uuid4()))
+    headers = {"Authorization": f"Bearer {signers.access_token}"}
+    response = await gateway.http.get("/api/v1/actions", headers=headers)
+
+    assert code(response) == (401, "unauthenticated")
+    assert code(await foreign.complete(signers.action_token)) == (400, "bad_action_token")
