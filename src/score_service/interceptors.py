@@ -10,8 +10,8 @@ is always told, and streams are counted where they are served.
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -57,6 +57,7 @@ _KINDS: Final = {
     (True, True): Kind("bidi_stream", "stream_stream", grpc.stream_stream_rpc_method_handler),
 }
 _UNKNOWN: Final = "unknown"
+_QUIET_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._tasks: set[asyncio.Task[Any]] = set()
         self._streams: set[asyncio.Timeout] = set()
         self._stopping = False
+        self._may_begin = asyncio.Event()
+        self._may_begin.set()
+        self._taken_in = 0
 
     async def intercept_service(
         self,
@@ -150,6 +154,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self._stopping = True
         for scope in self._streams:
             scope.reschedule(asyncio.get_running_loop().time())
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Take calls in, but begin none of them before the end of the block."""
+        self._may_begin.clear()
+        try:
+            yield
+        finally:
+            self._may_begin.set()
+
+    async def quiet(self) -> None:
+        """Wait until no call has come for a moment."""
+        before = -1
+        while before != self._taken_in:
+            before = self._taken_in
+            await asyncio.sleep(_QUIET_SECONDS)
 
     async def idle(self) -> None:
         """Wait until no handler runs. The server's own stop may return before that."""
@@ -206,7 +226,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if task is None:
                 raise RuntimeError("A handler runs in a task.")
             self._tasks.add(task)
+            self._taken_in += 1
             try:
+                await self._may_begin.wait()
                 with self._observer.observe(method.name, context, method.metrics) as call:
                     return await self._answer(method, incoming, context, call)
             finally:
@@ -219,8 +241,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         try:
             with method.place():
                 self._admit(method, context, call)
-                if context.time_remaining() == 0:  # Nobody waits for it any more.
-                    await context.abort(StatusCode.DEADLINE_EXCEEDED, "The deadline passed before the start.")
                 return await self._run(method, incoming, context)
         except grpc.aio.BaseError:
             raise

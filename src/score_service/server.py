@@ -1,8 +1,4 @@
-"""Puts the service together, runs it and stops it in order. It decides nothing else.
-
-A stop goes: not ready any more, but still answering; streams ended; calls finished; awards that were begun
-finished; stores closed. Each step is bounded, and a second signal cuts the waiting short.
-"""
+"""Puts the service together and runs it until a signal. It decides nothing else."""
 
 import asyncio
 import gc
@@ -10,7 +6,7 @@ import json
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +22,7 @@ from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServ
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
 from score_service.admin import bind_admin, create_app, serve_admin
 from score_service.auditor import AuditLoop, Auditor
+from score_service.drain import Drain, end_calls
 from score_service.hub import Feeds, HubSettings
 from score_service.hubs import Hubs
 from score_service.interceptors import CallInterceptor
@@ -47,7 +44,6 @@ from score_service.telemetry import Metrics
 from score_service.tls import CertificateFiles, Certificates
 
 _LOOK_SECONDS: Final = 1.0
-_FINISH_SECONDS: Final = 10.0
 _CALLS_MAX: Final = 10_000
 _PENDING: Final = 1_000
 """Calls of one method that wait so, about a fifth of a second of refusals."""
@@ -85,13 +81,16 @@ class RunningService:
 
     async def stop(self, hurry: asyncio.Event) -> None:
         """Stop in order. Once `hurry` is set, nothing is waited for any more."""
-        await self.readiness.stop()
-        await _wait_for(hurry, self.settings.drain_seconds)
-        self.interceptor.end_streams()
-        await _wait_for(hurry, None, self.server.stop(self.settings.stop_seconds))
-        await self.server.stop(None)
-        await _wait_for(hurry, _FINISH_SECONDS, self.interceptor.idle())
-        await _wait_for(hurry, _FINISH_SECONDS, self.scoring.finish())
+        settings = self.settings
+        drain = Drain(
+            self.readiness,
+            self.interceptor,
+            self.server,
+            self.scoring,
+            settings.drain_seconds,
+            settings.stop_seconds,
+        )
+        await drain.run(hurry)
 
 
 @asynccontextmanager
@@ -126,7 +125,7 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         _add_open_services(server, readiness, with_reflection=settings.reflection)
         _announce(interceptor)
         await server.start()
-        stack.push_async_callback(server.stop, None)
+        stack.push_async_callback(end_calls, server)
         reloading = tasks.create_task(certificates.watch(settings.tls_reload_seconds), name="certificates")
         stack.callback(reloading.cancel)
         yield RunningService(
@@ -311,11 +310,3 @@ def _write_ready_file(path: Path, addresses: dict[str, str]) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(addresses))
     draft.replace(path)
-
-
-async def _wait_for(hurry: asyncio.Event, seconds: float | None, *works: Coroutine[Any, Any, None]) -> None:
-    """Wait for any of the works, but not longer than some time, nor when there is a hurry."""
-    tasks = [asyncio.create_task(work) for work in (*works, hurry.wait())]
-    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()

@@ -162,16 +162,6 @@ async def test_while_it_drains_it_says_so_and_still_answers(
     assert (await refused(stubs.score.AwardPoints(award_request()))).code is StatusCode.UNAVAILABLE
 
 
-async def test_an_award_that_never_ends_does_not_hold_up_the_stop(
-    start_score_service: StartScoreService, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = await start_score_service(drain_seconds=0)
-    monkeypatch.setattr("score_service.server._FINISH_SECONDS", 0.1)
-    monkeypatch.setattr(service.running.scoring, "finish", asyncio.Event().wait)
-    async with asyncio.timeout(20):
-        await service.running.stop(asyncio.Event())
-
-
 async def test_a_faulty_policy_stops_the_start(score_service_settings: dict[str, Any]) -> None:
     score_service_settings["policy_file"].write_text("nonsense = 1", encoding="ascii")
     with pytest.raises(SetupError, match=r"policy\.toml: identity: is missing"):
