@@ -121,9 +121,10 @@ class _Builder:
         return valkey
 
     def _prepare_schemas(self, settings: Settings) -> None:
-        for package in (SCORE_SERVICE, ACTION_GATEWAY):
-            self._run(package, "migrate", settings=settings)
-        self._run(ACTION_GATEWAY, "load-actions", str(_ACTIONS), settings=settings)
+        migrations = [self._run(package, "migrate", settings) for package in (SCORE_SERVICE, ACTION_GATEWAY)]
+        for migration in migrations:
+            migration.finish()
+        self._run(ACTION_GATEWAY, "load-actions", settings, str(_ACTIONS)).finish()
 
     async def _start_scores(self, cluster: Cluster, settings: Settings) -> None:
         policy = self._state.path / "policy.toml"
@@ -178,10 +179,10 @@ class _Builder:
         self._stack.push_async_callback(proxy.stop)
         return proxy
 
-    def _run(self, package: str, *arguments: str, settings: Settings) -> None:
-        words = bind_command([sys.executable, "-m", package, *arguments])
+    def _run(self, package: str, command: str, settings: Settings, *arguments: str) -> Child:
+        words = bind_command([sys.executable, "-m", package, command, *arguments])
         environment = {**os.environ, **settings.owner(package)}
-        Child.start(f"{package} {arguments[0]}", words, self._log(package), environment=environment).finish()
+        return Child.start(f"{package} {command}", words, self._log(package), environment=environment)
 
     def _log(self, name: str) -> Path:
         path = self._state.folder("logs") / f"{name}.log"

@@ -29,9 +29,10 @@ CATALOGUE: Final[Catalogue] = {
 class Nemesis:
     """Works through turns. After each, everything runs and is whole."""
 
-    def __init__(self, scene: Scene, tell: Callable[[Turn], None]) -> None:
-        """Take where it works, and whom it tells of a turn that begins."""
+    def __init__(self, scene: Scene, catalogue: Catalogue, tell: Callable[[Turn], None]) -> None:
+        """Take where it works, what it can break, and whom it tells of a turn that begins."""
         self._scene = scene
+        self._catalogue = catalogue
         self._tell = tell
 
     async def run(self, turns: Iterable[Turn], seconds: float) -> None:
@@ -52,7 +53,7 @@ class Nemesis:
             await self._scene.cluster.until_ready()
 
     async def _break(self, planned: Planned) -> None:
-        make = CATALOGUE[planned.kind].make
+        make = self._catalogue[planned.kind].make
         breakage = make(self._scene, planned.target, random.Random(planned.seed))
         await asyncio.sleep(planned.after)
         began = time.monotonic()

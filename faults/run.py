@@ -79,10 +79,11 @@ class Run:
         self.findings = check(self.history, epochs, projections, liveness, self.samples)
 
     async def _break(self, cluster: Cluster) -> None:
-        nemesis = Nemesis(Scene(cluster, self.history), self._begin_turn)
-        sampling = asyncio.create_task(keep_sampling(cluster, self.plan.load.boards, self.samples))
+        plan = self.plan
+        nemesis = Nemesis(Scene(cluster, self.history), plan.catalogue, self._begin_turn)
+        sampling = asyncio.create_task(keep_sampling(cluster, plan.load.boards, self.samples))
         try:
-            await nemesis.run(draw_turns(self.plan.seed, self.plan.catalogue), self.plan.seconds)
+            await nemesis.run(draw_turns(plan.seed, plan.catalogue), plan.seconds)
         finally:
             sampling.cancel()
             await asyncio.wait([sampling])
