@@ -44,14 +44,20 @@ class Workload:
 
         Raises ExceptionGroup, out of whatever the block is doing, when the workload itself fails.
         """
+        failure: Exception | None = None
         async with AsyncExitStack() as doors:
             await self._open(doors)
             async with asyncio.TaskGroup() as group:
                 works = [one.run() for one in (*self._paces, *self._streams.all())]
                 tasks = [group.create_task(work) for work in works]
-                yield self
+                try:
+                    yield self
+                except Exception as error:  # noqa: BLE001 - raised below, as it is and not in a group
+                    failure = error
                 for task in tasks:
                     task.cancel()
+        if failure:
+            raise failure
 
     async def quiesce(self) -> None:
         """Ask for no more and wait for every call's end. Streams stay open, and nobody leaves them.

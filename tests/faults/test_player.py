@@ -58,8 +58,10 @@ async def test_completion_is_made_under_the_id_that_the_token_tells(ada: Player,
         call = await ada.complete(Completion(await _start(ada, action_id), answer, None))
         assert call.outcome is Outcome.MADE
         with psycopg.connect(gateway.database.score_owner_dsn) as connection:
-            select = "SELECT award_id::text, user_id, points, action_type, action_id, total_after FROM score.award"
-            row = connection.execute(f"{select} ORDER BY revision DESC LIMIT 1").fetchone()
+            row = connection.execute(
+                "SELECT award_id::text, user_id, points, action_type, action_id, total_after"
+                " FROM score.award ORDER BY revision DESC LIMIT 1"
+            ).fetchone()
         asked, told = call.asked, call.told
         assert told is not None
         fields = (asked.award_id, asked.user_id, asked.points, asked.action_type, asked.action_id)
