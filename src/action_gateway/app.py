@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from action_gateway import schemas
-from action_gateway.edge import RequestGuard, SecurityHeaders
+from action_gateway.edge import Farewell, RequestGuard, SecurityHeaders
 from action_gateway.health import Readiness, health_routes
 from action_gateway.keys import KeyFolder
 from action_gateway.parts import Parts
@@ -89,6 +89,7 @@ def _middleware(parts: Parts) -> list[Middleware]:
         max_age=600,
     )
     return [
+        Middleware(Farewell, lambda: parts.readiness.is_stopping),
         Middleware(RequestTelemetry, parts.metrics),
         Middleware(SecurityHeaders),
         *([cors] if parts.settings.allowed_origins else []),

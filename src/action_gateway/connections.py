@@ -144,12 +144,16 @@ class Connections:
             if not self._by_user[user_id]:
                 del self._by_user[user_id]
 
+    def let_nobody_in(self) -> None:
+        """Have whoever comes from now on connect elsewhere. Those who are in may stay."""
+        self._closing = True
+
     async def close_all(self, within: float) -> None:
         """Let nobody in any more, and end all connections, spread over the first half of some seconds.
 
         Returns when all have ended or the time is over.
         """
-        self._closing = True
+        self.let_nobody_in()
         for connection in self._open:
             connection.restart_after(self._randomness.uniform(0.0, within / 2))
         with suppress(TimeoutError):

@@ -1,6 +1,7 @@
 """The outer layers of the application: what holds for every request, whatever its route."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
@@ -50,6 +51,24 @@ class SecurityHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+
+class Farewell:
+    """Has clients open their next connection once this process stops, which leads them elsewhere."""
+
+    def __init__(self, app: ASGIApp, is_stopping: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_stopping = is_stopping
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+
+        async def send_farewell(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._is_stopping():
+                MutableHeaders(scope=message)["Connection"] = "close"
+            await send(message)
+
+        await self._app(scope, receive, send_farewell if scope["type"] == "http" else send)
 
 
 class RequestGuard:

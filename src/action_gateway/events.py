@@ -118,7 +118,8 @@ class LeaderboardEvents:
                 async with beside(connection, _watch_for_leave, receive):
                     await self._tell(stream, connection, send)
         except EndedError as ended:
-            if not stream.started and ended.ending is not Ending.GONE:
+            # A browser takes any status but 200 for the last word, and does not come again.
+            if not stream.started and ended.ending not in {Ending.GONE, Ending.RESTARTING}:
                 raise _problem(ended.ending) from None
             await self._finish(stream, send, ended.ending)
 

@@ -52,6 +52,11 @@ class Readiness:
         """Tell whether players should come here."""
         return self._started and not self._stopping and NEEDED_ALWAYS not in self.missing
 
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether the process is about to end."""
+        return self._stopping
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="readiness")
         return self
@@ -64,17 +69,19 @@ class Readiness:
     async def stop(self) -> None:
         """Be not ready from now on."""
         await self._cancel()
-        self._stopping = True
         self._tell({"process": "is stopping"})
 
     async def _cancel(self) -> None:
+        self._stopping = True  # A library may lose the cancellation, and the loop must end all the same.
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        while True:
+        while not self._stopping:
             found = await asyncio.gather(*(self._look(name) for name in self._checks))
+            if self._stopping:
+                return
             self._tell({name: fault for name, fault in zip(self._checks, found, strict=True) if fault})
             await asyncio.sleep(_INTERVAL_SECONDS if self._started else _START_SECONDS)
 

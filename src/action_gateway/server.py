@@ -1,7 +1,8 @@
 """Serves both ports, and stops without losing anything.
 
-A stop has an order: not ready; a while for balancers to notice; the sockets, which reconnect elsewhere; the
-requests under way; the parts. A second signal ends the waiting.
+A stop has an order: not ready; a while for balancers to notice, in which answers go on but each is the last
+on its connection, and no socket is let in; the sockets, spread over seconds, which reconnect elsewhere; the
+requests under way; the parts. Each step is bounded, and a second signal ends the waiting.
 """
 
 import asyncio
@@ -48,6 +49,7 @@ class Gateway:
         """
         settings = self.parts.settings
         await self.parts.readiness.stop()
+        self.parts.connections.let_nobody_in()
         await _unless(hurry, asyncio.sleep(settings.drain_seconds))
         await _unless(hurry, self.parts.connections.close_all(settings.stop_seconds / 2))
 

@@ -187,3 +187,25 @@ async def test_a_gateway_that_drains_is_not_ready(
 
     assert response.status_code == 503
     assert response.json()["missing"] == {"process": "is stopping"}
+
+
+async def test_a_look_that_loses_its_cancellation_does_not_hold_up_the_stop() -> None:
+    looking, finish = asyncio.Event(), asyncio.Event()
+
+    async def cling() -> None:
+        looking.set()
+        try:
+            await finish.wait()
+        except asyncio.CancelledError:
+            await finish.wait()
+
+    readiness = Readiness({"database": cling}, Gauge("ready", "", registry=CollectorRegistry()))
+    async with asyncio.timeout(10), readiness:
+        await looking.wait()
+        stopping = asyncio.create_task(readiness.stop())
+        await asyncio.sleep(0)
+        finish.set()
+        await stopping
+
+        assert (readiness.is_stopping, readiness.is_ready) == (True, False)
+        assert readiness.missing == {"process": "is stopping"}

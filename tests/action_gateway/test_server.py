@@ -13,8 +13,10 @@ import httpx2 as httpx
 import pytest
 from tests.fixtures.gateway import add_signing_key
 from tests.fixtures.processes import Processes, RunningService
+from tests.fixtures.realtime import close_code
 from tests.fixtures.score_service import ScoreService
 from tests.fixtures.stores import eventually
+from websockets.asyncio.client import connect
 
 from action_gateway.settings import PREFIX
 
@@ -103,26 +105,87 @@ async def test_while_it_drains_it_answers_and_is_not_ready(
     assert await wait_for_end(service) == 0
 
 
+async def test_while_it_drains_every_answer_is_the_last_on_its_connection(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}DRAIN_SECONDS": "30"})
+    reader, writer = await connect_to(service)
+    before = await ask(reader, writer)
+    await begin_to_drain(service)
+    after = await ask(reader, writer)
+
+    assert b"connection: close" not in before.lower()
+    assert b"connection: close" in after.lower()
+    assert await reader.read() == b""
+    writer.close()
+    service.child.process.send_signal(signal.SIGTERM)
+    assert await wait_for_end(service) == 0
+
+
+async def test_a_socket_that_comes_while_it_drains_is_sent_elsewhere_and_others_may_stay(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    times = {f"{PREFIX}DRAIN_SECONDS": "1", f"{PREFIX}SOCKET_AUTH_SECONDS": "60"}
+    service = start(processes, environment | times)
+    url = f"ws://{service.addresses['http']}/api/v1/leaderboard/ws"
+    async with connect(url, proxy=None) as early:
+        await begin_to_drain(service)
+        async with connect(url, proxy=None) as late:
+            assert await close_code(late) == 1012
+        assert early.close_code is None
+        assert await close_code(early) == 1012
+    assert await wait_for_end(service) == 0
+
+
+async def test_a_connection_that_asks_nothing_does_not_hold_up_the_stop(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}STOP_SECONDS": "3600"})
+    reader, writer = await connect_to(service)
+    await ask(reader, writer)
+    await begin_to_drain(service)
+
+    assert await reader.read() == b""
+    writer.close()
+    assert await wait_for_end(service) == 0
+
+
+async def connect_to(service: RunningService) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = service.addresses["http"].rpartition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Ask whether it is alive, and return the head of the answer."""
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readuntil(b"}")
+    return head
+
+
+async def begin_to_drain(service: RunningService) -> None:
+    service.child.process.send_signal(signal.SIGTERM)
+
+    async def has_begun() -> bool:
+        return '"is stopping"' in service.log()
+
+    await eventually(has_begun)
+
+
 async def test_requests_under_way_are_finished(processes: Processes, environment: dict[str, str]) -> None:
     service = start(processes, environment)
-    host, _, port = service.addresses["http"].rpartition(":")
     body = b'{"refreshToken": "x"}'
     head = (
         "POST /api/v1/auth/logout HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    reader, writer = await asyncio.open_connection(host, int(port))
+    reader, writer = await connect_to(service)
     writer.write(head.encode() + body[:5])
     await writer.drain()
     # An answer on another connection tells that the gateway has read this one's head.
     async with httpx.AsyncClient() as client:
         await client.get(f"http://{service.addresses['http']}/livez")
-    service.child.process.send_signal(signal.SIGTERM)
-
-    async def is_stopping() -> bool:
-        return '"event": "stopping"' in service.log()
-
-    await eventually(is_stopping)
+    await begin_to_drain(service)
     writer.write(body[5:])
     answer = await reader.read()
     writer.close()
