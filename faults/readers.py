@@ -42,7 +42,7 @@ class Readers:
             case 1:
                 await self._read_user(backend, board, user, least)
             case _:
-                await self._read_users(backend, board, [user, *self._others(board)], least)
+                await self._read_users(backend, board, [user, *(self._others(board) - {user})], least)
 
     async def _read_top(self, backend: Backend, board: str, least: int | None) -> None:
         began, page_size = time.monotonic(), self._randomness.choice(_PAGE_SIZES)
