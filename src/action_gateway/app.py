@@ -21,7 +21,10 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 from action_gateway import schemas
+from action_gateway.admission import Admission
 from action_gateway.edge import Farewell, RequestGuard, SecurityHeaders
+from action_gateway.events import PATH as EVENTS_PATH
+from action_gateway.health import PATHS as HEALTH_PATHS
 from action_gateway.health import Readiness, health_routes
 from action_gateway.keys import KeyFolder
 from action_gateway.parts import Parts
@@ -90,9 +93,15 @@ def _middleware(parts: Parts) -> list[Middleware]:
     )
     return [
         Middleware(Farewell, lambda: parts.readiness.is_stopping),
-        Middleware(RequestTelemetry, parts.metrics),
         Middleware(SecurityHeaders),
         *([cors] if parts.settings.allowed_origins else []),
+        Middleware(
+            Admission,
+            parts.metrics.admission,
+            places=parts.settings.max_requests,
+            open_paths=(*HEALTH_PATHS, API_PREFIX + EVENTS_PATH),
+        ),
+        Middleware(RequestTelemetry, parts.metrics),
         Middleware(RequestGuard),
     ]
 

@@ -13,6 +13,7 @@ from action_gateway.errors import (
     BodyTooSlowError,
     GatewayError,
     InvalidRequestError,
+    RateLimitedError,
     UnsupportedMediaTypeError,
 )
 
@@ -21,6 +22,7 @@ FAILURES: Final[tuple[type[GatewayError], ...]] = (
     UnsupportedMediaTypeError,
     BodyTooLargeError,
     BodyTooSlowError,
+    RateLimitedError,
 )
 """What reading a body may raise."""
 

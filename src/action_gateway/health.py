@@ -23,6 +23,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+PATHS: Final = ("/livez", "/readyz")
 NEEDED_ALWAYS: Final = "database"
 _INTERVAL_SECONDS: Final = 1.0
 _START_SECONDS: Final = 0.2
@@ -114,4 +115,4 @@ def health_routes(readiness: Readiness) -> list[Route]:
             report["missing"] = dict(readiness.missing)
         return JSONResponse(report, 200 if readiness.is_ready else 503)
 
-    return [Route("/livez", livez), Route("/readyz", readyz)]
+    return [Route(path, endpoint) for path, endpoint in zip(PATHS, (livez, readyz), strict=True)]

@@ -13,14 +13,19 @@ from pydantic.alias_generators import to_camel
 import score_client.errors
 from action_gateway.authentication import CurrentUser
 from action_gateway.entries import Entry, name_entries
-from action_gateway.errors import InvalidRequestError, UnauthenticatedError, UnavailableError
+from action_gateway.errors import (
+    InvalidRequestError,
+    RateLimitedError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 from action_gateway.problems import describe
 from action_gateway.usernames import Usernames
 from score_client.client import ScoreClient
 from score_client.errors import BoardNotFoundError, StandingNotFoundError
 from score_client.types import Source, Standing, StandingsView
 
-_PROBLEMS: Final = describe([UnauthenticatedError, InvalidRequestError, UnavailableError])
+_PROBLEMS: Final = describe([UnauthenticatedError, InvalidRequestError, RateLimitedError, UnavailableError])
 _EMPTY: Final = StandingsView(standings=(), revision=0, position="", source=Source.CACHE)
 
 

@@ -1,13 +1,20 @@
-"""uvicorn as a library: one application on one socket, started and stopped by us alone."""
+"""uvicorn as a library: one application on one socket, started and stopped by us alone.
+
+Every wait for a client has an end: for the head of a request here, for its body in `edge.py`, for the next
+request in uvicorn, and for a peer that does not read in the system.
+"""
 
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
+import h11
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from action_gateway.edge import MAX_HEAD_BYTES
 from action_gateway.settings import Address
@@ -15,6 +22,52 @@ from action_gateway.settings import Address
 _KEEP_ALIVE_SECONDS: Final = 75
 _UNREAD_SECONDS: Final = 30
 """After which a peer that takes in nothing of what was sent is given up by the system."""
+
+
+class ImpatientProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection on which a client takes too long to ask.
+
+    While a request is served nothing is counted here. At any other time what has begun to come must be
+    whole within some seconds, from its first byte on, or from the start of the connection: bytes that drip
+    gain no time.
+    """
+
+    def __init__(self, *args: Any, head_seconds: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_seconds = head_seconds
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._start_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what has come; wait for the rest if it is not a whole request."""
+        super().data_received(data)
+        # uvicorn does not say that there is none before the first request.
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
+            self._stop_waiting()
+        elif self._deadline is None and self.transport.get_protocol() is self:
+            self._start_waiting()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over."""
+        self._stop_waiting()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _start_waiting(self) -> None:
+        self._deadline = self.loop.call_later(self._head_seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
 
 class Listener(uvicorn.Server):
@@ -48,6 +101,7 @@ async def listen(
     *,
     max_connections: int,
     stop_seconds: int,
+    head_seconds: float = 10.0,
     message_bytes_max: int = 4096,
     trusted_proxies: tuple[str, ...] = (),
 ) -> AsyncIterator[Listener]:
@@ -58,7 +112,7 @@ async def listen(
     """
     config = uvicorn.Config(
         app,
-        http="h11",
+        http=partial(ImpatientProtocol, head_seconds=head_seconds),  # type: ignore[arg-type]
         ws="websockets-sansio",
         ws_max_size=message_bytes_max,
         ws_per_message_deflate=False,

@@ -95,7 +95,7 @@ class ActionRoutes:
     def router(self) -> APIRouter:
         """Return the routes, relative to the prefix of the API."""
         router = APIRouter(prefix="/actions", tags=["actions"])
-        refusals = describe([errors.UnauthenticatedError, errors.UnavailableError])
+        refusals = describe([errors.UnauthenticatedError, *_BUSY])
         router.add_api_route("", self.list_actions, methods=["GET"], responses=refusals)
         _add_post(
             router,
@@ -167,7 +167,7 @@ def _add_post(
         methods=["POST"],
         status_code=status_code,
         openapi_extra=describe_body(body),
-        responses=describe([*FAILURES, *refusals]),
+        responses=describe(dict.fromkeys([*FAILURES, *refusals])),
     )
 
 

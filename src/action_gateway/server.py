@@ -112,6 +112,7 @@ def _listen_for_players(parts: Parts) -> AbstractAsyncContextManager[Listener]:
         create_app(parts),
         parts.settings.listen,
         max_connections=parts.settings.max_connections,
+        head_seconds=parts.settings.head_seconds,
         stop_seconds=parts.settings.stop_seconds,
         message_bytes_max=MESSAGE_BYTES_MAX,
         trusted_proxies=parts.settings.trusted_proxies,

@@ -225,6 +225,12 @@ class ServeSettings(DatabaseSettings):
         default=(), description="other origins whose pages may call, comma-separated; the own one always may"
     )
     max_connections: Count = Field(default=20_000, description="open connections; more get 503")
+    max_requests: Count = Field(
+        default=128, description="requests under way, without event streams; more get 429 at once"
+    )
+    head_seconds: Annotated[Seconds, Field(gt=0)] = Field(
+        default=10, description="how long the head of a request may take to come"
+    )
     max_sockets: Count = Field(default=10_000, description="open WebSockets and event streams")
     max_sockets_per_user: Count = Field(default=20, description="the same for one user")
     socket_auth_seconds: Seconds = Field(default=5, description="a WebSocket without a token is closed after")

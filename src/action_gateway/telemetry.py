@@ -27,6 +27,7 @@ from prometheus_client import (
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from action_gateway.admission import AdmissionMetrics
 from action_gateway.problems import answer_unknown
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -104,6 +105,7 @@ class Metrics:
             ["route", "code"],
             registry=self.registry,
         )
+        self.admission = AdmissionMetrics(self.registry)
         self.ready = Gauge("gateway_ready", "1 while the gateway is ready.", registry=self.registry)
         build = Gauge("gateway_build_info", "1, with the version.", ["version"], registry=self.registry)
         build.labels(version("laurel")).set(1)
@@ -123,7 +125,7 @@ def find_trace_id() -> str | None:
 class RequestTelemetry:
     """Names every request, logs and counts it, and keeps what nobody expected from leaking.
 
-    The outermost layer of the application. `X-Request-Id` and `traceparent` are taken over if they are
+    The outermost layer of what has a place. `X-Request-Id` and `traceparent` are taken over if they are
     well-formed, and made otherwise.
     """
 

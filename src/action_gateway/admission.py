@@ -1,0 +1,98 @@
+"""How many requests may be under way at a time: who comes when all places are taken is refused at once.
+
+A request that waits behind thousands of others is answered when its client has long asked again, so the work
+is done for nobody. With few places, what is taken in is answered soon.
+
+To refuse must cost a small part of what a request costs: it comes before anything is read, and one line a
+second in the log tells of all. Whether the process lives is always told. Event streams take no place, for
+they stay; how many there may be stands in `connections.py`, and WebSockets are none of HTTP's requests.
+"""
+
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Final
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from action_gateway.errors import RateLimitedError
+from action_gateway.problems import answer
+
+_TELL_SECONDS: Final = 1.0
+_RETRY_SECONDS: Final = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+class AdmissionMetrics:
+    """What is counted of places."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.under_way = Gauge("gateway_requests_under_way", "Requests that have a place.", registry=registry)
+        self.refused = Counter(
+            "gateway_requests_refused", "Requests refused for want of a place.", registry=registry
+        )
+
+
+class Admission:
+    """Gives each request a place, or the answer that there is none. A layer of the application."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: AdmissionMetrics,
+        *,
+        places: int,
+        open_paths: Collection[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Take the paths whose requests need no place."""
+        self._app = app
+        self._metrics = metrics
+        self._places = places
+        self._open_paths = frozenset(open_paths)
+        self._clock = clock
+        self._under_way = 0
+        self._refused = 0
+        self._tell_at = clock()
+        self._refusal = answer(RateLimitedError(_RETRY_SECONDS))
+        metrics.under_way.set_function(lambda: self._under_way)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http" or scope["path"] in self._open_paths:
+            await self._app(scope, receive, send)
+        elif self._under_way >= self._places:
+            self._note_refusal()
+            await self._refusal(scope, receive, send)
+        else:
+            self._under_way += 1
+            try:
+                await self._app(scope, partial(self._receive, receive), send)
+            finally:
+                self._under_way -= 1
+
+    async def _receive(self, receive: Receive) -> Message:
+        """Receive a part of the body without a place: a client that sends slowly must not hold one.
+
+        Raises:
+            RateLimitedError: all places were taken meanwhile.
+        """
+        self._under_way -= 1
+        try:
+            message = await receive()
+            if message["type"] == "http.request" and self._under_way >= self._places:
+                self._note_refusal()
+                raise RateLimitedError(_RETRY_SECONDS)
+        finally:
+            self._under_way += 1
+        return message
+
+    def _note_refusal(self) -> None:
+        self._metrics.refused.inc()
+        self._refused += 1
+        if (now := self._clock()) >= self._tell_at:
+            _log.warning("requests refused", places=self._places, count=self._refused)
+            self._refused, self._tell_at = 0, now + _TELL_SECONDS
