@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.fixtures.certificates import GATEWAY_ID, certificate_with
 from tests.fixtures.gateway import add_signing_key
 from tests.hostile.fuzzing import fuzzing
 from tests.hostile.signers import Signers, encode
@@ -220,19 +221,27 @@ def test_files_that_are_no_text_are_a_fault(tmp_path: Path) -> None:
             Policy.load(file)
 
 
+CERTIFICATE = certificate_with(GATEWAY_ID).decode()
+
+
 @fuzzing(200)
-@given(values=st.lists(st.binary(max_size=60), max_size=3))
-@example([b"spiffe://laurel.local/a\x00b"])
-@example(["spiffe://laurel.local/\u0430".encode()])
-@example([b"spiffe://laurel.local/" + b"a" * 5_000])
-@example([b"SPIFFE://laurel.local/a"])
-@example([b"spiffe://laurel.local/../a"])
-def test_an_identity_is_read_whole_or_missing(values: list[bytes]) -> None:
+@given(
+    values=st.lists(st.binary(max_size=60) | st.just(GATEWAY_ID.encode()), max_size=3),
+    certificate=st.binary(max_size=60)
+    | mutations(CERTIFICATE).map(str.encode)
+    | st.just(CERTIFICATE.encode()),
+)
+@example([b"spiffe://laurel.local/a\x00b"], CERTIFICATE.encode())
+@example(["spiffe://laurel.local/\u0430".encode()], CERTIFICATE.encode())
+@example([b"spiffe://laurel.local/" + b"a" * 5_000], CERTIFICATE.encode())
+@example([b"SPIFFE://laurel.local/a"], CERTIFICATE.encode())
+@example([b"spiffe://laurel.local/../a"], CERTIFICATE.encode())
+def test_an_identity_is_read_whole_or_missing(values: list[bytes], certificate: bytes) -> None:
     try:
-        spiffe_id = read_spiffe_id({"peer_spiffe_id": values})
+        spiffe_id = read_spiffe_id({"peer_spiffe_id": values, "x509_pem_cert": [certificate]})
     except IdentityMissingError:
         return
-    assert [spiffe_id.encode()] == values
+    assert [spiffe_id.encode()] == values == [GATEWAY_ID.encode()]
     assert is_spiffe_id(spiffe_id)
 
 

@@ -1,4 +1,4 @@
-"""A refresh token that was stolen (RFC 9700, 4.14): of thief and victim, never both go on, whoever is first."""
+"""A refresh token that was stolen (RFC 9700, 4.14): thief and victim never both go on, whoever is first."""
 
 import asyncio
 from dataclasses import dataclass

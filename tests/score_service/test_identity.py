@@ -1,9 +1,18 @@
 """The caller's SPIFFE id: exactly one, in its strict form."""
 
 import pytest
+from tests.fixtures.certificates import certificate_with
 
 from score_service.errors import IdentityMissingError
 from score_service.identity import is_spiffe_id, read_spiffe_id
+
+ONE = "spiffe://a/b"
+
+
+def context_of(text: str) -> dict[str, list[bytes]]:
+    """Make what gRPC tells of a caller, whose certificate says the same if that is possible."""
+    certificate = certificate_with(*([text] if text.isascii() else []))
+    return {"peer_spiffe_id": [text.encode()], "x509_pem_cert": [certificate]}
 
 
 @pytest.mark.parametrize(
@@ -19,7 +28,7 @@ from score_service.identity import is_spiffe_id, read_spiffe_id
 )
 def test_a_workload_id_is_taken(text: str) -> None:
     assert is_spiffe_id(text)
-    assert read_spiffe_id({"peer_spiffe_id": [text.encode()]}) == text
+    assert read_spiffe_id(context_of(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -53,7 +62,7 @@ def test_a_workload_id_is_taken(text: str) -> None:
 def test_anything_else_is_no_identity(text: str) -> None:
     assert not is_spiffe_id(text)
     with pytest.raises(IdentityMissingError):
-        read_spiffe_id({"peer_spiffe_id": [text.encode()]})
+        read_spiffe_id(context_of(text))
 
 
 @pytest.mark.parametrize(
@@ -65,6 +74,14 @@ def test_anything_else_is_no_identity(text: str) -> None:
         {"peer_spiffe_id": [b"spiffe://a/\xff"]},
         {"x509_common_name": [b"spiffe://a/b"], "x509_subject_alternative_name": [b"spiffe://a/b"]},
         {"peer_uri": [b"spiffe://a/b"]},
+        {"x509_pem_cert": [certificate_with(ONE)]},
+        {"peer_spiffe_id": [b"spiffe://a/b"], "x509_pem_cert": []},
+        {"peer_spiffe_id": [b"spiffe://a/b"], "x509_pem_cert": [certificate_with(ONE)] * 2},
+        {"peer_spiffe_id": [b"spiffe://a/b"], "x509_pem_cert": [b"rubbish"]},
+        {"peer_spiffe_id": [b"spiffe://a/b"], "x509_pem_cert": [certificate_with()]},
+        {"peer_spiffe_id": [b"spiffe://a/b"], "x509_pem_cert": [certificate_with(ONE, "spiffe://a/c")]},
+        {"peer_spiffe_id": [b"spiffe://a/b"], "x509_pem_cert": [certificate_with("spiffe://a/c")]},
+        {"peer_spiffe_id": [b"spiffe://a/b"], "x509_pem_cert": [certificate_with(ONE + "\x00c")]},
     ],
 )
 def test_none_or_several_is_no_identity(context: dict[str, list[bytes]]) -> None:

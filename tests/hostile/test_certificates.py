@@ -1,0 +1,166 @@
+"""Certificates of callers: what an authority may have signed, and only what is meant for a caller lets in.
+
+The plain cases (none, a foreign authority, another time, no or several identities) are in the tests of the
+interceptors.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from grpc import StatusCode
+from tests.fixtures.certificates import GATEWAY_ID
+from tests.fixtures.score_service import Connect, ScoreService, award_request, refused
+
+from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
+
+NO_HANDSHAKE = (StatusCode.UNAVAILABLE, "")
+NO_IDENTITY = (StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING")
+DENIED = (StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
+Issue: TypeAlias = Callable[..., CertificateFiles]
+
+
+def uri(text: str) -> x509.GeneralName:
+    return x509.UniformResourceIdentifier(text)
+
+
+def write(folder: Path, ca_file: Path, chain: bytes, key: ec.EllipticCurvePrivateKey) -> CertificateFiles:
+    files = CertificateFiles(ca_file, folder / "odd.pem", folder / "odd-key.pem")
+    files.certificate_file.write_bytes(chain)
+    files.key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+def build(
+    issuer: x509.Name, key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName], **changes: Any
+) -> x509.CertificateBuilder:
+    """Make what a good certificate has, but for the changes."""
+    now = datetime.now(UTC)
+    usages = changes.get("usages", [ExtendedKeyUsageOID.CLIENT_AUTH])
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, changes.get("subject", "odd"))])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+    )
+    if usages:
+        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
+    return builder.add_extension(x509.SubjectAlternativeName(names), critical=False) if names else builder
+
+
+@pytest.fixture
+def issue(authority: CertificateAuthority, tmp_path: Path) -> Issue:
+    """Return a function that has the trusted authority sign an odd certificate."""
+
+    def sign(*names: x509.GeneralName, **changes: Any) -> CertificateFiles:
+        key = ec.generate_private_key(ec.SECP256R1())
+        certificate = build(authority.certificate.subject, key, list(names), **changes).sign(
+            authority.key, hashes.SHA256()
+        )
+        return write(tmp_path, authority.ca_file, certificate.public_bytes(Encoding.PEM), key)
+
+    return sign
+
+
+@pytest.fixture
+def tell(score_service: ScoreService, connect: Connect) -> Callable[[CertificateFiles], Any]:
+    """Return a function that makes an award with a certificate, and tells the refusal."""
+
+    async def tell(certificate: CertificateFiles) -> tuple[StatusCode, str]:
+        stubs = connect(score_service, certificate)
+        told = await refused(stubs.score.AwardPoints(award_request(), timeout=20))
+        return told.code, told.reason
+
+    return tell
+
+
+async def test_a_certificate_like_those_of_the_tests_below_lets_in(
+    score_service: ScoreService, connect: Connect, issue: Issue
+) -> None:
+    stubs = connect(score_service, issue(uri(GATEWAY_ID)))
+
+    assert (await stubs.score.AwardPoints(award_request(), timeout=20)).result.total == 10
+
+
+async def test_a_certificate_for_servers_alone_is_refused(tell: Any, issue: Issue) -> None:
+    assert await tell(issue(uri(GATEWAY_ID), usages=[ExtendedKeyUsageOID.SERVER_AUTH])) == NO_HANDSHAKE
+
+
+async def test_a_certificate_that_the_caller_signed_is_refused(
+    tell: Any, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    # Even under the name of the authority.
+    own = build(authority.certificate.subject, key, [uri(GATEWAY_ID)]).sign(key, hashes.SHA256())
+    pem = own.public_bytes(Encoding.PEM)
+    assert await tell(write(tmp_path, authority.ca_file, pem, key)) == NO_HANDSHAKE
+
+
+async def test_a_certificate_signed_by_a_callers_certificate_is_refused(
+    tell: Any, authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    middle_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
+    middle = build(authority.certificate.subject, middle_key, [uri(GATEWAY_ID)]).sign(
+        authority.key, hashes.SHA256()
+    )
+    leaf = build(name, key, [uri(GATEWAY_ID)], subject="leaf").sign(middle_key, hashes.SHA256())
+    chain = leaf.public_bytes(Encoding.PEM) + middle.public_bytes(Encoding.PEM)
+    assert await tell(write(tmp_path, authority.ca_file, chain, key)) == NO_HANDSHAKE
+
+
+async def test_a_certificate_of_somebody_else_without_its_key_is_of_no_use(
+    tell: Any, gateway_certificate: CertificateFiles, backend_certificate: CertificateFiles
+) -> None:
+    assert await tell(replace(gateway_certificate, key_file=backend_certificate.key_file)) == NO_HANDSHAKE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{GATEWAY_ID}\x00",
+        f"{GATEWAY_ID}\x00.evil.example.org",
+        f"{GATEWAY_ID}%00",
+        f"{GATEWAY_ID}#x",
+        f"{GATEWAY_ID}?x",
+        f"{GATEWAY_ID} ",
+        f" {GATEWAY_ID}",
+        f"{GATEWAY_ID}\n",
+        f"{GATEWAY_ID}/.",
+        f"spiffe://{TRUST_DOMAIN}/x/../action-gateway",
+        f"spiffe://{TRUST_DOMAIN}//action-gateway",
+        f"SPIFFE://{TRUST_DOMAIN}/action-gateway",
+        f"spiffe://{TRUST_DOMAIN.upper()}/action-gateway",
+        f"spiffe://{TRUST_DOMAIN}:443/action-gateway",
+        f"spiffe://x@{TRUST_DOMAIN}/action-gateway",
+        "",
+    ],
+)
+async def test_an_identity_is_the_whole_of_the_name_and_nothing_like_it(
+    tell: Any, issue: Issue, text: str
+) -> None:
+    assert await tell(issue(uri(text))) in {NO_IDENTITY, DENIED}
+
+
+async def test_no_other_part_of_a_certificate_is_an_identity(tell: Any, issue: Issue) -> None:
+    names = [x509.DNSName("action-gateway"), x509.RFC822Name("gateway@laurel.local")]
+    assert await tell(issue(*names, subject=GATEWAY_ID)) == NO_IDENTITY
+    assert await tell(issue(x509.DNSName(GATEWAY_ID), subject=GATEWAY_ID)) == NO_IDENTITY
+
+
+async def test_an_identity_of_another_trust_domain_is_denied(tell: Any, issue: Issue) -> None:
+    for domain in (f"{TRUST_DOMAIN}.evil.example.org", f"evil.{TRUST_DOMAIN}", "evil"):
+        assert await tell(issue(uri(f"spiffe://{domain}/action-gateway"))) == DENIED
