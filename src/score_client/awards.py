@@ -5,14 +5,17 @@ Invariants:
   where there is room, an award goes at once.
 - What is told of an award in a shared call reaches the one who asked for it, and nobody else.
 - A caller that gives up only stops waiting.
+- A server that has no room is left alone for as long as it asks, by every award of this client.
 
 When something is tried again is no business of this module.
 """
 
 import asyncio
+import random
 import secrets
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -32,8 +35,12 @@ from score_client.retry import outcome
 CALLS_MAX: Final = 2
 """Calls under way. With one alone, everything would stand still behind a server that does not answer."""
 BATCH_MAX: Final = 500
+ALONE_MAX: Final = 50
+"""Awards under way together for each of those calls where every award needs a call of its own."""
 BOARDS_MAX: Final = 16
 """The service takes no more boards in one call."""
+_PAUSE_MAX: Final = 5.0
+_OVERLOADED: Final = "OVERLOADED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class Awards:
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._batches_refused = False
+        self._finishing = asyncio.Event()
 
     async def send(self, request: scores.AwardPointsRequest, *, within: float) -> scores.AwardResult:
         """Send an award, with others if there are any, and give what is told of it.
@@ -81,6 +89,7 @@ class Awards:
 
     async def finish(self) -> None:
         """Wait until every call has ended."""
+        self._finishing.set()
         while self._calls:
             await asyncio.wait(self._calls)
 
@@ -97,14 +106,23 @@ class Awards:
     async def _call(self) -> None:
         batch = self._next_batch()
         if len(batch) > 1 and not self._batches_refused:
-            await self._send_together(batch)
+            await self._stay_away(await self._send_together(batch))
         else:
-            await asyncio.gather(*map(self._send_alone, batch))
+            await self._stay_away(max(await asyncio.gather(*map(self._send_alone, batch)), default=0.0))
+
+    async def _stay_away(self, seconds: float) -> None:
+        """Keep the place of this call for a while, in which it makes no other."""
+        if seconds > 0:
+            share = random.uniform(0.5, 1.0)  # noqa: S311 - Others were told the same at the same time.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(share * min(seconds, _PAUSE_MAX)):
+                    await self._finishing.wait()
 
     def _next_batch(self) -> Sequence[_Waiting]:
         """Take what goes into one call, in the order asked, leaving out those who have given up."""
         batch, boards = list[_Waiting](), set[str]()
-        while self._waiting and len(batch) < BATCH_MAX:
+        most = ALONE_MAX if self._batches_refused else BATCH_MAX
+        while self._waiting and len(batch) < most:
             waiting = self._waiting[0]
             boards.add(waiting.request.award.board_id)
             if len(boards) > BOARDS_MAX:
@@ -114,7 +132,8 @@ class Awards:
                 batch.append(waiting)
         return batch
 
-    async def _send_alone(self, waiting: _Waiting) -> None:
+    async def _send_alone(self, waiting: _Waiting) -> float:
+        """Send one award; return for how many seconds the server wants to be left alone."""
         try:
             method = self._channel.current.stubs.scores.AwardPoints
             metadata = _metadata(waiting.request)
@@ -122,8 +141,11 @@ class Awards:
             waiting.settle((await outcome(call)).result)
         except ScoreClientError as error:
             waiting.settle(error)
+            return _asked_pause(error)
+        return 0.0
 
-    async def _send_together(self, batch: Sequence[_Waiting]) -> None:
+    async def _send_together(self, batch: Sequence[_Waiting]) -> float:
+        """Send awards in one call; return the same."""
         request = scores.BatchAwardPointsRequest(requests=[waiting.request for waiting in batch])
         try:
             method = self._channel.current.stubs.scores.BatchAwardPoints
@@ -131,14 +153,21 @@ class Awards:
         except ScoreClientError as error:
             if _is_refusal_of_batches(error):
                 self._batches_refused = True
-                await asyncio.gather(*map(self._send_alone, batch))
-                return
+                self._waiting.extendleft(reversed(batch))
+                return 0.0
             for waiting in batch:
                 waiting.settle(copy(error))
-            return
+            return _asked_pause(error)
         # An award of which nothing is told is told as much.
         for waiting, item in zip_longest(batch, response.items[: len(batch)]):
             waiting.settle(_told(item or scores.BatchAwardPointsItem()))
+        return 0.0
+
+
+def _asked_pause(error: ScoreClientError) -> float:
+    """Tell for how long a server that has no room for any call wants to be left alone."""
+    is_full = isinstance(error, UnavailableError) and error.reason == _OVERLOADED
+    return (error.retry_after or 0.0) if is_full else 0.0
 
 
 def _told(item: scores.BatchAwardPointsItem) -> scores.AwardResult | ScoreClientError:

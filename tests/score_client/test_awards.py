@@ -21,9 +21,10 @@ from score_client import (
     ScoreClientError,
     UnavailableError,
 )
-from score_client.awards import BATCH_MAX, BOARDS_MAX, CALLS_MAX
+from score_client.awards import ALONE_MAX, BATCH_MAX, BOARDS_MAX, CALLS_MAX
 
 Step = Callable[[Message, Any], Awaitable[Message]]
+FULL: Step = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=3.0)
 
 
 @pytest.fixture
@@ -162,6 +163,64 @@ async def test_awards_go_one_by_one_where_batches_are_refused(
     assert [result.award_id for result in results] == ids
     assert len(sizes(server)) <= CALLS_MAX
     assert len(server.calls("AwardPoints")) == 40
+
+
+async def test_one_by_one_too_they_do_not_go_all_at_once(server: ScriptedServer, client: ScoreClient) -> None:
+    under_way, most = 0, 0
+
+    async def answer_and_count(request: Any, context: Any) -> Message:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return await answer_one(request, context)
+
+    server.script("AwardPoints", answer_and_count)
+    server.script("BatchAwardPoints", refuse(StatusCode.UNIMPLEMENTED))
+
+    results = await asyncio.gather(*(award(client) for _ in range(400)))
+
+    assert len(results) == 400
+    assert most <= CALLS_MAX * ALONE_MAX
+
+
+async def test_a_server_without_room_is_left_alone_by_all_awards(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> None:
+    server.script("AwardPoints", FULL)
+    server.script("BatchAwardPoints", FULL)
+
+    async with ScoreClient(server.target, credentials=credentials, timeout=1.0) as client:
+        results = await asyncio.gather(*(award(client) for _ in range(3 * BATCH_MAX)), return_exceptions=True)
+
+    assert [type(result) for result in results] == [UnavailableError] * (3 * BATCH_MAX)
+    # Three calls would have taken them all; those without a turn within the time have asked nothing.
+    assert len(server.received) <= 2 * CALLS_MAX
+
+
+async def test_what_a_server_without_room_refused_is_made_when_it_has_room_again(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    full = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.1)
+    server.script("AwardPoints", full, answer_one)
+    server.script("BatchAwardPoints", full, answer_many)
+
+    results = await asyncio.gather(*(award(client) for _ in range(50)))
+
+    assert all(isinstance(result, AwardResult) for result in results)
+
+
+async def test_a_client_that_stays_away_can_be_closed(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> None:
+    server.script("AwardPoints", FULL)
+    client = ScoreClient(server.target, credentials=credentials, timeout=0.5)
+    async with client:
+        with pytest.raises(UnavailableError):
+            await award(client)
+        assert client._awards._calls
+    assert not client._awards._calls
 
 
 async def test_caller_that_gives_up_takes_nobody_along(server: ScriptedServer, client: ScoreClient) -> None:
