@@ -3,13 +3,15 @@
 Invariants:
 - A watcher holds one top and one standing a user, however many frames it is offered, so a slow one costs
   memory by users, not by events; past a bound it is told to start anew.
+- All of a message holds at its position: of a standing from a frame before, the rank is told only if the
+  newest frame tells it too.
 - Positions never step back, except by a snapshot marked `reset`.
 """
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 
 from score_service.errors import ScoreServiceError
@@ -77,6 +79,8 @@ class Watcher:
         """The newest one that was offered."""
         self._sent_top = frame.first(request.top_n)
         self._scores: dict[str, Standing] = {}
+        self._newest: Mapping[str, Standing] = {}
+        """Those of the newest frame, by which the ranks in earlier ones may not hold any more."""
         self._reset = False
         self._failure: ScoreServiceError | None = None
         self._ready = asyncio.Event()
@@ -90,7 +94,8 @@ class Watcher:
             return
         self.frame = frame
         if not self._reset:
-            self._scores.update(self._wanted(frame.scores))
+            self._newest = self._wanted(frame.scores)
+            self._scores.update(self._newest)
         if len(self._scores) > PENDING_MAX:
             self._start_anew()
         if self._reset or self._scores or frame.first(self.request.top_n) != self._sent_top:
@@ -129,11 +134,19 @@ class Watcher:
         if self._reset:
             return self.frame.snapshot(self.request.top_n, reset=True)
         if self._scores:
-            scores = tuple(self._scores.values())
-            return self.frame.message(Update(top if top != self._sent_top else None, scores))
+            return self.frame.message(Update(top if top != self._sent_top else None, self._compose_scores()))
         if top != self._sent_top:
             return self.frame.update(self.request.top_n)
         return self.frame.checkpoint()  # Nothing came, or the top has changed and changed back.
+
+    def _compose_scores(self) -> tuple[Standing, ...]:
+        if self._scores.keys() <= self._newest.keys():
+            return tuple(self._scores.values())
+        known = {standing.user_id: standing for standing in self.frame.top}
+        known.update(self._newest)
+        return tuple(
+            known.get(user_id) or replace(standing, rank=None) for user_id, standing in self._scores.items()
+        )
 
     def _start_anew(self) -> None:
         self._reset = True

@@ -58,6 +58,19 @@ async def test_frames_meanwhile_become_one_update_with_the_newest_of_each_user()
     assert (await next_of(watcher)).body == Checkpoint()
 
 
+async def test_ranks_of_frames_meanwhile_are_told_as_of_the_newest_or_not_at_all() -> None:
+    first, second, third = standing("a", 9, 1), standing("b", 5, 2), standing("c", 4, 3)
+    watcher = watcher_of(frame(1, first))
+    watcher.offer(Frame(at(2), (first,), {"a": first, "b": second, "c": third}))
+    risen, fallen = standing("c", 11, 1, reached=3), standing("a", 9, 2)
+    watcher.offer(Frame(at(3), (risen, fallen), {"c": risen}))
+
+    message = await next_of(watcher)
+
+    assert isinstance(message.body, Update)
+    assert set(message.body.scores) == {fallen, Standing("b", 5, None, 1), risen}
+
+
 async def test_frame_that_comes_as_the_wait_ends_is_told_and_not_vouched_for() -> None:
     watcher = watcher_of(frame(1))
     message = asyncio.create_task(watcher.wait(0))
