@@ -34,7 +34,10 @@ class Watch:
     """Position of the last message."""
     _vouched: str | None = None
     """What to come back with."""
+    _since: int = 0
+    """The revision at which it began, or began anew."""
     _all_scores: bool = False
+    _users: Sequence[str] = ()
     _size: int = 0
     _top: Sequence[Row] = ()
     _rows: dict[str, Row] = field(default_factory=dict)
@@ -71,6 +74,7 @@ class Watch:
                 top=self._top,
                 size=self._size,
                 rows=[row._replace(rank=None) for row in self._rows.values()],
+                users=sorted(self._wanted({award.user_id for award in end.awards[self._since :]})),
                 ranks=Ranks.IF_TOLD,
             )
         )
@@ -81,12 +85,15 @@ class Watch:
         former = self._vouched if is_new else self._last
         if not self._leads(former, message):
             yield Finding(Kind.STREAM_BACK, f"{self.name} at {message.at:.3f}: {former}, {message.position}")
-        elif message.all_scores and not is_snapshot:
-            told = {row.user_id for row in message.scores}
+        elif not is_snapshot:
             first, awards = _revision(self._vouched), self.board.line_of(located).awards
-            if untold := {award.user_id for award in awards[first : message.revision]} - told:
+            changed = {award.user_id for award in awards[first : message.revision]}
+            if untold := self._wanted(changed) - {row.user_id for row in message.scores}:
                 where = f"{self.name} at {message.at:.3f}: {self._vouched} to {message.position}"
                 yield Finding(Kind.CHANGE_UNTOLD, f"{where}: {sorted(untold)}")
+
+    def _wanted(self, users: set[str]) -> set[str]:
+        return users if self._all_scores else users.intersection(self._users)
 
     def _leads(self, former: str | None, message: Message) -> bool:
         """Tell whether a history goes from a position to that of a message."""
@@ -97,9 +104,10 @@ class Watch:
 
     def _keep(self, message: Message, *, is_anew: bool, vouches: bool) -> None:
         self._connection, self._last = message.connection, message.position
-        self._all_scores, self._size = message.all_scores, message.top_n
+        self._all_scores, self._users, self._size = message.all_scores, message.user_ids, message.top_n
         if is_anew:
             self._rows.clear()
+            self._since = message.revision
         if vouches:
             self._vouched = message.position
         if message.top is not None:

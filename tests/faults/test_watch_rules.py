@@ -1,11 +1,12 @@
 """Watches that are wrong in one thing each. The right one leaves after revision 4 and comes back at 5."""
 
+from collections.abc import Callable
 from typing import Any
 
 from tests.faults.synthetic import Run, message_at
 
 from faults.findings import Kind
-from faults.history import Message
+from faults.history import Message, Row
 
 BEGIN, UPDATE, RESUMED, MISSED, LAST = range(5)
 """The messages of the watch, in order."""
@@ -53,6 +54,21 @@ def test_snapshot_of_a_resumed_watch_vouches_for_nothing() -> None:
 
 def test_last_change_has_to_be_told() -> None:
     assert without(LAST) == {Kind.STREAM_UNFINISHED}
+
+
+def test_watch_by_names_is_told_of_these_users_alone() -> None:
+    assert named(lambda message: message.scores) == set()
+    assert named(lambda message: tuple(row for row in message.scores if row.user_id == "max")) == set()
+    assert named(lambda message: message.scores[:1]) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}
+
+
+def named(scores: Callable[[Message], tuple[Row, ...]]) -> set[Kind]:
+    run = Run()
+    messages = [event for event in run.events if isinstance(event, Message)]
+    for number in (BEGIN, UPDATE, RESUMED, MISSED, LAST):
+        changes = {"all_scores": False, "user_ids": ("max",), "scores": scores(messages[number])}
+        run.change(number, Message, **changes)
+    return run.kinds()
 
 
 def test_standing_that_changed_and_was_not_told_is_found_at_the_end() -> None:

@@ -1,0 +1,232 @@
+"""Mistakes planted in a real score service under a real workload: the checker finds each.
+
+Each run is a service of its own behind two proxies, one before it and one before Redis, with what brings the
+mistake out. The same runs without a mistake have no findings.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from tests.fixtures.postgres import Database
+from tests.fixtures.processes import RunningService
+from tests.fixtures.stack import Stack
+from tests.fixtures.stores import eventually
+
+from faults.checker import check
+from faults.findings import Findings, Kind
+from faults.history import AwardCall, Fault, History, Restore
+from faults.ledger import Record
+from faults.liveness import Liveness
+from faults.load import Doors, Load
+from faults.planted import MISTAKES
+from faults.projection import read_projections
+from faults.proxy import Proxy
+from faults.record import read_record
+from faults.workload import Workload
+
+LOAD = Load(
+    awards_per_second=100.0,
+    reads_per_second=30.0,
+    completes_per_second=0.0,
+    boards=("main",),
+    users=30,
+    players=0,
+    watches=6,
+    sockets=0,
+    event_streams=0,
+    stay_seconds=0.3,
+)
+AWARDS = 60
+"""Told as made before and after what is done to a run."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A service under load."""
+
+    mistake: str
+    stack: Stack
+    database: Database
+    redis_url: str
+    door: Proxy
+    """Before the service."""
+    cache: Proxy
+    """Before Redis."""
+    service: RunningService | None = None
+    history: History = field(default_factory=History)
+    former: list[Record] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Start the service, or start it again."""
+        self.service = await self.stack.start_score_service(
+            ("faults.planted", self.mistake),
+            redis_url=urlunsplit(urlsplit(self.redis_url)._replace(netloc=self.cache.address)),
+            watch_checkpoint_seconds=0.5,
+        )
+        self.door.upstream = self.service.addresses["grpc"]
+
+    async def more(self, count: int = AWARDS) -> None:
+        """Wait until so many more awards were told as made."""
+        due = self._told() + count
+
+        async def are_told() -> bool:
+            await asyncio.sleep(0)
+            return self._told() >= due
+
+        await eventually(are_told)
+
+    def _told(self) -> int:
+        return sum(isinstance(event, AwardCall) and event.told is not None for event in self.history.events)
+
+    @asynccontextmanager
+    async def broken(self, name: str) -> AsyncIterator[None]:
+        """Note that something is broken meanwhile."""
+        began = time.monotonic()
+        yield
+        self.history.add(Fault(name=name, target="", began=began, ended=time.monotonic()))
+
+
+Trouble: TypeAlias = Callable[[Run], Awaitable[None]]
+
+
+async def nothing(run: Run) -> None:
+    await run.more(2 * AWARDS)
+
+
+async def cut_replies(run: Run) -> None:
+    """Lose some answers of Redis."""
+    await run.more()
+    async with run.broken("cut"):
+        for _ in range(10):
+            run.cache.cut_replies(after=0)
+            await run.more(5)
+    run.cache.release()
+    await run.more()
+
+
+async def redis_away(run: Run) -> None:
+    """Let nothing through to Redis for some awards."""
+    await run.more()
+    async with run.broken("hole"):
+        run.cache.hold()
+        await run.more()
+        run.cache.reset()
+        run.cache.release()
+    await run.more()
+
+
+async def killed(run: Run) -> None:
+    """Kill the service, and start it again."""
+    await run.more()
+    assert run.service
+    async with run.broken("kill"):
+        run.service.kill()
+        await run.start()
+    await run.more()
+
+
+async def restored(run: Run) -> None:
+    """Put the record back to what it was some awards ago."""
+    await run.more()
+    copied = time.monotonic()
+    copy = read_record(run.database.admin_dsn)["main"]
+    assert copy.head
+    await run.more()
+    began = time.monotonic()
+    with psycopg.connect(run.database.admin_dsn) as connection:
+        connection.execute("LOCK TABLE score.board IN EXCLUSIVE MODE")
+        run.former.append(read_record(run.database.admin_dsn))
+        connection.execute("DELETE FROM score.award WHERE revision > %s", [copy.head.revision])
+        connection.execute("DELETE FROM score.commit WHERE last_revision > %s", [copy.head.revision])
+        connection.execute("UPDATE score.board SET revision = %s, digest = %s", copy.head)
+        connection.execute("DELETE FROM score.standing")
+        for user_id, (total, reached) in copy.standings.items():
+            row = "main", "all_time", user_id, total, reached
+            connection.execute("INSERT INTO score.standing VALUES (%s, %s, %s, %s, %s)", row)
+    run.history.add(Restore(began=began, ended=time.monotonic(), former="", copied=copied))
+    await run.more()
+
+
+TROUBLES: tuple[Trouble, ...] = (nothing, cut_replies, redis_away, killed, restored)
+PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
+    "retried_increment": (cut_replies, {Kind.PROJECTION_WRONG, Kind.READ_WRONG}),
+    "no_gate": (redis_away, {Kind.PROJECTION_WRONG, Kind.RANK_WRONG}),
+    "ties_by_name": (nothing, {Kind.PROJECTION_WRONG, Kind.READ_WRONG, Kind.STREAM_WRONG}),
+    "ranks_from_zero": (nothing, {Kind.RANK_WRONG}),
+    "skipped_rows": (redis_away, {Kind.PROJECTION_WRONG, Kind.CHANGE_UNTOLD}),
+    "early_answer": (killed, {Kind.AWARD_LOST}),
+    "refused_made": (nothing, {Kind.REFUSED_MADE}),
+    "forgiven_conflict": (nothing, {Kind.PAYLOAD_WRONG}),
+    "forgotten_request": (nothing, {Kind.REPLAY_WRONG}),
+    "mixed_read": (nothing, {Kind.READ_WRONG}),
+    "blind_read": (nothing, {Kind.READ_OLD}),
+    "lost_update": (nothing, {Kind.CHANGE_UNTOLD}),
+    "forgotten_missed": (nothing, {Kind.CHANGE_UNTOLD}),
+    "trusted_header": (restored, {Kind.PROJECTION_FOREIGN, Kind.PROJECTION_WRONG}),
+}
+"""By mistake, what brings it out, and as what it shows: one of these kinds at least must be found."""
+
+
+@pytest.fixture
+async def judge(
+    stack: Stack,
+    database: Database,
+    redis_url: str,
+    redis_prefix: str,
+    start_proxy: Callable[[str], Awaitable[Proxy]],
+) -> Callable[[str, Trouble], Awaitable[Findings]]:
+    """Return a function that makes a run and has it judged."""
+
+    async def make_run(mistake: str, trouble: Trouble) -> Findings:
+        cache = await start_proxy(urlsplit(redis_url).netloc.rpartition("@")[2])
+        door = await start_proxy("127.0.0.1:1")
+        run = Run(
+            mistake=mistake, stack=stack, database=database, redis_url=redis_url, door=door, cache=cache
+        )
+        await run.start()
+        doors = Doors(
+            score_target=f"ipv4:{door.address}",
+            backends=(stack.backend, stack.backend),
+            server_name="localhost",
+            gateway_url="http://127.0.0.1:1",
+        )
+        async with Workload(doors, run.history, random.Random(1), LOAD).running() as work:
+            await trouble(run)
+            await work.quiesce()
+            record = read_record(database.admin_dsn, run.former)
+            unsettled = await work.settle({"main": record["main"].position})
+            projections = await read_projections(redis_url, redis_prefix, record)
+        return check(run.history, [*run.former, record], projections, Liveness(unsettled=unsettled))
+
+    return make_run
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_service_without_a_mistake_has_no_findings(
+    judge: Callable[[str, Trouble], Awaitable[Findings]], trouble: Trouble
+) -> None:
+    findings = await judge("none", trouble)
+
+    assert findings.describe() == []
+    assert min(findings.judged[sort] for sort in ("told", "reads", "messages", "streams", "projections"))
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+async def test_mistake_is_found(judge: Callable[[str, Trouble], Awaitable[Findings]], mistake: str) -> None:
+    trouble, expected = PLANTED[mistake]
+
+    findings = await judge(mistake, trouble)
+
+    assert expected & findings.counts.keys(), findings.describe()
+
+
+def test_every_mistake_is_tried() -> None:
+    assert MISTAKES.keys() - {"none"} == PLANTED.keys()
