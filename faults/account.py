@@ -1,6 +1,7 @@
 """A user of the gateway: registers, logs in, and always has an access token for whoever plays as it."""
 
 import asyncio
+import math
 import time
 from typing import Final
 
@@ -18,8 +19,10 @@ class Account:
     Where the gateway's database is restored to before the user came, the name registers anew, with a new id.
     """
 
-    def __init__(self, gateway: GatewayClient, username: str) -> None:
+    def __init__(self, gateway: GatewayClient, username: str, *, is_careless: bool = False) -> None:
+        """Take whether it uses an access token until the gateway does not take it any more."""
         self.username = username
+        self._is_careless = is_careless
         self.user_id: str | None = None
         """None before the first login."""
         self._gateway = gateway
@@ -70,7 +73,8 @@ class Account:
             raise _failure(answer)
         session = answer.body
         self._access_token, self._refresh_token = session["accessToken"], session["refreshToken"]
-        self._renew_at = time.monotonic() + session["expiresIn"] * _RENEW_AT
+        lifetime = math.inf if self._is_careless else session["expiresIn"] * _RENEW_AT
+        self._renew_at = time.monotonic() + lifetime
         self.user_id = session["user"]["userId"]
         return True
 

@@ -58,6 +58,7 @@ _SCORE: Final = {
 _GATEWAY: Final = {
     **_BOTH,
     "SCORE_SERVER_NAME": SERVER_NAME,
+    "ACCESS_TOKEN_SECONDS": "45",
     **{f"{name}_PER_MINUTE": "1000000" for name in ("STARTS", "COMPLETES", "LOGINS", "REGISTRATIONS")},
 }
 

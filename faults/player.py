@@ -14,7 +14,7 @@ from faults.verdict import Verdict, judge
 
 _NO_TOKEN: Final = frozenset({"action_already_completed", "rate_limited"})
 _PAUSE_MAX: Final = 1.0
-_GIVE_UP: Final = 0.05
+_GIVE_UP: Final = 0.2
 """How likely a player is to stop after a try without an answer."""
 _OK, _UNAUTHORIZED = 200, 401
 

@@ -137,7 +137,8 @@ class Players:
 
     def _join(self) -> Player:
         self._count += 1
-        account = Account(self._gateway, f"{self._name}-{self._count}")
+        name = f"{self._name}-{self._count}"
+        account = Account(self._gateway, name, is_careless=self._count % 2 == 0)
         return Player(account, self._gateway, self._history, self._randomness)
 
     def _any(self) -> Player:

@@ -1,5 +1,6 @@
 """Users of a real gateway, and how they keep an access token."""
 
+import math
 from collections.abc import AsyncIterator
 
 import psycopg
@@ -54,6 +55,14 @@ async def test_token_that_will_soon_expire_is_refreshed(client: GatewayClient) -
     account = Account(client, "ada-lovelace")
     token = await account.token()
     account._renew_at = 0.0
+    assert await account.token() != token
+
+
+async def test_careless_user_keeps_a_token_until_it_is_rejected(client: GatewayClient) -> None:
+    account = Account(client, "ada-lovelace", is_careless=True)
+    token = await account.token()
+    assert account._renew_at == math.inf
+    account.reject(token)
     assert await account.token() != token
 
 

@@ -22,7 +22,7 @@ class _Patient(random.Random):
     """Never gives up, and does not wait."""
 
     def random(self) -> float:
-        return 0.06
+        return 0.25
 
 
 @pytest.fixture
