@@ -36,7 +36,6 @@ def test_change_that_is_not_told_is_found() -> None:
 
     assert kinds(UPDATE, scores=scores[1:]) == {Kind.CHANGE_UNTOLD}
     assert kinds(UPDATE, scores=()) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}, "nor is it told later"
-    assert kinds(UPDATE, all_scores=False, scores=()) == set()
 
 
 def test_change_that_came_while_the_watch_was_away_is_told_after_the_snapshot() -> None:
