@@ -14,6 +14,8 @@ from action_gateway.problems import answer
 
 MAX_HEAD_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 16 * 1024
+_FIELD_BYTES: Final = 4
+"""What stands between a header's name and its value, and after that."""
 _BODY_SECONDS: Final = 10.0
 
 # Everything comes from this server: no inline code, no other host, no frame around it.
@@ -91,7 +93,7 @@ class RequestGuard:
 
 
 def _head_size(scope: Scope) -> int:
-    fields = sum(len(name) + len(value) for name, value in scope["headers"])
+    fields = sum(len(name) + len(value) + _FIELD_BYTES for name, value in scope["headers"])
     return fields + len(scope["raw_path"]) + len(scope["query_string"])
 
 

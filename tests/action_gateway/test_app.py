@@ -1,13 +1,8 @@
 """The application as a whole: its description, its routes, and what any request at all gets."""
 
-import asyncio
 import json
 from typing import Any
 
-import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.config import SchemathesisConfig
-from schemathesis.core.result import Ok
 from tests.fixtures.gateway import Gateway, Player, StartGateway
 
 ROUTES = {
@@ -24,7 +19,6 @@ ROUTES = {
     "/.well-known/jwks.json": {"get"},
 }
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout"}
-EXAMPLES = 25
 
 
 async def describe(gateway: Gateway) -> dict[str, Any]:
@@ -45,18 +39,22 @@ async def test_the_description_tells_of_every_failure_as_a_problem(gateway: Gate
         (path, method, operation)
         for path, methods in description["paths"].items()
         for method, operation in methods.items()
-        if path.startswith("/api")
     ]
 
     for path, method, operation in operations:
         failures = {status for status in operation["responses"] if not status.startswith("2")}
-        assert failures >= {"429", "503"}
+        assert failures >= {"429", "431"}
+        assert ("503" in failures) == path.startswith("/api")
         assert failures >= ({"408", "413", "415", "422"} if method == "post" else set())
-        assert ("401" in failures) >= (path not in OPEN)
-        assert bool(operation.get("security")) == (path not in OPEN)
+        is_open = path in OPEN or not path.startswith("/api")
+        assert ("401" in failures) >= (not is_open)
+        assert bool(operation.get("security")) == (not is_open)
         for status in failures:
             (media_type,) = operation["responses"][status]["content"]
             assert media_type == "application/problem+json"
+            named = operation["responses"][status].get("headers", {}).keys()
+            assert ("WWW-Authenticate" in named) == (status == "401")
+            assert ("Retry-After" in named) == (status in {"429", "503"})
 
 
 async def test_every_reference_in_the_description_leads_somewhere(gateway: Gateway) -> None:
@@ -234,39 +232,9 @@ async def test_a_body_of_the_greatest_size_is_read(player: Player) -> None:
 
 async def test_headers_and_addresses_are_bounded(gateway: Gateway) -> None:
     headers = await gateway.http.get("/livez", headers={"X-Long": "x" * 20_000})
+    many = await gateway.http.get("/livez", headers=[("X", "y")] * 3_000)
     address = await gateway.http.get("/livez", params={"x": "x" * 20_000})
 
-    for response in (headers, address):
+    for response in (headers, many, address):
         assert (response.status_code, response.json()["code"]) == (431, "headers_too_large")
     assert (await gateway.http.get("/livez")).status_code == 200
-
-
-async def test_whatever_the_description_allows_or_forbids_gets_a_described_answer(
-    gateway: Gateway, player: Player
-) -> None:
-    await asyncio.to_thread(fuzz, gateway.url, player)
-
-
-def fuzz(url: str, player: Player) -> None:
-    """Try every operation with data that is, and is not, as described."""
-    # Data can be as described and still not be a token of ours, or be wrong as an answer.
-    refusals = {"positive_data_acceptance": {"expected-statuses": ["2xx", 400, 401, 404, 409, 422]}}
-    config = SchemathesisConfig.from_dict({"checks": refusals})
-    schema = schemathesis.openapi.from_url(f"{url}/openapi.json", config=config)
-    # An event stream has no end to wait for.
-    for result in schema.exclude(path="/api/v1/leaderboard/events").get_all_operations():
-        assert isinstance(result, Ok)
-        operation = result.ok()
-
-        @given(case=operation.as_strategy())
-        @settings(
-            max_examples=EXAMPLES,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        def hold(case: schemathesis.Case[Any]) -> None:
-            case.call_and_validate(headers=player.headers, timeout=20)
-
-        hold()

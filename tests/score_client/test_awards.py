@@ -24,7 +24,7 @@ from score_client import (
 from score_client.awards import ALONE_MAX, BATCH_MAX, BOARDS_MAX, CALLS_MAX
 
 Step = Callable[[Message, Any], Awaitable[Message]]
-FULL: Step = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=3.0)
+FULL = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=3.0)
 
 
 @pytest.fixture
