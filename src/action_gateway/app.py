@@ -28,7 +28,7 @@ from action_gateway.health import PATHS as HEALTH_PATHS
 from action_gateway.health import Readiness, health_routes
 from action_gateway.keys import KeyFolder
 from action_gateway.parts import Parts
-from action_gateway.problems import HANDLERS, Problem
+from action_gateway.problems import HANDLERS, Problem, describe
 from action_gateway.routes import ActionRoutes, SessionRoutes
 from action_gateway.telemetry import RequestTelemetry
 
@@ -107,7 +107,7 @@ def _middleware(parts: Parts) -> list[Middleware]:
 
 
 def _add_jwks(app: FastAPI, keys: KeyFolder) -> None:
-    @app.get("/.well-known/jwks.json", tags=["sessions"])
+    @app.get("/.well-known/jwks.json", tags=["sessions"], responses=describe([]))
     async def get_jwks() -> JSONResponse:
         """Get the public keys of the access tokens, as a JSON Web Key Set."""
         headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}"}
@@ -134,7 +134,7 @@ def _file_routes(prefix: str, folder: Path) -> list[Route]:
 def _describe_models(app: FastAPI) -> None:
     """Add the models to the description that it refers to by name only."""
 
-    def describe() -> dict[str, Any]:
+    def describe_api() -> dict[str, Any]:
         if app.openapi_schema is None:
             _, definitions = models_json_schema(_DESCRIBED, ref_template="#/components/schemas/{model}")
             described = get_openapi(
@@ -148,4 +148,4 @@ def _describe_models(app: FastAPI) -> None:
             app.openapi_schema = described
         return app.openapi_schema
 
-    app.openapi = describe  # type: ignore[method-assign]  # As FastAPI documents it.
+    app.openapi = describe_api  # type: ignore[method-assign]  # As FastAPI documents it.

@@ -71,6 +71,22 @@ _FRAMEWORK: Final[Mapping[int, type[errors.GatewayError]]] = {
     HTTPStatus.REQUEST_TIMEOUT: errors.BodyTooSlowError,
 }
 
+_ANYWHERE: Final = (errors.RateLimitedError, errors.HeadersTooLargeError)
+
+_RETRY_AFTER: Final = {
+    "Retry-After": {
+        "description": "seconds after which to try again",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+_CHALLENGE: Final = {"WWW-Authenticate": {"required": True, "schema": {"type": "string", "const": "Bearer"}}}
+_DESCRIBED_HEADERS: Final = {
+    HTTPStatus.UNAUTHORIZED: {"headers": _CHALLENGE},
+    HTTPStatus.TOO_MANY_REQUESTS: {"headers": _RETRY_AFTER},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"headers": _RETRY_AFTER},
+}
+
 
 class Award(BaseModel):
     """What a finished action brought."""
@@ -122,13 +138,13 @@ def answer(error: errors.GatewayError) -> Response:
 
 
 def describe(kinds: Iterable[type[errors.GatewayError]]) -> dict[int | str, dict[str, Any]]:
-    """Describe for OpenAPI the responses that these exceptions become."""
+    """Describe for OpenAPI the responses that these exceptions become, and those that any request may get."""
     codes: dict[HTTPStatus, list[str]] = {}
-    for kind in (KINDS[exception] for exception in kinds):
+    for kind in (KINDS[exception] for exception in dict.fromkeys([*kinds, *_ANYWHERE])):
         codes.setdefault(kind.status, []).append(f"`{kind.code}`")
-    schema = {"$ref": "#/components/schemas/Problem"}
+    body = {"content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
     return {
-        int(status): {"description": ", ".join(names), "content": {MEDIA_TYPE: {"schema": schema}}}
+        int(status): {"description": ", ".join(names), **body, **_DESCRIBED_HEADERS.get(status, {})}
         for status, names in sorted(codes.items())
     }
 

@@ -167,7 +167,7 @@ def _add_post(
         methods=["POST"],
         status_code=status_code,
         openapi_extra=describe_body(body),
-        responses=describe(dict.fromkeys([*FAILURES, *refusals])),
+        responses=describe([*FAILURES, *refusals]),
     )
 
 

@@ -133,10 +133,12 @@ async def test_names_of_fields_that_are_not_described_are_not_repeated() -> None
     assert json.loads(bytes(response.body))["fields"] == {"body.proof": "has a field that is not described"}
 
 
-def test_the_description_lists_the_codes_of_each_status() -> None:
+def test_the_description_lists_the_codes_of_each_status_and_those_that_any_request_may_get() -> None:
     described = describe([errors.ActionTokenUsedError, errors.ActionTokenSpentError, errors.TooFastError])
 
     assert [(status, response["description"]) for status, response in described.items()] == [
         (409, "`action_token_used`, `action_token_spent`"),
         (422, "`too_fast`"),
+        (429, "`rate_limited`"),
+        (431, "`headers_too_large`"),
     ]
