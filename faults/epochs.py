@@ -30,6 +30,7 @@ class Epochs:
         self.spans = [Span(*span) for span in zip(began, ended, strict=True)]
         self.restores = restores
         self._faults = sorted(faults, key=lambda fault: fault.began)
+        self._until: dict[tuple[float, float], float] = {}
 
     def live(self, began: float, ended: float) -> int:
         """Tell, as a set of bits, in which epochs something happened that took this time."""
@@ -63,8 +64,11 @@ class Epochs:
         """Tell until when an epoch may be shown: faults put it off, and what they held back arrives later."""
         if not lag:
             return ended
-        until = ended + lag
-        for fault in self._faults:
-            if fault.began <= until:
-                until = max(until, fault.ended + lag)
+        until = self._until.get((ended, lag))
+        if until is None:
+            until = ended + lag
+            for fault in self._faults:
+                if fault.began <= until:
+                    until = max(until, fault.ended + lag)
+            self._until[ended, lag] = until
         return until
