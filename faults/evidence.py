@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import cycle
 from pathlib import Path
 from typing import Final
 
@@ -31,16 +33,18 @@ async def read_boards(cluster: Cluster, board_ids: Iterable[str]) -> list[Projec
     return await read_projections(cluster.valkeys.primary.url, CACHE_PREFIX, board_ids)
 
 
-async def keep_sampling(cluster: Cluster, board_ids: Sequence[str], samples: list[Projection]) -> None:
-    """Read one board after the other, for ever, also while things are broken."""
-    while True:
-        for board_id in board_ids:
-            await asyncio.sleep(_SAMPLE_SECONDS)
-            try:
-                async with asyncio.timeout(_SAMPLE_SECONDS):
-                    samples += await read_boards(cluster, [board_id])
-            except (redis.RedisError, TimeoutError, OSError):
-                continue  # It is broken; there is nothing to see.
+async def keep_sampling(
+    cluster: Cluster, board_ids: Sequence[str], samples: list[Projection], stopped: asyncio.Event
+) -> None:
+    """Read one board after the other until stopped, also while things are broken."""
+    for board_id in cycle(board_ids):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_SAMPLE_SECONDS):
+                await stopped.wait()
+        if stopped.is_set():
+            return
+        with suppress(redis.RedisError):  # It is broken; there is nothing to see.
+            samples += await read_boards(cluster, [board_id])
 
 
 def _read_former(cluster: Cluster, folder: Path, epochs: Sequence[Record]) -> Record:

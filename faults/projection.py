@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from redis.asyncio import Redis
+
+_TIMEOUT: Final = 10.0
 
 
 class Header(NamedTuple):
@@ -48,7 +50,7 @@ async def read_projections(url: str, prefix: str, board_ids: Iterable[str]) -> l
     Raises:
         redis.RedisError: Redis is away.
     """
-    async with Redis.from_url(url, decode_responses=True) as client:
+    async with Redis.from_url(url, decode_responses=True, socket_timeout=_TIMEOUT) as client:
         script = client.register_script(files("faults.lua").joinpath("read_board.lua").read_text("utf-8"))
         return [_make(board_id, await script([f"{prefix}{{{board_id}}}"])) for board_id in board_ids]
 

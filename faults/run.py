@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +35,8 @@ class Plan:
     seed: int
     seconds: float
     """For which turns are begun."""
+    turns: int | None = None
+    """How many there are at most."""
     load: Load = field(default_factory=Load)
     catalogue: Catalogue = field(default_factory=lambda: CATALOGUE)
 
@@ -81,12 +84,12 @@ class Run:
     async def _break(self, cluster: Cluster) -> None:
         plan = self.plan
         nemesis = Nemesis(Scene(cluster, self.history), plan.catalogue, self._begin_turn)
-        sampling = asyncio.create_task(keep_sampling(cluster, plan.load.boards, self.samples))
-        try:
-            await nemesis.run(draw_turns(plan.seed, plan.catalogue), plan.seconds)
-        finally:
-            sampling.cancel()
-            await asyncio.wait([sampling])
+        turns = islice(draw_turns(plan.seed, plan.catalogue), plan.turns)
+        stopped = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_sampling(cluster, plan.load.boards, self.samples, stopped))
+            await nemesis.run(turns, plan.seconds)
+            stopped.set()
 
     async def _rest(
         self, cluster: Cluster, work: Workload, before: Holdings

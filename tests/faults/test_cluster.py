@@ -1,0 +1,65 @@
+"""A cluster: every part dies and comes back, and every way leads through a proxy."""
+
+import asyncio
+from pathlib import Path
+
+import httpx2 as httpx
+from tests.fixtures.stores import eventually
+
+from faults.builder import running_cluster
+from faults.cluster import SERVICES, Cluster
+from faults.network_faults import LINKS
+from score_client import AwardResult, ScoreClient
+
+
+def open_client(cluster: Cluster, backend: int = 0) -> ScoreClient:
+    doors = cluster.doors
+    return ScoreClient(
+        doors.score_target, credentials=doors.backends[backend], server_name=doors.server_name, timeout=30
+    )
+
+
+async def award(client: ScoreClient, board_id: str = "main") -> AwardResult:
+    return await client.award(board_id=board_id, user_id="ada", points=5, action_type="quest", action_id="a")
+
+
+async def test_every_part_dies_and_comes_back_where_it_was(tmp_path: Path) -> None:
+    async with running_cluster(tmp_path) as cluster:
+        assert cluster.links.keys() == set(LINKS)
+        async with open_client(cluster) as client, httpx.AsyncClient() as http:
+            assert (await award(client)).rank == 1
+            for member in cluster.members:
+                await member.kill()
+            assert not any(member.is_running or member.looks_ready() for member in cluster.members)
+            for member in cluster.members:
+                await member.restart()
+            await cluster.until_ready()
+            assert (await award(client)).total == 10
+            assert (await http.get(f"{cluster.doors.gateway_url}/readyz")).status_code == 200
+        await assert_ways(cluster)
+        await assert_identities(cluster)
+    assert not any(member.is_running for member in cluster.members)
+
+
+async def assert_ways(cluster: Cluster) -> None:
+    """Nobody goes past the proxies."""
+    assert all(link.connections for link in cluster.links.values())
+    ways = [cluster.links[f"{service}->postgres"] for service in SERVICES]
+
+    async def none_is_ready() -> bool:
+        looks = [asyncio.to_thread(service.looks_ready) for service in cluster.services.values()]
+        return not any(await asyncio.gather(*looks))
+
+    for way in ways:
+        way.hold()
+    await eventually(none_is_ready)
+    for way in ways:
+        way.release()
+    await cluster.until_ready()
+
+
+async def assert_identities(cluster: Cluster) -> None:
+    """Each backend may award on any board."""
+    for backend in range(len(cluster.doors.backends)):
+        async with open_client(cluster, backend) as client:
+            assert (await award(client, f"season-{backend}")).total == 5

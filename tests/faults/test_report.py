@@ -1,0 +1,63 @@
+"""The figures of a run, and what is kept of one."""
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from faults.findings import Kind
+from faults.history import Asked, AwardCall, Fault, Outcome, Restore, Told
+from faults.report import keep_evidence, make_figures, make_table
+from faults.run import Plan, Run
+from faults.schedule import Planned, Turn
+
+
+def call(outcome: Outcome) -> AwardCall:
+    asked = Asked("main", "id", "ada", 1, "quest", "a")
+    told = Told(1, 1) if outcome is Outcome.MADE else None
+    return AwardCall(caller="one", asked=asked, began=1.0, ended=2.0, outcome=outcome, told=told)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    run = Run(Plan(seed=7, seconds=60), tmp_path, print, seconds=61.25)
+    run.turns.append(Turn(1.0, (Planned("wiped", "valkey", 1, 0.0, 0.0),)))
+    for outcome in (Outcome.MADE, Outcome.MADE, Outcome.REFUSED, Outcome.UNKNOWN):
+        run.history.add(call(outcome))
+    for name in ("wiped", "killed", "wiped"):
+        run.history.add(Fault(name=name, target="valkey", began=1.0, ended=2.0))
+    run.history.add(Restore(began=1.0, ended=2.0, former="former-1"))
+    run.findings.judged["awards"] = 1234
+    run.findings.add(Kind.AWARD_LOST, "one award")
+    run.findings.add(Kind.AWARD_NOT_COPIED, "another award")
+    run.findings.add(Kind.AWARD_DOUBLED, "a third award")
+    return run
+
+
+def test_figures_count_what_happened_and_what_was_found(run: Run) -> None:
+    figures = make_figures(run)
+    assert figures["seed"] == 7
+    assert (figures["faults"], figures["faults_by_kind"]) == (3, {"killed": 1, "wiped": 2})
+    assert figures["restores"] == 1
+    assert figures["awards"] == {"acknowledged": 2, "refused": 1, "unknown": 1}
+    assert (figures["lost"], figures["doubled"], figures["findings"]) == (2, 1, 3)
+    assert figures["findings_by_kind"] == {"award_lost": 1, "award_not_copied": 1, "award_doubled": 1}
+    assert json.loads(json.dumps(figures)) == figures
+
+
+def test_the_table_tells_the_figures(run: Run) -> None:
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(make_table(make_figures(run)))
+    text = capture.get()
+    for words in ("3 in 61 s", "4: 2 acknowledged, 1 refused, 1 unknown", "1,234", "2, 1"):
+        assert words in text
+
+
+def test_evidence_is_the_history_the_schedule_and_the_findings(run: Run, tmp_path: Path) -> None:
+    keep_evidence(run, make_figures(run))
+    assert len((tmp_path / "history" / "awardcall.jsonl").read_text().splitlines()) == 4
+    assert (tmp_path / "schedule.txt").read_text().split() == ["wiped", "valkey"]
+    assert "a third award" in (tmp_path / "findings.txt").read_text()
+    assert json.loads((tmp_path / "figures.json").read_text())["findings"] == 3

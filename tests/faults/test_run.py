@@ -1,0 +1,75 @@
+"""Short runs on a real stack with fixed seeds: all kinds of faults in their sum, and nothing is found."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from faults.breakage import Kind
+from faults.certificate_faults import CERTIFICATE_FAULTS
+from faults.clock_faults import CLOCK_FAULTS
+from faults.failpoint_faults import FAILPOINT_FAULTS
+from faults.history import AwardCall, Fault, Message, Outcome, Read
+from faults.load import Load
+from faults.nemesis import CATALOGUE
+from faults.network_faults import NETWORK_FAULTS
+from faults.process_faults import PROCESS_FAULTS
+from faults.report import keep_evidence, make_figures
+from faults.run import Plan, Run
+from faults.schedule import draw_turns
+from faults.store_faults import STORE_FAULTS
+
+LOAD = Load(
+    awards_per_second=40,
+    reads_per_second=5,
+    completes_per_second=4,
+    players=6,
+    watches=6,
+    sockets=4,
+    users=60,
+)
+SELECTIONS: dict[int, dict[str, Kind]] = {
+    1: {**PROCESS_FAULTS, **CLOCK_FAULTS},
+    2: {**NETWORK_FAULTS, **CERTIFICATE_FAULTS},
+    3: {**STORE_FAULTS, **FAILPOINT_FAULTS},
+}
+"""Kinds by seed."""
+
+
+def once(selection: Mapping[str, Kind]) -> dict[str, Kind]:
+    """Have each kind come once before any comes again."""
+    return {name: replace(kind, weight=1) for name, kind in selection.items()}
+
+
+def count_turns(seed: int, catalogue: Mapping[str, Kind]) -> int:
+    """Tell after how many turns every kind has come."""
+    missing = set(catalogue)
+    for number, turn in enumerate(draw_turns(seed, catalogue), 1):
+        missing -= {fault.kind for fault in turn.faults}
+        if not missing:
+            return number
+    raise AssertionError
+
+
+def test_the_selections_leave_no_kind_out() -> None:
+    assert set().union(*SELECTIONS.values()) == set(CATALOGUE)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("seed", SELECTIONS)
+async def test_nothing_is_found_whatever_is_broken(seed: int, tmp_path: Path) -> None:
+    catalogue = once(SELECTIONS[seed])
+    turns = count_turns(seed, catalogue)
+    run = Run(Plan(seed, seconds=240, turns=turns, load=LOAD, catalogue=catalogue), tmp_path, print)
+
+    findings = await run.execute()
+
+    keep_evidence(run, make_figures(run))
+    assert findings.describe() == []
+    events = run.history.events
+    assert {event.name for event in events if isinstance(event, Fault)} == set(catalogue)
+    made = [event for event in events if isinstance(event, AwardCall) and event.outcome is Outcome.MADE]
+    assert len(made) > 200
+    assert {type(event) for event in events} >= {Read, Message}
+    assert min(findings.judged[sort] for sort in ("awards", "reads", "messages", "projections")) > 0
