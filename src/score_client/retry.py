@@ -6,6 +6,8 @@ request id stay the same. The caller's own cancellation is never answered with a
 
 import asyncio
 import logging
+import math
+import random
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -17,7 +19,6 @@ from tenacity import (
     retry_if_exception_type,
     stop_before_delay,
     stop_never,
-    wait_combine,
     wait_random_exponential,
 )
 
@@ -25,6 +26,8 @@ from score_client.errors import ScoreClientError, ServiceFaultError, Unavailable
 
 # However long the service asks to stay away, a watch looks again after this many seconds.
 LONGEST_ASKED_PAUSE = 30.0
+# A call that fails with no more seconds left than this may be the last one.
+LAST_SECONDS = 0.2
 
 _T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
@@ -36,7 +39,8 @@ async def retried(
     """Await `attempt()` until it ends with anything but the errors `on`.
 
     Between two attempts lies a random pause of at most 0.1 s, then 0.2 s and so on up to 2 s, on top of
-    what the service asked for. After `within` seconds (None: never) the last error is raised.
+    what the service asked for. After `within` seconds (None: never) the last error is raised. The time is
+    used to its end: where a pause would leave none for another attempt, it is shorter.
     """
     started = time.monotonic()
     try:
@@ -53,7 +57,7 @@ async def retried(
         within -= time.monotonic() - started
     retrying = AsyncRetrying(
         retry=retry_if_exception_type(on),
-        wait=wait_combine(_asked_pause, wait_random_exponential(multiplier=0.1, max=2.0)),
+        wait=_pauses(within),
         stop=stop_never if within is None else stop_before_delay(within),
         before_sleep=_log_failure,
         reraise=True,
@@ -80,6 +84,20 @@ async def outcome(answer: Awaitable[_T]) -> _T:
 def _caller_is_cancelled() -> bool:
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def _pauses(within: float | None) -> Callable[[RetryCallState], float]:
+    grow = wait_random_exponential(multiplier=0.1, max=2.0)
+
+    def pause(state: RetryCallState) -> float:
+        asked, drawn = _asked_pause(state), grow(state)
+        left = math.inf if within is None else within - (state.seconds_since_start or 0.0) - asked
+        if left > LAST_SECONDS:
+            # Not to the very end, so that there is time to answer, and at random, as every pause.
+            drawn = min(drawn, left * random.uniform(0.5, 0.9))  # noqa: S311 - it spreads tries, no secret
+        return asked + drawn
+
+    return pause
 
 
 def _asked_pause(state: RetryCallState) -> float:

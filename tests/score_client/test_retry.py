@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -63,6 +64,23 @@ async def test_the_last_error_is_raised_when_the_time_is_over(pauses: list[float
     with pytest.raises(UnavailableError) as caught:
         await retried(failing(unavailable(), last), on=(UnavailableError,), within=2.0)
     assert caught.value is last
+
+
+@pytest.mark.parametrize("left", [0.5, 1.5])
+async def test_an_outage_that_ends_before_the_time_does_is_lived_through(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch, left: float
+) -> None:
+    began = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: began + sum(pauses))
+    for _ in range(50):
+        back = time.monotonic() + 30.0 - left
+
+        async def attempt(back: float = back) -> str:
+            if time.monotonic() < back:
+                raise unavailable()
+            return "done"
+
+        assert await retried(attempt, on=(UnavailableError,), within=30.0) == "done"
 
 
 @pytest.mark.parametrize("error", [NotAllowedError("NOT_ALLOWED", "No."), asyncio.CancelledError()])
