@@ -31,6 +31,7 @@ _OPEN_SECONDS = 5.0
 _SILENCE_SECONDS = 60.0
 _USERS_A_CALL = 1000
 _RECALLS_AT_ONCE = 64
+_CANCEL_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -97,9 +98,10 @@ class Feed:
 
     async def __aexit__(self, *_: object) -> None:
         self.audience.close()
-        if self._task is not None:
+        while self._task is not None and not self._task.done():
             self._task.cancel()
-            await asyncio.wait([self._task])
+            # A library may lose a cancellation, so one that goes on is cancelled again.
+            await asyncio.wait([self._task], timeout=_CANCEL_SECONDS)
 
     @property
     def problem(self) -> str | None:

@@ -69,6 +69,7 @@ class Readiness:
             try:
                 yield self
             finally:
+                self._stopping = True  # A library may lose the cancellation.
                 loop.cancel()
 
     async def stop(self) -> None:
@@ -94,7 +95,7 @@ class Readiness:
         await self._publish()
 
     async def _run(self, interval: float) -> None:
-        while True:
+        while not self._stopping:
             await self.look()
             await asyncio.sleep(interval)
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -490,3 +490,21 @@ async def test_the_watch_of_a_follower_that_comes_back_is_a_short_one(
     follower = await followers.open("u1", "a-1")
     await until(lambda: follower.subscription._settled)
     assert (board.watches_begun, len(board.watches)) == (2, 1)
+
+
+async def test_a_cancellation_that_a_library_loses_does_not_hold_up_the_end() -> None:
+    board, asked = ScriptedBoard(), asyncio.Event()
+    board.award("u1", 10)
+
+    class Clinging(Nameless):
+        """Loses the first cancellation, as the pool of a driver may."""
+
+        async def names_of(self, user_ids: Iterable[str]) -> dict[str, str | None]:
+            if not asked.is_set():
+                asked.set()
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+            return await super().names_of(user_ids)
+
+    async with asyncio.timeout(20), Feed(board, Clinging(), "main"):
+        await asked.wait()

@@ -114,6 +114,22 @@ async def test_once_stopping_it_is_never_ready_again(readiness: Readiness) -> No
     assert await health_of(readiness) == HealthCheckResponse.NOT_SERVING
 
 
+async def test_a_look_that_loses_its_cancellation_does_not_hold_up_the_end(gauge: Gauge) -> None:
+    looking, finish = asyncio.Event(), asyncio.Event()
+
+    async def cling() -> str:
+        looking.set()
+        try:
+            await finish.wait()
+        except asyncio.CancelledError:
+            await finish.wait()
+        return ""
+
+    async with asyncio.timeout(10), Readiness({"record": cling}, gauge).running(0.001):
+        await looking.wait()
+        asyncio.get_running_loop().call_later(0.05, finish.set)
+
+
 async def test_a_health_watcher_that_does_not_read_does_not_hold_up_the_stop(readiness: Readiness) -> None:
     class Stalled:
         async def write(self, _message: object) -> None:
