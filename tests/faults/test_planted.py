@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,16 +17,18 @@ import psycopg
 import pytest
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
-from tests.fixtures.stack import Stack
+from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
 
+from action_gateway.catalog import read_catalog, replace_actions
+from faults import gateway_mistakes, score_mistakes
 from faults.checker import check
 from faults.findings import Findings, Kind
-from faults.history import AwardCall, Fault, History, Restore
+from faults.history import AwardCall, Fault, History, Message, Restore
 from faults.ledger import Record
 from faults.liveness import Liveness
 from faults.load import Doors, Load
-from faults.planted import MISTAKES
+from faults.players import ACTIONS_FILE
 from faults.projection import read_projections
 from faults.proxy import Proxy
 from faults.record import read_record
@@ -44,6 +46,9 @@ LOAD = Load(
     event_streams=0,
     stay_seconds=0.3,
 )
+EDGE_LOAD = replace(
+    LOAD, awards_per_second=40.0, completes_per_second=30.0, players=4, sockets=2, event_streams=1, watches=1
+)
 AWARDS = 60
 """Told as made before and after what is done to a run."""
 
@@ -53,6 +58,8 @@ class Run:
     """A service under load."""
 
     mistake: str
+    edge_mistake: str | None = None
+    """None where there is no gateway."""
     stack: Stack
     database: Database
     redis_url: str
@@ -61,6 +68,7 @@ class Run:
     cache: Proxy
     """Before Redis."""
     service: RunningService | None = None
+    gateway: RunningService | None = None
     history: History = field(default_factory=History)
     former: list[Record] = field(default_factory=list)
 
@@ -72,6 +80,19 @@ class Run:
             watch_checkpoint_seconds=0.5,
         )
         self.door.upstream = self.service.addresses["grpc"]
+        if self.edge_mistake and self.gateway is None:
+            launcher = "faults.planted", self.edge_mistake
+            self.gateway = await self.stack.start_gateway(target_of(self.service), launcher)
+
+    @property
+    def doors(self) -> Doors:
+        """Where the load goes."""
+        return Doors(
+            score_target=f"ipv4:{self.door.address}",
+            backends=(self.stack.backend, self.stack.backend),
+            server_name="localhost",
+            gateway_url=f"http://{self.gateway.addresses['http'] if self.gateway else '127.0.0.1:1'}",
+        )
 
     async def more(self, count: int = AWARDS) -> None:
         """Wait until so many more awards were told as made."""
@@ -175,58 +196,84 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
 """By mistake, what brings it out, and as what it shows: one of these kinds at least must be found."""
 
 
+EDGE: dict[str, set[Kind]] = {
+    "new_award_each_time": {Kind.AWARD_INVENTED, Kind.AWARD_LOST},
+    "top_of_before": {Kind.STREAM_WRONG},
+    "lost_score": {Kind.STREAM_UNFINISHED},
+}
+"""By mistake of the gateway, the same."""
+
+
 @pytest.fixture
-async def judge(
+async def run(
     stack: Stack,
     database: Database,
     redis_url: str,
-    redis_prefix: str,
     start_proxy: Callable[[str], Awaitable[Proxy]],
-) -> Callable[[str, Trouble], Awaitable[Findings]]:
-    """Return a function that makes a run and has it judged."""
+) -> Run:
+    """Return a run that has not begun, without mistakes."""
+    replace_actions(database.gateway_owner_dsn, None, read_catalog(ACTIONS_FILE))
+    return Run(
+        mistake="none",
+        stack=stack,
+        database=database,
+        redis_url=redis_url,
+        door=await start_proxy("127.0.0.1:1"),
+        cache=await start_proxy(urlsplit(redis_url).netloc.rpartition("@")[2]),
+    )
 
-    async def make_run(mistake: str, trouble: Trouble) -> Findings:
-        cache = await start_proxy(urlsplit(redis_url).netloc.rpartition("@")[2])
-        door = await start_proxy("127.0.0.1:1")
-        run = Run(
-            mistake=mistake, stack=stack, database=database, redis_url=redis_url, door=door, cache=cache
-        )
-        await run.start()
-        doors = Doors(
-            score_target=f"ipv4:{door.address}",
-            backends=(stack.backend, stack.backend),
-            server_name="localhost",
-            gateway_url="http://127.0.0.1:1",
-        )
-        async with Workload(doors, run.history, random.Random(1), LOAD).running() as work:
-            await trouble(run)
-            await work.quiesce()
-            record = read_record(database.admin_dsn, run.former)
-            unsettled = await work.settle({"main": record["main"].position})
-            projections = await read_projections(redis_url, redis_prefix, record)
-        return check(run.history, [*run.former, record], projections, Liveness(unsettled=unsettled))
 
-    return make_run
+async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
+    """Make a run, and judge it."""
+    await run.start()
+    load = LOAD if run.gateway is None else EDGE_LOAD
+    async with Workload(run.doors, run.history, random.Random(1), load).running() as work:
+        await trouble(run)
+        await work.quiesce()
+        record = read_record(run.database.admin_dsn, run.former)
+        unsettled = await work.settle({"main": record["main"].position})
+        projections = await read_projections(run.redis_url, prefix, record)
+    return check(run.history, [*run.former, record], projections, Liveness(unsettled=unsettled))
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 async def test_service_without_a_mistake_has_no_findings(
-    judge: Callable[[str, Trouble], Awaitable[Findings]], trouble: Trouble
+    run: Run, redis_prefix: str, trouble: Trouble
 ) -> None:
-    findings = await judge("none", trouble)
+    findings = await judge(run, redis_prefix, trouble)
 
     assert findings.describe() == []
     assert min(findings.judged[sort] for sort in ("told", "reads", "messages", "streams", "projections"))
 
 
+async def test_gateway_without_a_mistake_has_no_findings(run: Run, redis_prefix: str) -> None:
+    run.edge_mistake = "none"
+
+    findings = await judge(run, redis_prefix, nothing)
+
+    assert findings.describe() == []
+    assert any(isinstance(event, Message) and event.event == "score:update" for event in run.history.events)
+
+
 @pytest.mark.parametrize("mistake", PLANTED)
-async def test_mistake_is_found(judge: Callable[[str, Trouble], Awaitable[Findings]], mistake: str) -> None:
+async def test_mistake_of_the_score_service_is_found(run: Run, redis_prefix: str, mistake: str) -> None:
+    run.mistake = mistake
     trouble, expected = PLANTED[mistake]
 
-    findings = await judge(mistake, trouble)
+    findings = await judge(run, redis_prefix, trouble)
 
     assert expected & findings.counts.keys(), findings.describe()
 
 
+@pytest.mark.parametrize("mistake", EDGE)
+async def test_mistake_of_the_gateway_is_found(run: Run, redis_prefix: str, mistake: str) -> None:
+    run.edge_mistake = mistake
+
+    findings = await judge(run, redis_prefix, nothing)
+
+    assert EDGE[mistake] & findings.counts.keys(), findings.describe()
+
+
 def test_every_mistake_is_tried() -> None:
-    assert MISTAKES.keys() - {"none"} == PLANTED.keys()
+    assert score_mistakes.MISTAKES.keys() == PLANTED.keys()
+    assert gateway_mistakes.MISTAKES.keys() == EDGE.keys()
