@@ -12,13 +12,14 @@ import psycopg
 
 from faults.cluster import Cluster
 from faults.liveness import LAG_SECONDS, Resource
-from local_stack.services import SCORE_SERVICE
+from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE
 
 _LAG: Final = "laurel_projection_lag_revisions"
+_TASKS: Final = {SCORE_SERVICE: "laurel_tasks", ACTION_GATEWAY: "gateway_tasks"}
 _WAITING: Final = "laurel_awards_waiting"
 _MEBIBYTE: Final = 1 << 20
 # What a busy process has more of at one time than at another.
-_SLACK: Final = {"files": 80, "threads": 24, "memory_mib": 96, "connections": 40}
+_SLACK: Final = {"files": 80, "threads": 24, "memory_mib": 96, "tasks": 60, "connections": 40}
 _LOOK_SECONDS: Final = 0.1
 
 Holdings = Mapping[tuple[str, str], int]
@@ -30,6 +31,8 @@ async def measure_holdings(cluster: Cluster) -> Holdings:
     found: dict[tuple[str, str], int] = {}
     for name, service in cluster.services.items():
         found |= {(name, what): number for what, number in _read_process(service.pid).items()}
+        metrics = await asyncio.to_thread(read_metrics, service.admin)
+        found[name, "tasks"] = int(metrics[_TASKS[service.package]])
     found["postgres", "connections"] = await _count_connections(cluster)
     return found
 

@@ -81,6 +81,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
     """Open everything. Raises SetupError if keys or certificates cannot be used."""
     async with AsyncExitStack() as stack:
         metrics, tokens = Metrics(), _make_tokens(settings, clock)
+        metrics.follow_tasks(asyncio.get_running_loop())
         neighbours = await _open_neighbours(stack, settings)
         store, score_client = neighbours.store, neighbours.score_client
         if settings.failpoints:

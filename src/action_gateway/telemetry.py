@@ -5,6 +5,7 @@ on standard output. A request gets one line, with its route. No line holds a tok
 body or a query string, and no label a user.
 """
 
+import asyncio
 import logging
 import re
 import secrets
@@ -109,6 +110,11 @@ class Metrics:
         self.ready = Gauge("gateway_ready", "1 while the gateway is ready.", registry=self.registry)
         build = Gauge("gateway_build_info", "1, with the version.", ["version"], registry=self.registry)
         build.labels(version("laurel")).set(1)
+
+    def follow_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tell how many tasks an event loop has, whenever the metrics are read."""
+        tasks = Gauge("gateway_tasks", "Tasks of the event loop.", registry=self.registry)
+        tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
 
 
 def note_user(user_id: str) -> None:

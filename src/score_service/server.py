@@ -190,6 +190,8 @@ def _certificate_files(settings: ServeSettings) -> CertificateFiles:
 
 
 def _follow(stores: Stores, metrics: Metrics) -> None:
+    loop = asyncio.get_running_loop()
+    metrics.follow("laurel_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
     metrics.follow(
         "laurel_projection_lag_revisions",
         "Revisions by which the projection furthest behind the record is behind.",

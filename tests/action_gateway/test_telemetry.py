@@ -104,6 +104,8 @@ async def test_failures_are_logged_and_counted_by_their_code(
     assert found["gateway_problems_total", (("code", "bad_action_token"), labels[1])] == 1
     assert found["gateway_request_seconds_count", labels[:2]] == 1
     assert {sample.name for sample in samples} >= {"gateway_ready", "gateway_build_info"}
+    (tasks,) = (sample.value for sample in samples if sample.name == "gateway_tasks")
+    assert tasks > 0
 
 
 async def test_a_sane_request_id_is_taken_over_and_another_one_is_not(gateway: Gateway) -> None:

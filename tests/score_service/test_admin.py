@@ -60,6 +60,7 @@ async def test_metrics_can_be_scraped_and_every_method_is_there_before_its_first
     ):
         assert f"\n{name}\n" in response.text
     assert "\nprocess_resident_memory_bytes " in response.text
+    assert "\nlaurel_tasks " in response.text
 
 
 async def test_nothing_else_is_there(score_service: ScoreService) -> None:
