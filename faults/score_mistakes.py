@@ -193,7 +193,7 @@ def _mix_reads() -> None:
 
 
 def _read_blindly() -> None:
-    """Reads are as old as Redis, whatever they were asked to be; and awards are applied by a slow loop alone."""
+    """Reads are as old as Redis, whatever was asked for, and awards are applied by a slow loop alone."""
 
     def make(read: Callable[..., Any]) -> Callable[..., Any]:
         async def read_blindly(self: Leaderboard, *arguments: Any, min_revision: int) -> Any:
