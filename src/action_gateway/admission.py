@@ -4,10 +4,15 @@ A request that waits behind thousands of others is answered when its client has 
 is done for nobody. With few places, what is taken in is answered soon.
 
 To refuse must cost a small part of what a request costs: it comes before anything is read, and one line a
-second in the log tells of all. Whether the process lives is always told. Event streams take no place, for
+second in the log tells of all. Who does not wait as long as the refusal says is not read from: the whole
+answer is out at once, but its end is held back, and before that no next request is taken from a connection.
+Otherwise a thousand connections that ask again at once would leave no time for those with a place.
+
+Whether the process lives is always told. Event streams take no place, for
 they stay; how many there may be stands in `connections.py`, and WebSockets are none of HTTP's requests.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Collection
 from functools import partial
@@ -21,7 +26,6 @@ from action_gateway.errors import RateLimitedError
 from action_gateway.problems import answer
 
 _TELL_SECONDS: Final = 1.0
-_RETRY_SECONDS: Final = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -46,9 +50,10 @@ class Admission:
         *,
         places: int,
         open_paths: Collection[str],
+        retry_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the paths whose requests need no place."""
+        """Take the paths whose requests need no place, and after which time the others may come again."""
         self._app = app
         self._metrics = metrics
         self._places = places
@@ -57,7 +62,8 @@ class Admission:
         self._under_way = 0
         self._refused = 0
         self._tell_at = clock()
-        self._refusal = answer(RateLimitedError(_RETRY_SECONDS))
+        self._retry_seconds = retry_seconds
+        self._refusal = answer(RateLimitedError(retry_seconds))
         metrics.under_way.set_function(lambda: self._under_way)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,13 +72,22 @@ class Admission:
             await self._app(scope, receive, send)
         elif self._under_way >= self._places:
             self._note_refusal()
-            await self._refusal(scope, receive, send)
+            await self._refusal(scope, receive, partial(self._send_and_hold, send))
         else:
             self._under_way += 1
             try:
                 await self._app(scope, partial(self._receive, receive), send)
             finally:
                 self._under_way -= 1
+
+    async def _send_and_hold(self, send: Send, message: Message) -> None:
+        """Send a part of a refusal. It has one body, whose length its head has told."""
+        if message["type"] != "http.response.body":
+            await send(message)
+            return
+        await send({**message, "more_body": True})
+        await asyncio.sleep(self._retry_seconds)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _receive(self, receive: Receive) -> Message:
         """Receive a part of the body without a place: a client that sends slowly must not hold one.
@@ -85,7 +100,7 @@ class Admission:
             message = await receive()
             if message["type"] == "http.request" and self._under_way >= self._places:
                 self._note_refusal()
-                raise RateLimitedError(_RETRY_SECONDS)
+                raise RateLimitedError(self._retry_seconds)
         finally:
             self._under_way += 1
         return message

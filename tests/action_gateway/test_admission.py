@@ -31,16 +31,19 @@ async def no_body() -> Message:
 class Desk:
     """An application behind places, whose requests end when the test says so."""
 
-    def __init__(self, app: ASGIApp | None = None, places: int = PLACES) -> None:
+    def __init__(
+        self, app: ASGIApp | None = None, places: int = PLACES, *, retry_seconds: float = 0.01
+    ) -> None:
         self.end = asyncio.Event()
         self.serving = 0
         self.registry = CollectorRegistry()
         self.now = 0.0
-        self._layer = Admission(
+        self.layer = Admission(
             app or self._serve,
             AdmissionMetrics(self.registry),
             places=places,
             open_paths=["/open"],
+            retry_seconds=retry_seconds,
             clock=lambda: self.now,
         )
 
@@ -55,7 +58,7 @@ class Desk:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await self._layer(scope or scope_of(), receive, send)
+        await self.layer(scope or scope_of(), receive, send)
         return sent
 
     def metric(self, name: str) -> float | None:
@@ -73,7 +76,7 @@ async def under_way(*requests: Awaitable[object]) -> AsyncIterator[None]:
 async def test_who_comes_when_all_places_are_taken_is_refused_with_429() -> None:
     desk = Desk()
     async with under_way(desk.ask(), desk.ask()):
-        start, body = await desk.ask()
+        start, body, *_ = await desk.ask()
         assert start["status"] == 429
         assert dict(start["headers"])[b"retry-after"] == b"1"
         assert b'"rate_limited"' in body["body"]
@@ -82,6 +85,22 @@ async def test_who_comes_when_all_places_are_taken_is_refused_with_429() -> None
         desk.end.set()
     assert desk.metric("gateway_requests_under_way") == 0
     assert await desk.ask() == []
+
+
+async def test_the_end_of_a_refusal_is_held_back_but_not_what_it_says() -> None:
+    desk = Desk(places=0, retry_seconds=0.2)
+    sent: list[tuple[float, Message]] = []
+    clock = asyncio.get_running_loop().time
+
+    async def send(message: Message) -> None:
+        sent.append((clock(), message))
+
+    await desk.layer(scope_of(), no_body, send)
+    (_, start), (told_at, body), (ended_at, end) = sent
+    length = dict(start["headers"])[b"content-length"]
+    assert (int(length), body["more_body"]) == (len(body["body"]), True)
+    assert (end["body"], end["more_body"]) == (b"", False)
+    assert ended_at - told_at >= 0.19  # The loop's clock is not finer than that.
 
 
 async def test_a_place_is_given_back_when_a_request_fails() -> None:
