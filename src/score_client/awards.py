@@ -166,8 +166,9 @@ class Awards:
 
 def _asked_pause(error: ScoreClientError) -> float:
     """Tell for how long a server that has no room for any call wants to be left alone."""
-    is_full = isinstance(error, UnavailableError) and error.reason == _OVERLOADED
-    return (error.retry_after or 0.0) if is_full else 0.0
+    if isinstance(error, UnavailableError) and error.reason == _OVERLOADED:
+        return error.retry_after or 0.0
+    return 0.0
 
 
 def _told(item: scores.BatchAwardPointsItem) -> scores.AwardResult | ScoreClientError:
