@@ -20,6 +20,7 @@ from rich.text import Text
 from bench.calls import CALLS
 from bench.edge import EDGE
 from bench.machine import describe_machine, describe_versions
+from bench.overload import OVERLOAD
 from bench.ranks import RANKS
 from bench.reads import READS
 from bench.rebuilding import REBUILD
@@ -32,7 +33,7 @@ from bench.writes import WRITES
 from local_stack.errors import LocalStackError
 from local_stack.terminal import Terminal
 
-THEMES: Final[tuple[Theme, ...]] = (CALLS, WRITES, RANKS, WATCH, CROWD, EDGE, READS, REBUILD)
+THEMES: Final[tuple[Theme, ...]] = (CALLS, WRITES, RANKS, WATCH, CROWD, EDGE, READS, OVERLOAD, REBUILD)
 _PLAIN_WIDTH = 180
 _INTERRUPTED = 130
 _BUSY = 0.1

@@ -1,5 +1,6 @@
 """The gateway: actions started and completed through HTTP, beside requests that it refuses at the door."""
 
+import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,6 +33,10 @@ class Player:
         token = started["actionToken"]
         await self._post("/actions/complete", {"actionToken": token, "proof": {"answer": "yes"}})
 
+    async def ask_to_start(self) -> tuple[int, Any]:
+        """Start an action; return the status, whichever it is, and the answer."""
+        return await self.connection.post(f"{_API}/actions/start", {"actionId": "bench"}, self.headers)
+
     async def be_refused(self) -> None:
         """Send the same two requests without saying who one is."""
         for path in ("/actions/start", "/actions/complete"):
@@ -52,10 +57,16 @@ async def post(
 
 
 @asynccontextmanager
-async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
+async def open_players(stack: Stack, count: int) -> AsyncIterator[list[Player]]:
+    """Have a gateway, and players with accounts of their own on it."""
     address = stack.start_gateway()
     async with AsyncExitStack() as connections:
-        players = [await _join(connections, address, f"player-{number}") for number in range(_PLAYERS)]
+        yield [await _join(connections, address, f"player-{secrets.token_hex(4)}") for _ in range(count)]
+
+
+@asynccontextmanager
+async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
+    async with open_players(stack, _PLAYERS) as players:
         yield {
             "door": partial(keep_in_flight, _any_of(players, Player.be_refused), _PLAYERS),
             "gateway": partial(keep_in_flight, _any_of(players, Player.play), _PLAYERS),

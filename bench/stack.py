@@ -77,7 +77,9 @@ class Stack:
         self._serve("service", SCORE_SERVICE, environment | {"SCORE_SERVICE_POLICY_FILE": str(_POLICY)})
 
     def start_gateway(self) -> str:
-        """Start a gateway before the score service; return the address of its HTTP port."""
+        """Start a gateway before the score service, if none runs; return the address of its HTTP port."""
+        if "gateway" in self.children:
+            return self._addresses(ACTION_GATEWAY)["http"]
         self._run(ACTION_GATEWAY, "migrate", self.settings.owner(ACTION_GATEWAY))
         self._run(ACTION_GATEWAY, "load-actions", self.settings.owner(ACTION_GATEWAY), str(_ACTIONS))
         environment = self.settings.action_gateway(self.identities.action_gateway, 0, self.target)
