@@ -50,11 +50,15 @@ class Audience:
                 if subscription.offer(standing):
                     self._with_news.add(subscription)
 
-    def replace(self, standings: Mapping[str, Standing]) -> None:
-        """Hand out the standings of all who follow, in a history that does not continue the one known."""
+    def replace(self, standings: Mapping[str, Standing], revision: int) -> None:
+        """Hand out the standings of all who follow, in a history that does not continue the one known.
+
+        Those reached after this revision of the board are not: they come again as the board gets there.
+        """
         for user_id, subscriptions in self._by_user.items():
+            standing = standings[user_id]
             for subscription in subscriptions:
-                subscription.replace(standings[user_id])
+                subscription.replace(standing if standing.reached_revision <= revision else None)
                 self._with_news.add(subscription)
 
     def call_all(self) -> None:

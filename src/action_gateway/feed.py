@@ -84,6 +84,8 @@ class Feed:
         self._board_id = board_id
         self._top_n = top_n
         self._randomness = randomness or random.Random()  # noqa: S311 - it spreads retries, no secret
+        self._newest_top = self.board.top
+        """What is shown next, as far as it is known."""
         self._problem: str | None = "the leaderboard was not read yet"
         self._heard_at = float("-inf")
         self._failures = 0
@@ -212,18 +214,21 @@ class Feed:
 
     def _show_absent(self) -> None:
         if self.board.position is not None:
-            self._start_over({user_id: _nothing(user_id) for user_id in self.audience.user_ids})
-            self._show(Top(), 0, None)
+            self._start_over({user_id: _nothing(user_id) for user_id in self.audience.user_ids}, 0)
+            self._newest_top = Top()
+            self._show(self._newest_top, 0, None)
         self._hear()
 
     async def _fold(self, event: Snapshot | Update | Checkpoint) -> None:
-        shown = None if isinstance(event, Checkpoint) else event.top
-        top = self.board.top if shown is None else await self._name(shown)
-        if isinstance(event, Snapshot) and (event.reset or self.board.position is None):
-            self._start_over(await self._everyone(event.revision))
+        if not isinstance(event, Checkpoint) and event.top is not None:
+            self._newest_top = await self._name(event.top)
+        if isinstance(event, Snapshot):
+            if not event.reset and self.board.position is not None:
+                return  # The scores up to it come next. Without them, nothing would hold at its revision.
+            self._start_over(await self._everyone(event.revision), event.revision)
         if isinstance(event, Update):
             self.audience.offer(event.scores)
-        self._show(top, event.revision, event.position)
+        self._show(self._newest_top, event.revision, event.position)
 
     async def _name(self, standings: Sequence[Standing]) -> Top:
         names = await self._usernames.names_of(standing.user_id for standing in standings)
@@ -249,9 +254,9 @@ class Feed:
             return standings, 0
         return standings | {standing.user_id: standing for standing in view.standings}, view.revision
 
-    def _start_over(self, standings: Mapping[str, Standing]) -> None:
+    def _start_over(self, standings: Mapping[str, Standing], revision: int) -> None:
         self.board.history += 1
-        self.audience.replace(standings)
+        self.audience.replace(standings, revision)
 
     def _show(self, top: Top, revision: int, position: str | None) -> None:
         if top is not self.board.top:

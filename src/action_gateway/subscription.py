@@ -57,10 +57,10 @@ class Subscription:
         self._me = standing
         return True
 
-    def replace(self, standing: Standing) -> None:
-        """Take the user's standing in a history that does not continue the one known."""
+    def replace(self, standing: Standing | None) -> None:
+        """Take the standing in a history that does not continue the one known; None if it comes later."""
         self._me = standing
-        if self._told_me is not None and self._told_me.total == standing.total:
+        if self._told_me is not None and standing is not None and self._told_me.total == standing.total:
             self._told_me = standing
 
     def wake(self) -> None:

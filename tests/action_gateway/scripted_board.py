@@ -82,6 +82,12 @@ class ScriptedBoard:
         for watch in self.watches:
             watch.events.put_nowait(self._snapshot(watch.top_n, reset=reset))
 
+    def tell_scores(self, *user_ids: str) -> None:
+        """Send every watch the standings of these users, as after a snapshot that resumes."""
+        scores = tuple(one for one in self.ranking() if one.user_id in user_ids)
+        for watch in self.watches:
+            watch.events.put_nowait(self._update(None, scores))
+
     def tell_checkpoint(self) -> None:
         """Send every watch a sign of life."""
         for watch in self.watches:

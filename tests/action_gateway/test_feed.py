@@ -221,6 +221,44 @@ async def test_after_a_reset_every_follower_learns_its_score_also_below_the_top(
     assert (above.scores, below.scores, same.scores) == ([150], [2], [])
 
 
+async def test_a_board_is_shown_only_with_the_scores_up_to_it(
+    board: ScriptedBoard, feed: Feed, followers: Followers
+) -> None:
+    board.award("u1", 10)
+    await followers.caught_up()
+    told = feed.subscribe("u1")
+    with told as subscription:
+        await feed.open(subscription)
+        board.award_silently("u1", 5)
+        board.tell_snapshot(reset=False)
+        (watch,) = board.watches
+        await until(watch.events.empty)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await subscription.news()
+        assert feed.board.position == "a-1"
+        board.tell_scores("u1")
+        news = await subscription.news()
+        assert [message.event for message in news.messages] == ["leaderboard:update", "score:update"]
+        assert news.position == "a-2"
+
+
+async def test_after_a_reset_no_score_is_told_before_the_board_has_got_there(
+    board: ScriptedBoard, followers: Followers
+) -> None:
+    board.award("u1", 10)
+    await followers.caught_up()
+    follower = await followers.open("u1")
+    board.start_another_history({"u2": 30, "u1": 20})
+    board.tell_snapshot(reset=True)
+    board.award_silently("u1", 1)
+    await until(lambda: follower.leaderboard[0]["userId"] == "u2")
+    board.tell_scores("u1")
+    await until(lambda: follower.scores)
+    told = {one["revision"]: one["data"]["newScore"] for one in follower.events if "newScore" in one["data"]}
+    assert told == {3: 21}
+
+
 async def test_another_history_replaces_what_was_known_though_it_is_shorter(
     board: ScriptedBoard, followers: Followers
 ) -> None:
