@@ -7,6 +7,7 @@ requests under way; the parts. Each step is bounded, and a second signal ends th
 
 import asyncio
 import json
+import resource
 import signal
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -60,6 +61,7 @@ class Gateway:
 
 async def serve(settings: ServeSettings) -> None:
     """Serve until a signal says to stop. Raises SetupError if the gateway cannot even start."""
+    raise_file_limit()
     stop, hurry = asyncio.Event(), asyncio.Event()
 
     def on_signal() -> None:
@@ -96,6 +98,13 @@ async def run(settings: ServeSettings, clock: Clock = time.time) -> AsyncIterato
         yield Gateway(parts, public, admin)
         # Both at once, instead of one after the other as the stack does it.
         public.should_exit = admin.should_exit = True
+
+
+def raise_file_limit() -> None:
+    """Let this process open as many files as it may: systems give 1,024 at first, and every socket is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # Some systems name a limit that they do not give.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _listen_for_operators(parts: Parts) -> AbstractAsyncContextManager[Listener]:

@@ -1,6 +1,7 @@
 """The gateway as a process: how it starts, serves and stops."""
 
 import asyncio
+import resource
 import signal
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from tests.fixtures.score_service import ScoreService
 from tests.fixtures.stores import eventually
 from websockets.asyncio.client import connect
 
+from action_gateway.server import raise_file_limit
 from action_gateway.settings import PREFIX
 
 
@@ -192,6 +194,16 @@ async def test_requests_under_way_are_finished(processes: Processes, environment
 
     assert answer.startswith(b"HTTP/1.1 204 ")
     assert await wait_for_end(service) == 0
+
+
+def test_a_gateway_may_open_as_many_files_as_the_system_lets_it() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+    try:
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_keys_of_both_kinds_must_differ(environment: dict[str, str], tmp_path: Path) -> None:
