@@ -128,31 +128,29 @@ async def test_a_certificate_of_somebody_else_without_its_key_is_of_no_use(
     assert await tell(replace(gateway_certificate, key_file=backend_certificate.key_file)) == NO_HANDSHAKE
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"{GATEWAY_ID}\x00",
-        f"{GATEWAY_ID}\x00.evil.example.org",
-        f"{GATEWAY_ID}%00",
-        f"{GATEWAY_ID}#x",
-        f"{GATEWAY_ID}?x",
-        f"{GATEWAY_ID} ",
-        f" {GATEWAY_ID}",
-        f"{GATEWAY_ID}\n",
-        f"{GATEWAY_ID}/.",
-        f"spiffe://{TRUST_DOMAIN}/x/../action-gateway",
-        f"spiffe://{TRUST_DOMAIN}//action-gateway",
-        f"SPIFFE://{TRUST_DOMAIN}/action-gateway",
-        f"spiffe://{TRUST_DOMAIN.upper()}/action-gateway",
-        f"spiffe://{TRUST_DOMAIN}:443/action-gateway",
-        f"spiffe://x@{TRUST_DOMAIN}/action-gateway",
-        "",
-    ],
-)
-async def test_an_identity_is_the_whole_of_the_name_and_nothing_like_it(
-    tell: Any, issue: Issue, text: str
-) -> None:
-    assert await tell(issue(uri(text))) in {NO_IDENTITY, DENIED}
+NAMES = [
+    f"{GATEWAY_ID}\x00",
+    f"{GATEWAY_ID}\x00.evil.example.org",
+    f"{GATEWAY_ID}%00",
+    f"{GATEWAY_ID}#x",
+    f"{GATEWAY_ID}?x",
+    f"{GATEWAY_ID} ",
+    f" {GATEWAY_ID}",
+    f"{GATEWAY_ID}\n",
+    f"{GATEWAY_ID}/.",
+    f"spiffe://{TRUST_DOMAIN}/x/../action-gateway",
+    f"spiffe://{TRUST_DOMAIN}//action-gateway",
+    f"SPIFFE://{TRUST_DOMAIN}/action-gateway",
+    f"spiffe://{TRUST_DOMAIN.upper()}/action-gateway",
+    f"spiffe://{TRUST_DOMAIN}:443/action-gateway",
+    f"spiffe://x@{TRUST_DOMAIN}/action-gateway",
+    "",
+]
+
+
+async def test_an_identity_is_the_whole_of_the_name_and_nothing_like_it(tell: Any, issue: Issue) -> None:
+    for name in NAMES:
+        assert await tell(issue(uri(name))) in {NO_IDENTITY, DENIED}, name
 
 
 async def test_no_other_part_of_a_certificate_is_an_identity(tell: Any, issue: Issue) -> None:

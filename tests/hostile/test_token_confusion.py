@@ -70,15 +70,13 @@ def code(response: Any) -> tuple[int, str]:
     return response.status_code, response.json()["code"]
 
 
-@pytest.mark.parametrize("scheme", ["Bearer ", "bearer ", "", "Basic ", "DPoP ", "Bearer Bearer "])
-async def test_nothing_but_an_access_token_speaks_for_a_user(
-    gateway: Gateway, tokens: Tokens, scheme: str
-) -> None:
-    right = ["access"] if scheme.lower() == "bearer " else []
-    for kind, token in tokens.others(*right).items():
-        headers = {"Authorization": f"{scheme}{token}"}
-        response = await gateway.http.get("/api/v1/actions", headers=headers)
-        assert code(response) == (401, "unauthenticated"), kind
+async def test_nothing_but_an_access_token_speaks_for_a_user(gateway: Gateway, tokens: Tokens) -> None:
+    for scheme in ("Bearer ", "bearer ", "", "Basic ", "DPoP ", "Bearer Bearer "):
+        right = ["access"] if scheme.lower() == "bearer " else []
+        for kind, token in tokens.others(*right).items():
+            headers = {"Authorization": f"{scheme}{token}"}
+            response = await gateway.http.get("/api/v1/actions", headers=headers)
+            assert code(response) == (401, "unauthenticated"), (scheme, kind)
 
 
 async def test_an_access_token_anywhere_but_in_its_header_speaks_for_nobody(
