@@ -77,6 +77,7 @@ class Board:
         self.positions = {start_position(board_id): (1 << len(epochs)) - 1}
         """The epochs, as a set of bits, of each position."""
         self._placed: dict[str, list[Placed]] = {}
+        self._totals: dict[tuple[str, int], int] = {}
         for epoch, record in enumerate(epochs):
             ledger = record.get(board_id) or Ledger(board_id, None, (), (), {})
             self.lines[epoch] = self._trace(ledger, 1 << epoch)
@@ -103,6 +104,14 @@ class Board:
     def line_of(self, epochs: int) -> Line:
         """Choose the first of some epochs, of which there is one."""
         return next(line for epoch, line in self.lines.items() if epochs >> epoch & 1)
+
+    def had_total(self, user_id: str, total: int, epochs: int) -> bool:
+        """Tell whether a user ever had a total in one of some epochs, 0 left out."""
+        if not self._totals:
+            for placed in self.all():
+                key = placed.award.user_id, placed.award.total_after
+                self._totals[key] = self._totals.get(key, 0) | placed.epochs
+        return bool(self._totals.get((user_id, total), 0) & epochs)
 
     @property
     def end(self) -> Line:

@@ -2,15 +2,23 @@
 
 Invariants:
 - A time near a restore may belong to both of its epochs; no time belongs to none.
-- What is shown may lag: of a lost history, for some time after the restore and after whatever kept those who
-  follow the record from it.
+- What is shown may lag: of a lost history, for some time after the restore, after faults that kept those who
+  follow the record from noticing it, and after Redis was taken back to a time when it was shown.
 """
 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from faults.history import Fault, Restore
+
+RECOVERY_SECONDS: Final = 10.0
+"""After the end of a fault, until every process has noticed what became of the record meanwhile: it looks twice
+a second, but only once it has a connection again, for which it waits up to five. The rest is for a machine that
+has more to do than it can."""
+_STEPS_BACK: Final = frozenset({"rolled_back", "failed_over"})
+"""Faults that take Redis back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +69,19 @@ class Epochs:
         return bits
 
     def _forgotten(self, ended: float, lag: float) -> float:
-        """Tell until when an epoch may be shown: faults put it off, and what they held back arrives later."""
+        """Tell until when an epoch may be shown that ended then."""
         if not lag:
             return ended
         until = self._until.get((ended, lag))
         if until is None:
-            until = ended + lag
-            for fault in self._faults:
-                if fault.began <= until:
-                    until = max(until, fault.ended + lag)
-            self._until[ended, lag] = until
+            until = self._until[ended, lag] = self._put_off(ended, lag)
+        return until
+
+    def _put_off(self, ended: float, lag: float) -> float:
+        later = [fault for fault in self._faults if fault.ended >= ended]
+        begun = [fault for fault in later if fault.began <= ended + lag]
+        until = max(fault.ended + lag for fault in begun) if begun else ended + lag
+        for fault in later:
+            if fault.name in _STEPS_BACK and fault.began <= until:
+                until = max(until, fault.ended + lag)
         return until

@@ -8,7 +8,7 @@ from typing import Final
 
 from faults.board import Board
 from faults.claim import Claim, Ranks, weigh_claims
-from faults.epochs import Epochs
+from faults.epochs import RECOVERY_SECONDS, Epochs
 from faults.findings import Finding, Kind
 from faults.history import Row
 from faults.projection import Header, Projection
@@ -16,7 +16,6 @@ from faults.projection import Header, Projection
 _PREFIX: Final = 16
 """Digits before the user id in a member: the distance of the revision reached from the greatest number."""
 _GREATEST: Final = 2**53 - 1
-_LAG: Final = 3.0
 
 
 def check_projection(board: Board, projection: Projection | None) -> Iterable[Finding]:
@@ -43,7 +42,7 @@ def check_samples(board: Board, samples: Iterable[Projection], epochs: Epochs) -
     for sample in samples:
         if sample.header is None:
             continue
-        near = epochs.shown(sample.read_at, sample.read_at, _LAG)
+        near = epochs.shown(sample.read_at, sample.read_at, RECOVERY_SECONDS)
         if located := board.epochs_of(_position(sample.header)) & near:
             yield from _check_content(board, sample, sample.header, located & -located)
         else:

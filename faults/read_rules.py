@@ -5,14 +5,13 @@ from typing import Final
 
 from faults.board import Board
 from faults.claim import Claim, Ranks, weigh_claims
-from faults.epochs import Epochs
+from faults.epochs import RECOVERY_SECONDS, Epochs
 from faults.findings import Finding, Kind
 from faults.history import Read
 from faults.position_rules import Sight, check_sight, locate
 
-LAG: Final = 3.0
-"""Seconds for which reads and ranks may be of a lost history: each process looks twice a second, and an
-answer of the record is kept for one. The rest is for a machine that has more to do than it can."""
+LAG: Final = RECOVERY_SECONDS + 1.0
+"""Seconds for which reads and ranks may be of a lost history: an answer of the record is kept for one."""
 _CACHE: Final = "cache"
 
 

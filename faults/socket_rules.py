@@ -1,7 +1,8 @@
 """What must hold of the gateway's sockets and event streams. Pure.
 
 Each connection begins with where things stand. All of a message holds at its revision, but for a rank, which
-is one that the user had since reaching the score.
+is one that the user had since reaching the score. Near a restore the top and the score may be of different
+histories, and the score of a later revision than the top: only that the user had it is judged then.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +39,11 @@ class Socket:
         sight = self._sight(message)
         yield from check_sight(sight, self.board, self.epochs)
         if located := locate(sight, self.board, self.epochs):
-            self.claims.append(self._claim(message, located))
+            shown = self.epochs.shown(message.at, message.at, LAG)
+            is_sure = shown.bit_count() == 1
+            self.claims.append(self._claim(message, located, message.scores if is_sure else ()))
+            if not is_sure:
+                yield from self._check_scores(message, shown)
         yield from self._check_step(message)
         self._last = message
         self._top = self._top if message.top is None else message.top
@@ -80,7 +85,13 @@ class Socket:
             lag=LAG,
         )
 
-    def _claim(self, message: Message, located: int) -> Claim:
+    def _check_scores(self, message: Message, shown: int) -> Iterable[Finding]:
+        for row in message.scores:
+            if row.total and not self.board.had_total(row.user_id, row.total, shown):
+                where = f"{message.event} of {self.name} at {message.at:.3f}: {message.revision}"
+                yield Finding(Kind.STREAM_WRONG, f"{where}: nobody ever was {row}")
+
+    def _claim(self, message: Message, located: int, scores: Sequence[Row]) -> Claim:
         return Claim(
             kind=Kind.STREAM_WRONG,
             who=f"{message.event} of {self.name} at {message.at:.3f}: {message.revision}",
@@ -88,6 +99,6 @@ class Socket:
             epochs=located,
             top=message.top,
             size=message.top_n,
-            rows=message.scores,
+            rows=scores,
             ranks=Ranks.SINCE,
         )

@@ -10,14 +10,13 @@ from typing import Final
 
 from faults.board import Board
 from faults.claim import Claim, Ranks
-from faults.epochs import Epochs
+from faults.epochs import RECOVERY_SECONDS, Epochs
 from faults.findings import Finding, Kind
 from faults.history import Message, Row
 from faults.position_rules import Sight, check_sight, locate
 
-LAG: Final = 4.0
-"""Seconds for which a watch may be of a lost history: each hub looks once a second, and what it reads is
-looked at twice a second. The rest is for a machine that has more to do than it can."""
+LAG: Final = RECOVERY_SECONDS + 1.0
+"""Seconds for which a watch may be of a lost history: its hub looks once a second."""
 SNAPSHOT: Final = "snapshot"
 
 

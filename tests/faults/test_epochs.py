@@ -35,6 +35,20 @@ def test_faults_put_off_when_the_lost_history_is_forgotten() -> None:
     assert epochs.shown(23.1, 23.2, 3.0) == 0b10
 
 
+def test_lost_history_comes_back_with_an_older_redis() -> None:
+    times = (
+        ("paused", 12.0, 13.0),
+        ("rolled_back", 15.0, 18.0),
+        ("rolled_back", 20.0, 25.0),
+        ("paused", 27.0, 60.0),
+    )
+    faults = [Fault(name=name, target="", began=began, ended=ended) for name, began, ended in times]
+    epochs = Epochs([RESTORE], faults)
+
+    assert epochs.shown(27.9, 28.0, 3.0) == 0b11
+    assert epochs.shown(28.1, 28.2, 3.0) == 0b10
+
+
 def test_stream_may_step_back_while_a_restore_is_noticed() -> None:
     epochs = Epochs([RESTORE])
 

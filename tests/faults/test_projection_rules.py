@@ -77,7 +77,7 @@ def test_sample_may_be_missing_or_behind_and_not_wrong() -> None:
 
 
 def test_lost_history_is_there_until_it_is_noticed_and_no_longer() -> None:
-    for at, expected in ((22.0, set()), (26.0, {Kind.PROJECTION_FOREIGN})):
+    for at, expected in ((22.0, set()), (33.0, {Kind.PROJECTION_FOREIGN})):
         run = Run()
         run.events = [event for event in run.events if not hasattr(event, "stream")]
         run.restore([("zoe", 4), ("ada", 4)], keep=5)

@@ -71,7 +71,7 @@ def restored() -> Run:
 
 
 def test_lost_history_is_read_until_it_is_noticed_and_no_longer() -> None:
-    for at, expected in ((21.0, set()), (23.0, set()), (26.0, {Kind.POSITION_LOST})):
+    for at, expected in ((21.0, set()), (23.0, set()), (33.0, {Kind.POSITION_LOST})):
         run = restored()
         run.events.append(read_at(run.former[0], 7, began=at - 0.1, ended=at))
         assert run.kinds() == expected

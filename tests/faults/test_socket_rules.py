@@ -1,5 +1,6 @@
 """Sockets that are wrong in one thing each."""
 
+from dataclasses import replace
 from typing import Any
 
 from tests.faults.synthetic import Run, socket_at
@@ -64,3 +65,14 @@ def test_socket_follows_a_restore_within_its_connection() -> None:
     run.events.append(socket_at(run.ledger, 7, "score:update", connection=1, at=28.0))
 
     assert run.kinds() == set()
+
+
+def test_top_and_score_may_be_of_two_histories_near_a_restore() -> None:
+    for total, expected in ((7, set()), (11, set()), (9, {Kind.STREAM_WRONG})):
+        run = Run()
+        run.events = [event for event in run.events if getattr(event, "stream", "socket-1") == "socket-1"]
+        run.restore([("zoe", 4), ("ada", 4)], keep=5)
+        lost = socket_at(run.former[0], 8, "leaderboard:initial", connection=2, at=26.0)
+        run.events.append(replace(lost, scores=(Row("ada", total, 1),)))
+        run.events.append(socket_at(run.ledger, 7, "leaderboard:initial", connection=3, at=90.0))
+        assert run.kinds() == expected

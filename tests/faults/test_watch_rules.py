@@ -147,7 +147,7 @@ def test_other_history_begins_with_a_reset() -> None:
 
 def test_watch_that_stays_in_the_lost_history_is_found() -> None:
     run = restored()
-    run.events.append(message_at(run.former[0], 8, "checkpoint", connection=1, at=30.0))
+    run.events.append(message_at(run.former[0], 8, "checkpoint", connection=1, at=33.0))
 
     assert run.kinds() == {Kind.POSITION_LOST, Kind.STREAM_UNFINISHED}
 
