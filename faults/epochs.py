@@ -14,9 +14,9 @@ from typing import Final
 from faults.history import Fault, Restore
 
 RECOVERY_SECONDS: Final = 10.0
-"""After the end of a fault, until every process has noticed what became of the record meanwhile: it looks twice
-a second, but only once it has a connection again, for which it waits up to five. The rest is for a machine that
-has more to do than it can."""
+"""After the end of a fault, until every process has noticed what became of the record meanwhile: it looks
+twice a second, but only once it has a connection again, for which it waits up to five. The rest is for a
+machine that has more to do than it can."""
 _STEPS_BACK: Final = frozenset({"rolled_back", "failed_over"})
 """Faults that take Redis back."""
 
