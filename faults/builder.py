@@ -103,7 +103,6 @@ class _Builder:
 
     async def _start_stores(self) -> tuple[Postgres, ValkeyPair]:
         data = PostgresCluster(self._state.path / "postgres", self._log("postgres"))
-        data.start().stop()  # Which makes it.
         postgres = Postgres("postgres", data, data.spawn(next(self._ports)))
         password = secrets.token_urlsafe(24)
         first, second = (self._start_valkey(name, password) for name in ("valkey-1", "valkey-2"))

@@ -71,14 +71,12 @@ class PostgresCluster:
 
     def start(self) -> PostgresServer:
         """Make the data if there is none, start a server on it, and wait until it accepts connections."""
-        account = Account.owning(self.folder)
-        if not self.data.exists():
-            self._initialise(account)
+        account = self._prepare()
         return start_on_free_port(lambda port: self._serve(port, account))
 
     def spawn(self, port: int) -> PostgresServer:
-        """Start a server on data that exists, and wait for nothing."""
-        return self._spawn(port, Account.owning(self.folder))
+        """Make the data if there is none, start a server on it at a port, and do not wait for it."""
+        return self._spawn(port, self._prepare())
 
     @property
     def data(self) -> Path:
@@ -88,6 +86,12 @@ class PostgresCluster:
     @property
     def _password_file(self) -> Path:
         return self.folder / "superuser-password"
+
+    def _prepare(self) -> Account | None:
+        account = Account.owning(self.folder)
+        if not self.data.exists():
+            self._initialise(account)
+        return account
 
     def _initialise(self, account: Account | None) -> None:
         # A start that is killed half way leaves only this folder, which the next one throws away.
