@@ -38,16 +38,14 @@ class Socket:
         """Take a message, and find what is wrong with it."""
         sight = self._sight(message)
         yield from check_sight(sight, self.board, self.epochs)
+        shown = self.epochs.shown(message.at, message.at, LAG)
         if located := locate(sight, self.board, self.epochs):
-            shown = self.epochs.shown(message.at, message.at, LAG)
             is_sure = shown.bit_count() == 1
             self.claims.append(self._claim(message, located, message.scores if is_sure else ()))
             if not is_sure:
                 yield from self._check_scores(message, shown)
         yield from self._check_step(message)
-        self._last = message
-        self._top = self._top if message.top is None else message.top
-        self._score = message.scores or self._score
+        self._keep(message, is_of_end=shown == self._end_bit)
 
     def end(self) -> Iterable[Finding]:
         """Take it that no more comes, and leave to be weighed what the user knows."""
@@ -56,7 +54,7 @@ class Socket:
             kind=Kind.STREAM_UNFINISHED,
             who=f"the last of {self.name}",
             revision=end.ledger.head.revision if end.ledger.head else 0,
-            epochs=1 << max(self.board.lines),
+            epochs=self._end_bit,
             top=self._top,
             size=self._last.top_n if self._last else 0,
             rows=self._score,
@@ -64,6 +62,17 @@ class Socket:
         )
         self.claims.append(claim)
         return ()
+
+    @property
+    def _end_bit(self) -> int:
+        return 1 << max(self.board.lines)
+
+    def _keep(self, message: Message, *, is_of_end: bool) -> None:
+        self._last = message
+        self._top = self._top if message.top is None else message.top
+        if message.scores:
+            # A score that a restore leaves as it was is not told again, and its rank is of the lost history.
+            self._score = tuple(row if is_of_end else row._replace(rank=None) for row in message.scores)
 
     def _check_step(self, message: Message) -> Iterable[Finding]:
         former, where = self._last, f"{self.name}, connection {message.connection} at {message.at:.3f}"

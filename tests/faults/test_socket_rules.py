@@ -76,3 +76,13 @@ def test_top_and_score_may_be_of_two_histories_near_a_restore() -> None:
         run.events.append(replace(lost, scores=(Row("ada", total, 1),)))
         run.events.append(socket_at(run.ledger, 7, "leaderboard:initial", connection=3, at=90.0))
         assert run.kinds() == expected
+
+
+def test_rank_of_a_score_that_a_restore_left_as_it_was_is_not_judged_at_the_end() -> None:
+    for at, expected in ((26.0, set()), (90.0, {Kind.STREAM_WRONG, Kind.STREAM_UNFINISHED})):
+        run = Run()
+        run.events = [event for event in run.events if getattr(event, "stream", "socket-1") == "socket-1"]
+        run.restore([("zoe", 4), ("ada", 4)], keep=5)
+        end = socket_at(run.ledger, 7, "leaderboard:initial", connection=2, at=at)
+        run.events.append(replace(end, scores=(Row("ada", 11, 5),)))
+        assert run.kinds() == expected
