@@ -16,7 +16,7 @@ from bench.accounting import read_processes, tree_of
 from local_stack.child import Child
 from local_stack.errors import ServerFailedError
 
-_READY_SECONDS: Final = 60.0
+_READY_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 30.0
 _LOOK_SECONDS: Final = 0.03
 
