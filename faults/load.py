@@ -44,5 +44,5 @@ class Load:
     event_streams: int = 4
     stay_seconds: float = 20.0
     """How long watches that leave and come back stay, on average."""
-    pending_max: int = 1_000
+    pending_max: int = 400
     """Calls of backends under way at most; while there are as many, none are begun."""
