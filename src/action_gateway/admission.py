@@ -8,8 +8,8 @@ second in the log tells of all. Who does not wait as long as the refusal says is
 answer is out at once, but its end is held back, and before that no next request is taken from a connection.
 Otherwise a thousand connections that ask again at once would leave no time for those with a place.
 
-Whether the process lives is always told. Event streams take no place, for
-they stay; how many there may be stands in `connections.py`, and WebSockets are none of HTTP's requests.
+Whether the process lives is always told, and the page gets its files. Event streams take no place, for they
+stay; how many there may be stands in `connections.py`, and WebSockets are none of HTTP's requests.
 """
 
 import asyncio

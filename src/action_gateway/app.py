@@ -46,6 +46,8 @@ _DESCRIBED: Final[Sequence[tuple[type[BaseModel], JsonSchemaMode]]] = (
 
 def create_app(parts: Parts) -> FastAPI:
     """Make the application behind the public port."""
+    here = Path(__file__)
+    files = [*_file_routes("/docs", here.with_name("docs")), *_file_routes("", here.with_name("page"))]
     app = FastAPI(
         title="Laurel",
         summary="Finished actions become points, exactly once, and everyone sees the leaderboard move.",
@@ -54,7 +56,7 @@ def create_app(parts: Parts) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         exception_handlers=HANDLERS,
-        middleware=_middleware(parts),
+        middleware=_middleware(parts, [file.path for file in files]),
     )
     app.state.access_tokens = parts.access_tokens
     for router in (
@@ -67,8 +69,7 @@ def create_app(parts: Parts) -> FastAPI:
         app.include_router(router, prefix=API_PREFIX)
     _add_jwks(app, parts.access_keys)
     app.router.routes.extend(health_routes(parts.readiness))
-    app.router.routes.extend(_file_routes("/docs", Path(__file__).with_name("docs")))
-    app.router.routes.extend(_file_routes("", Path(__file__).with_name("page")))
+    app.router.routes.extend(files)
     _describe_models(app)
     return app
 
@@ -82,7 +83,7 @@ def create_admin_app(readiness: Readiness, registry: CollectorRegistry) -> Starl
     return Starlette(routes=[*health_routes(readiness), Route("/metrics", metrics)])
 
 
-def _middleware(parts: Parts) -> list[Middleware]:
+def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
     cors = Middleware(
         CORSMiddleware,
         allow_origins=parts.settings.allowed_origins,
@@ -99,7 +100,8 @@ def _middleware(parts: Parts) -> list[Middleware]:
             Admission,
             parts.metrics.admission,
             places=parts.settings.max_requests,
-            open_paths=(*HEALTH_PATHS, API_PREFIX + EVENTS_PATH),
+            # A page that lacks one of its files is broken, and they cost little.
+            open_paths=(*HEALTH_PATHS, API_PREFIX + EVENTS_PATH, *files),
         ),
         Middleware(RequestTelemetry, parts.metrics),
         Middleware(RequestGuard),

@@ -202,7 +202,7 @@ def metric(gateway: Gateway, name: str) -> float | None:
     return gateway.running.parts.metrics.registry.get_sample_value(name)
 
 
-PATHS = ["/", "/style.css", "/api/v1/actions", "/api/v1/auth/login", "/.well-known/jwks.json", "/nowhere"]
+PATHS = ["/api/v1/actions", "/api/v1/auth/login", "/.well-known/jwks.json", "/nowhere"]
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -214,6 +214,11 @@ async def test_a_full_gateway_refuses_whatever_is_asked_with_a_problem(full: Gat
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert metric(full, "gateway_requests_refused_total") == 1
+
+
+@pytest.mark.parametrize("path", ["/", "/style.css", "/docs"])
+async def test_a_full_gateway_still_gives_the_page_its_files(full: Gateway, path: str) -> None:
+    assert (await full.http.get(path)).status_code == 200
 
 
 async def test_a_full_gateway_still_says_that_it_lives_and_opens_streams(full: Gateway) -> None:
