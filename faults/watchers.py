@@ -44,7 +44,7 @@ class Watcher:
     def remain(self) -> None:
         """Leave no more."""
         self.stay_seconds = None
-        if self._stay:
+        if self._stay and not self._stay.expired():  # One that has expired is on its way out.
             self._stay.reschedule(None)
 
     async def _follow(self) -> str:

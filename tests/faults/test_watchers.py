@@ -118,6 +118,30 @@ async def test_failure_that_no_watch_should_meet_ends_the_run() -> None:
         await _play([ZeroDivisionError()])
 
 
+async def test_watcher_on_its_way_out_may_be_told_to_remain() -> None:
+    leaving, told = asyncio.Event(), asyncio.Event()
+
+    class SlowToLeave(ScriptedClient):
+        async def watch(self, **_: Any) -> AsyncGenerator[WatchEvent, None]:
+            yield _snapshot(1)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                leaving.set()
+                await told.wait()
+
+    observer = Observer(name="watch-1", board_id="main", history=History())
+    watcher = Watcher(observer, SlowToLeave([]), random.Random(1), stay_seconds=0.001)  # type: ignore[arg-type]
+    task = asyncio.create_task(watcher.run())
+    async with asyncio.timeout(_SECONDS):
+        await leaving.wait()
+        watcher.remain()
+        told.set()
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
 async def test_watcher_leaves_and_one_that_is_to_remain_does_not() -> None:
     client, history = ScriptedClient([[_snapshot(3)]]), History()
     observer = Observer(name="watch-1", board_id="main", history=history)
