@@ -52,11 +52,6 @@ class Fold:
         key = self._keys.get(user_id)
         return bisect_left(self._order, key) + 1 if key else None
 
-    def total(self, user_id: str) -> int:
-        """Tell a user's total, 0 without an award."""
-        key = self._keys.get(user_id)
-        return -key[0] if key else 0
-
     def find(self, user_id: str) -> Stand | None:
         """Tell where a user stands; None without an award."""
         key = self._keys.get(user_id)

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable
 
 from faults.findings import Finding, Kind
-from faults.ledger import Award, Commit, Head, Ledger, Total, start_digest
+from faults.ledger import Award, Head, Ledger, Total, start_digest
 
 
 def check_ledger(ledger: Ledger) -> Iterable[Finding]:
@@ -69,9 +69,3 @@ def digest_commit(before: bytes, awards: Iterable[Award]) -> bytes:
     """Tell the digest of a commit from the digest before it and its awards."""
     text = "".join("\t".join(map(str, award)) + "\n" for award in awards)
     return hashlib.sha256(before + text.encode()).digest()
-
-
-def commit_awards(board_id: str, before: Commit | None, awards: list[Award]) -> Commit:
-    """Make the commit that follows another one, as the record would."""
-    digest = before.digest if before else start_digest(board_id)
-    return Commit(awards[0].revision, awards[-1].revision, digest_commit(digest, awards))

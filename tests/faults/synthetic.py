@@ -8,7 +8,7 @@ from typing import Any
 from faults.board import Board
 from faults.checker import check
 from faults.epochs import Epochs
-from faults.findings import Finding, Findings, Kind
+from faults.findings import Findings, Kind
 from faults.fold import Fold, fold_at
 from faults.history import (
     Asked,
@@ -147,7 +147,8 @@ def socket_at(ledger: Ledger, revision: int, event: str, **changes: Any) -> Mess
     """Make a message of a socket of the first user."""
     fold = fold_of(ledger, revision)
     top = tuple(row._replace(reached_revision=None) for row in fold.top(10))
-    me = Row(USERS[0], fold.total(USERS[0]), fold.rank(USERS[0]))
+    stand = fold.find(USERS[0])
+    me = stand.row._replace(reached_revision=None) if stand else Row(USERS[0], 0, None)
     message = Message(
         stream="socket-1",
         connection=0,
@@ -241,11 +242,6 @@ class Run:
         """Change one of the events of a kind."""
         places = [place for place, event in enumerate(self.events) if isinstance(event, kind)]
         self.events[places[number]] = replace(self.events[places[number]], **changes)
-
-
-def judged(rule: Any, *arguments: Any) -> list[Finding]:
-    """Take all that a rule finds."""
-    return list(rule(*arguments))
 
 
 def board_of(*ledgers: Ledger) -> Board:

@@ -1,5 +1,10 @@
 """The checker on histories that are made up: nothing is found in a right one, and what is bent in others."""
 
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
 import pytest
 from tests.faults.synthetic import Run, make_awards, make_ledger, message_at, project
 
@@ -7,6 +12,18 @@ from faults.checker import check
 from faults.findings import Kind
 from faults.history import AwardCall, History, Outcome, Read
 from faults.liveness import Liveness, Resource
+
+ROOT: Final = Path(__file__).parents[2]
+
+
+def test_checker_knows_nothing_of_the_services() -> None:
+    look = "import sys, faults.checker, faults.record; print(*{name.split('.')[0] for name in sys.modules})"
+    found = subprocess.run(
+        [sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert "faults" in found
+    assert not {"score_service", "action_gateway", "score_client", "score_api"} & set(found)
 
 
 def test_right_run_has_no_findings() -> None:

@@ -24,7 +24,6 @@ def test_every_revision_is_what_its_awards_add_up_to(wins: list[tuple[str, int]]
         assert fold.top(100) == expected
         assert [stand.row for row in expected if (stand := fold.find(row.user_id))] == expected
         assert [fold.rank(row.user_id) for row in expected] == [row.rank for row in expected]
-        assert [fold.total(row.user_id) for row in expected] == [row.total for row in expected]
 
 
 def test_of_equal_totals_the_one_reached_earlier_is_first() -> None:
@@ -34,7 +33,7 @@ def test_of_equal_totals_the_one_reached_earlier_is_first() -> None:
 
 
 def test_whoever_has_no_award_has_no_rank() -> None:
-    assert (Fold().rank("ada"), Fold().find("ada"), Fold().total("ada")) == (None, None, 0)
+    assert (Fold().rank("ada"), Fold().find("ada")) == (None, None)
 
 
 def test_rank_at_which_a_total_was_reached_is_kept() -> None:
