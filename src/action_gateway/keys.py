@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 import structlog
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -104,7 +105,7 @@ def _read_key(file: Path) -> SigningKey:
     try:
         with file.open("rb") as opened:
             private = load_pem_private_key(opened.read(_MAX_FILE_BYTES), password=None)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
         # The library's message may quote the file.
         raise SetupError([f"{file}: is not a readable private key"]) from None
     if not isinstance(private, Ed25519PrivateKey):

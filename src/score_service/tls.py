@@ -124,7 +124,7 @@ def read_certificates(files: CertificateFiles, now: datetime) -> CertificateSet:
     """
     faults: list[str] = []
     pems = {path: _read(path, faults) for path in (files.certificate, files.key, files.authorities)}
-    chain = _parse(x509.load_pem_x509_certificates, pems[files.certificate], files.certificate, faults)
+    chain = _parse(_load_chain, pems[files.certificate], files.certificate, faults)
     key = _parse(lambda pem: load_pem_private_key(pem, None), pems[files.key], files.key, faults)
     _parse(x509.load_pem_x509_certificates, pems[files.authorities], files.authorities, faults)
     if chain and key and key.public_key() != chain[0].public_key():
@@ -156,6 +156,13 @@ def _read(path: Path, faults: list[str]) -> bytes:
     if not pem:
         faults.append(f"{path}: is empty or cannot be read")
     return pem
+
+
+def _load_chain(pem: bytes) -> list[x509.Certificate]:
+    chain = x509.load_pem_x509_certificates(pem)
+    # The key is read only when it is asked for, and may turn out to be none.
+    chain[0].public_key()
+    return chain
 
 
 def _parse(load: Callable[[bytes], _T], pem: bytes, path: Path, faults: list[str]) -> _T | None:

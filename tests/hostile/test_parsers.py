@@ -1,6 +1,7 @@
 """Every parser of bytes that come from outside: whatever they are, the answer is one that is described."""
 
 import json
+import ssl
 import string
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -8,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.fixtures.certificates import GATEWAY_ID, certificate_with
@@ -245,6 +248,7 @@ def test_an_identity_is_read_whole_or_missing(values: list[bytes], certificate: 
     assert is_spiffe_id(spiffe_id)
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @fuzzing(100)
 @given(data=st.data())
 def test_certificate_files_are_taken_or_their_faults_are_told(
@@ -261,6 +265,27 @@ def test_certificate_files_are_taken_or_their_faults_are_told(
         files[-1].write_bytes(content)
     with suppress(SetupError):
         read_certificates(ServerFiles(*files), datetime.now(UTC))
+
+
+def test_a_certificate_whose_key_is_no_point_of_its_curve_is_a_fault(
+    tmp_path: Path, server_certificate: CertificateFiles
+) -> None:
+    certificate = x509.load_pem_x509_certificate(server_certificate.certificate_file.read_bytes())
+    point = certificate.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    changed = certificate.public_bytes(Encoding.DER).replace(point, b"\x04" + bytes(len(point) - 1))
+    odd = tmp_path / "odd.pem"
+    odd.write_text(ssl.DER_cert_to_PEM_cert(changed))
+
+    with pytest.raises(SetupError):
+        read_certificates(ServerFiles(odd, server_certificate.key_file, odd), datetime.now(UTC))
+
+
+def test_a_signing_key_of_an_unheard_of_algorithm_is_a_fault(tmp_path: Path) -> None:
+    key = "MC4CAQAwBQYD0aVwBCI////001178AEEGIIJMMMNMMPSTbdegij++l77222st55z"
+    (tmp_path / "1.pem").write_text(f"-----BEGIN PRIVATE KEY-----{key}-----END PRIVATE KEY-----")
+
+    with pytest.raises(GatewaySetupError):
+        KeyFolder(tmp_path)
 
 
 @fuzzing(100)
