@@ -38,7 +38,7 @@ bench: $(RUN_READY) ## Measure on servers of its own. ROWS=batch,sql chooses, BE
 
 .PHONY: faults
 faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=, MINUTES= choose, FAULTS_JSON=FILE, FOLDER= keep.
-	@exec $(TIED) $(BIN)/python -m faults
+	@GRPC_VERBOSITY=NONE exec $(TIED) $(BIN)/python -m faults
 
 .PHONY: test
 test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
