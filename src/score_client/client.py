@@ -157,8 +157,20 @@ class ScoreClient:
         request = scores.AwardPointsRequest(award=award, request_id=name, trace_id=_trace_id(trace_id))
         within = self._timeout if timeout is None else _seconds("timeout", timeout)
 
+        is_unknown = False
+
         async def attempt(seconds: float) -> scores.AwardResult:
-            return await self._awards.send(request, within=seconds)
+            nonlocal is_unknown
+            try:
+                return await self._awards.send(request, within=seconds)
+            except UnavailableError:
+                is_unknown = True
+                raise
+            except QuotaExceededError as error:
+                if not is_unknown:
+                    raise
+                # Whoever refused it did not look whether an earlier try has made it.
+                raise UnavailableError(error.reason, error.message, error.retry_after) from error
 
         return decode_award(await self._tried(attempt, within))
 

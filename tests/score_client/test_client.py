@@ -218,6 +218,19 @@ async def test_an_award_without_an_answer_is_sent_again_with_the_same_ids(
     assert len({call.metadata["x-request-id"] for call in server.received}) == 1
 
 
+async def test_an_award_whose_first_answer_was_lost_is_not_told_as_refused(
+    server: ScriptedServer, impatient_client: ScoreClient
+) -> None:
+    lost = refuse(StatusCode.UNAVAILABLE)
+    refusal = refuse(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01)
+    server.script("AwardPoints", lost, refusal, answer(scores.AwardPointsResponse(result=RESULT)))
+    await give(impatient_client)
+
+    server.script("AwardPoints", lost, refusal)
+    with pytest.raises(UnavailableError):
+        await give(impatient_client, timeout=0.5)
+
+
 async def test_reads_are_tried_again_too(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("GetAward", refuse(StatusCode.UNAVAILABLE), answer(scores.GetAwardResponse(result=RESULT)))
 
