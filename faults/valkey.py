@@ -92,6 +92,8 @@ class ValkeyPair:
         self.link.upstream = self.primary.address
         self.link.reset()
         await self.primary.command("REPLICAOF", "NO", "ONE")
+        # By default a server waits 5 s for more replicas before it sends itself to the first.
+        await self.primary.command("CONFIG", "SET", "repl-diskless-sync-delay", 0)
         await self.replica.command("REPLICAOF", HOST, self.link.port)
 
     async def fail_over(self, users: Iterable[Proxy]) -> None:

@@ -1,6 +1,7 @@
 """A cluster: every part dies and comes back, and every way leads through a proxy."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import httpx2 as httpx
@@ -26,7 +27,7 @@ async def award(client: ScoreClient, board_id: str = "main") -> AwardResult:
 async def test_every_part_dies_and_comes_back_where_it_was(tmp_path: Path) -> None:
     async with running_cluster(tmp_path) as cluster:
         assert cluster.links.keys() == set(LINKS)
-        async with open_client(cluster) as client, httpx.AsyncClient() as http:
+        async with open_client(cluster) as client:
             assert (await award(client)).rank == 1
             for member in cluster.members:
                 await member.kill()
@@ -35,10 +36,18 @@ async def test_every_part_dies_and_comes_back_where_it_was(tmp_path: Path) -> No
                 await member.restart()
             await cluster.until_ready()
             assert (await award(client)).total == 10
-            assert (await http.get(f"{cluster.doors.gateway_url}/readyz")).status_code == 200
+            await eventually(partial(gateways_answer, cluster))
         await assert_ways(cluster)
         await assert_identities(cluster)
     assert not any(member.is_running for member in cluster.members)
+
+
+async def gateways_answer(cluster: Cluster) -> bool:
+    async with httpx.AsyncClient() as http:
+        try:
+            return (await http.get(f"{cluster.doors.gateway_url}/readyz")).status_code == 200
+        except httpx.TransportError:
+            return False  # The balancer has yet to look.
 
 
 async def assert_ways(cluster: Cluster) -> None:
