@@ -164,8 +164,10 @@ class Actions:
         )
         if attempt is None:
             raise ActionTokenSpentError
+        if not right and attempt.number > self._attempts:
+            raise ActionTokenSpentError
         if not right:
-            raise WrongAnswerError(max(0, self._attempts - attempt.number))
+            raise WrongAnswerError(self._attempts - attempt.number)
         return attempt.number != attempt.solved_by
 
     async def _reconsider(self, started: StartedAction, given: Answer, refusal: GatewayError) -> Payment:

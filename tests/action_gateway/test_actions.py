@@ -412,6 +412,19 @@ class TestWhileTheScoreServiceIsAway:
         # The first one may still have arrived; the key makes both the same request.
         assert (await player.complete(token, key="once")).status_code == 200
 
+    async def test_a_wrong_answer_after_the_right_one_has_no_more_attempts_than_any(
+        self, player: Player, proxy: Proxy
+    ) -> None:
+        token = await player.start()
+        for _ in range(4):
+            await player.complete(token, "no")
+        proxy.hold()
+        proxy.reset()
+        await player.complete(token)
+        proxy.release()
+
+        assert code(await player.complete(token, "no"))[1] in {"action_token_spent", "action_token_used"}
+
     async def test_a_lost_answer_is_no_second_use(
         self, player: Player, proxy: Proxy, score_service: ScoreService, database: Database
     ) -> None:
