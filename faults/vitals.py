@@ -15,6 +15,7 @@ from faults.liveness import LAG_SECONDS, Resource
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE
 
 _LAG: Final = "laurel_projection_lag_revisions"
+_LOOKS: Final = "laurel_projection_looks"
 _TASKS: Final = {SCORE_SERVICE: "laurel_tasks", ACTION_GATEWAY: "gateway_tasks"}
 _WAITING: Final = "laurel_awards_waiting"
 _MEBIBYTE: Final = 1 << 20
@@ -75,9 +76,12 @@ def read_metrics(admin: str) -> dict[str, float]:
 
 async def _await_no_lag(admin: str) -> float | None:
     began = time.monotonic()
+    seen = (await asyncio.to_thread(read_metrics, admin))[_LOOKS]
     # Longer than it may take, so that it is told how late it came.
     while (took := time.monotonic() - began) < 2 * LAG_SECONDS:
-        if (await asyncio.to_thread(read_metrics, admin))[_LAG] == 0:
+        metrics = await asyncio.to_thread(read_metrics, admin)
+        # The look before and the one under way may have begun while something was broken.
+        if metrics[_LOOKS] > seen + 1 and metrics[_LAG] == 0:
             return took
         await asyncio.sleep(_LOOK_SECONDS)
     return None

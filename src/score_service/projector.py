@@ -81,6 +81,8 @@ class Projector:
         """Boards that the record had at the last whole look, or when they were asked for since."""
         self.lag = math.nan
         """Revisions by which the board furthest behind was behind at the last look; NaN where it failed."""
+        self.looks = 0
+        """Looks that told the lag."""
         self.rebuilt = 0
         """Rebuilds that this process has switched in."""
         self.given_up = 0
@@ -274,6 +276,7 @@ class Projector:
         while not stop.is_set():
             try:
                 self.lag = await self._look(stop)
+                self.looks += 1
             except Exception as error:  # noqa: BLE001 - Told below; the loop must not end.
                 self.lag = math.nan
                 _note(error)

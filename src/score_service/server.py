@@ -198,6 +198,11 @@ def _follow(stores: Stores, metrics: Metrics) -> None:
         lambda: stores.projector.lag,
     )
     metrics.follow(
+        "laurel_projection_looks",
+        "Times that all boards of the projection were compared with the record.",
+        lambda: stores.projector.looks,
+    )
+    metrics.follow(
         "laurel_projection_rebuilds",
         "Boards that this process has rebuilt in the projection.",
         lambda: stores.projector.rebuilt,

@@ -520,5 +520,7 @@ async def test_lag_is_not_known_while_redis_is_away(
         await eventually(is_there)
         redis_proxy.hold()
         await eventually(is_away)
+        looks = projector.looks
         redis_proxy.release()
         await eventually(is_there)
+    assert projector.looks > looks
