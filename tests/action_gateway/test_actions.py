@@ -396,14 +396,19 @@ class TestWhileTheScoreServiceIsAway:
     async def gateway(self, start_gateway: StartGateway, proxy: Proxy) -> Gateway:
         return await start_gateway(score_target=f"dns:///localhost:{proxy.port}", score_timeout_seconds=1.5)
 
-    async def test_a_right_answer_is_paid_later_also_when_it_was_the_last_attempt(
-        self, gateway: Gateway, player: Player, proxy: Proxy
-    ) -> None:
-        token = await player.start()
+    @staticmethod
+    async def guess_and_cut_off(player: Player, token: str, proxy: Proxy) -> None:
+        """Leave one attempt, and lose the score service."""
         for _ in range(4):
             await player.complete(token, "no")
         proxy.hold()
         proxy.reset()
+
+    async def test_a_right_answer_is_paid_later_also_when_it_was_the_last_attempt(
+        self, gateway: Gateway, player: Player, proxy: Proxy
+    ) -> None:
+        token = await player.start()
+        await self.guess_and_cut_off(player, token, proxy)
         away = await player.complete(token, key="once")
         proxy.release()
 
@@ -416,10 +421,7 @@ class TestWhileTheScoreServiceIsAway:
         self, player: Player, proxy: Proxy
     ) -> None:
         token = await player.start()
-        for _ in range(4):
-            await player.complete(token, "no")
-        proxy.hold()
-        proxy.reset()
+        await self.guess_and_cut_off(player, token, proxy)
         await player.complete(token)
         proxy.release()
 

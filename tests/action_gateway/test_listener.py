@@ -79,6 +79,16 @@ async def drip(writer: asyncio.StreamWriter, data: bytes) -> None:
             await asyncio.sleep(0.02)
 
 
+async def drip_to_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Send a byte at a time until the connection is closed, and check that no more was answered."""
+    dripping = asyncio.create_task(drip(writer, data))
+    async with asyncio.timeout(20):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+    dripping.cancel()
+    writer.close()
+
+
 BEGINNINGS = {
     "nothing": (b"", b""),
     "a head that drips": (b"GET / HTTP/1.1\r\nX: ", b"x"),
@@ -91,12 +101,7 @@ async def test_a_connection_on_which_no_whole_head_comes_is_closed(name: str) ->
     async with listening(head_seconds=0.3) as listener:
         reader, writer = await connect(listener)
         writer.write(beginning)
-        dripping = asyncio.create_task(drip(writer, byte))
-        async with asyncio.timeout(20):
-            with suppress(ConnectionError):
-                assert await reader.read() == b""
-        dripping.cancel()
-        writer.close()
+        await drip_to_the_end(reader, writer, byte)
 
 
 async def test_a_second_request_that_drips_is_not_waited_for_either() -> None:
@@ -104,12 +109,7 @@ async def test_a_second_request_that_drips_is_not_waited_for_either() -> None:
         reader, writer = await connect(listener)
         writer.write(REQUEST)
         assert await answered(reader)
-        dripping = asyncio.create_task(drip(writer, b"x"))
-        async with asyncio.timeout(20):
-            with suppress(ConnectionError):
-                assert await reader.read() == b""
-        dripping.cancel()
-        writer.close()
+        await drip_to_the_end(reader, writer, b"x")
 
 
 async def test_a_body_that_drips_on_after_the_answer_is_not_waited_for() -> None:
@@ -117,12 +117,7 @@ async def test_a_body_that_drips_on_after_the_answer_is_not_waited_for() -> None
         reader, writer = await connect(listener)
         writer.write(b"POST / HTTP/1.1\r\nHost: laurel\r\nContent-Length: 1000000\r\n\r\n")
         assert await answered(reader)
-        dripping = asyncio.create_task(drip(writer, b"x"))
-        async with asyncio.timeout(20):
-            with suppress(ConnectionError):
-                assert await reader.read() == b""
-        dripping.cancel()
-        writer.close()
+        await drip_to_the_end(reader, writer, b"x")
 
 
 async def test_a_connection_between_two_requests_may_be_silent_for_longer() -> None:
