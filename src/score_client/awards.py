@@ -5,7 +5,8 @@ Invariants:
   where there is room, an award goes at once.
 - What is told of an award in a shared call reaches the one who asked for it, and nobody else.
 - A caller that gives up only stops waiting.
-- A server that has no room is left alone for as long as it asks, by every award of this client.
+- A call that a server had no room for keeps its place for a while, so that awards which wait do not ask at
+  once in its stead. Where all places are kept so, the server is left alone.
 
 When something is tried again is no business of this module.
 """
@@ -39,8 +40,9 @@ ALONE_MAX: Final = 50
 """Awards under way together for each of those calls where every award needs a call of its own."""
 BOARDS_MAX: Final = 16
 """The service takes no more boards in one call."""
+OVERLOADED: Final = "OVERLOADED"
+"""Why a server refuses an award that it has no room for. It has not taken it in."""
 _PAUSE_MAX: Final = 5.0
-_OVERLOADED: Final = "OVERLOADED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +113,7 @@ class Awards:
             await self._stay_away(max(await asyncio.gather(*map(self._send_alone, batch)), default=0.0))
 
     async def _stay_away(self, seconds: float) -> None:
-        """Keep the place of this call for a while, in which it makes no other."""
+        """Keep the place of this call for half to all of the time that the server asked for."""
         if seconds > 0:
             share = random.uniform(0.5, 1.0)  # noqa: S311 - Others were told the same at the same time.
             with suppress(TimeoutError):
@@ -166,7 +168,7 @@ class Awards:
 
 def _asked_pause(error: ScoreClientError) -> float:
     """Tell for how long a server that has no room for any call wants to be left alone."""
-    if isinstance(error, UnavailableError) and error.reason == _OVERLOADED:
+    if isinstance(error, UnavailableError) and error.reason == OVERLOADED:
         return error.retry_after or 0.0
     return 0.0
 

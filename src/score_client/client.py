@@ -16,7 +16,7 @@ from grpc.aio import UnaryUnaryMultiCallable
 
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
-from score_client.awards import Awards
+from score_client.awards import OVERLOADED, Awards
 from score_client.channel import RenewedChannel
 from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
 from score_client.credentials import ClientCredentials
@@ -163,8 +163,8 @@ class ScoreClient:
             nonlocal is_unknown
             try:
                 return await self._awards.send(request, within=seconds)
-            except UnavailableError:
-                is_unknown = True
+            except UnavailableError as error:
+                is_unknown = is_unknown or error.reason != OVERLOADED
                 raise
             except QuotaExceededError as error:
                 if not is_unknown:

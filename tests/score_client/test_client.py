@@ -231,6 +231,16 @@ async def test_an_award_whose_first_answer_was_lost_is_not_told_as_refused(
         await give(impatient_client, timeout=0.5)
 
 
+async def test_an_award_that_no_try_was_taken_in_of_is_told_as_refused(
+    server: ScriptedServer, impatient_client: ScoreClient
+) -> None:
+    full = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.01)
+    refusal = refuse(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01)
+    server.script("AwardPoints", full, refusal)
+    with pytest.raises(QuotaExceededError):
+        await give(impatient_client)
+
+
 async def test_reads_are_tried_again_too(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("GetAward", refuse(StatusCode.UNAVAILABLE), answer(scores.GetAwardResponse(result=RESULT)))
 
