@@ -109,5 +109,5 @@ class Admission:
         self._metrics.refused.inc()
         self._refused += 1
         if (now := self._clock()) >= self._tell_at:
-            _log.warning("requests refused", places=self._places, count=self._refused)
+            _log.warning("requests_refused", places=self._places, count=self._refused)
             self._refused, self._tell_at = 0, now + _TELL_SECONDS

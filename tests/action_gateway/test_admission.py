@@ -168,8 +168,8 @@ async def test_refusals_are_told_once_a_second_with_their_number() -> None:
             desk.now = moment
             await desk.ask()
     assert [(line["event"], line["count"]) for line in logs] == [
-        ("requests refused", 1),
-        ("requests refused", 3),
+        ("requests_refused", 1),
+        ("requests_refused", 3),
     ]
 
 
