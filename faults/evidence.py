@@ -12,20 +12,25 @@ import redis
 from faults.cluster import CACHE_PREFIX, Cluster
 from faults.history import History, Restore
 from faults.ledger import Record
+from faults.postgres import FAST, Postgres
 from faults.projection import Projection, read_projections
 from faults.record import read_record
+from local_stack.ports import free_port
 from local_stack.postgres import PostgresCluster
 
 _SAMPLE_SECONDS: Final = 3.0
 
 
-def read_epochs(cluster: Cluster, history: History) -> list[Record]:
-    """Read the record before each restore, and at the end the one that is in use."""
+async def read_epochs(cluster: Cluster, history: History) -> list[Record]:
+    """Read the record before each restore, and at the end the one that is in use.
+
+    That takes long, and never holds up the loop: through its proxies all parts of the stack reach each other.
+    """
+    restores = [event for event in history.events if isinstance(event, Restore)]
     epochs: list[Record] = []
-    for event in history.events:
-        if isinstance(event, Restore):
-            epochs.append(_read_former(cluster, Path(event.former), epochs))
-    return [*epochs, read_record(cluster.admin_dsn(), epochs)]
+    for restore in restores:
+        epochs.append(await _read_former(cluster, Path(restore.former), epochs))
+    return [*epochs, await asyncio.to_thread(read_record, cluster.admin_dsn(), epochs)]
 
 
 async def read_boards(cluster: Cluster, board_ids: Iterable[str]) -> list[Projection]:
@@ -47,9 +52,11 @@ async def keep_sampling(
             samples += await read_boards(cluster, [board_id])
 
 
-def _read_former(cluster: Cluster, folder: Path, epochs: Sequence[Record]) -> Record:
-    server = PostgresCluster(folder, cluster.postgres.cluster.log_path).start()
+async def _read_former(cluster: Cluster, folder: Path, epochs: Sequence[Record]) -> Record:
+    data = PostgresCluster(folder, cluster.postgres.cluster.log_path)
+    former = Postgres("former postgres", data, data.spawn(free_port()))
     try:
-        return read_record(cluster.former_dsn(server.port), epochs)
+        await former.until_ready()
+        return await asyncio.to_thread(read_record, cluster.former_dsn(former.server.port), epochs)
     finally:
-        server.stop()
+        await former.stop(FAST)

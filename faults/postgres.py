@@ -15,6 +15,8 @@ from local_stack.errors import ServerFailedError
 from local_stack.ports import HOST
 from local_stack.postgres import PostgresCluster, PostgresServer, find_binaries
 
+FAST: Final = signal.SIGINT
+"""Ends the sessions and writes everything down."""
 IMMEDIATE: Final = signal.SIGQUIT
 """Ends at once without writing anything down, as after a power cut."""
 _PASSWORD = "superuser-password"  # noqa: S105 - the name of a file

@@ -101,7 +101,7 @@ class Run:
             waiting["workload"] = 1
         lag = await measure_lag(cluster)
         waiting |= await measure_waiting(cluster)
-        epochs = read_epochs(cluster, self.history)
+        epochs = await read_epochs(cluster, self.history)
         heads = {board_id: ledger.position for board_id, ledger in epochs[-1].items()}
         unsettled = await work.settle(heads)
         resources = compare(before, await measure_holdings(cluster))
