@@ -1,6 +1,7 @@
 """Places for requests: how many, who gets one, and what is told to those who get none."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 
@@ -11,6 +12,7 @@ from structlog.testing import capture_logs
 from tests.fixtures.gateway import Gateway, StartGateway
 from tests.fixtures.score_service import ScoreService
 from tests.fixtures.stores import eventually
+from tests.fixtures.wire import wire
 
 from action_gateway.admission import Admission, AdmissionMetrics
 from action_gateway.errors import RateLimitedError
@@ -174,10 +176,14 @@ async def test_refusals_are_told_once_a_second_with_their_number() -> None:
 
 
 @pytest.fixture
-async def full(
-    start_gateway: StartGateway, score_service: ScoreService, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Gateway]:
-    """Give a gateway whose only place is taken by a login until the end of the test."""
+async def single(start_gateway: StartGateway, score_service: ScoreService) -> Gateway:
+    """Give a gateway with one place."""
+    return await start_gateway(score_target=score_service.target, max_requests=1)
+
+
+@asynccontextmanager
+async def taken(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Have a login take the only place until the end of the block."""
     end = asyncio.Event()
 
     async def verify(*_: object) -> Verdict:
@@ -185,13 +191,19 @@ async def full(
         return Verdict(right=False)
 
     monkeypatch.setattr(Passwords, "verify", verify)
-    gateway = await start_gateway(score_target=score_service.target, max_requests=1)
     login = asyncio.ensure_future(gateway.http.post("/api/v1/auth/login", json=CREDENTIALS))
     await eventually(lambda: has_under_way(gateway, 1))
-    yield gateway
+    yield
     end.set()
     assert (await login).status_code == 401
-    assert (await gateway.http.get("/api/v1/actions")).status_code == 401
+
+
+@pytest.fixture
+async def full(single: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
+    """Give a gateway whose only place is taken until the end of the test."""
+    async with taken(single, monkeypatch):
+        yield single
+    assert (await single.http.get("/api/v1/actions")).status_code == 401
 
 
 async def has_under_way(gateway: Gateway, count: int) -> bool:
@@ -214,6 +226,25 @@ async def test_a_full_gateway_refuses_whatever_is_asked_with_a_problem(full: Gat
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     assert metric(full, "gateway_requests_refused_total") == 1
+
+
+async def test_a_body_that_comes_when_all_places_are_taken_is_refused_with_a_problem(
+    single: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps(CREDENTIALS)
+    head = (
+        f"POST /api/v1/auth/login HTTP/1.1\r\nHost: laurel\r\nContent-Length: {len(body)}\r\n"
+        "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+    )
+    async with wire(str(single.running.public.address)) as late:
+        late.writer.write(head.encode())
+        assert (await late.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        async with taken(single, monkeypatch):
+            late.writer.write(body.encode())
+            answer = await late.answer()
+
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (429, "rate_limited", "1")
+    assert metric(single, "gateway_requests_under_way") == 0
 
 
 @pytest.mark.parametrize("path", ["/", "/style.css", "/docs"])
