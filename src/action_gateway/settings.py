@@ -226,7 +226,7 @@ class ServeSettings(DatabaseSettings):
     )
     max_connections: Count = Field(default=20_000, description="open connections; more get 503")
     max_requests: Count = Field(
-        default=128, description="requests under way, without event streams; more get 429 at once"
+        default=128, description="requests under way, without streams, health and files; more get 429 at once"
     )
     head_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=10, description="how long the head of a request may take to come"
