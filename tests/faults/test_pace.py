@@ -14,15 +14,16 @@ async def test_calls_are_begun_at_the_rate_until_it_is_stopped() -> None:
 
     async def act() -> None:
         times.append(loop.time())
-        if len(times) == 50:
+        if len(times) == 120:
             pace.stop()
 
     pace = Pace("call", 200, act, 100)
     async with asyncio.timeout(_SECONDS):
         await pace.run()
         await pace.ended()
-    assert len(times) >= 50
-    assert times[-1] - times[0] >= 0.15
+    assert len(times) >= 120
+    # A loop that was late makes up for a quarter of a second, of which all may come first.
+    assert times[-1] - times[0] >= 0.3
 
 
 async def test_no_more_calls_are_under_way_than_allowed() -> None:
