@@ -11,9 +11,6 @@ from typing import Any, Final, NamedTuple
 
 from faults.proxy import reset_connection
 
-_LOOK_SECONDS: Final = 1.0
-"""After which a server that says nothing is not ready."""
-_CONNECT_SECONDS: Final = 1.0
 _CHUNK: Final = 65_536
 
 
@@ -28,10 +25,14 @@ class Upstream(NamedTuple):
 class Balancer:
     """Listens on one port of 127.0.0.1, from `start` to `stop`. Servers come and go meanwhile."""
 
-    def __init__(self, port: int = 0, *, interval: float = 0.2) -> None:
-        """Take the port, 0 for one that is free, and the seconds between two looks at a server."""
+    def __init__(self, port: int = 0, *, interval: float = 0.2, patience: float = 1.0) -> None:
+        """Take the port, 0 for one that is free, and the seconds between two looks at a server.
+
+        A server that says nothing for the seconds of `patience`, or takes no connection, is not ready.
+        """
         self._port = port
         self._interval = interval
+        self._patience = patience
         self._server: asyncio.Server | None = None
         self._looks: dict[Upstream, asyncio.Task[None]] = {}
         self._ready: list[Upstream] = []
@@ -82,7 +83,7 @@ class Balancer:
 
     async def _keep_looking(self, upstream: Upstream) -> None:
         while True:
-            self._note(upstream, is_ready=await _is_ready(upstream.admin))
+            self._note(upstream, is_ready=await _is_ready(upstream.admin, self._patience))
             await asyncio.sleep(self._interval)
 
     def _note(self, upstream: Upstream, *, is_ready: bool) -> None:
@@ -123,18 +124,18 @@ class Balancer:
             self._ready.append(upstream)
             host, _, port = upstream.address.rpartition(":")
             try:
-                async with asyncio.timeout(_CONNECT_SECONDS):
+                async with asyncio.timeout(self._patience):
                     return await asyncio.open_connection(host, int(port))
             except OSError:  # Which a timeout is as well.
                 self._note(upstream, is_ready=False)
         raise ConnectionRefusedError
 
 
-async def _is_ready(admin: str) -> bool:
+async def _is_ready(admin: str, patience: float) -> bool:
     """Ask a server whether it is ready, on a connection for this question alone."""
     host, _, port = admin.rpartition(":")
     try:
-        async with asyncio.timeout(_LOOK_SECONDS):
+        async with asyncio.timeout(patience):
             reader, writer = await asyncio.open_connection(host, int(port))
             try:
                 writer.write(f"GET /readyz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n".encode())

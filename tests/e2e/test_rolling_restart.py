@@ -211,7 +211,7 @@ async def restarts(stack: Stack, database: Database, free_port: Callable[[], int
         services = Replicas(partial(start_service, stack, [free_port(), free_port()]))
         await services.start_all(2)
         target = target_of_all(*services.running)
-        balancer = Balancer()
+        balancer = Balancer(patience=PATIENCE)
         await balancer.start()
         opened.push_async_callback(balancer.stop)
         gateways = Replicas(partial(start_gateway, stack, balancer, target, {}))
