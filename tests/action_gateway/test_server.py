@@ -127,7 +127,7 @@ async def test_while_it_drains_every_answer_is_the_last_on_its_connection(
 async def test_a_socket_that_comes_while_it_drains_is_sent_elsewhere_and_others_may_stay(
     processes: Processes, environment: dict[str, str]
 ) -> None:
-    times = {f"{PREFIX}DRAIN_SECONDS": "1", f"{PREFIX}SOCKET_AUTH_SECONDS": "60"}
+    times = {f"{PREFIX}DRAIN_SECONDS": "60", f"{PREFIX}SOCKET_AUTH_SECONDS": "60"}
     service = start(processes, environment | times)
     url = f"ws://{service.addresses['http']}/api/v1/leaderboard/ws"
     async with connect(url, proxy=None) as early:
@@ -135,6 +135,7 @@ async def test_a_socket_that_comes_while_it_drains_is_sent_elsewhere_and_others_
         async with connect(url, proxy=None) as late:
             assert await close_code(late) == 1012
         assert early.close_code is None
+        service.child.process.send_signal(signal.SIGTERM)  # Which ends the drain.
         assert await close_code(early) == 1012
     assert await wait_for_end(service) == 0
 
