@@ -56,12 +56,12 @@ def test_the_selections_leave_no_kind_out() -> None:
     assert set().union(*SELECTIONS.values()) == set(CATALOGUE)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(540)
 @pytest.mark.parametrize("seed", SELECTIONS)
 async def test_nothing_is_found_whatever_is_broken(seed: int, tmp_path: Path) -> None:
     catalogue = once(SELECTIONS[seed])
     turns = count_turns(seed, catalogue)
-    run = Run(Plan(seed, seconds=240, turns=turns, load=LOAD, catalogue=catalogue), tmp_path, print)
+    run = Run(Plan(seed, seconds=420, turns=turns, load=LOAD, catalogue=catalogue), tmp_path, print)
 
     findings = await run.execute()
 
