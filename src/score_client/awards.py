@@ -71,6 +71,7 @@ class Awards:
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
         self._batches_refused = False
+        self._refused_in_a_row = 0
         self._finishing = asyncio.Event()
 
     async def send(self, request: scores.AwardPointsRequest, *, within: float) -> scores.AwardResult:
@@ -113,8 +114,12 @@ class Awards:
             await self._stay_away(max(await asyncio.gather(*map(self._send_alone, batch)), default=0.0))
 
     async def _stay_away(self, seconds: float) -> None:
-        """Keep the place of this call for half to all of the time that the server asked for."""
-        if seconds > 0:
+        """Keep the place of this call for half to all of the time that the server asked for.
+
+        One refusal after an answer costs nothing: of several servers, one may be full and the others not.
+        """
+        self._refused_in_a_row = self._refused_in_a_row + 1 if seconds > 0 else 0
+        if self._refused_in_a_row > 1:
             share = random.uniform(0.5, 1.0)  # noqa: S311 - Others were told the same at the same time.
             with suppress(TimeoutError):
                 async with asyncio.timeout(share * min(seconds, _PAUSE_MAX)):

@@ -200,6 +200,18 @@ async def test_a_server_without_room_is_left_alone_by_all_awards(
     assert len(server.received) <= 2 * CALLS_MAX
 
 
+async def test_a_full_server_among_others_keeps_no_award_from_them(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> None:
+    server.script("AwardPoints", *(2 * [FULL, answer_one]))
+    async with ScoreClient(server.target, credentials=credentials, timeout=1.4) as client:
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                await award(client)
+            # Left alone, as it asked, it would be asked after this one's time.
+            await award(client)
+
+
 async def test_what_a_server_without_room_refused_is_made_when_it_has_room_again(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
@@ -218,8 +230,9 @@ async def test_a_client_that_stays_away_can_be_closed(
     server.script("AwardPoints", FULL)
     client = ScoreClient(server.target, credentials=credentials, timeout=0.5)
     async with client:
-        with pytest.raises(UnavailableError):
-            await award(client)
+        for _ in range(2):
+            with pytest.raises(UnavailableError):
+                await award(client)
         assert client._awards._calls
     assert not client._awards._calls
 
