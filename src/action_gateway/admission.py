@@ -50,14 +50,27 @@ class Admission:
         *,
         places: int,
         open_paths: Collection[str],
+        holds: bool = True,
         retry_seconds: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the paths whose requests need no place, and after which time the others may come again."""
+        """Take how requests are met.
+
+        Args:
+            app: What is behind.
+            metrics: Where places and refusals are counted.
+            places: Requests under way at most.
+            open_paths: Paths whose requests need no place.
+            holds: Whether the end of a refusal is held back. A proxy may give the connection to another
+                client before that, who would wait for nothing.
+            retry_seconds: After which time whoever is refused may come again.
+            clock: Seconds that never step back.
+        """
         self._app = app
         self._metrics = metrics
         self._places = places
         self._open_paths = frozenset(open_paths)
+        self._holds = holds
         self._clock = clock
         self._under_way = 0
         self._refused = 0
@@ -72,7 +85,7 @@ class Admission:
             await self._app(scope, receive, send)
         elif self._under_way >= self._places:
             self._note_refusal()
-            await self._refusal(scope, receive, partial(self._send_and_hold, send))
+            await self._refusal(scope, receive, partial(self._send_and_hold, send) if self._holds else send)
         else:
             self._under_way += 1
             try:

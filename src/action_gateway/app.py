@@ -100,6 +100,7 @@ def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
             Admission,
             parts.metrics.admission,
             places=parts.settings.max_requests,
+            holds=not parts.settings.trusted_proxies,
             # A page that lacks one of its files is broken, and they cost little.
             open_paths=(*HEALTH_PATHS, API_PREFIX + EVENTS_PATH, *files),
         ),

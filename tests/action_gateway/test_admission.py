@@ -34,7 +34,12 @@ class Desk:
     """An application behind places, whose requests end when the test says so."""
 
     def __init__(
-        self, app: ASGIApp | None = None, places: int = PLACES, *, retry_seconds: float = 0.01
+        self,
+        app: ASGIApp | None = None,
+        places: int = PLACES,
+        *,
+        holds: bool = True,
+        retry_seconds: float = 0.01,
     ) -> None:
         self.end = asyncio.Event()
         self.serving = 0
@@ -45,6 +50,7 @@ class Desk:
             AdmissionMetrics(self.registry),
             places=places,
             open_paths=["/open"],
+            holds=holds,
             retry_seconds=retry_seconds,
             clock=lambda: self.now,
         )
@@ -103,6 +109,12 @@ async def test_the_end_of_a_refusal_is_held_back_but_not_what_it_says() -> None:
     assert (int(length), body["more_body"]) == (len(body["body"]), True)
     assert (end["body"], end["more_body"]) == (b"", False)
     assert ended_at - told_at >= 0.19  # The loop's clock is not finer than that.
+
+
+async def test_a_refusal_on_a_connection_that_a_proxy_shares_is_not_held_back() -> None:
+    desk = Desk(places=0, holds=False, retry_seconds=3600.0)
+    _, body = await desk.ask()
+    assert not body.get("more_body")
 
 
 async def test_a_place_is_given_back_when_a_request_fails() -> None:
