@@ -53,7 +53,8 @@ class Drain:
             await _wait_for(hurry, _GATHER_SECONDS, self.interceptor.quiet())
             stopping = asyncio.create_task(self.server.stop(self.stop_seconds))
             await _wait_for(hurry, _GOODBYE_SECONDS)
-        await _wait_for(hurry, self.stop_seconds, stopping)
+        # See `end_calls` for what a cancellation would do.
+        await _wait_for(hurry, self.stop_seconds, asyncio.shield(stopping))
         await end_calls(self.server)
 
 
