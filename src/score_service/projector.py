@@ -249,7 +249,7 @@ class Projector:
         When Redis is lost, every process finds every board missing. Each would load a copy of all of them.
         """
         if await self._projection.is_being_made(board_id):
-            raise ProjectionUnavailableError
+            raise ProjectionUnavailableError("Another process makes it anew.")
         rebuilt = await self._rebuilder.rebuild(board_id)
         if rebuilt is not None:
             self.rebuilt += 1
@@ -334,6 +334,6 @@ def _is_rebuilt_faster(header: Header, head: Position) -> bool:
 def _note(error: BaseException, board_id: str = "") -> None:
     """Log why a look or a repair failed; one of the next will do it."""
     if isinstance(error, (BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError)):
-        _log.warning("projection not repaired", board_id=board_id, kind=type(error).__name__)
+        _log.warning("projection not repaired", board_id=board_id, kind=type(error).__name__, why=str(error))
     else:
         _log.error("projector failed", board_id=board_id, exc_info=error)

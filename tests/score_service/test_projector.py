@@ -137,7 +137,7 @@ async def test_board_that_another_process_makes_is_left_to_it(
     other = projection.make_generation("main", None)
     await other.load("ada 1 1")
 
-    with pytest.raises(ProjectionUnavailableError):
+    with pytest.raises(ProjectionUnavailableError, match="Another process makes it"):
         await projector.catch_up("main")
 
     await other.discard()
