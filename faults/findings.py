@@ -63,6 +63,7 @@ class Kind(StrEnum):
     WORK_STUCK = "work_stuck", "A process holds work that should have ended."
     RESOURCE_LEAKED = "resource_leaked", "A process holds more than it did before the faults."
     STREAM_UNSETTLED = "stream_unsettled", "A stream did not come to the head of its board in time."
+    SEEN_LITTLE = "seen_little", "A run shows something only where most calls had an outcome; few had."
 
 
 class Finding(NamedTuple):

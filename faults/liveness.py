@@ -6,8 +6,8 @@ from typing import Final
 
 from faults.findings import Finding, Kind
 
-LAG_SECONDS: Final = 5.0
-"""After which every projection is at the head, once nothing is broken any more."""
+PATIENCE: Final = 5.0
+"""Seconds after which every projection and stream is at the head, once nothing is broken any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class Resource:
 class Liveness:
     """What was measured after all was mended and nobody asked for anything any more."""
 
+    patience: float = PATIENCE
+    """What the lag may take at most."""
     lag_seconds: Mapping[str, float | None] = field(default_factory=dict)
     """By score service: how long until its lag was zero; None where that did not come."""
     waiting: Mapping[str, int] = field(default_factory=dict)
@@ -40,7 +42,7 @@ class Liveness:
 def check_liveness(liveness: Liveness) -> Iterable[Finding]:
     """Find what did not come to rest."""
     for process, seconds in liveness.lag_seconds.items():
-        if seconds is None or seconds > LAG_SECONDS:
+        if seconds is None or seconds > liveness.patience:
             yield Finding(Kind.LAG_LONG, f"{process}: {seconds} s")
     for process, waiting in liveness.waiting.items():
         if waiting:

@@ -3,7 +3,7 @@
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -14,10 +14,10 @@ from faults.builder import running_cluster
 from faults.checker import check
 from faults.cluster import Cluster
 from faults.evidence import keep_sampling, read_boards, read_epochs
-from faults.findings import Findings
+from faults.findings import Findings, Kind
 from faults.history import History
 from faults.ledger import Record
-from faults.liveness import Liveness
+from faults.liveness import PATIENCE, Liveness
 from faults.load import Load
 from faults.nemesis import CATALOGUE, Nemesis
 from faults.projection import Projection
@@ -39,6 +39,14 @@ class Plan:
     """How many there are at most."""
     load: Load = field(default_factory=Load)
     catalogue: Catalogue = field(default_factory=lambda: CATALOGUE)
+    patience: float = PATIENCE
+    """Seconds in which all has to be at the head once nothing is broken any more."""
+
+
+def saw_little(judged: Mapping[str, int]) -> bool:
+    """Tell whether a run without findings would show nothing, because hardly anybody was answered."""
+    saw_each = all(judged[sort] for sort in ("told", "reads", "messages"))
+    return not saw_each or judged["told"] * 4 < judged["calls"]
 
 
 @dataclass(slots=True)
@@ -80,6 +88,8 @@ class Run:
             projections = await read_boards(cluster, epochs[-1])
         self.tell("Judging.")
         self.findings = check(self.history, epochs, projections, liveness, self.samples)
+        if saw_little(self.findings.judged):
+            self.findings.add(Kind.SEEN_LITTLE, str(dict(self.findings.judged)))
 
     async def _break(self, cluster: Cluster) -> None:
         plan = self.plan
@@ -99,13 +109,17 @@ class Run:
             await work.quiesce()
         except TimeoutError:
             waiting["workload"] = 1
-        lag = await measure_lag(cluster)
+        patience = self.plan.patience
+        lag = await measure_lag(cluster, patience)
         waiting |= await measure_waiting(cluster)
         epochs = await read_epochs(cluster, self.history)
         heads = {board_id: ledger.position for board_id, ledger in epochs[-1].items()}
-        unsettled = await work.settle(heads)
+        unsettled = await work.settle(heads, patience)
         resources = compare(before, await measure_holdings(cluster))
-        return Liveness(lag_seconds=lag, waiting=waiting, resources=resources, unsettled=unsettled), epochs
+        liveness = Liveness(
+            patience=patience, lag_seconds=lag, waiting=waiting, resources=resources, unsettled=unsettled
+        )
+        return liveness, epochs
 
     def _begin_turn(self, turn: Turn) -> None:
         self.turns.append(turn)

@@ -11,7 +11,7 @@ from typing import Final
 import psycopg
 
 from faults.cluster import Cluster
-from faults.liveness import LAG_SECONDS, Resource
+from faults.liveness import Resource
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE
 
 _LAG: Final = "laurel_projection_lag_revisions"
@@ -46,11 +46,14 @@ def compare(before: Holdings, after: Holdings) -> list[Resource]:
     ]
 
 
-async def measure_lag(cluster: Cluster) -> dict[str, float | None]:
-    """Tell of each score service after how many seconds it says that no projection is behind."""
+async def measure_lag(cluster: Cluster, patience: float) -> dict[str, float | None]:
+    """Tell of each score service after how many seconds it says that no projection is behind.
+
+    It is waited for twice as long as that may take, to tell how late it came.
+    """
     scores = [service for service in cluster.services.values() if service.package == SCORE_SERVICE]
     async with asyncio.TaskGroup() as group:
-        tasks = {score.name: group.create_task(_await_no_lag(score.admin)) for score in scores}
+        tasks = {score.name: group.create_task(_await_no_lag(score.admin, 2 * patience)) for score in scores}
     return {name: task.result() for name, task in tasks.items()}
 
 
@@ -74,11 +77,10 @@ def read_metrics(admin: str) -> dict[str, float]:
     return {name: float(value) for name, value, *_ in lines if "{" not in name}
 
 
-async def _await_no_lag(admin: str) -> float | None:
+async def _await_no_lag(admin: str, within: float) -> float | None:
     began = time.monotonic()
     seen = (await asyncio.to_thread(read_metrics, admin))[_LOOKS]
-    # Longer than it may take, so that it is told how late it came.
-    while (took := time.monotonic() - began) < 2 * LAG_SECONDS:
+    while (took := time.monotonic() - began) < within:
         metrics = await asyncio.to_thread(read_metrics, admin)
         # The look before and the one under way may have begun while something was broken.
         if metrics[_LOOKS] > seen + 1 and metrics[_LAG] == 0:

@@ -23,7 +23,6 @@ from faults.streams import Streams
 from score_client import ScoreClient
 
 _QUIESCE_SECONDS: Final = 30.0
-_SETTLE_SECONDS: Final = 5.0
 
 
 class Workload:
@@ -74,12 +73,12 @@ class Workload:
             for pace in self._paces:
                 await pace.ended()
 
-    async def settle(self, heads: Mapping[str, str]) -> list[str]:
-        """Wait until every stream shows its board as it is at its head, 5 s at most.
+    async def settle(self, heads: Mapping[str, str], within: float) -> list[str]:
+        """Wait until every stream shows its board as it is at its head, for some seconds at most.
 
         Takes the positions of the heads by board, and names the streams that do not show it.
         """
-        return await self._streams.settle(self._clients[0], heads, _SETTLE_SECONDS)
+        return await self._streams.settle(self._clients[0], heads, within)
 
     async def _open(self, doors: AsyncExitStack) -> None:
         load, randomness = self._load, self._randomness

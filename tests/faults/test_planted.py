@@ -234,7 +234,7 @@ async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
         await trouble(run)
         await work.quiesce()
         record = read_record(run.database.admin_dsn, run.former)
-        unsettled = await work.settle({"main": record["main"].position})
+        unsettled = await work.settle({"main": record["main"].position}, 10)
         projections = await read_projections(run.redis_url, prefix, record)
     return check(run.history, [*run.former, record], projections, Liveness(unsettled=unsettled))
 

@@ -1,5 +1,6 @@
 """Short runs on a real stack with fixed seeds: all kinds of faults in their sum, and nothing is found."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from faults.nemesis import CATALOGUE
 from faults.network_faults import NETWORK_FAULTS
 from faults.process_faults import PROCESS_FAULTS
 from faults.report import keep_evidence, make_figures
-from faults.run import Plan, Run
+from faults.run import Plan, Run, saw_little
 from faults.schedule import draw_turns
 from faults.store_faults import STORE_FAULTS
 
@@ -56,12 +57,22 @@ def test_the_selections_leave_no_kind_out() -> None:
     assert set().union(*SELECTIONS.values()) == set(CATALOGUE)
 
 
+def test_a_run_in_which_hardly_anybody_was_answered_shows_nothing() -> None:
+    busy = Counter(calls=100, told=80, reads=5, messages=5)
+    assert not saw_little(busy)
+    for sort, number in {"told": 20, "reads": 0, "messages": 0}.items():
+        assert saw_little(Counter({**busy, sort: number}))
+    assert saw_little(Counter())
+
+
 @pytest.mark.timeout(540)
 @pytest.mark.parametrize("seed", SELECTIONS)
 async def test_nothing_is_found_whatever_is_broken(seed: int, tmp_path: Path) -> None:
     catalogue = once(SELECTIONS[seed])
     turns = count_turns(seed, catalogue)
-    run = Run(Plan(seed, seconds=420, turns=turns, load=LOAD, catalogue=catalogue), tmp_path, print)
+    run = Run(
+        Plan(seed, seconds=420, turns=turns, load=LOAD, catalogue=catalogue, patience=30), tmp_path, print
+    )
 
     findings = await run.execute()
 

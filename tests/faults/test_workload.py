@@ -113,7 +113,7 @@ async def test_undisturbed_workload_sees_all_it_asked_for(stack: Stack, database
     async with _working(replace(doors, server_name="localhost"), history) as work:
         await _until(history, lambda: _is_varied(history))
         await work.quiesce()
-        assert await work.settle(_read_heads(database)) == []
+        assert await work.settle(_read_heads(database), 30) == []
     _assert_record_bears_out(history, database)
     by_backends = [call for call in _calls(history) if call.caller.startswith("backend")]
     unknown = {call.reason for call in by_backends if call.outcome is Outcome.UNKNOWN}
@@ -135,7 +135,7 @@ async def test_killed_service_leaves_no_call_without_an_outcome(
         seen = len(history.events)
         await _until(history, lambda: len(history.events) > seen + 500)
         await work.quiesce()
-        assert await work.settle(_read_heads(database)) == []
+        assert await work.settle(_read_heads(database), 30) == []
     _assert_record_bears_out(history, database)
 
 
@@ -158,7 +158,7 @@ async def test_stream_that_stands_still_is_named(stack: Stack, database: Databas
                 action_type="match",
                 action_id="match-1",
             )
-        behind = await work.settle(_read_heads(database))
+        behind = await work.settle(_read_heads(database), 5)
         assert sorted(behind) == ["events-1", "events-2", "socket-1", "socket-2"]
 
 
