@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from faults.history import Asked, AwardCall, History, Outcome, Told
+from faults.memory import Remembered
 from score_client import (
     AwardConflictError,
     AwardNotFoundError,
@@ -57,11 +58,16 @@ class Backend:
             call = self._record(asked, began, outcome, told, reason)
         return call
 
-    async def look_up(self, asked: Asked) -> None:
-        """Ask what became of an award. That it is not there says nothing: it may be on its way."""
-        began = time.monotonic()
+    async def look_up(self, remembered: Remembered) -> None:
+        """Ask what became of an award. That it is not there says nothing: it may be on its way.
+
+        The answer does not tell of whom it is, so nothing is recorded where the id may be another one's.
+        """
+        asked, began = remembered.asked, time.monotonic()
         with suppress(AwardNotFoundError, *NO_ANSWER):
             result = await self.client.get_award(board_id=asked.board_id, award_id=uuid.UUID(asked.award_id))
+            if remembered.contested:  # Maybe since it was asked.
+                return
             self._record(asked._replace(request_id=None), began, Outcome.MADE, told_of(result), "")
 
     async def _send(self, asked: Asked, timeout: float | None) -> AwardResult:  # noqa: ASYNC109 - the same

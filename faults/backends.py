@@ -109,8 +109,8 @@ class Backends:
 
     async def _look_up(self) -> None:
         remembered = self._memory.any()
-        if remembered and not remembered.contested:
-            await self._any().look_up(remembered.asked)
+        if remembered:
+            await self._any().look_up(remembered)
 
     async def _pursue(self, remembered: Remembered, backend: Backend, call: AwardCall) -> None:
         """Ask again until the outcome is known, but for a few that are left unknown."""

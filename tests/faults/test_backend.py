@@ -10,6 +10,7 @@ from tests.fixtures.score_service import ScoreService
 
 from faults.backend import Backend
 from faults.history import Asked, AwardCall, History, Outcome
+from faults.memory import Remembered
 from local_stack.certificates import CertificateFiles
 from score_client import ClientCredentials, ScoreClient
 
@@ -78,7 +79,7 @@ async def test_award_without_an_answer_in_time_is_unknown(backend: Backend) -> N
 async def test_award_that_is_looked_up_is_made_earlier(backend: Backend) -> None:
     asked = _asked()
     first = await backend.award(asked)
-    await backend.look_up(asked)
+    await backend.look_up(Remembered(asked))
     looked_up = backend.history.events[-1]
     assert isinstance(looked_up, AwardCall)
     assert first.told is not None
@@ -86,6 +87,16 @@ async def test_award_that_is_looked_up_is_made_earlier(backend: Backend) -> None
     assert looked_up.asked.request_id is None
 
 
+async def test_award_whose_id_is_contested_while_it_is_looked_up_is_not_recorded(backend: Backend) -> None:
+    remembered = Remembered(_asked())
+    await backend.award(remembered.asked)
+    looking = asyncio.create_task(backend.look_up(remembered))
+    await asyncio.sleep(0)
+    remembered.contested = True
+    await looking
+    assert len(backend.history.events) == 1
+
+
 async def test_award_that_is_not_there_says_nothing(backend: Backend) -> None:
-    await backend.look_up(_asked())
+    await backend.look_up(Remembered(_asked()))
     assert backend.history.events == []

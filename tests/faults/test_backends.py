@@ -11,7 +11,7 @@ import pytest
 from faults.backends import Backends
 from faults.history import Asked, AwardCall, Outcome, Told
 from faults.load import Load
-from faults.memory import Memory
+from faults.memory import Memory, Remembered
 
 _LOAD = Load(boards=("main", "season-hot", "season-b"), users=5, max_points=50)
 
@@ -22,7 +22,7 @@ class ScriptedBackend:
 
     outcome: Callable[[int], Outcome] = lambda _: Outcome.MADE
     asked: list[Asked] = field(default_factory=list)
-    looked_up: list[Asked] = field(default_factory=list)
+    looked_up: list[Remembered] = field(default_factory=list)
     begun: int = 0
     under_way: int = 0
     most: int = 0
@@ -37,8 +37,8 @@ class ScriptedBackend:
         told = Told(asked.points, asked.points, revision=1) if outcome is Outcome.MADE else None
         return AwardCall(caller="b", asked=asked, began=0, ended=1, outcome=outcome, told=told)
 
-    async def look_up(self, asked: Asked) -> None:
-        self.looked_up.append(asked)
+    async def look_up(self, remembered: Remembered) -> None:
+        self.looked_up.append(remembered)
 
 
 @pytest.fixture
@@ -97,14 +97,11 @@ async def test_repeat_replay_and_conflict_are_about_an_earlier_award(
     assert 1 <= conflict.points <= 50
 
 
-async def test_award_whose_id_was_contested_is_not_looked_up(
-    backends: Backends, backend: ScriptedBackend
-) -> None:
+async def test_earlier_award_is_looked_up(backends: Backends, backend: ScriptedBackend) -> None:
+    await backends._look_up()
     await backends._award_new()
     await backends._look_up()
-    await backends._conflict()
-    await backends._look_up()
-    assert backend.looked_up == [backend.asked[0]]
+    assert [remembered.asked for remembered in backend.looked_up] == [backend.asked[0]]
 
 
 async def test_race_asks_for_one_award_twice_at_once(backends: Backends, backend: ScriptedBackend) -> None:
