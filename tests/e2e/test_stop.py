@@ -70,11 +70,14 @@ async def ask_to_stop(service: RunningService) -> None:
     await eventually(is_stopping)
 
 
-async def ask_another(stack: Stack, connect: Callable[[RunningService], Stubs]) -> score_pb.AwardResult:
-    """Send the second award to another process, with the same ids."""
+async def check_another_tells_it_as_made(
+    stack: Stack, service: RunningService, connect: Callable[[RunningService], Stubs]
+) -> None:
+    """Wait for the end, and send the second award to another process, with the same ids."""
+    assert await asyncio.to_thread(service.child.process.wait, 30) == 0
     other = await stack.start_score_service()
-    response = await connect(other).score.AwardPoints(SECOND, timeout=20)
-    return response.result
+    again = (await connect(other).score.AwardPoints(SECOND, timeout=20)).result
+    assert (again.revision, again.total, again.replayed) == (2, 15, False)
 
 
 async def test_an_award_under_way_is_answered_once_the_record_answers(
@@ -90,9 +93,7 @@ async def test_an_award_under_way_is_answered_once_the_record_answers(
 
     told = (await call).result
     assert (told.revision, told.total, told.replayed) == (2, 15, False)
-    assert await asyncio.to_thread(service.child.process.wait, 30) == 0
-    again = await ask_another(stack, connect)
-    assert (again.revision, again.total, again.replayed) == (2, 15, False)
+    await check_another_tells_it_as_made(stack, service, connect)
     assert check_record(database) == [("ada", 15, 2)]
 
 
@@ -108,7 +109,5 @@ async def test_an_award_under_way_is_told_to_be_unknown_where_the_record_never_a
 
     told = await refused(call)
     assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE")
-    assert await asyncio.to_thread(service.child.process.wait, 30) == 0
-    again = await ask_another(stack, connect)
-    assert (again.revision, again.total, again.replayed) == (2, 15, False)
+    await check_another_tells_it_as_made(stack, service, connect)
     assert len(read_ledger(database)) == 2
