@@ -65,6 +65,11 @@ class Ledger:
     """By user."""
 
     @property
+    def revision(self) -> int:
+        """How many awards the board's row says that there are."""
+        return self.head.revision if self.head else 0
+
+    @property
     def position(self) -> str:
         """Where the board's row says that the ledger ends."""
         return write_position(*self.head) if self.head else start_position(self.board_id)

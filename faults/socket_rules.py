@@ -53,7 +53,7 @@ class Socket:
         claim = Claim(
             kind=Kind.STREAM_UNFINISHED,
             who=f"the last of {self.name}",
-            revision=end.ledger.head.revision if end.ledger.head else 0,
+            revision=end.ledger.revision,
             epochs=self._end_bit,
             top=self._top,
             size=self._last.top_n if self._last else 0,

@@ -68,7 +68,7 @@ class Watch:
             Claim(
                 kind=Kind.STREAM_UNFINISHED,
                 who=f"the last of {self.name}",
-                revision=end.ledger.head.revision if end.ledger.head else 0,
+                revision=end.ledger.revision,
                 epochs=1 << max(self.board.lines),
                 top=self._top,
                 size=self._size,
