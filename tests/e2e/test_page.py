@@ -1,9 +1,7 @@
 """The page as players meet it: in headless Chromium, on the whole stack of separate processes."""
 
 import asyncio
-import os
 import re
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, 
 from tests.fixtures.gateway import ACTIONS
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
+from tests.fixtures.programs import find_program
 from tests.fixtures.stack import Stack, target_of
 
 from action_gateway.action import Repeat
@@ -119,10 +118,7 @@ StartSite: TypeAlias = Callable[..., Awaitable[Site]]
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None and not os.environ.get("CI"):
-        pytest.skip("needs Chromium on the PATH (Debian: apt-get install chromium)")
-    assert program is not None, "Chromium is not on the PATH"
+    program = find_program("chromium", "chromium-browser", "google-chrome")
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
