@@ -58,6 +58,10 @@ class Readiness:
         """Tell whether the process is about to end."""
         return self._stopping
 
+    def has(self, part: str) -> bool:
+        """Tell whether a part was there at the last look."""
+        return part not in self.missing
+
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="readiness")
         return self

@@ -95,10 +95,12 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         connections = _make_connections(metrics, settings)
         checks = checks_of(store, neighbours.redis, score_client, feed)
         _begin_sweeping(stack, store, clock, settings)
+        readiness = await stack.enter_async_context(Readiness(checks, metrics.ready))
+        metrics.follow_parts(checks, readiness.has)
         yield Parts(
             settings=settings,
             metrics=metrics,
-            readiness=await stack.enter_async_context(Readiness(checks, metrics.ready)),
+            readiness=readiness,
             access_keys=tokens.access_keys,
             access_tokens=tokens.access,
             sessions=_make_sessions(neighbours, passwords, limits, tokens, clock, settings),

@@ -12,6 +12,8 @@ import secrets
 import sys
 import time
 import uuid
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Final, TextIO
 
@@ -115,6 +117,17 @@ class Metrics:
         """Tell how many tasks an event loop has, whenever the metrics are read."""
         tasks = Gauge("gateway_tasks", "Tasks of the event loop.", registry=self.registry)
         tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+
+    def follow_parts(self, parts: Iterable[str], is_there: Callable[[str], bool]) -> None:
+        """Tell of each part whether it is there, whenever the metrics are read."""
+        there = Gauge(
+            "gateway_part_up",
+            "1 while a part that the gateway uses is there, as of the last look.",
+            ["part"],
+            registry=self.registry,
+        )
+        for part in parts:
+            there.labels(part).set_function(partial(is_there, part))
 
 
 def note_user(user_id: str) -> None:

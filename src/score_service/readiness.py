@@ -60,6 +60,10 @@ class Readiness:
         """Tell whether callers should come here."""
         return not self._stopping and NEEDED not in self.missing
 
+    def has(self, part: str) -> bool:
+        """Tell whether a part was there at the last look."""
+        return part not in self.missing
+
     @asynccontextmanager
     async def running(self, interval: float) -> AsyncIterator[Self]:
         """Look every so many seconds."""

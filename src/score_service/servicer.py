@@ -39,10 +39,13 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self,
         scoring: Scoring,
         quota: Quota,
+        on_item_error: Callable[[str], None],
         new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
+        """Take whom to tell the reason why an award of a batch failed: its call will be OK."""
         self._scoring = scoring
         self._quota = quota
+        self._on_item_error = on_item_error
         self._new_request_id = new_request_id
 
     async def AwardPoints(
@@ -63,9 +66,8 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         admitted = self._admit([self._try_read(asked) for asked in marshal.read_batch(request)])
         awards = [award for award in admitted if isinstance(award, Award)]
         outcomes = iter(await self._scoring.award_all(awards))
-        return score_pb.BatchAwardPointsResponse(
-            items=[_write_item(next(outcomes) if isinstance(award, Award) else award) for award in admitted]
-        )
+        told = (next(outcomes) if isinstance(award, Award) else award for award in admitted)
+        return score_pb.BatchAwardPointsResponse(items=map(self._write_item, told))
 
     def _read(self, request: score_pb.AwardPointsRequest) -> Award:
         """Read an award, if the caller may make it."""
@@ -99,18 +101,19 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
             return error
         return award
 
+    def _write_item(self, outcome: AwardOutcome | Exception) -> score_pb.BatchAwardPointsItem:
+        if not isinstance(outcome, Exception):
+            return score_pb.BatchAwardPointsItem(result=marshal.write_result(outcome))
+        error = to_award_error(outcome)
+        self._on_item_error(error.reason)
+        return score_pb.BatchAwardPointsItem(error=error)
+
     async def GetAward(self, request: score_pb.GetAwardRequest, context: object) -> score_pb.GetAwardResponse:
         """Tell the first result of an award."""
         board_id, award_id = marshal.read_award_name(request)
         _require_board(board_id)
         outcome = await self._scoring.get_award(board_id, award_id)
         return score_pb.GetAwardResponse(result=marshal.write_result(outcome))
-
-
-def _write_item(outcome: AwardOutcome | Exception) -> score_pb.BatchAwardPointsItem:
-    if isinstance(outcome, Exception):
-        return score_pb.BatchAwardPointsItem(error=to_award_error(outcome))
-    return score_pb.BatchAwardPointsItem(result=marshal.write_result(outcome))
 
 
 class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):

@@ -114,8 +114,15 @@ class Metrics:
         self.rejected = Counter(
             "laurel_rejected", "Calls that got no result, by reason.", ["reason"], registry=self.registry
         )
+        self._item_errors = Counter(
+            "laurel_batch_item_errors",
+            "Awards of batches that got an error while their call was OK, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         for reason in REASONS:
             self.rejected.labels(reason)
+            self._item_errors.labels(reason)
         self._certificate_not_after = Gauge(
             "laurel_certificate_not_after_timestamp_seconds",
             "When the server's certificate ends.",
@@ -141,6 +148,10 @@ class Metrics:
         self.points.inc(points)
         self.replays.inc(replays)
 
+    def count_item_error(self, reason: str) -> None:
+        """Count an award of a batch that got an error."""
+        self._item_errors.labels(reason).inc()
+
     def set_certificate(self, not_after: datetime) -> None:
         """Tell when the certificate in use ends."""
         self._certificate_not_after.set(not_after.timestamp())
@@ -148,6 +159,17 @@ class Metrics:
     def follow(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when the metrics are."""
         Gauge(name, text, registry=self.registry).set_function(read)
+
+    def follow_parts(self, parts: Iterable[str], is_there: Callable[[str], bool]) -> None:
+        """Tell of each part whether it is there, whenever the metrics are read."""
+        there = Gauge(
+            "laurel_part_up",
+            "1 while a part that the service uses is there, as of the last look.",
+            ["part"],
+            registry=self.registry,
+        )
+        for part in parts:
+            there.labels(part).set_function(partial(is_there, part))
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(name, text, registry=self.registry)

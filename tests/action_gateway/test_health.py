@@ -121,6 +121,9 @@ async def test_a_gateway_stays_ready_without_redis_and_says_so(
 
     await eventually(lambda: is_told(gateway.url))
     await eventually(lambda: is_told(gateway.admin_url))
+    metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
+    assert 'gateway_part_up{part="redis"} 0.0' in metrics
+    assert 'gateway_part_up{part="database"} 1.0' in metrics
     response = await (await gateway.player()).post("/actions/start", {"actionId": "quick"})
     assert response.status_code == 200
 

@@ -236,6 +236,8 @@ async def test_awards_go_on_when_redis_goes_away_later(
         return await report(service) == (200, {"ready": True, "missing": {"projection": "is away"}})
 
     await eventually(is_noticed)
+    parts = ("record", "projection")
+    assert [await service.metric("laurel_part_up", part=part) for part in parts] == [1, 0]
     made = (await stubs.score.AwardPoints(award_request())).result
     assert made.total == 20
     assert not made.HasField("rank")

@@ -117,8 +117,8 @@ async def test_an_award_id_used_for_something_else_is_a_conflict(
     assert (told.code, told.reason) == (StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT")
 
 
-async def test_a_batch_tells_of_each_award_in_order_and_a_bad_one_fails_alone(
-    backend_stubs: Stubs,
+async def test_a_batch_tells_of_each_award_in_order_and_a_bad_one_fails_alone_and_is_counted(
+    score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
     first = award_request(user_id="ada", points=5)
     requests = [
@@ -159,6 +159,9 @@ async def test_a_batch_tells_of_each_award_in_order_and_a_bad_one_fails_alone(
         (2, 9, 1, False),
         (1, 5, 2, True),
     ]
+    reasons = ("INVALID_FIELD", "NOT_ALLOWED", "AWARD_CONFLICT", "INTERNAL")
+    name = "laurel_batch_item_errors_total"
+    assert [await score_service.metric(name, reason=reason) for reason in reasons] == [1, 2, 1, 0]
 
 
 async def test_a_batch_without_awards_too_large_or_on_too_many_boards_is_refused_whole(
