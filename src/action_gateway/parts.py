@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
@@ -81,9 +81,9 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
     """Open everything. Raises SetupError if keys or certificates cannot be used."""
     async with AsyncExitStack() as stack:
         metrics, tokens = Metrics(), _make_tokens(settings, clock)
-        metrics.follow_tasks(asyncio.get_running_loop())
         neighbours = await _open_neighbours(stack, settings)
         store, score_client = neighbours.store, neighbours.score_client
+        _follow(score_client, metrics)
         if settings.failpoints:
             _arm(neighbours, Failpoints(settings.failpoints))
         limits = _make_limits(neighbours.redis, settings)
@@ -180,6 +180,26 @@ async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> 
         raise SetupError(
             [f"the certificate for the score service cannot be used: {error.message}"]
         ) from error
+
+
+def _follow(score_client: ScoreClient, metrics: Metrics) -> None:
+    loop, status = asyncio.get_running_loop(), score_client.certificate_status
+    metrics.follow("gateway_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
+    metrics.follow(
+        "gateway_certificate_not_after_timestamp_seconds",
+        "When the certificate for the score service ends, or one that it rests on.",
+        lambda: datetime.timestamp(status().not_after),
+    )
+    metrics.follow(
+        "gateway_authority_not_after_timestamp_seconds",
+        "When the authority ends that is needed of those that are trusted.",
+        lambda: datetime.timestamp(status().authority_not_after),
+    )
+    metrics.follow(
+        "gateway_certificate_faulty",
+        "1 while the certificate files cannot be taken in, and older ones are in use.",
+        lambda: status().fault is not None,
+    )
 
 
 def _make_limits(redis: Redis, settings: ServeSettings) -> Limits:

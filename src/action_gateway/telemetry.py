@@ -5,7 +5,6 @@ on standard output. A request gets one line, with its route. No line holds a tok
 body or a query string, and no label a user.
 """
 
-import asyncio
 import logging
 import re
 import secrets
@@ -113,10 +112,9 @@ class Metrics:
         build = Gauge("gateway_build_info", "1, with the version.", ["version"], registry=self.registry)
         build.labels(version("laurel")).set(1)
 
-    def follow_tasks(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Tell how many tasks an event loop has, whenever the metrics are read."""
-        tasks = Gauge("gateway_tasks", "Tasks of the event loop.", registry=self.registry)
-        tasks.set_function(lambda: len(asyncio.all_tasks(loop)))
+    def follow(self, name: str, text: str, read: Callable[[], float]) -> None:
+        """Add a gauge that is read when the metrics are."""
+        Gauge(name, text, registry=self.registry).set_function(read)
 
     def follow_parts(self, parts: Iterable[str], is_there: Callable[[str], bool]) -> None:
         """Tell of each part whether it is there, whenever the metrics are read."""

@@ -12,7 +12,7 @@ Awards take effect exactly once, whatever is lost on the way; every failure is a
 """
 
 from score_client.client import ScoreClient
-from score_client.credentials import ClientCredentials
+from score_client.credentials import CertificateStatus, ClientCredentials
 from score_client.errors import (
     AwardConflictError,
     AwardNotFoundError,
@@ -47,6 +47,7 @@ __all__ = [
     "AwardNotFoundError",
     "AwardResult",
     "BoardNotFoundError",
+    "CertificateStatus",
     "Checkpoint",
     "ClientClosedError",
     "ClientCredentials",

@@ -19,7 +19,7 @@ from score_api.v1 import score_service_pb2 as scores
 from score_client.awards import OVERLOADED, Awards
 from score_client.channel import RenewedChannel
 from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
-from score_client.credentials import ClientCredentials
+from score_client.credentials import CertificateStatus, ClientCredentials
 from score_client.errors import QuotaExceededError, ServiceFaultError, UnavailableError
 from score_client.marshal import (
     canonical_uuid,
@@ -53,6 +53,9 @@ class ScoreClient:
         stall_timeout: Seconds a watch may hear nothing before it reconnects. The service sends a sign of
             life every 15 s.
         certificate_check_interval: Seconds between two looks at the certificate files.
+        connection_age: Seconds after which a connection is replaced, though the files are the same. It bounds
+            for how long the service's certificate may have ended since it was checked; the service ends
+            connections by age, too.
         server_name: The name the service's certificate must carry, if it is not the one in `target`.
 
     Raises:
@@ -68,6 +71,7 @@ class ScoreClient:
         attempt_timeout: float = 2.0,
         stall_timeout: float = 45.0,
         certificate_check_interval: float = 5.0,
+        connection_age: float = 1800.0,
         server_name: str | None = None,
     ) -> None:
         self._open = False
@@ -75,8 +79,13 @@ class ScoreClient:
         self._timeout = _seconds("timeout", timeout)
         self._attempt_timeout = _seconds("attempt_timeout", attempt_timeout)
         self._stall_timeout = _seconds("stall_timeout", stall_timeout)
-        interval = _seconds("certificate_check_interval", certificate_check_interval)
-        self._channel = RenewedChannel(target, credentials, server_name=server_name, check_interval=interval)
+        self._channel = RenewedChannel(
+            target,
+            credentials,
+            server_name=server_name,
+            check_interval=_seconds("certificate_check_interval", certificate_check_interval),
+            connection_age=_seconds("connection_age", connection_age),
+        )
         self._awards = Awards(self._channel, call_timeout=self._attempt_timeout)
 
     async def __aenter__(self) -> Self:
@@ -103,6 +112,16 @@ class ScoreClient:
     def __del__(self) -> None:
         if self._open:
             warnings.warn(f"{self!r} was never closed", ResourceWarning, source=self, stacklevel=2)
+
+    def certificate_status(self) -> CertificateStatus:
+        """Tell when the certificate in use ends and the authority it needs, and whether the files are in use.
+
+        It reads no file: export it as metrics, and alert before either ends or while there is a fault.
+
+        Raises:
+            ClientClosedError: The client is not open.
+        """
+        return self._channel.status()
 
     async def award(  # noqa: PLR0913 - the fields of an award, all by name
         self,

@@ -13,7 +13,7 @@ import grpc
 
 from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
-from score_client.credentials import Fingerprint
+from score_client.credentials import LoadedCredentials
 from score_client.errors import UnavailableError
 
 if TYPE_CHECKING:  # These two exist for type checkers only.
@@ -65,21 +65,15 @@ class Stubs:
 class Connection:
     """One channel to the healthy servers and one to all, with the same credentials."""
 
-    def __init__(
-        self,
-        target: str,
-        credentials: grpc.ChannelCredentials,
-        fingerprint: Fingerprint,
-        server_name: str | None,
-    ) -> None:
-        """Take the state of the files that the credentials were made from."""
+    def __init__(self, target: str, credentials: LoadedCredentials, server_name: str | None) -> None:
         name = () if server_name is None else (("grpc.default_authority", server_name),)
 
         def connect(service_config: object) -> Stubs:
             config = ("grpc.service_config", json.dumps(service_config))
-            return Stubs(grpc.aio.secure_channel(target, credentials, options=(config, *OPTIONS, *name)))
+            options = (config, *OPTIONS, *name)
+            return Stubs(grpc.aio.secure_channel(target, credentials.channel_credentials, options=options))
 
-        self.fingerprint = fingerprint
+        self.credentials = credentials
         self._healthy = connect(HEALTHY_SERVERS)
         self._any = connect(ANY_SERVER)  # It does not connect before its first call.
 

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,7 +106,7 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
     interceptor = CallInterceptor(
         Policy.load(settings.policy_file), metrics, settings.stall_seconds, settings.calls_max
     )
-    certificates = Certificates(_certificate_files(settings), metrics.set_certificate)
+    certificates = Certificates(_certificate_files(settings))
     server = _make_server(interceptor, settings)
     grpc_address = _bind(server, settings.listen, certificates.credentials())
     async with AsyncExitStack() as stack:
@@ -115,6 +116,7 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         stores = await _open_stores(stack, settings)
         _follow(stores, metrics)
         _follow_calls(interceptor, metrics)
+        _follow_certificates(certificates, metrics)
         checks = checks_of(stores.ledger, stores.projection)
         readiness = Readiness(checks, metrics.ready)
         metrics.follow_parts(checks, readiness.has)
@@ -238,6 +240,24 @@ def _follow_calls(interceptor: CallInterceptor, metrics: Metrics) -> None:
         "laurel_calls_under_way",
         "Unary calls that have a place, of the service where they are most.",
         lambda: max(admission.under_way for admission in interceptor.admissions.values()),
+    )
+
+
+def _follow_certificates(certificates: Certificates, metrics: Metrics) -> None:
+    metrics.follow(
+        "laurel_certificate_not_after_timestamp_seconds",
+        "When the server's certificate ends, or one that it rests on.",
+        lambda: datetime.timestamp(certificates.not_after),
+    )
+    metrics.follow(
+        "laurel_authority_not_after_timestamp_seconds",
+        "When the authority ends that is needed of those that are trusted.",
+        lambda: datetime.timestamp(certificates.authority_not_after),
+    )
+    metrics.follow(
+        "laurel_certificate_faulty",
+        "1 while the certificate files cannot be taken in, and older ones are in use.",
+        lambda: certificates.is_faulty,
     )
 
 

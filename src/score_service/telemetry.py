@@ -10,7 +10,6 @@ import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
-from datetime import datetime
 from functools import partial
 from importlib.metadata import version
 from types import MappingProxyType
@@ -123,11 +122,6 @@ class Metrics:
         for reason in REASONS:
             self.rejected.labels(reason)
             self._item_errors.labels(reason)
-        self._certificate_not_after = Gauge(
-            "laurel_certificate_not_after_timestamp_seconds",
-            "When the server's certificate ends.",
-            registry=self.registry,
-        )
         self.ready = Gauge("laurel_ready", "1 while the service is ready.", registry=self.registry)
         build = Gauge("laurel_build_info", "1, with the version.", ["version"], registry=self.registry)
         build.labels(version("laurel")).set(1)
@@ -151,10 +145,6 @@ class Metrics:
     def count_item_error(self, reason: str) -> None:
         """Count an award of a batch that got an error."""
         self._item_errors.labels(reason).inc()
-
-    def set_certificate(self, not_after: datetime) -> None:
-        """Tell when the certificate in use ends."""
-        self._certificate_not_after.set(not_after.timestamp())
 
     def follow(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when the metrics are."""

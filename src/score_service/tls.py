@@ -1,8 +1,9 @@
 """The server's certificate, key and authorities: read from files, and again whenever the files change.
 
-A new set is taken only whole: all three parse, the key fits the certificate, and the certificate holds
-now. Until then the last good set stays in use. Rotation concerns new connections; the server closes old
-ones by age. A client without a certificate of the authorities fails the handshake.
+A new set is taken only whole: the three files stayed the same while they were read, all of them parse, the
+key fits the certificate, and the certificate holds now. Until then the last good set stays in use. Rotation
+concerns new connections; the server closes old ones by age. A client without a certificate of the
+authorities fails the handshake.
 """
 
 import asyncio
@@ -10,17 +11,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import grpc
 import structlog
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from score_service.certificate import (
+    Chain,
+    end_of,
+    end_of_authorities,
+    holds,
+    parse_certificates,
+    parse_key,
+)
 from score_service.settings import SetupError
 
-_MAX_FILE_BYTES = 1_000_000
+_MAX_FILE_BYTES: Final = 1_000_000
+_READINGS: Final = 5
+"""How often files that change meanwhile are read before the next look."""
+Stamps: TypeAlias = tuple[object, ...]
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
@@ -39,7 +48,7 @@ class CertificateFiles:
     authorities: Path
     """Who may have signed a caller's certificate."""
 
-    def stamps(self) -> tuple[object, ...]:
+    def stamps(self) -> Stamps:
         """Tell what changes when a file or a link to it does."""
         return tuple(_stamp(path) for path in (self.certificate, self.key, self.authorities))
 
@@ -48,8 +57,10 @@ class CertificateFiles:
 class CertificateSet:
     """Three files that fit together."""
 
+    stamps: Stamps
     configuration: grpc.ServerCertificateConfiguration
-    not_after: datetime
+    chain: Chain
+    authorities: Chain
 
 
 class Certificates:
@@ -59,25 +70,33 @@ class Certificates:
     each handshake, and is handed what is ready.
     """
 
-    def __init__(
-        self,
-        files: CertificateFiles,
-        on_load: Callable[[datetime], None],
-        now: Callable[[], datetime] = _now,
-    ) -> None:
+    def __init__(self, files: CertificateFiles, now: Callable[[], datetime] = _now) -> None:
         """Read the files. Raises SetupError with all that is wrong with them."""
         self._files = files
-        self._on_load = on_load
         self._now = now
-        self._stamps = files.stamps()
         self._faults: tuple[str, ...] = ()
         self._fresh: grpc.ServerCertificateConfiguration | None = None
-        self._first = self._load().configuration
+        self._used = read_certificates(files, now())
+
+    @property
+    def not_after(self) -> datetime:
+        """When the certificate in use ends, or one that it rests on."""
+        return end_of(self._used.chain)
+
+    @property
+    def authority_not_after(self) -> datetime:
+        """When the authority ends that is needed of those in use."""
+        return end_of_authorities(self._used.authorities, self._used.chain, self._now())
+
+    @property
+    def is_faulty(self) -> bool:
+        """Whether the files as they were at the last look cannot be taken."""
+        return bool(self._faults)
 
     def credentials(self) -> grpc.ServerCredentials:
         """Make credentials that follow the files and demand a certificate of each client."""
         return grpc.dynamic_ssl_server_credentials(
-            self._first,
+            self._used.configuration,
             self._hand_over,  # type: ignore[arg-type]  # The stubs leave out None, which means: unchanged.
             require_client_authentication=True,
         )
@@ -93,23 +112,18 @@ class Certificates:
 
     def refresh(self) -> None:
         """Take the files if they have changed. A faulty set is told once, and tried again at each look."""
-        stamps = self._files.stamps()
-        if stamps == self._stamps:
+        if self._files.stamps() == self._used.stamps:
+            self._faults = ()
             return
         try:
-            loaded = self._load()
+            loaded = read_certificates(self._files, self._now())
         except SetupError as error:
             if error.faults != self._faults:
                 _log.error("certificates not taken", faults=list(error.faults))
             self._faults = error.faults
             return
-        self._stamps, self._faults, self._fresh = stamps, (), loaded.configuration
-        _log.info("certificates taken", not_after=loaded.not_after.isoformat())
-
-    def _load(self) -> CertificateSet:
-        loaded = read_certificates(self._files, self._now())
-        self._on_load(loaded.not_after)
-        return loaded
+        self._used, self._faults, self._fresh = loaded, (), loaded.configuration
+        _log.info("certificates taken", not_after=self.not_after.isoformat())
 
     def _hand_over(self) -> grpc.ServerCertificateConfiguration | None:
         fresh, self._fresh = self._fresh, None
@@ -123,20 +137,34 @@ def read_certificates(files: CertificateFiles, now: datetime) -> CertificateSet:
         SetupError: each fault with the file it is in.
     """
     faults: list[str] = []
-    pems = {path: _read(path, faults) for path in (files.certificate, files.key, files.authorities)}
-    chain = _parse(_load_chain, pems[files.certificate], files.certificate, faults)
-    key = _parse(lambda pem: load_pem_private_key(pem, None), pems[files.key], files.key, faults)
-    _parse(x509.load_pem_x509_certificates, pems[files.authorities], files.authorities, faults)
+    stamps, pems = _read_together(files, faults)
+    chain = _parse(parse_certificates, pems[files.certificate], files.certificate, faults)
+    key = _parse(parse_key, pems[files.key], files.key, faults)
+    authorities = _parse(parse_certificates, pems[files.authorities], files.authorities, faults)
     if chain and key and key.public_key() != chain[0].public_key():
         faults.append(f"{files.key}: is not the key of the certificate")
-    if chain and not chain[0].not_valid_before_utc <= now <= chain[0].not_valid_after_utc:
+    if chain and not holds(chain[0], now):
         faults.append(f"{files.certificate}: does not hold now")
-    if faults or not chain:
+    if faults or not chain or not authorities:
         raise SetupError(faults)
     configuration = grpc.ssl_server_certificate_configuration(
         [(pems[files.key], pems[files.certificate])], root_certificates=pems[files.authorities]
     )
-    return CertificateSet(configuration, min(certificate.not_valid_after_utc for certificate in chain))
+    return CertificateSet(stamps, configuration, chain, authorities)
+
+
+def _read_together(files: CertificateFiles, faults: list[str]) -> tuple[Stamps, dict[Path, bytes]]:
+    """Read the files as they all were at one moment.
+
+    A volume of Kubernetes switches all its files at once; what was read before and after that is not one set.
+    """
+    for _ in range(_READINGS):
+        stamps = files.stamps()
+        pems = {path: _read(path) for path in (files.certificate, files.key, files.authorities)}
+        if files.stamps() == stamps:
+            faults += (f"{path}: is empty or cannot be read" for path, pem in pems.items() if not pem)
+            return stamps, pems
+    raise SetupError([f"{files.certificate}: changed while it and its key and authorities were read"])
 
 
 def _stamp(path: Path) -> object:
@@ -147,27 +175,17 @@ def _stamp(path: Path) -> object:
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
-def _read(path: Path, faults: list[str]) -> bytes:
+def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            pem = file.read(_MAX_FILE_BYTES)
+            return file.read(_MAX_FILE_BYTES)
     except OSError:
-        pem = b""
-    if not pem:
-        faults.append(f"{path}: is empty or cannot be read")
-    return pem
+        return b""
 
 
-def _load_chain(pem: bytes) -> list[x509.Certificate]:
-    chain = x509.load_pem_x509_certificates(pem)
-    # The key is read only when it is asked for, and may turn out to be none.
-    chain[0].public_key()
-    return chain
-
-
-def _parse(load: Callable[[bytes], _T], pem: bytes, path: Path, faults: list[str]) -> _T | None:
+def _parse(parse: Callable[[bytes], _T], pem: bytes, path: Path, faults: list[str]) -> _T | None:
     try:
-        return load(pem) if pem else None
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        faults.append(f"{path}: is not what it should be in PEM")
+        return parse(pem) if pem else None
+    except ValueError as error:
+        faults.append(f"{path}: {error}")
         return None

@@ -9,6 +9,7 @@ import httpx2 as httpx
 import psycopg
 import pytest
 import structlog
+from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope, Send
 from tests.fixtures.gateway import Gateway, Player
@@ -16,6 +17,7 @@ from tests.fixtures.postgres import Database
 from websockets.asyncio.client import connect
 
 from action_gateway.telemetry import Metrics, RequestTelemetry, configure_logging
+from local_stack.certificates import CertificateAuthority, CertificateFiles
 
 LogLines = Callable[[Callable[..., None]], Callable[[], list[dict[str, Any]]]]
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -43,6 +45,25 @@ async def test_a_request_gets_one_line_with_its_route_and_user(
     assert line["duration_ms"] >= 0
     assert line["level"] == "info"
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", line["timestamp"])
+
+
+async def test_the_ends_of_the_certificate_for_the_score_service_are_metrics(
+    gateway: Gateway, gateway_certificate: CertificateFiles, authority: CertificateAuthority
+) -> None:
+    pem = gateway_certificate.certificate_file.read_bytes()
+    metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
+    told = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(metrics)
+        for sample in family.samples
+        if not sample.labels
+    }
+
+    end = x509.load_pem_x509_certificate(pem).not_valid_after_utc
+    assert told["gateway_certificate_not_after_timestamp_seconds"] == end.timestamp()
+    trusted = authority.certificate.not_valid_after_utc
+    assert told["gateway_authority_not_after_timestamp_seconds"] == trusted.timestamp()
+    assert told["gateway_certificate_faulty"] == 0
 
 
 async def test_no_line_holds_a_secret(

@@ -3,8 +3,11 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from cryptography import x509
 from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually
@@ -15,6 +18,7 @@ from local_stack.certificates import CertificateAuthority, CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import types_pb2
 from score_client import ClientCredentials, ScoreClient, StandingView, UnavailableError
+from score_client.connection import Connection
 
 STANDING = boards.GetStandingResponse(
     standing=types_pb2.Standing(user_id="ada", total=30, rank=1, reached_revision=7), revision=9
@@ -134,6 +138,94 @@ async def test_a_half_written_pair_keeps_the_old_channel_and_is_logged_once(
 
     certificate.replace_one("key.pem", gateway_certificate.key_file)
     await wait_for_identity(server, client, GATEWAY_ID)
+
+
+async def test_the_state_of_the_files_is_told(
+    client: ScoreClient, certificate: RenewableCertificate, gateway_certificate: CertificateFiles
+) -> None:
+    async def is_faulty() -> bool:
+        return client.certificate_status().fault is not None
+
+    async def is_well() -> bool:
+        return client.certificate_status().fault is None
+
+    first = client.certificate_status()
+    assert first.fault is None
+    certificate.replace_one("tls.pem", gateway_certificate.certificate_file)
+    await eventually(is_faulty)
+    assert client.certificate_status().not_after == first.not_after
+
+    certificate.replace_one("key.pem", gateway_certificate.key_file)
+    await eventually(is_well)
+    [renewed] = x509.load_pem_x509_certificates(gateway_certificate.certificate_file.read_bytes())
+    assert client.certificate_status().not_after == renewed.not_valid_after_utc
+
+
+async def test_authorities_that_change_alone_are_what_new_servers_are_checked_by(
+    server: ScriptedServer,
+    client: ScoreClient,
+    certificate: RenewableCertificate,
+    authority: CertificateAuthority,
+    foreign_authority: CertificateAuthority,
+    backend_certificate: CertificateFiles,
+    tmp_path: Path,
+) -> None:
+    await read(client)
+    both = tmp_path / "both.pem"
+    both.write_bytes(authority.ca_file.read_bytes() + foreign_authority.ca_file.read_bytes())
+    certificate.replace_one("ca.pem", both)
+
+    async def is_connected_anew() -> bool:
+        await read(client)
+        return len({call.peer for call in server.received}) == 2
+
+    await eventually(is_connected_anew)
+    await server.stop()
+    renewed = foreign_authority.issue("renewed-server", dns=["localhost"])
+    successor = ScriptedServer(replace(renewed, ca_file=backend_certificate.ca_file))
+    successor.port = server.port
+    successor.script("GetStanding", answer(STANDING))
+    await successor.start()
+
+    assert (await read(client)).revision == 9
+    await successor.stop()
+
+
+async def test_a_connection_is_replaced_at_its_age_without_a_failed_call(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> None:
+    server.script("GetStanding", answer(STANDING))
+    async with (
+        ScoreClient(
+            server.target, credentials=credentials, certificate_check_interval=0.02, connection_age=0.1
+        ) as client,
+        asyncio.timeout(20),
+    ):
+        while len({call.peer for call in server.received}) < 3:
+            assert (await read(client)).revision == 9
+
+
+async def test_a_connection_that_cannot_be_replaced_at_its_age_stays_and_is_no_fault(
+    server: ScriptedServer, credentials: ClientCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[None] = []
+
+    async def never_ready(_connection: Connection, *, within: float) -> None:
+        attempts.append(None)
+        raise UnavailableError("UNAVAILABLE", f"Not within {within} s.")
+
+    async def are_several() -> bool:
+        return len(attempts) > 2
+
+    monkeypatch.setattr(Connection, "ready", never_ready)
+    server.script("GetStanding", answer(STANDING))
+    async with ScoreClient(
+        server.target, credentials=credentials, certificate_check_interval=0.01, connection_age=0.01
+    ) as client:
+        await eventually(are_several)
+
+        assert client.certificate_status().fault is None
+        assert (await read(client)).revision == 9
 
 
 async def test_a_missing_file_keeps_the_old_channel(

@@ -1,13 +1,17 @@
 """Certificate files, fit and unfit."""
 
+import itertools
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
+from tests.fixtures.certificates import BACKEND_ID
+from tests.fixtures.secret_volume import SecretVolume
 
 from local_stack.certificates import CertificateAuthority, CertificateFiles
-from score_client import ClientCredentials, CredentialsError, ScoreClient
+from score_client import CertificateStatus, ClientCredentials, CredentialsError, ScoreClient
 
 
 @pytest.fixture
@@ -21,9 +25,76 @@ def files(backend_certificate: CertificateFiles, tmp_path: Path) -> ClientCreden
 
 
 def test_files_that_belong_together_are_loaded(files: ClientCredentials) -> None:
-    fingerprint, _ = files.load()
+    assert files.load().fingerprint == files.fingerprint()
 
-    assert fingerprint == files.fingerprint()
+
+@pytest.mark.parametrize("read", [1, 2])
+def test_files_that_are_switched_while_they_are_read_are_never_mixed(
+    read: int,
+    backend_certificate: CertificateFiles,
+    foreign_authority: CertificateAuthority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    volume = SecretVolume(tmp_path / "tls", backend_certificate)
+    replacement = foreign_authority.issue("sample-backend", uris=[BACKEND_ID])
+    paths: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def read_and_switch(path: Path) -> bytes:
+        pem = read_bytes(path)
+        if path.parent == tmp_path / "tls":
+            paths.append(path)
+            if len(paths) == read:
+                volume.put(replacement)
+        return pem
+
+    monkeypatch.setattr(Path, "read_bytes", read_and_switch)
+    files = volume.files
+    loaded = ClientCredentials(files.ca_file, files.certificate_file, files.key_file).load()
+
+    assert list(loaded.authorities) == [foreign_authority.certificate]
+    loaded.chain[0].verify_directly_issued_by(foreign_authority.certificate)
+    assert len(paths) == 6
+
+
+def test_files_that_never_stay_the_same_are_refused(
+    files: ClientCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = itertools.count()
+    monkeypatch.setattr(ClientCredentials, "fingerprint", lambda _: ((next(numbers), 0, 0),))
+
+    with pytest.raises(CredentialsError, match="changed while they were read"):
+        files.load()
+
+
+def test_a_bundle_that_is_cut_off_is_refused(
+    files: ClientCredentials, foreign_authority: CertificateAuthority
+) -> None:
+    bundle = Path(files.ca_file).read_bytes() + foreign_authority.ca_file.read_bytes()
+    Path(files.ca_file).write_bytes(bundle[:-100])
+
+    with pytest.raises(CredentialsError, match=r"ca\.pem is cut off"):
+        files.load()
+
+
+def test_the_ends_of_the_certificate_and_of_its_authority_are_told(
+    authority: CertificateAuthority, tmp_path: Path
+) -> None:
+    now = datetime.now(UTC)
+    old = CertificateAuthority.open(tmp_path / "old", now=now - timedelta(days=3649))
+    bundle = tmp_path / "bundle.pem"
+    bundle.write_bytes(old.ca_file.read_bytes() + authority.ca_file.read_bytes())
+
+    def status(issuer: CertificateAuthority) -> CertificateStatus:
+        issued = issuer.issue("backend", uris=[BACKEND_ID])
+        return ClientCredentials(bundle, issued.certificate_file, issued.key_file).load().status(None, now)
+
+    assert now + timedelta(days=29) < status(authority).not_after < now + timedelta(days=31)
+    assert status(authority).authority_not_after == authority.certificate.not_valid_after_utc
+    assert status(old).authority_not_after == old.certificate.not_valid_after_utc
+    stranger = CertificateAuthority.open(tmp_path / "stranger")
+    assert status(stranger).authority_not_after == old.certificate.not_valid_after_utc
 
 
 @pytest.mark.parametrize("name", ["ca_file", "certificate_file", "key_file"])

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from score_client import (
     AwardResult,
+    CertificateStatus,
     Checkpoint,
     ClientCredentials,
     InvalidRequestError,
@@ -27,6 +28,7 @@ async def calls() -> None:
     credentials = ClientCredentials("ca.pem", Path("backend.pem"), "backend-key.pem")
     async with ScoreClient("dns:///localhost:50051", credentials=credentials, timeout=5) as client:
         assert_type(client, ScoreClient)
+        assert_type(client.certificate_status(), CertificateStatus)
         result = await client.award(
             board_id="main",
             user_id="ada",

@@ -1,12 +1,14 @@
 """The server's certificates: checked whole, followed as the files change, never lost."""
 
 import asyncio
+import itertools
 import shutil
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -19,9 +21,11 @@ from tests.fixtures.score_service import (
     award_request,
     refused,
 )
+from tests.fixtures.secret_volume import SecretVolume
 from tests.fixtures.stores import eventually
 
 from local_stack import certificates as stack
+from score_service.certificate import is_signed_by
 from score_service.settings import SetupError
 from score_service.tls import CertificateFiles, Certificates, read_certificates
 
@@ -49,8 +53,8 @@ def put(source: stack.CertificateFiles, target: stack.CertificateFiles) -> None:
         draft.replace(getattr(target, name))
 
 
-def issue_server(authority: stack.CertificateAuthority, name: str) -> stack.CertificateFiles:
-    return authority.issue(name, dns=["localhost"], ips=["127.0.0.1"], uris=[SERVICE_ID])
+def issue_server(authority: stack.CertificateAuthority, name: str, **changes: Any) -> stack.CertificateFiles:
+    return authority.issue(name, dns=["localhost"], ips=["127.0.0.1"], uris=[SERVICE_ID], **changes)
 
 
 def faults_of(files: CertificateFiles) -> list[str]:
@@ -59,9 +63,13 @@ def faults_of(files: CertificateFiles) -> list[str]:
     return list(caught.value.faults)
 
 
-def test_a_good_set_tells_when_it_ends(files: CertificateFiles) -> None:
+def test_a_good_set_tells_when_it_ends(
+    files: CertificateFiles, authority: stack.CertificateAuthority
+) -> None:
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
-    assert read_certificates(files, NOW).not_after == certificate.not_valid_after_utc
+    certificates = Certificates(files)
+    assert certificates.not_after == certificate.not_valid_after_utc
+    assert certificates.authority_not_after == authority.certificate.not_valid_after_utc
 
 
 @pytest.mark.parametrize("name", ["certificate", "key", "authorities"])
@@ -100,40 +108,86 @@ def test_a_certificate_that_does_not_hold_now_is_refused(files: CertificateFiles
         read_certificates(files, NOW + timedelta(days=days))
 
 
-def test_an_unchanged_set_is_handed_over_once(files: CertificateFiles) -> None:
-    ends: list[datetime] = []
-    certificates = Certificates(files, ends.append)
+def test_an_unchanged_set_is_not_handed_over_again(files: CertificateFiles) -> None:
+    certificates = Certificates(files)
     certificates.refresh()
-    assert len(ends) == 1
     assert certificates._hand_over() is None
 
 
 def test_a_changed_set_is_handed_over_once(
     issued: stack.CertificateFiles, files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
-    ends: list[datetime] = []
-    certificates = Certificates(files, ends.append)
-    put(issue_server(authority, "renewed-server"), issued)
+    certificates = Certificates(files)
+    renewed = issue_server(authority, "renewed-server", valid_for=timedelta(days=60))
+    put(renewed, issued)
     certificates.refresh()
-    assert len(ends) == 2
+    assert certificates.not_after > NOW + timedelta(days=59)
     assert certificates._hand_over() is not None
     assert certificates._hand_over() is None
 
 
 def test_a_faulty_set_is_logged_once_and_the_last_good_one_kept(files: CertificateFiles) -> None:
-    certificates = Certificates(files, lambda _: None)
+    certificates = Certificates(files)
     files.key.write_bytes(b"nonsense")
     with capture_logs() as logs:
         certificates.refresh()
         certificates.refresh()
     assert [entry["log_level"] for entry in logs] == ["error"]
+    assert certificates.is_faulty
     assert certificates._hand_over() is None
+
+
+def test_a_file_that_is_put_back_as_it_was_is_no_fault(files: CertificateFiles, tmp_path: Path) -> None:
+    certificates = Certificates(files)
+    files.key.rename(tmp_path / "away")
+    certificates.refresh()
+    assert certificates.is_faulty
+    (tmp_path / "away").rename(files.key)
+    certificates.refresh()
+    assert not certificates.is_faulty
+
+
+@pytest.mark.parametrize("read", [1, 2])
+def test_files_that_are_switched_while_they_are_read_are_never_mixed(
+    read: int,
+    server_certificate: stack.CertificateFiles,
+    foreign_authority: stack.CertificateAuthority,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    volume = SecretVolume(tmp_path / "tls", server_certificate)
+    paths: list[Path] = []
+
+    def read_and_switch(path: Path) -> bytes:
+        paths.append(path)
+        pem = path.read_bytes()
+        if len(paths) == read:
+            volume.put(issue_server(foreign_authority, "new-server"))
+        return pem
+
+    monkeypatch.setattr("score_service.tls._read", read_and_switch)
+    files = volume.files
+    loaded = read_certificates(CertificateFiles(files.certificate_file, files.key_file, files.ca_file), NOW)
+
+    assert list(loaded.authorities) == [foreign_authority.certificate]
+    assert is_signed_by(loaded.chain[0], foreign_authority.certificate)
+    assert len(paths) == 6
+
+
+def test_files_that_never_stay_the_same_are_a_fault(
+    files: CertificateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stamps = itertools.count()
+    monkeypatch.setattr(CertificateFiles, "stamps", lambda _: (next(stamps),))
+
+    [fault] = faults_of(files)
+    assert fault == f"{files.certificate}: changed while it and its key and authorities were read"
 
 
 def test_files_that_vanish_for_a_moment_are_taken_when_they_are_back(
     issued: stack.CertificateFiles, files: CertificateFiles, server_certificate: stack.CertificateFiles
 ) -> None:
-    certificates = Certificates(files, lambda _: None)
+    certificates = Certificates(files)
     files.certificate.unlink()
     certificates.refresh()
     assert certificates._hand_over() is None
@@ -146,7 +200,7 @@ def test_a_set_that_does_not_hold_yet_is_taken_once_it_does(
     issued: stack.CertificateFiles, files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     clock = [NOW]
-    certificates = Certificates(files, lambda _: None, lambda: clock[0])
+    certificates = Certificates(files, lambda: clock[0])
     begins = NOW + timedelta(hours=1)
     put(authority.issue("early-server", dns=["localhost"], uris=[SERVICE_ID], not_before=begins), issued)
     certificates.refresh()
@@ -159,7 +213,7 @@ def test_a_set_that_does_not_hold_yet_is_taken_once_it_does(
 async def test_a_look_that_fails_does_not_end_the_looking(
     files: CertificateFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificates = Certificates(files, lambda _: None)
+    certificates = Certificates(files)
     looks: list[None] = []
 
     def fail() -> None:
@@ -228,6 +282,8 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(
     await connect(service, backend_certificate).score.AwardPoints(award_request())
     ends = x509.load_pem_x509_certificate(renewed.certificate_file.read_bytes()).not_valid_after_utc
     assert await service.metric("laurel_certificate_not_after_timestamp_seconds") == ends.timestamp()
+    trusted = authority.certificate.not_valid_after_utc
+    assert await service.metric("laurel_authority_not_after_timestamp_seconds") == trusted.timestamp()
 
 
 async def test_a_second_authority_is_trusted_without_a_restart(
@@ -270,4 +326,5 @@ async def test_a_faulty_set_does_not_disturb_the_service(
 
         await eventually(is_noticed)
     assert await shown_serial(service) == serial
+    assert await service.metric("laurel_certificate_faulty") == 1
     await connect(service, backend_certificate).score.AwardPoints(award_request())
