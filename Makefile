@@ -90,8 +90,12 @@ proto-image: $(DEV_READY) ## At a release: make today's protos the ones that lat
 .PHONY: lock
 lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, with their hashes.
 	@$(PIP) install -qq uv
-	@$(call pin,dev,--group dev --group build)
-	@$(call pin,run,--group build --constraint requirements/dev.txt)
+	@$(call pin,dev,pyproject.toml --all-extras --group dev --group build)
+	@$(call pin,run,pyproject.toml --all-extras --group build $(AS_DEV))
+	@$(call pin,score-service,pyproject.toml --extra score-service --extra otel $(AS_DEV))
+	@$(call pin,action-gateway,pyproject.toml --extra action-gateway --extra otel $(AS_DEV))
+	@$(call pin,build,--group build $(AS_DEV))
+	@$(call pin,sbom,--group sbom $(AS_DEV))
 
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; data of the stack stays.
@@ -107,9 +111,11 @@ image=$$(mktemp) && $(BIN)/buf build proto --as-file-descriptor-set --output "$$
 	&& rm "$$image"
 endef
 
-# $(call pin,NAME,OPTIONS): resolve for every platform and every Python from 3.11 on.
+AS_DEV := --constraint requirements/dev.txt
+
+# $(call pin,NAME,WHAT): resolve for every platform and every Python from 3.11 on.
 define pin
-$(BIN)/uv pip compile --quiet pyproject.toml --all-extras $(2) --upgrade --universal --python-version 3.11 \
+$(BIN)/uv pip compile --quiet $(2) --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-emit-index-url --no-annotate --output-file requirements/$(1).txt
 endef
 
