@@ -186,6 +186,11 @@ def _follow(score_client: ScoreClient, metrics: Metrics) -> None:
     loop, status = asyncio.get_running_loop(), score_client.certificate_status
     metrics.follow("gateway_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
     metrics.follow(
+        "gateway_certificate_not_before_timestamp_seconds",
+        "When the certificate for the score service began.",
+        lambda: datetime.timestamp(status().not_before),
+    )
+    metrics.follow(
         "gateway_certificate_not_after_timestamp_seconds",
         "When the certificate for the score service ends, or one that it rests on.",
         lambda: datetime.timestamp(status().not_after),

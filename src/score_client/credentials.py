@@ -31,12 +31,14 @@ class CertificateStatus:
     """What a client shows and trusts, as it is now.
 
     Attributes:
-        not_after: When the certificate in use ends, or one of its chain.
+        not_before: When the certificate in use began.
+        not_after: When it ends, or one of its chain.
         authority_not_after: When the authority ends that is needed of those that are trusted: the one that
             signed the client's own chain. If none of them did, the earliest end of those that hold.
         fault: Why the files as they were at the last look are not in use; None if they are.
     """
 
+    not_before: datetime
     not_after: datetime
     authority_not_after: datetime
     fault: str | None
@@ -54,6 +56,7 @@ class LoadedCredentials:
     def status(self, fault: str | None, now: datetime) -> CertificateStatus:
         """Tell of these files, while they are in use."""
         return CertificateStatus(
+            not_before=self.chain[0].not_valid_before_utc,
             not_after=min(certificate.not_valid_after_utc for certificate in self.chain),
             authority_not_after=self._authority_not_after(now),
             fault=fault,

@@ -245,6 +245,11 @@ def _follow_calls(interceptor: CallInterceptor, metrics: Metrics) -> None:
 
 def _follow_certificates(certificates: Certificates, metrics: Metrics) -> None:
     metrics.follow(
+        "laurel_certificate_not_before_timestamp_seconds",
+        "When the server's certificate began.",
+        lambda: datetime.timestamp(certificates.not_before),
+    )
+    metrics.follow(
         "laurel_certificate_not_after_timestamp_seconds",
         "When the server's certificate ends, or one that it rests on.",
         lambda: datetime.timestamp(certificates.not_after),

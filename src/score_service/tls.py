@@ -79,6 +79,11 @@ class Certificates:
         self._used = read_certificates(files, now())
 
     @property
+    def not_before(self) -> datetime:
+        """When the certificate in use began."""
+        return self._used.chain[0].not_valid_before_utc
+
+    @property
     def not_after(self) -> datetime:
         """When the certificate in use ends, or one that it rests on."""
         return end_of(self._used.chain)

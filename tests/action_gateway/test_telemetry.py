@@ -59,7 +59,9 @@ async def test_the_ends_of_the_certificate_for_the_score_service_are_metrics(
         if not sample.labels
     }
 
-    end = x509.load_pem_x509_certificate(pem).not_valid_after_utc
+    shown = x509.load_pem_x509_certificate(pem)
+    begin, end = shown.not_valid_before_utc, shown.not_valid_after_utc
+    assert told["gateway_certificate_not_before_timestamp_seconds"] == begin.timestamp()
     assert told["gateway_certificate_not_after_timestamp_seconds"] == end.timestamp()
     trusted = authority.certificate.not_valid_after_utc
     assert told["gateway_authority_not_after_timestamp_seconds"] == trusted.timestamp()

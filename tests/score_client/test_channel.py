@@ -158,6 +158,7 @@ async def test_the_state_of_the_files_is_told(
     certificate.replace_one("key.pem", gateway_certificate.key_file)
     await eventually(is_well)
     [renewed] = x509.load_pem_x509_certificates(gateway_certificate.certificate_file.read_bytes())
+    assert client.certificate_status().not_before == renewed.not_valid_before_utc
     assert client.certificate_status().not_after == renewed.not_valid_after_utc
 
 

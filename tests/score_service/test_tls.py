@@ -63,11 +63,12 @@ def faults_of(files: CertificateFiles) -> list[str]:
     return list(caught.value.faults)
 
 
-def test_a_good_set_tells_when_it_ends(
+def test_a_good_set_tells_when_it_begins_and_ends(
     files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
     certificates = Certificates(files)
+    assert certificates.not_before == certificate.not_valid_before_utc
     assert certificates.not_after == certificate.not_valid_after_utc
     assert certificates.authority_not_after == authority.certificate.not_valid_after_utc
 
@@ -280,7 +281,9 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(
     await eventually(shows(service, serial_of(renewed)))
     await before.score.AwardPoints(award_request())
     await connect(service, backend_certificate).score.AwardPoints(award_request())
-    ends = x509.load_pem_x509_certificate(renewed.certificate_file.read_bytes()).not_valid_after_utc
+    shown = x509.load_pem_x509_certificate(renewed.certificate_file.read_bytes())
+    begins, ends = shown.not_valid_before_utc, shown.not_valid_after_utc
+    assert await service.metric("laurel_certificate_not_before_timestamp_seconds") == begins.timestamp()
     assert await service.metric("laurel_certificate_not_after_timestamp_seconds") == ends.timestamp()
     trusted = authority.certificate.not_valid_after_utc
     assert await service.metric("laurel_authority_not_after_timestamp_seconds") == trusted.timestamp()
