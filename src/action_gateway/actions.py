@@ -32,7 +32,7 @@ from action_gateway.errors import (
 )
 from action_gateway.limits import Limits
 from action_gateway.store import OfferedAction, Store
-from action_gateway.telemetry import find_trace_id
+from action_gateway.telemetry import find_trace_id, note_action
 from action_gateway.tokens import ActionTokens
 from score_client.client import ScoreClient
 from score_client.errors import AwardConflictError, NotFoundError, ScoreClientError
@@ -114,6 +114,7 @@ class Actions:
         """
         await self._limits.start(user_id)
         action = await self._store.get_action(action_id)
+        note_action(action.action_id)
         started = self._begin(action, user_id)
         completion = await self._find_completion(started)
         if completion is not None:
@@ -132,6 +133,7 @@ class Actions:
             ScoreLimitError: the points would not fit.
         """
         started = self._action_tokens.verify(given.action_token)
+        note_action(started.action_id)
         if started.user_id != given.user_id:
             raise ActionTokenForeignError
         try:
@@ -140,7 +142,7 @@ class Actions:
             return await self._reconsider(started, given, refusal)
         result = await self._award(started, given.name_request())
         if result.replayed:
-            raise _paid(started, result, solved=solved_before)
+            raise _paid(started, given, result, solved=solved_before)
         return _payment(result)
 
     async def _judge(self, started: StartedAction, answer: str) -> bool:
@@ -183,7 +185,7 @@ class Actions:
             if not result.replayed:
                 return _payment(result)
         solved = started.repeat is Repeat.UNLIMITED or await self._store.is_solved(started.nonce)
-        raise _paid(started, paid, solved=solved)
+        raise _paid(started, given, paid, solved=solved)
 
     async def _find_payment(self, started: StartedAction, refusal: GatewayError) -> AwardResult | None:
         try:
@@ -254,8 +256,14 @@ def _payment(result: AwardResult) -> Payment:
     return Payment(result.points, result.total, result.rank)
 
 
-def _paid(started: StartedAction, result: AwardResult, *, solved: bool) -> PaidError:
-    """Say that it was paid before: for this token if it was answered rightly, for another one if not."""
-    if solved or started.repeat is Repeat.UNLIMITED:
+def _paid(started: StartedAction, given: Answer, result: AwardResult, *, solved: bool) -> PaidError:
+    """Say that it was paid before: for this token if it was answered rightly, for another one if not.
+
+    Where each token is paid for by itself, a request over again would have been the one that was paid. Where
+    it is not, one with a key may have been told before that the action was completed.
+    """
+    if started.repeat is Repeat.UNLIMITED:
         return ActionTokenUsedError(_payment(result))
+    if solved:
+        return ActionTokenUsedError(_payment(result), repeated=given.idempotency_key is not None)
     return ActionCompletedError(_payment(result))

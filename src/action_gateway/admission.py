@@ -24,8 +24,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from action_gateway.errors import RateLimitedError
 from action_gateway.problems import answer
+from action_gateway.throttle import Throttle
 
-_TELL_SECONDS: Final = 1.0
+_LINES_A_SECOND: Final = 1
 
 _log = structlog.get_logger(__name__)
 
@@ -71,10 +72,8 @@ class Admission:
         self._places = places
         self._open_paths = frozenset(open_paths)
         self._holds = holds
-        self._clock = clock
         self._under_way = 0
-        self._refused = 0
-        self._tell_at = clock()
+        self._lines = Throttle(_LINES_A_SECOND, clock)
         self._retry_seconds = retry_seconds
         self._refusal = answer(RateLimitedError(retry_seconds))
         metrics.under_way.set_function(lambda: self._under_way)
@@ -120,7 +119,5 @@ class Admission:
 
     def _note_refusal(self) -> None:
         self._metrics.refused.inc()
-        self._refused += 1
-        if (now := self._clock()) >= self._tell_at:
-            _log.warning("requests_refused", places=self._places, count=self._refused)
-            self._refused, self._tell_at = 0, now + _TELL_SECONDS
+        if (left_out := self._lines.let_through()) is not None:
+            _log.warning("requests_refused", places=self._places, count=left_out + 1)

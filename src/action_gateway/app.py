@@ -23,6 +23,7 @@ from starlette.staticfiles import StaticFiles
 from action_gateway import schemas
 from action_gateway.admission import Admission
 from action_gateway.edge import Farewell, RequestGuard, SecurityHeaders
+from action_gateway.errors import GatewayError
 from action_gateway.events import PATH as EVENTS_PATH
 from action_gateway.health import PATHS as HEALTH_PATHS
 from action_gateway.health import Readiness, health_routes
@@ -55,10 +56,10 @@ def create_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers=HANDLERS,
+        exception_handlers={**HANDLERS, GatewayError: parts.suspicions.before(HANDLERS[GatewayError])},
         middleware=_middleware(parts, [file.path for file in files]),
     )
-    app.state.access_tokens = parts.access_tokens
+    app.state.access_tokens, app.state.suspicions = parts.access_tokens, parts.suspicions
     for router in (
         SessionRoutes(parts.sessions, registration_enabled=parts.settings.registration_enabled).router(),
         ActionRoutes(parts.actions).router(),

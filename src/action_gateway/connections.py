@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from enum import Enum
+from itertools import product
 from typing import Literal, ParamSpec, get_args
 
 import structlog
@@ -44,6 +45,11 @@ class Ending(Enum):
         self.code = code
         self.reason = reason
 
+    @property
+    def label(self) -> str:
+        """Its name in the metrics."""
+        return self.name.lower()
+
 
 class EndedError(Exception):
     """The connection has to end."""
@@ -58,14 +64,20 @@ class ConnectionMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.open = Gauge("gateway_sockets", "Open WebSockets and event streams", ["kind"], registry=registry)
-        for kind in get_args(Kind):
-            self.open.labels(kind)
         self.sent = CounterMetric(
             "gateway_socket_messages_sent", "Messages sent", ["kind", "event"], registry=registry
         )
         self.evicted = CounterMetric(
-            "gateway_socket_evictions", "Connections the gateway ended", ["kind", "reason"], registry=registry
+            "gateway_socket_evictions",
+            "WebSockets and event streams that the gateway ended or did not let in, by the reason.",
+            ["kind", "reason"],
+            registry=registry,
         )
+        for kind in get_args(Kind):
+            self.open.labels(kind)
+        for kind, ending in product(get_args(Kind), Ending):
+            if ending is not Ending.GONE:
+                self.evicted.labels(kind, ending.label)
 
 
 class Connection:
@@ -128,7 +140,7 @@ class Connections:
         except (EndedError, UnauthenticatedError) as error:
             ending = error.ending if isinstance(error, EndedError) else Ending.UNAUTHENTICATED
             if ending is not Ending.GONE:
-                self.metrics.evicted.labels(kind, ending.name.lower()).inc()
+                self.metrics.evicted.labels(kind, ending.label).inc()
             raise EndedError(ending) from None
 
     @contextmanager

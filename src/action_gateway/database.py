@@ -9,7 +9,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import psycopg
 import structlog
@@ -37,6 +37,17 @@ _AWAY: Final = (
 )
 
 _Connection = psycopg.AsyncConnection[DictRow]
+
+
+class PoolUse(NamedTuple):
+    """How much of a pool is taken."""
+
+    connections: int
+    """Not idle, at this moment."""
+    connections_max: int
+    waiting: int
+    """Statements that wait for a connection."""
+
 
 _log = structlog.get_logger(__name__)
 
@@ -85,6 +96,13 @@ class Database:
             yield cls(pool)
         finally:
             await pool.close()
+
+    @property
+    def pool_use(self) -> PoolUse:
+        """How much of the pool is taken now."""
+        stats = self._pool.get_stats()
+        connections = stats["pool_size"] - stats["pool_available"]
+        return PoolUse(connections, stats["pool_max"], stats["requests_waiting"])
 
     async def fetch_one(self, statement: str, **parameters: object) -> DictRow | None:
         """Run a statement and give its first row, if it has one."""

@@ -66,9 +66,19 @@ class InvalidRequestError(GatewayError):
 class UnauthenticatedError(GatewayError):
     """A valid access token is needed."""
 
+    def __init__(self, *, forged: bool = False) -> None:
+        """Take whether a token was shown that this gateway did not make, or not for this."""
+        super().__init__()
+        self.forged = forged
+
 
 class BadCredentialsError(GatewayError):
     """The user name or the password is wrong."""
+
+    def __init__(self, user_id: str | None = None) -> None:
+        """Take whose password it was not; None where there is no such user."""
+        super().__init__()
+        self.user_id = user_id
 
 
 class RegistrationClosedError(GatewayError):
@@ -82,6 +92,11 @@ class UsernameTakenError(GatewayError):
 class BadRefreshTokenError(GatewayError):
     """The refresh token is unknown, expired or was used before."""
 
+    def __init__(self, reused_of: str | None = None) -> None:
+        """Take whose session has ended because a token of it was used again."""
+        super().__init__()
+        self.reused_of = reused_of
+
 
 class ActionNotFoundError(GatewayError):
     """There is no such action."""
@@ -89,6 +104,11 @@ class ActionNotFoundError(GatewayError):
 
 class BadActionTokenError(GatewayError):
     """This is not an action token."""
+
+    def __init__(self, *, forged: bool = False) -> None:
+        """Take whether it is a token that this gateway did not make, or not for this."""
+        super().__init__()
+        self.forged = forged
 
 
 class ActionTokenForeignError(GatewayError):
@@ -115,6 +135,11 @@ class PaidError(GatewayError):
 class ActionTokenUsedError(PaidError):
     """The action token was used before."""
 
+    def __init__(self, payment: Payment, *, repeated: bool = False) -> None:
+        """Take whether this may be an earlier request over again, as its sender says."""
+        super().__init__(payment)
+        self.repeated = repeated
+
 
 class ActionCompletedError(PaidError):
     """The action was completed before and does not pay again."""
@@ -140,10 +165,14 @@ class ScoreLimitError(GatewayError):
 class RateLimitedError(GatewayError):
     """Too many requests."""
 
-    def __init__(self, retry_after: float) -> None:
-        """Take the seconds after which a request has a chance again."""
+    def __init__(self, retry_after: float, limit: str | None = None) -> None:
+        """Take the seconds after which a request has a chance again, and which of `limits.LIMITS` refuses.
+
+        None stands for a process that has no room for anybody's request.
+        """
         super().__init__()
         self.retry_after = retry_after
+        self.limit = limit
 
 
 class UnavailableError(GatewayError):

@@ -10,7 +10,7 @@ import ipaddress
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal, get_args
 
 import structlog
 from limits import RateLimitItemPerMinute
@@ -21,6 +21,8 @@ from redis.asyncio import ConnectionPool
 
 from action_gateway.errors import RateLimitedError, UnavailableError
 
+Limit = Literal["start", "complete", "login", "register"]
+LIMITS: Final[tuple[str, ...]] = get_args(Limit)
 _PAUSE_SECONDS: Final = 1.0
 _V6_SITE_BITS: Final = 64
 
@@ -74,24 +76,24 @@ class Limits:
 
     async def log_in(self, address: str, username: str) -> None:
         """Count a login. Raises UnavailableError while Redis is away."""
-        await self._count_strictly(self._rates.logins, "login", _site(address), username.lower())
+        await self._count_strictly(self._rates.logins, "login", find_site(address), username.lower())
 
     async def register(self, address: str) -> None:
         """Count a registration. Raises UnavailableError while Redis is away."""
-        await self._count_strictly(self._rates.registrations, "register", _site(address))
+        await self._count_strictly(self._rates.registrations, "register", find_site(address))
 
-    async def _count_leniently(self, rate: int, *key: str) -> None:
+    async def _count_leniently(self, rate: int, limit: Limit, *key: str) -> None:
         try:
-            await self._count_strictly(rate, *key)
+            await self._count_strictly(rate, limit, *key)
         except UnavailableError:
-            await _hit(self._local, rate, key)
+            await _hit(self._local, rate, limit, key)
 
-    async def _count_strictly(self, rate: int, *key: str) -> None:
+    async def _count_strictly(self, rate: int, limit: Limit, *key: str) -> None:
         if self._monotonic() < self._away_until:
             raise UnavailableError
         try:
             async with asyncio.timeout(self._seconds):
-                await _hit(self._shared, rate, key)
+                await _hit(self._shared, rate, limit, key)
         except (StorageError, TimeoutError) as error:
             # For a moment nobody else has to wait to find out the same.
             self._away_until = self._monotonic() + _PAUSE_SECONDS
@@ -99,14 +101,16 @@ class Limits:
             raise UnavailableError from error
 
 
-async def _hit(limiter: SlidingWindowCounterRateLimiter, rate: int, key: tuple[str, ...]) -> None:
+async def _hit(
+    limiter: SlidingWindowCounterRateLimiter, rate: int, limit: Limit, key: tuple[str, ...]
+) -> None:
     item = RateLimitItemPerMinute(rate)
-    if not await limiter.hit(item, *key):
-        stats = await limiter.get_window_stats(item, *key)
-        raise RateLimitedError(max(1.0, stats.reset_time - time.time()))
+    if not await limiter.hit(item, limit, *key):
+        stats = await limiter.get_window_stats(item, limit, *key)
+        raise RateLimitedError(max(1.0, stats.reset_time - time.time()), limit)
 
 
-def _site(address: str) -> str:
+def find_site(address: str) -> str:
     """Reduce an address to what one customer of a network has: of IPv6 that is a whole /64."""
     try:
         parsed = ipaddress.ip_address(address)

@@ -29,6 +29,7 @@ from action_gateway.passwords import Passwords
 from action_gateway.sessions import Sessions
 from action_gateway.settings import ServeSettings, SetupError, reveal
 from action_gateway.store import Store
+from action_gateway.suspicions import Suspicions
 from action_gateway.sweeper import keep_sweeping
 from action_gateway.telemetry import Metrics
 from action_gateway.tokens import AccessTokens, ActionTokens
@@ -53,6 +54,7 @@ class Parts:
     sessions: Sessions
     actions: Actions
     connections: Connections
+    suspicions: Suspicions
     leaderboard: Leaderboard
     sockets: LeaderboardSockets
     events: LeaderboardEvents
@@ -93,6 +95,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         usernames = Usernames(store.get_usernames)
         feed = await stack.enter_async_context(Feed(score_client, usernames, settings.board_id))
         connections = _make_connections(metrics, settings)
+        _follow_use(metrics, store, passwords, settings)
         checks = checks_of(store, neighbours.redis, score_client, feed)
         _begin_sweeping(stack, store, clock, settings)
         readiness = await stack.enter_async_context(Readiness(checks, metrics.ready))
@@ -106,6 +109,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             sessions=_make_sessions(neighbours, passwords, limits, tokens, clock, settings),
             actions=_make_actions(neighbours, limits, tokens, clock, settings),
             connections=connections,
+            suspicions=Suspicions(metrics.registry),
             leaderboard=Leaderboard(score_client, usernames, settings.board_id),
             sockets=LeaderboardSockets(
                 feed,
@@ -222,6 +226,35 @@ def _make_connections(metrics: Metrics, settings: ServeSettings) -> Connections:
         ConnectionMetrics(metrics.registry),
         limit=settings.max_sockets,
         limit_per_user=settings.max_sockets_per_user,
+    )
+
+
+def _follow_use(metrics: Metrics, store: Store, passwords: Passwords, settings: ServeSettings) -> None:
+    """Tell how full the process is: what there is of each thing that is bounded, and its bound."""
+    follow = metrics.follow
+    follow("gateway_requests_max", "Requests that may have a place.", lambda: settings.max_requests)
+    follow("gateway_sockets_max", "Sockets and event streams that may be open.", lambda: settings.max_sockets)
+    follow("gateway_connections_max", "Connections that may be open.", lambda: settings.max_connections)
+    follow(
+        "gateway_passwords_under_way",
+        "Passwords that are hashed, or wait for that.",
+        lambda: passwords.under_way,
+    )
+    follow("gateway_passwords_max", "Passwords that may be hashed or wait.", lambda: passwords.places)
+    follow(
+        "gateway_database_connections",
+        "Connections to PostgreSQL that are not idle.",
+        lambda: store.pool_use.connections,
+    )
+    follow(
+        "gateway_database_connections_max",
+        "Connections to PostgreSQL that may be open.",
+        lambda: store.pool_use.connections_max,
+    )
+    follow(
+        "gateway_database_waiting",
+        "Statements that wait for a connection to PostgreSQL.",
+        lambda: store.pool_use.waiting,
     )
 
 

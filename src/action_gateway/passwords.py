@@ -37,7 +37,8 @@ class Passwords:
     def __init__(self, *, workers: int, queue: int, hasher: PasswordHasher = HASHER) -> None:
         """Take how many hashes may be made at once, and how many may wait for that."""
         self._hasher = hasher
-        self._room = workers + queue
+        self.places = self._room = workers + queue
+        """How many hashes may be made or wait, at most."""
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="argon2")
         self._nobody = hasher.hash(secrets.token_bytes())
 
@@ -48,6 +49,11 @@ class Passwords:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+    @property
+    def under_way(self) -> int:
+        """How many hashes are made or wait."""
+        return self.places - self._room
 
     async def hash(self, password: str) -> str:
         """Make the hash to keep of a password. Raises UnavailableError if too many wait."""

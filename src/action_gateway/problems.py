@@ -24,7 +24,7 @@ from score_client.errors import ScoreClientError
 MEDIA_TYPE: Final = "application/problem+json"
 _MAX_FIELDS: Final = 20
 
-_Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
+Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
 
 _log = structlog.get_logger(__name__)
 
@@ -178,7 +178,7 @@ def answer_unknown(error: Exception) -> Response:
     return answer(errors.GatewayError())
 
 
-HANDLERS: Final[dict[int | type[Exception], _Handler]] = {
+HANDLERS: Final[dict[int | type[Exception], Handler]] = {
     errors.GatewayError: _answer_ours,
     ScoreClientError: _answer_score,
     HTTPException: _answer_framework,

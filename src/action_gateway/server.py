@@ -95,6 +95,9 @@ async def run(settings: ServeSettings, clock: Clock = time.time) -> AsyncIterato
             public = await stack.enter_async_context(_listen_for_players(parts))
         except OSError as error:
             raise SetupError([f"cannot listen: {error.strerror}"]) from error
+        parts.metrics.follow(
+            "gateway_connections", "Open connections.", lambda: len(public.server_state.connections)
+        )
         yield Gateway(parts, public, admin)
         # Both at once, instead of one after the other as the stack does it.
         public.should_exit = admin.should_exit = True

@@ -20,8 +20,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-import structlog
-
 from action_gateway.clock import Clock
 from action_gateway.errors import BadCredentialsError, BadRefreshTokenError
 from action_gateway.limits import Limits
@@ -30,8 +28,6 @@ from action_gateway.store import Store, User
 from action_gateway.tokens import AccessTokens
 
 _SECRET_BYTES: Final = 32
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -88,7 +84,7 @@ class Sessions:
         account = await self._store.find_account(username)
         verdict = await self._passwords.verify(account.password_hash if account else None, password)
         if account is None or not verdict.right:
-            raise BadCredentialsError
+            raise BadCredentialsError(account.user.user_id if account else None)
         if verdict.new_hash is not None:
             await self._store.replace_password_hash(
                 account.user.user_id, outdated_hash=account.password_hash, password_hash=verdict.new_hash
@@ -133,8 +129,7 @@ class Sessions:
         if in_time and hmac.compare_digest(rotation.predecessor_hash, _hash(token)):
             return self._login(rotation.user, _derive(token, rotation.successor_salt))
         await self._store.end_session(rotation.session_id)
-        _log.warning("refresh_token_reused", user_id=rotation.user.user_id)
-        raise BadRefreshTokenError
+        raise BadRefreshTokenError(reused_of=rotation.user.user_id)
 
     def _login(self, user: User, token: bytes) -> Login:
         return Login(

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from action_gateway.action import Repeat
-from action_gateway.database import Database
+from action_gateway.database import Database, PoolUse
 from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
 
 REQUIRED_REVISION: Final = "0001"
@@ -100,6 +100,11 @@ class Store:
             pool_seconds=pool_seconds,
         ) as database:
             yield cls(database)
+
+    @property
+    def pool_use(self) -> PoolUse:
+        """How much of the pool of connections is taken now."""
+        return self._database.pool_use
 
     async def read_schema_revision(self) -> str:
         """Tell which revision the schema has."""

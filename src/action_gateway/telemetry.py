@@ -133,6 +133,11 @@ def note_user(user_id: str) -> None:
     structlog.contextvars.bind_contextvars(user_id=user_id)
 
 
+def note_action(action_id: str) -> None:
+    """Put the action into what is logged of this request from here on."""
+    structlog.contextvars.bind_contextvars(action_id=action_id)
+
+
 def find_trace_id() -> str | None:
     """Give the W3C trace id of this request, 32 hexadecimal digits; None outside of requests."""
     trace_id: str | None = structlog.contextvars.get_contextvars().get("trace_id")

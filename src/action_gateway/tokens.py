@@ -105,7 +105,7 @@ class AccessTokens:
         try:
             claims = self._kind.verify(token)
         except (jwt.PyJWTError, ValueError):
-            raise UnauthenticatedError from None
+            raise UnauthenticatedError(forged=_is_readable(token)) from None
         now = self._clock()
         if claims["exp"] <= now or max(claims["nbf"], claims["iat"]) > now + _LEEWAY_SECONDS:
             raise UnauthenticatedError
@@ -147,6 +147,9 @@ class ActionTokens:
         """
         try:
             claims = self._kind.verify(token)
+        except (jwt.PyJWTError, ValueError):
+            raise BadActionTokenError(forged=_is_readable(token)) from None
+        try:
             return StartedAction(
                 user_id=claims["sub"],
                 action_id=claims["actionId"],
@@ -159,5 +162,14 @@ class ActionTokens:
                 started_at_ms=claims["startedAtMs"],
                 expires_at=claims["exp"],
             )
-        except (jwt.PyJWTError, KeyError, ValueError):
+        except (KeyError, ValueError):
             raise BadActionTokenError from None
+
+
+def _is_readable(token: str) -> bool:
+    """Tell whether the text has the form of a signed token at all."""
+    try:
+        jwt.get_unverified_header(token)
+    except (jwt.PyJWTError, ValueError):
+        return False
+    return True

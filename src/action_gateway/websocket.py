@@ -19,6 +19,7 @@ from action_gateway.conversation import Conversation, Verify, allows_origin
 from action_gateway.errors import UnavailableError
 from action_gateway.feed import Feed
 from action_gateway.subscription import News, Subscription
+from action_gateway.suspicions import Suspicions
 from action_gateway.telemetry import note_user
 from action_gateway.tokens import Access
 from score_client.errors import ScoreClientError
@@ -63,12 +64,14 @@ class LeaderboardSockets:
         """Serve one socket until it ends."""
         # The server logs the URL of a socket that is accepted, and some clients put their token into it.
         websocket.scope["query_string"] = b""
+        suspicions: Suspicions = websocket.app.state.suspicions
         ending = Ending.FAULT
         with suppress(WebSocketDisconnect):
             await websocket.accept()
             try:
                 async with self._connections.hold("websocket") as connection:
-                    await self._converse(websocket, connection)
+                    with suspicions.watching(websocket.client):
+                        await self._converse(websocket, connection)
             except EndedError as ended:
                 ending = ended.ending
             except Exception:  # noqa: BLE001 - logged whole; the client gets a close code and no detail

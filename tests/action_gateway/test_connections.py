@@ -31,7 +31,9 @@ class Counted(Connections):
 
     def evicted(self, reason: str, kind: Kind = "websocket") -> float:
         labels = {"kind": kind, "reason": reason}
-        return self.registry.get_sample_value("gateway_socket_evictions_total", labels) or 0.0
+        count = self.registry.get_sample_value("gateway_socket_evictions_total", labels)
+        assert (count is None) == (reason == "gone"), "what may be counted counts from zero"
+        return count or 0.0
 
     async def serve(self, opened: "asyncio.Queue[Connection] | None" = None) -> Ending:
         """Hold a connection until it ends, and tell why it did."""
