@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Self
 
 import psycopg
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from action_gateway.action import Repeat, normalise
@@ -86,8 +86,10 @@ def replace_actions(dsn: str, password: str | None, actions: Sequence[CatalogAct
         psycopg.Error: the database is away, or does not let the role do this. Nothing is changed.
     """
     wanted = json.dumps([_row(place, action) for place, action in enumerate(actions, start=1)])
-    conninfo = make_conninfo(dsn, password=password, application_name="action-gateway load-actions")
-    with psycopg.connect(conninfo) as connection:
+    parameters = {"application_name": "action-gateway load-actions", "target_session_attrs": "read-write"}
+    conninfo = make_conninfo("", **{**parameters, **conninfo_to_dict(dsn, password=password)})
+    # Prepared statements do not go well with poolers.
+    with psycopg.connect(conninfo, prepare_threshold=None) as connection:
         connection.execute(load_statement("lock_actions"))
         connection.execute(load_statement("retire_actions"), {"actions": wanted})
         connection.execute(load_statement("add_actions"), {"actions": wanted})

@@ -9,11 +9,12 @@ import os
 import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Final, NamedTuple, Self
+from functools import partial
+from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 import psycopg
 import structlog
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -21,12 +22,17 @@ from action_gateway.errors import UnavailableError
 from action_gateway.sql import load_statement
 
 _STATEMENT_SECONDS: Final = 3.0
+_PREPARE_THRESHOLD: Final = 5
 _CONNECTION: Final[Mapping[str, str]] = {
     "application_name": "action-gateway",
     "connect_timeout": "3",
     "tcp_user_timeout": "3000",
     "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "target_session_attrs": "read-write",  # Of several hosts the primary, and never a standby.
 }
+"""What the connection string does not say otherwise."""
 _AWAY: Final = (
     psycopg.OperationalError,  # Also the pool's own: closed, timed out, too many waiting.
     psycopg.InterfaceError,
@@ -35,6 +41,10 @@ _AWAY: Final = (
     psycopg.errors.UndefinedTable,
     psycopg.errors.InsufficientPrivilege,
 )
+
+PrepareThreshold: TypeAlias = int | Literal["auto"] | None
+"""After how many runs a statement is prepared; None for never. `auto` is never behind a pooler: that may give
+the next run to another session, where the same name may stand for something else."""
 
 _Connection = psycopg.AsyncConnection[DictRow]
 
@@ -65,7 +75,7 @@ class Database:
         dsn: str,
         *,
         password: str | None = None,
-        prepare_threshold: int | None = 5,
+        prepare_threshold: PrepareThreshold = "auto",
         pool_max: int = 10,
         pool_seconds: float = 1.5,
     ) -> AsyncIterator[Self]:
@@ -74,14 +84,15 @@ class Database:
         Args:
             dsn: libpq connection string of the runtime role.
             password: the role's password, if the DSN does not have it.
-            prepare_threshold: None behind a pooler that does not keep prepared statements.
+            prepare_threshold: when statements are prepared.
             pool_max: connections at most.
             pool_seconds: how long to wait for one.
         """
         pool = AsyncConnectionPool(
-            make_conninfo(dsn, password=password, **_CONNECTION),
+            make_conninfo("", **{**_CONNECTION, **conninfo_to_dict(dsn, password=password)}),
             connection_class=_Connection,
-            kwargs={"autocommit": True, "row_factory": dict_row, "prepare_threshold": prepare_threshold},
+            kwargs={"autocommit": True, "row_factory": dict_row},
+            configure=partial(_configure, prepare_threshold),
             min_size=1,
             max_size=pool_max,
             max_waiting=200,
@@ -131,7 +142,19 @@ class Database:
             _log.warning(
                 "database_unavailable", fault=type(error).__name__, said=str(error).partition("\n")[0]
             )
+            if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+                await self._pool.drain()  # The next connections find the primary.
             raise UnavailableError from error
+
+
+async def _configure(threshold: PrepareThreshold, connection: _Connection) -> None:
+    """Choose whether statements are prepared: a pooler has given the session a number of its own."""
+    if threshold == "auto":
+        async with _deadline(connection):
+            cursor = await connection.execute("SELECT pg_backend_pid() AS pid")
+            (row,) = await cursor.fetchall()
+        threshold = _PREPARE_THRESHOLD if row["pid"] == connection.info.backend_pid else None
+    connection.prepare_threshold = threshold
 
 
 async def _check(connection: _Connection) -> None:

@@ -6,13 +6,14 @@ started at once: one works, the others wait and find nothing to do.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import psycopg
 from alembic import command
 from alembic.config import Config
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -32,10 +33,11 @@ def upgrade_schema(dsn: str, password: str | None) -> None:
         psycopg.Error: the database is away, does not let the role do this, or a step failed. Nothing is
             changed.
     """
-    conninfo = make_conninfo(dsn, password=password, application_name="action-gateway migrate")
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool
-    )
+    parameters = {"application_name": "action-gateway migrate", "target_session_attrs": "read-write"}
+    conninfo = make_conninfo("", **{**parameters, **conninfo_to_dict(dsn, password=password)})
+    # A pooler would give the names of prepared statements to the next session.
+    connect = partial(psycopg.connect, conninfo, prepare_threshold=None)
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     with _plain_errors(), engine.begin() as connection:

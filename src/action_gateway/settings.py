@@ -93,7 +93,8 @@ def _check_redis_url(url: str) -> str:
 
 
 def _read_threshold(value: object) -> object:
-    return None if str(value).lower() == "none" else value
+    word = str(value).lower()
+    return {"none": None, "auto": "auto"}.get(word, value)
 
 
 def _split(value: object) -> object:
@@ -122,6 +123,7 @@ def _check_network(network: str) -> str:
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretFile = Annotated[SecretStr, BeforeValidator(_read_secret)]
 Listen = Annotated[Address, NoDecode, BeforeValidator(Address.parse)]
+Threshold = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"] | None, BeforeValidator(_read_threshold)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(_split)
@@ -164,8 +166,8 @@ class DatabaseSettings(LogSettings):
 
     database_dsn: Dsn = Field(description="PostgreSQL as the runtime role, without password")
     database_password: SecretFile | None = _secret_file("DATABASE_PASSWORD_FILE", "file with its password")
-    prepare_threshold: Annotated[int | None, BeforeValidator(_read_threshold)] = Field(
-        default=5, ge=0, description="calls before a statement is prepared; none behind PgBouncer"
+    prepare_threshold: Threshold = Field(
+        default="auto", description="runs before a statement is prepared, none, or auto: none behind a pooler"
     )
     database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=10, description="connections to PostgreSQL at most"

@@ -15,7 +15,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from action_gateway.action import Repeat
-from action_gateway.database import Database, PoolUse
+from action_gateway.database import Database, PoolUse, PrepareThreshold
 from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
 
 REQUIRED_REVISION: Final = "0001"
@@ -87,7 +87,7 @@ class Store:
         dsn: str,
         *,
         password: str | None = None,
-        prepare_threshold: int | None = 5,
+        prepare_threshold: PrepareThreshold = "auto",
         pool_max: int = 10,
         pool_seconds: float = 1.5,
     ) -> AsyncIterator[Self]:

@@ -4,7 +4,8 @@ Invariants:
 - One statement is one transaction: nothing here relies on a session, so PgBouncer may stand between.
 - A statement that takes too long has its socket shut down, because nothing else ends the wait on a network
   that swallows everything: a time-out of asyncio first has the driver ask the server to cancel.
-- Every statement of `sql` may run twice. One whose connection was lost does.
+- Every statement of `sql` may run twice. One whose connection was lost does, and one that was answered
+  although the server did not wait for its standbys to the end.
 
 It knows the names of statements and nothing of what they say.
 """
@@ -15,11 +16,12 @@ import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from functools import partial
+from typing import Final, Literal, Self, TypeAlias
 
 import psycopg
 import structlog
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
@@ -27,12 +29,17 @@ from score_service.errors import RecordUnavailableError
 from score_service.sql import load_statement
 
 _RETRY_SECONDS: Final = 0.05
+_PREPARE_THRESHOLD: Final = 5
 _CONNECTION: Final[Mapping[str, str]] = {
     "application_name": "score-service",
     "connect_timeout": "3",
     "tcp_user_timeout": "5000",
     "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "target_session_attrs": "read-write",  # Of several hosts the primary, and never a standby.
 }
+"""What the connection string does not say otherwise."""
 _AWAY: Final = (
     psycopg.OperationalError,  # Also the pool's own: closed, timed out, too many waiting.
     psycopg.InterfaceError,
@@ -45,6 +52,10 @@ _AWAY: Final = (
 )
 _WAITED_ALREADY: Final = (PoolTimeout, TooManyRequests, psycopg.errors.QueryCanceled)
 
+PrepareThreshold: TypeAlias = int | Literal["auto"] | None
+"""After how many runs a statement is prepared; None for never. `auto` is never behind a pooler: that may give
+the next run to another session, where the same name may stand for something else."""
+
 _Connection = psycopg.AsyncConnection[DictRow]
 
 _log = structlog.get_logger(__name__)
@@ -56,8 +67,7 @@ class DatabaseSettings:
 
     dsn: str
     password: str | None = None
-    prepare_threshold: int | None = 5
-    """None behind a pooler that does not keep prepared statements."""
+    prepare_threshold: PrepareThreshold = "auto"
     pool_max: int = 10
     wait_seconds: float = 2.0
     """How long a statement waits for a connection, at most."""
@@ -66,6 +76,14 @@ class DatabaseSettings:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(…)"
+
+
+class _UnconfirmedError(psycopg.OperationalError):
+    """A statement was answered, but what it committed may be on this server alone."""
+
+
+_HELD_UP: Final = (_UnconfirmedError, psycopg.errors.LockNotAvailable)
+"""The connection is as good as any other."""
 
 
 class Database:
@@ -80,14 +98,12 @@ class Database:
     @asynccontextmanager
     async def open(cls, settings: DatabaseSettings) -> AsyncIterator[Self]:
         """Open the pool, whether or not the database is there, and close it at the end."""
+        told = conninfo_to_dict(settings.dsn, password=settings.password)
         pool = AsyncConnectionPool(
-            make_conninfo(settings.dsn, password=settings.password, **_CONNECTION),
+            make_conninfo("", **{**_CONNECTION, **told}),
             connection_class=_Connection,
-            kwargs={
-                "autocommit": True,
-                "row_factory": dict_row,
-                "prepare_threshold": settings.prepare_threshold,
-            },
+            kwargs={"autocommit": True, "row_factory": dict_row},
+            configure=partial(_configure, settings),
             min_size=1,
             max_size=settings.pool_max,
             max_waiting=1000,
@@ -129,7 +145,7 @@ class Database:
             began = clock()
             try:
                 async with self._pool.connection() as connection:
-                    with _deadline(connection, seconds):
+                    with _deadline(connection, seconds), _confirmation(connection):
                         cursor = await connection.execute(
                             load_statement(statement), parameters, prepare=prepare
                         )
@@ -137,9 +153,12 @@ class Database:
             except _AWAY as error:
                 said = str(error).partition("\n")[0]
                 _log.warning("record unavailable", statement=statement, kind=type(error).__name__, said=said)
-                if not _may_pass(error) or clock() >= give_up_at:
+                if not _may_pass(error):
                     raise RecordUnavailableError from error
-            await self._renew(began)
+                if not isinstance(error, _HELD_UP):
+                    await self._renew(began)
+                if clock() >= give_up_at:
+                    raise RecordUnavailableError from error
             await asyncio.sleep(_RETRY_SECONDS)
 
     async def _renew(self, began: float) -> None:
@@ -154,7 +173,42 @@ class Database:
 
 def _may_pass(error: Exception) -> bool:
     """Tell whether trying again may help at once: a lost connection, not a pool that has waited already."""
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        return True  # Another connection finds the primary.
     return isinstance(error, psycopg.OperationalError) and not isinstance(error, _WAITED_ALREADY)
+
+
+async def _configure(settings: DatabaseSettings, connection: _Connection) -> None:
+    """Choose whether statements are prepared: a pooler has given the session a number of its own."""
+    threshold = settings.prepare_threshold
+    if threshold == "auto":
+        with _deadline(connection, settings.statement_seconds):
+            cursor = await connection.execute("SELECT pg_backend_pid() AS pid")
+            (row,) = await cursor.fetchall()
+        threshold = _PREPARE_THRESHOLD if row["pid"] == connection.info.backend_pid else None
+    connection.prepare_threshold = threshold
+
+
+@contextmanager
+def _confirmation(connection: _Connection) -> Iterator[None]:
+    """Take no answer that came with a warning.
+
+    A server whose wait for its standbys is cancelled, as by `pg_cancel_backend`, answers that all is done,
+    and warns that the standbys may not have it. The same statement again waits for them again.
+    """
+    warnings: list[str] = []
+
+    def note(said: psycopg.errors.Diagnostic) -> None:
+        if said.severity_nonlocalized == "WARNING":
+            warnings.append(said.message_primary or "")
+
+    connection.add_notice_handler(note)
+    try:
+        yield
+    finally:
+        connection.remove_notice_handler(note)
+    if warnings:
+        raise _UnconfirmedError(warnings[0])
 
 
 @contextmanager

@@ -76,16 +76,16 @@ class Ledger:
         )
 
     async def get_award(self, board_id: str, award_id: str) -> RecordedAward:
-        """Read one award.
+        """Read one award. Like the answer that it repeats, this one waits for synchronous standbys.
 
         Raises:
             AwardNotFoundError: the board has no award with this id, or does not exist.
             RecordUnavailableError: PostgreSQL is away.
         """
-        found = await self._get_awards(board_id, [award_id])
-        if not found:
+        (row,) = await self._fetch_all("get_award", {"board_id": board_id, "award_id": award_id})
+        if row["award_id"] is None:
             raise AwardNotFoundError
-        return found[award_id]
+        return _recorded(row)
 
     async def _get_awards(self, board_id: str, award_ids: Iterable[str]) -> dict[str, RecordedAward]:
         parameters = {"board_id": board_id, "award_ids": write_array(award_ids)}

@@ -3,6 +3,7 @@
 Several migrations may be started at once: one works, the others wait and find nothing to do.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
@@ -32,10 +33,11 @@ def upgrade_schema(dsn: str, password: str | None) -> None:
         psycopg.Error: the database is away, or does not let the role do this.
         sqlalchemy.exc.DBAPIError: a step failed; nothing is changed.
     """
-    conninfo = make_conninfo(dsn, password=password, application_name="score-service migrate")
-    engine = create_engine(
-        "postgresql+psycopg://", creator=lambda: psycopg.connect(conninfo), poolclass=NullPool
-    )
+    parameters = {"application_name": "score-service migrate", "target_session_attrs": "read-write"}
+    conninfo = make_conninfo("", **{**parameters, **conninfo_to_dict(dsn, password=password)})
+    # A pooler would give the names of prepared statements to the next session.
+    connect = partial(psycopg.connect, conninfo, prepare_threshold=None)
+    engine = create_engine("postgresql+psycopg://", creator=connect, poolclass=NullPool)
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     with engine.begin() as connection:

@@ -140,9 +140,9 @@ def test_lists_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
 
 
-@pytest.mark.parametrize(("value", "threshold"), [("none", None), ("None", None), ("0", 0), ("7", 7)])
+@pytest.mark.parametrize(("value", "threshold"), [("none", None), ("None", None), ("0", 0), ("auto", "auto")])
 def test_statements_need_not_be_prepared(
-    environment: pytest.MonkeyPatch, value: str, threshold: int | None
+    environment: pytest.MonkeyPatch, value: str, threshold: int | str | None
 ) -> None:
     environment.setenv(f"{PREFIX}PREPARE_THRESHOLD", value)
 

@@ -1,17 +1,19 @@
 """Statements on a real PostgreSQL that goes away, is cut off, or swallows everything."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from tests.fixtures import postgres
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import make_award
+from tests.fixtures.stores import eventually, make_award
 
 from score_service.database import Database, DatabaseSettings
-from score_service.errors import RecordUnavailableError
+from score_service.errors import AwardNotFoundError, RecordUnavailableError
 from score_service.ledger import Ledger
 
 
@@ -75,6 +77,20 @@ async def test_no_statement_waits_for_ever_on_a_network_that_swallows_everything
     assert again.changes.after.revision == 1
 
 
+async def test_connections_that_were_idle_are_left_when_one_is_swallowed(
+    proxied: Ledger, proxy: Proxy
+) -> None:
+    await asyncio.gather(*(proxied.record_awards(f"board_{n}", [make_award()]) for n in range(4)))
+    proxy.hold()
+    with pytest.raises(RecordUnavailableError):
+        await proxied.read_head("board_0")
+    before = proxy.connections
+    proxy.release()
+
+    assert (await proxied.read_head("board_0")).revision == 1
+    assert proxy.connections > before
+
+
 async def test_cancelled_statement_does_not_wait_for_a_network_that_swallows_everything(
     proxied: Ledger, proxy: Proxy
 ) -> None:
@@ -107,6 +123,108 @@ async def test_works_without_prepared_statements(database: postgres.Database) ->
         for expected in range(1, 8):
             batch = await Ledger(record).record_awards("main", [make_award()])
             assert batch.changes.after.revision == expected
+
+
+@contextmanager
+def administering(database: postgres.Database) -> Iterator[Callable[[str], list[Any]]]:
+    """Give what runs a statement as the superuser and gives its rows."""
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+
+        def run(statement: str) -> list[Any]:
+            cursor = connection.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+        yield run
+
+
+@pytest.fixture
+async def waiting_for_a_standby(database: postgres.Database) -> AsyncIterator[Ledger]:
+    """Return a ledger whose commits wait for a standby that is not there, until the end of the test."""
+    dsn = make_conninfo(database.score_runtime_dsn, options="-csynchronous_commit=on")
+    with administering(database) as run:
+        run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        run("SELECT pg_reload_conf()")
+        try:
+            async with Database.open(DatabaseSettings(dsn, statement_seconds=30)) as record:
+                yield Ledger(record)
+        finally:
+            run("ALTER SYSTEM RESET synchronous_standby_names")
+            run("SELECT pg_reload_conf()")
+
+
+def waiting(run: Callable[[str], list[Any]]) -> list[int]:
+    """Name the sessions that wait for a standby."""
+    return [
+        pid
+        for (pid,) in run(
+            "SELECT pid FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND datname = current_database()"
+        )
+    ]
+
+
+async def until_waiting(run: Callable[[str], list[Any]], count: int = 1) -> None:
+    async def is_waiting() -> bool:
+        return len(await asyncio.to_thread(waiting, run)) == count
+
+    await eventually(is_waiting)
+
+
+async def test_award_is_not_told_as_made_when_the_wait_for_its_standby_is_cancelled(
+    waiting_for_a_standby: Ledger, ledger: Ledger, database: postgres.Database
+) -> None:
+    with administering(database) as run:
+        recording = asyncio.create_task(waiting_for_a_standby.record_awards("main", [make_award()]))
+        await until_waiting(run)
+        (first,) = waiting(run)
+        run(f"SELECT pg_cancel_backend({first})")
+
+        async def is_committed_here() -> bool:
+            return bool(run("SELECT 1 FROM score.award"))
+
+        await eventually(is_committed_here)
+        await until_waiting(run)
+        assert not recording.done()
+        run("ALTER SYSTEM RESET synchronous_standby_names")
+        run("SELECT pg_reload_conf()")
+        assert (await recording).changes.after.revision == 1
+
+
+async def test_award_is_looked_up_where_standbys_have_it_and_nowhere_else(
+    waiting_for_a_standby: Ledger, ledger: Ledger, database: postgres.Database
+) -> None:
+    award = make_award()
+    # Its commit does not wait, like one that is found after a crash.
+    await ledger.record_awards("main", [award])
+    with administering(database) as run:
+        looking = [
+            asyncio.create_task(waiting_for_a_standby.get_award("main", award_id))
+            for award_id in (award.award_id, make_award().award_id)
+        ]
+        await until_waiting(run, count=2)
+        assert not any(look.done() for look in looking)
+        run("ALTER SYSTEM RESET synchronous_standby_names")
+        run("SELECT pg_reload_conf()")
+        assert (await looking[0]).award_id == award.award_id
+        with pytest.raises(AwardNotFoundError):
+            await looking[1]
+
+
+async def test_server_that_only_reads_is_left_for_one_that_writes(
+    database: postgres.Database, proxy: Proxy
+) -> None:
+    dsn = make_conninfo(
+        database.score_runtime_dsn, port=proxy.port, target_session_attrs="any", gssencmode="disable"
+    )
+    with administering(database) as run:
+        read_only = "ALTER ROLE score_runtime IN DATABASE {} {} default_transaction_read_only{}"
+        name = database.name
+        run(read_only.format(name, "SET", " = on"))
+        async with Database.open(DatabaseSettings(dsn)) as record:
+            ledger = Ledger(record)
+            assert await ledger.list_heads("", 1) == []
+            run(read_only.format(name, "RESET", ""))
+            batch = await ledger.record_awards("main", [make_award()])
+    assert batch.changes.after.revision == 1
 
 
 def test_settings_do_not_show_the_password() -> None:

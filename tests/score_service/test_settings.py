@@ -156,9 +156,9 @@ def test_an_empty_password_file_is_a_fault(environment: pytest.MonkeyPatch, tmp_
     assert set(faults_of(ServeSettings)) == {"SCORE_SERVICE_REDIS_PASSWORD_FILE"}
 
 
-@pytest.mark.parametrize(("text", "threshold"), [("none", None), ("None", None), ("0", 0), ("7", 7)])
+@pytest.mark.parametrize(("text", "threshold"), [("none", None), ("None", None), ("0", 0), ("auto", "auto")])
 def test_prepared_statements_can_be_switched_off(
-    environment: pytest.MonkeyPatch, text: str, threshold: int | None
+    environment: pytest.MonkeyPatch, text: str, threshold: int | str | None
 ) -> None:
     environment.setenv("SCORE_SERVICE_PREPARE_THRESHOLD", text)
     assert load(ServeSettings).prepare_threshold == threshold

@@ -1,0 +1,14 @@
+-- An award of a board by its id, with the commit that holds it; nulls where there is none.
+-- The message is for nobody. It gives the transaction something to commit, so that it waits for synchronous
+-- standbys. A server that came back from a crash may have an award that they never got, and one that was cut off
+-- does not have those that its successor made.
+WITH waited AS (SELECT pg_logical_emit_message(true, 'laurel', ''))
+SELECT a.award_id::text, a.revision, c.last_revision AS commit_revision, c.digest AS commit_digest,
+       a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id::text
+FROM waited
+LEFT JOIN score.award a ON a.board_id = %(board_id)s AND a.award_id = %(award_id)s::uuid
+LEFT JOIN LATERAL (
+    SELECT last_revision, digest FROM score.commit
+    WHERE board_id = a.board_id AND last_revision >= a.revision
+    ORDER BY last_revision LIMIT 1
+) c ON true
