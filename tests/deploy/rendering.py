@@ -121,6 +121,7 @@ def render_text(scene: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         to_deploy = Path(os.path.relpath(DEPLOY.resolve(), Path(folder).resolve()))
         kustomization = {
+            "namespace": "laurel",
             "resources": [str(to_deploy / "base")],
             "components": [str(to_deploy / "components" / scene)] if scene in COMPONENTS else [],
             "transformers": [str(to_deploy / "site")],
