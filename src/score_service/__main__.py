@@ -1,4 +1,4 @@
-"""The command `score-service`: serve, migrate the record's schema, or verify and rebuild boards.
+"""The command `score-service`: serve, migrate the schema, verify and rebuild boards, check certificates.
 
 Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings.
 """
@@ -6,16 +6,20 @@ Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or s
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final, TextIO, TypeVar
 
 import click
 import psycopg
 import structlog
 
-from score_service import operations
+from score_service import inspector, operations
 from score_service.identifier import is_identifier
+from score_service.inspection import Role
 from score_service.server import serve as run_until_signal
 from score_service.settings import (
+    CertificateSettings,
     LogSettings,
     MigrateSettings,
     RecordSettings,
@@ -27,6 +31,7 @@ from score_service.settings import (
     variable,
 )
 from score_service.telemetry import configure_logging
+from score_service.tls import CertificateFiles
 
 _FAILED: Final = 1
 _USAGE: Final = 2
@@ -96,6 +101,59 @@ def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
     _run(
         StoreSettings, lambda settings: _end(asyncio.run(operations.rebuild(settings, board_ids))), sys.stderr
     )
+
+
+@main.group()
+def certs() -> None:
+    """Look at certificates."""
+
+
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
+@certs.command(epilog=_describe(CertificateSettings))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--certificate", type=_file, help="The certificate and its chain, PEM [FOLDER/tls.crt].")
+@click.option("--key", type=_file, help="Its private key, PEM [FOLDER/tls.key].")
+@click.option("--authorities", type=_file, help="Who is trusted, PEM [FOLDER/ca.crt].")
+@click.option("--as", "role", type=click.Choice([*map(str, Role)]), default="server", show_default=True)
+@click.option("--policy", type=_file, help="Say what this policy allows the client.")
+def check(
+    folder: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    authorities: Path | None,
+    role: str,
+    policy: Path | None,
+) -> None:
+    """Say in plain words what certificate files are, and whether they will do.
+
+    FOLDER is as cert-manager makes it. Without it and without files, those of the settings are looked at.
+    Nothing of the key is shown. Ends with 1 where something is wrong; a warning is not.
+    """
+    if policy and role == Role.SERVER:
+        raise click.UsageError("a policy is about clients: add --as client")
+    files = _choose_files(folder, certificate, key, authorities)
+
+    def inspect(files: CertificateFiles) -> None:
+        _end(inspector.check(files, Role(role), policy, datetime.now(UTC)))
+
+    if files:
+        _run(LogSettings, lambda _: inspect(files), sys.stderr)
+    else:
+        _run(CertificateSettings, lambda settings: inspect(CertificateFiles.of(settings)), sys.stderr)
+
+
+def _choose_files(folder: Path | None, *given: Path | None) -> CertificateFiles | None:
+    if not folder and any(given) and not all(given):
+        raise click.UsageError("name all three files, or a folder")
+    certificate, key, authorities = given
+    if folder:
+        named = inspector.certificate_folder(folder)
+        return CertificateFiles(
+            certificate or named.certificate, key or named.key, authorities or named.authorities
+        )
+    return CertificateFiles(certificate, key, authorities) if certificate and key and authorities else None
 
 
 def _migrate(settings: MigrateSettings) -> None:

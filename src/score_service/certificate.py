@@ -1,17 +1,22 @@
-"""Certificates and keys in PEM, and which of the trusted authorities a chain of them needs. Pure."""
+"""Certificates and keys in PEM: what gRPC takes, who signed whom, and which authority a chain needs. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final, TypeAlias, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+_RSA_BITS_MIN: Final = 2048
+"""NIST SP 800-131A, and what browsers demand."""
+FIT_KEYS: Final = f"ECDSA on P-256 or P-384, or RSA with {_RSA_BITS_MIN} bits or more,"
 _BEGINNING: Final = b"-----BEGIN CERTIFICATE-----"
 Chain: TypeAlias = Sequence[x509.Certificate]
 _T = TypeVar("_T")
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
 
 def parse_certificates(pem: bytes) -> Chain:
@@ -28,6 +33,56 @@ def parse_certificates(pem: bytes) -> Chain:
 def parse_key(pem: bytes) -> PrivateKeyTypes:
     """Read a private key that is not encrypted. Raises ValueError."""
     return _parse(lambda: load_pem_private_key(pem, None))
+
+
+def describe_key(key: CertificatePublicKeyTypes) -> str:
+    """Name the kind of a key and its size."""
+    match key:
+        case rsa.RSAPublicKey():
+            return f"RSA with {key.key_size} bits"
+        case ec.EllipticCurvePublicKey():
+            return f"ECDSA on {key.curve.name}"
+        case _:
+            return type(key).__name__.removesuffix("PublicKey")
+
+
+def is_fit(key: CertificatePublicKeyTypes) -> bool:
+    """Tell whether a key is strong enough, and of a kind that gRPC takes in a handshake."""
+    match key:
+        case rsa.RSAPublicKey():
+            return key.key_size >= _RSA_BITS_MIN
+        case ec.EllipticCurvePublicKey():
+            return isinstance(key.curve, ec.SECP256R1 | ec.SECP384R1)
+        case _:
+            return False
+
+
+def find_faults(certificate: x509.Certificate) -> Iterator[str]:
+    """Tell what keeps a server or a caller from showing a certificate, whenever it holds.
+
+    gRPC takes some of these in, and fails every handshake.
+    """
+    if not is_fit(key := certificate.public_key()):
+        yield f"has a key that is {describe_key(key)}: {FIT_KEYS} is needed"
+    if is_authority(certificate):
+        yield "is the certificate of an authority, which is taken from no server and no caller"
+    usage = find_extension(certificate, x509.KeyUsage)
+    if usage and not usage.digital_signature:
+        yield "has a key usage without digitalSignature"
+
+
+def is_authority(certificate: x509.Certificate) -> bool:
+    """Tell whether a certificate may sign others."""
+    constraints = find_extension(certificate, x509.BasicConstraints)
+    return constraints is not None and constraints.ca
+
+
+def find_extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
+    """Tell an extension, or None if it is not there or cannot be read."""
+    try:
+        return certificate.extensions.get_extension_for_class(kind).value
+    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+        return None
 
 
 def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:

@@ -20,6 +20,7 @@ from score_service.errors import (
 )
 from score_service.findings import Findings
 from score_service.ledger import Ledger
+from score_service.phrases import number
 from score_service.rebuilder import Rebuilder
 from score_service.settings import RecordSettings, StoreSettings
 from score_service.standings import Standings
@@ -73,7 +74,7 @@ async def _do_each(boards: AsyncIterator[str], do: Callable[[str], Awaitable[boo
         click.echo("the boards cannot be listed: PostgreSQL is away")
         return False
     if count != 1:
-        click.echo(f"{_number(count, 'board')}, {f'{failed:,} of them not well' if failed else 'all well'}")
+        click.echo(f"{number(count, 'board')}, {f'{failed:,} of them not well' if failed else 'all well'}")
     return not failed
 
 
@@ -124,22 +125,22 @@ async def _rebuild_board(standings: Standings, rebuilder: Rebuilder, board_id: s
     if rebuilt is None:
         click.echo(f"{board_id}: given up, another one was faster or a store stepped back meanwhile")
         return False
-    click.echo(f"{board_id}: {_number(rebuilt.members, 'standing')} rebuilt at {rebuilt.position}")
+    click.echo(f"{board_id}: {number(rebuilt.members, 'standing')} rebuilt at {rebuilt.position}")
     return True
 
 
 def _describe_record(record: VerifiedRecord) -> str:
-    awards = _number(record.position.revision, "award")
-    chain = f"{awards} in {_number(record.commits, 'commit')} up to {record.position}"
-    standings = _number(record.standings, "standing")
+    awards = number(record.position.revision, "award")
+    chain = f"{awards} in {number(record.commits, 'commit')} up to {record.position}"
+    standings = number(record.standings, "standing")
     if record.findings:
-        return f"{chain}; {standings}; {_number(len(record.findings), 'fault')} in the record"
+        return f"{chain}; {standings}; {number(len(record.findings), 'fault')} in the record"
     return f"{chain}, chain holds; {standings} as the ledger says"
 
 
 def _describe_projection(audit: BoardAudit) -> str:
     if audit.findings:
-        return f"{_number(len(audit.findings), 'fault')} in the projection"
+        return f"{number(len(audit.findings), 'fault')} in the projection"
     return "projection as the record, 0 differ"
 
 
@@ -150,10 +151,6 @@ def _tell(board_id: str, told: Sequence[str], found: Sequence[Findings]) -> None
             click.echo(f"  {finding}")
         if len(findings) > len(findings.kept):
             click.echo(f"  and {len(findings) - len(findings.kept):,} more")
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 class _Bars(ExitStack):

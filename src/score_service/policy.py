@@ -93,6 +93,10 @@ class Policy:
         """Tell whether the identity may do anything at all."""
         return spiffe_id in self._grants
 
+    def find_grant(self, spiffe_id: str) -> Grant | None:
+        """Tell what an identity may do; None if that is nothing."""
+        return self._grants.get(spiffe_id)
+
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read a policy file. Raises SetupError with all its faults, each with its place in the file."""

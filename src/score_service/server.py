@@ -106,7 +106,7 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
     interceptor = CallInterceptor(
         Policy.load(settings.policy_file), metrics, settings.stall_seconds, settings.calls_max
     )
-    certificates = Certificates(_certificate_files(settings))
+    certificates = Certificates(CertificateFiles.of(settings))
     server = _make_server(interceptor, settings)
     grpc_address = _bind(server, settings.listen, certificates.credentials())
     async with AsyncExitStack() as stack:
@@ -185,12 +185,6 @@ def _hub_settings(settings: ServeSettings) -> HubSettings:
         checkpoint_seconds=settings.watch_checkpoint_seconds,
         resume_max=settings.watch_resume_max,
         watchers_max=settings.watchers_max,
-    )
-
-
-def _certificate_files(settings: ServeSettings) -> CertificateFiles:
-    return CertificateFiles(
-        certificate=settings.tls_certificate_file, key=settings.tls_key_file, authorities=settings.tls_ca_file
     )
 
 

@@ -147,7 +147,15 @@ class StoreSettings(RecordSettings):
     )
 
 
-class ServeSettings(StoreSettings):
+class CertificateSettings(LogSettings):
+    """What `certs check` wants where no files are named."""
+
+    tls_certificate_file: FilePath = Field(description="certificate chain of this server, PEM")
+    tls_key_file: FilePath = Field(description="its private key, PEM")
+    tls_ca_file: FilePath = Field(description="authorities of the callers' certificates, PEM")
+
+
+class ServeSettings(CertificateSettings, StoreSettings):
     """What `serve` wants."""
 
     listen: Listen = Field(default=Address("127.0.0.1", 50051), description="gRPC with mTLS")
@@ -156,9 +164,6 @@ class ServeSettings(StoreSettings):
     )
     ready_file: Path | None = Field(default=None, description="gets the bound addresses as JSON")
 
-    tls_certificate_file: FilePath = Field(description="certificate chain of this server, PEM")
-    tls_key_file: FilePath = Field(description="its private key, PEM")
-    tls_ca_file: FilePath = Field(description="authorities of the callers' certificates, PEM")
     tls_reload_seconds: Annotated[Seconds, Field(gt=0)] = Field(
         default=10, description="how often the three files are looked at"
     )

@@ -1,8 +1,8 @@
 """The server's certificate, key and authorities: read from files, and again whenever the files change.
 
 A new set is taken only whole: the three files stayed the same while they were read, all of them parse, the
-key fits the certificate, and the certificate holds now. Until then the last good set stays in use. Rotation
-concerns new connections; the server closes old ones by age. A client without a certificate of the
+key fits the certificate, gRPC can use it, and it holds now. Until then the last good set stays in use.
+Rotation concerns new connections; the server closes old ones by age. A client without a certificate of the
 authorities fails the handshake.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Self, TypeAlias, TypeVar
 
 import grpc
 import structlog
@@ -20,11 +20,12 @@ from score_service.certificate import (
     Chain,
     end_of,
     end_of_authorities,
+    find_faults,
     holds,
     parse_certificates,
     parse_key,
 )
-from score_service.settings import SetupError
+from score_service.settings import CertificateSettings, SetupError
 
 _MAX_FILE_BYTES: Final = 1_000_000
 _READINGS: Final = 5
@@ -47,6 +48,11 @@ class CertificateFiles:
     key: Path
     authorities: Path
     """Who may have signed a caller's certificate."""
+
+    @classmethod
+    def of(cls, settings: CertificateSettings) -> Self:
+        """Take the files that the settings name."""
+        return cls(settings.tls_certificate_file, settings.tls_key_file, settings.tls_ca_file)
 
     def stamps(self) -> Stamps:
         """Tell what changes when a file or a link to it does."""
@@ -148,6 +154,8 @@ def read_certificates(files: CertificateFiles, now: datetime) -> CertificateSet:
     authorities = _parse(parse_certificates, pems[files.authorities], files.authorities, faults)
     if chain and key and key.public_key() != chain[0].public_key():
         faults.append(f"{files.key}: is not the key of the certificate")
+    if chain:
+        faults += (f"{files.certificate}: {fault}" for fault in find_faults(chain[0]))
     if chain and not holds(chain[0], now):
         faults.append(f"{files.certificate}: does not hold now")
     if faults or not chain or not authorities:

@@ -6,7 +6,6 @@ interceptors.
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from grpc import StatusCode
-from tests.fixtures.certificates import GATEWAY_ID
+from tests.fixtures.certificates import GATEWAY_ID, build_certificate
 from tests.fixtures.score_service import Connect, ScoreService, award_request, refused
 
 from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
@@ -39,37 +38,14 @@ def write(folder: Path, ca_file: Path, chain: bytes, key: ec.EllipticCurvePrivat
     return files
 
 
-def build(
-    issuer: x509.Name, key: ec.EllipticCurvePrivateKey, names: list[x509.GeneralName], **changes: Any
-) -> x509.CertificateBuilder:
-    """Make what a good certificate has, but for the changes."""
-    now = datetime.now(UTC)
-    usages = changes.get("usages", [ExtendedKeyUsageOID.CLIENT_AUTH])
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, changes.get("subject", "odd"))])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(minutes=5))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-    )
-    if usages:
-        builder = builder.add_extension(x509.ExtendedKeyUsage(usages), critical=False)
-    return builder.add_extension(x509.SubjectAlternativeName(names), critical=False) if names else builder
-
-
 @pytest.fixture
 def issue(authority: CertificateAuthority, tmp_path: Path) -> Issue:
     """Return a function that has the trusted authority sign an odd certificate."""
 
     def sign(*names: x509.GeneralName, **changes: Any) -> CertificateFiles:
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = build(authority.certificate.subject, key, list(names), **changes).sign(
-            authority.key, hashes.SHA256()
-        )
+        builder = build_certificate(authority.certificate.subject, key, names, **changes)
+        certificate = builder.sign(authority.key, hashes.SHA256())
         return write(tmp_path, authority.ca_file, certificate.public_bytes(Encoding.PEM), key)
 
     return sign
@@ -104,7 +80,7 @@ async def test_a_certificate_that_the_caller_signed_is_refused(
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     # Even under the name of the authority.
-    own = build(authority.certificate.subject, key, [uri(GATEWAY_ID)]).sign(key, hashes.SHA256())
+    own = build_certificate(authority.certificate.subject, key, [uri(GATEWAY_ID)]).sign(key, hashes.SHA256())
     pem = own.public_bytes(Encoding.PEM)
     assert await tell(write(tmp_path, authority.ca_file, pem, key)) == NO_HANDSHAKE
 
@@ -114,10 +90,10 @@ async def test_a_certificate_signed_by_a_callers_certificate_is_refused(
 ) -> None:
     middle_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
-    middle = build(authority.certificate.subject, middle_key, [uri(GATEWAY_ID)]).sign(
+    middle = build_certificate(authority.certificate.subject, middle_key, [uri(GATEWAY_ID)]).sign(
         authority.key, hashes.SHA256()
     )
-    leaf = build(name, key, [uri(GATEWAY_ID)], subject="leaf").sign(middle_key, hashes.SHA256())
+    leaf = build_certificate(name, key, [uri(GATEWAY_ID)], subject="leaf").sign(middle_key, hashes.SHA256())
     chain = leaf.public_bytes(Encoding.PEM) + middle.public_bytes(Encoding.PEM)
     assert await tell(write(tmp_path, authority.ca_file, chain, key)) == NO_HANDSHAKE
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from tests.fixtures.certificates import PrivateKey, build_certificate
 
 from local_stack.certificates import CertificateAuthority
-from score_service.certificate import Chain, end_of_authorities, parse_certificates
+from score_service.certificate import Chain, end_of_authorities, find_faults, parse_certificates
 
 NOW = datetime.now(UTC)
 LIFETIME = timedelta(days=3650)
@@ -78,6 +80,26 @@ def _renew(authority: CertificateAuthority, end: datetime) -> x509.Certificate:
         end,
     )
     return builder.sign(authority.key, hashes.SHA256())
+
+
+def test_what_grpc_would_fail_every_handshake_with_is_a_fault(new: CertificateAuthority) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+
+    def faults(key: PrivateKey = key, *, is_authority: bool = False, signs: bool = True) -> list[str]:
+        builder = build_certificate(new.certificate.subject, key, (), is_authority=is_authority)
+        usage = x509.KeyUsage(signs, False, True, False, True, False, False, False, False)
+        return list(find_faults(builder.add_extension(usage, critical=True).sign(new.key, hashes.SHA256())))
+
+    assert faults() == []
+    assert faults(ec.generate_private_key(ec.SECP384R1())) == []
+    assert faults(rsa.generate_private_key(65537, 2048)) == []
+    assert [fault.partition(":")[0] for fault in faults(ec.generate_private_key(ec.SECP521R1()))] == [
+        "has a key that is ECDSA on secp521r1"
+    ]
+    assert faults(signs=False) == ["has a key usage without digitalSignature"]
+    assert faults(is_authority=True) == [
+        "is the certificate of an authority, which is taken from no server and no caller"
+    ]
 
 
 @pytest.mark.parametrize("pem", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])

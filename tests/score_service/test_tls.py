@@ -12,8 +12,11 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from structlog.testing import capture_logs
-from tests.fixtures.certificates import BACKEND_ID, SERVICE_ID
+from tests.fixtures.certificates import BACKEND_ID, SERVICE_ID, build_certificate
 from tests.fixtures.score_service import (
     Connect,
     ScoreService,
@@ -25,7 +28,7 @@ from tests.fixtures.secret_volume import SecretVolume
 from tests.fixtures.stores import eventually
 
 from local_stack import certificates as stack
-from score_service.certificate import is_signed_by
+from score_service.certificate import FIT_KEYS, is_signed_by
 from score_service.settings import SetupError
 from score_service.tls import CertificateFiles, Certificates, read_certificates
 
@@ -100,6 +103,19 @@ def test_a_key_of_another_certificate_is_refused(
     other = issue_server(authority, "other-server")
     assert faults_of(replace(files, key=other.key_file)) == [
         f"{other.key_file}: is not the key of the certificate"
+    ]
+
+
+def test_a_certificate_with_which_every_handshake_would_fail_is_refused(
+    files: CertificateFiles, authority: stack.CertificateAuthority
+) -> None:
+    key = ec.generate_private_key(ec.SECP521R1())
+    builder = build_certificate(authority.certificate.subject, key, [x509.DNSName("localhost")])
+    files.certificate.write_bytes(builder.sign(authority.key, SHA256()).public_bytes(Encoding.PEM))
+    files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    assert faults_of(files) == [
+        f"{files.certificate}: has a key that is ECDSA on secp521r1: {FIT_KEYS} is needed"
     ]
 
 
