@@ -9,6 +9,8 @@ pytest_plugins = [
     "tests.fixtures.proxy",
     "tests.fixtures.redis",
     "tests.fixtures.stores",
+    "tests.fixtures.collector",
+    "tests.fixtures.spans",
     "tests.fixtures.boards",
     "tests.fixtures.mortal_valkey",
     "tests.fixtures.score_service",

@@ -27,6 +27,7 @@ from action_gateway.settings import (
 )
 from action_gateway.store import Store
 from action_gateway.telemetry import configure_logging
+from action_gateway.tracing import exporting
 
 _FAULT: Final = 2
 """The exit code for a faulty set-up. 1 stands for a command that failed."""
@@ -70,7 +71,9 @@ def serve() -> None:
     """Serve until SIGTERM or SIGINT."""
     from action_gateway import server  # noqa: PLC0415 - the other commands need nothing of it
 
-    asyncio.run(server.serve(load(ServeSettings)))
+    settings = load(ServeSettings)
+    with exporting("action-gateway"):
+        asyncio.run(server.serve(settings))
 
 
 @main.command()

@@ -58,6 +58,8 @@ def create_app(parts: Parts) -> FastAPI:
         redirect_slashes=False,
         exception_handlers={**HANDLERS, GatewayError: parts.suspicions.before(HANDLERS[GatewayError])},
         middleware=_middleware(parts, [file.path for file in files]),
+        # Its spans would last as long as a socket, and tell query strings.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.access_tokens, app.state.suspicions = parts.access_tokens, parts.suspicions
     for router in (

@@ -18,6 +18,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
+from action_gateway import tracing
 from action_gateway.errors import UnavailableError
 from action_gateway.sql import load_statement
 
@@ -117,27 +118,28 @@ class Database:
 
     async def fetch_one(self, statement: str, **parameters: object) -> DictRow | None:
         """Run a statement and give its first row, if it has one."""
-        async with self._connection() as connection:
+        async with self._connection(statement) as connection:
             cursor = await connection.execute(load_statement(statement), parameters)
             return await cursor.fetchone()
 
     async def fetch_all(self, statement: str, **parameters: object) -> list[DictRow]:
         """Run a statement and give its rows."""
-        async with self._connection() as connection:
+        async with self._connection(statement) as connection:
             cursor = await connection.execute(load_statement(statement), parameters)
             return await cursor.fetchall()
 
     async def execute(self, statement: str, **parameters: object) -> int:
         """Run a statement and tell how many rows it changed."""
-        async with self._connection() as connection:
+        async with self._connection(statement) as connection:
             cursor = await connection.execute(load_statement(statement), parameters)
             return cursor.rowcount
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[_Connection]:
+    async def _connection(self, statement: str) -> AsyncIterator[_Connection]:
         try:
-            async with self._pool.connection() as connection, _deadline(connection):
-                yield connection
+            with tracing.statement(statement):
+                async with self._pool.connection() as connection, _deadline(connection):
+                    yield connection
         except _AWAY as error:
             _log.warning(
                 "database_unavailable", fault=type(error).__name__, said=str(error).partition("\n")[0]

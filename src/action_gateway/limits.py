@@ -19,6 +19,7 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
 from redis.asyncio import ConnectionPool
 
+from action_gateway import tracing
 from action_gateway.errors import RateLimitedError, UnavailableError
 
 Limit = Literal["start", "complete", "login", "register"]
@@ -92,8 +93,9 @@ class Limits:
         if self._monotonic() < self._away_until:
             raise UnavailableError
         try:
-            async with asyncio.timeout(self._seconds):
-                await _hit(self._shared, rate, limit, key)
+            with tracing.count(limit):
+                async with asyncio.timeout(self._seconds):
+                    await _hit(self._shared, rate, limit, key)
         except (StorageError, TimeoutError) as error:
             # For a moment nobody else has to wait to find out the same.
             self._away_until = self._monotonic() + _PAUSE_SECONDS

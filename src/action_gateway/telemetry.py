@@ -11,12 +11,14 @@ import secrets
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
 from functools import partial
+from http import HTTPStatus
 from importlib.metadata import version
 from typing import Any, Final, TextIO
 
 import structlog
+from opentelemetry.trace import INVALID_SPAN, Span
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -29,12 +31,15 @@ from prometheus_client import (
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from action_gateway import tracing
 from action_gateway.admission import AdmissionMetrics
+from action_gateway.health import PATHS as HEALTH_PATHS
 from action_gateway.problems import answer_unknown
 
 _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _TRACE_PARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+_EVENTS: Final = "text/event-stream"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 
 _log = structlog.get_logger(__name__)
@@ -45,6 +50,7 @@ def configure_logging(form: str, level: str, stream: TextIO | None = None) -> No
     stream = stream or sys.stdout
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_span,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -75,6 +81,12 @@ def configure_logging(form: str, level: str, stream: TextIO | None = None) -> No
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def add_span(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Add the ids of the span that a line belongs to."""
+    event.update(tracing.ids_of(tracing.current_span()))
+    return event
 
 
 def _renderers(console: bool) -> list[Any]:  # noqa: FBT001 - which of the two
@@ -162,16 +174,18 @@ class RequestTelemetry:
             return
         headers = Headers(scope=scope)
         request_id = _take_request_id(headers.get("x-request-id", ""))
+        span = _begin_span(scope, headers)
+        ids = tracing.ids_of(span) or {"trace_id": _take_trace_id(headers.get("traceparent", ""))}
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(
-            request_id=request_id, trace_id=_take_trace_id(headers.get("traceparent", ""))
-        )
-        observed = _Observed(send, request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id, **ids)
+        observed = _Observed(scope, send, request_id, span)
         started = time.monotonic()
-        try:
-            await self._serve(scope, receive, observed)
-        finally:
-            self._report(scope, observed.status, time.monotonic() - started)
+        with tracing.inside(span):
+            try:
+                await self._serve(scope, receive, observed)
+            finally:
+                self._report(scope, observed.status, time.monotonic() - started)
+                observed.end_span(observed.status)
 
     async def _serve(self, scope: Scope, receive: Receive, observed: "_Observed") -> None:
         try:
@@ -182,8 +196,7 @@ class RequestTelemetry:
             await answer_unknown(error)(scope, receive, observed.send)
 
     def _report(self, scope: Scope, status: int | None, seconds: float) -> None:
-        # No route has a variable part, so the path of a request that met one is the route's template.
-        route = scope["path"] if "endpoint" in scope else "unmatched"
+        route = _route(scope) or "unmatched"
         method = scope.get("method", "WEBSOCKET")
         method = method if method in _METHODS or scope["type"] == "websocket" else "other"
         self._metrics.requests.labels(method, route, status).inc()
@@ -196,9 +209,11 @@ class RequestTelemetry:
 class _Observed:
     """The sending side of a request, watched."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, scope: Scope, send: Send, request_id: str, span: Span) -> None:
+        self._scope = scope
         self._send = send
         self._request_id = request_id
+        self._span = span
         self.status: int | None = None
         """Of the response, or the close code of a WebSocket; None while there is none."""
 
@@ -206,10 +221,36 @@ class _Observed:
         match message["type"]:
             case "http.response.start":
                 self.status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = self._request_id
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-Id"] = self._request_id
+                if self._span.is_recording() and headers.get("content-type", "").startswith(_EVENTS):
+                    self.end_span(self.status)
+            case "websocket.accept":
+                self.end_span(HTTPStatus.SWITCHING_PROTOCOLS)
             case "websocket.close":
                 self.status = message.get("code", 1000)
+                self.end_span(HTTPStatus.FORBIDDEN)  # What the server makes of a close without an accept.
         await self._send(message)
+
+    def end_span(self, status: int | None) -> None:
+        """End the span with the status of the response, unless it has ended: a socket may stay open."""
+        tracing.end_request(self._span, _span_method(self._scope), _route(self._scope), status)
+
+
+def _route(scope: Scope) -> str | None:
+    # No route has a variable part, so the path of a request that met one is the route's template.
+    return scope["path"] if "endpoint" in scope else None
+
+
+def _begin_span(scope: Scope, headers: Headers) -> Span:
+    if scope["path"] in HEALTH_PATHS:
+        return INVALID_SPAN
+    return tracing.begin_request(_span_method(scope), scope["scheme"], headers)
+
+
+def _span_method(scope: Scope) -> str:
+    method: str = scope.get("method", "GET")  # A WebSocket begins as such a request.
+    return method if method in _METHODS else "_OTHER"
 
 
 def _take_request_id(given: str) -> str:

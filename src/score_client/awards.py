@@ -22,7 +22,10 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Final
 
+from opentelemetry.trace import Span, Tracer
+
 from score_api.v1 import score_service_pb2 as scores
+from score_client import tracing
 from score_client.channel import RenewedChannel
 from score_client.errors import (
     NotAllowedError,
@@ -32,6 +35,7 @@ from score_client.errors import (
     from_award_error,
 )
 from score_client.retry import outcome
+from score_client.tracing import Metadata
 
 CALLS_MAX: Final = 2
 """Calls under way. With one alone, everything would stand still behind a server that does not answer."""
@@ -51,6 +55,8 @@ class _Waiting:
 
     request: scores.AwardPointsRequest
     result: "asyncio.Future[scores.AwardResult]"
+    span: Span
+    """What it is sent for; an invalid one while tracing is off."""
 
     def settle(self, told: scores.AwardResult | ScoreClientError) -> None:
         if self.result.done():  # Whoever asked has given up.
@@ -64,9 +70,10 @@ class _Waiting:
 class Awards:
     """The awards of one client."""
 
-    def __init__(self, channel: RenewedChannel, *, call_timeout: float) -> None:
-        """Take the seconds that one call may take."""
+    def __init__(self, channel: RenewedChannel, tracer: Tracer | None, *, call_timeout: float) -> None:
+        """Take what makes spans, if anything, and the seconds that one call may take."""
         self._channel = channel
+        self._tracer = tracer
         self._call_timeout = call_timeout
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
@@ -81,7 +88,7 @@ class Awards:
             UnavailableError: Nothing was told within so many seconds.
             ScoreClientError: What was told instead of a result.
         """
-        waiting = _Waiting(request, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(request, asyncio.get_running_loop().create_future(), tracing.current_span())
         self._waiting.append(waiting)
         self._fill_calls()
         try:
@@ -143,9 +150,11 @@ class Awards:
         """Send one award; return for how many seconds the server wants to be left alone."""
         try:
             method = self._channel.current.stubs.scores.AwardPoints
-            metadata = _metadata(waiting.request)
-            call = method(waiting.request, timeout=self._call_timeout, metadata=metadata)
-            waiting.settle((await outcome(call)).result)
+            with tracing.call(self._tracer, waiting.request, [waiting.span]) as told:
+                metadata = _metadata(waiting.request, told)
+                call = method(waiting.request, timeout=self._call_timeout, metadata=metadata)
+                response = await outcome(call)
+            waiting.settle(response.result)
         except ScoreClientError as error:
             waiting.settle(error)
             return _asked_pause(error)
@@ -156,7 +165,8 @@ class Awards:
         request = scores.BatchAwardPointsRequest(requests=[waiting.request for waiting in batch])
         try:
             method = self._channel.current.stubs.scores.BatchAwardPoints
-            response = await outcome(method(request, timeout=self._call_timeout))
+            with tracing.call(self._tracer, request, [waiting.span for waiting in batch]) as told:
+                response = await outcome(method(request, timeout=self._call_timeout, metadata=told))
         except ScoreClientError as error:
             if _is_refusal_of_batches(error):
                 self._batches_refused = True
@@ -191,9 +201,9 @@ def _is_refusal_of_batches(error: ScoreClientError) -> bool:
     return isinstance(error, NotAllowedError) or error.reason == "UNIMPLEMENTED"
 
 
-def _metadata(request: scores.AwardPointsRequest) -> tuple[tuple[str, str], ...]:
-    """Name the request and the trace of a call that is about one award."""
+def _metadata(request: scores.AwardPointsRequest, told: Metadata) -> Metadata:
+    """Name the request and the trace of a call that is about one award, the latter by its span, if any."""
     name = ("x-request-id", request.request_id)
-    if not request.trace_id:
-        return (name,)
+    if told or not request.trace_id:
+        return (name, *told)
     return name, ("traceparent", f"00-{request.trace_id}-{secrets.token_hex(8)}-01")

@@ -16,6 +16,7 @@ from grpc.aio import UnaryUnaryMultiCallable
 
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
+from score_client import tracing
 from score_client.awards import OVERLOADED, Awards
 from score_client.channel import RenewedChannel
 from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
@@ -43,6 +44,8 @@ _Response = TypeVar("_Response")
 
 class ScoreClient:
     """A client of the score service, open within its `async with` block.
+
+    It makes spans of its calls if the program has set up OpenTelemetry before.
 
     Args:
         target: A gRPC name such as `dns:///score-service:50051`. Calls go round all healthy servers
@@ -86,7 +89,8 @@ class ScoreClient:
             check_interval=_seconds("certificate_check_interval", certificate_check_interval),
             connection_age=_seconds("connection_age", connection_age),
         )
-        self._awards = Awards(self._channel, call_timeout=self._attempt_timeout)
+        self._tracer = tracing.find_tracer()
+        self._awards = Awards(self._channel, self._tracer, call_timeout=self._attempt_timeout)
 
     async def __aenter__(self) -> Self:
         """Open the client; it connects in the background.
@@ -152,7 +156,8 @@ class ScoreClient:
             action_id: The action.
             award_id: Names the award on its board for ever. By default a new one.
             request_id: Names this logical call, also in the service's log. By default a new one.
-            trace_id: A W3C trace id, 32 hexadecimal digits, for the service's log and ledger.
+            trace_id: A W3C trace id, 32 hexadecimal digits, for the service's log and ledger. By default
+                that of the current span, if there is one.
             timeout: Seconds the call may take.
 
         Raises:
@@ -191,7 +196,8 @@ class ScoreClient:
                 # Whoever refused it did not look whether an earlier try has made it.
                 raise UnavailableError(error.reason, error.message, error.retry_after) from error
 
-        return decode_award(await self._tried(attempt, within))
+        with tracing.award(self._tracer, request):
+            return decode_award(await self._tried(attempt, within))
 
     async def get_award(self, *, board_id: str, award_id: UUID) -> AwardResult:
         """Tell the first result of an award.
@@ -347,7 +353,9 @@ class ScoreClient:
         request: _Request,
     ) -> _Response:
         async def attempt(seconds: float) -> _Response:
-            return await outcome(method(self._channel.current.stubs)(request, timeout=seconds))
+            ask = method(self._channel.current.stubs)
+            with tracing.call(self._tracer, request) as metadata:
+                return await outcome(ask(request, timeout=seconds, metadata=metadata))
 
         return await self._tried(attempt, self._timeout)
 

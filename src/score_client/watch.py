@@ -15,6 +15,7 @@ from score_client.connection import Connection
 from score_client.errors import UnavailableError
 from score_client.marshal import decode_event
 from score_client.retry import outcome
+from score_client.tracing import propagated
 from score_client.types import Snapshot, WatchEvent
 
 Stream = grpc.aio.UnaryStreamCall[WatchLeaderboardRequest, WatchLeaderboardResponse]
@@ -74,7 +75,8 @@ class Watcher:
         if self._stream and connection is self._connection:
             return self._stream, self._stall_timeout
         self.close()
-        self._connection, self._stream = connection, connection.stubs.boards.WatchLeaderboard(self._request)
+        self._connection = connection
+        self._stream = connection.stubs.boards.WatchLeaderboard(self._request, metadata=propagated())
         self._resumes = self._request.HasField("after_position")
         return self._stream, self._first_timeout
 

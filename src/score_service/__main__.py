@@ -32,6 +32,7 @@ from score_service.settings import (
 )
 from score_service.telemetry import configure_logging
 from score_service.tls import CertificateFiles
+from score_service.tracing import exporting
 
 _FAILED: Final = 1
 _USAGE: Final = 2
@@ -58,7 +59,7 @@ def main() -> None:
 @main.command(epilog=_describe(ServeSettings))
 def serve() -> None:
     """Serve gRPC with mTLS until SIGTERM or SIGINT. The second signal stops at once."""
-    _run(ServeSettings, lambda settings: asyncio.run(run_until_signal(settings)))
+    _run(ServeSettings, _serve)
 
 
 @main.command(epilog=_describe(MigrateSettings))
@@ -154,6 +155,11 @@ def _choose_files(folder: Path | None, *given: Path | None) -> CertificateFiles 
             certificate or named.certificate, key or named.key, authorities or named.authorities
         )
     return CertificateFiles(certificate, key, authorities) if certificate and key and authorities else None
+
+
+def _serve(settings: ServeSettings) -> None:
+    with exporting("score-service"):
+        asyncio.run(run_until_signal(settings))
 
 
 def _migrate(settings: MigrateSettings) -> None:

@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 from redis.commands.core import AsyncScript
 from redis.exceptions import ReadOnlyError, RedisError, ResponseError
 
+from score_service import tracing
 from score_service.breaker import Breaker
 from score_service.errors import ProjectionUnavailableError
 from score_service.lua import load_script
@@ -111,8 +112,9 @@ class Cache:
 
     async def run(self, script: str, call: Call) -> Any:
         """Run a script once and give its reply."""
-        async with self._tried():
-            return await self._scripts[script](call.keys, call.arguments)
+        with tracing.script(script):
+            async with self._tried():
+                return await self._scripts[script](call.keys, call.arguments)
 
     async def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
         """Run a script once for each call, not as one transaction, and give the replies in order."""

@@ -4,12 +4,15 @@ Never what was in it.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final, Self, TypeAlias
 
 import grpc
 import structlog
 from grpc import StatusCode
+from opentelemetry.trace import INVALID_SPAN, Span
 
+from score_service import tracing
 from score_service.caller import read_request_id, read_trace_id
 from score_service.status import INTERNAL, outcome_of
 from score_service.telemetry import CALL_FIELDS, MethodMetrics, Metrics
@@ -25,7 +28,9 @@ class Call:
         # The stubs promise an object with methods; it is a plain sequence of pairs.
         pairs: Any = context.invocation_metadata() or ()
         metadata = dict(pairs)
-        self.trace_id = read_trace_id(metadata)
+        self.span = _begin_span(method, metadata)
+        ids = tracing.ids_of(self.span) or {"trace_id": read_trace_id(metadata)}
+        self.trace_id = ids["trace_id"]
         self.reason = ""
         self.code: StatusCode | None = None
         self._method = method
@@ -35,7 +40,7 @@ class Call:
         self._fields = {
             "caller": "",
             "request_id": read_request_id(metadata),
-            "trace_id": self.trace_id,
+            **ids,
             "grpc.method": method,
         }
 
@@ -49,11 +54,16 @@ class Call:
         if error is not None and self.code is None:
             self.cut(error)
         self._observer.report(self, self._method, time.perf_counter() - self._started, self._metrics)
+        tracing.end_call(self.span, self.end().name)
         CALL_FIELDS.reset(self._token)
 
     def name_caller(self, spiffe_id: str) -> None:
         """Name the caller in every log line from here on."""
         self._fields["caller"] = spiffe_id
+
+    def begin_stream(self) -> None:
+        """End the span, if not before: a stream may last, and what it sends from here on has no trace."""
+        tracing.end_call(self.span, StatusCode.OK.name)
 
     def fail(self, error: Exception) -> None:
         """Take the error that ends the call. One that is no answer to a request is logged whole."""
@@ -76,6 +86,10 @@ class Call:
         # A handler may have set a code; the stubs leave out that most have not.
         by_handler: StatusCode | None = self._context.code()
         return self.code or by_handler or StatusCode.OK
+
+
+def _begin_span(method: str, metadata: Mapping[str, str | bytes]) -> Span:
+    return INVALID_SPAN if method.startswith(_HEALTH) else tracing.begin_call(method, metadata)
 
 
 class Observer:

@@ -18,7 +18,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 import structlog
+from opentelemetry.trace import Span
 
+from score_service import tracing
 from score_service.award import Award, AwardOutcome
 from score_service.errors import OverloadedError, RecordUnavailableError
 from score_service.ledger import RecordedBatch
@@ -45,10 +47,11 @@ _log = structlog.get_logger(__name__)
 class _Asked:
     """Awards that were asked for together, and what has become of them."""
 
-    __slots__ = ("_left", "_outcomes", "done")
+    __slots__ = ("_left", "_outcomes", "done", "span")
 
     def __init__(self, count: int) -> None:
         self.done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self.span = tracing.current_span()
         self._outcomes: list[Outcome] = [OverloadedError()] * count
         self._left = count
 
@@ -137,10 +140,12 @@ class Coalescer:
         answering: asyncio.Task[None] | None = None
         while queue or answering:
             batch = await self._gathered(queue)
-            committed = await self._committed(board_id, batch) if batch else []
+            span = tracing.begin_batch((waiting.asked.span for waiting in batch), len(batch))
+            with tracing.inside(span):
+                committed = await self._committed(board_id, batch) if batch else []
             if answering:
                 await answering
-            answering = asyncio.create_task(self._answered(committed)) if committed else None
+            answering = asyncio.create_task(self._answered(committed, span)) if batch else None
         del self._boards[board_id]
 
     async def _gathered(self, queue: deque[_Waiting]) -> _Batch:
@@ -178,14 +183,16 @@ class Coalescer:
             self._settle(batch, [error])
             return []
 
-    async def _answered(self, committed: Sequence[tuple[_Batch, RecordedBatch]]) -> None:
-        for batch, recorded in committed:
-            try:
-                outcomes: Sequence[Outcome] = await self._answer([w.award for w in batch], recorded)
-            except Exception as error:  # noqa: BLE001 - Logged whole, and told to all: nobody may wait for ever.
-                _log.exception("batch not answered", board_id=batch[0].award.board_id)
-                outcomes = [error] * len(batch)
-            self._settle(batch, outcomes)
+    async def _answered(self, committed: Sequence[tuple[_Batch, RecordedBatch]], span: Span) -> None:
+        with tracing.inside(span):
+            for batch, recorded in committed:
+                try:
+                    outcomes: Sequence[Outcome] = await self._answer([w.award for w in batch], recorded)
+                except Exception as error:  # noqa: BLE001 - Logged whole, and told to all: nobody may wait for ever.
+                    _log.exception("batch not answered", board_id=batch[0].award.board_id)
+                    outcomes = [error] * len(batch)
+                self._settle(batch, outcomes)
+        span.end()
 
     def _settle(self, batch: _Batch, outcomes: Sequence[Outcome]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):

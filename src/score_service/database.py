@@ -25,6 +25,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from score_service import tracing
 from score_service.errors import RecordUnavailableError
 from score_service.sql import load_statement
 
@@ -144,12 +145,13 @@ class Database:
         while True:
             began = clock()
             try:
-                async with self._pool.connection() as connection:
-                    with _deadline(connection, seconds), _confirmation(connection):
-                        cursor = await connection.execute(
-                            load_statement(statement), parameters, prepare=prepare
-                        )
-                        return await cursor.fetchall()
+                with tracing.statement(statement):
+                    async with self._pool.connection() as connection:
+                        with _deadline(connection, seconds), _confirmation(connection):
+                            cursor = await connection.execute(
+                                load_statement(statement), parameters, prepare=prepare
+                            )
+                            return await cursor.fetchall()
             except _AWAY as error:
                 said = str(error).partition("\n")[0]
                 _log.warning("record unavailable", statement=statement, kind=type(error).__name__, said=said)

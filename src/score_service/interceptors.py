@@ -20,6 +20,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
+from score_service import tracing
 from score_service.admission import Admission
 from score_service.caller import CALLER, Caller
 from score_service.calls import Call, Context, Observer
@@ -229,7 +230,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._taken_in += 1
             try:
                 await self._may_begin.wait()
-                with self._observer.observe(method.name, context, method.metrics) as call:
+                with (
+                    self._observer.observe(method.name, context, method.metrics) as call,
+                    tracing.inside(call.span),
+                ):
                     return await self._answer(method, incoming, context, call)
             finally:
                 self._tasks.discard(task)
@@ -241,7 +245,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         try:
             with method.place():
                 self._admit(method, context, call)
-                return await self._run(method, incoming, context)
+                return await self._run(method, incoming, context, call)
         except grpc.aio.BaseError:
             raise
         except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
@@ -256,15 +260,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         elif not self._policy.names(spiffe_id):
             raise NotAllowedError
 
-    async def _run(self, method: Method, incoming: Any, context: Context) -> Any:
+    async def _run(self, method: Method, incoming: Any, context: Context, call: Call) -> Any:
         request = method.read_each(incoming) if method.takes_stream else method.read(incoming)
         if not method.gives_stream:
             return await method.behaviour(request, context)
         async with self._stream():
-            await self._send(method.behaviour(request, context), context)
+            await self._send(method.behaviour(request, context), context, call)
         return None
 
-    async def _send(self, running: Any, context: Context) -> None:
+    async def _send(self, running: Any, context: Context, call: Call) -> None:
         """Write what a handler yields, or let it write by itself, as the health servicer does."""
         if inspect.isawaitable(running):
             await running
@@ -274,6 +278,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 try:
                     async with asyncio.timeout(self._stall_seconds):
                         await context.write(message)
+                        call.begin_stream()
                 except TimeoutError:
                     raise WatcherEvictedError from None
 

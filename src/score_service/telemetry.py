@@ -27,6 +27,7 @@ from prometheus_client import (
 )
 
 from score_api.v1.error_reason_pb2 import ErrorReason
+from score_service import tracing
 from score_service.award import AwardOutcome
 
 GRPC_CODES: Final = {
@@ -86,8 +87,10 @@ class _LineLogger(structlog.WriteLogger):
 
 
 def merge_call_fields(_logger: object, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Add what the call at hand says of itself."""
-    return {**CALL_FIELDS.get(), **event}
+    """Add what the call at hand says of itself, and the ids of the span that the line belongs to."""
+    # A line that names the trace of an award is not about the span that it is written in.
+    ids = {} if "trace_id" in event else tracing.ids_of(tracing.current_span())
+    return {**CALL_FIELDS.get(), **ids, **event}
 
 
 def _renderers(*, console: bool) -> list[Any]:
