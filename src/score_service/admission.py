@@ -15,8 +15,9 @@ from typing import Final
 import structlog
 
 from score_service.errors import OverloadedError
+from score_service.throttle import Throttle
 
-_TELL_SECONDS: Final = 1.0
+_LINES_A_SECOND: Final = 1
 
 _log = structlog.get_logger(__name__)
 
@@ -28,9 +29,7 @@ class Admission:
         """Take the service's name for the log."""
         self._service = service
         self._places = places
-        self._clock = clock
-        self._refused = 0
-        self._tell_at = clock()
+        self._lines = Throttle(_LINES_A_SECOND, clock)
         self.under_way = 0
         """Calls that have a place."""
 
@@ -57,7 +56,5 @@ class Admission:
 
     def note_refusal(self) -> None:
         """Count a call that gets no place, and tell of it unless that was done within the last second."""
-        self._refused += 1
-        if (now := self._clock()) >= self._tell_at:
-            _log.warning("calls refused", service=self._service, places=self._places, count=self._refused)
-            self._refused, self._tell_at = 0, now + _TELL_SECONDS
+        if (left_out := self._lines.let_through()) is not None:
+            _log.warning("calls refused", service=self._service, places=self._places, count=left_out + 1)

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal, Self, TypeAlias
+from typing import Final, Literal, NamedTuple, Self, TypeAlias
 
 import psycopg
 import structlog
@@ -79,6 +79,16 @@ class DatabaseSettings:
         return f"{type(self).__name__}(…)"
 
 
+class PoolUse(NamedTuple):
+    """How much of a pool is taken."""
+
+    connections: int
+    """Not idle, at this moment."""
+    connections_max: int
+    waiting: int
+    """Statements that wait for a connection."""
+
+
 class _UnconfirmedError(psycopg.OperationalError):
     """A statement was answered, but what it committed may be on this server alone."""
 
@@ -118,6 +128,13 @@ class Database:
             yield cls(pool, settings)
         finally:
             await pool.close()
+
+    @property
+    def pool_use(self) -> PoolUse:
+        """How much of the pool is taken now."""
+        stats = self._pool.get_stats()
+        connections = stats["pool_size"] - stats["pool_available"]
+        return PoolUse(connections, stats["pool_max"], stats["requests_waiting"])
 
     async def fetch_all(
         self,

@@ -24,6 +24,7 @@ from score_service import tracing
 from score_service.admission import Admission
 from score_service.caller import CALLER, Caller
 from score_service.calls import Call, Context, Observer
+from score_service.denials import Denials
 from score_service.errors import (
     InvalidRequestError,
     NotAllowedError,
@@ -119,10 +120,13 @@ class Entrance:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler of a server."""
 
-    def __init__(self, policy: Policy, metrics: Metrics, stall_seconds: float, places: int) -> None:
+    def __init__(
+        self, policy: Policy, metrics: Metrics, denials: Denials, stall_seconds: float, places: int
+    ) -> None:
         """Take for how long a stream's reader may leave one message untaken, and the places of a service."""
         self._policy = policy
         self._metrics = metrics
+        self._denials = denials
         self._observer = Observer(metrics)
         self._stall_seconds = stall_seconds
         self.admissions = {service: Admission(service, places) for service in SERVICES}
@@ -250,6 +254,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise
         except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
             call.fail(error)
+            self._denials.note([error], context.peer)
             await context.abort_with_status(to_status(error))
 
     def _admit(self, method: Method, context: Context, call: Call) -> None:
@@ -280,6 +285,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         await context.write(message)
                         call.begin_stream()
                 except TimeoutError:
+                    self._metrics.evicted.inc()
                     raise WatcherEvictedError from None
 
     @asynccontextmanager

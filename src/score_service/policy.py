@@ -6,7 +6,7 @@ nobody else. A file with any fault is refused whole, with all its faults.
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -88,6 +88,11 @@ class Policy:
         if grant is None or not grant.allows_method(method):
             raise NotAllowedError
         return grant
+
+    @property
+    def identities(self) -> Collection[str]:
+        """All that it names."""
+        return self._grants.keys()
 
     def names(self, spiffe_id: str) -> bool:
         """Tell whether the identity may do anything at all."""

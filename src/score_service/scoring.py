@@ -40,14 +40,26 @@ class Scoring:
         projector: Projector,
         *,
         on_outcomes: Callable[[Iterable[AwardOutcome]], None] = lambda _outcomes: None,
+        on_made: Callable[[Sequence[Award]], None] | None = None,
         rank_seconds: float = 1.0,
         batch_max: int = BATCH_MAX,
         waiting_max: int = WAITING_MAX,
     ) -> None:
-        """Take whom to tell of the outcomes, and for how many seconds a batch waits for its ranks."""
+        """Take how to answer.
+
+        Args:
+            ledger: The record.
+            projector: What keeps the ranks up with it.
+            on_outcomes: Is told of all outcomes.
+            on_made: Is told of the awards that are new, each once.
+            rank_seconds: How long a batch waits for its ranks.
+            batch_max: Awards in one commit, at most.
+            waiting_max: Awards taken in and not yet answered, at most.
+        """
         self._ledger = ledger
         self._projector = projector
         self._on_outcomes = on_outcomes
+        self._on_made = on_made
         self._rank_seconds = rank_seconds
         self._coalescer = Coalescer(
             ledger.record_awards, self._answer, batch_max=batch_max, waiting_max=waiting_max
@@ -118,6 +130,9 @@ class Scoring:
                 newly.add(award.award_id)
             outcomes.append(outcome)
         self._on_outcomes(outcome for outcome in outcomes if isinstance(outcome, AwardOutcome))
+        if self._on_made:
+            told = zip(awards, outcomes, strict=True)
+            self._on_made([award for award, outcome in told if _is_new(outcome)])
         return outcomes
 
     async def _in_time(self, board_id: str, find_ranks: Callable[[], Awaitable[Ranks]]) -> Ranks:
@@ -148,6 +163,10 @@ class Scoring:
 def _is_in(batch: RecordedBatch, result: RecordedAward | OutOfRange) -> bool:
     """Tell whether an award was made by the commit of this batch."""
     return isinstance(result, RecordedAward) and result.revision > batch.changes.before.revision
+
+
+def _is_new(outcome: Outcome) -> bool:
+    return isinstance(outcome, AwardOutcome) and outcome.is_new
 
 
 def _outcome(award: Award, result: RecordedAward | OutOfRange, ranks: Ranks, *, is_new: bool) -> Outcome:

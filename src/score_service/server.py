@@ -9,7 +9,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,8 +20,11 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2
 from score_api.v1 import leaderboard_service_pb2, score_service_pb2
 from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
+from score_service import gauges
 from score_service.admin import bind_admin, create_app, serve_admin
 from score_service.auditor import AuditLoop, Auditor
+from score_service.database import Database
+from score_service.denials import Denials
 from score_service.drain import Drain, end_calls
 from score_service.hub import Feeds, HubSettings
 from score_service.hubs import Hubs
@@ -41,8 +43,10 @@ from score_service.servicer import LeaderboardServicer, ScoreServicer
 from score_service.settings import Address, ServeSettings
 from score_service.standings import Standings
 from score_service.stores import arm, open_database, open_projection
+from score_service.surges import Surges
 from score_service.telemetry import Metrics
 from score_service.tls import CertificateFiles, Certificates
+from score_service.velocity import Velocity
 
 _LOOK_SECONDS: Final = 1.0
 _CALLS_MAX: Final = 10_000
@@ -58,6 +62,7 @@ _log = structlog.get_logger(__name__)
 class Stores:
     """The parts that hold what the service knows."""
 
+    database: Database
     ledger: Ledger
     projection: Projection
     projector: Projector
@@ -103,9 +108,9 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         OSError: an address cannot be bound.
     """
     metrics = Metrics()
-    interceptor = CallInterceptor(
-        Policy.load(settings.policy_file), metrics, settings.stall_seconds, settings.calls_max
-    )
+    policy = Policy.load(settings.policy_file)
+    denials = Denials(policy, metrics.registry)
+    interceptor = CallInterceptor(policy, metrics, denials, settings.stall_seconds, settings.calls_max)
     certificates = Certificates(CertificateFiles.of(settings))
     server = _make_server(interceptor, settings)
     grpc_address = _bind(server, settings.listen, certificates.credentials())
@@ -114,17 +119,15 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         admin_address = Address(settings.admin_listen.host, listener.getsockname()[1])
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stores = await _open_stores(stack, settings)
-        _follow(stores, metrics)
-        _follow_calls(interceptor, metrics)
-        _follow_certificates(certificates, metrics)
         checks = checks_of(stores.ledger, stores.projection)
         readiness = Readiness(checks, metrics.ready)
         metrics.follow_parts(checks, readiness.has)
         await stack.enter_async_context(readiness.running(_LOOK_SECONDS))
         await stack.enter_async_context(serve_admin(create_app(readiness, metrics.registry), listener))
         scoring = _make_scoring(stores, metrics, settings)
+        _follow(stores, interceptor, certificates, scoring, settings, metrics)
         leaderboard = Leaderboard(stores.projection, stores.projector, stores.standings, stores.reader)
-        score_servicer = ScoreServicer(scoring, Quota(), metrics.count_item_error)
+        score_servicer = ScoreServicer(scoring, Quota(), metrics.count_item_error, denials)
         add_ScoreServiceServicer_to_server(score_servicer, server)
         add_LeaderboardServiceServicer_to_server(LeaderboardServicer(leaderboard, stores.hubs), server)
         _add_open_services(server, readiness, with_reflection=settings.reflection)
@@ -175,7 +178,7 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
     auditor = Auditor(ledger, standings, projection, pause=_AUDIT_PAUSE_SECONDS)
     audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)
     await stack.enter_async_context(audits.running(settings.audit_seconds))
-    return Stores(ledger, projection, projector, standings, reader, hubs, audits)
+    return Stores(database, ledger, projection, projector, standings, reader, hubs, audits)
 
 
 def _hub_settings(settings: ServeSettings) -> HubSettings:
@@ -188,88 +191,41 @@ def _hub_settings(settings: ServeSettings) -> HubSettings:
     )
 
 
-def _follow(stores: Stores, metrics: Metrics) -> None:
-    loop = asyncio.get_running_loop()
-    metrics.follow("laurel_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
-    metrics.follow(
-        "laurel_projection_lag_revisions",
-        "Revisions by which the projection furthest behind the record is behind.",
-        lambda: stores.projector.lag,
-    )
-    metrics.follow(
-        "laurel_projection_looks",
-        "Times that all boards of the projection were compared with the record.",
-        lambda: stores.projector.looks,
-    )
-    metrics.follow(
-        "laurel_projection_rebuilds",
-        "Boards that this process has rebuilt in the projection.",
-        lambda: stores.projector.rebuilt,
-    )
-    metrics.follow(
-        "laurel_projection_rebuilds_given_up",
-        "Rebuilds for nothing: another process was faster, or a store stepped back meanwhile.",
-        lambda: stores.projector.given_up,
-    )
-    metrics.follow(
-        "laurel_drift_standings",
-        "Standings that differed between Redis and the record in the last complete audit.",
-        lambda: stores.audits.drift,
-    )
-    metrics.follow(
-        "laurel_audited_standings",
-        "Standings compared in the last complete audit.",
-        lambda: stores.audits.audited,
-    )
-    metrics.follow(
-        "laurel_audit_repairs",
-        "Boards rebuilt after an audit, since the start.",
-        lambda: stores.audits.repairs,
-    )
-    metrics.follow("laurel_watchers", "Open watches.", lambda: stores.hubs.watchers)
-
-
-def _follow_calls(interceptor: CallInterceptor, metrics: Metrics) -> None:
-    metrics.follow(
-        "laurel_calls_under_way",
-        "Unary calls that have a place, of the service where they are most.",
-        lambda: max(admission.under_way for admission in interceptor.admissions.values()),
-    )
-
-
-def _follow_certificates(certificates: Certificates, metrics: Metrics) -> None:
-    metrics.follow(
-        "laurel_certificate_not_before_timestamp_seconds",
-        "When the server's certificate began.",
-        lambda: datetime.timestamp(certificates.not_before),
-    )
-    metrics.follow(
-        "laurel_certificate_not_after_timestamp_seconds",
-        "When the server's certificate ends, or one that it rests on.",
-        lambda: datetime.timestamp(certificates.not_after),
-    )
-    metrics.follow(
-        "laurel_authority_not_after_timestamp_seconds",
-        "When the authority ends that is needed of those that are trusted.",
-        lambda: datetime.timestamp(certificates.authority_not_after),
-    )
-    metrics.follow(
-        "laurel_certificate_faulty",
-        "1 while the certificate files cannot be taken in, and older ones are in use.",
-        lambda: certificates.is_faulty,
-    )
+def _follow(
+    stores: Stores,
+    interceptor: CallInterceptor,
+    certificates: Certificates,
+    scoring: Scoring,
+    settings: ServeSettings,
+    metrics: Metrics,
+) -> None:
+    gauges.follow_process(metrics)
+    gauges.follow_projection(stores.projector, stores.audits, metrics)
+    gauges.follow_database(stores.database, metrics)
+    gauges.follow_certificates(certificates, metrics)
+    gauges.follow_calls(interceptor, settings, metrics)
+    gauges.follow_work(scoring, stores.hubs, settings, metrics)
 
 
 def _make_scoring(stores: Stores, metrics: Metrics, settings: ServeSettings) -> Scoring:
-    scoring = Scoring(
+    return Scoring(
         stores.ledger,
         stores.projector,
         on_outcomes=metrics.count_awards,
+        on_made=_make_surges(metrics, settings).note if settings.velocity_floor else None,
         batch_max=settings.award_batch_max,
         waiting_max=settings.awards_waiting_max,
     )
-    metrics.follow("laurel_awards_waiting", "Awards taken in and not yet answered.", lambda: scoring.waiting)
-    return scoring
+
+
+def _make_surges(metrics: Metrics, settings: ServeSettings) -> Surges:
+    velocity = Velocity(
+        floor=settings.velocity_floor,
+        multiple=settings.velocity_multiple,
+        window=settings.velocity_seconds,
+        users_max=settings.velocity_users_max,
+    )
+    return Surges(velocity, metrics.registry)
 
 
 def _make_server(interceptor: CallInterceptor, settings: ServeSettings) -> grpc.aio.Server:

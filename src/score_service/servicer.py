@@ -18,6 +18,8 @@ from score_api.v1 import score_service_pb2_grpc as score_grpc
 from score_service import marshal
 from score_service.award import Award, AwardOutcome
 from score_service.caller import CALLER
+from score_service.calls import Context
+from score_service.denials import Denials
 from score_service.errors import NotAllowedError, QuotaExceededError, ScoreServiceError
 from score_service.hubs import Hubs
 from score_service.leaderboard import Leaderboard
@@ -40,12 +42,14 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         scoring: Scoring,
         quota: Quota,
         on_item_error: Callable[[str], None],
+        denials: Denials,
         new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
         """Take whom to tell the reason why an award of a batch failed: its call will be OK."""
         self._scoring = scoring
         self._quota = quota
         self._on_item_error = on_item_error
+        self._denials = denials
         self._new_request_id = new_request_id
 
     async def AwardPoints(
@@ -59,12 +63,14 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
 
     async def BatchAwardPoints(
-        self, request: score_pb.BatchAwardPointsRequest, context: object
+        self, request: score_pb.BatchAwardPointsRequest, context: Context
     ) -> score_pb.BatchAwardPointsResponse:
         """Make many awards, or tell their first results. One that fails fails alone."""
         self._scoring.require_room()
         admitted = self._admit([self._try_read(asked) for asked in marshal.read_batch(request)])
         awards = [award for award in admitted if isinstance(award, Award)]
+        if len(awards) < len(admitted):
+            self._denials.note(admitted, context.peer)
         outcomes = iter(await self._scoring.award_all(awards))
         told = (next(outcomes) if isinstance(award, Award) else award for award in admitted)
         return score_pb.BatchAwardPointsResponse(items=map(self._write_item, told))

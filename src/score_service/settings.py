@@ -213,6 +213,17 @@ class ServeSettings(CertificateSettings, StoreSettings):
     watchers_max: Annotated[int, Field(ge=1, le=9_000)] = Field(
         default=5_000, description="open watches, at most"
     )
+    velocity_floor: Annotated[int, Field(ge=0, le=2**53)] = Field(
+        default=1_000,
+        description="points of a user in a while up to which nothing is out of the ordinary; 0 looks at none",
+    )
+    velocity_multiple: Annotated[float, Field(ge=1, le=1_000_000, allow_inf_nan=False)] = Field(
+        default=10, description="the same, as a multiple of what users of the board typically get"
+    )
+    velocity_seconds: Annotated[Seconds, Field(gt=0)] = Field(default=60, description="how long the while is")
+    velocity_users_max: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        default=20_000, description="users whose points are looked at, at most, at 0.4 KB each"
+    )
     failpoints: Failpoints = Field(
         default=(),
         description="for tests only: where this process breaks itself, NAME=ACTION@N, comma-separated",

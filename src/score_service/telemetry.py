@@ -122,6 +122,9 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self.evicted = self._counter(
+            "laurel_watchers_evicted", "Watches ended because a message was left untaken for too long."
+        )
         for reason in REASONS:
             self.rejected.labels(reason)
             self._item_errors.labels(reason)

@@ -2,7 +2,7 @@
 
 from itertools import accumulate
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from action_gateway.throttle import Throttle
@@ -10,6 +10,7 @@ from action_gateway.throttle import Throttle
 PER_SECOND = 3
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 2, allow_nan=False), max_size=200))
 def test_no_more_than_so_many_get_through_a_second_and_the_others_are_counted(pauses: list[float]) -> None:
     now = 0.0

@@ -420,3 +420,4 @@ async def test_a_stream_whose_reader_has_stalled_is_ended(
                     pass
         told = read_refusal(caught.value)
         assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED")
+    assert await service.metric("laurel_watchers_evicted_total") == 1

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import is_projected, make_award, make_projector
 
-from score_service.award import MAX_TOTAL, AwardOutcome
+from score_service.award import MAX_TOTAL, Award, AwardOutcome
 from score_service.errors import (
     AwardConflictError,
     AwardNotFoundError,
@@ -145,12 +145,17 @@ async def test_award_asked_for_twice_at_once_is_told_of_once_as_new(
     ledger: Ledger, projector: Projector
 ) -> None:
     outcomes: list[AwardOutcome] = []
-    scoring = Scoring(ledger, projector, on_outcomes=outcomes.extend)
-    award = make_award("ada", 5)
+    made: list[Award] = []
+    scoring = Scoring(ledger, projector, on_outcomes=outcomes.extend, on_made=made.extend)
+    award, too_much = make_award("ada", 5), make_award("ada", MAX_TOTAL)
 
-    await scoring.award_all([award, award, award._replace(request_id=str(uuid.uuid4()))])
+    await scoring.award_all([award, award, award._replace(request_id=str(uuid.uuid4())), too_much])
+    await scoring.award(award)
 
-    assert [(o.is_new, o.replayed) for o in outcomes] == [(True, False), (False, False), (False, True)]
+    assert [(o.is_new, o.replayed) for o in outcomes] == [
+        (True, False), (False, False), (False, True), (False, False),
+    ]  # fmt: skip
+    assert made == [award]
 
 
 async def test_projection_far_behind_does_not_hold_up_awards(

@@ -1,0 +1,28 @@
+"""What the parts of the service tell of themselves."""
+
+from tests.fixtures.score_service import Connect, ScoreService, StartScoreService, award_request
+
+from local_stack.certificates import CertificateFiles
+from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+
+
+async def test_how_full_the_process_is_can_be_told_from_its_metrics(
+    start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
+) -> None:
+    service = await start_score_service(calls_max=11, awards_waiting_max=12, watchers_max=13)
+    stubs = connect(service, backend_certificate)
+    await stubs.score.AwardPoints(award_request())
+    request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=10)
+    watch = stubs.leaderboard.WatchLeaderboard(request)
+    await anext(aiter(watch))
+    used = ("calls_under_way", "awards_waiting", "watchers", "database_waiting")
+    bounds = ("calls_max", "awards_waiting_max", "watchers_max", "database_connections_max")
+
+    assert await read(service, used) == [0, 0, 1, 0]
+    assert await read(service, bounds) == [11, 12, 13, 10]
+    assert 0 <= await service.metric("laurel_database_connections") <= 10
+    watch.cancel()
+
+
+async def read(service: ScoreService, names: tuple[str, ...]) -> list[float]:
+    return [await service.metric(f"laurel_{name}") for name in names]
