@@ -17,6 +17,7 @@ from score_service.changes import Change, Changes
 from score_service.coalescer import BATCH_MAX
 from score_service.position import Position
 from score_service.projection import Applied, Projection, ProjectionSettings
+from score_service.redis_access import RedisAccess, RedisUrl
 
 _BOARD = "bench-lua"
 _PREFIX = "bench:"
@@ -26,7 +27,8 @@ _MEMBERS = 100_000
 @asynccontextmanager
 async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
     cache = stack.cache
-    settings = ProjectionSettings(cache.url, cache.password, prefix=_PREFIX, timeout=30)
+    access = RedisAccess(RedisUrl.parse(cache.url), cache.password)
+    settings = ProjectionSettings(access, prefix=_PREFIX, timeout=30)
     async with (
         Projection.open(settings) as projection,
         Redis.from_url(cache.url, password=cache.password, decode_responses=True) as redis,

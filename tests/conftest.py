@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fixtures.spans",
     "tests.fixtures.boards",
     "tests.fixtures.mortal_valkey",
+    "tests.fixtures.valkey_nodes",
     "tests.fixtures.score_service",
     "tests.fixtures.gateway",
     "tests.fixtures.stack",

@@ -58,6 +58,8 @@ class ValkeyFolder:
     durable: bool = True
     """False keeps nothing on disk."""
     keep_open: Sequence[int] = ()
+    options: Sequence[str] = ()
+    """More lines of its configuration."""
 
     def start(self) -> ValkeyServer:
         """Start a server on the data, with a new password, and wait until it answers."""
@@ -96,6 +98,7 @@ class ValkeyFolder:
             "maxmemory-policy noeviction",
             'save ""',
             f"appendonly {'yes' if self.durable else 'no'}",
+            *self.options,
         ]
         path = self.folder / "valkey.conf"
         write_secret(path, "\n".join([*lines, ""]).encode())

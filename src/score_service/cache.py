@@ -1,31 +1,27 @@
 """Redis as the score service reaches it: one script at a time, every wait bounded.
 
 Invariants:
-- Every operation has one deadline, connecting and a retry included.
+- Every operation has one deadline; connecting, a retry and the way to another server included.
 - Every script may run twice, also late: one whose connection was lost is sent once more.
-- While Redis is away, operations fail at once, except one probe a second.
+- All keys of a script are on one server, which is found by the first of them.
+- Each server is sent the text of a script when it does not know it.
 
 It knows the names of scripts and nothing of what they do.
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from hashlib import sha1
 from typing import Any, Final, Self
 
-import structlog
-from redis.asyncio import BlockingConnectionPool, ConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.commands.core import AsyncScript
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import NoScriptError
 
 from score_service import tracing
-from score_service.breaker import Breaker
 from score_service.errors import ProjectionUnavailableError
 from score_service.lua import load_script
+from score_service.servers import REDIRECTS, Server, Servers, ServersSettings, bounded, open_servers
 
 _SCRIPTS: Final = (
     "apply_changes",
@@ -44,8 +40,6 @@ _SCRIPTS: Final = (
 _QUIET_SECONDS: Final = 1.0
 """After which a listener that hears nothing asks whether Redis is there."""
 
-_log = structlog.get_logger(__name__)
-
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -56,19 +50,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class CacheSettings:
-    """How to reach Redis."""
+class _Script:
+    text: str
+    digest: str
 
-    url: str
-    password: str | None
-    timeout: float
-    """Seconds for one operation, connecting and a retry included."""
-    connections_max: int
-    listeners_max: int
-    """Channels that are listened to at once, each on a connection of its own."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
+    @classmethod
+    def load(cls, name: str) -> Self:
+        text = load_script(name)
+        return cls(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
 class Cache:
@@ -78,56 +67,79 @@ class Cache:
     script that writes has done so is unknown then.
     """
 
-    def __init__(self, client: "Redis", listener: "Redis", settings: CacheSettings) -> None:
-        """Take one client for operations, and one that a listener may keep a connection of."""
-        self._client = client
-        self._listener = listener
+    def __init__(self, servers: Servers, settings: ServersSettings) -> None:
+        self._servers = servers
         self._listeners_left = settings.listeners_max
         self._timeout = settings.timeout
-        self._breaker = Breaker(time.monotonic)
-        self._scripts: dict[str, AsyncScript] = {
-            name: client.register_script(load_script(name)) for name in _SCRIPTS
-        }
+        self._scripts = {name: _Script.load(name) for name in _SCRIPTS}
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: CacheSettings) -> AsyncIterator[Self]:
+    async def open(cls, settings: ServersSettings) -> AsyncIterator[Self]:
         """Make the connection pools, whether or not Redis is there, and close them at the end."""
-        how = {
-            "password": settings.password,
-            # Every operation has one deadline of its own, see `_bounded`. The client's timeouts would
-            # each start anew on a retry, and before Python 3.12 the one for sending may lose a cancellation.
-            "socket_timeout": None,
-            "socket_connect_timeout": None,
-            # One more try hides a connection that a restart has closed.
-            "retry": Retry(NoBackoff(), 1),
-            "decode_responses": True,
-        }
-        operations = BlockingConnectionPool.from_url(
-            settings.url, max_connections=settings.connections_max, timeout=settings.timeout, **how
-        )
-        listeners = ConnectionPool.from_url(settings.url, max_connections=settings.listeners_max, **how)
-        async with Redis.from_pool(operations) as client, Redis.from_pool(listeners) as listener:
-            yield cls(client, listener, settings)
+        async with open_servers(settings) as servers:
+            yield cls(servers, settings)
 
     async def run(self, script: str, call: Call) -> Any:
         """Run a script once and give its reply."""
         with tracing.script(script):
-            async with self._tried():
-                return await self._scripts[script](call.keys, call.arguments)
+            return await self._run(self._scripts[script], call, _in(self._timeout))
+
+    async def _run(self, script: _Script, call: Call, give_up_at: float) -> Any:
+        async def evaluate(client: Any) -> Any:
+            words = (script.digest, len(call.keys), *call.keys, *call.arguments)
+            try:
+                return await client.evalsha(*words)
+            except NoScriptError:
+                await client.script_load(script.text)
+                return await client.evalsha(*words)
+
+        return await self._servers.ask(call.keys[0], evaluate, give_up_at)
 
     async def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
         """Run a script once for each call, not as one transaction, and give the replies in order."""
-        async with self._tried(), self._client.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                await self._scripts[script](call.keys, call.arguments, client=pipeline)
-            return await pipeline.execute()
+        give_up_at, replies = _in(self._timeout), dict[int, Any]()
+        batches = dict[Server, list[int]]()
+        for number, call in enumerate(calls):
+            server = await self._servers.find(call.keys[0], give_up_at)
+            batches.setdefault(server, []).append(number)
 
-    async def read_policy(self) -> str:
-        """Tell what Redis does when its memory is full, as `maxmemory-policy` has it."""
-        async with self._tried():
-            memory = await self._client.info("memory")
-        return str(memory["maxmemory_policy"])
+        async def run_batch(server: Server, numbers: Sequence[int]) -> None:
+            batch = [calls[number] for number in numbers]
+            found = await self._run_batch(server, self._scripts[script], batch, give_up_at)
+            replies.update(zip(numbers, found, strict=True))
+
+        ends = await asyncio.gather(*(run_batch(*batch) for batch in batches.items()), return_exceptions=True)
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        return [replies[number] for number in range(len(calls))]
+
+    async def _run_batch(
+        self, server: Server, script: _Script, calls: Sequence[Call], give_up_at: float
+    ) -> list[Any]:
+        """Run a script for calls to one server, all on one way; those that it points elsewhere one by one."""
+        async with server.reached(give_up_at), server.client.pipeline(transaction=False) as pipeline:
+            pipeline.script_load(script.text)
+            for call in calls:
+                pipeline.evalsha(script.digest, len(call.keys), *call.keys, *call.arguments)
+            replies = await pipeline.execute(raise_on_error=False)
+            for reply in replies:
+                if isinstance(reply, Exception) and not isinstance(reply, REDIRECTS):
+                    raise reply
+        return [
+            await self._run(script, call, give_up_at) if isinstance(reply, REDIRECTS) else reply
+            for call, reply in zip(calls, replies[1:], strict=True)
+        ]
+
+    async def read_policies(self) -> set[str]:
+        """Tell what the servers do when their memory is full, as `maxmemory-policy` has it."""
+        give_up_at, policies = _in(self._timeout), set[str]()
+        for server in await self._servers.list_primaries(give_up_at):
+            async with server.reached(give_up_at):
+                memory = await server.client.info("memory")
+            policies.add(str(memory["maxmemory_policy"]))
+        return policies
 
     @asynccontextmanager
     async def listen(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
@@ -135,60 +147,53 @@ class Cache:
 
         Raises:
             ProjectionUnavailableError: there are too many listeners, or Redis is away; the latter also out
-                of the iterator.
+                of the iterator, and where the channel has moved to another server.
         """
         if not self._listeners_left:
             raise ProjectionUnavailableError
         self._listeners_left -= 1
         try:
-            async with self._listener.pubsub(ignore_subscribe_messages=True) as pubsub:
-                async with self._tried():
-                    await pubsub.subscribe(channel)
+            pubsub = await self._servers.ask(
+                channel, lambda client: _subscribe(client, channel), _in(self._timeout), listening=True
+            )
+            try:
                 yield self._messages(pubsub)
+            finally:
+                await pubsub.aclose()
         finally:
             self._listeners_left += 1
 
     async def _messages(self, pubsub: Any) -> AsyncIterator[str]:
         """Give what comes. Quiet looks like a network that swallows everything, so Redis is asked then."""
         while True:
-            # A listener alone may lose its connection because it reads too slowly.
-            async with self._bounded(_QUIET_SECONDS + self._timeout):
-                message = await pubsub.get_message(timeout=_QUIET_SECONDS)
-                if message is None:
-                    await pubsub.ping()
-                    message = await pubsub.get_message(timeout=None)
-            if message is not None and message["type"] == "message":
+            try:
+                # A listener alone may lose its connection because it reads too slowly.
+                async with bounded(_in(_QUIET_SECONDS + self._timeout)):
+                    message = await pubsub.get_message(timeout=_QUIET_SECONDS)
+                    if message is None:
+                        await pubsub.ping()
+                        message = await pubsub.get_message(timeout=None)
+            except REDIRECTS as redirect:
+                raise ProjectionUnavailableError from redirect
+            if message is None:
+                continue
+            if message["type"] == "sunsubscribe":
+                raise ProjectionUnavailableError  # The slot has moved; who listens anew is led there.
+            if message["type"] == "smessage":
                 yield message["data"]
 
-    @asynccontextmanager
-    async def _tried(self) -> AsyncIterator[None]:
-        """Do not even try while Redis is away, and take note whether it is."""
-        if not self._breaker.admit():
-            raise ProjectionUnavailableError
-        try:
-            async with self._bounded(self._timeout):
-                yield
-        except ProjectionUnavailableError as error:
-            if isinstance(error.__cause__, ResponseError):
-                self._breaker.succeed()
-            else:
-                self._breaker.fail()
-            if isinstance(error.__cause__, ReadOnlyError):
-                await self._reconnect()
-            raise
-        self._breaker.succeed()
 
-    @asynccontextmanager
-    async def _bounded(self, seconds: float) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(seconds):
-                yield
-        except (RedisError, OSError) as error:
-            _log.warning("projection unavailable", kind=type(error).__name__, error=str(error))
-            raise ProjectionUnavailableError from error
+async def _subscribe(client: Any, channel: str) -> Any:
+    """Begin to listen, and wait until the server has agreed."""
+    pubsub = client.pubsub()
+    try:
+        await pubsub.ssubscribe(channel)
+        await pubsub.get_message(timeout=None)
+    except BaseException:
+        await pubsub.aclose()
+        raise
+    return pubsub
 
-    async def _reconnect(self) -> None:
-        """Leave a server that was demoted: its name may lead to the new primary by now."""
-        with suppress(RedisError, OSError):
-            async with asyncio.timeout(self._timeout):
-                await self._client.connection_pool.disconnect(inuse_connections=False)
+
+def _in(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds

@@ -20,13 +20,15 @@ from typing import Any, Final, Self
 import structlog
 
 from score_service.award import MAX_TOTAL
-from score_service.cache import Cache, CacheSettings, Call
+from score_service.cache import Cache, Call
 from score_service.changes import Changes
 from score_service.errors import ProjectionUnavailableError
 from score_service.generation import Generation
 from score_service.hint import Hint, read_hint
 from score_service.page_token import read_page_token, write_page_token
 from score_service.position import Position
+from score_service.redis_access import RedisAccess
+from score_service.servers import ServersSettings
 from score_service.standing import Reading, Source, Standing
 
 _MEMBER_PREFIX: Final = 16
@@ -88,17 +90,14 @@ class Comparison:
 class ProjectionSettings:
     """How to reach the projection."""
 
-    url: str
-    password: str | None = None
+    redis: RedisAccess
     prefix: str = "laurel:"
     timeout: float = 0.5
     """Seconds for one operation, connecting and a retry included."""
     connections_max: int = 32
+    """To one server."""
     listeners_max: int = 256
     """Boards that are listened to at once, each on a connection of its own."""
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(…)"
 
 
 class Projection:
@@ -114,14 +113,10 @@ class Projection:
     @asynccontextmanager
     async def open(cls, settings: ProjectionSettings) -> AsyncIterator[Self]:
         """Make the connection pools, whether or not Redis is there, and close them at the end."""
-        reach = CacheSettings(
-            settings.url,
-            settings.password,
-            settings.timeout,
-            settings.connections_max,
-            settings.listeners_max,
+        servers = ServersSettings(
+            settings.redis, settings.timeout, settings.connections_max, settings.listeners_max
         )
-        async with Cache.open(reach) as cache:
+        async with Cache.open(servers) as cache:
             yield cls(cache, settings.prefix)
 
     async def check(self) -> str:
@@ -130,8 +125,8 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away.
         """
-        policy = await self._cache.read_policy()
-        return "" if policy == _POLICY else f"evicts keys: maxmemory-policy is {policy}, not {_POLICY}"
+        wrong = await self._cache.read_policies() - {_POLICY}
+        return f"evicts keys: maxmemory-policy is {min(wrong)}, not {_POLICY}" if wrong else ""
 
     async def apply_changes(self, changes: Changes) -> Applied | Elsewhere:
         """Move a board's projection over changes of its ledger, if it stands where they begin.
@@ -149,9 +144,9 @@ class Projection:
     async def _apply_changes(self, changes: Changes) -> Applied | Elsewhere:
         board_id, before, after = changes.board_id, changes.before, changes.after
         generation = self._generations.get(board_id) or secrets.token_hex(8)
-        keys = [*self._keys(board_id, generation), self.channel(board_id)]
         positions = [str(before.revision), before.mark, str(after.revision), after.mark]
-        call = Call(keys, [generation, *positions, changes.lines()])
+        arguments = [generation, *positions, changes.lines(), self.channel(board_id)]
+        call = Call(self._keys(board_id, generation), arguments)
         reply = await self._cache.run("apply_changes", call)
         if reply[0] != "applied":
             return Elsewhere(self._remember(board_id, reply))
@@ -312,7 +307,7 @@ class Projection:
         return Call(self._keys(board_id, generation), [generation, *arguments])
 
     def channel(self, board_id: str) -> str:
-        """Name the channel on which a board's hints are published."""
+        """Name the channel on which a board's hints are published: in a cluster, of the slot of its keys."""
         return f"{self._board(board_id)}:changes"
 
     def _making(self, board_id: str) -> str:

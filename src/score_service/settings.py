@@ -9,14 +9,23 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from score_service.failpoints import Failpoint
+from score_service.redis_access import RedisUrl, check_authorities, check_pair
 
 PREFIX: Final = "SCORE_SERVICE_"
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
@@ -74,15 +83,6 @@ def _check_dsn(dsn: str) -> str:
     return dsn
 
 
-def _check_redis_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("must be a redis://, rediss:// or unix:// URL")
-    if parts.password or "password=" in parts.query:
-        raise ValueError("must not hold a password; give it as a file")
-    return url
-
-
 def _read_threshold(value: object) -> object:
     word = str(value).lower()
     return {"none": None, "auto": "auto"}.get(word, value)
@@ -138,13 +138,52 @@ class RecordSettings(LogSettings):
 class StoreSettings(RecordSettings):
     """What every command wants that compares the two stores: `verify` and `rebuild`."""
 
-    redis_url: Annotated[str, AfterValidator(_check_redis_url)] = Field(
-        description="Redis or Valkey, without password"
+    redis_url: Annotated[RedisUrl, NoDecode, BeforeValidator(RedisUrl.parse)] = Field(
+        description="Redis or Valkey, without password: redis[s]://HOST, unix://PATH, "
+        "redis[s]+sentinel://HOST,…/SERVICE or redis[s]+cluster://HOST,…"
     )
     redis_password: SecretFile | None = _secret_file("REDIS_PASSWORD_FILE", "file with its password")
+    redis_sentinel_password: SecretFile | None = _secret_file(
+        "REDIS_SENTINEL_PASSWORD_FILE", "file with the password of the Sentinels"
+    )
+    redis_ca_file: Annotated[FilePath, AfterValidator(check_authorities)] | None = Field(
+        default=None, description="authorities of its certificates, PEM; without it those of the system"
+    )
+    redis_certificate_file: FilePath | None = Field(
+        default=None, description="certificate chain to show it, PEM, where it asks for one"
+    )
+    redis_key_file: FilePath | None = Field(
+        default=None, validate_default=True, description="the private key of that, PEM"
+    )
     redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,64}$")] = Field(
         default="laurel:", description="first part of every key"
     )
+
+    @field_validator("redis_sentinel_password")
+    @classmethod
+    def _is_for_sentinel(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = info.data.get("redis_url")
+        if password and url and url.topology != "sentinel":
+            raise ValueError("is for a redis+sentinel URL")
+        return password
+
+    @field_validator("redis_ca_file", "redis_certificate_file", "redis_key_file")
+    @classmethod
+    def _is_for_tls(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        url = info.data.get("redis_url")
+        if file and url and not url.is_tls:
+            raise ValueError("is for a rediss URL")
+        return file
+
+    @field_validator("redis_key_file")
+    @classmethod
+    def _fits(cls, key_file: Path | None, info: ValidationInfo) -> Path | None:
+        certificate_file = info.data.get("redis_certificate_file")
+        if (key_file is None) != (certificate_file is None):
+            raise ValueError("goes with the file of a certificate, and that with a key")
+        if key_file and certificate_file:
+            check_pair(certificate_file, key_file)
+        return key_file
 
 
 class CertificateSettings(LogSettings):

@@ -8,6 +8,7 @@ from score_service.failpoints import Failpoint, Failpoints
 from score_service.generation import Generation
 from score_service.ledger import Ledger
 from score_service.projection import Header, Projection, ProjectionSettings
+from score_service.redis_access import RedisAccess
 from score_service.settings import RecordSettings, StoreSettings, reveal
 
 
@@ -26,8 +27,14 @@ def open_projection(settings: StoreSettings) -> AbstractAsyncContextManager[Proj
     """Open Redis, whether or not it is there."""
     return Projection.open(
         ProjectionSettings(
-            url=settings.redis_url,
-            password=reveal(settings.redis_password),
+            redis=RedisAccess(
+                settings.redis_url,
+                password=reveal(settings.redis_password),
+                sentinel_password=reveal(settings.redis_sentinel_password),
+                ca_file=settings.redis_ca_file,
+                certificate_file=settings.redis_certificate_file,
+                key_file=settings.redis_key_file,
+            ),
             prefix=settings.redis_prefix,
         )
     )

@@ -7,13 +7,15 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.proxy import Proxy
+from tests.fixtures.redis import access_to
 from tests.score_service.test_breaker import Clock
 
 from local_stack.valkey import ValkeyServer
 from score_service import cache as cache_module
 from score_service.breaker import PROBE_SECONDS, Breaker
-from score_service.cache import Cache, CacheSettings, Call
+from score_service.cache import Cache, Call
 from score_service.errors import ProjectionUnavailableError
+from score_service.servers import ServersSettings
 
 
 @pytest.fixture
@@ -24,10 +26,11 @@ def clock() -> Clock:
 @pytest.fixture
 async def cache(valkey_server: ValkeyServer, redis_proxy: Proxy, clock: Clock) -> AsyncIterator[Cache]:
     """Return a way through the proxy, with a breaker whose time a test moves on."""
-    url = replace(valkey_server, port=redis_proxy.port).url()
-    settings = CacheSettings(url, None, timeout=0.5, connections_max=4, listeners_max=2)
+    access = access_to(replace(valkey_server, port=redis_proxy.port))
+    settings = ServersSettings(access, timeout=0.5, connections_max=4, listeners_max=2)
     async with Cache.open(settings) as cache:
-        cache._breaker = Breaker(clock)
+        [server] = await cache._servers.list_primaries(0)
+        server.breaker = Breaker(clock)
         yield cache
 
 
@@ -123,7 +126,7 @@ async def test_quiet_channel_is_listened_to_until_something_is_said(
         pings = await count_pings(redis)
         while await count_pings(redis) < pings + 3:
             assert not message.done()
-        await redis.publish("channel", "said")
+        await redis.spublish("channel", "said")
 
         assert await message == "said"
 
@@ -187,14 +190,10 @@ async def test_scripts_that_redis_forgot_are_loaded_again(
 
 
 async def test_policy_is_told(cache: Cache, redis_url: str) -> None:
-    assert await cache.read_policy() == "noeviction"
+    assert await cache.read_policies() == {"noeviction"}
     async with Redis.from_url(redis_url) as redis:
         await redis.config_set("maxmemory-policy", "allkeys-lru")
         try:
-            assert await cache.read_policy() == "allkeys-lru"
+            assert await cache.read_policies() == {"allkeys-lru"}
         finally:
             await redis.config_set("maxmemory-policy", "noeviction")
-
-
-def test_settings_do_not_show_the_password() -> None:
-    assert "secret" not in repr(CacheSettings("redis://:secret@localhost", "secret", 1, 1, 1))

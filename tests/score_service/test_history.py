@@ -38,7 +38,6 @@ from score_client import AwardResult, ScoreClient, UnavailableError
 from score_service import cache, projector, scoring
 from score_service import database as service_database
 from score_service.award import Award
-from score_service.cache import CacheSettings
 from score_service.changes import Changes
 from score_service.database import Database
 from score_service.hubs import Hubs
@@ -47,6 +46,8 @@ from score_service.lua import load_script
 from score_service.position import Position
 from score_service.projection import Projection
 from score_service.rebuilder import Rebuilder
+from score_service.redis_access import RedisAccess
+from score_service.servers import ServersSettings
 from score_service.sql import load_statement
 
 _MORE = int(os.environ.get("HISTORIES", "0"))
@@ -55,10 +56,14 @@ _MORE = int(os.environ.get("HISTORIES", "0"))
 
 @pytest.fixture
 async def stores(
-    record: Database, database: postgres.Database, redis_url: str, redis_prefix: str
+    record: Database,
+    database: postgres.Database,
+    redis_url: str,
+    redis_access: RedisAccess,
+    redis_prefix: str,
 ) -> AsyncIterator[Stores]:
     async with RecordKeeper.open(database.admin_dsn) as keeper:
-        yield Stores(record, CacheSettings(redis_url, None, 5, 32, 32), redis_prefix, keeper)
+        yield Stores(record, redis_url, ServersSettings(redis_access, 5, 32, 32), redis_prefix, keeper)
 
 
 @pytest.fixture(autouse=True)
@@ -299,11 +304,11 @@ async def test_two_processes_end_in_the_sum_of_their_ledger_though_redis_steps_b
 
     async def happen(clients: list[ScoreClient]) -> None:
         await have_told(80)
-        saved = await save_keys(stores.cache.url, stores.prefix)
+        saved = await save_keys(stores.redis_url, stores.prefix)
         await have_told(160)
-        await delete_keys(stores.cache.url, stores.prefix)
+        await delete_keys(stores.redis_url, stores.prefix)
         await have_told(240)
-        await restore_keys(stores.cache.url, stores.prefix, saved)
+        await restore_keys(stores.redis_url, stores.prefix, saved)
         await have_told(320)
         clients.pop()
         await asyncio.to_thread(services[1].kill)

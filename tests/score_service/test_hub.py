@@ -138,7 +138,8 @@ async def test_board_that_only_redis_has_is_not_watched_where_redis_goes_away_me
     interrupted = Interrupted(projection)
 
     async def lose_redis() -> None:
-        projection._cache._breaker.fail()
+        for server in await projection._cache._servers.list_primaries(0):
+            server.breaker.fail()
 
     interrupted.meanwhile = lose_redis
 

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from tests.fixtures.boards import EVERYTHING, QUICK, Boards, Interrupted, Watching
 from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.redis import delete_keys
+from tests.fixtures.redis import access_to_nobody, delete_keys
 from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
 
 from score_service.errors import (
@@ -365,7 +365,7 @@ async def test_what_is_no_hint_does_not_end_the_watch(
     await watching.step()
     async with Redis.from_url(redis_url) as client:
         for noise in ("", "[]", "{", '{"before": [1], "after": 2}', b"\xff"):
-            await client.publish(projection.channel("main"), noise)
+            await client.spublish(projection.channel("main"), noise)
 
     await boards.award("bob", points=2)
     await watching.until(2)
@@ -444,7 +444,7 @@ async def test_watch_begins_while_redis_is_away(
 ) -> None:
     batch = await ledger.record_awards("main", [make_award("ada", 4), make_award("bob", 9)])
     async with (
-        Projection.open(ProjectionSettings(f"redis://127.0.0.1:{free_port()}")) as projection,
+        Projection.open(ProjectionSettings(access_to_nobody(free_port()))) as projection,
         Hubs(replace(feeds, projection=projection), QUICK).running() as hubs,
         aclosing(hubs.watch(EVERYTHING)) as stream,
     ):

@@ -10,6 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 from tests.fixtures.postgres import Database
+from tests.fixtures.redis import access_to_nobody
 from tests.fixtures.stores import is_projected, make_award, make_projector
 
 from score_service.award import MAX_TOTAL, Award, AwardOutcome
@@ -98,7 +99,7 @@ async def test_unknown_award_is_not_found(scoring: Scoring) -> None:
 async def test_award_without_redis_is_recorded_and_has_no_rank(
     ledger: Ledger, standings: Standings, free_port: Callable[[], int]
 ) -> None:
-    settings = ProjectionSettings(f"redis://127.0.0.1:{free_port()}")
+    settings = ProjectionSettings(access_to_nobody(free_port()))
     async with Projection.open(settings) as projection:
         scoring = Scoring(ledger, make_projector(ledger, standings, projection))
         award = make_award("ada", 5)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.certificates import CertificateFiles
 from score_service.hub import HubSettings
 from score_service.server import _hub_settings
 from score_service.settings import (
@@ -89,6 +90,9 @@ def test_commands_that_serve_nothing_want_no_more_than_their_stores() -> None:
         ("REDIS_URL", "http://cache"),
         ("REDIS_URL", "redis://:hunter2@cache"),
         ("REDIS_URL", "redis://cache?password=hunter2"),
+        ("REDIS_URL", "redis+sentinel://cache"),
+        ("REDIS_URL", "rediss://cache?ssl_cert_reqs=none&hunter2"),
+        ("REDIS_CA_FILE", "/does/not/exist"),
         ("REDIS_PREFIX", "with space"),
         ("REDIS_PREFIX", "with{brace}"),
         ("DATABASE_PASSWORD_FILE", "/does/not/exist"),
@@ -112,6 +116,36 @@ def test_a_faulty_one_is_named_and_its_value_is_not_shown(
     faults = faults_of(ServeSettings)
     assert set(faults) == {PREFIX + name}
     assert "hunter2" not in faults[PREFIX + name]
+
+
+def test_files_for_redis_that_its_url_does_not_use_are_faults(
+    environment: pytest.MonkeyPatch, backend_certificate: CertificateFiles
+) -> None:
+    files = {
+        "REDIS_SENTINEL_PASSWORD_FILE": backend_certificate.ca_file,
+        "REDIS_CA_FILE": backend_certificate.ca_file,
+        "REDIS_CERTIFICATE_FILE": backend_certificate.certificate_file,
+        "REDIS_KEY_FILE": backend_certificate.key_file,
+    }
+    for name, file in files.items():
+        environment.setenv(PREFIX + name, str(file))
+    assert set(faults_of(ServeSettings)) == {PREFIX + name for name in files}
+    environment.setenv(f"{PREFIX}REDIS_URL", "rediss+sentinel://cache/ranks")
+    assert load(ServeSettings).redis_key_file == backend_certificate.key_file
+
+
+def test_certificate_for_redis_goes_with_its_key(
+    environment: pytest.MonkeyPatch,
+    backend_certificate: CertificateFiles,
+    server_certificate: CertificateFiles,
+) -> None:
+    environment.setenv(f"{PREFIX}REDIS_URL", "rediss://cache")
+    environment.setenv(f"{PREFIX}REDIS_CERTIFICATE_FILE", str(backend_certificate.certificate_file))
+    assert set(faults_of(ServeSettings)) == {f"{PREFIX}REDIS_KEY_FILE"}
+    environment.setenv(f"{PREFIX}REDIS_KEY_FILE", str(server_certificate.key_file))
+    assert set(faults_of(ServeSettings)) == {f"{PREFIX}REDIS_KEY_FILE"}
+    environment.setenv(f"{PREFIX}REDIS_KEY_FILE", str(backend_certificate.key_file))
+    assert load(ServeSettings).redis_certificate_file == backend_certificate.certificate_file
 
 
 def test_several_faulty_ones_are_all_named(environment: pytest.MonkeyPatch) -> None:

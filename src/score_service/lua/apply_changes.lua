@@ -1,13 +1,15 @@
 -- Moves the projection of a board from one position of its ledger to a later one, if it stands there.
 --
--- KEYS  header, ranks, totals, channel
+-- KEYS  header, ranks, totals
 -- ARGV  generation, revision and mark to move from, revision and mark to move to,
---       a line of 'user total reached' for each user that changed
+--       a line of 'user total reached' for each user that changed, and the channel of the board
 -- Gives {'applied', the rank of each user in the order given, as one text},
 --       {'elsewhere' or 'broken', generation, revision, mark, members} or {'missing'}; nothing is written then.
 --
 -- A missing header means an empty projection: it stands at revision 0, in the generation given, unless
 -- only the header was lost.
+--
+-- The channel is no key: while a slot of a cluster moves, a script whose keys are not all there is put off.
 local header, reply = read_header(ARGV[1])
 if header then
     if header[2] ~= ARGV[2] or header[3] ~= ARGV[3] then
@@ -27,5 +29,5 @@ for i, member in ipairs(members) do
 end
 ranks = table.concat(ranks, ' ')
 local positions = table.concat({ARGV[2], ARGV[3], ARGV[4], ARGV[5]}, ' ')
-redis.call('PUBLISH', KEYS[4], table.concat({positions, ranks, ARGV[6]}, '\n'))
+redis.call('SPUBLISH', ARGV[7], table.concat({positions, ranks, ARGV[6]}, '\n'))
 return {'applied', ranks}

@@ -9,7 +9,7 @@ from tests.fixtures.boards import QUICK
 from tests.fixtures.steps import Stepped
 from tests.score_service.history.record import RecordKeeper
 
-from score_service.cache import Cache, CacheSettings
+from score_service.cache import Cache
 from score_service.database import Database
 from score_service.errors import ScoreServiceError
 from score_service.hub import Feeds
@@ -21,6 +21,7 @@ from score_service.projector import Projector
 from score_service.rebuilder import Rebuilder
 from score_service.record_reader import RecordReader, RecordReaderSettings
 from score_service.scoring import Scoring
+from score_service.servers import ServersSettings
 from score_service.standings import Standings
 
 _PATIENCE: Final = 30.0
@@ -32,7 +33,8 @@ class Stores:
     """The servers, and where a board's keys are."""
 
     database: Database
-    cache: CacheSettings
+    redis_url: str
+    cache: ServersSettings
     prefix: str
     record: RecordKeeper
 

@@ -55,7 +55,7 @@ class World:
         self._board_id = board_id
         self._stores = stores
         self._stack = stack
-        self._keys = Keys(stores.cache.url, f"{stores.prefix}{{{board_id}}}")
+        self._keys = Keys(stores.redis_url, f"{stores.prefix}{{{board_id}}}")
         self._cache = cache
         self._observer = Projection(cache, stores.prefix)
         self._unsure = set[By]()

@@ -1,0 +1,101 @@
+"""A cluster of Redis below a score service, while slots move and nodes die, with awards going on."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from functools import partial
+
+import pytest
+from redis.crc import key_slot
+from tests.fixtures.awarding import Awarding
+from tests.fixtures.score_service import ScoreService, StartScoreService
+from tests.fixtures.stack import Stack
+from tests.fixtures.stores import eventually, is_projected
+from tests.fixtures.valkey_nodes import Node, ValkeyCluster
+
+from score_client import ScoreClient, Snapshot, Update
+from score_service.operations import verify
+
+BOARDS = ("main", "season-1", "season-2", "season-3", "season-4", "season-5")
+
+
+@pytest.fixture
+async def service(start_score_service: StartScoreService, valkey_cluster: ValkeyCluster) -> ScoreService:
+    return await start_score_service(
+        redis_url=valkey_cluster.url, SCORE_SERVICE_REDIS_PASSWORD_FILE=valkey_cluster.password_file
+    )
+
+
+@pytest.fixture
+async def client(service: ScoreService, stack: Stack) -> AsyncIterator[ScoreClient]:
+    async with stack.client(service.target) as client:
+        yield client
+
+
+def others(cluster: ValkeyCluster, board_id: str) -> tuple[Node, Node]:
+    """Tell which node has a board, and another one."""
+    owner = cluster.owner_of(board_id)
+    return owner, next(node for node in cluster.nodes if node is not owner)
+
+
+async def follow(client: ScoreClient, board_id: str, totals: dict[str, int]) -> None:
+    async with aclosing(client.watch(board_id=board_id, top_n=10)) as events:
+        async for event in events:
+            if isinstance(event, Snapshot | Update) and event.top is not None:
+                totals.update((standing.user_id, standing.total) for standing in event.top)
+
+
+async def assert_all_is_well(service: ScoreService, awarding: Awarding) -> None:
+    for board_id in awarding.results:
+        await eventually(partial(is_projected, service.ledger, service.projection, board_id))
+    await awarding.assert_counted_once()
+    assert await verify(service.settings, [])
+
+
+async def test_slot_of_a_board_moves_and_no_award_is_lost_or_doubled(
+    service: ScoreService, client: ScoreClient, valkey_cluster: ValkeyCluster
+) -> None:
+    board, slot, seen = "season-1", key_slot(b"season-1"), dict[str, int]()
+    source, target = others(valkey_cluster, board)
+    async with Awarding.on(client, BOARDS) as awarding:
+        await awarding.ranked(board)
+        watching = asyncio.create_task(follow(client, board, seen))
+        valkey_cluster.begin_move(slot, source, target)
+        assert all(result.rank for result in await awarding.more(board))
+        valkey_cluster.move_keys(slot, source, target, 1)
+        await awarding.more(board)  # Its keys are apart: there may be no rank.
+        while valkey_cluster.move_keys(slot, source, target, 10):
+            pass
+        await awarding.ranked(board)
+        assert source.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 0
+        assert all(result.rank for result in await awarding.more(board))
+        valkey_cluster.end_move(slot, target)
+        await awarding.ranked(board)
+        assert all(result.rank for result in await awarding.more(board))
+
+    async def has_seen_all() -> bool:
+        return seen == dict(awarding.totals[board])
+
+    await assert_all_is_well(service, awarding)
+    await eventually(has_seen_all)
+    watching.cancel()
+    assert valkey_cluster.owner_of(board) is target
+    assert {valkey_cluster.owner_of(board_id).port for board_id in BOARDS} > {target.port}
+
+
+async def test_node_dies_and_comes_back_while_boards_of_the_others_keep_their_ranks(
+    service: ScoreService, client: ScoreClient, valkey_cluster: ValkeyCluster
+) -> None:
+    lost, _ = others(valkey_cluster, "main")
+    kept = next(board for board in BOARDS if valkey_cluster.owner_of(board) is not lost)
+    async with Awarding.on(client, BOARDS) as awarding:
+        await awarding.ranked("main")
+        await awarding.ranked(kept)
+        lost.kill()
+        await awarding.more("main", 1)  # It may have been on its way.
+        assert {result.rank for result in await awarding.more("main")} == {None}
+        assert all(result.rank for result in await awarding.more(kept, 20))
+        await asyncio.to_thread(lost.spawn)
+        await awarding.ranked("main")
+
+    await assert_all_is_well(service, awarding)

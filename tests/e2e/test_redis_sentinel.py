@@ -1,0 +1,62 @@
+"""A primary of Redis that dies and is replaced by Sentinel, with awards going on."""
+
+import asyncio
+from contextlib import aclosing
+from functools import partial
+
+from tests.fixtures.awarding import Awarding
+from tests.fixtures.score_service import StartScoreService
+from tests.fixtures.stack import Stack
+from tests.fixtures.stores import eventually, is_projected
+from tests.fixtures.valkey_nodes import SentinelSet
+
+from score_client import Snapshot, Source, Update
+from score_service.operations import verify
+
+BOARDS = ("main", "season-1", "season-2")
+
+
+async def test_primary_dies_and_no_award_fails_while_ranks_and_watches_follow_to_the_next(
+    start_score_service: StartScoreService, stack: Stack, sentinel_set: SentinelSet
+) -> None:
+    service = await start_score_service(
+        redis_url=sentinel_set.login.url,
+        SCORE_SERVICE_REDIS_PASSWORD_FILE=sentinel_set.login.password_file,
+        SCORE_SERVICE_REDIS_SENTINEL_PASSWORD_FILE=sentinel_set.sentinel_password_file,
+    )
+    seen, sources, resets = dict[str, int](), list[Source](), list[bool]()
+
+    async def follow() -> None:
+        async with aclosing(client.watch(board_id="main", top_n=10)) as events:
+            async for event in events:
+                sources.append(event.source)
+                if isinstance(event, Snapshot):
+                    resets.append(event.reset)
+                if isinstance(event, Snapshot | Update) and event.top is not None:
+                    seen.update((standing.user_id, standing.total) for standing in event.top)
+
+    async with stack.client(service.target) as client:
+        async with Awarding.on(client, BOARDS) as awarding:
+            await awarding.ranked("main")
+            watching = asyncio.create_task(follow())
+            former = sentinel_set.primary()
+            current = await sentinel_set.fail_over()
+            for board_id in BOARDS:
+                await awarding.ranked(board_id)
+            assert await service.metric("laurel_projection_rebuilds") == 0
+            await asyncio.to_thread(former.spawn)
+            await awarding.more("main", 5)  # It is back, empty and writable, and nobody asks it.
+
+        async def has_seen_all() -> bool:
+            return seen == dict(awarding.totals["main"]) and sources[-1] is Source.CACHE
+
+        for board_id in BOARDS:
+            await eventually(partial(is_projected, service.ledger, service.projection, board_id))
+        await awarding.assert_counted_once()
+        assert former.ask("DBSIZE") == 0
+        await eventually(has_seen_all)
+        watching.cancel()
+    assert await verify(service.settings, [])
+    assert current is not former
+    assert current.ask("ROLE")[0] == "master"
+    assert resets == [False]
