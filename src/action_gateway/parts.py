@@ -7,13 +7,14 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from action_gateway import gauges
 from action_gateway.actions import Actions
 from action_gateway.checks import checks_of
 from action_gateway.clock import Clock
@@ -85,7 +86,6 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         metrics, tokens = Metrics(), _make_tokens(settings, clock)
         neighbours = await _open_neighbours(stack, settings)
         store, score_client = neighbours.store, neighbours.score_client
-        _follow(score_client, metrics)
         if settings.failpoints:
             _arm(neighbours, Failpoints(settings.failpoints))
         limits = _make_limits(neighbours.redis, settings)
@@ -95,7 +95,9 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         usernames = Usernames(store.get_usernames)
         feed = await stack.enter_async_context(Feed(score_client, usernames, settings.board_id))
         connections = _make_connections(metrics, settings)
-        _follow_use(metrics, store, passwords, settings)
+        gauges.follow_process(metrics)
+        gauges.follow_certificates(score_client, metrics)
+        gauges.follow_use(store, passwords, settings, metrics)
         checks = checks_of(store, neighbours.redis, score_client, feed)
         _begin_sweeping(stack, store, clock, settings)
         readiness = await stack.enter_async_context(Readiness(checks, metrics.ready))
@@ -186,31 +188,6 @@ async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> 
         ) from error
 
 
-def _follow(score_client: ScoreClient, metrics: Metrics) -> None:
-    loop, status = asyncio.get_running_loop(), score_client.certificate_status
-    metrics.follow("gateway_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
-    metrics.follow(
-        "gateway_certificate_not_before_timestamp_seconds",
-        "When the certificate for the score service began.",
-        lambda: datetime.timestamp(status().not_before),
-    )
-    metrics.follow(
-        "gateway_certificate_not_after_timestamp_seconds",
-        "When the certificate for the score service ends, or one that it rests on.",
-        lambda: datetime.timestamp(status().not_after),
-    )
-    metrics.follow(
-        "gateway_authority_not_after_timestamp_seconds",
-        "When the authority ends that is needed of those that are trusted.",
-        lambda: datetime.timestamp(status().authority_not_after),
-    )
-    metrics.follow(
-        "gateway_certificate_faulty",
-        "1 while the certificate files cannot be taken in, and older ones are in use.",
-        lambda: status().fault is not None,
-    )
-
-
 def _make_limits(redis: Redis, settings: ServeSettings) -> Limits:
     rates = Rates(
         starts=settings.starts_per_minute,
@@ -226,35 +203,6 @@ def _make_connections(metrics: Metrics, settings: ServeSettings) -> Connections:
         ConnectionMetrics(metrics.registry),
         limit=settings.max_sockets,
         limit_per_user=settings.max_sockets_per_user,
-    )
-
-
-def _follow_use(metrics: Metrics, store: Store, passwords: Passwords, settings: ServeSettings) -> None:
-    """Tell how full the process is: what there is of each thing that is bounded, and its bound."""
-    follow = metrics.follow
-    follow("gateway_requests_max", "Requests that may have a place.", lambda: settings.max_requests)
-    follow("gateway_sockets_max", "Sockets and event streams that may be open.", lambda: settings.max_sockets)
-    follow("gateway_connections_max", "Connections that may be open.", lambda: settings.max_connections)
-    follow(
-        "gateway_passwords_under_way",
-        "Passwords that are hashed, or wait for that.",
-        lambda: passwords.under_way,
-    )
-    follow("gateway_passwords_max", "Passwords that may be hashed or wait.", lambda: passwords.places)
-    follow(
-        "gateway_database_connections",
-        "Connections to PostgreSQL that are not idle.",
-        lambda: store.pool_use.connections,
-    )
-    follow(
-        "gateway_database_connections_max",
-        "Connections to PostgreSQL that may be open.",
-        lambda: store.pool_use.connections_max,
-    )
-    follow(
-        "gateway_database_waiting",
-        "Statements that wait for a connection to PostgreSQL.",
-        lambda: store.pool_use.waiting,
     )
 
 

@@ -4,7 +4,8 @@ What is denied stands in `policy.py` and `quota.py`; this only reads the errors 
 calls and of single awards in a batch. Everything is counted. Events are bounded, so that nobody can fill the
 disk with them. `caller` in them is well formed and of bounded length, or it would not have been read.
 
-Who fails the handshake is not seen here: gRPC ends it by itself and tells a Python server nothing of it.
+Who fails the handshake is not seen here: gRPC ends it by itself and tells a Python server nothing of it. Only
+gRPC's own log does, on standard error, with `GRPC_VERBOSITY=INFO`.
 """
 
 import time

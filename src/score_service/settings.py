@@ -260,7 +260,7 @@ class ServeSettings(CertificateSettings, StoreSettings):
         default=10, description="the same, as a multiple of what users of the board typically get"
     )
     velocity_seconds: Annotated[Seconds, Field(gt=0)] = Field(default=60, description="how long the while is")
-    velocity_users_max: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+    velocity_users_max: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=20_000, description="users whose points are looked at, at most, at 0.4 KB each"
     )
     failpoints: Failpoints = Field(

@@ -15,8 +15,8 @@ half of the voices are false (its breakdown point: Hampel, 1971). Where fewer th
 nothing is typical, and the floor alone decides; but not in the first three windows of a board, after which
 all have a voice who get points in each.
 
-Memory is bounded: who got no points for longest is forgotten first, and so are boards. Those who get points
-often stay.
+Memory is bounded: who got no points for longest is forgotten first, and so are boards, with what is typical
+of them. Those who get points often stay.
 """
 
 from collections import OrderedDict
@@ -27,7 +27,8 @@ VOICES_MAX: Final = 64
 """Users whose last finished windows say what is typical of a board."""
 VOICES_MIN: Final = 10
 """With fewer, nothing is typical."""
-BOARDS_MAX: Final = 256
+BOARDS_MAX: Final = 1_000
+"""Of more that get awards by turns, each is forgotten before it is known, and nothing is told of it."""
 WARM_UP_WINDOWS: Final = 3
 
 

@@ -12,7 +12,7 @@ import structlog
 from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope, Send
-from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.gateway import Gateway, Player
 from tests.fixtures.postgres import Database
 from websockets.asyncio.client import connect
 
@@ -129,30 +129,6 @@ async def test_failures_are_logged_and_counted_by_their_code(
     assert {sample.name for sample in samples} >= {"gateway_ready", "gateway_build_info"}
     (tasks,) = (sample.value for sample in samples if sample.name == "gateway_tasks")
     assert tasks > 0
-
-
-async def test_how_full_the_process_is_can_be_told_from_its_metrics(start_gateway: StartGateway) -> None:
-    gateway = await start_gateway(
-        ready=False,
-        score_target="dns:///localhost:1",
-        max_requests=11,
-        max_sockets=12,
-        max_connections=13,
-        password_workers=1,
-        password_queue=13,
-        database_connections=15,
-    )
-
-    assert await gateway.metric("gateway_requests_max") == 11
-    assert await gateway.metric("gateway_sockets_max") == 12
-    assert await gateway.metric("gateway_connections_max") == 13
-    assert await gateway.metric("gateway_passwords_max") == 14
-    assert await gateway.metric("gateway_database_connections_max") == 15
-    assert await gateway.metric("gateway_passwords_under_way") == 0
-    assert await gateway.metric("gateway_database_waiting") == 0
-    assert await gateway.metric("gateway_connections") == 0
-    await gateway.http.get("/livez")
-    assert await gateway.metric("gateway_connections") == 1
 
 
 async def test_a_sane_request_id_is_taken_over_and_another_one_is_not(gateway: Gateway) -> None:

@@ -1,0 +1,27 @@
+"""What the parts of the gateway tell of themselves."""
+
+from tests.fixtures.gateway import StartGateway
+
+
+async def test_how_full_the_process_is_can_be_told_from_its_metrics(start_gateway: StartGateway) -> None:
+    gateway = await start_gateway(
+        ready=False,
+        score_target="dns:///localhost:1",
+        max_requests=11,
+        max_sockets=12,
+        max_connections=13,
+        password_workers=1,
+        password_queue=13,
+        database_connections=15,
+    )
+
+    assert await gateway.metric("gateway_requests_max") == 11
+    assert await gateway.metric("gateway_sockets_max") == 12
+    assert await gateway.metric("gateway_connections_max") == 13
+    assert await gateway.metric("gateway_passwords_max") == 14
+    assert await gateway.metric("gateway_database_connections_max") == 15
+    assert await gateway.metric("gateway_passwords_under_way") == 0
+    assert await gateway.metric("gateway_database_waiting") == 0
+    assert await gateway.metric("gateway_connections") == 0
+    await gateway.http.get("/livez")
+    assert await gateway.metric("gateway_connections") == 1
