@@ -3,11 +3,15 @@
 import asyncio
 import json
 import secrets
+import sys
 from contextlib import aclosing
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import psycopg
+import pytest
+from structlog.testing import capture_logs
 from tests.fixtures.browser import edge, heard, join
 from tests.fixtures.collector import Collector, Exported
 from tests.fixtures.postgres import Database
@@ -15,6 +19,10 @@ from tests.fixtures.processes import RunningService
 from tests.fixtures.score_service import award_request, credentials_of
 from tests.fixtures.stack import Stack, target_of
 
+import action_gateway.settings
+import action_gateway.tracing
+import score_service.settings
+import score_service.tracing
 from local_stack.certificates import CertificateFiles
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
 
@@ -23,6 +31,7 @@ if TYPE_CHECKING:  # Only the type stubs have this.
 
 IMPORTS_TOLD: dict[str, Any] = {"PYTHONPROFILEIMPORTTIME": "1"}
 TRACING_MODULES = {"opentelemetry.sdk.trace", "opentelemetry.sdk._configuration"}
+ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 AWARD = "score_api.v1.ScoreService/AwardPoints"
 
 
@@ -125,7 +134,8 @@ async def test_a_completion_is_one_trace_from_the_request_to_both_stores_and_nam
 async def test_batches_lead_to_the_calls_of_all_their_awards_and_each_call_to_its_batch(
     stack: Stack, collector: Collector, backend_certificate: CertificateFiles
 ) -> None:
-    service = await stack.start_score_service(**collector.environment)
+    named_otherwise = {"OTEL_RESOURCE_ATTRIBUTES": "service.name=ranks"}
+    service = await stack.start_score_service(**collector.environment, **named_otherwise)
     parents = {secrets.token_hex(16): secrets.token_hex(8) for _ in range(60)}
     async with grpc.aio.secure_channel(target_of(service), credentials_of(backend_certificate)) as channel:
         stub: ScoreServiceAsyncStub = ScoreServiceStub(channel)
@@ -145,6 +155,7 @@ async def test_batches_lead_to_the_calls_of_all_their_awards_and_each_call_to_it
     )
     calls, batches = {span.span_id: span for span in named(AWARD)}, named("batch")
     assert {span.trace_id: span.parent_id for span in calls.values()} == parents
+    assert {span.service for span in collector.spans} == {"ranks"}
     assert max(len(batch.links) for batch in batches) > 1
     for batch in batches:
         assert len(batch.links) == batch.attributes["laurel.batch.awards"]
@@ -189,3 +200,56 @@ async def test_without_a_word_about_tracing_there_is_none_and_the_sdk_is_not_eve
         (line,) = lines(process, trace_id)
         assert "span_id" not in line
     assert collector.spans == []
+
+
+@pytest.mark.parametrize("package", [score_service.tracing, action_gateway.tracing])
+@pytest.mark.parametrize(
+    ("environment", "asked"),
+    [
+        ({}, False),
+        ({"OTEL_SERVICE_NAME": "x", "OTEL_TRACES_SAMPLER": "always_on"}, False),
+        ({ENDPOINT: "http://there"}, True),
+        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://there"}, True),
+        ({ENDPOINT: ""}, False),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+        ({"OTEL_TRACES_EXPORTER": "console"}, True),
+        ({"OTEL_TRACES_EXPORTER": " None ", ENDPOINT: "http://there"}, False),
+        ({"OTEL_TRACES_EXPORTER": "", ENDPOINT: "http://there"}, True),
+        ({"OTEL_SDK_DISABLED": "TRUE", "OTEL_TRACES_EXPORTER": "otlp"}, False),
+        ({"OTEL_SDK_DISABLED": "false", "OTEL_TRACES_EXPORTER": "otlp"}, True),
+    ],
+)
+def test_tracing_is_asked_for_by_the_name_of_an_exporter_or_by_where_its_receiver_is(
+    package: ModuleType, environment: dict[str, str], *, asked: bool
+) -> None:
+    assert package.is_asked_for(environment) is asked
+
+
+@pytest.mark.parametrize(
+    ("package", "fault"),
+    [
+        (score_service.tracing, score_service.settings.SetupError),
+        (action_gateway.tracing, action_gateway.settings.SetupError),
+    ],
+)
+def test_an_exporter_that_nobody_knows_is_a_fault_of_the_set_up(
+    package: ModuleType, fault: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OTEL_RESOURCE_ATTRIBUTES", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "pigeon")
+    with pytest.raises(fault, match="pigeon"), package.exporting("service"):
+        pass
+
+
+@pytest.mark.parametrize("package", [score_service.tracing, action_gateway.tracing])
+def test_tracing_that_is_asked_for_and_not_installed_is_told_and_stops_nothing(
+    package: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OTEL_RESOURCE_ATTRIBUTES", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setitem(sys.modules, "opentelemetry.sdk._configuration", None)
+    with capture_logs() as logs, package.exporting("service"):
+        assert not package.is_on()
+    assert [line["log_level"] for line in logs] == ["warning"]

@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Span
 from structlog.testing import capture_logs
 from tests.fixtures.stores import make_award
 
+from score_service import tracing
 from score_service.award import Award, AwardOutcome, RecordedAward
 from score_service.changes import Changes
 from score_service.coalescer import Coalescer, Outcome
@@ -182,6 +185,35 @@ async def test_log_names_the_award_that_failed_and_not_the_call_that_began_the_b
     (entry,) = logs
     assert (entry["board_id"], entry["award_id"], entry["caller"]) == ("main", bad.award_id, bad.caller)
     assert "request_id" not in entry
+
+
+async def test_a_batch_has_one_span_around_both_stages_whose_ids_its_lines_have(
+    stages: Stages, spans: InMemorySpanExporter
+) -> None:
+    coalescer, inside = coalescer_of(stages), list[Span]()
+    good, bad = make_award(), make_award()._replace(trace_id="1f" * 16)
+    stages.poison = {bad.award_id}
+
+    async def answer(awards: Sequence[Award], batch: RecordedBatch) -> Sequence[Outcome]:
+        inside.append(tracing.current_span())
+        raise ZeroDivisionError
+
+    with (
+        capture_logs(processors=[merge_call_fields]) as logs,
+        pytest.MonkeyPatch.context() as patch,
+        tracing.inside(tracing.begin_call("s/m", {})),
+    ):
+        patch.setattr(coalescer, "_answer", answer)
+        await settled([coalescer.submit([good, bad])])
+
+    (batch,) = spans.get_finished_spans()
+    ids = tracing.ids_of(inside[0])
+    assert (batch.name, batch.get_span_context()) == ("batch", inside[0].get_span_context())
+    assert batch.attributes == {"laurel.batch.awards": 2}
+    lines = {line["event"]: line for line in logs}
+    assert lines["batch not answered"].items() >= ids.items()
+    assert lines["award failed"]["trace_id"] == bad.trace_id
+    assert "span_id" not in lines["award failed"]
 
 
 async def test_record_that_is_away_leaves_every_outcome_open(stages: Stages) -> None:
