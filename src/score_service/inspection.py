@@ -24,11 +24,10 @@ from score_service.phrases import listed, moment, number, plain, span
 from score_service.policy import SERVICES, Grant
 from score_service.trust import find_authority
 
-_LAST_PART: Final = 5
-"""A certificate is near its end in the last fifth of its life: cert-manager renews before the last third."""
+_LAST_PART: Final = 4
+"""In the last quarter of its life a certificate should have been renewed: cert-manager does at a third."""
 _LAST_DAYS: Final = timedelta(days=30)
-_LAST_DAYS_OF_AUTHORITY: Final = timedelta(days=90)
-"""But not before this. To replace an authority takes people, and steps."""
+"""For an authority, whose life is long, it is this."""
 _OTHERS: Final = 0o007
 _PRIVATE_KEY: Final = b"PRIVATE KEY-----"
 _ENCRYPTED: Final = b"ENCRYPTED"
@@ -177,7 +176,7 @@ def _inspect_own(own: x509.Certificate, role: Role, now: datetime) -> Iterator[R
     yield from map(_wrong, find_faults(own))
     yield _inspect_names(own, role)
     yield _inspect_usage(own, role)
-    yield _inspect_life("", own, _LAST_DAYS, now)
+    yield _inspect_life("", own, now)
     yield _fine(f"is signed by {_name(own.issuer)}")
 
 
@@ -204,14 +203,15 @@ def _inspect_usage(own: x509.Certificate, role: Role) -> Remark:
     return _wrong(f"may not be used by a {role}: its extended key usages lack {word}")
 
 
-def _inspect_life(subject: str, certificate: x509.Certificate, last_days: timedelta, now: datetime) -> Remark:
+def _inspect_life(subject: str, certificate: x509.Certificate, now: datetime) -> Remark:
     begin, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if now < begin:
         return _wrong(f"{subject}does not hold before {moment(begin)}, in {span(begin - now)}")
     if now > end:
         return _wrong(f"{subject}ended at {moment(end)}, {span(now - end)} ago")
     said = f"{subject}holds until {moment(end)}, for another {span(end - now)}"
-    if end - now < min((end - begin) / _LAST_PART, last_days):
+    last = (end - begin) / _LAST_PART
+    if end - now < (min(last, _LAST_DAYS) if is_authority(certificate) else last):
         return _doubtful(f"{said}, and should have been renewed by now")
     return _fine(said)
 
@@ -220,7 +220,7 @@ def _inspect_between(certificate: x509.Certificate, now: datetime) -> Remark:
     name = _name(certificate.subject)
     if not is_authority(certificate):
         return _wrong(f"brings along {name}, which is no authority")
-    return _inspect_life(f"brings along {name}, which ", certificate, _LAST_DAYS, now)
+    return _inspect_life(f"brings along {name}, which ", certificate, now)
 
 
 def _inspect_path(chain: Chain, trusted: Chain, now: datetime) -> Remark:
@@ -254,7 +254,7 @@ def _inspect_authority(authority: x509.Certificate, chain: Chain, now: datetime)
     name = _name(authority.subject)
     if not is_authority(authority):
         return _doubtful(f"has {name}, which is no authority and counts for nothing")
-    life = _inspect_life(f"trusts {name}, which ", authority, _LAST_DAYS_OF_AUTHORITY, now)
+    life = _inspect_life(f"trusts {name}, which ", authority, now)
     if life.mark is not Mark.WRONG or any(is_signed_by(one, authority) for one in chain):
         return life
     has_ended = authority.not_valid_after_utc < now
