@@ -27,6 +27,8 @@ VOICES_MAX: Final = 64
 """Users whose last finished windows say what is typical of a board."""
 VOICES_MIN: Final = 10
 """With fewer, nothing is typical."""
+_VOICES_ENOUGH: Final = 16
+"""Of new ones, to ask again what is typical."""
 BOARDS_MAX: Final = 1_000
 """Of more that get awards by turns, each is forgotten before it is known, and nothing is told of it."""
 WARM_UP_WINDOWS: Final = 3
@@ -132,13 +134,15 @@ class _Pace:
 class _Board:
     """What is typical of one board."""
 
-    __slots__ = ("_typical", "_voices", "known_since")
+    __slots__ = ("_heard", "_typical", "_voices", "known_since")
 
     def __init__(self, known_since: float) -> None:
         self.known_since = known_since
         self._voices: OrderedDict[str, int] = OrderedDict()
         """The points of the last finished window, by user; who finished last is last."""
         self._typical: float | None = None
+        self._heard = 0
+        """Voices since that was found."""
 
     def hear(self, user_id: str, points: int) -> None:
         """Take in a window that is finished."""
@@ -146,10 +150,14 @@ class _Board:
         self._voices.move_to_end(user_id)
         if len(self._voices) > VOICES_MAX:
             self._voices.popitem(last=False)
-        self._typical = None
+        self._heard += 1
 
     def find_typical(self) -> float | None:
-        """Tell how many points a user gets in a window; None if too few are known."""
-        if self._typical is None and len(self._voices) >= VOICES_MIN:
-            self._typical = median(self._voices.values())
+        """Tell how many points a user gets in a window; None if too few are known.
+
+        To find it takes as long as ten awards, so a few voices more do not make it anew.
+        """
+        is_old = self._typical is None or self._heard >= _VOICES_ENOUGH
+        if is_old and len(self._voices) >= VOICES_MIN:
+            self._typical, self._heard = median(self._voices.values()), 0
         return self._typical
