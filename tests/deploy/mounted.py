@@ -59,7 +59,9 @@ def read_secret(secret: Document) -> Contents:
 def _contents(manifests: Manifests, volume: Document, issue: Callable[[str], Contents]) -> Contents:
     if "configMap" in volume:
         source = volume["configMap"]
-        contents = {} if source.get("optional") else _map(manifests, source["name"])
+        names = {document["metadata"]["name"] for document in manifests.of("ConfigMap")}
+        absent = source.get("optional") and source["name"] not in names
+        contents = {} if absent else _map(manifests, source["name"])
     elif "secret" in volume:
         source = volume["secret"]
         here = {document["metadata"]["name"]: document for document in manifests.of("Secret")}

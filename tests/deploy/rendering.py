@@ -21,6 +21,13 @@ OVERLAYS: Final = tuple(sorted(path.name for path in (DEPLOY / "overlays").iterd
 COMPONENTS: Final = tuple(sorted(path.name for path in (DEPLOY / "components").iterdir() if path.is_dir()))
 SCENES: Final = ("base", *COMPONENTS, *OVERLAYS)
 SERVICES: Final = ("score-service", "action-gateway")
+CUSTOM_GROUPS: Final = (
+    "cert-manager.io",
+    "external-secrets.io",
+    "gateway.networking.k8s.io",
+    "monitoring.coreos.com",
+)
+_DIGEST: Final = f"sha256:{0:064}"
 
 Document = Mapping[str, Any]
 
@@ -122,6 +129,7 @@ def render_text(scene: str) -> str:
         to_deploy = Path(os.path.relpath(DEPLOY.resolve(), Path(folder).resolve()))
         kustomization = {
             "namespace": "laurel",
+            "images": [{"name": f"laurel-{service}", "digest": _DIGEST} for service in SERVICES],
             "resources": [str(to_deploy / "base")],
             "components": [str(to_deploy / "components" / scene)] if scene in COMPONENTS else [],
             "transformers": [str(to_deploy / "site")],
@@ -136,12 +144,20 @@ def render(scene: str) -> Manifests:
     return read(render_text(scene))
 
 
+def is_custom(document: Document) -> bool:
+    """Tell whether a document is of a kind that the API server does not have by itself."""
+    return document["apiVersion"].partition("/")[0] in CUSTOM_GROUPS
+
+
 def main() -> None:
-    """Write every scene into the folder given, `SCENE.yaml`."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write each scene into the folder given: `all/SCENE.yaml`; without custom ones: `builtin/SCENE.yaml`."""
     for scene in SCENES:
-        (folder / f"{scene}.yaml").write_text(render_text(scene), encoding="utf-8")
+        documents = render(scene).documents
+        builtin = [document for document in documents if not is_custom(document)]
+        for name, some in (("all", documents), ("builtin", builtin)):
+            file = Path(sys.argv[1], name, f"{scene}.yaml")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(yaml.safe_dump_all(some), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ _PRODUCTION = (
     | {("namespace example-gateway", "action-gateway", "http")}
     | {("namespace example-monitoring", pod, "admin") for pod in _BOTH}
     | {(pod, "203.0.113.0/28", 5432) for pod in _WITH_RECORD}
-    | {(pod, "203.0.113.16/28", 6379) for pod in _BOTH}
+    | {(pod, "203.0.113.16/28", port) for pod in _BOTH for port in (6379, 26379)}
 )
 _TRACING = {(pod, "namespace tracing", 4317) for pod in _BOTH}
 

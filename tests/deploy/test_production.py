@@ -28,6 +28,7 @@ _CHANGES = {
     "postgresql-network=203.0.113.0/28": "postgresql-network=10.1.0.0/24",
     "redis-network=203.0.113.16/28": "redis-network=10.2.0.0/24",
     "redis-port=6379": "redis-port=6390",
+    "redis-sentinel-port=26379": "redis-sentinel-port=26390",
     "secret-store-kind=ClusterSecretStore": "secret-store-kind=SecretStore",
     "secret-store-name=example-vault": "secret-store-name=safe",
     "tracing-namespace=example-tracing": "tracing-namespace=spans",
@@ -138,15 +139,13 @@ def test_stores_are_reached_at_the_new_addresses(site: Manifests) -> None:
     for service in ("score-service", "action-gateway"):
         url = site.get("ConfigMap", service)["data"][f"{service.replace('-', '_').upper()}_REDIS_URL"]
         assert url == f"rediss://{service}@redis.acme.test:6390/0"
-    ways = {name: site.get("NetworkPolicy", name)["spec"]["egress"] for name in ("to-postgresql", "to-redis")}
-    assert ways == {
-        "to-postgresql": [
-            {"to": [{"ipBlock": {"cidr": "10.1.0.0/24"}}], "ports": [{"protocol": "TCP", "port": 6432}]}
-        ],
-        "to-redis": [
-            {"to": [{"ipBlock": {"cidr": "10.2.0.0/24"}}], "ports": [{"protocol": "TCP", "port": 6390}]}
-        ],
-    }
+    for name, network, ports in (
+        ("to-postgresql", "10.1.0.0/24", [6432]),
+        ("to-redis", "10.2.0.0/24", [6390, 26390]),
+    ):
+        (rule,) = site.get("NetworkPolicy", name)["spec"]["egress"]
+        assert rule["to"] == [{"ipBlock": {"cidr": network}}]
+        assert rule["ports"] == [{"protocol": "TCP", "port": port} for port in ports]
 
 
 def test_the_public_way_in_is_the_new_one(site: Manifests) -> None:

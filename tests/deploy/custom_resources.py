@@ -1,0 +1,61 @@
+"""Writes the documents of custom resources as a TypeScript program that checks them.
+
+Its compiler refuses fields that a resource does not have, which a cluster would silently drop; the program,
+run, checks every value as the cluster would. Types and checks are those of `@kubernetes-models`, from the
+definitions of the resources.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from tests.deploy.rendering import SCENES, Document, is_custom, render
+
+_PACKAGES: Final = {
+    "cert-manager.io": "cert-manager",
+    "external-secrets.io": "external-secrets",
+    "gateway.networking.k8s.io": "gateway-api",
+    "monitoring.coreos.com": "prometheus-operator",
+}
+_HEAD: Final = """
+const faults: string[] = [];
+function check(words: string, document: { validate(): void }) {
+  try { document.validate(); } catch (error) { faults.push(`${words}: ${error}`); }
+}
+"""
+_TAIL: Final = 'if (faults.length > 0) throw new Error(faults.join("\\n"));\n'
+
+
+def write_program(documents: dict[str, Document]) -> str:
+    """Write the program that checks documents, each under the words that name it."""
+    checks = (line for index, item in enumerate(documents.items()) for line in _check(index, *item))
+    return "\n".join([_HEAD, *checks, _TAIL])
+
+
+def _check(index: int, words: str, document: Document) -> Iterator[str]:
+    group, _, version = str(document["apiVersion"]).partition("/")
+    kind = document["kind"]
+    module = f"@kubernetes-models/{_PACKAGES[group]}/{group}/{version}/{kind}"
+    yield f"// {words}"
+    yield f'import {{ {kind} as Kind{index}, type I{kind} as Type{index} }} from "{module}";'
+    yield f"const document{index}: Type{index} = {json.dumps(document, indent=2)};"
+    yield f"check({json.dumps(words)}, new Kind{index}(document{index}));"
+
+
+def _all() -> dict[str, Document]:
+    found: dict[str, Any] = {}
+    for scene in SCENES:
+        for document in filter(is_custom, render(scene).documents):
+            found[f"{scene}: {document['kind']} {document['metadata']['name']}"] = document
+    return found
+
+
+def main() -> None:
+    """Write the program into the file given."""
+    Path(sys.argv[1]).write_text(write_program(_all()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
