@@ -1,14 +1,13 @@
 """Looks at the parts that a gateway needs, for `health.py`: what is missing of each, if anything is."""
 
-from redis.asyncio import Redis
-
+from action_gateway.counters import Counters
 from action_gateway.feed import Feed
 from action_gateway.health import NEEDED_ALWAYS, Check
 from action_gateway.store import REQUIRED_REVISION, Store
 from score_client.client import ScoreClient
 
 
-def checks_of(store: Store, redis: Redis, score_client: ScoreClient, feed: Feed) -> dict[str, Check]:
+def checks_of(store: Store, counters: Counters, score_client: ScoreClient, feed: Feed) -> dict[str, Check]:
     """Make the checks, by the names that are told."""
 
     async def look_at_database() -> str | None:
@@ -16,7 +15,7 @@ def checks_of(store: Store, redis: Redis, score_client: ScoreClient, feed: Feed)
         return None if revision >= REQUIRED_REVISION else "has an old schema; run `action-gateway migrate`"
 
     async def look_at_redis() -> str | None:
-        await redis.ping()
+        await counters.ping()
         return None
 
     async def look_at_score_service() -> str | None:

@@ -14,10 +14,9 @@ from typing import Final, Literal, get_args
 
 import structlog
 from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.errors import StorageError
-from redis.asyncio import ConnectionPool
 
 from action_gateway import tracing
 from action_gateway.errors import RateLimitedError, UnavailableError
@@ -45,21 +44,13 @@ class Limits:
 
     def __init__(
         self,
-        pool: ConnectionPool,
-        prefix: str,
+        storage: Storage,
         rates: Rates,
         *,
         seconds: float = 0.5,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the connections to Redis, the first part of every key, and how long a count may take."""
-        storage = RedisStorage(
-            "redis://",
-            wrap_exceptions=True,
-            implementation="redispy",
-            key_prefix=f"{prefix}limits",
-            connection_pool=pool,  # type: ignore[arg-type]  # Passed on; the annotation is too narrow.
-        )
+        """Take where to count for all replicas together, and how long a count may take there."""
         self._shared = SlidingWindowCounterRateLimiter(storage)
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._rates = rates

@@ -8,17 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
-
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from action_gateway import gauges
 from action_gateway.actions import Actions
 from action_gateway.checks import checks_of
 from action_gateway.clock import Clock
 from action_gateway.connections import ConnectionMetrics, Connections
+from action_gateway.counters import Counters, open_counters
 from action_gateway.events import LeaderboardEvents
 from action_gateway.failpoints import Failpoints
 from action_gateway.feed import Feed
@@ -27,6 +23,7 @@ from action_gateway.keys import KeyFolder
 from action_gateway.leaderboards import Leaderboard
 from action_gateway.limits import Limits, Rates
 from action_gateway.passwords import Passwords
+from action_gateway.redis_access import RedisAccess
 from action_gateway.sessions import Sessions
 from action_gateway.settings import ServeSettings, SetupError, reveal
 from action_gateway.store import Store
@@ -39,8 +36,6 @@ from action_gateway.websocket import LeaderboardSockets
 from score_client.client import ScoreClient
 from score_client.credentials import ClientCredentials
 from score_client.errors import CredentialsError
-
-_REDIS_CONNECTIONS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ class _Neighbours:
     """What is outside of the process."""
 
     store: Store
-    redis: Redis
+    counters: Counters
     score_client: ScoreClient
 
 
@@ -88,7 +83,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         store, score_client = neighbours.store, neighbours.score_client
         if settings.failpoints:
             _arm(neighbours, Failpoints(settings.failpoints))
-        limits = _make_limits(neighbours.redis, settings)
+        limits = _make_limits(neighbours.counters, settings)
         passwords = stack.enter_context(
             Passwords(workers=settings.password_workers, queue=settings.password_queue)
         )
@@ -98,7 +93,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         gauges.follow_process(metrics)
         gauges.follow_certificates(score_client, metrics)
         gauges.follow_use(store, passwords, settings, metrics)
-        checks = checks_of(store, neighbours.redis, score_client, feed)
+        checks = checks_of(store, neighbours.counters, score_client, feed)
         _begin_sweeping(stack, store, clock, settings)
         readiness = await stack.enter_async_context(Readiness(checks, metrics.ready))
         metrics.follow_parts(checks, readiness.has)
@@ -143,9 +138,10 @@ async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _N
         pool_max=settings.database_connections,
         pool_seconds=settings.database_wait_seconds,
     )
+    counters = open_counters(_redis_access(settings), settings.redis_prefix, settings.redis_timeout_seconds)
     return _Neighbours(
         await stack.enter_async_context(store),
-        await stack.enter_async_context(_make_redis(settings)),
+        await stack.enter_async_context(counters),
         await _open_score_client(stack, settings),
     )
 
@@ -155,19 +151,15 @@ def _arm(neighbours: _Neighbours, failpoints: Failpoints) -> None:
     failpoints.put_around(neighbours.score_client, "award", before="before_award", after="after_award")
 
 
-def _make_redis(settings: ServeSettings) -> Redis:
-    seconds = settings.redis_timeout_seconds
-    pool = BlockingConnectionPool.from_url(
+def _redis_access(settings: ServeSettings) -> RedisAccess:
+    return RedisAccess(
         settings.redis_url,
         password=reveal(settings.redis_password),
-        max_connections=_REDIS_CONNECTIONS,
-        timeout=seconds,
-        socket_timeout=seconds,
-        socket_connect_timeout=seconds,
-        # A count that was sent twice would be counted twice.
-        retry=Retry(NoBackoff(), 0),
+        sentinel_password=reveal(settings.redis_sentinel_password),
+        ca_file=settings.redis_ca_file,
+        certificate_file=settings.redis_certificate_file,
+        key_file=settings.redis_key_file,
     )
-    return Redis.from_pool(pool)
 
 
 async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> ScoreClient:
@@ -188,14 +180,14 @@ async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> 
         ) from error
 
 
-def _make_limits(redis: Redis, settings: ServeSettings) -> Limits:
+def _make_limits(counters: Counters, settings: ServeSettings) -> Limits:
     rates = Rates(
         starts=settings.starts_per_minute,
         completes=settings.completes_per_minute,
         logins=settings.logins_per_minute,
         registrations=settings.registrations_per_minute,
     )
-    return Limits(redis.connection_pool, settings.redis_prefix, rates, seconds=settings.redis_timeout_seconds)
+    return Limits(counters.storage, rates, seconds=settings.redis_timeout_seconds)
 
 
 def _make_connections(metrics: Metrics, settings: ServeSettings) -> Connections:

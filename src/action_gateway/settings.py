@@ -22,10 +22,13 @@ from pydantic import (
     FilePath,
     SecretStr,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from action_gateway.failpoints import Failpoint
+from action_gateway.redis_access import RedisUrl, check_authorities, check_pair
 
 PREFIX: Final = "ACTION_GATEWAY_"
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
@@ -81,15 +84,6 @@ def _check_dsn(dsn: str) -> str:
     if "password" in parts:
         raise ValueError("must not hold a password; give it as a file")
     return dsn
-
-
-def _check_redis_url(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError("must be a redis://, rediss:// or unix:// URL")
-    if parts.password or "password=" in parts.query:
-        raise ValueError("must not hold a password; give it as a file")
-    return url
 
 
 def _read_threshold(value: object) -> object:
@@ -186,10 +180,23 @@ class DatabaseSettings(LogSettings):
 class ServeSettings(DatabaseSettings):
     """What `serve` wants."""
 
-    redis_url: Annotated[str, AfterValidator(_check_redis_url)] = Field(
-        description="Redis or Valkey, without password"
+    redis_url: Annotated[RedisUrl, NoDecode, BeforeValidator(RedisUrl.parse)] = Field(
+        description="Redis or Valkey, without password: redis[s]://HOST, unix://PATH, "
+        "redis[s]+sentinel://HOST,…/SERVICE or redis[s]+cluster://HOST,…"
     )
     redis_password: SecretFile | None = _secret_file("REDIS_PASSWORD_FILE", "file with its password")
+    redis_sentinel_password: SecretFile | None = _secret_file(
+        "REDIS_SENTINEL_PASSWORD_FILE", "file with the password of the Sentinels"
+    )
+    redis_ca_file: Annotated[FilePath, AfterValidator(check_authorities)] | None = Field(
+        default=None, description="authorities of its certificates, PEM; without it those of the system"
+    )
+    redis_certificate_file: FilePath | None = Field(
+        default=None, description="certificate chain to show it, PEM, where it asks for one"
+    )
+    redis_key_file: FilePath | None = Field(
+        default=None, validate_default=True, description="the private key of that, PEM"
+    )
     redis_prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,64}$")] = Field(
         default="gateway:", description="first part of every key"
     )
@@ -265,6 +272,40 @@ class ServeSettings(DatabaseSettings):
         default=(),
         description="for tests only: where this process breaks itself, NAME=ACTION@N, comma-separated",
     )
+
+    @field_validator("redis_sentinel_password")
+    @classmethod
+    def _is_for_sentinel(cls, password: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = info.data.get("redis_url")
+        if password and url and url.topology != "sentinel":
+            raise ValueError("is for a redis+sentinel URL")
+        return password
+
+    @field_validator("redis_ca_file", "redis_certificate_file", "redis_key_file")
+    @classmethod
+    def _is_for_tls(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        url = info.data.get("redis_url")
+        if file and url and not url.is_tls:
+            raise ValueError("is for a rediss URL")
+        return file
+
+    @field_validator("redis_key_file")
+    @classmethod
+    def _fits(cls, key_file: Path | None, info: ValidationInfo) -> Path | None:
+        certificate_file = info.data.get("redis_certificate_file")
+        if (key_file is None) != (certificate_file is None):
+            raise ValueError("goes with the file of a certificate, and that with a key")
+        if key_file and certificate_file:
+            check_pair(certificate_file, key_file)
+        return key_file
+
+
+class CertificateSettings(LogSettings):
+    """What `certs check` wants where no files are named."""
+
+    tls_certificate_file: FilePath = Field(description="certificate chain of this server, PEM")
+    tls_key_file: FilePath = Field(description="its private key, PEM")
+    tls_ca_file: FilePath = Field(description="authorities of the callers' certificates, PEM")
 
 
 _S = TypeVar("_S", bound=LogSettings)

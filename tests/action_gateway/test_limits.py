@@ -5,13 +5,13 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from tests.fixtures.proxy import Proxy
 
+from action_gateway.counters import Counters, open_counters
 from action_gateway.errors import RateLimitedError, UnavailableError
 from action_gateway.limits import Limits, Rates
+from action_gateway.redis_access import RedisAccess, RedisUrl
 from local_stack.valkey import ValkeyServer
 
 RATES = Rates(starts=2, completes=3, logins=2, registrations=1)
@@ -33,17 +33,17 @@ async def proxy(valkey_server: ValkeyServer, start_proxy: Callable[[str], Awaita
 
 
 @pytest.fixture
-async def redis(proxy: Proxy, valkey_server: ValkeyServer) -> AsyncIterator[Redis]:
-    pool = BlockingConnectionPool(
-        host="127.0.0.1",
-        port=proxy.port,
-        password=valkey_server.password,
-        timeout=0.5,
-        socket_timeout=0.5,
-        retry=Retry(NoBackoff(), 0),
-    )
-    async with Redis.from_pool(pool) as redis:
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as redis:
         yield redis
+
+
+@pytest.fixture
+async def counters(proxy: Proxy, valkey_server: ValkeyServer, redis_prefix: str) -> AsyncIterator[Counters]:
+    """Return counters that are reached through the proxy."""
+    url = RedisUrl.parse(f"redis://127.0.0.1:{proxy.port}")
+    async with open_counters(RedisAccess(url, valkey_server.password), redis_prefix, 0.5) as counters:
+        yield counters
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def time() -> MovableTime:
 
 
 @pytest.fixture
-def limits(redis: Redis, redis_prefix: str, time: MovableTime) -> Limits:
-    return Limits(redis.connection_pool, redis_prefix, RATES, monotonic=time)
+def limits(counters: Counters, time: MovableTime) -> Limits:
+    return Limits(counters.storage, RATES, monotonic=time)
 
 
 async def test_so_many_and_no_more_are_allowed(limits: Limits) -> None:
@@ -73,8 +73,8 @@ async def test_users_and_doings_count_apart(limits: Limits) -> None:
             await limits.complete(user_id)
 
 
-async def test_replicas_count_together(redis: Redis, redis_prefix: str) -> None:
-    replicas = [Limits(redis.connection_pool, redis_prefix, RATES) for _ in range(3)]
+async def test_replicas_count_together(counters: Counters) -> None:
+    replicas = [Limits(counters.storage, RATES) for _ in range(3)]
     calls = [replica.complete("ada") for replica in replicas for _ in range(4)]
     results = await asyncio.gather(*calls, return_exceptions=True)
 

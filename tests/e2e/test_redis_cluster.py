@@ -61,17 +61,15 @@ async def test_slot_of_a_board_moves_and_no_award_is_lost_or_doubled(
         await awarding.ranked(board)
         watching = asyncio.create_task(follow(client, board, seen))
         valkey_cluster.begin_move(slot, source, target)
-        assert all(result.rank for result in await awarding.more(board))
+        await awarding.ranked(board)
         valkey_cluster.move_keys(slot, source, target, 1)
         await awarding.more(board)  # Its keys are apart: there may be no rank.
         while valkey_cluster.move_keys(slot, source, target, 10):
             pass
-        await awarding.ranked(board)
+        await awarding.ranked(board)  # By the node that does not have the slot yet.
         assert source.ask("CLUSTER", "COUNTKEYSINSLOT", slot) == 0
-        assert all(result.rank for result in await awarding.more(board))
         valkey_cluster.end_move(slot, target)
         await awarding.ranked(board)
-        assert all(result.rank for result in await awarding.more(board))
 
     async def has_seen_all() -> bool:
         return seen == dict(awarding.totals[board])
@@ -94,8 +92,9 @@ async def test_node_dies_and_comes_back_while_boards_of_the_others_keep_their_ra
         lost.kill()
         await awarding.more("main", 1)  # It may have been on its way.
         assert {result.rank for result in await awarding.more("main")} == {None}
-        assert all(result.rank for result in await awarding.more(kept, 20))
-        await asyncio.to_thread(lost.spawn)
+        for _ in range(5):
+            await awarding.ranked(kept)
+        lost.spawn()
         await awarding.ranked("main")
 
     await assert_all_is_well(service, awarding)

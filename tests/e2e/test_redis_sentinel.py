@@ -44,7 +44,7 @@ async def test_primary_dies_and_no_award_fails_while_ranks_and_watches_follow_to
             for board_id in BOARDS:
                 await awarding.ranked(board_id)
             assert await service.metric("laurel_projection_rebuilds") == 0
-            await asyncio.to_thread(former.spawn)
+            former.spawn()
             await awarding.more("main", 5)  # It is back, empty and writable, and nobody asks it.
 
         async def has_seen_all() -> bool:
