@@ -118,14 +118,15 @@ def provisioned(dev: Manifests, new_postgresql: PostgresServer, tmp_path: Path) 
     files = mount(dev, dev.pod("postgresql"), tmp_path / "postgresql", _nothing)
     create_database(new_postgresql.admin_url(), "laurel")
     (script,) = files.path("/docker-entrypoint-initdb.d").iterdir()
-    text = script.read_text(encoding="utf-8")
-    for mounted in ("/run/laurel", "/etc/laurel"):
-        assert mounted in text
-        text = text.replace(mounted, str(files.path(mounted)))
-    script.write_text(text, encoding="utf-8")
+    places = {
+        "PASSWORDS": files.path("/run/laurel/passwords"),
+        "PROVISION": files.path("/etc/laurel/provision.sql"),
+    }
+    environment = os.environ | {name: str(path) for name, path in places.items()}
     psql = find_program("psql", "/usr/lib/postgresql/15/bin/psql")
     options = ["--set=ON_ERROR_STOP=1", "--no-password", "--no-psqlrc", f"--file={script}"]
-    subprocess.run([psql, new_postgresql.admin_url("laurel"), *options], check=True, capture_output=True)
+    command = [psql, new_postgresql.admin_url("laurel"), *options]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
     return new_postgresql
 
 
