@@ -54,14 +54,14 @@ def is_on() -> bool:
 
 def current_span() -> Span:
     """Give the span of what is done here; an invalid one where there is none."""
-    return trace.get_current_span()
+    return trace.get_current_span() if is_on() else INVALID_SPAN
 
 
 def ids_of(span: Span) -> Mapping[str, str]:
     """Give the ids of a span, as log lines have them; none of an invalid one."""
-    context = span.get_span_context()
-    if not context.is_valid:
+    if span is INVALID_SPAN:
         return {}
+    context = span.get_span_context()
     return {
         "trace_id": trace.format_trace_id(context.trace_id),
         "span_id": trace.format_span_id(context.span_id),
@@ -106,7 +106,7 @@ def begin_batch(callers: Iterable[Span], awards: int) -> Span:
     """
     if not is_on():
         return INVALID_SPAN
-    spans = list(dict.fromkeys(callers))
+    spans = [span for span in dict.fromkeys(callers) if span is not INVALID_SPAN]
     sampled = [span for span in spans if span.get_span_context().trace_flags.sampled]
     if not sampled:
         return NonRecordingSpan(spans[0].get_span_context()) if spans else INVALID_SPAN
@@ -133,7 +133,7 @@ def script(name: str) -> AbstractContextManager[object]:
 
 
 def _step(name: str, attributes: Mapping[str, str]) -> AbstractContextManager[object]:
-    return _recorded(name, attributes) if trace.get_current_span().is_recording() else _NOTHING
+    return _recorded(name, attributes) if current_span().is_recording() else _NOTHING
 
 
 @contextmanager
