@@ -170,7 +170,7 @@ def _set_up(service: str) -> Any:
     try:
         from opentelemetry.sdk._configuration import _OTelSDKConfigurator  # noqa: PLC0415
     except ImportError:
-        _log.warning("no traces", why="the extra otel is not installed")
+        _log.warning("no_traces", why="the extra otel is not installed")
         return None
     configurator: Any = _OTelSDKConfigurator  # It has no types.
     try:
