@@ -74,7 +74,7 @@ def _award(tracer: Tracer, request: score_service_pb2.AwardPointsRequest) -> Ite
     span = tracer.start_span("award")
     if not request.trace_id and span.get_span_context().is_valid:
         request.trace_id = trace.format_trace_id(span.get_span_context().trace_id)
-    with trace.use_span(span, True, False, False), _failing(span):
+    with _inside(span):
         yield
 
 
@@ -95,23 +95,24 @@ def _call(tracer: Tracer, request: Message, callers: Sequence[Span]) -> Iterator
     for caller in sharing:
         if caller.is_recording():  # Whoever asked may have given up.
             caller.add_link(span.get_span_context())
-    with trace.use_span(span, True, False, False), _failing(span):
+    with _inside(span):
         yield _inject(trace.set_span_in_context(span, context))
         span.set_attribute("rpc.response.status_code", StatusCode.OK.name)
 
 
 @contextmanager
-def _failing(span: Span) -> Iterator[None]:
-    """Tell of what ends the block, if that is an error, its kind and not its text."""
-    try:
-        yield
-    except BaseException as error:
-        if isinstance(error.__cause__, AioRpcError):
-            span.set_attribute("rpc.response.status_code", error.__cause__.code().name)
-        reason = error.reason if isinstance(error, ScoreClientError) else type(error).__qualname__
-        span.set_attribute("error.type", reason)
-        span.set_status(trace.StatusCode.ERROR)
-        raise
+def _inside(span: Span) -> Iterator[None]:
+    """Run the block in a span and end it, with the kind of an error if there is one, and not its text."""
+    with trace.use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
+        try:
+            yield
+        except BaseException as error:
+            if isinstance(error.__cause__, AioRpcError):
+                span.set_attribute("rpc.response.status_code", error.__cause__.code().name)
+            reason = error.reason if isinstance(error, ScoreClientError) else type(error).__qualname__
+            span.set_attribute("error.type", reason)
+            span.set_status(trace.StatusCode.ERROR)
+            raise
 
 
 def _inject(context: Context) -> Metadata:
