@@ -50,7 +50,7 @@ test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 ##@ Check
 
 .PHONY: check
-check: lint types imports proto-check test ## Run everything that must pass before a change is done.
+check: lint types imports deploy-check test ## Run everything that must pass before a change is done.
 
 .PHONY: lint
 lint: $(DEV_READY) ## Look for mistakes and formatting that differs.
@@ -107,7 +107,7 @@ lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, wi
 
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; data of the stack stays.
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find src tests bench faults -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call generate,FOLDER): generate Python and its types below the folder.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.deploy.rendering import SERVICES, Document, Manifests, Pod, render, selects
+from tests.deploy.rendering import COMPONENTS, DEPLOY, SERVICES, Document, Manifests, Pod, render, selects
 
 _VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 _PORTS = {
@@ -188,6 +188,21 @@ def test_every_map_and_secret_that_is_named_exists_or_is_one_of_those_to_make(na
             if "secret" in volume:
                 assert volume["secret"]["secretName"] in secrets | issued
         assert named <= maps
+
+
+def _names_in_readme(section: str) -> list[str]:
+    """Read what the first cells of the table of a section name."""
+    text = (DEPLOY / "README.md").read_text(encoding="utf-8").split(f"\n## {section}\n")[1]
+    cells = re.findall(r"^\| (`.+?) \|", text.split("\n## ")[0], re.MULTILINE)
+    return re.findall(r"`([^`]+)`", " ".join(cells))
+
+
+def test_the_secrets_to_make_stand_in_the_readme_and_no_others() -> None:
+    assert set(_names_in_readme("Secrets")) == _MADE_BY_HAND
+
+
+def test_the_components_stand_in_the_readme_and_no_others() -> None:
+    assert sorted(_names_in_readme("Components")) == sorted(COMPONENTS)
 
 
 def test_migrations_are_jobs_that_carry_the_version(scene: Manifests) -> None:
