@@ -24,6 +24,7 @@ from prometheus_client import (
     Histogram,
     PlatformCollector,
     ProcessCollector,
+    disable_created_metrics,
 )
 
 from score_api.v1.error_reason_pb2 import ErrorReason
@@ -106,6 +107,8 @@ class Metrics:
     """The metric objects, in a registry of their own."""
 
     def __init__(self) -> None:
+        # When each series began would double their number, and nobody asks.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)

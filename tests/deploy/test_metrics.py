@@ -1,0 +1,107 @@
+"""The documented metrics are those that running services export: names, types, labels and their values."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.deploy.catalogue import Metric, read_catalogue
+from tests.fixtures.gateway import Gateway
+from tests.fixtures.programs import find_program
+from tests.fixtures.score_service import ScoreService, Stubs, award_request
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+from action_gateway.messages import INITIAL, SCORE, UPDATE
+from action_gateway.problems import KINDS
+from score_api.v1 import score_service_pb2 as score_pb
+
+BOUND = "le"
+"""The label of a histogram's buckets."""
+ASKED_FOR = frozenset({"method", "route", "code", "kind", "event"})
+"""Labels that have a value only once a request had it."""
+
+
+def read_exposition(text: str) -> dict[str, Metric]:
+    """Read what a service exports. A metric without any series has no labels here."""
+    metrics = {}
+    for family in text_string_to_metric_families(text):
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        values: dict[str, set[str]] = {}
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                values.setdefault(label, set()).add(value)
+        labels = frozenset(values) - {BOUND}
+        known = {label: frozenset(given) for label, given in values.items()}
+        metrics[name] = Metric(name, family.type, labels, known)
+    return metrics
+
+
+async def use(gateway: Gateway, stubs: Stubs) -> None:
+    """Have every label of both services appear."""
+    player = await gateway.player()
+    assert (await player.complete(await player.start(), "no")).status_code == 422
+    assert (await player.complete(await player.start())).status_code == 200
+    assert (await gateway.http.get("/nowhere")).status_code == 404
+    assert (await gateway.http.request("BREW", "/livez")).status_code == 405
+    url = f"{gateway.url.replace('http', 'ws')}/api/v1/leaderboard/ws"
+    async with connect(url, additional_headers=player.headers) as socket:
+        assert json.loads(await socket.recv())["event"] == INITIAL
+    async with connect(url, additional_headers={"Authorization": "Bearer bad"}) as socket:
+        with pytest.raises(ConnectionClosed):
+            await socket.recv()
+    requests = [award_request(points=0)]
+    await stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=requests))
+
+
+def lint(promtool: str, exposition: str) -> tuple[int, str]:
+    """Tell what promtool finds wrong with names, types and texts."""
+    command = [promtool, "check", "metrics"]
+    checked = subprocess.run(command, input=exposition, capture_output=True, text=True, check=False)
+    return checked.returncode, checked.stdout + checked.stderr
+
+
+def differences(documented: Mapping[str, Metric], exported: Mapping[str, Metric]) -> list[str]:
+    """Tell in words where the two do not agree."""
+    found = [f"{name} is not documented" for name in exported.keys() - documented.keys()]
+    found += [f"{name} is not exported" for name in documented.keys() - exported.keys()]
+    for name in exported.keys() & documented.keys():
+        said, real = documented[name], exported[name]
+        if (said.kind, said.labels) != (real.kind, real.labels):
+            found.append(f"{name} is a {real.kind} with {sorted(real.labels)}")
+        for label, values in said.values.items():
+            if undocumented := values and real.values[label] - values:
+                found.append(f"{name} has {label} {sorted(undocumented)}")
+            if missing := label not in ASKED_FOR and values - real.values[label]:
+                found.append(f"{name} has no {label} {sorted(missing)}")
+    return sorted(found)
+
+
+async def test_what_is_documented_is_what_is_exported(
+    score_service: ScoreService, gateway: Gateway, gateway_stubs: Stubs
+) -> None:
+    promtool = find_program("promtool")
+    await use(gateway, gateway_stubs)
+    catalogue = read_catalogue()
+    for heading, url in (("Score service", score_service.admin_url), ("Action gateway", gateway.admin_url)):
+        exposition = (await gateway.http.get(f"{url}/metrics")).text
+
+        documented = {**catalogue["Both services"], **catalogue[heading]}
+        assert differences(documented, read_exposition(exposition)) == []
+        assert lint(promtool, exposition) == (0, "")
+
+
+def test_every_value_that_a_label_may_come_to_have_is_documented() -> None:
+    catalogue = read_catalogue()["Action gateway"]
+    codes = {kind.code for kind in KINDS.values()}
+    assert catalogue["gateway_problems_total"].values["code"] == codes
+    assert catalogue["gateway_socket_messages_sent_total"].values["event"] == {INITIAL, UPDATE, SCORE}
+
+
+async def test_every_route_of_the_api_is_documented(gateway: Gateway) -> None:
+    described = (await gateway.http.get("/openapi.json")).json()["paths"]
+    for name in ("gateway_requests_total", "gateway_request_seconds", "gateway_problems_total"):
+        routes = read_catalogue()["Action gateway"][name].values["route"]
+        undescribed = {"/api/v1/leaderboard/ws", "/openapi.json", "/livez", "/readyz", "unmatched"}
+        assert routes == {*described, *undescribed}
