@@ -84,6 +84,10 @@ proto-check: $(DEV_READY) ## Check the protos: style, format, generated code, an
 deploy-check: $(DEV_READY) $(TOOLS_READY) proto-check ## Check what would be deployed, without a cluster. See deploy/check.sh.
 	@deploy/check.sh $(BIN) $(TOOLS)
 
+.PHONY: rules-check
+rules-check: $(DEV_READY) ## Check the alerts, and test what they do. Needs promtool.
+	@$(BIN)/python deploy/components/monitoring/check_rules.py
+
 ##@ Renew
 
 .PHONY: proto
@@ -93,6 +97,10 @@ proto: $(DEV_READY) ## Generate src/score_api from the protos.
 .PHONY: proto-image
 proto-image: $(DEV_READY) ## At a release: make today's protos the ones that later ones must not break.
 	@$(BIN)/buf build proto --exclude-source-info --output proto/image.binpb
+
+.PHONY: dashboard
+dashboard: $(DEV_READY) ## Write the dashboard of Grafana from its program.
+	@$(BIN)/python deploy/components/monitoring/dashboard.py >deploy/components/monitoring/dashboard.json
 
 .PHONY: lock
 lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, with their hashes.

@@ -25,6 +25,7 @@ _CHANGES = {
     "gateway-name=example-public": "gateway-name=front",
     "ingress-namespace=example-gateway": "ingress-namespace=edge-pods",
     "monitoring-namespace=example-monitoring": "monitoring-namespace=watchers",
+    "git.example.org/laurel": "wiki.acme.test/points",
     "postgresql-network=203.0.113.0/28": "postgresql-network=10.1.0.0/24",
     "redis-network=203.0.113.16/28": "redis-network=10.2.0.0/24",
     "redis-port=6379": "redis-port=6390",
