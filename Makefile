@@ -20,6 +20,9 @@ PROTOS = $(shell cd proto && find score_api -name '*.proto' | sort)
 # The stack ends in order when make itself is killed.
 TIED := $(if $(shell command -v setpriv 2>/dev/null),setpriv --pdeathsig TERM --)
 
+BUILDER = docker build
+DEST = dist
+
 export UV_PYTHON_DOWNLOADS := never
 
 ##@ Use
@@ -87,6 +90,17 @@ deploy-check: $(DEV_READY) $(TOOLS_READY) proto-check ## Check what would be dep
 .PHONY: rules-check
 rules-check: $(DEV_READY) ## Check the alerts, and test what they do. Needs promtool.
 	@$(BIN)/python deploy/components/monitoring/check_rules.py
+
+.PHONY: images-check
+images-check: $(DEV_READY) ## Build both images on a base of this system's packages, and run them. Takes root on Debian.
+	@$(BIN)/python -m pytest -q --timeout=600 $(ARGS) tests/images
+
+##@ Ship
+
+.PHONY: sbom
+sbom: ## List the packages in an image: IMAGE= names it, BUILDER='podman build' builds, DEST= gets sbom.cdx.json.
+	@test -n '$(IMAGE)' || { echo 'Say which image, such as make sbom IMAGE=score-service.' >&2; exit 2; }
+	@$(BUILDER) --file deploy/images/sbom/Dockerfile --build-arg IMAGE='$(IMAGE)' --output type=local,dest='$(DEST)' .
 
 ##@ Renew
 

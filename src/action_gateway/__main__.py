@@ -1,6 +1,8 @@
 """The commands of the gateway. Each reads its settings from the environment, all faults at once."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -63,6 +65,8 @@ def main() -> None:
 
     Settings are environment variables with the prefix ACTION_GATEWAY_; a command that misses some names them.
     """
+    # Of itself, process 1 of a container lets this signal pass. `serve` acts on it in its own way.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 @main.command()

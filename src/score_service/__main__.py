@@ -4,6 +4,7 @@ Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or s
 """
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -54,6 +55,8 @@ def _describe(kind: type[LogSettings]) -> str:
 @click.version_option(package_name="laurel", prog_name="score-service")
 def main() -> None:
     """Write awards to the record, project them into ranks and stream what changes."""
+    # Of itself, process 1 of a container lets this signal pass. `serve` acts on it in its own way.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 @main.command(epilog=_describe(ServeSettings))
