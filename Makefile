@@ -99,7 +99,7 @@ images-check: $(DEV_READY) ## Build both images on a base of this system's packa
 
 .PHONY: sbom
 sbom: ## List the packages in an image: IMAGE= names it, BUILDER='podman build' builds, DEST= gets sbom.cdx.json.
-	@test -n '$(IMAGE)' || { echo 'Say which image, such as make sbom IMAGE=score-service.' >&2; exit 2; }
+	@test -n '$(IMAGE)' || { echo 'Say which image, such as make sbom IMAGE=laurel-score-service.' >&2; exit 2; }
 	@$(BUILDER) --file deploy/images/sbom/Dockerfile --build-arg IMAGE='$(IMAGE)' --output type=local,dest='$(DEST)' .
 
 ##@ Renew

@@ -1,6 +1,7 @@
 """The command `score-service`: serve, migrate the schema, verify and rebuild boards, check certificates.
 
-Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings.
+Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings, 143 ended by SIGTERM
+before it was done.
 """
 
 import asyncio
