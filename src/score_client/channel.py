@@ -102,6 +102,7 @@ class RenewedChannel:
             except Exception:
                 # Whatever it is, the files must go on being looked at.
                 _logger.exception("The old certificate stays in use.")
+                self._fault = "The certificate files could not be looked at."
             else:
                 self._fault = None
 

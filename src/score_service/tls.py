@@ -120,6 +120,7 @@ class Certificates:
                 await asyncio.to_thread(self.refresh)
             except Exception:  # noqa: BLE001 - Logged whole; the set in use is still good.
                 _log.exception("certificates not looked at")
+                self._faults = ("the files could not be looked at",)
 
     def refresh(self) -> None:
         """Take the files if they have changed. A faulty set is told once, and tried again at each look."""

@@ -162,6 +162,24 @@ async def test_the_state_of_the_files_is_told(
     assert client.certificate_status().not_after == renewed.not_valid_after_utc
 
 
+async def test_a_look_that_fails_is_told_and_does_not_end_the_looking(
+    client: ScoreClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_credentials: ClientCredentials) -> None:
+        raise ZeroDivisionError
+
+    async def is_faulty() -> bool:
+        return client.certificate_status().fault is not None
+
+    async def is_well() -> bool:
+        return client.certificate_status().fault is None
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClientCredentials, "fingerprint", fail)
+        await eventually(is_faulty)
+    await eventually(is_well)
+
+
 async def test_authorities_that_change_alone_are_what_new_servers_are_checked_by(
     server: ScriptedServer,
     client: ScoreClient,

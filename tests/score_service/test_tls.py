@@ -243,6 +243,7 @@ async def test_a_look_that_fails_does_not_end_the_looking(
     monkeypatch.setattr(certificates, "refresh", fail)
     watching = asyncio.create_task(certificates.watch(0.001))
     await eventually(has_looked_again)
+    assert certificates.is_faulty
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await watching
