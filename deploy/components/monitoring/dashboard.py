@@ -306,6 +306,21 @@ ROWS: Final = (
                 },
             ),
             Panel(
+                "Waiting for PostgreSQL",
+                "Statements that wait for a connection, of the replica where they are most.",
+                "short",
+                {
+                    "score-service": _most("laurel_database_waiting"),
+                    "action-gateway": _most("gateway_database_waiting"),
+                },
+            ),
+            Panel(
+                "Passwords",
+                "Hashed, or waiting for that.",
+                "short",
+                {"{{pod}}": _most("gateway_passwords_under_way", "pod")},
+            ),
+            Panel(
                 "CPU",
                 "Of a process. One event loop can use one CPU.",
                 "percentunit",
