@@ -14,6 +14,7 @@ pytest_plugins = [
     "tests.fixtures.boards",
     "tests.fixtures.mortal_valkey",
     "tests.fixtures.valkey_nodes",
+    "tests.fixtures.secure_stores",
     "tests.fixtures.score_service",
     "tests.fixtures.gateway",
     "tests.fixtures.stack",

@@ -111,8 +111,7 @@ async def _make_pool(stack: AsyncExitStack, access: RedisAccess, seconds: float)
 
 
 def _make_sentinel(access: RedisAccess, seconds: float) -> Sentinel:
-    options = access.tls_options() | _timeouts(seconds / _SENTINELS_WITHIN)
-    options |= {"password": access.sentinel_password, "ssl": access.url.is_tls}
+    options = access.sentinel_options() | _timeouts(seconds / _SENTINELS_WITHIN)
     return Sentinel(access.url.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
 
 

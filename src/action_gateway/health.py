@@ -29,6 +29,7 @@ _INTERVAL_SECONDS: Final = 1.0
 _START_SECONDS: Final = 0.2
 """Between two looks, as long as it was never ready."""
 _CHECK_SECONDS: Final = 2.0
+_AWAY: Final = "is not reachable"
 
 Check = Callable[[], Awaitable[str | None]]
 """Looks at a part that is needed; tells what is missing of it, None if nothing is."""
@@ -95,8 +96,9 @@ class Readiness:
             async with asyncio.timeout(_CHECK_SECONDS):
                 return await self._checks[name]()
         except Exception as error:  # noqa: BLE001 - whatever it is, the part is not there
-            _log.debug("check_failed", part=name, exc_info=error)
-            return "is not reachable"
+            log = _log.debug if self.missing.get(name) == _AWAY else _log.warning  # Once is enough.
+            log("check_failed", part=name, kind=type(error).__name__, error=str(error).partition("\n")[0])
+            return _AWAY
 
     def _tell(self, missing: Mapping[str, str]) -> None:
         changed, self.missing = missing != self.missing, missing

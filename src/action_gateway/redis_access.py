@@ -92,9 +92,17 @@ class RedisAccess:
     def options(self) -> dict[str, Any]:
         """Name what every connection to a server needs, in the words of redis-py."""
         login = {"username": self.url.username, "password": self.password}
-        return {**login, "db": self.url.database, **self.tls_options()}
+        return {**login, "db": self.url.database, **self._shared_options()}
 
-    def tls_options(self) -> dict[str, Any]:
+    def sentinel_options(self) -> dict[str, Any]:
+        """Name the same for a connection to a Sentinel."""
+        return {"password": self.sentinel_password, "ssl": self.url.is_tls, **self._shared_options()}
+
+    def _shared_options(self) -> dict[str, Any]:
+        # It would tell its name and version, by commands that an access list would have to allow.
+        return {"driver_info": None, **self._tls_options()}
+
+    def _tls_options(self) -> dict[str, Any]:
         """Name what TLS needs. Certificates and the names of hosts are always checked."""
         if not self.url.is_tls:
             return {}

@@ -376,9 +376,7 @@ def _connect_by_sentinel(settings: ServersSettings, sentinel: Sentinel) -> Serve
 def _sentinels(settings: ServersSettings) -> Sentinel:
     access, seconds = settings.access, settings.timeout / _SENTINELS_WITHIN
     options = {
-        "password": access.sentinel_password,
-        "ssl": access.url.is_tls,
-        **access.tls_options(),
+        **access.sentinel_options(),
         "socket_timeout": seconds,
         "socket_connect_timeout": seconds,
         "retry": Retry(NoBackoff(), 0),  # The next one is asked instead.

@@ -23,7 +23,7 @@ def access_to(url: str, password: str, sentinel_password: str | None = None) -> 
 
 @pytest.fixture
 async def on_cluster(valkey_cluster: ValkeyCluster, redis_prefix: str) -> AsyncIterator[Counters]:
-    access = access_to(valkey_cluster.url, valkey_cluster.nodes[0].password)
+    access = access_to(valkey_cluster.url("gateway"), valkey_cluster.nodes[0].password)
     async with open_counters(access, redis_prefix, 1) as counters:
         yield counters
 
@@ -42,12 +42,15 @@ async def outcomes(calls: Sequence[Callable[[str], object]], user_id: str) -> Co
     return Counter(map(type, ends))
 
 
-async def test_replicas_count_together_on_a_cluster(on_cluster: Counters) -> None:
+async def test_replicas_count_together_on_a_cluster(
+    on_cluster: Counters, valkey_cluster: ValkeyCluster
+) -> None:
     await on_cluster.ping()
     replicas = [Limits(on_cluster.storage, RATES, seconds=5) for _ in range(3)]
     for user_id in ("ada", "bob", "cleo", "dan"):
         calls = [replica.complete for replica in replicas for _ in range(4)]
         assert await outcomes(calls, user_id) == {type(None): 3, RateLimitedError: 9}
+    assert valkey_cluster.denied() == []
 
 
 async def test_slots_move_and_nodes_die_and_players_go_on(

@@ -22,7 +22,7 @@ BOARDS = ("main", "season-1", "season-2", "season-3", "season-4", "season-5")
 @pytest.fixture
 async def service(start_score_service: StartScoreService, valkey_cluster: ValkeyCluster) -> ScoreService:
     return await start_score_service(
-        redis_url=valkey_cluster.url, SCORE_SERVICE_REDIS_PASSWORD_FILE=valkey_cluster.password_file
+        redis_url=valkey_cluster.url("score"), SCORE_SERVICE_REDIS_PASSWORD_FILE=valkey_cluster.password_file
     )
 
 
@@ -76,6 +76,7 @@ async def test_slot_of_a_board_moves_and_no_award_is_lost_or_doubled(
 
     await assert_all_is_well(service, awarding)
     await eventually(has_seen_all)
+    assert valkey_cluster.denied() == []
     watching.cancel()
     assert valkey_cluster.owner_of(board) is target
     assert {valkey_cluster.owner_of(board_id).port for board_id in BOARDS} > {target.port}

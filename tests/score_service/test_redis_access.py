@@ -73,18 +73,20 @@ def test_passwords_are_not_shown() -> None:
 
 
 def test_tls_always_checks_certificates_and_names(server_certificate: CertificateFiles) -> None:
-    plain = RedisAccess(RedisUrl.parse("redis://cache"))
-    url = RedisUrl.parse("rediss://cache")
-    secure = RedisAccess(url, ca_file=server_certificate.ca_file)
-
-    assert not plain.tls_options()
-    assert secure.options().items() >= secure.tls_options().items()
-    assert secure.tls_options() == {
+    plain = RedisAccess(RedisUrl.parse("redis+sentinel://cache/ranks"))
+    secure = RedisAccess(RedisUrl.parse("rediss+sentinel://cache/ranks"), ca_file=server_certificate.ca_file)
+    checks = {
         "ssl_cert_reqs": "required",
         "ssl_check_hostname": True,
         "ssl_min_version": ssl.TLSVersion.TLSv1_2,
         "ssl_ca_certs": str(server_certificate.ca_file),
     }
+
+    assert not [name for name in plain.options() if name.startswith("ssl")]
+    assert not plain.sentinel_options()["ssl"]
+    assert secure.sentinel_options()["ssl"]
+    for options in (secure.options(), secure.sentinel_options()):
+        assert options.items() >= checks.items()
 
 
 def test_files_of_tls_are_looked_at(

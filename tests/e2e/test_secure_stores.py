@@ -1,0 +1,196 @@
+"""Redis and PostgreSQL by TLS with passwords, on the system's servers; and what is said where that fails."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.fixtures.awarding import Awarding
+from tests.fixtures.gateway import ACTIONS, StartGateway
+from tests.fixtures.postgres import Login
+from tests.fixtures.score_service import StartScoreService
+from tests.fixtures.secure_stores import SecurePostgres, SecureRedis
+from tests.fixtures.stack import Stack
+from tests.fixtures.stores import eventually, is_projected
+
+from action_gateway.catalog import replace_actions
+from local_stack.certificates import CertificateAuthority
+from score_client import Source
+from score_service.operations import rebuild, verify
+from score_service.telemetry import configure_logging
+
+LogLines = Callable[[Callable[..., None]], Callable[[], list[dict[str, Any]]]]
+PACKAGES = {"score_service": "score_owner", "action_gateway": "gateway_owner"}
+
+
+def run_migrate(package: str, login: Login) -> subprocess.CompletedProcess[str]:
+    prefix = package.upper()
+    settings = {
+        f"{prefix}_MIGRATION_DSN": login.url,
+        f"{prefix}_MIGRATION_PASSWORD_FILE": str(login.password_file),
+    }
+    command = [sys.executable, "-m", package, "migrate"]
+    return subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
+
+
+async def test_both_services_need_no_more_of_redis_than_the_access_list_says(
+    start_score_service: StartScoreService,
+    start_gateway: StartGateway,
+    stack: Stack,
+    secure_redis: SecureRedis,
+) -> None:
+    service = await start_score_service(
+        redis_url=secure_redis.url("score"), **secure_redis.files("SCORE_SERVICE", "score")
+    )
+    gateway = await start_gateway(
+        score_target=service.target,
+        redis_url=secure_redis.url("gateway"),
+        starts_per_minute=3,
+        **secure_redis.files("ACTION_GATEWAY", "gateway"),
+    )
+    player = await gateway.player()
+    for _ in range(2):
+        assert (await player.complete(await player.start())).status_code == 200
+    limited = [await player.post("/actions/start", {"actionId": "quick"}) for _ in range(2)]
+    async with stack.client(service.target) as client:
+        async with Awarding.on(client, ["season-1"]) as awarding:
+            await awarding.ranked("season-1")
+            events = client.watch(board_id="season-1", top_n=5)
+            await anext(events)
+            await awarding.more("season-1")
+            event = await anext(events)
+            await events.aclose()
+        await awarding.assert_counted_once()
+        await client.around(board_id="season-1", user_id="user1", radius=1)
+    await eventually(lambda: is_projected(service.ledger, service.projection, "season-1"))
+
+    assert await rebuild(service.settings, ["season-1"])
+    assert await verify(service.settings, [])
+    assert [response.status_code for response in limited] == [200, 429]
+    assert event.source is Source.CACHE
+    assert secure_redis.ask("ACL", "LOG") == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("authority", "CERTIFICATE_VERIFY_FAILED"),
+        ("host", "mismatch"),
+        ("password", "username-password"),
+        ("user", "username-password"),
+    ],
+)
+async def test_redis_that_refuses_or_is_not_trusted_is_told_with_the_reason(
+    start_score_service: StartScoreService,
+    start_gateway: StartGateway,
+    secure_redis: SecureRedis,
+    foreign_authority: CertificateAuthority,
+    log_lines: LogLines,
+    wrong: str,
+    said: str,
+) -> None:
+    lines = log_lines(configure_logging)
+    changes: dict[str, Any] = {"redis_url": secure_redis.url("score")}
+    password_file = secure_redis.password_files["admin" if wrong == "password" else "score"]
+    match wrong:
+        case "authority":
+            changes["redis_ca_file"] = foreign_authority.ca_file
+        case "host":
+            changes["redis_url"] = secure_redis.url("score", "127.0.0.1")
+        case "user":
+            changes["redis_url"] = secure_redis.url("nobody")
+    changes = secure_redis.files("SCORE_SERVICE", "score") | changes
+    changes["SCORE_SERVICE_REDIS_PASSWORD_FILE"] = password_file
+    service = await start_score_service(**changes)
+    changes["ACTION_GATEWAY_REDIS_PASSWORD_FILE"] = changes.pop("SCORE_SERVICE_REDIS_PASSWORD_FILE")
+    gateway = await start_gateway(ready=False, score_target=service.target, **changes)
+
+    async def is_told() -> bool:
+        seen = [line for line in lines() if said in str(line.get("error", ""))]
+        return {"projection unavailable", "check_failed"} <= {line["event"] for line in seen}
+
+    await eventually(is_told)
+    assert service.running.readiness.missing == {"projection": "is away"}
+    assert "redis" in gateway.running.parts.readiness.missing
+    assert not await gateway.is_ready()
+
+
+async def test_both_services_reach_postgresql_by_tls_whose_certificate_they_check(
+    start_score_service: StartScoreService,
+    start_gateway: StartGateway,
+    stack: Stack,
+    secure_postgres: SecurePostgres,
+    authority: CertificateAuthority,
+) -> None:
+    def login(role: str) -> Login:
+        return secure_postgres.login(role, authority.ca_file)
+
+    for package, role in PACKAGES.items():
+        done = run_migrate(package, login(role))
+        assert done.returncode == 0, done.stdout + done.stderr
+    owner = login("gateway_owner")
+    replace_actions(owner.url, owner.password_file.read_text(encoding="ascii"), ACTIONS)
+    service = await start_score_service(
+        database_dsn=login("score_runtime").url,
+        SCORE_SERVICE_DATABASE_PASSWORD_FILE=login("score_runtime").password_file,
+    )
+    gateway = await start_gateway(
+        score_target=service.target,
+        database_dsn=login("gateway_runtime").url,
+        ACTION_GATEWAY_DATABASE_PASSWORD_FILE=login("gateway_runtime").password_file,
+    )
+    async with stack.client(service.target) as client, Awarding.on(client, ["season-1"]) as awarding:
+        await awarding.ranked("season-1")
+    with psycopg.connect(secure_postgres.admin_url) as connection:
+        found = connection.execute(
+            "SELECT usename, bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) "
+            "WHERE usename LIKE '%_runtime' GROUP BY usename ORDER BY usename"
+        ).fetchall()
+
+    assert found == [("gateway_runtime", True), ("score_runtime", True)]
+    assert await gateway.is_ready()
+
+
+@pytest.mark.parametrize("wrong", ["authority", "host", "password"])
+async def test_postgresql_that_refuses_or_is_not_trusted_is_told_with_the_reason(
+    start_score_service: StartScoreService,
+    secure_postgres: SecurePostgres,
+    authority: CertificateAuthority,
+    foreign_authority: CertificateAuthority,
+    log_lines: LogLines,
+    tmp_path: Path,
+    wrong: str,
+) -> None:
+    lines = log_lines(configure_logging)
+    ca_file = (foreign_authority if wrong == "authority" else authority).ca_file
+    host = "127.0.0.1" if wrong == "host" else "localhost"
+    said = {
+        "authority": "certificate verify failed",
+        "host": "does not match host name",
+        "password": "password authentication failed",
+    }[wrong]
+
+    def login(role: str) -> Login:
+        right = secure_postgres.login(role, ca_file, host)
+        return Login(right.url, tmp_path / "password") if wrong == "password" else right
+
+    (tmp_path / "password").write_text("a wrong password", encoding="ascii")
+    service = await start_score_service(
+        ready=False,
+        database_dsn=login("score_runtime").url,
+        SCORE_SERVICE_DATABASE_PASSWORD_FILE=login("score_runtime").password_file,
+    )
+
+    async def is_told() -> bool:
+        return any(said in str(line) for line in lines())
+
+    await eventually(is_told)
+    assert not await service.is_ready()
+    for package, owner in PACKAGES.items():
+        done = run_migrate(package, login(owner))
+        assert done.returncode == 1
+        assert said in done.stdout + done.stderr
