@@ -78,13 +78,18 @@ def _check_refusal(call: AwardCall, alike: Sequence[AwardCall], near: Sequence[P
 
 
 def _check_copies(board: Board, epochs: Epochs) -> Iterable[Finding]:
-    """Check that what was told as made before a copy was begun is there after the copy was restored."""
+    """Check that what was told as made before a copy was begun is there after the copy was restored.
+
+    A standby that took over is a copy of all that was ever told as made in the epoch before it.
+    """
     for epoch, restore in enumerate(epochs.restores, start=1):
-        copied = epochs.live(restore.copied, restore.copied)
+        is_standby = restore.copied == inf
+        copied = 1 << epoch - 1 if is_standby else epochs.live(restore.copied, restore.copied)
+        kind = Kind.AWARD_LOST if is_standby else Kind.AWARD_NOT_COPIED
         for placed in board.all():
             is_due = placed.told < restore.copied and placed.epochs & copied == copied
             if is_due and not placed.epochs >> epoch & 1:
-                yield Finding(Kind.AWARD_NOT_COPIED, f"{placed.award}, told at {placed.told}, {restore}")
+                yield Finding(kind, f"{placed.award}, told at {placed.told}, {restore}")
 
 
 def check_order(line: Line) -> Iterable[Finding]:

@@ -18,10 +18,13 @@ class Scene:
     history: History
 
     def member(self, name: str) -> Member:
-        """Find a process: a service, `postgres`, or `valkey`, which is the one in use."""
-        if name == "postgres":
-            return self.cluster.postgres
-        return self.cluster.valkeys.primary if name == "valkey" else self.cluster.services[name]
+        """Find a process: a service, `postgres` or `valkey`, which are those in use, or `standby`."""
+        stores: Mapping[str, Member] = {
+            "postgres": self.cluster.postgreses.primary,
+            "standby": self.cluster.postgreses.standby,
+            "valkey": self.cluster.valkeys.primary,
+        }
+        return stores.get(name) or self.cluster.services[name]
 
 
 class Breakage(ABC):

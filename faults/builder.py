@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from faults.balancer import Balancer, Upstream
 from faults.certificates import SERVER_NAME, Certificates, Holder
 from faults.cluster import BACKENDS, DATABASE, GATEWAYS, SCORES, Cluster, target_of
-from faults.postgres import Postgres
+from faults.postgres import Postgres, PostgresPair
 from faults.proxy import Proxy
 from faults.service import Service
 from faults.valkey import Valkey, ValkeyPair
@@ -84,35 +84,41 @@ class _Builder:
         self._ports = _choose_ports()
 
     async def build(self) -> Cluster:
-        postgres, valkeys = await self._start_stores()
-        create_database(postgres.server.admin_url(), DATABASE)
+        postgreses, valkeys = await self._start_stores()
+        create_database(postgreses.primary.server.admin_url(), DATABASE)
         cluster = Cluster(
             self._state.path,
-            postgres,
+            postgreses,
             valkeys,
-            Record.prepare(postgres.server.admin_url(DATABASE)),
+            Record.prepare(postgreses.primary.server.admin_url(DATABASE)),
             Certificates(self._state.folder("certificates"), (*_CALLERS, _SCORE_HOLDER)),
             Balancer(),
         )
         self._stack.push_async_callback(cluster.stop)
         settings = Settings(self._state, cluster.record, Cache.prepare(valkeys.primary.url), "")
         self._prepare_schemas(settings)
+        await postgreses.begin()
         await self._start_scores(cluster, settings)
         await self._start_gateways(cluster, settings)
         return cluster
 
-    async def _start_stores(self) -> tuple[Postgres, ValkeyPair]:
-        data = PostgresCluster(self._state.path / "postgres", self._log("postgres"))
-        postgres = Postgres("postgres", data, data.spawn(next(self._ports)))
+    async def _start_stores(self) -> tuple[PostgresPair, ValkeyPair]:
+        primary, standby = (self._make_postgres(name) for name in ("postgres-1", "postgres-2"))
+        primary.start()
         password = secrets.token_urlsafe(24)
         first, second = (self._start_valkey(name, password) for name in ("valkey-1", "valkey-2"))
-        for member in (postgres, first, second):
+        for member in (primary, standby, first, second):
             self._stack.callback(member.end)
-        for member in (postgres, first, second):
+        for member in (primary, first, second):
             await member.until_ready()
-        pair = ValkeyPair(first, second, await self._link(first.address))
-        await pair.follow()
-        return postgres, pair
+        postgreses = PostgresPair(primary, standby, await self._link(primary.address))
+        valkeys = ValkeyPair(first, second, await self._link(first.address))
+        await valkeys.follow()
+        return postgreses, valkeys
+
+    def _make_postgres(self, name: str) -> Postgres:
+        data = PostgresCluster(self._state.path / name, self._log(name))
+        return Postgres(name, data, next(self._ports))
 
     def _start_valkey(self, name: str, password: str) -> Valkey:
         folder = ValkeyFolder(self._state.path / name, self._log(name))
@@ -157,7 +163,7 @@ class _Builder:
         self, cluster: Cluster, name: str, package: str, port: int, environment: Mapping[str, str]
     ) -> Service:
         """Start a replica that has ways of its own to the stores."""
-        postgres = await self._link(f"{HOST}:{cluster.postgres.server.port}")
+        postgres = await self._link(cluster.postgres.address)
         valkey = await self._link(cluster.valkeys.primary.address)
         cluster.links |= {f"{name}->postgres": postgres, f"{name}->valkey": valkey}
         admin = f"{HOST}:{next(self._ports)}"

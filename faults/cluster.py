@@ -1,6 +1,6 @@
 """The stack that is broken: two replicas of each service on PostgreSQL and Valkey, a proxy on every way.
 
-    players ── balancer ── gateway-1, gateway-2 ── score-1, score-2 ── postgres
+    players ── balancer ── gateway-1, gateway-2 ── score-1, score-2 ── postgres ── standby
     backends and watchers ─────────────────────── score-1, score-2 ── valkey ── replica
 
 Everything lies in one folder, listens on ports of the loopback interface that stay the same, and ends with
@@ -19,7 +19,7 @@ from faults.balancer import Balancer
 from faults.certificates import SERVER_NAME, Certificates
 from faults.load import Doors
 from faults.member import Member
-from faults.postgres import Postgres
+from faults.postgres import FAST, Postgres, PostgresPair
 from faults.proxy import Proxy
 from faults.service import Service
 from faults.valkey import ValkeyPair
@@ -41,7 +41,7 @@ class Cluster:
     """All parts, by which faults find them."""
 
     folder: Path
-    postgres: Postgres
+    postgreses: PostgresPair
     valkeys: ValkeyPair
     record: Record
     certificates: Certificates
@@ -50,6 +50,11 @@ class Cluster:
     """Proxies by the way they stand on, as `gateway-1->score-2` or `players->gateways`."""
     services: dict[str, Service] = field(default_factory=dict)
     """`score-1`, `score-2`, `gateway-1`, `gateway-2`."""
+
+    @property
+    def postgres(self) -> Postgres:
+        """The server of the record."""
+        return self.postgreses.primary
 
     @property
     def doors(self) -> Doors:
@@ -64,7 +69,7 @@ class Cluster:
     @property
     def members(self) -> tuple[Member, ...]:
         """Every process that can be broken."""
-        return (self.postgres, *self.valkeys.members, *self.services.values())
+        return (*self.postgreses.members, *self.valkeys.members, *self.services.values())
 
     def links_to(self, target: str, of: str = "") -> list[Proxy]:
         """Tell the proxies on the ways to targets whose names begin so, of one client or of all."""
@@ -83,6 +88,11 @@ class Cluster:
         """Tell the same of a server on former data, at some port."""
         return make_conninfo(self.admin_dsn(), port=port)
 
+    def name_former(self) -> Path:
+        """Name a folder that is not there yet, for data that PostgreSQL had."""
+        number = sum(path.name.startswith("former-") for path in self.folder.iterdir()) + 1
+        return self.folder / f"former-{number}"
+
     async def until_ready(self) -> None:
         """Wait until every member can do its work. Raises ServerFailedError if that does not come."""
         async with asyncio.TaskGroup() as waits:
@@ -91,13 +101,14 @@ class Cluster:
 
     async def stop(self) -> None:
         """End every process, services first and in order."""
-        for link in self.links.values():
+        for link in (self.postgreses.link, *self.links.values()):
             link.release()
         for member in self.members:
             member.resume()
         async with asyncio.TaskGroup() as stops:
             for service in self.services.values():
                 stops.create_task(service.stop())
+        await self.postgres.stop(FAST)  # It waits for its standby, and for the link in this loop.
         for member in self.members:
             member.end()
 

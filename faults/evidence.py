@@ -54,9 +54,10 @@ async def keep_sampling(
 
 async def _read_former(cluster: Cluster, folder: Path, epochs: Sequence[Record]) -> Record:
     data = PostgresCluster(folder, cluster.postgres.cluster.log_path)
-    former = Postgres("former postgres", data, data.spawn(free_port()))
+    former = Postgres("former postgres", data, free_port())
+    former.start()
     try:
         await former.until_ready()
-        return await asyncio.to_thread(read_record, cluster.former_dsn(former.server.port), epochs)
+        return await asyncio.to_thread(read_record, cluster.former_dsn(former.port), epochs)
     finally:
         await former.stop(FAST)

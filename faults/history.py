@@ -148,16 +148,17 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restore:
-    """PostgreSQL was put back to an older copy. Its former state is kept, to be read afterwards."""
+    """PostgreSQL was put back to a copy, or its standby took over. Its former state is kept, to be read."""
 
     began: float
-    """Before the server was stopped."""
+    """Before the server was stopped, or the standby took over."""
     ended: float
-    """After it accepted connections again."""
+    """After the server accepted connections again, and nobody reached one on the former state any more."""
     former: str
     """The folder with the former state."""
     copied: float = -math.inf
-    """When the copy was begun: what was told as made before that, it has."""
+    """When the copy was begun: what was told as made before that, it has. Infinite for a standby, which has
+    whatever was ever told as made."""
 
 
 Event: TypeAlias = AwardCall | Read | Message | Closed | Fault | Restore

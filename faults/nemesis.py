@@ -9,6 +9,7 @@ from typing import Final
 from faults.breakage import Catalogue, Scene
 from faults.certificate_faults import CERTIFICATE_FAULTS
 from faults.clock_faults import CLOCK_FAULTS
+from faults.failover_faults import FAILOVER_FAULTS
 from faults.failpoint_faults import FAILPOINT_FAULTS
 from faults.history import Fault
 from faults.network_faults import NETWORK_FAULTS
@@ -20,6 +21,7 @@ CATALOGUE: Final[Catalogue] = {
     **PROCESS_FAULTS,
     **NETWORK_FAULTS,
     **STORE_FAULTS,
+    **FAILOVER_FAULTS,
     **CERTIFICATE_FAULTS,
     **CLOCK_FAULTS,
     **FAILPOINT_FAULTS,

@@ -8,7 +8,7 @@ from faults.breakage import Breakage, Kind, Rotation
 from faults.cluster import SERVICES
 from faults.member import Member
 
-_MEMBERS: Final = (*SERVICES, "postgres", "valkey")
+_MEMBERS: Final = (*SERVICES, "postgres", "standby", "valkey")
 _READY_SECONDS: Final = 30.0
 
 

@@ -18,20 +18,22 @@ class Restored(Breakage):
     async def inject(self) -> None:
         """Make the copy."""
         self.copied = time.monotonic()
-        folder = self.scene.cluster.folder
-        self.number = sum(path.name.startswith("former-") for path in folder.iterdir()) + 1
-        self.copy = folder / f"copy-{self.number}"
+        self.copy = self.scene.cluster.folder / f"copy-{time.monotonic_ns()}"
         await self.scene.cluster.postgres.back_up(self.copy)
 
     async def heal(self) -> None:
-        """Put it back, and keep the former data."""
-        postgres, former = self.scene.cluster.postgres, self.copy.with_name(f"former-{self.number}")
+        """Put it back, keep the former data, and make the standby anew, which knows too much."""
+        pair, former = self.scene.cluster.postgreses, self.scene.cluster.name_former()
         began = time.monotonic()
-        await postgres.stop(IMMEDIATE)
-        postgres.put_back(self.copy, former)
-        await postgres.restart()
+        await pair.primary.stop(IMMEDIATE)
+        await pair.standby.stop(IMMEDIATE)
+        pair.primary.put_aside(former)
+        pair.primary.put_back(self.copy)
+        pair.standby.remove_data()
+        await pair.primary.restart()
         restore = Restore(began=began, ended=time.monotonic(), former=str(former), copied=self.copied)
         self.scene.history.add(restore)
+        await pair.follow()
 
 
 class Wiped(Rotation):
@@ -87,7 +89,7 @@ class FailedOver(Breakage):
 
 
 STORE_FAULTS: Final[Mapping[str, Kind]] = {
-    "restored": Kind(Restored, ("postgres",), hold=_HELD),
+    "restored": Kind(Restored, ("postgres",), hold=_HELD, locks=("standby",)),
     "wiped": Kind(Wiped, ("valkey",), hold=(0.0, 0.0)),
     "emptied": Kind(Emptied, ("valkey",)),
     "rolled_back": Kind(RolledBack, ("valkey",), hold=_HELD),

@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fixtures.certificates",
     "tests.fixtures.logs",
     "tests.fixtures.postgres",
+    "tests.fixtures.pgbouncer",
     "tests.fixtures.processes",
     "tests.fixtures.proxy",
     "tests.fixtures.redis",

@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import replace
+from math import inf
 
 from tests.faults.synthetic import NO_RESTORES, WINS, Run, board_of, call_for, make_awards, make_ledger
 
@@ -156,3 +157,10 @@ def test_award_told_before_the_copy_is_in_it() -> None:
     run.change(0, Restore, copied=9.0)
 
     assert run.kinds() == {Kind.AWARD_NOT_COPIED}
+
+
+def test_award_told_at_any_time_is_with_the_standby_that_took_over() -> None:
+    run = restored(keep=5)
+    run.change(0, Restore, copied=inf)
+
+    assert run.kinds() == {Kind.AWARD_LOST}

@@ -10,6 +10,7 @@ import pytest
 from faults.breakage import Kind
 from faults.certificate_faults import CERTIFICATE_FAULTS
 from faults.clock_faults import CLOCK_FAULTS
+from faults.failover_faults import FAILOVER_FAULTS
 from faults.failpoint_faults import FAILPOINT_FAULTS
 from faults.history import AwardCall, Fault, Message, Outcome, Read
 from faults.load import Load
@@ -31,7 +32,7 @@ LOAD = Load(
     users=60,
 )
 SELECTIONS: dict[int, dict[str, Kind]] = {
-    1: {**PROCESS_FAULTS, **CLOCK_FAULTS},
+    1: {**PROCESS_FAULTS, **CLOCK_FAULTS, **FAILOVER_FAULTS},
     2: {**NETWORK_FAULTS, **CERTIFICATE_FAULTS},
     3: {**STORE_FAULTS, **FAILPOINT_FAULTS},
 }
