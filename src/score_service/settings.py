@@ -133,6 +133,9 @@ class RecordSettings(LogSettings):
     prepare_threshold: Threshold = Field(
         default="auto", description="runs before a statement is prepared, none, or auto: none behind a pooler"
     )
+    database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=10, description="connections to PostgreSQL at most"
+    )
 
 
 class StoreSettings(RecordSettings):

@@ -19,6 +19,7 @@ def open_database(settings: RecordSettings) -> AbstractAsyncContextManager[Datab
             dsn=settings.database_dsn,
             password=reveal(settings.database_password),
             prepare_threshold=settings.prepare_threshold,
+            pool_max=settings.database_connections,
         )
     )
 

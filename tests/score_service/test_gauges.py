@@ -9,7 +9,9 @@ from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 async def test_how_full_the_process_is_can_be_told_from_its_metrics(
     start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
 ) -> None:
-    service = await start_score_service(calls_max=11, awards_waiting_max=12, watchers_max=13)
+    service = await start_score_service(
+        calls_max=11, awards_waiting_max=12, watchers_max=13, database_connections=14
+    )
     stubs = connect(service, backend_certificate)
     await stubs.score.AwardPoints(award_request())
     request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=10)
@@ -19,8 +21,8 @@ async def test_how_full_the_process_is_can_be_told_from_its_metrics(
     bounds = ("calls_max", "awards_waiting_max", "watchers_max", "database_connections_max")
 
     assert await read(service, used) == [0, 0, 1, 0]
-    assert await read(service, bounds) == [11, 12, 13, 10]
-    assert 0 <= await service.metric("laurel_database_connections") <= 10
+    assert await read(service, bounds) == [11, 12, 13, 14]
+    assert 0 <= await service.metric("laurel_database_connections") <= 14
     watch.cancel()
 
 
