@@ -11,7 +11,7 @@ It knows the names of scripts and nothing of what they do.
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from hashlib import sha1
 from typing import Any, Final, Self
@@ -97,23 +97,28 @@ class Cache:
         return await self._servers.ask(call.keys[0], evaluate, give_up_at)
 
     async def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
-        """Run a script once for each call, not as one transaction, and give the replies in order."""
+        """Run a script once for each call, not as one transaction.
+
+        Returns:
+            The replies in order; None for each call whose server is away, unless all of them are.
+        """
         give_up_at, replies = _in(self._timeout), dict[int, Any]()
         batches = dict[Server, list[int]]()
         for number, call in enumerate(calls):
-            server = await self._servers.find(call.keys[0], give_up_at)
-            batches.setdefault(server, []).append(number)
+            with suppress(ProjectionUnavailableError):
+                server = await self._servers.find(call.keys[0], give_up_at)
+                batches.setdefault(server, []).append(number)
 
         async def run_batch(server: Server, numbers: Sequence[int]) -> None:
             batch = [calls[number] for number in numbers]
-            found = await self._run_batch(server, self._scripts[script], batch, give_up_at)
-            replies.update(zip(numbers, found, strict=True))
+            with suppress(ProjectionUnavailableError):
+                found = await self._run_batch(server, self._scripts[script], batch, give_up_at)
+                replies.update(zip(numbers, found, strict=True))
 
-        ends = await asyncio.gather(*(run_batch(*batch) for batch in batches.items()), return_exceptions=True)
-        for end in ends:
-            if isinstance(end, BaseException):
-                raise end
-        return [replies[number] for number in range(len(calls))]
+        await asyncio.gather(*(run_batch(*batch) for batch in batches.items()))
+        if calls and not replies:
+            raise ProjectionUnavailableError
+        return [replies.get(number) for number in range(len(calls))]
 
     async def _run_batch(
         self, server: Server, script: _Script, calls: Sequence[Call], give_up_at: float

@@ -160,10 +160,13 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is away.
         """
-        return (await self.read_headers([board_id]))[0]
+        headers = await self.read_headers([board_id])
+        if board_id not in headers:
+            raise ProjectionUnavailableError
+        return headers[board_id]
 
-    async def read_headers(self, board_ids: Sequence[str]) -> list[Header | None]:
-        """Tell where the projections of many boards stand, in the order asked.
+    async def read_headers(self, board_ids: Sequence[str]) -> dict[str, Header | None]:
+        """Tell where the projections of many boards stand, without those whose server alone is away.
 
         Raises:
             ProjectionUnavailableError: Redis is away.
@@ -171,12 +174,12 @@ class Projection:
         headers = dict[str, Header | None]()
         asked: Sequence[str] = board_ids
         for _ in range(_READS_MAX):
-            calls = [self._call(board_id) for board_id in asked]
-            replies = dict(zip(asked, await self._cache.run_each("get_header", calls), strict=True))
+            found = await self._cache.run_each("get_header", [self._call(board_id) for board_id in asked])
+            replies = {board_id: reply for board_id, reply in zip(asked, found, strict=True) if reply}
             headers |= {board_id: self._remember(board_id, reply) for board_id, reply in replies.items()}
             asked = [board_id for board_id, reply in replies.items() if reply[0] == "elsewhere"]
             if not asked:
-                return [headers[board_id] for board_id in board_ids]
+                return headers
         raise ProjectionUnavailableError
 
     async def get_standings(

@@ -276,26 +276,31 @@ class Projector:
         while not stop.is_set():
             try:
                 self.lag = await self._look(stop)
-                self.looks += 1
+                self.looks += not math.isnan(self.lag)
             except Exception as error:  # noqa: BLE001 - Told below; the loop must not end.
                 self.lag = math.nan
                 _note(error)
             await asyncio.sleep(interval)
 
     async def _look(self, stop: asyncio.Event) -> float:
-        """Look at every board, and tell by how many revisions the one furthest behind is behind."""
-        lag, after, known = 0, "", set[str]()
-        while not stop.is_set() and (sights := await self._list_sights(after)):
-            lag = max(lag, *(_behind(sight.header, sight.head.revision) for sight in sights))
+        """Look at every board, and tell by how many revisions the one furthest behind is behind.
+
+        It is not known, NaN, where a part of Redis is away.
+        """
+        lag, is_whole, after, known = 0, True, "", set[str]()
+        while not stop.is_set() and (heads := await self._ledger.list_heads(after, _BOARDS_A_LOOK)):
+            sights = await self._list_sights(heads)
+            is_whole = is_whole and len(sights) == len(heads)
+            lag = max([lag, *(_behind(sight.header, sight.head.revision) for sight in sights)])
             suspects = [sight for sight in sights if not sight.is_in_order]
             for first in range(0, len(suspects), _LOOKS_AT_ONCE):
                 await asyncio.gather(*map(self._look_at, suspects[first : first + _LOOKS_AT_ONCE]))
-            after = sights[-1].board_id
-            known.update(sight.board_id for sight in sights[: _BOARDS_KNOWN_MAX - len(known)])
+            after, _ = heads[-1]
+            known.update(board_id for board_id, _ in heads[: _BOARDS_KNOWN_MAX - len(known)])
         if not stop.is_set():
             await self._forget(self._known - known)
             self._known = known
-        return lag
+        return lag if is_whole else math.nan
 
     async def _look_at(self, sight: _Sight) -> None:
         """Repair a board, unless it has reached meanwhile what was the head.
@@ -312,10 +317,9 @@ class Projector:
         for board_id in board_ids:
             await self._rebuilder.find_header(board_id)
 
-    async def _list_sights(self, after: str) -> list[_Sight]:
-        heads = await self._ledger.list_heads(after, _BOARDS_A_LOOK)
+    async def _list_sights(self, heads: Sequence[tuple[str, Position]]) -> list[_Sight]:
         headers = await self._projection.read_headers([board_id for board_id, _ in heads])
-        return [_Sight(board, head, header) for (board, head), header in zip(heads, headers, strict=True)]
+        return [_Sight(board_id, head, headers[board_id]) for board_id, head in heads if board_id in headers]
 
     def _know(self, board_id: str) -> None:
         if len(self._known) < _BOARDS_KNOWN_MAX:

@@ -221,6 +221,7 @@ class Cluster(Servers):
         for seed in self._seeds:
             self._at(*seed)
         self._owners: list[Server | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
+        self._gaps = Breaker(time.monotonic)
         self._is_doubted = True
         self._learning: asyncio.Task[None] | None = None
 
@@ -230,7 +231,9 @@ class Cluster(Servers):
             await self._learn(give_up_at)
         server = self._owners[key_slot(key.encode())]
         if server is None:
-            self._doubt()
+            if self._gaps.admit():  # It is worth to ask again, but not for each of many.
+                self._gaps.fail()
+                self._doubt()
             raise ProjectionUnavailableError
         return server
 

@@ -1,6 +1,7 @@
 """A cluster of Redis below a score service, while slots move and nodes die, with awards going on."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from functools import partial
@@ -10,7 +11,7 @@ from redis.crc import key_slot
 from tests.fixtures.awarding import Awarding
 from tests.fixtures.score_service import ScoreService, StartScoreService
 from tests.fixtures.stack import Stack
-from tests.fixtures.stores import eventually, is_projected
+from tests.fixtures.stores import eventually, is_projected, make_award
 from tests.fixtures.valkey_nodes import Node, ValkeyCluster
 
 from score_client import ScoreClient, Snapshot, Update
@@ -86,7 +87,12 @@ async def test_node_dies_and_comes_back_while_boards_of_the_others_keep_their_ra
     service: ScoreService, client: ScoreClient, valkey_cluster: ValkeyCluster
 ) -> None:
     lost, _ = others(valkey_cluster, "main")
-    kept = next(board for board in BOARDS if valkey_cluster.owner_of(board) is not lost)
+    kept, quiet = (
+        next(board for board in boards if valkey_cluster.owner_of(board) is not lost)
+        for boards in (BOARDS, (f"season-{number}" for number in range(10, 100)))
+    )
+    await service.ledger.record_awards(quiet, [make_award("ada", board_id=quiet)])
+    await eventually(partial(is_projected, service.ledger, service.projection, quiet))
     async with Awarding.on(client, BOARDS) as awarding:
         await awarding.ranked("main")
         await awarding.ranked(kept)
@@ -95,6 +101,11 @@ async def test_node_dies_and_comes_back_while_boards_of_the_others_keep_their_ra
         assert {result.rank for result in await awarding.more("main")} == {None}
         for _ in range(5):
             await awarding.ranked(kept)
+        header = await service.projection.read_header(quiet)
+        assert header is not None
+        await service.projection.drop_board(quiet, header)  # Only the look at all boards can tell.
+        await eventually(partial(is_projected, service.ledger, service.projection, quiet))
+        assert math.isnan(await service.metric("laurel_projection_lag_revisions"))
         lost.spawn()
         await awarding.ranked("main")
 
