@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Everything about `deploy` that can be checked without a cluster. `make deploy-check` installs what it needs and runs it:
-#   deploy/check.sh BIN TOOLS
+# Everything about `deploy` that can be checked without a cluster. `make deploy-check` installs the tools, and runs it as
+# deploy/check.sh BIN TOOLS
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly BIN=$1 TOOLS=$2 OUT=build/deploy
 readonly DEPLOY=$TOOLS/deploy/bin
 
+# bash does not heed -e inside of what is called here, so whatever is called chains its commands.
 step() {
     local name=$1 started=$SECONDS
     shift
@@ -22,8 +23,7 @@ need() {
 }
 
 render() {
-    rm -rf "$OUT"
-    "$BIN/python" -m tests.deploy.rendering "$OUT"
+    rm -rf "$OUT" && "$BIN/python" -m tests.deploy.rendering "$OUT"
 }
 
 # Against the oldest Kubernetes that deploy/README.md names, and the newest. A kind or version that it does not know is
@@ -31,21 +31,21 @@ render() {
 check_schemas() {
     local version said
     for version in 1.31 1.37; do
-        said=$("$DEPLOY/kubernetes-validate" --strict --kubernetes-version "$version" "$OUT"/builtin/*.yaml 2>&1) \
+        said=$("$DEPLOY/kubernetes-validate" --strict --kubernetes-version "$version" "$OUT/builtin.yaml" 2>&1) \
             && ! grep -q '^WARN' <<<"$said" || { grep -v '^INFO' <<<"$said" >&2; return 1; }
     done
 }
 
 check_custom_resources() {
     local program=$TOOLS/custom-resources.ts
-    "$BIN/python" -m tests.deploy.custom_resources "$program"
-    "$DEPLOY/node" "$TOOLS/node_modules/typescript/bin/tsc" --ignoreConfig --noEmit --strict --skipLibCheck \
-        --target esnext --module nodenext --types '' "$program"
-    "$DEPLOY/node" "$program"
+    "$BIN/python" -m tests.deploy.custom_resources "$OUT/scenes" "$program" \
+        && "$DEPLOY/node" "$TOOLS/node_modules/typescript/bin/tsc" --ignoreConfig --noEmit --strict --skipLibCheck \
+            --target esnext --module nodenext --types '' "$program" \
+        && "$DEPLOY/node" "$program"
 }
 
 check_policies() {
-    "$DEPLOY/checkov" --directory "$OUT/all" --framework kubernetes --skip-download --quiet --compact >"$OUT/checkov" \
+    "$DEPLOY/checkov" --directory "$OUT/scenes" --framework kubernetes --skip-download --quiet --compact >"$OUT/checkov" \
         || { cat "$OUT/checkov" >&2; return 1; }
 }
 
@@ -68,4 +68,4 @@ step Schemas check_schemas
 step 'Custom resources' check_custom_resources
 step Policies check_policies
 step 'Bill of materials' list_components
-step Rules "$BIN/python" -m pytest -q -n logical --dist worksteal tests/deploy
+step Tests "$BIN/python" -m pytest -q -n logical --dist worksteal tests/deploy

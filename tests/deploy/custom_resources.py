@@ -9,9 +9,9 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from tests.deploy.rendering import SCENES, Document, is_custom, render
+from tests.deploy.rendering import Document, is_custom, read
 
 _PACKAGES: Final = {
     "cert-manager.io": "cert-manager",
@@ -44,17 +44,14 @@ def _check(index: int, words: str, document: Document) -> Iterator[str]:
     yield f"check({json.dumps(words)}, new Kind{index}(document{index}));"
 
 
-def _all() -> dict[str, Document]:
-    found: dict[str, Any] = {}
-    for scene in SCENES:
-        for document in filter(is_custom, render(scene).documents):
-            found[f"{scene}: {document['kind']} {document['metadata']['name']}"] = document
-    return found
-
-
 def main() -> None:
-    """Write the program into the file given."""
-    Path(sys.argv[1]).write_text(write_program(_all()), encoding="utf-8")
+    """Write the program that checks a folder of rendered scenes into the file given."""
+    scenes, program = map(Path, sys.argv[1:])
+    custom: dict[str, Document] = {}
+    for scene in sorted(scenes.iterdir()):
+        for document in filter(is_custom, read(scene.read_text(encoding="utf-8")).documents):
+            custom[f"{scene.stem}: {document['kind']} {document['metadata']['name']}"] = document
+    program.write_text(write_program(custom), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What `deploy` renders to, and how its documents are walked.
 
 A scene is something to render: each overlay as it is, the base alone, and the base with each component. Run
-as a program it writes every scene to a folder, for the tools that read files.
+as a program it writes them to a folder, for the tools that read files.
 """
 
 import os
@@ -110,14 +110,14 @@ def selects(selector: Document, labels: Mapping[str, str]) -> bool:
 
 
 def kustomize(folder: Path) -> str:
-    """Render a folder. Raises CalledProcessError with what was wrong."""
+    """Render a folder. Raises CalledProcessError; kubectl says what is wrong."""
     command = [str(Path(sys.executable).with_name("kubectl")), "kustomize", str(folder)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def read(rendered: str) -> Manifests:
     """Read what was rendered."""
-    return Manifests([document for document in yaml.safe_load_all(rendered) if document])
+    return Manifests([document for document in yaml.load_all(rendered, yaml.CSafeLoader) if document])
 
 
 def render_text(scene: str) -> str:
@@ -150,14 +150,16 @@ def is_custom(document: Document) -> bool:
 
 
 def main() -> None:
-    """Write each scene into the folder given: `all/SCENE.yaml`; without custom ones: `builtin/SCENE.yaml`."""
+    """Write each scene into the folder given, and once into `builtin.yaml` what the API server has."""
+    folder = Path(sys.argv[1])
+    (folder / "scenes").mkdir(parents=True)
+    builtin: dict[str, Document] = {}
     for scene in SCENES:
-        documents = render(scene).documents
-        builtin = [document for document in documents if not is_custom(document)]
-        for name, some in (("all", documents), ("builtin", builtin)):
-            file = Path(sys.argv[1], name, f"{scene}.yaml")
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(yaml.safe_dump_all(some), encoding="utf-8")
+        text = render_text(scene)
+        (folder / "scenes" / f"{scene}.yaml").write_text(text, encoding="utf-8")
+        builtin |= {repr(document): document for document in read(text).documents if not is_custom(document)}
+    text = yaml.dump_all(builtin.values(), Dumper=yaml.CSafeDumper)
+    (folder / "builtin.yaml").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
