@@ -93,6 +93,8 @@ class _UnconfirmedError(psycopg.OperationalError):
     """A statement was answered, but what it committed may be on this server alone."""
 
 
+_NO_MORE_PRECISE: Final = "01000"
+"""The SQLSTATE of warnings without one of their own, as that of a wait for standbys that was cancelled."""
 _HELD_UP: Final = (_UnconfirmedError, psycopg.errors.LockNotAvailable)
 """The connection is as good as any other."""
 
@@ -218,7 +220,7 @@ def _confirmation(connection: _Connection) -> Iterator[None]:
     warnings: list[str] = []
 
     def note(said: psycopg.errors.Diagnostic) -> None:
-        if said.severity_nonlocalized == "WARNING":
+        if said.severity_nonlocalized == "WARNING" and said.sqlstate == _NO_MORE_PRECISE:
             warnings.append(said.message_primary or "")
 
     connection.add_notice_handler(note)

@@ -12,7 +12,7 @@ from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually
 
 from bench.accounting import read_processes, tree_of
-from faults.postgres import IMMEDIATE, Postgres, PostgresPair
+from faults.postgres import FAST, IMMEDIATE, Postgres, PostgresPair
 from local_stack.ports import HOST, free_port
 from local_stack.postgres import PostgresCluster
 from score_service.database import Database, DatabaseSettings
@@ -84,7 +84,8 @@ async def pair(
     pair = PostgresPair(postgres, standby, await start_proxy(postgres.address))
     await pair.begin()
     yield pair
-    pair.standby.end()  # First, because the primary waits for it, through a proxy of this loop.
+    for member in reversed(pair.members):  # The primary waits for the standby, through a proxy of this loop.
+        await member.stop(FAST)
 
 
 async def test_commit_waits_for_the_standby(pair: PostgresPair) -> None:
