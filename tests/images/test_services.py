@@ -60,7 +60,7 @@ def _finish(container: Container) -> None:
     assert container.wait() == 0, container.output()
 
 
-async def _is_up(container: Container) -> dict[str, str]:
+async def _until_ready(container: Container) -> dict[str, str]:
     addresses = await asyncio.to_thread(container.addresses)
     await eventually(lambda: asyncio.to_thread(is_ready, addresses["admin"]))
     return addresses
@@ -98,11 +98,11 @@ async def test_images_award_points_over_mutual_tls_and_stop_in_order(
 ) -> None:
     score_settings = _environment("score_service", score_service_settings | {"drain_seconds": 0})
     service = start_container("score-service", settings=score_settings)
-    _, port = (await _is_up(service))["grpc"].rsplit(":", 1)
+    _, port = (await _until_ready(service))["grpc"].rsplit(":", 1)
     target = f"dns:///localhost:{port}"
     gateway_environment = _environment("action_gateway", gateway_settings | {"score_target": target})
     gateway = start_container("action-gateway", settings=gateway_environment)
-    address = (await _is_up(gateway))["http"]
+    address = (await _until_ready(gateway))["http"]
 
     award: dict[str, Any] = {"board_id": "main", "user_id": "ada", "points": 10}
     award |= {"action_type": "test", "action_id": "one"}
