@@ -51,6 +51,9 @@ _AWAY: Final = (
     psycopg.errors.UndefinedFunction,
     psycopg.errors.InsufficientPrivilege,
 )
+_WAIT_FOR_STANDBYS: Final = "SyncRepWaitForLSN"
+"""The function of PostgreSQL that warns of a wait that was cut short: neither the code nor the words of that
+warning are its own, the words because they are translated."""
 _WAITED_ALREADY: Final = (PoolTimeout, TooManyRequests, psycopg.errors.QueryCanceled)
 
 PrepareThreshold: TypeAlias = int | Literal["auto"] | None
@@ -93,8 +96,6 @@ class _UnconfirmedError(psycopg.OperationalError):
     """A statement was answered, but what it committed may be on this server alone."""
 
 
-_NO_MORE_PRECISE: Final = "01000"
-"""The SQLSTATE of warnings without one of their own, as that of a wait for standbys that was cancelled."""
 _HELD_UP: Final = (_UnconfirmedError, psycopg.errors.LockNotAvailable)
 """The connection is as good as any other."""
 
@@ -212,15 +213,16 @@ async def _configure(settings: DatabaseSettings, connection: _Connection) -> Non
 
 @contextmanager
 def _confirmation(connection: _Connection) -> Iterator[None]:
-    """Take no answer that came with a warning.
+    """Take no answer of a server that did not wait for its standbys to the end.
 
-    A server whose wait for its standbys is cancelled, as by `pg_cancel_backend`, answers that all is done,
-    and warns that the standbys may not have it. The same statement again waits for them again.
+    One whose wait is cancelled, as by `pg_cancel_backend`, answers that all is done, and warns that the
+    standbys may not have it. The same statement again waits for them again. Other warnings, such as that
+    transaction ids run out soon, come with each commit and change nothing about it.
     """
     warnings: list[str] = []
 
     def note(said: psycopg.errors.Diagnostic) -> None:
-        if said.severity_nonlocalized == "WARNING" and said.sqlstate == _NO_MORE_PRECISE:
+        if said.source_function == _WAIT_FOR_STANDBYS:
             warnings.append(said.message_primary or "")
 
     connection.add_notice_handler(note)

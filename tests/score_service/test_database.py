@@ -189,6 +189,21 @@ async def test_award_is_not_told_as_made_when_the_wait_for_its_standby_is_cancel
         assert (await recording).changes.after.revision == 1
 
 
+async def test_warning_about_something_else_keeps_no_award_from_being_told(
+    ledger: Ledger, database: postgres.Database
+) -> None:
+    with administering(database) as run:
+        # Like a server that is about to run out of transaction ids: it warns of that with each commit.
+        run(
+            "CREATE FUNCTION score.warn() RETURNS trigger LANGUAGE plpgsql"
+            " AS $$ BEGIN RAISE WARNING 'database must be vacuumed soon'; RETURN NULL; END $$"
+        )
+        run("CREATE TRIGGER warn AFTER INSERT ON score.award EXECUTE FUNCTION score.warn()")
+
+    batch = await ledger.record_awards("main", [make_award()])
+    assert len(batch.changes.changes) == 1
+
+
 async def test_award_is_looked_up_where_standbys_have_it_and_nowhere_else(
     waiting_for_a_standby: Ledger, ledger: Ledger, database: postgres.Database
 ) -> None:
