@@ -198,6 +198,8 @@ def _set_up(service: str) -> Any:
         configurator().configure()
     except (RuntimeError, ValueError) as error:
         raise SetupError([f"OTEL_…: {error}"]) from error
+    # A line that the SDK logged meanwhile asked too early.
+    is_on.cache_clear()
     return trace.get_tracer_provider()
 
 
