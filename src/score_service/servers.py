@@ -57,6 +57,7 @@ _HOPS_MAX: Final = 8
 """Redirects that one question follows."""
 _SPLIT_SECONDS: Final = 0.02
 """Between two tries while some keys of a board are on one server and some on another."""
+_CLOSE_SECONDS: Final = 1.0
 _SENTINELS_WITHIN: Final = 3
 """The part of an operation's time that one Sentinel may take, so that there is time to ask another one."""
 
@@ -120,10 +121,11 @@ class Server:
         self.breaker.succeed()
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections. TLS would wait long for the goodbye of a server that is away."""
         for client in (self.client, self.listener):
             with suppress(RedisError, OSError):
-                await client.aclose()
+                async with asyncio.timeout(_CLOSE_SECONDS):
+                    await client.aclose()
 
     async def _leave(self, give_up_at: float) -> None:
         """Leave a server that was demoted: its name may lead to the new primary by now."""
