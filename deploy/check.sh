@@ -5,7 +5,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly BIN=$1 TOOLS=$2 OUT=build/deploy
-readonly DEPLOY=$TOOLS/deploy/bin
 
 # bash does not heed -e inside of what is called here, so whatever is called chains its commands.
 step() {
@@ -16,10 +15,7 @@ step() {
 }
 
 need() {
-    local program
-    for program in "$@"; do
-        command -v "$program" >/dev/null || { echo "deploy-check: $program is missing." >&2; exit 1; }
-    done
+    command -v "$1" >/dev/null || { echo "deploy-check: $1 is missing; $2." >&2; exit 1; }
 }
 
 render() {
@@ -31,7 +27,7 @@ render() {
 check_schemas() {
     local version said
     for version in 1.31 1.37; do
-        said=$("$DEPLOY/kubernetes-validate" --strict --kubernetes-version "$version" "$OUT/builtin.yaml" 2>&1) \
+        said=$("$TOOLS/bin/kubernetes-validate" --strict --kubernetes-version "$version" "$OUT/builtin.yaml" 2>&1) \
             && ! grep -q '^WARN' <<<"$said" || { grep -v '^INFO' <<<"$said" >&2; return 1; }
     done
 }
@@ -39,33 +35,26 @@ check_schemas() {
 check_custom_resources() {
     local program=$TOOLS/custom-resources.ts
     "$BIN/python" -m tests.deploy.custom_resources "$OUT/scenes" "$program" \
-        && "$DEPLOY/node" "$TOOLS/node_modules/typescript/bin/tsc" --ignoreConfig --noEmit --strict --skipLibCheck \
+        && "$TOOLS/bin/node" "$TOOLS/node_modules/typescript/bin/tsc" --ignoreConfig --noEmit --strict --skipLibCheck \
             --target esnext --module nodenext --types '' "$program" \
-        && "$DEPLOY/node" "$program"
+        && "$TOOLS/bin/node" "$program"
 }
 
 check_policies() {
-    "$DEPLOY/checkov" --directory "$OUT/scenes" --framework kubernetes --skip-download --quiet --compact >"$OUT/checkov" \
+    "$TOOLS/bin/checkov" --directory "$OUT/scenes" --framework kubernetes --skip-download --quiet --compact >"$OUT/checkov" \
         || { cat "$OUT/checkov" >&2; return 1; }
 }
 
-list_components() {
-    local service
-    for service in score-service action-gateway; do
-        "$TOOLS/sbom/bin/cyclonedx-py" requirements "requirements/$service.txt" --spec-version 1.6 \
-            --output-reproducible --output-file "$OUT/$service.cdx.json" 2>"$OUT/sbom" \
-            || { cat "$OUT/sbom" >&2; return 1; }
-    done
-}
+for program in "$BIN/python" "$BIN/kubectl" "$TOOLS/bin"/{checkov,hadolint,kubernetes-validate,node,yamllint}; do
+    need "$program" 'make it with make deploy-check'
+done
+need promtool "install Debian's package prometheus"
+need psql "install Debian's package postgresql-client"
 
-need "$BIN/python" "$BIN/kubectl" "$DEPLOY"/{checkov,hadolint,kubernetes-validate,node,yamllint} \
-    "$TOOLS/sbom/bin/cyclonedx-py" "$TOOLS/node_modules/typescript/bin/tsc"
-
-step YAML "$DEPLOY/yamllint" --strict --config-file deploy/.yamllint.yaml deploy
-step Dockerfiles "$DEPLOY/hadolint" deploy/images/*/Dockerfile
+step YAML "$TOOLS/bin/yamllint" --strict --config-file deploy/.yamllint.yaml deploy
+step Dockerfiles "$TOOLS/bin/hadolint" deploy/images/*/Dockerfile
 step Kustomize render
 step Schemas check_schemas
 step 'Custom resources' check_custom_resources
 step Policies check_policies
-step 'Bill of materials' list_components
 step Tests "$BIN/python" -m pytest -q -n logical --dist worksteal tests/deploy
