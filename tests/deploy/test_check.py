@@ -11,7 +11,8 @@ def test_a_missing_tool_is_told_in_one_line(tmp_path: Path) -> None:
     command = [str(DEPLOY / "check.sh"), str(tmp_path / "bin"), str(tmp_path / "tools")]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"deploy-check: {tmp_path}/bin/python is missing; make it with make deploy-check.\n"
+    missing = f"{tmp_path}/bin/python is missing; make it with make deploy-check."
+    assert result.stderr == f"deploy-check: {missing}\n"
 
 
 def test_every_custom_resource_is_checked_by_the_model_of_its_version() -> None:
