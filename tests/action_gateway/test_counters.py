@@ -23,7 +23,7 @@ def access_to(url: str, password: str, sentinel_password: str | None = None) -> 
 
 @pytest.fixture
 async def on_cluster(valkey_cluster: ValkeyCluster, redis_prefix: str) -> AsyncIterator[Counters]:
-    access = access_to(valkey_cluster.url("gateway"), valkey_cluster.nodes[0].password)
+    access = access_to(valkey_cluster.url("action-gateway"), valkey_cluster.nodes[0].password)
     async with open_counters(access, redis_prefix, 1) as counters:
         yield counters
 

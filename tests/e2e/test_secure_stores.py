@@ -44,13 +44,13 @@ async def test_both_services_need_no_more_of_redis_than_the_access_list_says(
     secure_redis: SecureRedis,
 ) -> None:
     service = await start_score_service(
-        redis_url=secure_redis.url("score"), **secure_redis.files("SCORE_SERVICE", "score")
+        redis_url=secure_redis.url("score-service"), **secure_redis.files("SCORE_SERVICE", "score-service")
     )
     gateway = await start_gateway(
         score_target=service.target,
-        redis_url=secure_redis.url("gateway"),
+        redis_url=secure_redis.url("action-gateway"),
         starts_per_minute=3,
-        **secure_redis.files("ACTION_GATEWAY", "gateway"),
+        **secure_redis.files("ACTION_GATEWAY", "action-gateway"),
     )
     player = await gateway.player()
     for _ in range(2):
@@ -94,16 +94,16 @@ async def test_redis_that_refuses_or_is_not_trusted_is_told_with_the_reason(
     said: str,
 ) -> None:
     lines = log_lines(configure_logging)
-    changes: dict[str, Any] = {"redis_url": secure_redis.url("score")}
-    password_file = secure_redis.password_files["admin" if wrong == "password" else "score"]
+    changes: dict[str, Any] = {"redis_url": secure_redis.url("score-service")}
+    password_file = secure_redis.password_files["admin" if wrong == "password" else "score-service"]
     match wrong:
         case "authority":
             changes["redis_ca_file"] = foreign_authority.ca_file
         case "host":
-            changes["redis_url"] = secure_redis.url("score", "127.0.0.1")
+            changes["redis_url"] = secure_redis.url("score-service", "127.0.0.1")
         case "user":
             changes["redis_url"] = secure_redis.url("nobody")
-    changes = secure_redis.files("SCORE_SERVICE", "score") | changes
+    changes = secure_redis.files("SCORE_SERVICE", "score-service") | changes
     changes["SCORE_SERVICE_REDIS_PASSWORD_FILE"] = password_file
     service = await start_score_service(**changes)
     changes["ACTION_GATEWAY_REDIS_PASSWORD_FILE"] = changes.pop("SCORE_SERVICE_REDIS_PASSWORD_FILE")

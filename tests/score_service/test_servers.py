@@ -82,7 +82,7 @@ async def test_node_of_a_cluster_that_is_named_as_one_server_is_told(
 ) -> None:
     lines = log_lines(configure_logging)
     other = next(node for node in valkey_cluster.nodes if node is not valkey_cluster.owner_of("main"))
-    access = RedisAccess(RedisUrl.parse(f"redis://score@127.0.0.1:{other.port}"), other.password)
+    access = RedisAccess(RedisUrl.parse(f"redis://score-service@127.0.0.1:{other.port}"), other.password)
     async with Cache.open(settings_for(access)) as cache:
         with pytest.raises(ProjectionUnavailableError):
             await cache.run("get_header", call_for(redis_prefix, "main"))
