@@ -100,6 +100,23 @@ def test_an_access_token_ends(access_tokens: AccessTokens, clock: MovableClock) 
         access_tokens.verify(token)
 
 
+def test_an_expired_access_token_is_no_forgery_even_once_its_key_is_gone(
+    access_tokens: AccessTokens, access_keys: KeyFolder, clock: MovableClock, tmp_path: Path
+) -> None:
+    add_signing_key(tmp_path / "other")
+    others = AccessTokens(KeyFolder(tmp_path / "other"), issuer="laurel", lifetime=900, clock=clock)
+    token = access_tokens.issue(USER)
+
+    def is_forged() -> bool:
+        with pytest.raises(UnauthenticatedError) as refusal:
+            others.verify(token)
+        return refusal.value.forged
+
+    assert is_forged()
+    clock.advance(900)
+    assert not is_forged()
+
+
 def test_an_access_token_of_the_future_does_not_count_beyond_what_clocks_differ(
     access_tokens: AccessTokens, clock: MovableClock
 ) -> None:
