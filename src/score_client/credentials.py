@@ -139,7 +139,7 @@ def _parse_certificates(pem: bytes, path: str | PathLike[str]) -> Sequence[x509.
         certificates = x509.load_pem_x509_certificates(pem)
         for certificate in certificates:
             certificate.public_key()  # It is read only when it is asked for, and may turn out to be none.
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise _unusable(f"{path} is no certificate in PEM.") from None
     if len(certificates) != pem.count(BEGINNING):
         raise _unusable(f"{path} is cut off.")

@@ -122,5 +122,5 @@ def end_of_authorities(authorities: Chain, chain: Chain, now: datetime) -> datet
 def _parse(load: Callable[[], _T]) -> _T:
     try:
         return load()
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
         raise ValueError("is not what it should be in PEM") from None

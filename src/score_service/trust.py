@@ -43,6 +43,8 @@ def find_authority(chain: Chain, authorities: Chain, now: datetime) -> x509.Cert
     )
     try:
         return builder.build_client_verifier().verify(own, between).chain[-1]
+    except x509.UnsupportedGeneralNameType:
+        raise ValueError("has a name of a kind that cannot be read") from None
     except VerificationError as error:
         broken = _find_break(own, between, authorities, now)
         raise ValueError(broken or f"leads to no authority: {plain(str(error))}") from None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from tests.fixtures.certificates import BACKEND_ID
+from tests.fixtures.certificates import BACKEND_ID, with_unknown_version
 from tests.fixtures.secret_volume import SecretVolume
 
 from local_stack.certificates import CertificateAuthority, CertificateFiles
@@ -115,6 +115,15 @@ def test_a_half_written_file_is_refused(files: ClientCredentials, name: str, par
     path.write_bytes(content[: int(len(content) * part)])
 
     with pytest.raises(CredentialsError):
+        files.load()
+
+
+def test_a_certificate_of_no_known_version_is_refused(
+    files: ClientCredentials, authority: CertificateAuthority
+) -> None:
+    Path(files.ca_file).write_bytes(with_unknown_version(authority.certificate))
+
+    with pytest.raises(CredentialsError, match="is no certificate in PEM"):
         files.load()
 
 

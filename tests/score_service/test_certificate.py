@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from tests.fixtures.certificates import PrivateKey, build_certificate
+from tests.fixtures.certificates import PrivateKey, build_certificate, with_unknown_version
 
 from local_stack.certificates import CertificateAuthority
 from score_service.certificate import Chain, end_of_authorities, find_faults, parse_certificates
@@ -106,6 +106,11 @@ def test_what_grpc_would_fail_every_handshake_with_is_a_fault(new: CertificateAu
 def test_what_is_no_certificate_is_told(pem: bytes) -> None:
     with pytest.raises(ValueError, match=r"^is not what it should be in PEM$"):
         parse_certificates(pem)
+
+
+def test_a_certificate_of_no_known_version_is_none(new: CertificateAuthority) -> None:
+    with pytest.raises(ValueError, match="is not what it should be in PEM"):
+        parse_certificates(with_unknown_version(new.certificate))
 
 
 @pytest.mark.parametrize("kept", [0.6, 0.9])

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
     NoEncryption,
     PrivateFormat,
 )
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 from tests.fixtures.certificates import (
     BACKEND_ID,
     GATEWAY_ID,
@@ -49,6 +49,7 @@ DAY = timedelta(days=1)
 SERVER_AUTH, CLIENT_AUTH = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 READS = ("GetStanding", "BatchGetStandings", "ListStandings", "ListStandingsAround", "WatchLeaderboard")
 KEY = ec.generate_private_key(ec.SECP256R1())
+X400_ADDRESS = bytes.fromhex("3004a3020500")
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +199,15 @@ def test_what_a_certificate_says_does_not_steer_the_terminal() -> None:
     texts = of_certificate(make_pem("localhost", "spiffe://a/\x1b[31m\n"))[Mark.FINE]
 
     assert texts[1] == "names spiffe://a/\\u001b[31m\\u000a, localhost"
+
+
+def test_a_name_of_a_kind_that_cannot_be_read_is_wrong() -> None:
+    names = x509.UnrecognizedExtension(ExtensionOID.SUBJECT_ALTERNATIVE_NAME, X400_ADDRESS)
+    builder = build_certificate(CA.certificate.subject, KEY, (), start=NOW - DAY, end=NOW + 60 * DAY)
+    certificate = builder.add_extension(names, critical=False).sign(CA.key, hashes.SHA256())
+    told = of_certificate(certificate.public_bytes(Encoding.PEM), role=Role.CLIENT)
+
+    assert "has a name of a kind that cannot be read" in told[Mark.WRONG]
 
 
 def test_a_certificate_of_the_other_role_is_wrong() -> None:
