@@ -300,14 +300,6 @@ class ServeSettings(DatabaseSettings):
         return key_file
 
 
-class CertificateSettings(LogSettings):
-    """What `certs check` wants where no files are named."""
-
-    tls_certificate_file: FilePath = Field(description="certificate chain of this server, PEM")
-    tls_key_file: FilePath = Field(description="its private key, PEM")
-    tls_ca_file: FilePath = Field(description="authorities of the callers' certificates, PEM")
-
-
 _S = TypeVar("_S", bound=LogSettings)
 
 
