@@ -13,6 +13,7 @@ Names of attributes are those of OpenTelemetry's semantic conventions.
 """
 
 import atexit
+import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
@@ -32,6 +33,8 @@ _FAULT: Final = 500
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _LAST_SECONDS: Final = 1.0
 """For the last spans to leave when the process ends. Their receiver may be away."""
+_PARSERS: Final = ("opentelemetry.baggage", "opentelemetry.trace")
+"""They warn of each header that is not well formed, word for word, as often as somebody sends one."""
 _NOTHING: Final = nullcontext()
 _TRACER: Final = trace.get_tracer("action_gateway", version("laurel"))
 
@@ -70,8 +73,8 @@ def inside(span: Span) -> AbstractContextManager[object]:
 def begin_request(method: str, scheme: str, headers: Mapping[str, str]) -> Span:
     """Begin the span of a request, below that of its client; an invalid one while tracing is off.
 
-    Of what the client says only the ids of its span are taken over, and no baggage, which would go on to the
-    score service.
+    Of what the client says its span is taken over, `tracestate` included, and no baggage, which would go on
+    to the score service.
     """
     if not is_on():
         return INVALID_SPAN
@@ -172,6 +175,8 @@ def _set_up(service: str) -> Any:
     except ImportError:
         _log.warning("no_traces", why="the extra otel is not installed")
         return None
+    for parser in _PARSERS:
+        logging.getLogger(parser).setLevel(logging.ERROR)
     configurator: Any = _OTelSDKConfigurator  # It has no types.
     try:
         configurator().configure()

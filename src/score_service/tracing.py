@@ -11,6 +11,7 @@ Names of attributes are those of OpenTelemetry's semantic conventions, or begin 
 """
 
 import atexit
+import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,6 +41,8 @@ _FAULTS: Final = frozenset(
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _LAST_SECONDS: Final = 1.0
 """For the last spans to leave when the process ends. Their receiver may be away."""
+_PARSERS: Final = ("opentelemetry.baggage", "opentelemetry.trace")
+"""They warn of each header that is not well formed, word for word, as often as somebody sends one."""
 _NOTHING: Final = nullcontext()
 _TRACER: Final = trace.get_tracer("score_service", version("laurel"))
 
@@ -193,6 +196,8 @@ def _set_up(service: str) -> Any:
     except ImportError:
         _log.warning("no traces", why="the extra otel is not installed")
         return None
+    for parser in _PARSERS:
+        logging.getLogger(parser).setLevel(logging.ERROR)
     configurator: Any = _OTelSDKConfigurator  # It has no types.
     try:
         configurator().configure()
