@@ -64,8 +64,6 @@ def find_faults(certificate: x509.Certificate) -> Iterator[str]:
     """
     if not is_fit(key := certificate.public_key()):
         yield f"has a key that is {describe_key(key)}: {FIT_KEYS} is needed"
-    if is_authority(certificate):
-        yield "is the certificate of an authority, which is taken from no server and no caller"
     usage = find_extension(certificate, x509.KeyUsage)
     if usage and not usage.digital_signature:
         yield "has a key usage without digitalSignature"

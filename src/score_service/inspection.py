@@ -174,6 +174,8 @@ def _parse(file: PemFile) -> tuple[Chain, list[Remark]]:
 def _inspect_own(own: x509.Certificate, role: Role, now: datetime) -> Iterator[Remark]:
     yield _fine(f"is that of {_name(own.subject)}; its key is {describe_key(own.public_key())}")
     yield from map(_wrong, find_faults(own))
+    if is_authority(own):  # X.509-SVID, section 4.1. gRPC does not mind.
+        yield _doubtful("may sign others, which SPIFFE allows no workload")
     yield _inspect_names(own, role)
     yield _inspect_usage(own, role)
     yield _inspect_life("", own, now)

@@ -63,10 +63,11 @@ def tell(score_service: ScoreService, connect: Connect) -> Callable[[Certificate
     return tell
 
 
+@pytest.mark.parametrize("is_authority", [False, True])
 async def test_a_certificate_like_those_of_the_tests_below_lets_in(
-    score_service: ScoreService, connect: Connect, issue: Issue
+    score_service: ScoreService, connect: Connect, issue: Issue, *, is_authority: bool
 ) -> None:
-    stubs = connect(score_service, issue(uri(GATEWAY_ID)))
+    stubs = connect(score_service, issue(uri(GATEWAY_ID), is_authority=is_authority))
 
     assert (await stubs.score.AwardPoints(award_request(), timeout=20)).result.total == 10
 

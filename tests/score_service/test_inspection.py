@@ -240,10 +240,12 @@ def test_a_key_that_grpc_does_not_take_or_nobody_should_is_wrong(key: Any, name:
     ]
 
 
-def test_the_certificate_of_an_authority_is_none_for_a_server() -> None:
-    texts = of_certificate(make_pem(is_authority=True))[Mark.WRONG]
+@pytest.mark.parametrize("role", Role)
+def test_a_certificate_that_may_sign_others_is_doubtful(role: Role) -> None:
+    told = of_certificate(make_pem(is_authority=True), role=role)
 
-    assert "is the certificate of an authority, which is taken from no server and no caller" in texts
+    assert told[Mark.DOUBTFUL] == ["may sign others, which SPIFFE allows no workload"]
+    assert Mark.WRONG not in told
 
 
 @pytest.mark.parametrize(
