@@ -1,6 +1,7 @@
 """PostgreSQL as members that are stopped, killed, put back to a copy, and take each other's place."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import LiteralString
@@ -15,7 +16,11 @@ from bench.accounting import read_processes, tree_of
 from faults.postgres import FAST, IMMEDIATE, Postgres, PostgresPair
 from local_stack.ports import HOST, free_port
 from local_stack.postgres import PostgresCluster
+from local_stack.provision import create_database, derive_passwords, provision
 from score_service.database import Database, DatabaseSettings
+from score_service.errors import RecordUnavailableError
+from score_service.ledger import Ledger
+from score_service.migrate import upgrade_schema
 
 
 @pytest.fixture
@@ -143,6 +148,25 @@ async def test_services_take_the_one_of_several_hosts_that_writes(pair: Postgres
     )
     async with Database.open(DatabaseSettings(dsn)) as database, database._pool.connection() as connection:
         assert connection.info.port == pair.primary.port
+
+
+async def test_a_standby_that_a_proxy_leads_to_looks_up_no_award_and_is_as_good_as_away(
+    pair: PostgresPair,
+) -> None:
+    primary, password = pair.primary.server, derive_passwords(pair.primary.server.password)
+
+    def make_record() -> None:
+        create_database(primary.admin_url(), "laurel")
+        with psycopg.connect(primary.admin_url("laurel")) as connection:
+            provision(connection, password)
+        upgrade_schema(primary.url("laurel", "score_owner"), password["score_owner"])
+
+    await asyncio.to_thread(make_record)  # It waits for the standby, through a proxy of this loop.
+    dsn = pair.standby.server.url("laurel", "score_runtime", password["score_runtime"])
+    settings = DatabaseSettings(make_conninfo(dsn, target_session_attrs="any"), statement_seconds=0.2)
+    async with Database.open(settings) as database:
+        with pytest.raises(RecordUnavailableError):
+            await Ledger(database).get_award("main", str(uuid.uuid4()))
 
 
 async def test_while_it_is_paused_it_does_nothing_and_then_it_goes_on(postgres: Postgres) -> None:
