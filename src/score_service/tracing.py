@@ -41,8 +41,10 @@ _FAULTS: Final = frozenset(
 _ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 _LAST_SECONDS: Final = 1.0
 """For the last spans to leave when the process ends. Their receiver may be away."""
-_PARSERS: Final = ("opentelemetry.baggage", "opentelemetry.trace")
-"""They warn of each header that is not well formed, word for word, as often as somebody sends one."""
+_HEADERS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+_PARSERS: Final = ("opentelemetry.baggage", "opentelemetry.trace", "opentelemetry.util")
+"""They warn of each header that is not well formed, word for word: of what anybody sends as often as that is
+sent, and of what we are to send, which may be a password."""
 _NOTHING: Final = nullcontext()
 _TRACER: Final = trace.get_tracer("score_service", version("laurel"))
 
@@ -196,6 +198,9 @@ def _set_up(service: str) -> Any:
     except ImportError:
         _log.warning("no traces", why="the extra otel is not installed")
         return None
+    faults = [f"{name}: must be NAME=VALUE, comma-separated" for name in _HEADERS if not _are_pairs(name)]
+    if faults:
+        raise SetupError(faults)
     for parser in _PARSERS:
         logging.getLogger(parser).setLevel(logging.ERROR)
     configurator: Any = _OTelSDKConfigurator  # It has no types.
@@ -206,6 +211,11 @@ def _set_up(service: str) -> Any:
     # A line that the SDK logged meanwhile asked too early.
     is_on.cache_clear()
     return trace.get_tracer_provider()
+
+
+def _are_pairs(name: str) -> bool:
+    pairs = os.environ.get(name, "").split(",")
+    return all("=" in pair for pair in pairs if pair.strip())
 
 
 def _shut_down(provider: Any) -> None:

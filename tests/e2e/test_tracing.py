@@ -252,6 +252,31 @@ def test_an_exporter_that_nobody_knows_is_a_fault_of_the_set_up(
         pass
 
 
+@pytest.mark.parametrize(
+    ("package", "fault"),
+    [
+        (score_service.tracing, score_service.settings.SetupError),
+        (action_gateway.tracing, action_gateway.settings.SetupError),
+    ],
+)
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"])
+def test_headers_for_the_receiver_that_are_not_well_formed_are_a_fault_and_shown_to_nobody(
+    package: ModuleType,
+    fault: type[Exception],
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for changed in ("OTEL_RESOURCE_ATTRIBUTES", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"):
+        monkeypatch.setenv(changed, "")
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setenv(name, "tenant=laurel, Authorization: Bearer hunter2")
+
+    with pytest.raises(fault, match=name) as refusal, package.exporting("service"):
+        pass
+    assert "hunter2" not in f"{refusal.value}{caplog.text}"
+
+
 @pytest.mark.parametrize("package", [score_service.tracing, action_gateway.tracing])
 def test_tracing_that_is_asked_for_and_not_installed_is_told_and_stops_nothing(
     package: ModuleType, monkeypatch: pytest.MonkeyPatch
