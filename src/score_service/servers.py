@@ -17,7 +17,7 @@ import asyncio
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import Context
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ from redis.asyncio import (
     UnixDomainSocketConnection,
 )
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import MasterNotFoundError, SentinelConnectionPool
+from redis.asyncio.sentinel import MasterNotFoundError, SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
 from redis.exceptions import (
@@ -328,6 +328,18 @@ class _Sentinels(Sentinel):
         raise MasterNotFoundError("; ".join(said))
 
 
+class _TlsConnection(SSLConnection):
+    """Reads its files whenever it connects: its pool has it connect again as long as the process runs."""
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        self.ssl_context.context = None
+        return super()._connection_arguments()
+
+
+class _SentinelTlsConnection(SentinelManagedConnection, _TlsConnection):
+    """The same, to the primary that Sentinel names."""
+
+
 class _BlockingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
     """Connections to the primary that Sentinel names; who finds all of them in use waits."""
 
@@ -353,7 +365,7 @@ async def open_servers(settings: ServersSettings) -> AsyncIterator[Servers]:
 
 
 def _connect(settings: ServersSettings, host: str, port: int) -> Server:
-    kind = SSLConnection if settings.access.url.is_tls else Connection
+    kind = _TlsConnection if settings.access.url.is_tls else Connection
     return _make_server(settings, connection_class=kind, host=host, port=port)
 
 
@@ -368,7 +380,8 @@ def _make_server(settings: ServersSettings, **place: Any) -> Server:
 
 def _connect_by_sentinel(settings: ServersSettings, sentinel: Sentinel) -> Server:
     url, options = settings.access.url, _options(settings)
-    options |= {"service_name": url.service, "sentinel_manager": sentinel, "ssl": url.is_tls}
+    kind = _SentinelTlsConnection if url.is_tls else SentinelManagedConnection
+    options |= {"service_name": url.service, "sentinel_manager": sentinel, "connection_class": kind}
     operations = _BlockingSentinelPool(  # type: ignore[no-untyped-call]
         max_connections=settings.connections_max, timeout=settings.timeout, **options
     )
@@ -386,7 +399,11 @@ def _sentinels(settings: ServersSettings) -> Sentinel:
         "socket_connect_timeout": seconds,
         "retry": Retry(NoBackoff(), 0),  # The next one is asked instead.
     }
-    return _Sentinels(access.url.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+    sentinels = _Sentinels(access.url.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
+    if access.url.is_tls:
+        for sentinel in sentinels.sentinels:
+            sentinel.connection_pool.connection_class = _TlsConnection
+    return sentinels
 
 
 def _options(settings: ServersSettings) -> dict[str, Any]:

@@ -1,14 +1,19 @@
 """Redis and PostgreSQL by TLS with passwords, on the system's servers; and what is said where that fails."""
 
+import asyncio
 import os
+import shutil
+import ssl
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from redis.exceptions import RedisClusterException, RedisError
 from tests.fixtures.awarding import Awarding
 from tests.fixtures.gateway import ACTIONS, StartGateway
 from tests.fixtures.postgres import Login
@@ -17,13 +22,19 @@ from tests.fixtures.secure_stores import SecurePostgres, SecureRedis
 from tests.fixtures.stack import Stack
 from tests.fixtures.stores import eventually, is_projected
 
+import action_gateway.redis_access
+import score_service.redis_access
 from action_gateway.catalog import replace_actions
-from local_stack.certificates import CertificateAuthority
+from action_gateway.counters import open_counters
+from local_stack.certificates import CertificateAuthority, CertificateFiles
 from score_client import Source
+from score_service.errors import ProjectionUnavailableError
 from score_service.operations import rebuild, verify
+from score_service.servers import ServersSettings, open_servers
 from score_service.telemetry import configure_logging
 
 LogLines = Callable[[Callable[..., None]], Callable[[], list[dict[str, Any]]]]
+Ask = Callable[[], Awaitable[object]]
 PACKAGES = {"score_service": "score_owner", "action_gateway": "gateway_owner"}
 
 
@@ -117,6 +128,68 @@ async def test_redis_that_refuses_or_is_not_trusted_is_told_with_the_reason(
     assert service.running.readiness.missing == {"projection": "is away"}
     assert "redis" in gateway.running.parts.readiness.missing
     assert not await gateway.is_ready()
+
+
+@pytest.fixture
+async def door(server_certificate: CertificateFiles) -> AsyncIterator[tuple[int, list[None]]]:
+    """Return the port of a server that gives nobody more than a TLS connection, and those that it gave."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server_certificate.certificate_file, server_certificate.key_file)
+    connected: list[None] = []
+
+    def let_in(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connected.append(None)
+        writer.close()
+
+    server = await asyncio.start_server(let_in, "127.0.0.1", 0, ssl=context)
+    async with server:
+        yield server.sockets[0].getsockname()[1], connected
+
+
+@asynccontextmanager
+async def asking_as_gateway(access: action_gateway.redis_access.RedisAccess) -> AsyncIterator[Ask]:
+    async with open_counters(access, "gateway:", 1.0) as counters:
+        yield counters.ping
+
+
+@asynccontextmanager
+async def asking_as_score_service(access: score_service.redis_access.RedisAccess) -> AsyncIterator[Ask]:
+    async with open_servers(ServersSettings(access, 1.0, 1, 1)) as servers:
+        clock = asyncio.get_running_loop().time
+        yield lambda: servers.ask("main", lambda client: client.ping(), clock() + 1.0)
+
+
+@pytest.mark.parametrize("form", ["rediss://{}", "rediss+sentinel://{}/ranks", "rediss+cluster://{}"])
+@pytest.mark.parametrize(
+    ("package", "asking"),
+    [
+        (action_gateway.redis_access, asking_as_gateway),
+        (score_service.redis_access, asking_as_score_service),
+    ],
+)
+async def test_in_no_form_of_redis_is_a_file_read_once_and_for_all(
+    door: tuple[int, list[None]],
+    server_certificate: CertificateFiles,
+    foreign_authority: CertificateAuthority,
+    tmp_path: Path,
+    form: str,
+    package: Any,
+    asking: Callable[[Any], AbstractAsyncContextManager[Ask]],
+) -> None:
+    port, connected = door
+    trusted = tmp_path / "ca.pem"
+    shutil.copy(foreign_authority.ca_file, trusted)
+    url = package.RedisUrl.parse(form.format(f"localhost:{port}"))
+    async with asking(package.RedisAccess(url, ca_file=trusted)) as ask:
+
+        async def is_let_in() -> bool:
+            with pytest.raises((RedisError, RedisClusterException, ProjectionUnavailableError)):
+                await ask()
+            return bool(connected)
+
+        assert not await is_let_in()
+        shutil.copy(server_certificate.ca_file, trusted)
+        await eventually(is_let_in)
 
 
 async def test_both_services_reach_postgresql_by_tls_whose_certificate_they_check(
