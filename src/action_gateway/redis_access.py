@@ -82,7 +82,7 @@ class RedisAccess:
     password: str | None = None
     sentinel_password: str | None = None
     ca_file: Path | None = None
-    """Authorities of the servers' certificates; None for those of the system."""
+    """Authorities of the servers' certificates, which count besides those of the system."""
     certificate_file: Path | None = None
     key_file: Path | None = None
 

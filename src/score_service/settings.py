@@ -150,7 +150,7 @@ class StoreSettings(RecordSettings):
         "REDIS_SENTINEL_PASSWORD_FILE", "file with the password of the Sentinels"
     )
     redis_ca_file: Annotated[FilePath, AfterValidator(check_authorities)] | None = Field(
-        default=None, description="authorities of its certificates, PEM; without it those of the system"
+        default=None, description="authorities of its certificates besides those of the system, PEM"
     )
     redis_certificate_file: FilePath | None = Field(
         default=None, description="certificate chain to show it, PEM, where it asks for one"
