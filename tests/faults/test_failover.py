@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from tests.faults.test_run import LOAD
 
 from faults.breakage import Kind
@@ -26,6 +27,7 @@ class LateFailover(Failover):
         await super().heal()
 
 
+@pytest.mark.timeout(300)
 async def test_asynchronous_replication_loses_awards_and_the_checker_tells(tmp_path: Path) -> None:
     catalogue = {"late_failover": Kind(LateFailover, ("postgres",), hold=(3.0, 3.0))}
     run = Run(Plan(4, seconds=60, turns=1, load=LOAD, catalogue=catalogue, patience=30), tmp_path, print)

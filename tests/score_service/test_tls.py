@@ -32,7 +32,10 @@ from score_service.certificate import FIT_KEYS, is_signed_by
 from score_service.settings import SetupError
 from score_service.tls import CertificateFiles, Certificates, read_certificates
 
-NOW = datetime.now(UTC)
+
+def now() -> datetime:
+    """Tell the time, not that of the import: certificates are made minutes later in a long run."""
+    return datetime.now(UTC)
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ def issue_server(authority: stack.CertificateAuthority, name: str, **changes: An
 
 def faults_of(files: CertificateFiles) -> list[str]:
     with pytest.raises(SetupError) as caught:
-        read_certificates(files, NOW)
+        read_certificates(files, now())
     return list(caught.value.faults)
 
 
@@ -122,7 +125,7 @@ def test_a_certificate_with_which_every_handshake_would_fail_is_refused(
 @pytest.mark.parametrize("days", [-1, 31])
 def test_a_certificate_that_does_not_hold_now_is_refused(files: CertificateFiles, days: int) -> None:
     with pytest.raises(SetupError, match="does not hold now"):
-        read_certificates(files, NOW + timedelta(days=days))
+        read_certificates(files, now() + timedelta(days=days))
 
 
 def test_an_unchanged_set_is_not_handed_over_again(files: CertificateFiles) -> None:
@@ -138,7 +141,7 @@ def test_a_changed_set_is_handed_over_once(
     renewed = issue_server(authority, "renewed-server", valid_for=timedelta(days=60))
     put(renewed, issued)
     certificates.refresh()
-    assert certificates.not_after > NOW + timedelta(days=59)
+    assert certificates.not_after > now() + timedelta(days=59)
     assert certificates._hand_over() is not None
     assert certificates._hand_over() is None
 
@@ -184,7 +187,7 @@ def test_files_that_are_switched_while_they_are_read_are_never_mixed(
 
     monkeypatch.setattr("score_service.tls._read", read_and_switch)
     files = volume.files
-    loaded = read_certificates(CertificateFiles(files.certificate_file, files.key_file, files.ca_file), NOW)
+    loaded = read_certificates(CertificateFiles(files.certificate_file, files.key_file, files.ca_file), now())
 
     assert list(loaded.authorities) == [foreign_authority.certificate]
     assert is_signed_by(loaded.chain[0], foreign_authority.certificate)
@@ -216,9 +219,9 @@ def test_files_that_vanish_for_a_moment_are_taken_when_they_are_back(
 def test_a_set_that_does_not_hold_yet_is_taken_once_it_does(
     issued: stack.CertificateFiles, files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
-    clock = [NOW]
+    clock = [now()]
     certificates = Certificates(files, lambda: clock[0])
-    begins = NOW + timedelta(hours=1)
+    begins = clock[0] + timedelta(hours=1)
     put(authority.issue("early-server", dns=["localhost"], uris=[SERVICE_ID], not_before=begins), issued)
     certificates.refresh()
     assert certificates._hand_over() is None
