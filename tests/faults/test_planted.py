@@ -107,6 +107,21 @@ class Run:
 
         await eventually(are_told)
 
+    async def ranked(self) -> None:
+        """Wait until an award that is asked for from now on is told with its rank: Redis is asked again."""
+        since = time.monotonic()
+
+        def has_rank(event: object) -> bool:
+            if not isinstance(event, AwardCall) or event.told is None:
+                return False
+            return event.began > since and event.told.rank is not None
+
+        async def are_told() -> bool:
+            await asyncio.sleep(0)
+            return any(map(has_rank, self.history.events))
+
+        await eventually(are_told)
+
     def _told(self) -> int:
         return sum(isinstance(event, AwardCall) and event.told is not None for event in self.history.events)
 
@@ -126,24 +141,26 @@ async def nothing(run: Run) -> None:
 
 
 async def cut_replies(run: Run) -> None:
-    """Lose some answers of Redis."""
+    """Lose so many answers of Redis that some are of scripts that write."""
     await run.more()
     async with run.broken("cut"):
-        for _ in range(10):
+        for _ in range(40):
             run.cache.cut_replies(after=0)
-            await run.more(5)
+            await run.more(2)
     run.cache.release()
     await run.more()
 
 
 async def redis_away(run: Run) -> None:
-    """Let nothing through to Redis for some awards."""
+    """Let nothing through to Redis for some awards, thrice: later awards may hide what is missing."""
     await run.more()
-    async with run.broken("hole"):
-        run.cache.hold()
-        await run.more()
-        run.cache.reset()
-        run.cache.release()
+    for _ in range(3):
+        async with run.broken("hole"):
+            run.cache.hold()
+            await run.more(AWARDS // 3)
+            run.cache.reset()
+            run.cache.release()
+        await run.ranked()
     await run.more()
 
 
