@@ -52,6 +52,8 @@ class LoadedCredentials:
     channel_credentials: grpc.ChannelCredentials
     chain: Sequence[x509.Certificate]
     authorities: Sequence[x509.Certificate]
+    signers: Sequence[x509.Certificate]
+    """Those of the authorities that signed the client's own chain."""
 
     def status(self, fault: str | None, now: datetime) -> CertificateStatus:
         """Tell of these files, while they are in use."""
@@ -64,9 +66,8 @@ class LoadedCredentials:
 
     def _authority_not_after(self, now: datetime) -> datetime:
         # An old authority that is still trusted beside its successor must not count.
-        signers = [own for own in self.authorities if any(_signed(own, one) for one in self.chain)]
-        if signers:
-            return max(authority.not_valid_after_utc for authority in signers)
+        if self.signers:
+            return max(authority.not_valid_after_utc for authority in self.signers)
         ends = [authority.not_valid_after_utc for authority in self.authorities]
         return min((end for end in ends if now <= end), default=max(ends))
 
@@ -131,7 +132,8 @@ class ClientCredentials:
         if not fits:
             raise _unusable(f"{self.key_file} is not the key of the certificate.")
         channel_credentials = grpc.ssl_channel_credentials(ca, key, certificate)
-        return LoadedCredentials(fingerprint, channel_credentials, chain, authorities)
+        signers = [own for own in authorities if any(_signed(own, one) for one in chain)]
+        return LoadedCredentials(fingerprint, channel_credentials, chain, authorities, signers)
 
 
 def _parse_certificates(pem: bytes, path: str | PathLike[str]) -> Sequence[x509.Certificate]:
