@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from score_api.v1 import score_service_pb2 as scores
-from score_service.ledger import write_array
+from score_service.record.ledger import write_array
 
 USERS = 1_000
 POINTS = 10

@@ -13,10 +13,10 @@ from bench.load import keep_in_flight
 from bench.row import Row, Sample, at_most, rate, value
 from bench.stack import Stack
 from bench.theme import Measure, Theme
-from score_service.changes import Change, Changes
-from score_service.coalescer import BATCH_MAX
-from score_service.position import Position
-from score_service.projection import Applied, Projection, ProjectionSettings
+from score_service.boards.coalescer import BATCH_MAX
+from score_service.domain.changes import Change, Changes
+from score_service.domain.position import Position
+from score_service.projection.projection import Applied, Projection, ProjectionSettings
 from score_service.redis_access import RedisAccess, RedisUrl
 
 _BOARD = "bench-lua"

@@ -21,8 +21,8 @@ from bench.stack import Stack, connect
 from bench.theme import Measure, Theme
 from local_stack.binding import bind_command
 from local_stack.services import SCORE_SERVICE
-from score_service.rebuilder import PAGE_SIZE
-from score_service.sql import load_statement
+from score_service.reconcile.rebuilder import PAGE_SIZE
+from score_service.record.sql import load_statement
 
 _AWARDS_A_SECOND = 100
 _PIECE_SECONDS = 0.1

@@ -17,8 +17,8 @@ from bench.row import Quantity, Row, Sample, at_least, at_most, judged_cpu, rate
 from bench.stack import Stack, connect
 from bench.theme import Measure, Theme
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
-from score_service.coalescer import BATCH_MAX
-from score_service.sql import load_statement
+from score_service.boards.coalescer import BATCH_MAX
+from score_service.record.sql import load_statement
 
 _CALL_SIZE = 200
 _CALLS = 4

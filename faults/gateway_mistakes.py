@@ -4,8 +4,9 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from action_gateway import actions, subscription
-from action_gateway.subscription import Subscription
+from action_gateway.actions import actions
+from action_gateway.leaderboard import subscription
+from action_gateway.leaderboard.subscription import Subscription
 from faults.planting import plant
 
 

@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from faults.planting import plant
-from score_service import cache, database, ledger, scoring
-from score_service.award import Award, RecordedAward
-from score_service.changes import Change
-from score_service.database import Database
+from score_service.boards import scoring
+from score_service.boards.leaderboard import Leaderboard
+from score_service.boards.scoring import Scoring
+from score_service.domain.award import Award, RecordedAward
+from score_service.domain.changes import Change
 from score_service.errors import AwardConflictError, TotalOutOfRangeError
-from score_service.hubs import Hubs
-from score_service.leaderboard import Leaderboard
-from score_service.projection import Header, Projection
-from score_service.projector import Projector
-from score_service.rebuilder import Rebuilder
-from score_service.scoring import Scoring
-from score_service.watcher import Frame, Watcher
+from score_service.projection import scripts
+from score_service.projection.projection import Header, Projection
+from score_service.reconcile.projector import Projector
+from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record import database, ledger
+from score_service.record.database import Database
+from score_service.stream.hubs import Hubs
+from score_service.stream.watcher import Frame, Watcher
 
 _GATE: Final = "if header[2] ~= ARGV[2] or header[3] ~= ARGV[3] then"
 _SET: Final = "local members = set_standings(ARGV[6])"
@@ -62,7 +64,7 @@ def _edit_text(owner: Any, loader: str, name: str, *edits: tuple[str, str]) -> N
 
 
 def _edit_script(name: str, *edits: tuple[str, str]) -> None:
-    _edit_text(cache, "load_script", name, *edits)
+    _edit_text(scripts, "load_script", name, *edits)
 
 
 def _edit_statement(name: str, *edits: tuple[str, str]) -> None:
@@ -97,7 +99,7 @@ def _rank_ties_by_name() -> None:
             raise LookupError(f"no script says {_MEMBER!r} any more")
         return lambda name: load(name).replace(_MEMBER, "1, user)")
 
-    plant(cache, "load_script", make)
+    plant(scripts, "load_script", make)
 
 
 def _count_ranks_from_zero() -> None:

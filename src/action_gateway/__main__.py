@@ -13,11 +13,12 @@ import psycopg
 import structlog
 from pydantic import ValidationError
 
-from action_gateway.catalog import read_catalog, replace_actions
+from action_gateway.accounts.passwords import Passwords
+from action_gateway.accounts.sessions import add_user as make_user
+from action_gateway.actions.catalog import read_catalog, replace_actions
+from action_gateway.edge.schemas import Registration
 from action_gateway.errors import GatewayError
-from action_gateway.passwords import Passwords
-from action_gateway.schemas import Registration
-from action_gateway.sessions import add_user as make_user
+from action_gateway.metrics import configure_logging
 from action_gateway.settings import (
     DatabaseSettings,
     LogSettings,
@@ -27,8 +28,7 @@ from action_gateway.settings import (
     load,
     reveal,
 )
-from action_gateway.store import Store
-from action_gateway.telemetry import configure_logging
+from action_gateway.store.store import Store
 from action_gateway.tracing import exporting
 
 _FAULT: Final = 2
@@ -73,7 +73,7 @@ def main() -> None:
 @_command
 def serve() -> None:
     """Serve until SIGTERM or SIGINT."""
-    from action_gateway import server  # noqa: PLC0415 - the other commands need nothing of it
+    from action_gateway.process import server  # noqa: PLC0415 - the other commands need nothing of it
 
     settings = load(ServeSettings)
     with exporting("action-gateway"):
@@ -84,7 +84,7 @@ def serve() -> None:
 @_command
 def migrate() -> None:
     """Bring the gateway's schema to the newest revision."""
-    from action_gateway.migrate import upgrade_schema  # noqa: PLC0415 - what serves needs nothing of it
+    from action_gateway.store.migrate import upgrade_schema  # noqa: PLC0415 - what serves needs nothing of it
 
     settings = load(OwnerSettings)
     upgrade_schema(settings.migration_dsn, reveal(settings.migration_password))

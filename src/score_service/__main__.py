@@ -16,10 +16,12 @@ import click
 import psycopg
 import structlog
 
-from score_service import inspector, operations
-from score_service.identifier import is_identifier
-from score_service.inspection import Role
-from score_service.server import serve as run_until_signal
+from score_service.certificates.inspection import Role
+from score_service.certificates.tls import CertificateFiles
+from score_service.domain.identifier import is_identifier
+from score_service.metrics import configure_logging
+from score_service.operations import boards, certs
+from score_service.process.server import serve as run_until_signal
 from score_service.settings import (
     CertificateSettings,
     LogSettings,
@@ -32,8 +34,6 @@ from score_service.settings import (
     reveal,
     variable,
 )
-from score_service.telemetry import configure_logging
-from score_service.tls import CertificateFiles
 from score_service.tracing import exporting
 
 _FAILED: Final = 1
@@ -93,7 +93,7 @@ def verify(board_ids: Sequence[str], *, record_only: bool) -> None:
     It only reads, while awards go on. Ends with 1 where something differs or could not be checked.
     """
     kind = RecordSettings if record_only else StoreSettings
-    _run(kind, lambda settings: _end(asyncio.run(operations.verify(settings, board_ids))), sys.stderr)
+    _run(kind, lambda settings: _end(asyncio.run(boards.verify(settings, board_ids))), sys.stderr)
 
 
 @main.command(epilog=_describe(StoreSettings))
@@ -103,20 +103,18 @@ def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
     """Make the projections of boards anew from the record, while reads and awards go on."""
     if all_boards == bool(board_ids):
         raise click.UsageError("name the boards, or give --all")
-    _run(
-        StoreSettings, lambda settings: _end(asyncio.run(operations.rebuild(settings, board_ids))), sys.stderr
-    )
+    _run(StoreSettings, lambda settings: _end(asyncio.run(boards.rebuild(settings, board_ids))), sys.stderr)
 
 
-@main.group()
-def certs() -> None:
+@main.group("certs")
+def certificates() -> None:
     """Look at certificates."""
 
 
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
-@certs.command(epilog=_describe(CertificateSettings))
+@certificates.command(epilog=_describe(CertificateSettings))
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--certificate", type=_file, help="The certificate and its chain, PEM [FOLDER/tls.crt].")
 @click.option("--key", type=_file, help="Its private key, PEM [FOLDER/tls.key].")
@@ -141,7 +139,7 @@ def check(
     files = _choose_files(folder, certificate, key, authorities)
 
     def inspect(files: CertificateFiles) -> None:
-        _end(inspector.check(files, Role(role), policy, datetime.now(UTC)))
+        _end(certs.check(files, Role(role), policy, datetime.now(UTC)))
 
     if files:
         _run(LogSettings, lambda _: inspect(files), sys.stderr)
@@ -154,7 +152,7 @@ def _choose_files(folder: Path | None, *given: Path | None) -> CertificateFiles 
         raise click.UsageError("name all three files, or a folder")
     certificate, key, authorities = given
     if folder:
-        named = inspector.certificate_folder(folder)
+        named = certs.certificate_folder(folder)
         return CertificateFiles(
             certificate or named.certificate, key or named.key, authorities or named.authorities
         )
@@ -170,7 +168,7 @@ def _migrate(settings: MigrateSettings) -> None:
     # A server does without these two, and starts sooner for it.
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
-    from score_service.migrate import upgrade_schema  # noqa: PLC0415
+    from score_service.record.migrate import upgrade_schema  # noqa: PLC0415
 
     try:
         upgrade_schema(settings.migration_dsn, reveal(settings.migration_password))

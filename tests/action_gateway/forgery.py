@@ -8,7 +8,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from action_gateway.keys import KeyFolder
+from action_gateway.accounts.keys import KeyFolder
 
 
 def forge(token: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:

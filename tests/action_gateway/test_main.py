@@ -13,7 +13,7 @@ from tests.fixtures.logs import restored_logging
 from tests.fixtures.postgres import Database
 
 from action_gateway.__main__ import main
-from action_gateway.catalog import read_catalog
+from action_gateway.actions.catalog import read_catalog
 
 Command = Callable[..., Result]
 ACTIONS = """

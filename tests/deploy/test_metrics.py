@@ -13,8 +13,8 @@ from tests.fixtures.score_service import ScoreService, Stubs, award_request
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from action_gateway.messages import INITIAL, SCORE, UPDATE
-from action_gateway.problems import KINDS
+from action_gateway.domain.messages import INITIAL, SCORE, UPDATE
+from action_gateway.edge.problems import KINDS
 from score_api.v1 import score_service_pb2 as score_pb
 
 BOUND = "le"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tests.deploy.rendering import DEPLOY, Manifests, kustomize, read
 
-from score_service.policy import Policy
+from score_service.access.policy import Policy
 
 _CHANGES = {
     "namespace: laurel": "namespace: points",

@@ -15,12 +15,12 @@ from tests.deploy.mounted import Contents, Mounted, environment, mount
 from tests.deploy.rendering import SERVICES, Manifests, Pod
 
 from action_gateway import settings as gateway_settings
-from action_gateway.keys import KeyFolder
+from action_gateway.accounts.keys import KeyFolder
 from local_stack.certificates import CertificateAuthority
 from local_stack.signing_keys import ensure_signing_key
-from score_service import drain
 from score_service import settings as score_settings
-from score_service.policy import Policy
+from score_service.access.policy import Policy
+from score_service.process import drain
 
 _MODELS: Final[Mapping[str, Any]] = {
     "score-service": score_settings.ServeSettings,

@@ -12,9 +12,9 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
 from local_stack.postgres import PostgresServer, find_binaries
-from score_service.database import Database as Record
-from score_service.database import DatabaseSettings
-from score_service.ledger import Ledger
+from score_service.record.database import Database as Record
+from score_service.record.database import DatabaseSettings
+from score_service.record.ledger import Ledger
 
 
 def run(server: PostgresServer, program: str, *arguments: str) -> None:

@@ -15,8 +15,8 @@ from tests.fixtures.processes import RunningService
 from tests.fixtures.programs import find_program
 from tests.fixtures.stack import Stack, target_of
 
-from action_gateway.action import Repeat
-from action_gateway.catalog import CatalogAction, replace_actions
+from action_gateway.actions.catalog import CatalogAction, replace_actions
+from action_gateway.domain.action import Repeat
 
 PASSWORD = "correct horse battery"
 PATIENCE_MS = 15_000

@@ -17,12 +17,12 @@ from tests.fixtures.record import award, check_ranks, check_record, read_ledger
 from tests.fixtures.stack import Stack, target_of_all
 from tests.fixtures.stores import eventually, make_award
 
-import action_gateway.migrate
-import score_service.migrate
+import action_gateway.store.migrate
+import score_service.record.migrate
 from score_client import AwardResult, ScoreClient
-from score_service.database import Database as Record
-from score_service.database import DatabaseSettings, PrepareThreshold
-from score_service.ledger import Ledger
+from score_service.record.database import Database as Record
+from score_service.record.database import DatabaseSettings, PrepareThreshold
+from score_service.record.ledger import Ledger
 
 BACKENDS = 24
 CONNECTIONS: LiteralString = (
@@ -164,8 +164,8 @@ def test_migrations_go_through_the_pooler(pgbouncer: PgBouncer, database: Databa
             connection.execute(f"DROP SCHEMA {schema} CASCADE")
             connection.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {schema}_owner")
     for _ in range(2):  # Over the same connection of the pooler, where the first leaves nothing.
-        score_service.migrate.upgrade_schema(pgbouncer.dsn(database.score_owner_dsn), None)
-        action_gateway.migrate.upgrade_schema(pgbouncer.dsn(database.gateway_owner_dsn), None)
+        score_service.record.migrate.upgrade_schema(pgbouncer.dsn(database.score_owner_dsn), None)
+        action_gateway.store.migrate.upgrade_schema(pgbouncer.dsn(database.gateway_owner_dsn), None)
     assert ask(database.admin_dsn, "SELECT count(*) FROM score.alembic_version") == 1
 
 

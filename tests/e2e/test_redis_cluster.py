@@ -15,7 +15,7 @@ from tests.fixtures.stores import eventually, is_projected, make_award
 from tests.fixtures.valkey_nodes import Node, ValkeyCluster
 
 from score_client import ScoreClient, Snapshot, Update
-from score_service.operations import verify
+from score_service.operations.boards import verify
 
 BOARDS = ("main", "season-1", "season-2", "season-3", "season-4", "season-5")
 

@@ -13,7 +13,7 @@ from tests.fixtures.stores import eventually, is_projected
 from tests.fixtures.valkey_nodes import Node, SentinelSet
 
 from score_client import Snapshot, Source, Update
-from score_service.operations import verify
+from score_service.operations.boards import verify
 
 BOARDS = ("main", "season-1", "season-2")
 

@@ -24,14 +24,14 @@ from tests.fixtures.stores import eventually, is_projected
 
 import action_gateway.redis_access
 import score_service.redis_access
-from action_gateway.catalog import replace_actions
-from action_gateway.counters import open_counters
+from action_gateway.actions.catalog import replace_actions
+from action_gateway.limits.redis_storage import open_counters
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from score_client import Source
 from score_service.errors import ProjectionUnavailableError
-from score_service.operations import rebuild, verify
-from score_service.servers import ServersSettings, open_servers
-from score_service.telemetry import configure_logging
+from score_service.metrics import configure_logging
+from score_service.operations.boards import rebuild, verify
+from score_service.projection.redis_servers import ServersSettings, open_servers
 
 LogLines = Callable[[Callable[..., None]], Callable[[], list[dict[str, Any]]]]
 Ask = Callable[[], Awaitable[object]]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tests.fixtures.gateway import add_signing_key
 
-from action_gateway.action import Repeat, StartedAction, find_award_id
-from action_gateway.keys import KeyFolder
-from action_gateway.tokens import ActionTokens
+from action_gateway.accounts.keys import KeyFolder
+from action_gateway.accounts.tokens import ActionTokens
+from action_gateway.domain.action import Repeat, StartedAction, find_award_id
 from faults.action_token import award_of
 
 

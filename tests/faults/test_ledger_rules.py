@@ -14,7 +14,7 @@ from faults.findings import Kind
 from faults.ledger import Head, Ledger, Total
 from faults.ledger_rules import check_ledger
 from faults.record import read_record
-from score_service.ledger import Ledger as RealLedger
+from score_service.record.ledger import Ledger as RealLedger
 
 LEDGER = make_ledger(make_awards(WINS), [1, 2, 1, 1, 2, 1])
 

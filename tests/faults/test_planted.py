@@ -20,7 +20,7 @@ from tests.fixtures.processes import RunningService
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
 
-from action_gateway.catalog import read_catalog, replace_actions
+from action_gateway.actions.catalog import read_catalog, replace_actions
 from faults import gateway_mistakes, score_mistakes
 from faults.checker import check
 from faults.findings import Findings, Kind

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from action_gateway.catalog import read_catalog
+from action_gateway.actions.catalog import read_catalog
 from faults.history import History
 from faults.load import Load
 from faults.player import Completion

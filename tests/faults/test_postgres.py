@@ -17,10 +17,10 @@ from faults.postgres import FAST, IMMEDIATE, Postgres, PostgresPair
 from local_stack.ports import HOST, free_port
 from local_stack.postgres import PostgresCluster
 from local_stack.provision import create_database, derive_passwords, provision
-from score_service.database import Database, DatabaseSettings
 from score_service.errors import RecordUnavailableError
-from score_service.ledger import Ledger
-from score_service.migrate import upgrade_schema
+from score_service.record.database import Database, DatabaseSettings
+from score_service.record.ledger import Ledger
+from score_service.record.migrate import upgrade_schema
 
 
 @pytest.fixture

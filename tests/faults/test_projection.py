@@ -5,8 +5,8 @@ from redis.asyncio import Redis
 from tests.fixtures.stores import make_award
 
 from faults.projection import read_projections
-from score_service.ledger import Ledger
-from score_service.projection import Projection
+from score_service.projection.projection import Projection
+from score_service.record.ledger import Ledger
 
 
 @pytest.fixture

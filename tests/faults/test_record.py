@@ -7,7 +7,7 @@ from tests.fixtures.stores import make_award
 
 from faults.ledger import start_digest
 from faults.record import read_record
-from score_service.ledger import Ledger
+from score_service.record.ledger import Ledger
 
 
 async def test_everything_of_every_board_is_read(database: Database, ledger: Ledger) -> None:

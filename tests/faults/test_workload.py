@@ -13,7 +13,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
 
-from action_gateway.catalog import read_catalog, replace_actions
+from action_gateway.actions.catalog import read_catalog, replace_actions
 from faults.gateway_client import UnexpectedAnswerError
 from faults.history import AwardCall, Closed, History, Message, Outcome, Read
 from faults.load import Doors, Load

@@ -8,10 +8,10 @@ from typing import ClassVar
 import pytest
 from tests.fixtures.gateway import MovableClock, add_signing_key
 
-from action_gateway.action import Repeat, StartedAction
+from action_gateway.accounts.keys import KeyFolder
+from action_gateway.accounts.tokens import AccessTokens, ActionTokens
+from action_gateway.domain.action import Repeat, StartedAction
 from action_gateway.errors import BadActionTokenError, UnauthenticatedError
-from action_gateway.keys import KeyFolder
-from action_gateway.tokens import AccessTokens, ActionTokens
 
 
 def encode(raw: bytes) -> str:

@@ -18,20 +18,20 @@ from tests.fixtures.gateway import add_signing_key
 from tests.hostile.fuzzing import fuzzing
 from tests.hostile.signers import Signers, encode
 
-from action_gateway import sessions
-from action_gateway.catalog import read_catalog
+from action_gateway.accounts import sessions
+from action_gateway.accounts.keys import KeyFolder
+from action_gateway.actions.catalog import read_catalog
 from action_gateway.errors import BadRefreshTokenError
-from action_gateway.keys import KeyFolder
 from action_gateway.settings import SetupError as GatewaySetupError
 from local_stack.certificates import CertificateFiles
+from score_service.access.identity import is_spiffe_id, read_spiffe_id
+from score_service.access.policy import Policy
+from score_service.certificates.tls import CertificateFiles as ServerFiles
+from score_service.certificates.tls import read_certificates
+from score_service.domain.page_token import PageEnd, read_page_token, write_page_token
+from score_service.domain.standing import Standing
 from score_service.errors import IdentityMissingError, InvalidRequestError
-from score_service.identity import is_spiffe_id, read_spiffe_id
-from score_service.page_token import PageEnd, read_page_token, write_page_token
-from score_service.policy import Policy
 from score_service.settings import SetupError
-from score_service.standing import Standing
-from score_service.tls import CertificateFiles as ServerFiles
-from score_service.tls import read_certificates
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -11,8 +11,8 @@ import pytest
 from argon2 import PasswordHasher
 from tests.fixtures.gateway import Gateway, StartGateway
 
-from action_gateway.passwords import Passwords
-from action_gateway.store import Store
+from action_gateway.accounts.passwords import Passwords
+from action_gateway.store.store import Store
 
 PASSWORD = "correct horse battery"
 OWN = {"date", "x-request-id", "content-length"}

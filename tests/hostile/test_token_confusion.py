@@ -22,7 +22,7 @@ from tests.fixtures.score_service import Stubs, refused
 from tests.hostile.signers import Signers, encode
 from websockets.asyncio.client import connect
 
-from action_gateway.keys import SigningKey
+from action_gateway.accounts.keys import SigningKey
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 
 PASSWORD = "correct horse battery"

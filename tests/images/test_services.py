@@ -16,8 +16,8 @@ from tests.fixtures.stores import eventually
 from tests.images.conftest import StartContainer
 from tests.images.container import Container
 
-import action_gateway.migrate as gateway_migrate
-import score_service.migrate as score_migrate
+import action_gateway.store.migrate as gateway_migrate
+import score_service.record.migrate as score_migrate
 from local_stack.certificates import CertificateFiles
 from local_stack.services import is_ready
 from score_client import ClientCredentials, NotAllowedError, ScoreClient

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local_stack import services
-from score_service.policy import Policy
+from score_service.access.policy import Policy
 
 
 def _actions() -> list[dict[str, Any]]:

@@ -35,20 +35,22 @@ from tests.score_service.history.record import RecordKeeper
 from tests.score_service.history.world import World
 
 from score_client import AwardResult, ScoreClient, UnavailableError
-from score_service import cache, projector, scoring
-from score_service import database as service_database
-from score_service.award import Award
-from score_service.changes import Changes
-from score_service.database import Database
-from score_service.hubs import Hubs
-from score_service.ledger import Ledger, RecordedBatch
-from score_service.lua import load_script
-from score_service.position import Position
-from score_service.projection import Projection
-from score_service.rebuilder import Rebuilder
+from score_service.boards import scoring
+from score_service.domain.award import Award
+from score_service.domain.changes import Changes
+from score_service.domain.position import Position
+from score_service.projection import scripts
+from score_service.projection.lua import load_script
+from score_service.projection.projection import Projection
+from score_service.projection.redis_servers import ServersSettings
+from score_service.reconcile import projector
+from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record import database as service_database
+from score_service.record.database import Database
+from score_service.record.ledger import Ledger, RecordedBatch
+from score_service.record.sql import load_statement
 from score_service.redis_access import RedisAccess
-from score_service.servers import ServersSettings
-from score_service.sql import load_statement
+from score_service.stream.hubs import Hubs
 
 _MORE = int(os.environ.get("HISTORIES", "0"))
 """How many histories to run, drawn anew each time; without it some, the same ones each time."""
@@ -96,7 +98,7 @@ def change_script(patch: pytest.MonkeyPatch, name: str, old: str, new: str) -> N
         text = load_script(script)
         return replaced(text, old, new) if name in {script, "board"} else text
 
-    patch.setattr(cache, "load_script", load)
+    patch.setattr(scripts, "load_script", load)
 
 
 def change_statement(patch: pytest.MonkeyPatch, name: str, old: str, new: str) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.certificates import CertificateFiles
-from score_service.hub import HubSettings
-from score_service.server import _hub_settings
+from score_service.process.server import _hub_settings
 from score_service.settings import (
     PREFIX,
     Address,
@@ -20,6 +19,7 @@ from score_service.settings import (
     reveal,
     variable,
 )
+from score_service.stream.hub import HubSettings
 
 
 @pytest.fixture

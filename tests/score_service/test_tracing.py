@@ -7,8 +7,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext
 
 from score_service import tracing
-from score_service.database import Database, DatabaseSettings
 from score_service.errors import RecordUnavailableError
+from score_service.record.database import Database, DatabaseSettings
 
 PARENT = {"traceparent": f"00-{'1f' * 16}-{'2e' * 8}-01"}
 

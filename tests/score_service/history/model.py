@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from tests.score_service.history.operations import POISON, USERS
 
-from score_service.award import MAX_TOTAL, Award, AwardOutcome
+from score_service.domain.award import MAX_TOTAL, Award, AwardOutcome
+from score_service.domain.position import Position
+from score_service.domain.standing import BoardView, Standing
 from score_service.errors import (
     AwardConflictError,
     BoardNotFoundError,
@@ -19,8 +21,6 @@ from score_service.errors import (
     StandingNotFoundError,
     TotalOutOfRangeError,
 )
-from score_service.position import Position
-from score_service.standing import BoardView, Standing
 
 
 class Row(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from score_service.award import Award
+from score_service.domain.award import Award
 
 USERS = ("ada", "bob", "cyd", "dan", "eve")
 RICH = "rich"

@@ -9,20 +9,20 @@ from tests.fixtures.boards import QUICK
 from tests.fixtures.steps import Stepped
 from tests.score_service.history.record import RecordKeeper
 
-from score_service.cache import Cache
-from score_service.database import Database
+from score_service.boards.leaderboard import Leaderboard
+from score_service.boards.scoring import Scoring
+from score_service.boards.shared_reads import RecordReader, RecordReaderSettings
 from score_service.errors import ScoreServiceError
-from score_service.hub import Feeds
-from score_service.hubs import Hubs
-from score_service.leaderboard import Leaderboard
-from score_service.ledger import Ledger
-from score_service.projection import Projection
-from score_service.projector import Projector
-from score_service.rebuilder import Rebuilder
-from score_service.record_reader import RecordReader, RecordReaderSettings
-from score_service.scoring import Scoring
-from score_service.servers import ServersSettings
-from score_service.standings import Standings
+from score_service.projection.projection import Projection
+from score_service.projection.redis_servers import ServersSettings
+from score_service.projection.scripts import Cache
+from score_service.reconcile.projector import Projector
+from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.database import Database
+from score_service.record.ledger import Ledger
+from score_service.record.standings import Standings
+from score_service.stream.hub import Feeds
+from score_service.stream.hubs import Hubs
 
 _PATIENCE: Final = 30.0
 """Much longer than anything takes: time decides nothing here."""

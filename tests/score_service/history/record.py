@@ -12,9 +12,9 @@ from psycopg.rows import DictRow, dict_row
 from tests.score_service.history.model import Commit, Record, Row
 from tests.score_service.history.operations import RICH, ROOM
 
-from score_service.award import MAX_TOTAL
-from score_service.chain import LedgerRow, digest_commit, start_digest
-from score_service.position import Position
+from score_service.domain.award import MAX_TOTAL
+from score_service.domain.position import Position
+from score_service.operations.chain import LedgerRow, digest_commit, start_digest
 
 _TIME: Final = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
 _AWARDS: Final = """

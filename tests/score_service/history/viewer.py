@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 from tests.score_service.history.model import Model
 
-from score_service.position import Position
-from score_service.standing import Standing
-from score_service.watch import Checkpoint, Snapshot, Update, WatchMessage
+from score_service.domain.position import Position
+from score_service.domain.standing import Standing
+from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage
 
 
 class _Received(NamedTuple):

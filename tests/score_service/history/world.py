@@ -37,12 +37,12 @@ from tests.score_service.history.operations import (
 from tests.score_service.history.process import Process, Stores
 from tests.score_service.history.viewer import Viewer
 
-from score_service.cache import Cache
+from score_service.domain.standing import BoardView
+from score_service.domain.watch import WatchRequest
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, ScoreServiceError
-from score_service.hubs import Hubs
-from score_service.projection import Projection
-from score_service.standing import BoardView
-from score_service.watch import WatchRequest
+from score_service.projection.projection import Projection
+from score_service.projection.scripts import Cache
+from score_service.stream.hubs import Hubs
 
 _BOTH: Final[frozenset[By]] = frozenset({0, 1})
 

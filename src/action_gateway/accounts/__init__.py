@@ -1,0 +1,1 @@
+"""Who a player is: passwords, sessions, signing keys, access and action tokens."""

@@ -1,0 +1,1 @@
+"""Starting and completing actions, and the catalog they come from."""

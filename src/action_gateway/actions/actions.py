@@ -1,0 +1,269 @@
+"""Starting and completing actions: the way from an answer to points.
+
+The ledger of the score service alone knows who was paid. What is kept here is what it cannot know: how many
+attempts a token has had, and whether one was right. That is written before the points are asked for, so
+whatever gets lost on the way, asking again with the same token ends in the same payment, and no token is
+used up by a part that was away.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+from action_gateway.accounts.tokens import ActionTokens
+from action_gateway.domain.action import Repeat, StartedAction, find_award_id, find_request_id, is_right
+from action_gateway.domain.clock import Clock
+from action_gateway.errors import (
+    ActionCompletedError,
+    ActionTokenExpiredError,
+    ActionTokenForeignError,
+    ActionTokenSpentError,
+    ActionTokenUsedError,
+    GatewayError,
+    PaidError,
+    Payment,
+    TooFastError,
+    UnavailableError,
+    WrongAnswerError,
+    translate,
+)
+from action_gateway.limits.limits import Limits
+from action_gateway.metrics import find_trace_id, note_action
+from action_gateway.store.store import OfferedAction, Store
+from score_client.client import ScoreClient
+from score_client.errors import AwardConflictError, NotFoundError, ScoreClientError
+from score_client.types import AwardResult
+
+_ACTION_TYPE: Final = "puzzle"
+_LOOKUPS_AT_ONCE: Final = 8
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Start:
+    """An action that was started, and the token that says so."""
+
+    action: OfferedAction
+    token: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Answer:
+    """What a user says about a started action."""
+
+    user_id: str
+    action_token: str
+    answer: str
+    idempotency_key: str | None
+    """With one, the same answer may be sent again and ends the same."""
+
+    def name_request(self) -> uuid.UUID:
+        """Name the request for points: the same for the same answer with a key, a new one without."""
+        if self.idempotency_key is None:
+            return uuid.uuid4()
+        return find_request_id(self.user_id, self.idempotency_key, self.action_token, self.answer)
+
+
+class Actions:
+    """The commands around actions. Where a part that they need is away, they raise UnavailableError."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        score_client: ScoreClient,
+        limits: Limits,
+        action_tokens: ActionTokens,
+        clock: Clock,
+        board_id: str,
+        lifetime: int,
+        attempts: int,
+    ) -> None:
+        """Take the seconds that an action token lives, and how many answers it allows."""
+        self._store = store
+        self._score_client = score_client
+        self._limits = limits
+        self._action_tokens = action_tokens
+        self._clock = clock
+        self._board_id = board_id
+        self._lifetime = lifetime
+        self._attempts = attempts
+
+    async def list_actions(self, user_id: str) -> list[tuple[OfferedAction, bool]]:
+        """List the actions; with each, whether it does not pay this user any more, or not today."""
+        actions = await self._store.list_actions()
+        room = asyncio.Semaphore(_LOOKUPS_AT_ONCE)
+
+        async def is_completed(action: OfferedAction) -> bool:
+            async with room:
+                return await self._find_completion(self._begin(action, user_id)) is not None
+
+        completed = await asyncio.gather(*map(is_completed, actions))
+        return list(zip(actions, completed, strict=True))
+
+    async def start(self, user_id: str, action_id: str) -> Start:
+        """Start an action.
+
+        Raises:
+            RateLimitedError, ActionNotFoundError: nothing was started.
+            ActionCompletedError: it would not pay.
+        """
+        await self._limits.start(user_id)
+        action = await self._store.get_action(action_id)
+        note_action(action.action_id)
+        started = self._begin(action, user_id)
+        completion = await self._find_completion(started)
+        if completion is not None:
+            raise ActionCompletedError(_payment(completion))
+        expires_at = datetime.fromtimestamp(started.expires_at, UTC)
+        return Start(action, self._action_tokens.issue(started), expires_at)
+
+    async def complete(self, given: Answer) -> Payment:
+        """Pay for the answer to a started action, once.
+
+        Raises:
+            BadActionTokenError, ActionTokenForeignError: it is no token of this user.
+            PaidError: it was paid before, which is said whatever else is wrong.
+            ActionTokenExpiredError, RateLimitedError, TooFastError: the answer was not looked at.
+            ActionTokenSpentError, WrongAnswerError: the token has no attempts left, or one less.
+            ScoreLimitError: the points would not fit.
+        """
+        started = self._action_tokens.verify(given.action_token)
+        note_action(started.action_id)
+        if started.user_id != given.user_id:
+            raise ActionTokenForeignError
+        try:
+            solved_before = await self._judge(started, given.answer)
+        except GatewayError as refusal:
+            return await self._reconsider(started, given, refusal)
+        result = await self._award(started, given.name_request())
+        if result.replayed:
+            raise _paid(started, given, result, solved=solved_before)
+        return _payment(result)
+
+    async def _judge(self, started: StartedAction, answer: str) -> bool:
+        """Count an attempt and find the answer right; tell whether an earlier attempt was right already.
+
+        The answer is compared first but tells nothing unless there was an attempt left for it. So one
+        statement can count the attempt and keep that it was right, and no crash comes in between.
+        """
+        now = self._clock()
+        if now >= started.expires_at:
+            raise ActionTokenExpiredError
+        await self._limits.complete(started.user_id)
+        if now * 1000 - started.started_at_ms < started.min_ms:
+            raise TooFastError
+        right = is_right(answer, await self._store.get_answers(started.action_id, started.version))
+        attempt = await self._store.reserve_attempt(
+            started.nonce,
+            right=right,
+            allowed=self._attempts,
+            expires_at=datetime.fromtimestamp(started.expires_at, UTC),
+        )
+        if attempt is None:
+            raise ActionTokenSpentError
+        if not right and attempt.number > self._attempts:
+            raise ActionTokenSpentError
+        if not right:
+            raise WrongAnswerError(self._attempts - attempt.number)
+        return attempt.number != attempt.solved_by
+
+    async def _reconsider(self, started: StartedAction, given: Answer, refusal: GatewayError) -> Payment:
+        """Let a payment that was made win over a refusal.
+
+        A request that may be repeated gets the payment again if it was the one that made it.
+        """
+        paid = await self._find_payment(started, refusal)
+        if paid is None:
+            raise refusal
+        if given.idempotency_key is not None:
+            result = await self._award(started, given.name_request())
+            if not result.replayed:
+                return _payment(result)
+        solved = started.repeat is Repeat.UNLIMITED or await self._store.is_solved(started.nonce)
+        raise _paid(started, given, paid, solved=solved)
+
+    async def _find_payment(self, started: StartedAction, refusal: GatewayError) -> AwardResult | None:
+        try:
+            return await self._find_award(started)
+        except UnavailableError:
+            if isinstance(refusal, WrongAnswerError):
+                # True whatever was paid, and an attempt is gone, so the client has to know.
+                raise refusal from None
+            raise
+
+    def _begin(self, action: OfferedAction, user_id: str) -> StartedAction:
+        now = self._clock()
+        return StartedAction(
+            user_id=user_id,
+            action_id=action.action_id,
+            version=action.version,
+            board_id=action.board_id or self._board_id,
+            points=action.points,
+            repeat=action.repeat,
+            min_ms=action.min_ms,
+            nonce=uuid.uuid4(),
+            started_at_ms=int(now * 1000),
+            expires_at=int(now) + self._lifetime,
+        )
+
+    async def _find_completion(self, started: StartedAction) -> AwardResult | None:
+        return None if started.repeat is Repeat.UNLIMITED else await self._find_award(started)
+
+    async def _find_award(self, started: StartedAction) -> AwardResult | None:
+        async with _asking():
+            try:
+                return await self._score_client.get_award(
+                    board_id=started.board_id, award_id=find_award_id(started)
+                )
+            except NotFoundError:
+                return None
+
+    async def _award(self, started: StartedAction, request_id: uuid.UUID) -> AwardResult:
+        async with _asking():
+            try:
+                return await self._score_client.award(
+                    board_id=started.board_id,
+                    user_id=started.user_id,
+                    points=started.points,
+                    action_type=_ACTION_TYPE,
+                    action_id=started.action_id,
+                    award_id=find_award_id(started),
+                    request_id=request_id,
+                    trace_id=find_trace_id(),
+                )
+            except AwardConflictError:
+                # It was paid before it was edited, with other points.
+                paid = await self._score_client.get_award(
+                    board_id=started.board_id, award_id=find_award_id(started)
+                )
+                return replace(paid, replayed=True)
+
+
+@asynccontextmanager
+async def _asking() -> AsyncIterator[None]:
+    try:
+        yield
+    except ScoreClientError as error:
+        raise translate(error) from error
+
+
+def _payment(result: AwardResult) -> Payment:
+    return Payment(result.points, result.total, result.rank)
+
+
+def _paid(started: StartedAction, given: Answer, result: AwardResult, *, solved: bool) -> PaidError:
+    """Say that it was paid before: for this token if it was answered rightly, for another one if not.
+
+    Where each token is paid for by itself, a request over again would have been the one that was paid. Where
+    it is not, one with a key may have been told before that the action was completed.
+    """
+    if started.repeat is Repeat.UNLIMITED:
+        return ActionTokenUsedError(_payment(result))
+    if solved:
+        return ActionTokenUsedError(_payment(result), repeated=given.idempotency_key is not None)
+    return ActionCompletedError(_payment(result))

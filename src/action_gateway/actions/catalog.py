@@ -1,0 +1,113 @@
+"""The catalog of actions: a TOML file, checked as a whole and put in force as a whole.
+
+Actions that are not in the file any more are not offered any more. Tokens that are out stay good, because
+every edition of an action stays in the database with its answers.
+"""
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Self
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from action_gateway.domain.action import Repeat, normalise
+from action_gateway.edge.schemas import ActionId
+from action_gateway.settings import SetupError
+from action_gateway.store.sql import load_statement
+
+_Line = r"^[^\x00-\x1f\x7f]*$"
+Answer = Annotated[str, Field(min_length=1, max_length=1000, pattern=_Line)]
+
+
+class CatalogAction(BaseModel):
+    """An action as the file describes it."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    action_id: ActionId
+    title: Annotated[str, Field(min_length=1, max_length=200, pattern=_Line)]
+    prompt: Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
+    answer: Answer | None = None
+    answers: Annotated[list[Answer], Field(max_length=100)] = []
+    points: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+    repeat: Repeat
+    min_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+    board_id: ActionId | None = None
+
+    @model_validator(mode="after")
+    def _has_answers(self) -> Self:
+        if (self.answer is None) == (not self.answers):
+            raise ValueError("needs either `answer` or `answers`")
+        if not all(map(normalise, self.all_answers)):
+            raise ValueError("has an answer of nothing but white space")
+        return self
+
+    @property
+    def all_answers(self) -> list[str]:
+        """Any of these is right."""
+        return self.answers or [self.answer or ""]
+
+
+class _Catalog(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    action: list[CatalogAction]
+
+
+def read_catalog(file: Path) -> list[CatalogAction]:
+    """Read a catalog. Raises SetupError with every fault, none of which quotes an answer."""
+    try:
+        actions = _Catalog.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).action
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError([f"{file}: cannot be read"]) from error
+    except tomllib.TOMLDecodeError as error:
+        raise SetupError([f"{file}: {error}"]) from error
+    except ValidationError as error:
+        faults = error.errors(include_url=False, include_context=False, include_input=False)
+        raise SetupError([f"{file}: {_place(fault['loc'])}: {fault['msg']}" for fault in faults]) from None
+    except (ValueError, RecursionError):
+        raise SetupError([f"{file}: has a number too long, or is nested too deep"]) from None
+    counts = Counter(action.action_id for action in actions)
+    twice = [f"{file}: {action_id}: is there {n} times" for action_id, n in counts.items() if n > 1]
+    if twice:
+        raise SetupError(twice)
+    return actions
+
+
+def replace_actions(dsn: str, password: str | None, actions: Sequence[CatalogAction]) -> None:
+    """Offer these actions and no others, as the owner role. What is offered already stays as it is.
+
+    Raises:
+        psycopg.Error: the database is away, or does not let the role do this. Nothing is changed.
+    """
+    wanted = json.dumps([_row(place, action) for place, action in enumerate(actions, start=1)])
+    parameters = {"application_name": "action-gateway load-actions", "target_session_attrs": "read-write"}
+    conninfo = make_conninfo("", **{**parameters, **conninfo_to_dict(dsn, password=password)})
+    # Prepared statements do not go well with poolers.
+    with psycopg.connect(conninfo, prepare_threshold=None) as connection:
+        connection.execute(load_statement("lock_actions"))
+        connection.execute(load_statement("retire_actions"), {"actions": wanted})
+        connection.execute(load_statement("add_actions"), {"actions": wanted})
+
+
+def _row(place: int, action: CatalogAction) -> dict[str, object]:
+    return {
+        "action_id": action.action_id,
+        "place": place,
+        "title": action.title,
+        "prompt": action.prompt,
+        "answers": action.all_answers,
+        "points": action.points,
+        "repeat": action.repeat,
+        "min_ms": round(action.min_seconds * 1000),
+        "board_id": action.board_id,
+    }
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    return " ".join(str(part + 1) if isinstance(part, int) else str(part) for part in loc)

@@ -1,0 +1,60 @@
+"""The three messages that WebSockets and event streams carry, as JSON. Pure.
+
+`{"event": name, "revision": number, "data": {…}}`: all of a message holds at its revision, and everything
+the client was told before is included in it.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from action_gateway.domain.entries import Entry, changed_ranks
+from score_client.types import Standing
+
+INITIAL = "leaderboard:initial"
+UPDATE = "leaderboard:update"
+SCORE = "score:update"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: its name, and the whole of it as JSON text."""
+
+    event: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Top:
+    """The first rows of the leaderboard. Compared by identity: so one text is made once for all sockets."""
+
+    entries: tuple[Entry, ...] = ()
+
+
+def tell_initial(top: Top, me: Standing, revision: int) -> Message:
+    """Say where the leaderboard and the user stand."""
+    data = {"leaderboard": _rows(top), "me": {"rank": me.rank, "score": me.total}}
+    return _message(INITIAL, revision, data)
+
+
+@lru_cache(maxsize=256)
+def tell_update(told: Top, top: Top, revision: int) -> Message:
+    """Say what the leaderboard has become for a client that was told another one before."""
+    changes = changed_ranks(told.entries, top.entries)
+    return _message(UPDATE, revision, {"leaderboard": _rows(top), "changedRanks": changes})
+
+
+def tell_score(standing: Standing, revision: int) -> Message:
+    """Say what a user's score has become."""
+    data = {"userId": standing.user_id, "newScore": standing.total, "newRank": standing.rank}
+    return _message(SCORE, revision, data)
+
+
+def _rows(top: Top) -> list[dict[str, Any]]:
+    return [entry.model_dump(by_alias=True) for entry in top.entries]
+
+
+def _message(event: str, revision: int, data: dict[str, Any]) -> Message:
+    whole = {"event": event, "revision": revision, "data": data}
+    return Message(event, json.dumps(whole, ensure_ascii=False, separators=(",", ":")))

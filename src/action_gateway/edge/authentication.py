@@ -1,0 +1,41 @@
+"""Who calls: the access token in the `Authorization` header, looked at before anything else of a request."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.security import HTTPBearer
+from starlette.requests import Request
+
+from action_gateway.accounts.tokens import Access, AccessTokens
+from action_gateway.errors import UnauthenticatedError
+from action_gateway.metrics import note_user
+
+_scheme = HTTPBearer(
+    scheme_name="accessToken",
+    bearerFormat="JWT",
+    description="An access token of this gateway",
+    auto_error=False,
+)
+
+
+async def authenticate(request: Request, _: Annotated[object, Depends(_scheme)]) -> Access:
+    """Tell whom the request speaks for. Raises UnauthenticatedError."""
+    tokens: AccessTokens = request.app.state.access_tokens
+    access = tokens.verify(find_token(request.headers.getlist("authorization")))
+    note_user(access.user_id)
+    return access
+
+
+CurrentUser = Annotated[Access, Depends(authenticate)]
+"""A parameter of this type makes a route want an access token. It belongs before all others."""
+
+
+def find_token(headers: Sequence[str]) -> str:
+    """Take the token out of the values of the `Authorization` header. Raises UnauthenticatedError."""
+    if len(headers) != 1:
+        raise UnauthenticatedError
+    scheme, _, token = headers[0].partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise UnauthenticatedError
+    return token.strip()

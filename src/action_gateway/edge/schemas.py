@@ -1,0 +1,127 @@
+"""The bodies of requests and answers, in camelCase. A field that is not described makes a request invalid."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from action_gateway.domain.action import Repeat
+
+Username = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
+NewPassword = Annotated[str, Field(min_length=8, max_length=128)]
+Password = Annotated[str, Field(min_length=1, max_length=128)]
+ActionId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@-]+$")]
+Token = Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
+
+
+class _Request(_Body):
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Registration(_Request):
+    """A new user. Names that differ by letter case alone are the same."""
+
+    username: Username
+    password: NewPassword
+
+
+class Credentials(_Request):
+    """Who logs in."""
+
+    username: Username
+    password: Password
+
+
+class RefreshToken(_Request):
+    """The newest refresh token of a session."""
+
+    refresh_token: Token
+
+
+class Start(_Request):
+    """What to start."""
+
+    action_id: ActionId
+
+
+class Proof(_Request):
+    """That the action was done."""
+
+    answer: Annotated[str, Field(max_length=1000)]
+
+
+class Completion(_Request):
+    """The answer to a started action."""
+
+    action_token: Token
+    proof: Proof
+
+
+class User(_Body):
+    """A player."""
+
+    user_id: str
+    username: str
+
+
+class Registered(_Body):
+    """The user that was made."""
+
+    user: User
+
+
+class LoggedIn(_Body):
+    """What speaks for the user from now on."""
+
+    access_token: str
+    refresh_token: str
+    expires_in: int = Field(description="seconds that the access token is good for")
+    user: User
+
+
+class ListedAction(_Body):
+    """An action that can be started."""
+
+    action_id: str
+    title: str
+    prompt: str
+    points: int
+    repeat: Repeat
+    completed: bool = Field(description="it does not pay this user any more, or not today")
+
+
+class ActionList(_Body):
+    """All actions, in the order in which they are meant to be shown."""
+
+    actions: list[ListedAction]
+
+
+class ActionDetails(_Body):
+    """What to do."""
+
+    action_id: str
+    title: str
+    prompt: str
+    points: int
+
+
+class Started(_Body):
+    """A started action. The token proves when it was started, and what for."""
+
+    action_token: str
+    expires_at: datetime
+    action_details: ActionDetails
+
+
+class Completed(_Body):
+    """Points."""
+
+    success: Literal[True] = True
+    points_earned: int
+    new_total_score: int
+    new_rank: int | None = Field(description="1 for the best; null where it is not known")

@@ -1,0 +1,150 @@
+"""What looks like an attempt to cheat or to break in: counted, and told in the log.
+
+A suspicion is no proof. Honest players mistype, and their clients send again what got no answer; so a signal
+tells by its rate, and by who and where its events come from. What is refused, and how, is decided elsewhere:
+this only reads the error that a request ends with.
+
+Everything is counted. Events are bounded, so that nobody can fill the disk with them. None holds a token, an
+answer, a password or a name that was typed; user and action are those of the request's other lines.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from enum import StrEnum, auto
+from typing import Final, NamedTuple
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter
+from starlette.datastructures import Address
+from starlette.requests import Request
+from starlette.responses import Response
+
+from action_gateway import errors
+from action_gateway.edge.problems import Handler
+from action_gateway.limits.limits import LIMITS, find_site
+from action_gateway.throttle import Throttle
+
+EVENTS_A_SECOND: Final = 5
+"""Of each signal."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Signal(StrEnum):
+    """What there may be to suspect."""
+
+    WRONG_ANSWER = auto()
+    ATTEMPTS_SPENT = auto()
+    """An answer with an action token that has no attempts left."""
+    TOO_FAST = auto()
+    TOKEN_REUSED = auto()
+    """An action token that was paid for already. So does a client whose answer got lost, unless it sends an
+    `Idempotency-Key`."""
+    TOKEN_FOREIGN = auto()
+    """An action token of another user."""
+    TOKEN_FORGED = auto()
+    """An action token that is not ours, was changed, or is of another kind. Text of no such form is none."""
+    ACCESS_TOKEN_FORGED = auto()
+    """The same of an access token. One that has expired is none."""
+    REFRESH_REUSED = auto()
+    """A refresh token from before the last one: it was copied, and its session has ended."""
+    BAD_CREDENTIALS = auto()
+    RATE_LIMITED = auto()
+    """More of something than one user or address may do. Want of room in a process is none."""
+
+
+_WARNINGS: Final = frozenset(
+    {Signal.TOKEN_FOREIGN, Signal.TOKEN_FORGED, Signal.ACCESS_TOKEN_FORGED, Signal.REFRESH_REUSED}
+)
+"""What the clients of honest players do not do by themselves."""
+
+
+class Suspicion(NamedTuple):
+    """What is suspected of one request, and what is known of it beyond the request itself."""
+
+    signal: Signal
+    known: Mapping[str, str] = {}
+
+
+def find_suspicion(error: Exception) -> Suspicion | None:  # noqa: C901, PLR0911 - it is a table
+    """Tell what the error that a request ends with makes suspect of it, if anything."""
+    match error:
+        case errors.WrongAnswerError():
+            return Suspicion(Signal.WRONG_ANSWER)
+        case errors.ActionTokenSpentError():
+            return Suspicion(Signal.ATTEMPTS_SPENT)
+        case errors.TooFastError():
+            return Suspicion(Signal.TOO_FAST)
+        case errors.ActionTokenUsedError(repeated=False):
+            return Suspicion(Signal.TOKEN_REUSED)
+        case errors.ActionTokenForeignError():
+            return Suspicion(Signal.TOKEN_FOREIGN)
+        case errors.BadActionTokenError(forged=True):
+            return Suspicion(Signal.TOKEN_FORGED)
+        case errors.UnauthenticatedError(forged=True):
+            return Suspicion(Signal.ACCESS_TOKEN_FORGED)
+        case errors.BadRefreshTokenError(reused_of=str(user_id)):
+            return Suspicion(Signal.REFRESH_REUSED, {"user_id": user_id})
+        case errors.BadCredentialsError(user_id=user_id):
+            return Suspicion(Signal.BAD_CREDENTIALS, {"user_id": user_id} if user_id else {})
+        case errors.RateLimitedError(limit=str(limit)):
+            return Suspicion(Signal.RATE_LIMITED, {"limit": limit})
+    return None
+
+
+class Suspicions:
+    """Counts suspicions and tells of them."""
+
+    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take seconds that never step back."""
+        self._suspicions = Counter(
+            "gateway_suspicions",
+            "Requests that look like an attempt to cheat or to break in, by what is suspected. No proof: "
+            "honest players mistype, and clients repeat requests.",
+            ["signal"],
+            registry=registry,
+        )
+        self._limited = Counter(
+            "gateway_rate_limited",
+            "Requests refused because one user or address did too much of one thing, by the limit. Want of "
+            "room in the process is counted by gateway_requests_refused_total.",
+            ["limit"],
+            registry=registry,
+        )
+        for signal in Signal:
+            self._suspicions.labels(signal)
+        for limit in LIMITS:
+            self._limited.labels(limit)
+        self._events = {signal: Throttle(EVENTS_A_SECOND, clock) for signal in Signal}
+
+    def note(self, error: Exception, client: Address | None) -> None:
+        """Count and tell what is suspicious about a request from this address that failed so."""
+        if (suspicion := find_suspicion(error)) is None:
+            return
+        signal, known = suspicion
+        self._suspicions.labels(signal).inc()
+        if "limit" in known:
+            self._limited.labels(known["limit"]).inc()
+        if (left_out := self._events[signal].let_through()) is not None:
+            tell = _log.warning if signal in _WARNINGS else _log.info
+            address = find_site(client.host if client else "")
+            tell("suspicion", signal=signal.value, address=address, left_out=left_out, **known)
+
+    @contextmanager
+    def watching(self, client: Address | None) -> Iterator[None]:
+        """Note the error that ends the block."""
+        try:
+            yield
+        except errors.GatewayError as error:
+            self.note(error, client)
+            raise
+
+    def before(self, handler: Handler) -> Handler:
+        """Note each error that a handler of errors is given, and let it do its work."""
+
+        async def handle(request: Request, error: errors.GatewayError) -> Response:
+            self.note(error, request.client)
+            return await handler(request, error)
+
+        return handle

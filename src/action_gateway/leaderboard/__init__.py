@@ -1,0 +1,1 @@
+"""The one watch a process holds on the score service, and who is told what it brings."""

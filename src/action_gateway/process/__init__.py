@@ -1,0 +1,1 @@
+"""The running gateway: opens the parts, wires the application, serves both ports, drains and stops."""

@@ -1,0 +1,157 @@
+"""The application: every route, every layer around them, and the description of the API.
+
+This is a list; what the parts do stands in their modules, and `parts.py` opens them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from pydantic import BaseModel
+from pydantic.json_schema import JsonSchemaMode, models_json_schema
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.staticfiles import StaticFiles
+
+from action_gateway.accounts.keys import KeyFolder
+from action_gateway.edge import schemas
+from action_gateway.edge.admission import Admission
+from action_gateway.edge.guards import Farewell, RequestGuard, SecurityHeaders
+from action_gateway.edge.health import PATHS as HEALTH_PATHS
+from action_gateway.edge.health import Readiness, health_routes
+from action_gateway.edge.problems import HANDLERS, Problem, describe
+from action_gateway.edge.routes import ActionRoutes, SessionRoutes
+from action_gateway.errors import GatewayError
+from action_gateway.metrics import RequestTelemetry
+from action_gateway.process.parts import Parts
+from action_gateway.streams.events import PATH as EVENTS_PATH
+
+API_PREFIX: Final = "/api/v1"
+_JWKS_SECONDS: Final = 300
+_DESCRIBED: Final[Sequence[tuple[type[BaseModel], JsonSchemaMode]]] = (
+    (schemas.Registration, "validation"),
+    (schemas.Credentials, "validation"),
+    (schemas.RefreshToken, "validation"),
+    (schemas.Start, "validation"),
+    (schemas.Completion, "validation"),
+    (Problem, "serialization"),
+)
+
+
+def create_app(parts: Parts) -> FastAPI:
+    """Make the application behind the public port."""
+    package = Path(__file__).parents[1]
+    files = [*_file_routes("/docs", package / "docs"), *_file_routes("", package / "page")]
+    app = FastAPI(
+        title="Laurel",
+        summary="Finished actions become points, exactly once, and everyone sees the leaderboard move.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={**HANDLERS, GatewayError: parts.suspicions.before(HANDLERS[GatewayError])},
+        middleware=_middleware(parts, [file.path for file in files]),
+        # Its spans would last as long as a socket, and tell query strings.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.access_tokens, app.state.suspicions = parts.access_tokens, parts.suspicions
+    for router in (
+        SessionRoutes(parts.sessions, registration_enabled=parts.settings.registration_enabled).router(),
+        ActionRoutes(parts.actions).router(),
+        parts.leaderboard.router(),
+        parts.sockets.router(),
+        parts.events.router(),
+    ):
+        app.include_router(router, prefix=API_PREFIX)
+    _add_jwks(app, parts.access_keys)
+    app.router.routes.extend(health_routes(parts.readiness))
+    app.router.routes.extend(files)
+    _describe_models(app)
+    return app
+
+
+def create_admin_app(readiness: Readiness, registry: CollectorRegistry) -> Starlette:
+    """Make the application behind the second port."""
+
+    async def metrics(_: Request) -> Response:
+        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    return Starlette(routes=[*health_routes(readiness), Route("/metrics", metrics)])
+
+
+def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
+    cors = Middleware(
+        CORSMiddleware,
+        allow_origins=parts.settings.allowed_origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"],
+        expose_headers=["Retry-After", "X-Request-Id"],
+        max_age=600,
+    )
+    return [
+        Middleware(Farewell, lambda: parts.readiness.is_stopping),
+        Middleware(SecurityHeaders),
+        *([cors] if parts.settings.allowed_origins else []),
+        Middleware(
+            Admission,
+            parts.metrics.admission,
+            places=parts.settings.max_requests,
+            holds=not parts.settings.trusted_proxies,
+            # A page that lacks one of its files is broken, and they cost little.
+            open_paths=(*HEALTH_PATHS, API_PREFIX + EVENTS_PATH, *files),
+        ),
+        Middleware(RequestTelemetry, parts.metrics),
+        Middleware(RequestGuard),
+    ]
+
+
+def _add_jwks(app: FastAPI, keys: KeyFolder) -> None:
+    @app.get("/.well-known/jwks.json", tags=["sessions"], responses=describe([]))
+    async def get_jwks() -> JSONResponse:
+        """Get the public keys of the access tokens, as a JSON Web Key Set."""
+        headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}"}
+        return JSONResponse(keys.to_jwks(), headers=headers)
+
+
+def _file_routes(prefix: str, folder: Path) -> list[Route]:
+    """Serve the files of a folder, each by a route of its own: a mount would hide the methods of others."""
+    files = StaticFiles(directory=folder)
+
+    def serve(name: str) -> Route:
+        async def get_file(request: Request) -> Response:
+            response = await files.get_response(name, request.scope)
+            response.headers["Cache-Control"] = "no-cache"
+            return response
+
+        path = "" if name == "index.html" else f"/{name}"
+        return Route(f"{prefix}{path}" or "/", get_file)
+
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    return [serve(name) for name in names]
+
+
+def _describe_models(app: FastAPI) -> None:
+    """Add the models to the description that it refers to by name only."""
+
+    def describe_api() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            _, definitions = models_json_schema(_DESCRIBED, ref_template="#/components/schemas/{model}")
+            described = get_openapi(
+                title=app.title,
+                summary=app.summary,
+                version=app.version,
+                routes=app.routes,
+                tags=app.openapi_tags,
+            )
+            described["components"]["schemas"] |= definitions["$defs"]
+            app.openapi_schema = described
+        return app.openapi_schema
+
+    app.openapi = describe_api  # type: ignore[method-assign]  # As FastAPI documents it.

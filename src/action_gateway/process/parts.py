@@ -1,0 +1,238 @@
+"""What a gateway is made of, opened in order and closed in the other one.
+
+PostgreSQL, Redis and the score service may be away meanwhile; what cannot be used at all is a SetupError.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from action_gateway.accounts.keys import KeyFolder
+from action_gateway.accounts.passwords import Passwords
+from action_gateway.accounts.sessions import Sessions
+from action_gateway.accounts.tokens import AccessTokens, ActionTokens
+from action_gateway.actions.actions import Actions
+from action_gateway.domain.clock import Clock
+from action_gateway.edge.health import Readiness
+from action_gateway.edge.leaderboards import Leaderboard
+from action_gateway.edge.suspicions import Suspicions
+from action_gateway.failpoints import Failpoints
+from action_gateway.leaderboard.feed import Feed
+from action_gateway.leaderboard.usernames import Usernames
+from action_gateway.limits.limits import Limits, Rates
+from action_gateway.limits.redis_storage import Counters, open_counters
+from action_gateway.metrics import Metrics
+from action_gateway.process import gauges
+from action_gateway.process.checks import checks_of
+from action_gateway.process.sweeper import keep_sweeping
+from action_gateway.redis_access import RedisAccess
+from action_gateway.settings import ServeSettings, SetupError, reveal
+from action_gateway.store.store import Store
+from action_gateway.streams.connections import ConnectionMetrics, Connections
+from action_gateway.streams.events import LeaderboardEvents
+from action_gateway.streams.websocket import LeaderboardSockets
+from score_client.client import ScoreClient
+from score_client.credentials import ClientCredentials
+from score_client.errors import CredentialsError
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts that the application and the server use."""
+
+    settings: ServeSettings
+    metrics: Metrics
+    readiness: Readiness
+    access_keys: KeyFolder
+    access_tokens: AccessTokens
+    sessions: Sessions
+    actions: Actions
+    connections: Connections
+    suspicions: Suspicions
+    leaderboard: Leaderboard
+    sockets: LeaderboardSockets
+    events: LeaderboardEvents
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbours:
+    """What is outside of the process."""
+
+    store: Store
+    counters: Counters
+    score_client: ScoreClient
+
+
+@dataclass(frozen=True, slots=True)
+class _Tokens:
+    """The makers of tokens."""
+
+    access_keys: KeyFolder
+    access: AccessTokens
+    action: ActionTokens
+
+
+@asynccontextmanager
+async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Parts]:
+    """Open everything. Raises SetupError if keys or certificates cannot be used."""
+    async with AsyncExitStack() as stack:
+        metrics, tokens = Metrics(), _make_tokens(settings, clock)
+        neighbours = await _open_neighbours(stack, settings)
+        store, score_client = neighbours.store, neighbours.score_client
+        if settings.failpoints:
+            _arm(neighbours, Failpoints(settings.failpoints))
+        limits = _make_limits(neighbours.counters, settings)
+        passwords = stack.enter_context(
+            Passwords(workers=settings.password_workers, queue=settings.password_queue)
+        )
+        usernames = Usernames(store.get_usernames)
+        feed = await stack.enter_async_context(Feed(score_client, usernames, settings.board_id))
+        connections = _make_connections(metrics, settings)
+        gauges.follow_process(metrics)
+        gauges.follow_certificates(score_client, metrics)
+        gauges.follow_use(store, passwords, settings, metrics)
+        checks = checks_of(store, neighbours.counters, score_client, feed)
+        _begin_sweeping(stack, store, clock, settings)
+        readiness = await stack.enter_async_context(Readiness(checks, metrics.ready))
+        metrics.follow_parts(checks, readiness.has)
+        yield Parts(
+            settings=settings,
+            metrics=metrics,
+            readiness=readiness,
+            access_keys=tokens.access_keys,
+            access_tokens=tokens.access,
+            sessions=_make_sessions(neighbours, passwords, limits, tokens, clock, settings),
+            actions=_make_actions(neighbours, limits, tokens, clock, settings),
+            connections=connections,
+            suspicions=Suspicions(metrics.registry),
+            leaderboard=Leaderboard(score_client, usernames, settings.board_id),
+            sockets=LeaderboardSockets(
+                feed,
+                connections,
+                tokens.access.verify,
+                clock=clock,
+                allowed_origins=settings.allowed_origins,
+                auth_seconds=settings.socket_auth_seconds,
+            ),
+            events=LeaderboardEvents(feed, connections, clock=clock),
+        )
+
+
+def _make_tokens(settings: ServeSettings, clock: Clock) -> _Tokens:
+    access_keys, action_keys = KeyFolder(settings.access_keys_dir), KeyFolder(settings.action_keys_dir)
+    if access_keys.key_ids() & action_keys.key_ids():
+        raise SetupError(["access tokens and action tokens must not share a key"])
+    access = AccessTokens(
+        access_keys, issuer=settings.issuer, lifetime=settings.access_token_seconds, clock=clock
+    )
+    return _Tokens(access_keys, access, ActionTokens(action_keys, issuer=settings.issuer))
+
+
+async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _Neighbours:
+    store = Store.open(
+        settings.database_dsn,
+        password=reveal(settings.database_password),
+        prepare_threshold=settings.prepare_threshold,
+        pool_max=settings.database_connections,
+        pool_seconds=settings.database_wait_seconds,
+    )
+    counters = open_counters(_redis_access(settings), settings.redis_prefix, settings.redis_timeout_seconds)
+    return _Neighbours(
+        await stack.enter_async_context(store),
+        await stack.enter_async_context(counters),
+        await _open_score_client(stack, settings),
+    )
+
+
+def _arm(neighbours: _Neighbours, failpoints: Failpoints) -> None:
+    failpoints.put_around(neighbours.store, "reserve_attempt", after="after_reserve")
+    failpoints.put_around(neighbours.score_client, "award", before="before_award", after="after_award")
+
+
+def _redis_access(settings: ServeSettings) -> RedisAccess:
+    return RedisAccess(
+        settings.redis_url,
+        password=reveal(settings.redis_password),
+        sentinel_password=reveal(settings.redis_sentinel_password),
+        ca_file=settings.redis_ca_file,
+        certificate_file=settings.redis_certificate_file,
+        key_file=settings.redis_key_file,
+    )
+
+
+async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> ScoreClient:
+    credentials = ClientCredentials(
+        settings.score_ca_file, settings.score_certificate_file, settings.score_key_file
+    )
+    client = ScoreClient(
+        settings.score_target,
+        credentials=credentials,
+        timeout=settings.score_timeout_seconds,
+        server_name=settings.score_server_name,
+    )
+    try:
+        return await stack.enter_async_context(client)
+    except CredentialsError as error:
+        raise SetupError(
+            [f"the certificate for the score service cannot be used: {error.message}"]
+        ) from error
+
+
+def _make_limits(counters: Counters, settings: ServeSettings) -> Limits:
+    rates = Rates(
+        starts=settings.starts_per_minute,
+        completes=settings.completes_per_minute,
+        logins=settings.logins_per_minute,
+        registrations=settings.registrations_per_minute,
+    )
+    return Limits(counters.storage, rates, seconds=settings.redis_timeout_seconds)
+
+
+def _make_connections(metrics: Metrics, settings: ServeSettings) -> Connections:
+    return Connections(
+        ConnectionMetrics(metrics.registry),
+        limit=settings.max_sockets,
+        limit_per_user=settings.max_sockets_per_user,
+    )
+
+
+def _make_sessions(
+    neighbours: _Neighbours,
+    passwords: Passwords,
+    limits: Limits,
+    tokens: _Tokens,
+    clock: Clock,
+    settings: ServeSettings,
+) -> Sessions:
+    return Sessions(
+        store=neighbours.store,
+        passwords=passwords,
+        limits=limits,
+        access_tokens=tokens.access,
+        clock=clock,
+        lifetime=settings.refresh_token_seconds,
+        grace=settings.refresh_grace_seconds,
+    )
+
+
+def _make_actions(
+    neighbours: _Neighbours, limits: Limits, tokens: _Tokens, clock: Clock, settings: ServeSettings
+) -> Actions:
+    return Actions(
+        store=neighbours.store,
+        score_client=neighbours.score_client,
+        limits=limits,
+        action_tokens=tokens.action,
+        clock=clock,
+        board_id=settings.board_id,
+        lifetime=settings.action_token_seconds,
+        attempts=settings.attempts_per_token,
+    )
+
+
+def _begin_sweeping(stack: AsyncExitStack, store: Store, clock: Clock, settings: ServeSettings) -> None:
+    lifetime = timedelta(seconds=settings.refresh_token_seconds)
+    sweeping = asyncio.create_task(keep_sweeping(store, clock, refresh_lifetime=lifetime), name="sweeper")
+    stack.callback(sweeping.cancel)

@@ -1,0 +1,251 @@
+"""What the gateway keeps in PostgreSQL: accounts, sessions, actions and attempts.
+
+Every method is one statement and one transaction. Passwords and tokens arrive here as hashes, and answers do
+not arrive at all.
+"""
+
+import uuid
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Self
+
+import psycopg
+from psycopg.rows import DictRow
+
+from action_gateway.domain.action import Repeat
+from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
+from action_gateway.store.database import Database, PoolUse, PrepareThreshold
+
+REQUIRED_REVISION: Final = "0001"
+"""The oldest schema that this code works with."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A player."""
+
+    user_id: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Account:
+    """A user and how to know them."""
+
+    user: User
+    password_hash: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Rotation:
+    """The last rotation of the session that a retired refresh token belongs to."""
+
+    session_id: uuid.UUID
+    user: User
+    predecessor_hash: bytes
+    """The token that was put out by it."""
+    successor_salt: bytes
+    rotated_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedAction:
+    """An action that can be started, in its newest edition. Its answers stay where they are."""
+
+    action_id: str
+    version: int
+    title: str
+    prompt: str
+    points: int
+    repeat: Repeat
+    min_ms: int
+    board_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt with an action token, counted."""
+
+    number: int
+    solved_by: int | None
+    """The number of the attempt that was right, if one was."""
+
+
+class Store:
+    """The tables of the gateway. Where PostgreSQL is away, every method raises UnavailableError."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @classmethod
+    @asynccontextmanager
+    async def open(
+        cls,
+        dsn: str,
+        *,
+        password: str | None = None,
+        prepare_threshold: PrepareThreshold = "auto",
+        pool_max: int = 10,
+        pool_seconds: float = 1.5,
+    ) -> AsyncIterator[Self]:
+        """Open the store as `Database.open` does, whether or not PostgreSQL is there."""
+        async with Database.open(
+            dsn,
+            password=password,
+            prepare_threshold=prepare_threshold,
+            pool_max=pool_max,
+            pool_seconds=pool_seconds,
+        ) as database:
+            yield cls(database)
+
+    @property
+    def pool_use(self) -> PoolUse:
+        """How much of the pool of connections is taken now."""
+        return self._database.pool_use
+
+    async def read_schema_revision(self) -> str:
+        """Tell which revision the schema has."""
+        row = await self._database.fetch_one("read_schema_revision")
+        return "" if row is None else str(row["revision"])
+
+    async def add_account(self, user: User, password_hash: str) -> None:
+        """Make an account. Raises UsernameTakenError."""
+        try:
+            await self._database.execute(
+                "add_account", user_id=user.user_id, username=user.username, password_hash=password_hash
+            )
+        except psycopg.errors.UniqueViolation as error:
+            if error.diag.constraint_name == "account_username_key":
+                raise UsernameTakenError from error
+            raise
+
+    async def find_account(self, username: str) -> Account | None:
+        """Find an account by its name, whatever the letter case."""
+        row = await self._database.fetch_one("find_account", username=username)
+        return Account(_user(row), row["password_hash"]) if row else None
+
+    async def replace_password_hash(self, user_id: str, *, outdated_hash: str, password_hash: str) -> None:
+        """Put a new hash of the same password in the place of the one that was read."""
+        await self._database.execute(
+            "replace_password_hash", user_id=user_id, outdated_hash=outdated_hash, password_hash=password_hash
+        )
+
+    async def get_usernames(self, user_ids: Collection[str]) -> dict[str, str]:
+        """Name the users of these ids; unknown ones are left out."""
+        rows = await self._database.fetch_all("get_usernames", user_ids=list(user_ids))
+        return {row["user_id"]: row["username"] for row in rows}
+
+    async def add_session(self, user_id: str, *, token_hash: bytes, expires_at: datetime) -> None:
+        """Begin a session with its first refresh token."""
+        session_id = uuid.uuid4()
+        await self._database.execute(
+            "add_session",
+            session_id=session_id,
+            user_id=user_id,
+            token_hash=token_hash,
+            expires_at=expires_at,
+        )
+
+    async def rotate_session(
+        self,
+        *,
+        token_hash: bytes,
+        successor_hash: bytes,
+        successor_salt: bytes,
+        now: datetime,
+        expires_at: datetime,
+    ) -> User | None:
+        """Put the successor in the place of a session's good token. None if it is not good; one wins."""
+        row = await self._database.fetch_one(
+            "rotate_session",
+            token_hash=token_hash,
+            successor_hash=successor_hash,
+            successor_salt=successor_salt,
+            now=now,
+            expires_at=expires_at,
+        )
+        return _user(row) if row else None
+
+    async def find_rotation(self, token_hash: bytes) -> Rotation | None:
+        """Find the session that a refresh token was good for, if the token was ever good."""
+        row = await self._database.fetch_one("find_rotation", token_hash=token_hash)
+        return _rotation(row) if row else None
+
+    async def end_session(self, session_id: uuid.UUID) -> None:
+        """End a session with all its tokens."""
+        await self._database.execute("end_session", session_id=session_id)
+
+    async def end_session_of_token(self, token_hash: bytes) -> None:
+        """End the session that a refresh token is or was good for, if there is one."""
+        await self._database.execute("end_session_of_token", token_hash=token_hash)
+
+    async def list_actions(self) -> list[OfferedAction]:
+        """List the actions that can be started, in the order of the catalog."""
+        return [_offered(row) for row in await self._database.fetch_all("list_actions")]
+
+    async def get_action(self, action_id: str) -> OfferedAction:
+        """Get an action that can be started. Raises ActionNotFoundError."""
+        row = await self._database.fetch_one("get_action", action_id=action_id)
+        if row is None:
+            raise ActionNotFoundError
+        return _offered(row)
+
+    async def get_answers(self, action_id: str, version: int) -> list[str]:
+        """Get the right answers of an edition of an action.
+
+        Raises:
+            BadActionTokenError: there was never such an edition.
+        """
+        row = await self._database.fetch_one("get_answers", action_id=action_id, version=version)
+        if row is None:
+            raise BadActionTokenError
+        answers: list[str] = row["answers"]
+        return answers
+
+    async def reserve_attempt(
+        self, nonce: uuid.UUID, *, right: bool, allowed: int, expires_at: datetime
+    ) -> Attempt | None:
+        """Count an attempt with an action token, and note whether it is right. None if none was left."""
+        row = await self._database.fetch_one(
+            "reserve_attempt", nonce=nonce, right=right, allowed=allowed, expires_at=expires_at
+        )
+        return Attempt(row["attempts"], row["solved_by"]) if row else None
+
+    async def is_solved(self, nonce: uuid.UUID) -> bool:
+        """Tell whether an action token was answered rightly."""
+        row = await self._database.fetch_one("is_solved", nonce=nonce)
+        return row is not None and bool(row["solved"])
+
+    async def delete_sessions(self, *, before: datetime, limit: int) -> int:
+        """Forget sessions that expired before; tell how many."""
+        return await self._database.execute("delete_sessions", before=before, limit=limit)
+
+    async def delete_retired_tokens(self, *, before: datetime, limit: int) -> int:
+        """Forget refresh tokens that were put out before; tell how many."""
+        return await self._database.execute("delete_retired_tokens", before=before, limit=limit)
+
+    async def delete_action_tokens(self, *, before: datetime, limit: int) -> int:
+        """Forget attempts with action tokens that expired before; tell how many."""
+        return await self._database.execute("delete_action_tokens", before=before, limit=limit)
+
+
+def _user(row: DictRow) -> User:
+    return User(row["user_id"], row["username"])
+
+
+def _rotation(row: DictRow) -> Rotation:
+    return Rotation(
+        session_id=row["session_id"],
+        user=_user(row),
+        predecessor_hash=row["predecessor_hash"],
+        successor_salt=row["successor_salt"],
+        rotated_at=row["rotated_at"],
+        expires_at=row["expires_at"],
+    )
+
+
+def _offered(row: DictRow) -> OfferedAction:
+    return OfferedAction(**{**row, "repeat": Repeat(row["repeat"])})

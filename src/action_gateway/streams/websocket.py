@@ -1,0 +1,133 @@
+"""`GET /leaderboard/ws`: the leaderboard as it changes, over a WebSocket.
+
+One task reads what the client says, one tells it the news; neither waits for another client. The connection
+ends when the access token does, unless the client sends a newer one. What a client may say, and what it is
+told when it says something else, stands in `conversation.py`.
+"""
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+
+import structlog
+from fastapi import APIRouter
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from action_gateway.accounts.tokens import Access
+from action_gateway.domain.clock import Clock
+from action_gateway.edge.suspicions import Suspicions
+from action_gateway.errors import UnavailableError
+from action_gateway.leaderboard.feed import Feed
+from action_gateway.leaderboard.subscription import News, Subscription
+from action_gateway.metrics import note_user
+from action_gateway.streams.connections import Connection, Connections, EndedError, Ending, beside
+from action_gateway.streams.conversation import Conversation, Verify, allows_origin
+from score_client.errors import ScoreClientError
+
+PATH = "/leaderboard/ws"
+
+_log = structlog.get_logger(__name__)
+
+
+class LeaderboardSockets:
+    """Serves the WebSockets of the leaderboard."""
+
+    def __init__(
+        self,
+        feed: Feed,
+        connections: Connections,
+        verify: Verify,
+        *,
+        clock: Clock,
+        allowed_origins: Collection[str] = (),
+        auth_seconds: float = 5.0,
+        write_seconds: float = 10.0,
+        close_seconds: float = 5.0,
+    ) -> None:
+        """Take how long a client may take to say who it is, to take in a message, and to hear why it ends."""
+        self._feed = feed
+        self._connections = connections
+        self._verify = verify
+        self._clock = clock
+        self._allowed_origins = frozenset(allowed_origins)
+        self._auth_seconds = auth_seconds
+        self._write_seconds = write_seconds
+        self._close_seconds = close_seconds
+
+    def router(self) -> APIRouter:
+        """Return the route, relative to the prefix of the API."""
+        router = APIRouter()
+        router.add_api_websocket_route(PATH, self.serve)
+        return router
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Serve one socket until it ends."""
+        # The server logs the URL of a socket that is accepted, and some clients put their token into it.
+        websocket.scope["query_string"] = b""
+        suspicions: Suspicions = websocket.app.state.suspicions
+        ending = Ending.FAULT
+        with suppress(WebSocketDisconnect):
+            await websocket.accept()
+            try:
+                async with self._connections.hold("websocket") as connection:
+                    with suspicions.watching(websocket.client):
+                        await self._converse(websocket, connection)
+            except EndedError as ended:
+                ending = ended.ending
+            except Exception:  # noqa: BLE001 - logged whole; the client gets a close code and no detail
+                _log.exception("websocket_failed")
+            await self._close(websocket, ending)
+
+    async def _converse(self, websocket: WebSocket, connection: Connection) -> None:
+        origins = websocket.headers.getlist("origin")
+        if not allows_origin(origins, websocket.headers.get("host"), self._allowed_origins):
+            raise EndedError(Ending.FOREIGN_ORIGIN)
+        conversation = Conversation(self._verify)
+        access = conversation.greet(websocket.headers.getlist("authorization"))
+        if access is None:
+            connection.end_after(self._auth_seconds, Ending.AUTH_TIMEOUT)
+            access = await self._hear(websocket, conversation)
+        note_user(access.user_id)
+        self._extend(connection, access)
+        with (
+            self._connections.admit(access.user_id),
+            self._feed.subscribe(access.user_id) as subscription,
+        ):
+            async with beside(connection, self._tell, websocket, subscription):
+                while True:
+                    self._extend(connection, await self._hear(websocket, conversation))
+
+    def _extend(self, connection: Connection, access: Access) -> None:
+        connection.end_after(access.expires_at - self._clock(), Ending.UNAUTHENTICATED)
+
+    async def _hear(self, websocket: WebSocket, conversation: Conversation) -> Access:
+        message = await websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise EndedError(Ending.GONE)
+        return conversation.hear(message.get("text"), asyncio.get_running_loop().time())
+
+    async def _tell(self, websocket: WebSocket, subscription: Subscription) -> None:
+        try:
+            news = await self._feed.open(subscription)
+        except (UnavailableError, ScoreClientError):
+            raise EndedError(Ending.UNAVAILABLE) from None
+        while True:
+            await self._send(websocket, news)
+            news = await subscription.news()
+
+    async def _send(self, websocket: WebSocket, news: News) -> None:
+        for message in news.messages:
+            try:
+                async with asyncio.timeout(self._write_seconds):
+                    await websocket.send_text(message.text)
+            except TimeoutError:
+                raise EndedError(Ending.TOO_SLOW) from None
+            except WebSocketDisconnect:
+                raise EndedError(Ending.GONE) from None
+            self._connections.metrics.sent.labels("websocket", message.event).inc()
+
+    async def _close(self, websocket: WebSocket, ending: Ending) -> None:
+        """Say why, if the client is still there to read it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._close_seconds):
+                await websocket.close(ending.code, ending.reason)

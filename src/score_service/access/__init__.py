@@ -1,0 +1,1 @@
+"""Who may call what, how much and how fast: identity, policy, quotas, admission, velocity."""

@@ -1,0 +1,42 @@
+"""The caller of the call at hand: what the policy grants it, and what the call says of itself.
+
+The interceptor sets it around each handler, so that servicers need no second look at certificates.
+"""
+
+import re
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+from score_service.access.policy import Grant
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
+_TRACEPARENT: Final = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A caller that the policy has let in."""
+
+    grant: Grant
+    trace_id: str
+    """32 hex digits, or empty."""
+
+
+CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
+
+
+def read_request_id(metadata: Mapping[str, str | bytes]) -> str:
+    """Tell the call's `x-request-id`; empty if there is none that may stand in a log line."""
+    value = metadata.get("x-request-id")
+    return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else ""
+
+
+def read_trace_id(metadata: Mapping[str, str | bytes]) -> str:
+    """Tell the trace id of the call's W3C `traceparent`; empty if there is none well formed."""
+    value = metadata.get("traceparent")
+    match = _TRACEPARENT.fullmatch(value) if isinstance(value, str) else None
+    return match[1] if match else ""

@@ -1,0 +1,178 @@
+"""Awards points: the record first, then the ranks.
+
+Invariants:
+- An award that was taken in is worked on to its end. The caller's cancel or deadline ends the waiting.
+- Redis failing after the commit, or being far behind, does not fail an award and does not hold it up; the
+  answer has no rank then.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import TypeAlias
+
+import structlog
+
+from score_service.boards.coalescer import BATCH_MAX, WAITING_MAX, Coalescer, Outcome
+from score_service.domain.award import Award, AwardOutcome, OutOfRange, RecordedAward, is_replay
+from score_service.errors import (
+    OverloadedError,
+    ProjectionUnavailableError,
+    RecordUnavailableError,
+    ScoreServiceError,
+    TotalOutOfRangeError,
+)
+from score_service.reconcile.projector import Projector
+from score_service.record.ledger import Ledger, RecordedBatch
+
+Ranks: TypeAlias = Mapping[str, int]
+"""By user, 1 for the best; without those that are not known."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Scoring:
+    """The write path."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        projector: Projector,
+        *,
+        on_outcomes: Callable[[Iterable[AwardOutcome]], None] = lambda _outcomes: None,
+        on_made: Callable[[Sequence[Award]], None] | None = None,
+        rank_seconds: float = 1.0,
+        batch_max: int = BATCH_MAX,
+        waiting_max: int = WAITING_MAX,
+    ) -> None:
+        """Take how to answer.
+
+        Args:
+            ledger: The record.
+            projector: What keeps the ranks up with it.
+            on_outcomes: Is told of all outcomes.
+            on_made: Is told of the awards that are new, each once.
+            rank_seconds: How long a batch waits for its ranks.
+            batch_max: Awards in one commit, at most.
+            waiting_max: Awards taken in and not yet answered, at most.
+        """
+        self._ledger = ledger
+        self._projector = projector
+        self._on_outcomes = on_outcomes
+        self._on_made = on_made
+        self._rank_seconds = rank_seconds
+        self._coalescer = Coalescer(
+            ledger.record_awards, self._answer, batch_max=batch_max, waiting_max=waiting_max
+        )
+
+    @property
+    def waiting(self) -> int:
+        """Awards taken in and not yet answered."""
+        return self._coalescer.waiting
+
+    def require_room(self) -> None:
+        """Say at once, before an award is even read, that there is no room for one.
+
+        Raises:
+            OverloadedError: too many awards wait.
+        """
+        if self._coalescer.is_full:
+            raise OverloadedError
+
+    async def award(self, award: Award) -> AwardOutcome:
+        """Make an award, or tell the first result if it was made before.
+
+        Raises:
+            ScoreServiceError: one of what `award_all` tells of.
+        """
+        (outcome,) = await self.award_all([award])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def award_all(self, awards: Sequence[Award]) -> list[Outcome]:
+        """Make awards, or tell the first results of those made before.
+
+        Returns:
+            What became of each, in order. Where that is no `AwardOutcome`, it is
+
+            - AwardConflictError: the id was used for another user, action or points;
+            - OverloadedError: too many awards wait, and this one was not taken in;
+            - RecordUnavailableError: PostgreSQL is away, and the outcome is unknown;
+            - TotalOutOfRangeError: the award was not made.
+        """
+        return await self._coalescer.submit(awards)
+
+    async def get_award(self, board_id: str, award_id: str) -> AwardOutcome:
+        """Tell the first result of an award, with the user's rank today.
+
+        Raises:
+            AwardNotFoundError: the board has no such award.
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        recorded = await self._ledger.get_award(board_id, award_id)
+        find = partial(self._projector.ranks_at, board_id, [recorded.user_id], recorded.revision)
+        ranks = await self._in_time(board_id, find)
+        return AwardOutcome(recorded, ranks.get(recorded.user_id), replayed=True)
+
+    async def finish(self) -> None:
+        """Wait until every award that was taken in has ended."""
+        await self._coalescer.finish()
+
+    async def _answer(self, awards: Sequence[Award], batch: RecordedBatch) -> Sequence[Outcome]:
+        ranks = await self._in_time(batch.changes.board_id, partial(self._ranks, batch))
+        newly = set[str]()
+        outcomes: list[Outcome] = []
+        for award, result in zip(awards, batch.results, strict=True):
+            is_new = award.award_id not in newly and _is_in(batch, result)
+            outcome = _outcome(award, result, ranks, is_new=is_new)
+            if isinstance(outcome, AwardOutcome):
+                newly.add(award.award_id)
+            outcomes.append(outcome)
+        self._on_outcomes(outcome for outcome in outcomes if isinstance(outcome, AwardOutcome))
+        if self._on_made:
+            told = zip(awards, outcomes, strict=True)
+            self._on_made([award for award, outcome in told if _is_new(outcome)])
+        return outcomes
+
+    async def _in_time(self, board_id: str, find_ranks: Callable[[], Awaitable[Ranks]]) -> Ranks:
+        """Find ranks, but wait neither for a store that is away, nor for a long ledger to be projected."""
+        try:
+            async with asyncio.timeout(self._rank_seconds):
+                return await find_ranks()
+        except ProjectionUnavailableError:
+            pass  # That Redis is away is logged where it is found out, not once a commit.
+        except (RecordUnavailableError, TimeoutError) as error:
+            _log.warning("no ranks", board_id=board_id, error=str(error) or "too far behind")
+        except Exception:  # noqa: BLE001 - Logged whole; the awards are made all the same.
+            _log.exception("no ranks", board_id=board_id)
+        return {}
+
+    async def _ranks(self, batch: RecordedBatch) -> Ranks:
+        """Project a commit, and find the rank of everyone whom its batch asked for."""
+        changes = batch.changes
+        ranks = await self._projector.project(changes) if changes.changes else {}
+        others = [r for r in batch.results if isinstance(r, RecordedAward) and r.user_id not in ranks]
+        if not others:
+            return ranks
+        users = list({award.user_id for award in others})
+        revision = max(award.revision for award in others)
+        return {**await self._projector.ranks_at(changes.board_id, users, revision), **ranks}
+
+
+def _is_in(batch: RecordedBatch, result: RecordedAward | OutOfRange) -> bool:
+    """Tell whether an award was made by the commit of this batch."""
+    return isinstance(result, RecordedAward) and result.revision > batch.changes.before.revision
+
+
+def _is_new(outcome: Outcome) -> bool:
+    return isinstance(outcome, AwardOutcome) and outcome.is_new
+
+
+def _outcome(award: Award, result: RecordedAward | OutOfRange, ranks: Ranks, *, is_new: bool) -> Outcome:
+    if isinstance(result, OutOfRange):
+        return TotalOutOfRangeError()
+    try:
+        return AwardOutcome(result, ranks.get(result.user_id), is_replay(award, result), is_new)
+    except ScoreServiceError as error:
+        return error

@@ -1,0 +1,154 @@
+"""Reads of the record by many callers at once, so that an outage of Redis does not become one of PostgreSQL.
+
+Invariants:
+- A board is asked one question at a time, and few boards are at once, so that awards find PostgreSQL free.
+- Whoever asks the same at the same time shares the answer, and an answer serves for up to a second, but
+  nobody is given one from before the revision that they ask for.
+- What is kept, how many wait and how long they wait is bounded.
+
+It knows nothing of what is asked.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from contextvars import Context
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+from weakref import WeakValueDictionary
+
+from score_service.domain.standing import Reading
+from score_service.errors import OverloadedError, ProjectionUnavailableError, RecordUnavailableError
+
+Ask: TypeAlias = Callable[..., Awaitable[Reading]]
+"""Asks the record. Its first argument is the board."""
+_Key: TypeAlias = tuple[Any, ...]
+"""What is asked: an `Ask`, and what to call it with."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordReaderSettings:
+    """How much is shared and kept."""
+
+    keep_seconds: float = 1.0
+    """How old an answer may be."""
+    kept_max: int = 20_000
+    """Standings in kept answers."""
+    at_once: int = 4
+    """Boards that are asked at once: fewer than there are connections."""
+    waiting_max: int = 1_000
+    """Callers that wait."""
+    patience: float = 5.0
+    """Seconds that a caller waits, at most."""
+
+
+@dataclass(slots=True)
+class _Question:
+    answer: asyncio.Task[Reading]
+    waiting: int = 0
+
+
+class RecordReader:
+    """Shares the answers of the record."""
+
+    def __init__(self, settings: RecordReaderSettings | None = None) -> None:
+        self._settings = settings or RecordReaderSettings()
+        self._kept: OrderedDict[_Key, tuple[float, Reading]] = OrderedDict()
+        """Answers with the time when they were asked for, about the oldest first."""
+        self._kept_size = 0
+        self._questions: dict[_Key, _Question] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._places = asyncio.Semaphore(self._settings.at_once)
+        self._waiting = 0
+
+    async def read(self, ask: Ask, board_id: str, *rest: Hashable, min_revision: int = 0) -> Reading:
+        """Ask the record of a board, or share what it answers to someone who asks the same.
+
+        Raises:
+            OverloadedError: too many wait.
+            ProjectionUnavailableError: the ledger has not reached the revision.
+            RecordUnavailableError: PostgreSQL is away, or there was no answer in time.
+            ScoreServiceError: what `ask` raises.
+        """
+        key = (ask, board_id, *rest)
+        reading = self._find(key)
+        if reading is None or reading.position.revision < min_revision:
+            reading = await self._wait(key, board_id, min_revision)
+        if reading.position.revision < min_revision:
+            raise ProjectionUnavailableError
+        return reading
+
+    async def _wait(self, key: _Key, board_id: str, min_revision: int) -> Reading:
+        if max(self._waiting, len(self._questions)) >= self._settings.waiting_max:
+            raise OverloadedError
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(self._settings.patience):
+                is_shared = key in self._questions
+                reading = await self._join(key, board_id)
+                if is_shared and reading.position.revision < min_revision:
+                    # It may have been asked for before the revision was there. The next one is not.
+                    reading = await self._join(key, board_id)
+                return reading
+        except TimeoutError:
+            raise RecordUnavailableError from None
+        finally:
+            self._waiting -= 1
+
+    async def _join(self, key: _Key, board_id: str) -> Reading:
+        """Wait for the answer to a question together with whoever does. Whoever leaves leaves it to them."""
+        question = self._questions.get(key)
+        if question is None:
+            # What is logged of an answer that many share belongs to no one call.
+            answer = asyncio.create_task(self._answer(key, board_id), name="record reader", context=Context())
+            answer.add_done_callback(_retrieve)
+            question = self._questions[key] = _Question(answer)
+        question.waiting += 1
+        try:
+            return await asyncio.shield(question.answer)
+        finally:
+            question.waiting -= 1
+
+    async def _answer(self, key: _Key, board_id: str) -> Reading:
+        try:
+            async with self._turns.setdefault(board_id, asyncio.Lock()), self._places:
+                if not self._questions[key].waiting:
+                    raise OverloadedError  # Said to nobody: all who asked have left.
+                asked_at = asyncio.get_running_loop().time()
+                ask, *rest = key
+                reading: Reading = await ask(*rest)
+                self._keep(key, asked_at, reading)
+                return reading
+        finally:
+            del self._questions[key]
+
+    def _find(self, key: _Key) -> Reading | None:
+        asked_at, reading = self._kept.get(key, (0.0, None))
+        return reading if self._is_fresh(asked_at) else None
+
+    def _is_fresh(self, asked_at: float) -> bool:
+        return asyncio.get_running_loop().time() - asked_at < self._settings.keep_seconds
+
+    def _keep(self, key: _Key, asked_at: float, reading: Reading) -> None:
+        if key in self._kept:
+            self._forget(key)
+        self._kept[key] = (asked_at, reading)
+        self._kept_size += _size(reading)
+        while self._kept:
+            oldest, (when, _) = next(iter(self._kept.items()))
+            if self._kept_size <= self._settings.kept_max and self._is_fresh(when):
+                return
+            self._forget(oldest)
+
+    def _forget(self, key: _Key) -> None:
+        self._kept_size -= _size(self._kept.pop(key)[1])
+
+
+def _size(reading: Reading) -> int:
+    return 1 + len(reading.top) + len(reading.users)
+
+
+def _retrieve(answer: asyncio.Task[Reading]) -> None:
+    """Take the failure of an answer that nobody waits for, so that it is not reported as lost."""
+    if not answer.cancelled():
+        answer.exception()

@@ -1,0 +1,1 @@
+"""Certificates of the server and of callers: parsed, checked, reloaded, and explained to people."""

@@ -1,0 +1,81 @@
+"""Awards and the rules that decide what asking for one again means. Pure.
+
+These are made for every award, tens of thousands a second, so they are tuples: made three times as fast as
+frozen classes.
+"""
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from score_service.domain.position import Position
+from score_service.errors import AwardConflictError
+
+MAX_BATCH: Final = 1000
+"""Awards in one call, and in one commit."""
+MAX_POINTS: Final = 1_000_000
+MAX_TOTAL: Final = 2**53 - 1
+"""Sorted-set scores are doubles, exact up to here."""
+
+
+class Award(NamedTuple):
+    """Points asked for, with what the ledger keeps of the call. Every field is already checked."""
+
+    board_id: str
+    award_id: str
+    """A UUID in lower case."""
+    user_id: str
+    points: int
+    action_type: str
+    action_id: str
+    request_id: str
+    """A UUID in lower case, one per logical call and kept across its retries."""
+    caller: str
+    """The SPIFFE id of the calling service."""
+    trace_id: str
+    """32 hex digits, or empty."""
+
+
+class RecordedAward(NamedTuple):
+    """An award as the ledger has it."""
+
+    award_id: str
+    revision: int
+    position: Position
+    """The commit that holds the award."""
+    user_id: str
+    points: int
+    total_after: int
+    """The user's total right after this award."""
+    action_type: str
+    action_id: str
+    request_id: str
+
+
+class AwardOutcome(NamedTuple):
+    """What a caller is told of an award."""
+
+    recorded: RecordedAward
+    rank: int | None
+    """The user's place now, 1 for the best; None where it is not known."""
+    replayed: bool
+    """True if another request made the award before."""
+    is_new: bool = False
+    """True if this call made the award; False if it was found in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfRange:
+    """The award was not made: the user's total would pass `MAX_TOTAL`."""
+
+
+def is_replay(award: Award, recorded: RecordedAward) -> bool:
+    """Tell whether another request made the award.
+
+    Raises:
+        AwardConflictError: the id was used for another user, action or points.
+    """
+    asked = (award.user_id, award.points, award.action_type, award.action_id)
+    had = (recorded.user_id, recorded.points, recorded.action_type, recorded.action_id)
+    if asked != had:
+        raise AwardConflictError
+    return award.request_id != recorded.request_id

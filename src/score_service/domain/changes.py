@@ -1,0 +1,32 @@
+"""What the ledger says of users between two of its positions. Pure.
+
+The ledger writes these and the projection applies them; neither knows the other.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from score_service.domain.position import Position
+
+
+class Change(NamedTuple):
+    """What a user's standing became."""
+
+    user_id: str
+    total: int
+    reached_revision: int
+    """The revision at which the user reached the total."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The newest change of each user between two positions of a board's ledger."""
+
+    board_id: str
+    before: Position
+    after: Position
+    changes: tuple[Change, ...]
+
+    def lines(self) -> str:
+        """Write the changes as lines of `user_id total reached_revision`."""
+        return "\n".join(f"{c.user_id} {c.total} {c.reached_revision}" for c in self.changes)

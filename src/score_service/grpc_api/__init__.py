@@ -1,0 +1,1 @@
+"""The gRPC edge: handlers, what surrounds every call, messages to values and back, errors to statuses."""

@@ -1,0 +1,117 @@
+"""One call, as the log and the metrics tell of it: who called what, how it ended and how long it took.
+
+Never what was in it.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final, Self, TypeAlias
+
+import grpc
+import structlog
+from grpc import StatusCode
+from opentelemetry.trace import INVALID_SPAN, Span
+
+from score_service import tracing
+from score_service.access.caller import read_request_id, read_trace_id
+from score_service.grpc_api.status import INTERNAL, outcome_of
+from score_service.metrics import CALL_FIELDS, MethodMetrics, Metrics
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_HEALTH: Final = "grpc.health.v1.Health/"
+
+
+class Call:
+    """A call under way: counts and times it, and writes its one line when it has ended."""
+
+    def __init__(self, method: str, context: Context, observer: "Observer", metrics: MethodMetrics) -> None:
+        # The stubs promise an object with methods; it is a plain sequence of pairs.
+        pairs: Any = context.invocation_metadata() or ()
+        metadata = dict(pairs)
+        self.span = _begin_span(method, metadata)
+        ids = tracing.ids_of(self.span) or {"trace_id": read_trace_id(metadata)}
+        self.trace_id = ids["trace_id"]
+        self.reason = ""
+        self.code: StatusCode | None = None
+        self._method = method
+        self._context = context
+        self._observer = observer
+        self._metrics = metrics
+        self._fields = {
+            "caller": "",
+            "request_id": read_request_id(metadata),
+            **ids,
+            "grpc.method": method,
+        }
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter()
+        self._metrics.started.inc()
+        self._token = CALL_FIELDS.set(self._fields)
+        return self
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None and self.code is None:
+            self.cut(error)
+        self._observer.report(self, self._method, time.perf_counter() - self._started, self._metrics)
+        tracing.end_call(self.span, self.end().name)
+        CALL_FIELDS.reset(self._token)
+
+    def name_caller(self, spiffe_id: str) -> None:
+        """Name the caller in every log line from here on."""
+        self._fields["caller"] = spiffe_id
+
+    def begin_stream(self) -> None:
+        """End the span, if not before: a stream may last, and what it sends from here on has no trace."""
+        tracing.end_call(self.span, StatusCode.OK.name)
+
+    def fail(self, error: Exception) -> None:
+        """Take the error that ends the call. One that is no answer to a request is logged whole."""
+        outcome = outcome_of(error)
+        self.code, self.reason = outcome.code, outcome.reason
+        if outcome is INTERNAL:
+            self._observer.log.error("call failed", exc_info=error)
+
+    def cut(self, error: BaseException) -> None:
+        """Take an end that gRPC made: a status set by hand, the caller's cancel or deadline, a lost peer."""
+        if isinstance(error, grpc.aio.AbortError):
+            self.code = self._context.code()
+        elif self._context.time_remaining() == 0:
+            self.code = StatusCode.DEADLINE_EXCEEDED
+        else:
+            self.code = StatusCode.CANCELLED
+
+    def end(self) -> StatusCode:
+        """Tell the code the call ended with."""
+        # A handler may have set a code; the stubs leave out that most have not.
+        by_handler: StatusCode | None = self._context.code()
+        return self.code or by_handler or StatusCode.OK
+
+
+def _begin_span(method: str, metadata: Mapping[str, str | bytes]) -> Span:
+    return INVALID_SPAN if method.startswith(_HEALTH) else tracing.begin_call(method, metadata)
+
+
+class Observer:
+    """Tells the log and the metrics of calls."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        # Bound once, because a call writes one line and the binding costs as much as the line.
+        self.log = structlog.get_logger(__name__).bind()
+
+    def observe(self, method: str, context: Context, of_method: MethodMetrics) -> Call:
+        """Make the call that a handler runs in."""
+        return Call(method, context, self, of_method)
+
+    def report(self, call: Call, method: str, seconds: float, of_method: MethodMetrics) -> None:
+        """Tell of a call that has ended."""
+        code = call.end()
+        of_method.handled[code.name].inc()
+        of_method.seconds.observe(seconds)
+        if call.reason:
+            self._metrics.rejected.labels(call.reason).inc()
+        fields = {"grpc.code": code.name, "duration_ms": round(seconds * 1000, 3)}
+        # Callers ask after our health all the time.
+        expected = code is StatusCode.OK and method.startswith(_HEALTH)
+        (self.log.debug if expected else self.log.info)("call", reason=call.reason, **fields)

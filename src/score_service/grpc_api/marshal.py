@@ -1,0 +1,284 @@
+"""Messages of the contract to values of the service and back. Pure.
+
+A request is read whole: every fault in it is found before it is refused. Descriptions of faults never
+repeat what was sent.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_api.v1 import score_service_pb2 as score_pb
+from score_api.v1 import types_pb2 as types_pb
+from score_service.domain import watch
+from score_service.domain.award import MAX_BATCH, MAX_POINTS, Award, AwardOutcome
+from score_service.domain.identifier import is_identifier, is_trace_id, parse_uuid
+from score_service.domain.position import Position
+from score_service.domain.standing import BoardView, Source, Standing
+from score_service.errors import InvalidRequestError
+
+MAX_PAGE: Final = 1000
+MAX_RADIUS: Final = 100
+MAX_USERS: Final = 1000
+_DEFAULT_PAGE: Final = 50
+_TRACE_RULE: Final = "must be 32 lower-case hexadecimal digits, not all zero"
+_MAX_FAULTS: Final = 16
+"""More would not fit into the trailing metadata that carries them."""
+_BOARDS_MAX: Final = 16
+"""Boards in one batch."""
+_ID_RULE: Final = "must be 1 to 128 characters of [A-Za-z0-9._:@-]"
+_UUID_RULE: Final = "must be a UUID"
+_SOURCES: Final = {
+    Source.CACHE: types_pb.SOURCE_CACHE,
+    Source.RECORD: types_pb.SOURCE_RECORD,
+}
+
+
+class FieldReader:
+    """Reads fields one by one and keeps what is wrong with each, to be raised at the end."""
+
+    def __init__(self) -> None:
+        self._faults: dict[str, str] = {}
+
+    def identifier(self, field: str, text: str) -> str:
+        """Read a board, user or action id."""
+        self.require(is_identifier(text), field, _ID_RULE)
+        return text
+
+    def identifiers(self, field: str, texts: Sequence[str], least: int, most: int) -> list[str]:
+        """Read a list of ids; each is kept once, in the order given."""
+        self.require(least <= len(texts) <= most, field, f"must have {least} to {most} entries")
+        for index, text in enumerate(texts[:most]):
+            self.require(is_identifier(text), f"{field}[{index}]", _ID_RULE)
+        return list(dict.fromkeys(texts))
+
+    def uuid(self, field: str, text: str) -> str:
+        """Read a UUID; it is in lower case then."""
+        value = parse_uuid(text)
+        self.require(value is not None, field, _UUID_RULE)
+        return value or ""
+
+    def trace_id(self, field: str, text: str) -> str:
+        """Read a W3C trace id, or nothing."""
+        self.require(not text or is_trace_id(text), field, _TRACE_RULE)
+        return text
+
+    def number(self, field: str, value: int, least: int, most: int) -> int:
+        """Read a number within bounds."""
+        self.require(least <= value <= most, field, f"must be {least} to {most}")
+        return value
+
+    def at_least_zero(self, field: str, value: int) -> int:
+        """Read a number that has no upper bound."""
+        self.require(value >= 0, field, "must not be negative")
+        return value
+
+    def position(self, field: str, text: str) -> Position | None:
+        """Read a position that was given out before."""
+        position = Position.parse(text)
+        self.require(position is not None, field, "is no position")
+        return position
+
+    def require(self, holds: bool, field: str, rule: str) -> None:  # noqa: FBT001  # What must hold.
+        """Keep a fault unless it holds."""
+        if not holds and len(self._faults) < _MAX_FAULTS:
+            self._faults[field] = rule
+
+    def finish(self) -> None:
+        """Raise InvalidRequestError if anything was wrong."""
+        if self._faults:
+            raise InvalidRequestError(self._faults)
+
+
+def read_award(
+    request: score_pb.AwardPointsRequest, caller: str, trace_id: str, new_request_id: Callable[[], str]
+) -> Award:
+    """Read an award; a request without an id of its own gets the new one."""
+    fields, asked = FieldReader(), request.award
+    award = Award(
+        board_id=fields.identifier("award.board_id", asked.board_id),
+        award_id=fields.uuid("award.award_id", asked.award_id),
+        user_id=fields.identifier("award.user_id", asked.user_id),
+        points=fields.number("award.points", asked.points, 1, MAX_POINTS),
+        action_type=fields.identifier("award.action_type", asked.action_type),
+        action_id=fields.identifier("award.action_id", asked.action_id),
+        request_id=fields.uuid("request_id", request.request_id) if request.request_id else new_request_id(),
+        caller=caller,
+        trace_id=fields.trace_id("trace_id", request.trace_id) or trace_id,
+    )
+    fields.finish()
+    return award
+
+
+def read_batch(request: score_pb.BatchAwardPointsRequest) -> Sequence[score_pb.AwardPointsRequest]:
+    """Read the requests of a batch, each of which stands for itself."""
+    fields, requests = FieldReader(), request.requests
+    fields.require(1 <= len(requests) <= MAX_BATCH, "requests", f"must have 1 to {MAX_BATCH} entries")
+    boards = {asked.award.board_id for asked in requests}
+    fields.require(len(boards) <= _BOARDS_MAX, "requests", f"must be on at most {_BOARDS_MAX} boards")
+    fields.finish()
+    return requests
+
+
+def read_award_name(request: score_pb.GetAwardRequest) -> tuple[str, str]:
+    """Read the board and the id of an award."""
+    fields = FieldReader()
+    board_id = fields.identifier("board_id", request.board_id)
+    award_id = fields.uuid("award_id", request.award_id)
+    fields.finish()
+    return board_id, award_id
+
+
+def read_standing_query(request: leaderboard_pb.GetStandingRequest) -> tuple[str, str, int]:
+    """Read board, user and least revision."""
+    fields = FieldReader()
+    query = (
+        fields.identifier("board_id", request.board_id),
+        fields.identifier("user_id", request.user_id),
+        fields.at_least_zero("min_revision", request.min_revision),
+    )
+    fields.finish()
+    return query
+
+
+def read_standings_query(request: leaderboard_pb.BatchGetStandingsRequest) -> tuple[str, list[str], int]:
+    """Read board, users and least revision."""
+    fields = FieldReader()
+    query = (
+        fields.identifier("board_id", request.board_id),
+        fields.identifiers("user_ids", request.user_ids, 1, MAX_USERS),
+        fields.at_least_zero("min_revision", request.min_revision),
+    )
+    fields.finish()
+    return query
+
+
+def read_page_query(request: leaderboard_pb.ListStandingsRequest) -> tuple[str, int, str, int]:
+    """Read board, page size, page token and least revision."""
+    fields = FieldReader()
+    size = fields.at_least_zero("page_size", request.page_size)
+    query = (
+        fields.identifier("board_id", request.board_id),
+        min(size, MAX_PAGE) or _DEFAULT_PAGE,
+        request.page_token,
+        fields.at_least_zero("min_revision", request.min_revision),
+    )
+    fields.finish()
+    return query
+
+
+def read_neighbours_query(request: leaderboard_pb.ListStandingsAroundRequest) -> tuple[str, str, int, int]:
+    """Read board, user, radius and least revision."""
+    fields = FieldReader()
+    query = (
+        fields.identifier("board_id", request.board_id),
+        fields.identifier("user_id", request.user_id),
+        fields.number("radius", request.radius, 0, MAX_RADIUS),
+        fields.at_least_zero("min_revision", request.min_revision),
+    )
+    fields.finish()
+    return query
+
+
+def read_watch(request: leaderboard_pb.WatchLeaderboardRequest) -> watch.WatchRequest:
+    """Read what a watcher wants."""
+    fields = FieldReader()
+    after = request.after_position if request.HasField("after_position") else None
+    wanted = watch.WatchRequest(
+        board_id=fields.identifier("board_id", request.board_id),
+        top_n=fields.number("top_n", request.top_n, 1, watch.MAX_TOP),
+        after=None if after is None else fields.position("after_position", after),
+        all_scores=request.all_scores,
+        user_ids=frozenset(fields.identifiers("user_ids", request.user_ids, 0, watch.MAX_USERS)),
+    )
+    fields.finish()
+    return wanted
+
+
+def write_result(outcome: AwardOutcome) -> score_pb.AwardResult:
+    """Write what became of an award."""
+    recorded = outcome.recorded
+    return score_pb.AwardResult(
+        award_id=recorded.award_id,
+        revision=recorded.revision,
+        position=str(recorded.position),
+        points=recorded.points,
+        total=recorded.total_after,
+        rank=outcome.rank,
+        replayed=outcome.replayed,
+    )
+
+
+def write_standings(standings: Iterable[Standing]) -> list[types_pb.Standing]:
+    """Write standings."""
+    return [
+        types_pb.Standing(
+            user_id=standing.user_id,
+            total=standing.total,
+            rank=standing.rank,
+            reached_revision=standing.reached_revision,
+        )
+        for standing in standings
+    ]
+
+
+def write_standing(view: BoardView) -> leaderboard_pb.GetStandingResponse:
+    """Write the only standing of a view."""
+    (standing,) = write_standings(view.standings)
+    return leaderboard_pb.GetStandingResponse(
+        standing=standing,
+        revision=view.position.revision,
+        position=str(view.position),
+        source=_SOURCES[view.source],
+    )
+
+
+def write_batch(view: BoardView) -> leaderboard_pb.BatchGetStandingsResponse:
+    """Write the standings of the users asked for."""
+    return leaderboard_pb.BatchGetStandingsResponse(
+        standings=write_standings(view.standings),
+        revision=view.position.revision,
+        position=str(view.position),
+        source=_SOURCES[view.source],
+    )
+
+
+def write_page(view: BoardView) -> leaderboard_pb.ListStandingsResponse:
+    """Write a page."""
+    return leaderboard_pb.ListStandingsResponse(
+        standings=write_standings(view.standings),
+        next_page_token=view.next_page_token,
+        revision=view.position.revision,
+        position=str(view.position),
+        source=_SOURCES[view.source],
+    )
+
+
+def write_neighbours(view: BoardView) -> leaderboard_pb.ListStandingsAroundResponse:
+    """Write a user and its neighbours."""
+    return leaderboard_pb.ListStandingsAroundResponse(
+        standings=write_standings(view.standings),
+        revision=view.position.revision,
+        position=str(view.position),
+        source=_SOURCES[view.source],
+    )
+
+
+def write_watch_message(message: watch.WatchMessage) -> leaderboard_pb.WatchLeaderboardResponse:
+    """Write one message of a watch."""
+    response = leaderboard_pb.WatchLeaderboardResponse(
+        revision=message.position.revision,
+        position=str(message.position),
+        source=_SOURCES[message.source],
+    )
+    match message.body:
+        case watch.Snapshot(top, reset):
+            response.snapshot.CopyFrom(leaderboard_pb.Snapshot(top=write_standings(top), reset=reset))
+        case watch.Update(top, scores):
+            update = leaderboard_pb.Update(
+                top=write_standings(top or ()), top_changed=top is not None, scores=write_standings(scores)
+            )
+            response.update.CopyFrom(update)
+        case watch.Checkpoint():
+            response.checkpoint.SetInParent()
+    return response

@@ -1,0 +1,184 @@
+"""The two gRPC services: read the request, look at what the caller may do, call the core, write the answer.
+
+The order is the same everywhere: a request that is not as described is refused as such to anyone whom
+the policy lets call the method; then the board is looked at, then the amount, then the quota. Only where
+there is no room for any award, nothing of one is looked at.
+"""
+# ruff: noqa: ARG002, N802 - The contract names the methods and their arguments.
+
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from weakref import WeakKeyDictionary
+
+from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_api.v1 import leaderboard_service_pb2_grpc as leaderboard_grpc
+from score_api.v1 import score_service_pb2 as score_pb
+from score_api.v1 import score_service_pb2_grpc as score_grpc
+from score_service.access.caller import CALLER
+from score_service.access.quota import Quota
+from score_service.boards.leaderboard import Leaderboard
+from score_service.boards.scoring import Scoring
+from score_service.domain.award import Award, AwardOutcome
+from score_service.domain.watch import WatchMessage
+from score_service.errors import NotAllowedError, QuotaExceededError, ScoreServiceError
+from score_service.grpc_api import marshal
+from score_service.grpc_api.calls import Context
+from score_service.grpc_api.denials import Denials
+from score_service.grpc_api.status import to_award_error
+from score_service.stream.hubs import Hubs
+
+
+def _require_board(board_id: str) -> None:
+    if not CALLER.get().grant.allows_board(board_id):
+        raise NotAllowedError
+
+
+class ScoreServicer(score_grpc.ScoreServiceServicer):
+    """Writes the record."""
+
+    def __init__(
+        self,
+        scoring: Scoring,
+        quota: Quota,
+        on_item_error: Callable[[str], None],
+        denials: Denials,
+        new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+    ) -> None:
+        """Take whom to tell the reason why an award of a batch failed: its call will be OK."""
+        self._scoring = scoring
+        self._quota = quota
+        self._on_item_error = on_item_error
+        self._denials = denials
+        self._new_request_id = new_request_id
+
+    async def AwardPoints(
+        self, request: score_pb.AwardPointsRequest, context: object
+    ) -> score_pb.AwardPointsResponse:
+        """Make an award, or tell its first result."""
+        self._scoring.require_room()
+        award = self._read(request)
+        self._quota.take(CALLER.get().grant, award.points)
+        outcome = await self._scoring.award(award)
+        return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
+
+    async def BatchAwardPoints(
+        self, request: score_pb.BatchAwardPointsRequest, context: Context
+    ) -> score_pb.BatchAwardPointsResponse:
+        """Make many awards, or tell their first results. One that fails fails alone."""
+        self._scoring.require_room()
+        admitted = self._admit([self._try_read(asked) for asked in marshal.read_batch(request)])
+        awards = [award for award in admitted if isinstance(award, Award)]
+        if len(awards) < len(admitted):
+            self._denials.note(admitted, context.peer)
+        outcomes = iter(await self._scoring.award_all(awards))
+        told = (next(outcomes) if isinstance(award, Award) else award for award in admitted)
+        return score_pb.BatchAwardPointsResponse(items=map(self._write_item, told))
+
+    def _read(self, request: score_pb.AwardPointsRequest) -> Award:
+        """Read an award, if the caller may make it."""
+        caller = CALLER.get()
+        award = marshal.read_award(request, caller.grant.spiffe_id, caller.trace_id, self._new_request_id)
+        _require_board(award.board_id)
+        if award.points > caller.grant.max_points:
+            raise NotAllowedError
+        return award
+
+    def _try_read(self, request: score_pb.AwardPointsRequest) -> Award | ScoreServiceError:
+        try:
+            return self._read(request)
+        except ScoreServiceError as error:
+            return error
+
+    def _admit(self, asked: list[Award | ScoreServiceError]) -> list[Award | ScoreServiceError]:
+        """Count the awards against the quota: together, or one by one where it has no room for them all."""
+        grant = CALLER.get().grant
+        points = [award.points for award in asked if isinstance(award, Award)]
+        try:
+            self._quota.take(grant, sum(points), len(points))
+        except QuotaExceededError:
+            return [self._try_take(award) if isinstance(award, Award) else award for award in asked]
+        return asked
+
+    def _try_take(self, award: Award) -> Award | ScoreServiceError:
+        try:
+            self._quota.take(CALLER.get().grant, award.points)
+        except QuotaExceededError as error:
+            return error
+        return award
+
+    def _write_item(self, outcome: AwardOutcome | Exception) -> score_pb.BatchAwardPointsItem:
+        if not isinstance(outcome, Exception):
+            return score_pb.BatchAwardPointsItem(result=marshal.write_result(outcome))
+        error = to_award_error(outcome)
+        self._on_item_error(error.reason)
+        return score_pb.BatchAwardPointsItem(error=error)
+
+    async def GetAward(self, request: score_pb.GetAwardRequest, context: object) -> score_pb.GetAwardResponse:
+        """Tell the first result of an award."""
+        board_id, award_id = marshal.read_award_name(request)
+        _require_board(board_id)
+        outcome = await self._scoring.get_award(board_id, award_id)
+        return score_pb.GetAwardResponse(result=marshal.write_result(outcome))
+
+
+class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
+    """Reads boards."""
+
+    def __init__(self, leaderboard: Leaderboard, hubs: Hubs) -> None:
+        self._leaderboard = leaderboard
+        self._hubs = hubs
+        self._written: WeakKeyDictionary[WatchMessage, leaderboard_pb.WatchLeaderboardResponse] = (
+            WeakKeyDictionary()
+        )
+
+    async def GetStanding(
+        self, request: leaderboard_pb.GetStandingRequest, context: object
+    ) -> leaderboard_pb.GetStandingResponse:
+        """Tell one user's standing."""
+        board_id, user_id, min_revision = marshal.read_standing_query(request)
+        _require_board(board_id)
+        return marshal.write_standing(await self._leaderboard.get_standing(board_id, user_id, min_revision))
+
+    async def BatchGetStandings(
+        self, request: leaderboard_pb.BatchGetStandingsRequest, context: object
+    ) -> leaderboard_pb.BatchGetStandingsResponse:
+        """Tell many users' standings."""
+        board_id, user_ids, min_revision = marshal.read_standings_query(request)
+        _require_board(board_id)
+        return marshal.write_batch(await self._leaderboard.get_standings(board_id, user_ids, min_revision))
+
+    async def ListStandings(
+        self, request: leaderboard_pb.ListStandingsRequest, context: object
+    ) -> leaderboard_pb.ListStandingsResponse:
+        """Tell a page of a board."""
+        board_id, page_size, page_token, min_revision = marshal.read_page_query(request)
+        _require_board(board_id)
+        view = await self._leaderboard.list_standings(board_id, page_size, page_token, min_revision)
+        return marshal.write_page(view)
+
+    async def ListStandingsAround(
+        self, request: leaderboard_pb.ListStandingsAroundRequest, context: object
+    ) -> leaderboard_pb.ListStandingsAroundResponse:
+        """Tell a user's neighbours."""
+        board_id, user_id, radius, min_revision = marshal.read_neighbours_query(request)
+        _require_board(board_id)
+        view = await self._leaderboard.list_standings_around(board_id, user_id, radius, min_revision)
+        return marshal.write_neighbours(view)
+
+    async def WatchLeaderboard(
+        self, request: leaderboard_pb.WatchLeaderboardRequest, context: object
+    ) -> AsyncIterator[leaderboard_pb.WatchLeaderboardResponse]:
+        """Send the top of a board, and then what changes."""
+        wanted = marshal.read_watch(request)
+        _require_board(wanted.board_id)
+        async with aclosing(self._hubs.watch(wanted)) as messages:
+            async for message in messages:
+                yield self._write(message)
+
+    def _write(self, message: WatchMessage) -> leaderboard_pb.WatchLeaderboardResponse:
+        """Write a message of a watch, once for all watchers who are sent the same."""
+        response = self._written.get(message)
+        if response is None:
+            response = self._written[message] = marshal.write_watch_message(message)
+        return response

@@ -1,0 +1,1 @@
+"""What an operator runs: verifying and rebuilding boards, checking certificate files."""

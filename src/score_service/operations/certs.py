@@ -1,0 +1,76 @@
+"""What an operator asks of certificate files at a terminal: what they are, and whether they will do.
+
+Each file gets a headline on standard output and a line for each remark.
+"""
+
+import stat
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from score_service.access.policy import Policy
+from score_service.certificates.inspection import (
+    Mark,
+    PemFile,
+    Role,
+    Section,
+    conclude,
+    find_identity,
+    inspect_authorities,
+    inspect_certificate,
+    inspect_faults,
+    inspect_grant,
+    inspect_key,
+    is_well,
+)
+from score_service.certificates.tls import CertificateFiles
+from score_service.settings import SetupError
+
+_MAX_FILE_BYTES: Final = 1_000_000
+_SHOWN: Final = {Mark.FINE: "ok", Mark.DOUBTFUL: "warning", Mark.WRONG: "WRONG"}
+
+
+def certificate_folder(folder: Path) -> CertificateFiles:
+    """Name the files of a folder as cert-manager and SPIFFE drivers call them."""
+    return CertificateFiles(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
+
+
+def check(files: CertificateFiles, role: Role, policy: Path | None, now: datetime) -> bool:
+    """Say what there is to say of the files, and tell whether nothing is wrong."""
+    certificate = _read(files.certificate)
+    sections = [*_inspect(files, certificate, role, now)]
+    if policy:
+        sections.append(_inspect_policy(policy, certificate))
+    for section in sections:
+        click.echo(section.title)
+        for remark in section.remarks:
+            click.echo(f"  {_SHOWN[remark.mark]:<8} {remark.text}")
+    click.echo(conclude(sections))
+    return is_well(sections)
+
+
+def _inspect(files: CertificateFiles, certificate: PemFile, role: Role, now: datetime) -> Iterator[Section]:
+    authorities = _read(files.authorities)
+    yield inspect_certificate(certificate, authorities, role, now)
+    yield inspect_key(_read(files.key), certificate)
+    yield inspect_authorities(authorities, certificate, now)
+
+
+def _inspect_policy(path: Path, certificate: PemFile) -> Section:
+    try:
+        policy = Policy.load(path)
+    except SetupError as error:
+        return inspect_faults(str(path), error.faults)
+    identity = find_identity(certificate)
+    return inspect_grant(str(path), identity, policy.find_grant(identity) if identity else None)
+
+
+def _read(path: Path) -> PemFile:
+    try:
+        with path.open("rb") as file:
+            return PemFile(str(path), file.read(_MAX_FILE_BYTES), stat.S_IMODE(path.stat().st_mode))
+    except OSError:
+        return PemFile(str(path), b"", 0)

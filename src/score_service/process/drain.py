@@ -1,0 +1,73 @@
+"""Stops a service in order, so that no call is lost that had come in.
+
+1. Not ready: callers that ask after our health go elsewhere. All are answered meanwhile.
+2. Streams end, told to come again.
+3. Calls that come now are taken in but not begun; then connections are told that this is the end. gRPC drops
+   what it has not handed over to us by then, and whoever waits for an answer before the next call has none
+   there. What was taken in is begun after that, and callers take their next one elsewhere.
+4. Calls are finished, and awards that nobody waits for any more.
+
+Each step is bounded, and a second signal cuts the waiting short. The stores are closed after that.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from score_service.boards.scoring import Scoring
+from score_service.grpc_api.interceptors import CallInterceptor
+from score_service.process.readiness import Readiness
+
+_GATHER_SECONDS: Final = 0.5
+"""How long calls wait to be begun, at most. Where they never cease to come, some are dropped."""
+_GOODBYE_SECONDS: Final = 0.05
+"""For the goodbye to leave before the answers do."""
+_FINISH_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """The parts that stop, and how long that may take."""
+
+    readiness: Readiness
+    interceptor: CallInterceptor
+    server: grpc.aio.Server
+    scoring: Scoring
+    drain_seconds: float
+    stop_seconds: float
+
+    async def run(self, hurry: asyncio.Event) -> None:
+        """Stop. Once `hurry` is set, nothing is waited for any more."""
+        await self.readiness.stop()
+        await _wait_for(hurry, self.drain_seconds)
+        self.interceptor.end_streams()
+        await self._stop_server(hurry)
+        await _wait_for(hurry, _FINISH_SECONDS, self.interceptor.idle())
+        await _wait_for(hurry, _FINISH_SECONDS, self.scoring.finish())
+
+    async def _stop_server(self, hurry: asyncio.Event) -> None:
+        with self.interceptor.holding():
+            await _wait_for(hurry, _GATHER_SECONDS, self.interceptor.quiet())
+            stopping = asyncio.create_task(self.server.stop(self.stop_seconds))
+            await _wait_for(hurry, _GOODBYE_SECONDS)
+        # See `end_calls` for what a cancellation would do.
+        await _wait_for(hurry, self.stop_seconds, asyncio.shield(stopping))
+        await end_calls(self.server)
+
+
+async def end_calls(server: grpc.aio.Server) -> None:
+    """Stop a server at once, with whatever calls it has."""
+    # Where this is cancelled, every later stop of the server fails.
+    ending = asyncio.create_task(server.stop(None))
+    await asyncio.wait([ending], timeout=_FINISH_SECONDS)
+
+
+async def _wait_for(hurry: asyncio.Event, seconds: float, *works: Awaitable[Any]) -> None:
+    """Wait for any of the works, but not longer than some time, nor when there is a hurry."""
+    tasks = [asyncio.ensure_future(work) for work in (*works, hurry.wait())]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()

@@ -1,0 +1,126 @@
+"""The gauges: what each part of the service tells of itself whenever the metrics are read."""
+
+import asyncio
+from datetime import datetime
+
+from score_service.boards.scoring import Scoring
+from score_service.certificates.tls import Certificates
+from score_service.grpc_api.interceptors import CallInterceptor
+from score_service.metrics import Metrics
+from score_service.reconcile.auditor import AuditLoop
+from score_service.reconcile.projector import Projector
+from score_service.record.database import Database
+from score_service.settings import ServeSettings
+from score_service.stream.hubs import Hubs
+
+
+def follow_process(metrics: Metrics) -> None:
+    """Tell how much the process has to do."""
+    loop = asyncio.get_running_loop()
+    metrics.follow("laurel_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
+
+
+def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics) -> None:
+    """Tell how well the projection follows the record."""
+    metrics.follow(
+        "laurel_projection_lag_revisions",
+        "Revisions by which the projection furthest behind the record is behind.",
+        lambda: projector.lag,
+    )
+    metrics.follow(
+        "laurel_projection_looks",
+        "Times that all boards of the projection were compared with the record.",
+        lambda: projector.looks,
+    )
+    metrics.follow(
+        "laurel_projection_rebuilds",
+        "Boards that this process has rebuilt in the projection.",
+        lambda: projector.rebuilt,
+    )
+    metrics.follow(
+        "laurel_projection_rebuilds_given_up",
+        "Rebuilds for nothing: another process was faster, or a store stepped back meanwhile.",
+        lambda: projector.given_up,
+    )
+    metrics.follow(
+        "laurel_drift_standings",
+        "Standings that differed between Redis and the record in the last complete audit.",
+        lambda: audits.drift,
+    )
+    metrics.follow(
+        "laurel_audited_standings",
+        "Standings compared in the last complete audit.",
+        lambda: audits.audited,
+    )
+    metrics.follow(
+        "laurel_audit_repairs",
+        "Boards rebuilt after an audit, since the start.",
+        lambda: audits.repairs,
+    )
+
+
+def follow_certificates(certificates: Certificates, metrics: Metrics) -> None:
+    """Tell how long the certificate in use holds."""
+    metrics.follow(
+        "laurel_certificate_not_before_timestamp_seconds",
+        "When the server's certificate began.",
+        lambda: datetime.timestamp(certificates.not_before),
+    )
+    metrics.follow(
+        "laurel_certificate_not_after_timestamp_seconds",
+        "When the server's certificate ends, or one that it rests on.",
+        lambda: datetime.timestamp(certificates.not_after),
+    )
+    metrics.follow(
+        "laurel_authority_not_after_timestamp_seconds",
+        "When the authority ends that is needed of those that are trusted.",
+        lambda: datetime.timestamp(certificates.authority_not_after),
+    )
+    metrics.follow(
+        "laurel_certificate_faulty",
+        "1 while the certificate files cannot be taken in, and older ones are in use.",
+        lambda: certificates.is_faulty,
+    )
+
+
+def follow_calls(interceptor: CallInterceptor, settings: ServeSettings, metrics: Metrics) -> None:
+    """Tell how many calls there are of how many that there may be."""
+    metrics.follow(
+        "laurel_calls_under_way",
+        "Unary calls that have a place, of the service where they are most.",
+        lambda: max(admission.under_way for admission in interceptor.admissions.values()),
+    )
+    metrics.follow(
+        "laurel_calls_max", "Unary calls of one service that may have a place.", lambda: settings.calls_max
+    )
+
+
+def follow_work(scoring: Scoring, hubs: Hubs, settings: ServeSettings, metrics: Metrics) -> None:
+    """Tell how many awards and watches there are of how many that there may be."""
+    metrics.follow("laurel_awards_waiting", "Awards taken in and not yet answered.", lambda: scoring.waiting)
+    metrics.follow(
+        "laurel_awards_waiting_max",
+        "Awards that may be taken in and not yet answered.",
+        lambda: settings.awards_waiting_max,
+    )
+    metrics.follow("laurel_watchers", "Open watches.", lambda: hubs.watchers)
+    metrics.follow("laurel_watchers_max", "Watches that may be open.", lambda: settings.watchers_max)
+
+
+def follow_database(database: Database, metrics: Metrics) -> None:
+    """Tell how much of the pool of connections is taken."""
+    metrics.follow(
+        "laurel_database_connections",
+        "Connections to PostgreSQL that are not idle.",
+        lambda: database.pool_use.connections,
+    )
+    metrics.follow(
+        "laurel_database_connections_max",
+        "Connections to PostgreSQL that may be open.",
+        lambda: database.pool_use.connections_max,
+    )
+    metrics.follow(
+        "laurel_database_waiting",
+        "Statements that wait for a connection to PostgreSQL.",
+        lambda: database.pool_use.waiting,
+    )

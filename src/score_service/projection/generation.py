@@ -1,0 +1,90 @@
+"""A generation of a board's projection that is being made, beside the one that is read.
+
+Invariants:
+- Nobody reads it before the switch, which compares and sets the board's header.
+- Until then its keys live for two minutes after the last step, so whatever becomes of its maker, they go.
+- The steps are counted in Redis. Where it has lost one, the next step or the switch says so.
+- While it is being loaded, Redis says so, so that others leave the work to its maker. That only spares work:
+  two that do not see each other do no harm.
+"""
+
+import enum
+from typing import Final
+
+from score_service.domain.position import Position
+from score_service.projection.scripts import Cache, Call
+
+_SECONDS_TO_LIVE: Final = 120
+_SECONDS_ALONE: Final = 2
+"""For which others leave a board to the maker of a generation after its last step."""
+
+
+class Switched(enum.Enum):
+    """What became of a switch."""
+
+    DONE = "switched"
+    MOVED = "moved"
+    """The board has another generation than the one that was seen."""
+    BEHIND = "behind"
+    """The board itself is further than this generation was brought."""
+    LOST = "lost"
+    """Redis does not have what was loaded, or not all of it."""
+
+
+class Generation:
+    """The keys of a new generation.
+
+    Every method raises `ProjectionUnavailableError` where Redis is away, and may be called again then.
+    """
+
+    def __init__(
+        self, cache: Cache, name: str, keys: list[str], replaced: str, former_keys: list[str]
+    ) -> None:
+        """Take its header, ranks, totals and steps, and which generation it takes the place of.
+
+        Args:
+            cache: runs the scripts.
+            name: of this generation.
+            keys: header, ranks, totals, steps, and where it is said which generation is being made.
+            replaced: the name of the generation in the header, empty where there is no header.
+            former_keys: ranks and totals to remove once they are replaced.
+        """
+        self.name = name
+        self._cache = cache
+        self._keys = keys
+        self._replaced = replaced
+        self._former_keys = former_keys
+        self._steps = 0
+
+    async def load(self, lines: str, *, are_new: bool = False) -> bool:
+        """Set standings, given as lines of `user_id total reached_revision`; of each user the newest stays.
+
+        Args:
+            lines: the standings.
+            are_new: none of their users was loaded before, so there is nothing to compare them with.
+
+        Returns:
+            Whether all that was loaded before is still there. If not, this generation is of no use.
+        """
+        times = [str(_SECONDS_TO_LIVE), str(_SECONDS_ALONE)]
+        arguments = [self.name, str(self._steps + 1), *times, lines, "new" if are_new else ""]
+        reply = await self._cache.run("load_standings", Call(self._keys, arguments))
+        self._steps += 1
+        return bool(reply == "loaded")
+
+    async def switch(self, position: Position, members: int) -> Switched:
+        """Make this the board's generation, at a position where the record has so many members."""
+        arguments = [
+            self.name,
+            str(position.revision),
+            position.mark,
+            str(members),
+            str(self._steps),
+            self._replaced,
+        ]
+        call = Call([*self._keys, *self._former_keys], arguments)
+        return Switched(await self._cache.run("switch_generation", call))
+
+    async def discard(self) -> None:
+        """Remove what was loaded, unless it is the board's by now."""
+        await self._cache.run("discard_generation", Call(self._keys, [self.name]))

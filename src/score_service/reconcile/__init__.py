@@ -1,0 +1,1 @@
+"""Keeps the projection equal to the record: catches up, rebuilds, audits."""

@@ -1,0 +1,221 @@
+"""Compares the projection with the record, page by page, and has the boards rebuilt that differ.
+
+Invariants:
+- Neither store is held still. A standing that both must know by now has to be the same in both; one that
+  only one of them can know yet is left out.
+- A difference counts once a second, fresh look has found it too: awards and rebuilds go on meanwhile.
+- The comparison runs in Redis and only reads. The one repair is to rebuild the board from the record.
+
+A projection that is missing, broken, foreign or behind is the projector's to mend, and no drift.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+import structlog
+
+from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
+from score_service.domain.position import Position
+from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
+from score_service.projection.projection import Comparison, Projection
+from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.ledger import Ledger
+from score_service.record.standings import StandingPage, Standings
+
+_PAGE: Final = 500
+_LOOKS_MAX: Final = 20
+"""How often a projection is looked at until it has come to where the record was read."""
+_LOOK_SECONDS: Final = 0.1
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class BoardAudit:
+    """What a board's projection was found to be."""
+
+    board_id: str
+    position: Position | None = None
+    """Where it stood at the last look; None where there was none."""
+    members: int = 0
+    """How many it had at the first look."""
+    compared: int = 0
+    """Standings that were looked at."""
+    drift: int = 0
+    """How many of them differ, and how many members there are too many."""
+    findings: Findings = field(default_factory=Findings)
+
+
+class Auditor:
+    """Compares one board at a time."""
+
+    def __init__(
+        self, ledger: Ledger, standings: Standings, projection: Projection, *, pause: float = 0.0
+    ) -> None:
+        """Take how many seconds to rest between two pages, so that the load on both stores stays small."""
+        self._ledger = ledger
+        self._standings = standings
+        self._projection = projection
+        self._pause = pause
+
+    async def audit_board(self, board_id: str, on_progress: Progress = ignore_progress) -> BoardAudit:
+        """Compare all standings of a board, and how many there are.
+
+        Raises:
+            BoardNotFoundError: no award was ever made on the board.
+            ProjectionUnavailableError: Redis is away.
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        audit = BoardAudit(board_id)
+        is_there, after = await self._compare_members(audit), ""
+        while is_there and (page := await self._standings.read_page(board_id, after, _PAGE)):
+            is_there = await self._compare_page(audit, after, page)
+            audit.compared += page.members
+            after = page.last_user_id
+            on_progress("projection", audit.compared, audit.members)
+            await asyncio.sleep(self._pause)
+        return audit
+
+    async def _compare_members(self, audit: BoardAudit) -> bool:
+        """Compare how many members there are, and tell whether there is a projection to go on with."""
+        surplus = await self._count_surplus(audit)
+        if surplus:
+            surplus = await self._count_surplus(audit)
+        if surplus:
+            audit.findings.add(Fault.MEMBERS_WRONG)
+            audit.drift += max(surplus, 0)  # Those that are missing are found among the standings.
+        return surplus is not None
+
+    async def _count_surplus(self, audit: BoardAudit) -> int | None:
+        """Tell how many members there are more than in the record; None if there is no such projection."""
+        comparison = await self._look(audit, 0, "")
+        if comparison is None:
+            return None
+        here = comparison.position
+        if not await self._ledger.has_position(audit.board_id, here):
+            audit.findings.add(Fault.PROJECTION_FOREIGN, here.revision)
+            return None
+        audit.members = comparison.members
+        return comparison.members - await self._count_members(audit.board_id, here.revision)
+
+    async def _count_members(self, board_id: str, revision: int) -> int:
+        """Tell how many members the record had at a revision that it has passed."""
+        position, members = await self._standings.count_members(board_id)
+        return members - await self._ledger.count_newcomers(board_id, revision, position.revision)
+
+    async def _compare_page(self, audit: BoardAudit, after: str, page: StandingPage) -> bool:
+        """Compare a page of standings, and tell whether the projection is still there."""
+        first = await self._look_until_ready(audit, page)
+        if first is None or not first.differing:
+            return first is not None
+        fresh = await self._standings.read_page(audit.board_id, after, _PAGE)
+        second = fresh and await self._look_until_ready(audit, fresh)
+        for user_id in sorted({*first.differing}.intersection(second.differing if second else ())):
+            audit.findings.add(Fault.PROJECTION_WRONG, user_id=user_id)
+            audit.drift += 1
+        return second is not None
+
+    async def _look_until_ready(self, audit: BoardAudit, page: StandingPage) -> Comparison | None:
+        """Compare a page, and again until the projection has come to where the page was read.
+
+        Where it does not come in time, that is found once, and not waited for on the pages that follow.
+        """
+        is_stuck = Fault.PROJECTION_BEHIND in audit.findings.counts
+        comparison = await self._look(audit, page.position.revision, page.lines)
+        for _ in range(0 if is_stuck else _LOOKS_MAX):
+            if comparison is None or not comparison.unready:
+                return comparison
+            await asyncio.sleep(_LOOK_SECONDS)
+            comparison = await self._look(audit, page.position.revision, page.lines)
+        if comparison and comparison.unready and not is_stuck:
+            audit.findings.add(Fault.PROJECTION_BEHIND, comparison.position.revision)
+        return comparison
+
+    async def _look(self, audit: BoardAudit, revision: int, lines: str) -> Comparison | None:
+        for _ in range(_LOOKS_MAX):
+            comparison = await self._projection.compare_standings(audit.board_id, revision, lines)
+            if comparison:
+                audit.position = comparison.position
+                return comparison
+            header = await self._projection.read_header(audit.board_id)
+            if header is None or not header.is_whole:
+                audit.position = None
+                audit.findings.add(Fault.PROJECTION_BROKEN if header else Fault.PROJECTION_MISSING)
+                return None
+        raise ProjectionUnavailableError
+
+
+class AuditLoop:
+    """Goes round all boards, again and again."""
+
+    def __init__(
+        self, ledger: Ledger, auditor: Auditor, rebuilder: Rebuilder, *, jitter: Callable[[], float]
+    ) -> None:
+        """Take numbers from 0 to 1 that spread the rounds of several processes."""
+        self._ledger = ledger
+        self._auditor = auditor
+        self._rebuilder = rebuilder
+        self._jitter = jitter
+        self.drift = 0
+        """Differing standings that the last complete round found."""
+        self.audited = 0
+        """Standings that it compared."""
+        self.repairs = 0
+        """Boards rebuilt since the start."""
+
+    @asynccontextmanager
+    async def running(self, interval: float) -> AsyncIterator[Self]:
+        """Make a round about every `interval` seconds, the first one after such a time."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            loop = tasks.create_task(self._run(interval, stop), name="auditor")
+            try:
+                yield self
+            finally:
+                stop.set()
+                loop.cancel()
+
+    async def _run(self, interval: float, stop: asyncio.Event) -> None:
+        """Make rounds. The event ends them also where a library has lost the cancellation."""
+        while not stop.is_set():
+            await asyncio.sleep(interval * (0.5 + self._jitter()))
+            await self.make_round(stop)
+
+    async def make_round(self, stop: asyncio.Event) -> None:
+        """Audit every board once, and have rebuilt those that differ; the next round takes what fails."""
+        audited, drift, is_complete = 0, 0, True
+        with _logged():
+            async for board_id in self._ledger.list_boards():
+                if stop.is_set():
+                    return
+                audit = await self._audit_and_repair(board_id)
+                if audit:
+                    audited, drift = audited + audit.compared, drift + audit.drift
+                is_complete = is_complete and audit is not None
+            if is_complete:
+                self.audited, self.drift = audited, drift
+
+    async def _audit_and_repair(self, board_id: str) -> BoardAudit | None:
+        """Give what was found; None if the board could not be audited, or not be repaired."""
+        with _logged():
+            audit = await self._auditor.audit_board(board_id)
+            if audit.drift:
+                found = [str(finding) for finding in audit.findings.kept]
+                _log.error("projection drifted", board=board_id, drift=audit.drift, found=found)
+                self.repairs += await self._rebuilder.rebuild(board_id) is not None
+            return audit
+        return None
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """Let the loop go on past what fails: one board must not keep the others from being audited."""
+    try:
+        yield
+    except (BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError) as error:
+        _log.warning("not audited", kind=type(error).__name__)
+    except Exception:  # noqa: BLE001 - Logged whole; the loop must not end.
+        _log.exception("audit failed")

@@ -1,0 +1,255 @@
+"""The record in PostgreSQL: awards, their commits, and where each board's ledger stands.
+
+Invariants:
+- An award is written once, in one transaction with its commit and its user's standing.
+- The commits of a board follow each other without gap, in the order of the lock on the board's row, so
+  "after revision r" is a safe cursor.
+
+It knows nothing of Redis, ranks or callers.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg.rows import DictRow
+
+from score_service.domain.award import MAX_BATCH, Award, OutOfRange, RecordedAward
+from score_service.domain.changes import Change, Changes
+from score_service.domain.position import Position
+from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
+from score_service.record.database import Database
+
+REQUIRED_SCHEMA: Final = "0002"
+"""The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
+
+MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
+"""More awards than a ledger ever holds, with room to add a batch in PostgreSQL's bigint."""
+
+_BOARDS_A_LOOK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedBatch:
+    """What became of a batch: the new commit's changes, and the ledger row of every award asked for."""
+
+    changes: Changes
+    """`before` and `after` are the same where nothing was new."""
+    results: tuple[RecordedAward | OutOfRange, ...]
+    """In the order of the batch."""
+
+
+class Ledger:
+    """The store of the record's awards and commits."""
+
+    def __init__(self, database: Database) -> None:
+        self._fetch_all = database.fetch_all
+
+    async def record_awards(self, board_id: str, awards: Sequence[Award]) -> RecordedBatch:
+        """Write the awards of one board that are new, in one commit, and read back all of them.
+
+        A connection lost on the way leaves open whether the commit was made, so the same batch is sent
+        again: what was written then is found, not written twice.
+
+        Args:
+            board_id: the board of every award.
+            awards: 1 to `MAX_BATCH`.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away; the outcome is unknown.
+        """
+        given = list(_distinct(awards))
+        (row,) = await self._fetch_all("record_awards", _batch_parameters(board_id, given))
+        before = Position.of(row["from_revision"], row["from_digest"])
+        after = Position.of(row["to_revision"], row["to_digest"])
+        new = _newly_recorded(given, row, after)
+        results: dict[str, RecordedAward | OutOfRange] = {**new}
+        results.update((given[ordinal - 1].award_id, OutOfRange()) for ordinal in row["rejected"])
+        if known := [award.award_id for award in given if award.award_id not in results]:
+            results.update(await self._get_awards(board_id, known))
+            if any(award_id not in results for award_id in known):
+                # Another server answered than the one that knew them: one that was promoted meanwhile.
+                raise RecordUnavailableError
+        return RecordedBatch(
+            Changes(board_id, before, after, _fold(new.values())),
+            tuple(results[award.award_id] for award in awards),
+        )
+
+    async def get_award(self, board_id: str, award_id: str) -> RecordedAward:
+        """Read one award. Like the answer that it repeats, this one waits for synchronous standbys.
+
+        Raises:
+            AwardNotFoundError: the board has no award with this id, or does not exist.
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        (row,) = await self._fetch_all("get_award", {"board_id": board_id, "award_id": award_id})
+        if row["award_id"] is None:
+            raise AwardNotFoundError
+        return _recorded(row)
+
+    async def _get_awards(self, board_id: str, award_ids: Iterable[str]) -> dict[str, RecordedAward]:
+        parameters = {"board_id": board_id, "award_ids": write_array(award_ids)}
+        rows = await self._fetch_all("get_awards", parameters)
+        return {row["award_id"]: _recorded(row) for row in rows}
+
+    async def read_head(self, board_id: str) -> Position:
+        """Tell where the ledger of a board stands.
+
+        Raises:
+            BoardNotFoundError: no award was ever made on the board.
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        rows = await self._fetch_all("read_head", {"board_id": board_id})
+        if not rows:
+            raise BoardNotFoundError
+        return Position.of(rows[0]["revision"], rows[0]["digest"])
+
+    async def list_heads(self, after_board_id: str, limit: int) -> list[tuple[str, Position]]:
+        """Tell where the ledgers of the boards after one stand, in the order of their ids.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        rows = await self._fetch_all("list_heads", {"after_board_id": after_board_id, "limit": limit})
+        return [(row["board_id"], Position.of(row["revision"], row["digest"])) for row in rows]
+
+    async def list_boards(self) -> AsyncIterator[str]:
+        """Name every board, in the order of ids.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        after = ""
+        while heads := await self.list_heads(after, _BOARDS_A_LOOK):
+            for board_id, _ in heads:
+                yield board_id
+            after = heads[-1][0]
+
+    async def has_position(self, board_id: str, position: Position) -> bool:
+        """Tell whether the ledger of a board went through a position.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        if position.revision == 0:
+            return position == Position.start(board_id)
+        parameters = {"board_id": board_id, "revision": position.revision}
+        rows = await self._fetch_all("find_commit", parameters)
+        return bool(rows) and Position.of(position.revision, rows[0]["digest"]) == position
+
+    async def read_changes(
+        self, board_id: str, after: Position, upto_revision: int = MAX_REVISION
+    ) -> Changes | None:
+        """Read what changed after a position of this ledger, in whole commits; None if nothing did.
+
+        Args:
+            board_id: the board.
+            after: a position that the ledger went through.
+            upto_revision: where to stop. The answer may stop before it, after at most `MAX_BATCH` awards.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        parameters = {
+            "board_id": board_id,
+            "after_revision": after.revision,
+            "upto_revision": upto_revision,
+            "limit": MAX_BATCH,
+        }
+        rows = await self._fetch_all("read_changes", parameters)
+        if not rows:
+            return None
+        changes = tuple(Change(row["user_id"], row["total_after"], row["revision"]) for row in rows)
+        return Changes(board_id, after, Position.of(rows[0]["to_revision"], rows[0]["to_digest"]), changes)
+
+    async def count_newcomers(self, board_id: str, after_revision: int, upto_revision: int) -> int:
+        """Tell how many users had their first award after a revision and up to another one.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away.
+        """
+        parameters = {
+            "board_id": board_id,
+            "after_revision": after_revision,
+            "upto_revision": upto_revision,
+        }
+        rows = await self._fetch_all("count_newcomers", parameters)
+        return int(rows[0]["newcomers"])
+
+    async def read_schema_revision(self) -> str:
+        """Tell the newest migration of the database.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is away, or was never migrated.
+        """
+        rows = await self._fetch_all("read_schema_revision", {})
+        return str(rows[0]["version_num"]) if rows else ""
+
+
+def write_array(texts: Iterable[str]) -> str:
+    """Write an array as PostgreSQL reads it, much faster than the driver does.
+
+    The texts are ids of which the edge knows that they hold no quote and no backslash.
+    """
+    return '{"' + '","'.join(texts) + '"}'
+
+
+def _distinct(awards: Iterable[Award]) -> Iterable[Award]:
+    """Keep the first award of each id."""
+    first: dict[str, Award] = {}
+    for award in awards:
+        first.setdefault(award.award_id, award)
+    return first.values()
+
+
+def _batch_parameters(board_id: str, awards: Sequence[Award]) -> dict[str, str]:
+    return {
+        "board_id": board_id,
+        "award_ids": write_array(award.award_id for award in awards),
+        "user_ids": write_array(award.user_id for award in awards),
+        "points": write_array(str(award.points) for award in awards),
+        "action_types": write_array(award.action_type for award in awards),
+        "action_ids": write_array(award.action_id for award in awards),
+        "request_ids": write_array(award.request_id for award in awards),
+        "callers": write_array(award.caller for award in awards),
+        "trace_ids": write_array(award.trace_id for award in awards),
+    }
+
+
+def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) -> dict[str, RecordedAward]:
+    """Put together what the ledger has now of the awards that it did not have, in the order of revisions."""
+    new = [given[ordinal - 1] for ordinal in row["ordinals"] or ()]
+    return {
+        award.award_id: RecordedAward(
+            award_id=award.award_id,
+            revision=revision,
+            position=position,
+            user_id=award.user_id,
+            points=award.points,
+            total_after=total,
+            action_type=award.action_type,
+            action_id=award.action_id,
+            request_id=award.request_id,
+        )
+        for award, revision, total in zip(new, row["revisions"] or (), row["totals"] or (), strict=True)
+    }
+
+
+def _recorded(row: DictRow) -> RecordedAward:
+    return RecordedAward(
+        award_id=row["award_id"],
+        revision=row["revision"],
+        position=Position.of(row["commit_revision"], row["commit_digest"]),
+        user_id=row["user_id"],
+        points=row["points"],
+        total_after=row["total_after"],
+        action_type=row["action_type"],
+        action_id=row["action_id"],
+        request_id=row["request_id"],
+    )
+
+
+def _fold(recorded: Iterable[RecordedAward]) -> tuple[Change, ...]:
+    """Keep the newest change of each user among awards in the order of their revisions."""
+    newest = {award.user_id: Change(award.user_id, award.total_after, award.revision) for award in recorded}
+    return tuple(newest.values())

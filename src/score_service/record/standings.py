@@ -1,0 +1,132 @@
+"""The standings in PostgreSQL: what the ledger folds to, read without Redis.
+
+Every answer is one statement, so it holds at one position: that of the board's row in its snapshot.
+
+There is no index by total, which would cost every award its cheap update in place. So the order of a board
+is found by looking at all of it, and a rank that would take much looking is not told: that of a page further
+down than `RANKED_MAX`, and that of a single user on a board of more users than that.
+
+It only reads. The standings are written together with the awards, by the ledger's transaction.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from psycopg.rows import DictRow
+
+from score_service.domain.award import MAX_TOTAL
+from score_service.domain.page_token import PageEnd, read_page_token, write_page_token
+from score_service.domain.position import Position
+from score_service.domain.standing import Reading, Source, Standing
+from score_service.errors import BoardNotFoundError
+from score_service.record.database import Database
+
+RANKED_MAX: Final = 50_000
+"""Standings looked at for one rank, at most: about 20 ms."""
+
+_SECONDS: Final = 4.0
+"""For one statement, at most: less than what the database itself gives the role."""
+_ABOVE_ALL: Final = PageEnd(MAX_TOTAL + 1, 0, "")
+
+
+@dataclass(frozen=True, slots=True)
+class StandingPage:
+    """Standings in the order of user ids."""
+
+    position: Position
+    """Where the ledger stood when they were read."""
+    members: int
+    """How many they are, 1 or more."""
+    last_user_id: str
+    lines: str
+    """`user_id total reached_revision` of each, joined by newlines, to be handed on as it is."""
+
+
+class Standings:
+    """The store of the standings.
+
+    Every method raises `BoardNotFoundError` where no award was ever made on the board, and
+    `RecordUnavailableError` where PostgreSQL is away or takes too long.
+    """
+
+    def __init__(self, database: Database, *, ranked_max: int = RANKED_MAX) -> None:
+        self._database = database
+        self._ranked_max = ranked_max
+
+    async def get_standings(self, board_id: str, user_ids: Sequence[str]) -> Reading:
+        """Read some users' standings."""
+        parameters = {"user_ids": list(user_ids), "ranked_max": self._ranked_max}
+        rows = await self._read(board_id, "get_standings", parameters)
+        found = {row["user_id"]: _standing(row, row["rank"]) for row in rows}
+        users = tuple(found[user_id] for user_id in user_ids if user_id in found)
+        return Reading(_position(rows[0]), Source.RECORD, users=users)
+
+    async def list_standings(self, board_id: str, page_size: int, page_token: str = "") -> Reading:
+        """Read a page of a board, from the top or from where another page ended.
+
+        Raises:
+            InvalidRequestError: the page token is none that was given here.
+        """
+        after = read_page_token(page_token) or _ABOVE_ALL
+        parameters = {
+            "after_total": after.total,
+            "after_revision": after.reached_revision,
+            "limit": page_size + 1,
+            "ranked_max": self._ranked_max,
+        }
+        rows = await self._read(board_id, "list_standings", parameters)
+        page = _run(rows[:page_size], rows[0]["above"])
+        token = write_page_token(page[-1]) if len(rows) > page_size else ""
+        return Reading(_position(rows[0]), Source.RECORD, page, next_page_token=token)
+
+    async def list_standings_around(self, board_id: str, user_id: str, radius: int) -> Reading:
+        """Read a user's neighbours; none where the board does not have the user."""
+        parameters = {"user_id": user_id, "radius": radius, "ranked_max": self._ranked_max}
+        rows = await self._read(board_id, "list_standings_around", parameters)
+        above = rows[0]["above"]
+        if above is not None:
+            above -= next((offset for offset, row in enumerate(rows) if row["user_id"] == user_id), 0)
+        return Reading(_position(rows[0]), Source.RECORD, _run(rows, above))
+
+    async def read_page(self, board_id: str, after_user_id: str, limit: int) -> StandingPage | None:
+        """Read up to `limit` standings after a user, in the order of user ids; None where there are no more.
+
+        The first page is the one after the empty user id. Each page holds at a position of its own.
+        """
+        (row,) = await self._read(board_id, "read_page", {"after_user_id": after_user_id, "limit": limit})
+        if not row["members"]:
+            return None
+        return StandingPage(_position(row), row["members"], row["last_user_id"], row["lines"])
+
+    async def count_members(self, board_id: str) -> tuple[Position, int]:
+        """Count the users of a board, and tell the position at which they are so many."""
+        (row,) = await self._read(board_id, "count_members", {})
+        return _position(row), row["members"]
+
+    async def _read(
+        self, board_id: str, statement: str, parameters: Mapping[str, object]
+    ) -> Sequence[DictRow]:
+        """Run a statement. A plan that serves boards of all sizes would read the whole table for each."""
+        parameters = {"board_id": board_id, **parameters}
+        rows = await self._database.fetch_all(statement, parameters, _SECONDS, prepare=False)
+        if not rows:
+            raise BoardNotFoundError
+        return rows
+
+
+def _run(rows: Iterable[DictRow], above: int | None) -> tuple[Standing, ...]:
+    """Read neighbours, best first; `above` is the number of users above the first, where known."""
+    return tuple(
+        _standing(row, None if above is None else above + place)
+        for place, row in enumerate(rows, start=1)
+        if row["user_id"] is not None  # A board without standings still has a row, for its position.
+    )
+
+
+def _standing(row: DictRow, rank: int | None) -> Standing:
+    return Standing(row["user_id"], row["total"], rank, row["reached_revision"])
+
+
+def _position(row: DictRow) -> Position:
+    return Position.of(row["revision"], row["digest"])

@@ -1,0 +1,160 @@
+"""The watches of this process: each is fed by the hub of its board, which lives as long as it is watched.
+
+A watcher that comes back is told from the ledger alone what it has missed, so it does not matter whether
+Redis was lost in between.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Self
+from weakref import WeakValueDictionary
+
+from score_service.domain.changes import Change
+from score_service.domain.standing import Standing
+from score_service.domain.watch import Update, WatchMessage, WatchRequest
+from score_service.errors import ProjectionUnavailableError, ShuttingDownError, WatcherEvictedError
+from score_service.stream.hub import Feeds, Hub, HubSettings
+from score_service.stream.watcher import Frame, Watcher
+
+
+class Hubs:
+    """The hubs of the boards that are watched."""
+
+    def __init__(self, feeds: Feeds, settings: HubSettings | None = None) -> None:
+        self._feeds = feeds
+        self._settings = settings or HubSettings()
+        self.watchers = 0
+        """Number of open watches."""
+        self._hubs: dict[str, Hub] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Of the hubs, also of those that are ending."""
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._closed = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Serve watches, and end them all at the end."""
+        try:
+            yield self
+        finally:
+            self.close()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def close(self) -> None:
+        """End every watch, and begin no other."""
+        self._closed = True
+        for hub in self._hubs.values():
+            for watcher in hub.watchers:
+                watcher.end(ShuttingDownError())
+            hub.stop()
+
+    async def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMessage]:
+        """Send the top, what changed since `request.after`, and then what changes.
+
+        Raises:
+            BoardNotFoundError: no award was ever made on the board.
+            ProjectionUnavailableError: what the watcher has seen already is not reached, at the start.
+            RecordUnavailableError: PostgreSQL was needed at the start, and is away.
+            ShuttingDownError: this process is stopping.
+            WatcherEvictedError: there are too many watchers.
+        """
+        async with self._attached(request) as watcher:
+            frame = watcher.frame
+            scores = await self._missed(request, frame)
+            yield frame.snapshot(request.top_n, reset=scores is None)
+            if scores:
+                yield frame.message(Update(None, scores))
+            elif scores is not None and request.after is not None:
+                # A snapshot alone does not say whether more belongs to its position.
+                yield frame.checkpoint()
+            while True:
+                yield await watcher.wait(self._settings.checkpoint_seconds)
+
+    @asynccontextmanager
+    async def _attached(self, request: WatchRequest) -> AsyncIterator[Watcher]:
+        async with self._counted(), self._claimed(request.board_id) as hub:
+            if request.after is not None and await self._is_ahead(hub, request):
+                await hub.reach(request.after.revision)
+            if self._closed:
+                raise ShuttingDownError
+            # Nothing may be awaited between reading the frame and being offered the next.
+            watcher = Watcher(request, hub.frame)
+            hub.watchers.add(watcher)
+            try:
+                yield watcher
+            finally:
+                hub.watchers.discard(watcher)
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncIterator[None]:
+        if self._closed:
+            raise ShuttingDownError
+        if self.watchers >= self._settings.watchers_max:
+            raise WatcherEvictedError
+        self.watchers += 1
+        try:
+            yield
+        finally:
+            self.watchers -= 1
+
+    async def _is_ahead(self, hub: Hub, request: WatchRequest) -> bool:
+        """Tell whether the watcher saw a position of the record that the hub has yet to reach."""
+        after = request.after
+        if after is None or after.revision <= hub.frame.position.revision:
+            return False
+        return await self._feeds.ledger.has_position(request.board_id, after)
+
+    async def _missed(self, request: WatchRequest, frame: Frame) -> tuple[Standing, ...] | None:
+        """Find what the watcher wants of the changes since it left; None if that is not known."""
+        if request.after is None:
+            return ()
+        ledger, board_id, position = self._feeds.ledger, request.board_id, request.after
+        upto = frame.position
+        if upto.revision - position.revision > self._settings.resume_max:
+            return None
+        if not await ledger.has_position(board_id, position):
+            return None
+        changed: dict[str, Change] = {}
+        while position.revision < upto.revision:
+            changes = await ledger.read_changes(board_id, position, upto.revision)
+            if changes is None:
+                return None
+            changed.update((c.user_id, c) for c in changes.changes if request.wants(c.user_id))
+            position = changes.after
+        return await self._ranked(board_id, changed, frame) if position == upto else None
+
+    async def _ranked(self, board_id: str, changed: dict[str, Change], frame: Frame) -> tuple[Standing, ...]:
+        """Add the ranks at the frame's position, where its top or the projection still tells them."""
+        ranks = {standing.user_id: standing.rank for standing in frame.top}
+        if below := [user_id for user_id in changed if user_id not in ranks]:
+            with suppress(ProjectionUnavailableError):
+                reading = await self._feeds.projection.get_standings(board_id, below)
+                if reading is not None and reading.position == frame.position:
+                    ranks.update((standing.user_id, standing.rank) for standing in reading.users)
+        return tuple(
+            Standing(c.user_id, c.total, ranks.get(c.user_id), c.reached_revision) for c in changed.values()
+        )
+
+    @asynccontextmanager
+    async def _claimed(self, board_id: str) -> AsyncIterator[Hub]:
+        """Find the hub of a board or start it, and stop it when nobody needs it any more."""
+        async with self._locks.setdefault(board_id, asyncio.Lock()):
+            hub = self._hubs.get(board_id) or await self._start(board_id)
+            hub.claims += 1
+        try:
+            yield hub
+        finally:
+            hub.claims -= 1
+            if hub.claims == 0:
+                del self._hubs[board_id]
+                hub.stop()
+
+    async def _start(self, board_id: str) -> Hub:
+        hub = Hub(board_id, self._feeds, self._settings)
+        await hub.begin()
+        self._hubs[board_id] = hub
+        task = hub.start()
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return hub

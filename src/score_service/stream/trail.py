@@ -1,0 +1,73 @@
+"""What users changed after a frame, step by step: heard as hints, or learnt from the ledger. No I/O.
+
+A step leads from one position to a later one. Steps are kept by where they begin, so a path is found only
+where none is missing.
+"""
+
+from dataclasses import replace
+
+from score_service.domain.hint import Hint
+from score_service.domain.position import Position
+from score_service.domain.standing import Reading, Standing
+
+
+class Trail:
+    """The steps from where a frame stands."""
+
+    def __init__(self, start: Position, most: int) -> None:
+        """Take how many standings of hints are kept, at most."""
+        self.start = start
+        self._most = most
+        self._steps: dict[Position, Hint] = {}
+        self._noted = 0
+        """Standings in the steps, at most `most` of those heard of."""
+
+    def note(self, hint: Hint) -> bool:
+        """Take in a hint if there is room for it; False if it is no news."""
+        if not self.start.revision <= hint.before.revision < hint.after.revision:
+            return False
+        if self._noted + len(hint.standings) <= self._most:
+            self._steps[hint.before] = hint
+            self._noted += len(hint.standings)
+        return True
+
+    def add(self, step: Hint) -> None:
+        """Take in what the ledger told."""
+        self._steps[step.before] = step
+
+    def move_to(self, position: Position) -> None:
+        """Forget what led to a position, which is where the frame stands now."""
+        self.start = position
+        self._steps = {
+            before: step for before, step in self._steps.items() if before.revision >= position.revision
+        }
+        self._noted = sum(len(step.standings) for step in self._steps.values())
+
+    def users(self) -> set[str]:
+        """Give everyone who has changed."""
+        return {standing.user_id for step in self._steps.values() for standing in step.standings}
+
+    def leads_to(self, position: Position) -> bool:
+        """Tell whether there are all steps to a position."""
+        return self._path_to(position) is not None
+
+    def scores_at(self, reading: Reading) -> dict[str, Standing]:
+        """Find the standing of everyone who changed on the way to a reading, as of the reading.
+
+        A rank that was told on the way may not hold any more at its end, so it is left out.
+        """
+        *earlier, last = self._path_to(reading.position) or []
+        changed = {s.user_id: replace(s, rank=None) for step in earlier for s in step.standings}
+        changed.update((s.user_id, s) for s in last.standings)
+        read = {s.user_id: s for s in (*reading.top, *reading.users)}
+        return {user_id: read.get(user_id, standing) for user_id, standing in changed.items()}
+
+    def _path_to(self, position: Position) -> list[Hint] | None:
+        path, at = list[Hint](), self.start
+        while at != position:
+            step = self._steps.get(at)
+            if step is None:
+                return None
+            path.append(step)
+            at = step.after
+        return path

@@ -1,0 +1,158 @@
+"""What one watcher has yet to be sent: the newest state wins. No I/O.
+
+Invariants:
+- A watcher holds one top and one standing a user, however many frames it is offered, so a slow one costs
+  memory by users, not by events; past a bound it is told to start anew.
+- All of a message holds at its position: of a standing from a frame before, the rank is told only if the
+  newest frame tells it too.
+- Positions never step back, except by a snapshot marked `reset`.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeAlias
+
+from score_service.domain.position import Position
+from score_service.domain.standing import Source, Standing
+from score_service.domain.watch import Body, Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.errors import ScoreServiceError
+
+PENDING_MAX: Final = 10_000
+"""Users with unsent changes, of one watcher or one hub, at most."""
+
+_Shape: TypeAlias = tuple[type[Body], int, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a board became since the frame before. All of it holds at one position.
+
+    What many watchers are told in the same words is said once: they are given the same message.
+    """
+
+    position: Position
+    top: tuple[Standing, ...]
+    """The first `MAX_TOP` of the board."""
+    scores: Mapping[str, Standing]
+    """The standings that changed, by user."""
+    source: Source = Source.CACHE
+    reset: bool = False
+    """The history before this frame is another one, or what changed is not known."""
+    _tops: dict[int, tuple[Standing, ...]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+    _messages: dict[_Shape, WatchMessage] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def first(self, top_n: int) -> tuple[Standing, ...]:
+        """Give the first so many of the board."""
+        return self._tops.setdefault(top_n, self.top[:top_n])
+
+    def snapshot(self, top_n: int, *, reset: bool) -> WatchMessage:
+        """Tell the top."""
+        return self._share((Snapshot, top_n, reset), Snapshot(self.first(top_n), reset))
+
+    def update(self, top_n: int) -> WatchMessage:
+        """Tell the top, which has changed."""
+        return self._share((Update, top_n, False), Update(self.first(top_n), ()))
+
+    def checkpoint(self) -> WatchMessage:
+        """Tell that nothing has changed."""
+        return self._share((Checkpoint, 0, False), Checkpoint())
+
+    def message(self, body: Body) -> WatchMessage:
+        """Tell what only one watcher is told."""
+        return WatchMessage(body, self.position, self.source)
+
+    def _share(self, shape: _Shape, body: Body) -> WatchMessage:
+        return self._messages.get(shape) or self._messages.setdefault(shape, self.message(body))
+
+
+class Watcher:
+    """The unsent part of one watch."""
+
+    def __init__(self, request: WatchRequest, frame: Frame) -> None:
+        """Begin at a frame, whose top counts as sent."""
+        self.request = request
+        self.frame = frame
+        """The newest one that was offered."""
+        self._sent_top = frame.first(request.top_n)
+        self._scores: dict[str, Standing] = {}
+        self._newest: Mapping[str, Standing] = {}
+        """Those of the newest frame, by which the ranks in earlier ones may not hold any more."""
+        self._reset = False
+        self._failure: ScoreServiceError | None = None
+        self._ready = asyncio.Event()
+
+    def offer(self, frame: Frame) -> None:
+        """Take in a frame. Of one that is not newer, only which store it is from is taken."""
+        if frame.reset:
+            self._start_anew()
+        elif frame.position.revision <= self.frame.position.revision:
+            self.frame = frame if frame.position == self.frame.position else self.frame
+            return
+        self.frame = frame
+        if not self._reset:
+            self._newest = self._wanted(frame.scores)
+            self._scores.update(self._newest)
+        if len(self._scores) > PENDING_MAX:
+            self._start_anew()
+        if self._reset or self._scores or frame.first(self.request.top_n) != self._sent_top:
+            self._ready.set()
+
+    def end(self, failure: ScoreServiceError) -> None:
+        """Have the watch fail at its next message."""
+        self._failure = failure
+        self._ready.set()
+
+    async def wait(self, seconds: float) -> WatchMessage:
+        """Give the next message as soon as there is one, or a checkpoint after some time.
+
+        Raises:
+            ScoreServiceError: what `end` was called with.
+        """
+        if not self._ready.is_set():
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._ready.wait()
+        if self._failure is not None:
+            raise self._failure
+        # A frame may have come just as the time ended: its position must not be told without its changes.
+        return self._take()
+
+    def _take(self) -> WatchMessage:
+        message = self._compose()
+        self._ready.clear()
+        self._reset = False
+        self._scores = {}
+        self._sent_top = self.frame.first(self.request.top_n)
+        return message
+
+    def _compose(self) -> WatchMessage:
+        top = self.frame.first(self.request.top_n)
+        if self._reset:
+            return self.frame.snapshot(self.request.top_n, reset=True)
+        if self._scores:
+            return self.frame.message(Update(top if top != self._sent_top else None, self._compose_scores()))
+        if top != self._sent_top:
+            return self.frame.update(self.request.top_n)
+        return self.frame.checkpoint()  # Nothing came, or the top has changed and changed back.
+
+    def _compose_scores(self) -> tuple[Standing, ...]:
+        if self._scores.keys() <= self._newest.keys():
+            return tuple(self._scores.values())
+        known = {standing.user_id: standing for standing in self.frame.top}
+        known.update(self._newest)
+        return tuple(
+            known.get(user_id) or replace(standing, rank=None) for user_id, standing in self._scores.items()
+        )
+
+    def _start_anew(self) -> None:
+        self._reset = True
+        self._scores = {}
+
+    def _wanted(self, scores: Mapping[str, Standing]) -> Mapping[str, Standing]:
+        if self.request.all_scores:
+            return scores
+        return {user_id: scores[user_id] for user_id in self.request.user_ids & scores.keys()}

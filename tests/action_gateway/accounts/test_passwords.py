@@ -1,0 +1,99 @@
+"""Password hashes in a bounded number of threads."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+from argon2 import PasswordHasher
+
+from action_gateway.accounts.passwords import HASHER, Passwords
+from action_gateway.errors import UnavailableError
+
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+class SlowHasher(PasswordHasher):
+    """A hasher that waits until it may go on."""
+
+    def __init__(self) -> None:
+        super().__init__(time_cost=1, memory_cost=8, parallelism=1)
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+
+    def hash(self, password: str | bytes, *, salt: bytes | None = None) -> str:
+        self.may_go_on.wait()
+        return super().hash(password, salt=salt)
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    with Passwords(workers=1, queue=1, hasher=CHEAP) as passwords:
+        yield passwords
+
+
+def test_the_cost_is_what_owasp_asks_for() -> None:
+    assert HASHER.hash("x").startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_the_right_password_is_right_and_no_other(passwords: Passwords) -> None:
+    password_hash = await passwords.hash("secret")
+
+    assert (await passwords.verify(password_hash, "secret")).right
+    assert not (await passwords.verify(password_hash, "Secret")).right
+    assert not (await passwords.verify(password_hash, "")).right
+
+
+async def test_the_same_password_has_another_hash_each_time(passwords: Passwords) -> None:
+    assert await passwords.hash("secret") != await passwords.hash("secret")
+
+
+async def test_nobody_has_no_password(passwords: Passwords) -> None:
+    for password in ("", "secret"):
+        assert not (await passwords.verify(None, password)).right
+
+
+async def test_what_is_no_hash_fits_no_password(passwords: Passwords) -> None:
+    for rubbish in ("", "rubbish", "$argon2id$"):
+        assert not (await passwords.verify(rubbish, "")).right
+
+
+async def test_a_hash_of_another_cost_is_to_be_renewed(passwords: Passwords) -> None:
+    outdated = PasswordHasher(time_cost=2, memory_cost=8, parallelism=1).hash("secret")
+    verdict = await passwords.verify(outdated, "secret")
+
+    assert verdict.right
+    assert verdict.new_hash is not None
+    assert (await passwords.verify(verdict.new_hash, "secret")).new_hash is None
+    assert (await passwords.verify(outdated, "wrong")).new_hash is None
+
+
+async def test_who_comes_when_the_line_is_full_is_sent_away() -> None:
+    hasher = SlowHasher()
+    with Passwords(workers=1, queue=1, hasher=hasher) as passwords:
+        hasher.may_go_on.clear()
+        served, waiting = (asyncio.create_task(passwords.hash("x")) for _ in range(2))
+        await asyncio.sleep(0)
+        assert passwords.under_way == passwords.places == 2
+        with pytest.raises(UnavailableError):
+            await passwords.hash("x")
+        hasher.may_go_on.set()
+        await served
+        await waiting
+        assert passwords.under_way == 0
+
+        assert await passwords.hash("x")
+
+
+async def test_who_leaves_keeps_the_place_until_the_work_is_done() -> None:
+    hasher = SlowHasher()
+    with Passwords(workers=1, queue=0, hasher=hasher) as passwords:
+        hasher.may_go_on.clear()
+        leaving = asyncio.create_task(passwords.hash("x"))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        with pytest.raises(UnavailableError):
+            await passwords.hash("x")
+        hasher.may_go_on.set()

@@ -1,0 +1,170 @@
+"""The catalog of actions: what a file may say, and how it comes into force."""
+
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from tests.fixtures.gateway import ACTIONS
+from tests.fixtures.postgres import Database
+
+from action_gateway.actions.catalog import CatalogAction, read_catalog, replace_actions
+from action_gateway.domain.action import Repeat
+from action_gateway.settings import SetupError
+from action_gateway.store.store import Store
+
+GOOD = """
+[[action]]
+action_id = "a1"
+title = "One"
+prompt = "First line\\nsecond line"
+answers = ["secret-1", "secret-2"]
+points = 10
+repeat = "daily"
+min_seconds = 1.5
+board_id = "season-1"
+
+[[action]]
+action_id = "a2"
+title = "Two"
+prompt = "?"
+answer = "secret-3"
+points = 1_000_000
+repeat = "once"
+min_seconds = 0
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "actions.toml"
+
+
+def read_faults(file: Path, text: str) -> str:
+    """Read a faulty catalog and tell what it is told."""
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(SetupError) as error:
+        read_catalog(file)
+    return str(error.value)
+
+
+def test_a_catalog_is_read(file: Path) -> None:
+    file.write_text(GOOD, encoding="utf-8")
+    first, second = read_catalog(file)
+
+    assert (first.action_id, first.repeat, first.min_seconds, first.board_id) == (
+        "a1",
+        Repeat.DAILY,
+        1.5,
+        "season-1",
+    )
+    assert first.all_answers == ["secret-1", "secret-2"]
+    assert second.all_answers == ["secret-3"]
+    assert second.board_id is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "place"),
+    [
+        ('repeat = "once"', 'repeat = "twice"', "action 2 repeat"),
+        ("points = 10\n", "points = 0\n", "action 1 points"),
+        ("points = 10\n", "points = 1_000_001\n", "action 1 points"),
+        ("points = 10\n", 'points = "10"\n', "action 1 points"),
+        ("points = 10\n", "points = 1.5\n", "action 1 points"),
+        ("min_seconds = 0", "min_seconds = -1", "action 2 min_seconds"),
+        ("min_seconds = 0", "min_seconds = nan", "action 2 min_seconds"),
+        ('action_id = "a2"', 'action_id = "a 2"', "action 2 action_id"),
+        ('action_id = "a2"', 'action_id = "a1"', "a1: is there 2 times"),
+        ('title = "Two"', 'title = ""', "action 2 title"),
+        ('title = "Two"', 'titel = "Two"', "action 2 titel"),
+        ('title = "Two"\n', "", "action 2 title"),
+        ('answer = "secret-3"\n', "", "action 2"),
+        ('answer = "secret-3"\n', 'answer = "secret-3"\nanswers = ["secret-4"]\n', "action 2"),
+        ('answer = "secret-3"\n', "answers = []\n", "action 2"),
+        ('answer = "secret-3"\n', 'answer = "  "\n', "action 2"),
+        ('answer = "secret-3"\n', 'answer = "secret-3\\u0000"\n', "action 2 answer"),
+        ('board_id = "season-1"', 'board_id = "season 1"', "action 1 board_id"),
+        ("[[action]]", "[[activity]]", "activity"),
+        ("[[action]]", "[[action]", "line"),
+    ],
+)
+def test_a_fault_is_told_by_its_place_and_shows_no_answer(
+    file: Path, before: str, after: str, place: str
+) -> None:
+    faults = read_faults(file, GOOD.replace(before, after))
+
+    assert place in faults
+    assert str(file) in faults
+    assert "secret" not in faults
+
+
+def test_all_faults_are_told_at_once(file: Path) -> None:
+    faults = read_faults(file, GOOD.replace("points = 10\n", "points = 0\n").replace('"once"', '"x"'))
+
+    assert len(faults.splitlines()) == 2
+
+
+def test_a_file_that_is_not_there_is_a_fault(file: Path) -> None:
+    with pytest.raises(SetupError, match="cannot be read"):
+        read_catalog(file)
+
+
+def versions(database: Database) -> list[tuple[Any, ...]]:
+    """Tell which editions are offered."""
+    with psycopg.connect(database.gateway_owner_dsn) as connection:
+        statement = "SELECT action_id, version FROM gateway.action WHERE active ORDER BY place"
+        return connection.execute(statement).fetchall()
+
+
+async def test_loading_the_same_again_changes_nothing(database: Database) -> None:
+    for _ in range(2):
+        replace_actions(database.gateway_owner_dsn, None, ACTIONS)
+
+        assert versions(database) == [("puzzle_123", 1), ("quick", 1), ("once", 1), ("daily", 1)]
+
+
+async def test_what_is_edited_becomes_a_new_edition_and_what_is_gone_is_not_offered(
+    database: Database,
+) -> None:
+    replace_actions(database.gateway_owner_dsn, None, ACTIONS)
+    edited = ACTIONS[0].model_copy(update={"answer": "XYZ"})
+    replace_actions(database.gateway_owner_dsn, None, [edited, ACTIONS[1]])
+
+    assert versions(database) == [("puzzle_123", 2), ("quick", 1)]
+    async with Store.open(database.gateway_runtime_dsn) as store:
+        assert await store.get_answers("puzzle_123", 1) == ["ABC"]
+        assert await store.get_answers("puzzle_123", 2) == ["XYZ"]
+        assert await store.get_answers("once", 1) == ["1"]
+
+
+async def test_what_comes_back_is_a_new_edition(database: Database) -> None:
+    for actions in ([ACTIONS[0]], [], [ACTIONS[0]]):
+        replace_actions(database.gateway_owner_dsn, None, actions)
+
+    assert versions(database) == [("puzzle_123", 2)]
+
+
+async def test_every_field_is_kept(database: Database) -> None:
+    action = CatalogAction(
+        action_id="a1",
+        title="Titel ü",
+        prompt="Zeile 1\nZeile 2 %s %(x)s '\"",
+        answers=["ja", "jä"],
+        points=1_000_000,
+        repeat=Repeat.DAILY,
+        min_seconds=1.2345,
+        board_id="season-1",
+    )
+    replace_actions(database.gateway_owner_dsn, None, [action])
+    async with Store.open(database.gateway_runtime_dsn) as store:
+        offered = await store.get_action("a1")
+        answers = await store.get_answers("a1", 1)
+
+    assert (offered.title, offered.prompt) == (action.title, action.prompt)
+    assert (offered.points, offered.repeat, offered.min_ms, offered.board_id) == (
+        1_000_000,
+        Repeat.DAILY,
+        1234,
+        "season-1",
+    )
+    assert answers == ["ja", "jä"]

@@ -1,0 +1,60 @@
+"""The three messages, word for word as the contract has them."""
+
+import json
+from typing import Any
+
+from action_gateway.domain.entries import Entry
+from action_gateway.domain.messages import Message, Top, tell_initial, tell_score, tell_update
+from score_client.types import Standing
+
+ADA = Entry(rank=1, user_id="u1", username="ada", score=20)
+BOB = Entry(rank=2, user_id="u2", username=None, score=10)
+ADA_ROW = {"rank": 1, "userId": "u1", "username": "ada", "score": 20}
+BOB_ROW = {"rank": 2, "userId": "u2", "username": None, "score": 10}
+
+
+def standing(rank: int | None = 2, total: int = 10) -> Standing:
+    return Standing(user_id="u2", total=total, rank=rank, reached_revision=6)
+
+
+def read(message: Message) -> Any:
+    return json.loads(message.text)
+
+
+def test_the_first_message_tells_the_leaderboard_and_the_users_own_place() -> None:
+    assert read(tell_initial(Top((ADA, BOB)), standing(), 7)) == {
+        "event": "leaderboard:initial",
+        "revision": 7,
+        "data": {"leaderboard": [ADA_ROW, BOB_ROW], "me": {"rank": 2, "score": 10}},
+    }
+
+
+def test_a_user_without_an_award_has_score_zero_and_no_rank() -> None:
+    message = read(tell_initial(Top(), standing(rank=None, total=0), 0))
+    assert message["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}}
+
+
+def test_an_update_tells_the_whole_leaderboard_and_which_ranks_differ() -> None:
+    assert read(tell_update(Top((ADA,)), Top((ADA, BOB)), 8)) == {
+        "event": "leaderboard:update",
+        "revision": 8,
+        "data": {"leaderboard": [ADA_ROW, BOB_ROW], "changedRanks": [2]},
+    }
+
+
+def test_the_update_between_two_leaderboards_is_made_once_for_all_sockets() -> None:
+    before, after = Top((ADA,)), Top((ADA, BOB))
+    assert tell_update(before, after, 8) is tell_update(before, after, 8)
+
+
+def test_a_score_update_tells_whose_score_and_rank_it_is() -> None:
+    assert read(tell_score(standing(), 9)) == {
+        "event": "score:update",
+        "revision": 9,
+        "data": {"userId": "u2", "newScore": 10, "newRank": 2},
+    }
+
+
+def test_a_message_names_its_event_beside_the_text() -> None:
+    message = tell_score(standing(), 9)
+    assert message.event == read(message)["event"]

@@ -1,0 +1,273 @@
+"""Places for requests: how many, who gets one, and what is told to those who get none."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+
+import pytest
+from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.testing import capture_logs
+from tests.fixtures.gateway import Gateway, StartGateway
+from tests.fixtures.score_service import ScoreService
+from tests.fixtures.stores import eventually
+from tests.fixtures.wire import wire
+
+from action_gateway.accounts.passwords import Passwords, Verdict
+from action_gateway.edge.admission import Admission, AdmissionMetrics
+from action_gateway.errors import RateLimitedError
+
+PLACES = 2
+CREDENTIALS = {"username": "nobody", "password": "correct horse battery"}
+
+
+def scope_of(path: str = "/", kind: str = "http") -> Scope:
+    return {"type": kind, "path": path, "method": "GET", "headers": []}
+
+
+async def no_body() -> Message:
+    return {"type": "http.request"}
+
+
+class Desk:
+    """An application behind places, whose requests end when the test says so."""
+
+    def __init__(
+        self,
+        app: ASGIApp | None = None,
+        places: int = PLACES,
+        *,
+        holds: bool = True,
+        retry_seconds: float = 0.01,
+    ) -> None:
+        self.end = asyncio.Event()
+        self.serving = 0
+        self.registry = CollectorRegistry()
+        self.now = 0.0
+        self.layer = Admission(
+            app or self._serve,
+            AdmissionMetrics(self.registry),
+            places=places,
+            open_paths=["/open"],
+            holds=holds,
+            retry_seconds=retry_seconds,
+            clock=lambda: self.now,
+        )
+
+    async def _serve(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
+        self.serving += 1
+        await self.end.wait()
+
+    async def ask(self, scope: Scope | None = None, receive: Receive = no_body) -> list[Message]:
+        """Make a request, and tell what was sent back."""
+        sent: list[Message] = []
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        await self.layer(scope or scope_of(), receive, send)
+        return sent
+
+    def metric(self, name: str) -> float | None:
+        return self.registry.get_sample_value(name)
+
+
+@asynccontextmanager
+async def under_way(*requests: Awaitable[object]) -> AsyncIterator[None]:
+    tasks = [asyncio.ensure_future(request) for request in requests]
+    await asyncio.sleep(0)
+    yield
+    await asyncio.gather(*tasks)
+
+
+async def test_who_comes_when_all_places_are_taken_is_refused_with_429() -> None:
+    desk = Desk()
+    async with under_way(desk.ask(), desk.ask()):
+        start, body, *_ = await desk.ask()
+        assert start["status"] == 429
+        assert dict(start["headers"])[b"retry-after"] == b"1"
+        assert b'"rate_limited"' in body["body"]
+        assert desk.serving == desk.metric("gateway_requests_under_way") == PLACES
+        assert desk.metric("gateway_requests_refused_total") == 1
+        desk.end.set()
+    assert desk.metric("gateway_requests_under_way") == 0
+    assert await desk.ask() == []
+
+
+async def test_the_end_of_a_refusal_is_held_back_but_not_what_it_says() -> None:
+    desk = Desk(places=0, retry_seconds=0.2)
+    sent: list[tuple[float, Message]] = []
+    clock = asyncio.get_running_loop().time
+
+    async def send(message: Message) -> None:
+        sent.append((clock(), message))
+
+    await desk.layer(scope_of(), no_body, send)
+    (_, start), (told_at, body), (ended_at, end) = sent
+    length = dict(start["headers"])[b"content-length"]
+    assert (int(length), body["more_body"]) == (len(body["body"]), True)
+    assert (end["body"], end["more_body"]) == (b"", False)
+    assert ended_at - told_at >= 0.19  # The loop's clock is not finer than that.
+
+
+async def test_a_refusal_on_a_connection_that_a_proxy_shares_is_not_held_back() -> None:
+    desk = Desk(places=0, holds=False, retry_seconds=3600.0)
+    _, body = await desk.ask()
+    assert not body.get("more_body")
+
+
+async def test_a_place_is_given_back_when_a_request_fails() -> None:
+    async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise ZeroDivisionError
+
+    desk = Desk(fail, places=1)
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError):
+            await desk.ask()
+
+
+@pytest.mark.parametrize("scope", [scope_of("/open"), scope_of(kind="websocket")])
+async def test_open_paths_and_sockets_need_no_place(scope: Scope) -> None:
+    desk = Desk(places=1)
+    async with under_way(*(desk.ask(scope) for _ in range(3)), desk.ask()):
+        assert desk.serving == 4
+        desk.end.set()
+
+
+async def read(_scope: Scope, receive: Receive, _send: Send) -> None:
+    await receive()
+
+
+async def test_a_request_whose_body_does_not_come_holds_no_place() -> None:
+    body = asyncio.Event()
+
+    async def slowly() -> Message:
+        await body.wait()
+        return {"type": "http.request"}
+
+    desk = Desk(read, places=1)
+    async with under_way(*(desk.ask(receive=slowly) for _ in range(3))):
+        assert desk.metric("gateway_requests_under_way") == 0
+        assert await desk.ask() == []
+        body.set()
+
+
+async def test_a_request_whose_body_comes_when_all_places_are_taken_is_refused() -> None:
+    body, end = asyncio.Event(), asyncio.Event()
+
+    async def slowly() -> Message:
+        await body.wait()
+        return {"type": "http.request"}
+
+    async def read_or_wait(scope: Scope, receive: Receive, _send: Send) -> None:
+        await (receive() if scope["path"] == "/read" else end.wait())
+
+    desk = Desk(read_or_wait, places=1)
+    reading = asyncio.ensure_future(desk.ask(scope_of("/read"), slowly))
+    await asyncio.sleep(0)
+    async with under_way(desk.ask()):
+        body.set()
+        with pytest.raises(RateLimitedError):
+            await reading
+        end.set()
+    assert desk.metric("gateway_requests_under_way") == 0
+    assert desk.metric("gateway_requests_refused_total") == 1
+
+
+async def test_refusals_are_told_once_a_second_with_their_number() -> None:
+    desk = Desk(places=0)
+    with capture_logs() as logs:
+        for moment in (0.0, 0.1, 0.9, 1.0, 1.5):
+            desk.now = moment
+            await desk.ask()
+    assert [(line["event"], line["count"]) for line in logs] == [
+        ("requests_refused", 1),
+        ("requests_refused", 3),
+    ]
+
+
+@pytest.fixture
+async def single(start_gateway: StartGateway, score_service: ScoreService) -> Gateway:
+    """Give a gateway with one place."""
+    return await start_gateway(score_target=score_service.target, max_requests=1)
+
+
+@asynccontextmanager
+async def taken(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """Have a login take the only place until the end of the block."""
+    end = asyncio.Event()
+
+    async def verify(*_: object) -> Verdict:
+        await end.wait()
+        return Verdict(right=False)
+
+    monkeypatch.setattr(Passwords, "verify", verify)
+    login = asyncio.ensure_future(gateway.http.post("/api/v1/auth/login", json=CREDENTIALS))
+    await eventually(lambda: has_under_way(gateway, 1))
+    yield
+    end.set()
+    assert (await login).status_code == 401
+
+
+@pytest.fixture
+async def full(single: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
+    """Give a gateway whose only place is taken until the end of the test."""
+    async with taken(single, monkeypatch):
+        yield single
+    assert (await single.http.get("/api/v1/actions")).status_code == 401
+
+
+async def has_under_way(gateway: Gateway, count: int) -> bool:
+    return metric(gateway, "gateway_requests_under_way") == count
+
+
+def metric(gateway: Gateway, name: str) -> float | None:
+    return gateway.running.parts.metrics.registry.get_sample_value(name)
+
+
+PATHS = ["/api/v1/actions", "/api/v1/auth/login", "/.well-known/jwks.json", "/nowhere"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_full_gateway_refuses_whatever_is_asked_with_a_problem(full: Gateway, path: str) -> None:
+    response = await full.http.get(path)
+
+    assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
+    assert response.headers["Retry-After"] == "1"
+    assert response.headers["Content-Type"] == "application/problem+json"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert metric(full, "gateway_requests_refused_total") == 1
+
+
+async def test_a_body_that_comes_when_all_places_are_taken_is_refused_with_a_problem(
+    single: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps(CREDENTIALS)
+    head = (
+        f"POST /api/v1/auth/login HTTP/1.1\r\nHost: laurel\r\nContent-Length: {len(body)}\r\n"
+        "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
+    )
+    async with wire(str(single.running.public.address)) as late:
+        late.writer.write(head.encode())
+        assert (await late.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
+        async with taken(single, monkeypatch):
+            late.writer.write(body.encode())
+            answer = await late.answer()
+
+    assert (answer.status, answer.code, answer.headers["retry-after"]) == (429, "rate_limited", "1")
+    assert metric(single, "gateway_requests_under_way") == 0
+
+
+@pytest.mark.parametrize("path", ["/", "/style.css", "/docs"])
+async def test_a_full_gateway_still_gives_the_page_its_files(full: Gateway, path: str) -> None:
+    assert (await full.http.get(path)).status_code == 200
+
+
+async def test_a_full_gateway_still_says_that_it_lives_and_opens_streams(full: Gateway) -> None:
+    assert (await full.http.get("/livez")).status_code == 200
+    assert (await full.http.get("/readyz")).status_code == 200
+    player = full.as_player("ada")
+    events = full.http.stream("GET", "/api/v1/leaderboard/events", headers=player.headers)
+    async with events as response:
+        assert response.status_code == 200

@@ -1,0 +1,214 @@
+"""Whether a gateway is ready, and what it says is missing."""
+
+import asyncio
+from typing import Any
+
+import psycopg
+from prometheus_client import CollectorRegistry, Gauge
+from tests.fixtures.gateway import StartGateway
+from tests.fixtures.postgres import Database
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.score_service import ScoreService, StartScoreService
+from tests.fixtures.stores import eventually
+
+from action_gateway.edge.health import Readiness
+from local_stack.valkey import ValkeyServer
+
+
+async def test_a_gateway_with_all_its_parts_is_ready_on_both_ports(
+    start_gateway: StartGateway, score_service: ScoreService
+) -> None:
+    gateway = await start_gateway(score_target=score_service.target)
+    for url in (gateway.url, gateway.admin_url):
+        ready = await gateway.http.get(f"{url}/readyz")
+        alive = await gateway.http.get(f"{url}/livez")
+
+        assert (ready.status_code, ready.json()) == (200, {"status": "ready"})
+        assert (alive.status_code, alive.json()) == (200, {"status": "alive"})
+    assert (await gateway.http.get("/metrics")).status_code == 404
+
+
+async def test_a_gateway_starts_without_any_part_and_says_what_is_missing(
+    start_gateway: StartGateway, free_port: Any
+) -> None:
+    gateway = await start_gateway(
+        ready=False,
+        score_target=f"dns:///localhost:{free_port()}",
+        database_dsn=f"postgresql://gateway_runtime@127.0.0.1:{free_port()}/nothing",
+        redis_url=f"redis://127.0.0.1:{free_port()}/0",
+    )
+
+    async def all_missing() -> bool:
+        response = await gateway.http.get("/readyz")
+        assert response.status_code == 503
+        return set(response.json()["missing"]) == {
+            "database",
+            "redis",
+            "score_service",
+            "leaderboard",
+        }
+
+    await eventually(all_missing)
+    assert (await gateway.http.get("/livez")).status_code == 200
+
+
+async def test_it_knows_the_score_service_by_another_name_than_that_in_the_target(
+    start_gateway: StartGateway, score_service: ScoreService
+) -> None:
+    port = score_service.target.rpartition(":")[2]
+
+    gateway = await start_gateway(
+        score_target=f"ipv4:127.0.0.1:{port},127.0.0.1:{port}", score_server_name="localhost"
+    )
+
+    assert (await gateway.http.get("/readyz")).json() == {"status": "ready"}
+
+
+async def test_it_gets_ready_by_itself_when_the_score_service_comes(
+    start_gateway: StartGateway, start_score_service: StartScoreService, free_port: Any
+) -> None:
+    port = free_port()
+    gateway = await start_gateway(ready=False, score_target=f"dns:///localhost:{port}")
+
+    async def only_that_is_missing() -> bool:
+        response = await gateway.http.get("/readyz")
+        assert response.status_code == 503
+        return set(response.json()["missing"]) == {"score_service", "leaderboard"}
+
+    await eventually(only_that_is_missing)
+    await start_score_service(listen=f"127.0.0.1:{port}")
+    await eventually(gateway.is_ready)
+
+
+async def test_a_part_that_goes_and_comes_again_is_noticed(
+    start_gateway: StartGateway,
+    score_service: ScoreService,
+    start_proxy: Any,
+    gateway_settings: dict[str, Any],
+) -> None:
+    dsn = psycopg.conninfo.conninfo_to_dict(gateway_settings["database_dsn"])
+    proxy: Proxy = await start_proxy(f"{dsn['host']}:{dsn['port']}")
+    through = psycopg.conninfo.make_conninfo(gateway_settings["database_dsn"], port=proxy.port)
+    gateway = await start_gateway(score_target=score_service.target, database_dsn=through)
+
+    async def database_is_missing() -> bool:
+        response = await gateway.http.get("/readyz")
+        report = {"status": "not ready", "missing": {"database": "is not reachable"}}
+        return (response.status_code, response.json()) == (503, report)
+
+    proxy.hold()
+    await eventually(database_is_missing)
+    proxy.reset()
+    proxy.release()
+    await eventually(gateway.is_ready)
+
+
+async def test_a_gateway_stays_ready_without_redis_and_says_so(
+    start_gateway: StartGateway,
+    score_service: ScoreService,
+    start_proxy: Any,
+    valkey_server: ValkeyServer,
+) -> None:
+    proxy: Proxy = await start_proxy(f"127.0.0.1:{valkey_server.port}")
+    through = f"redis://127.0.0.1:{proxy.port}/0"
+    gateway = await start_gateway(score_target=score_service.target, redis_url=through)
+    await proxy.stop()
+
+    async def is_told(url: str) -> bool:
+        response = await gateway.http.get(f"{url}/readyz")
+        assert response.status_code == 200
+        return bool(response.json() == {"status": "ready", "missing": {"redis": "is not reachable"}})
+
+    await eventually(lambda: is_told(gateway.url))
+    await eventually(lambda: is_told(gateway.admin_url))
+    metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
+    assert 'gateway_part_up{part="redis"} 0.0' in metrics
+    assert 'gateway_part_up{part="database"} 1.0' in metrics
+    response = await (await gateway.player()).post("/actions/start", {"actionId": "quick"})
+    assert response.status_code == 200
+
+
+class Part:
+    """A part that a test takes away."""
+
+    def __init__(self) -> None:
+        self.missing: str | None = None
+
+    async def look(self) -> str | None:
+        return self.missing
+
+
+async def test_after_all_parts_were_there_only_the_database_is_needed() -> None:
+    parts = {name: Part() for name in ("database", "redis", "score_service", "leaderboard")}
+    parts["leaderboard"].missing = "was not read yet"
+    gauge = Gauge("ready", "Ready.", registry=CollectorRegistry())
+    checks = {name: part.look for name, part in parts.items()}
+    async with Readiness(checks, gauge) as readiness:
+
+        async def is_missing(*names: str) -> bool:
+            return readiness.missing.keys() == set(names)
+
+        await eventually(lambda: is_missing("leaderboard"))
+        assert not readiness.is_ready
+        parts["leaderboard"].missing = None
+        await eventually(is_missing)
+        assert readiness.is_ready
+        for name in ("redis", "score_service", "leaderboard"):
+            parts[name].missing = "is not reachable"
+        await eventually(lambda: is_missing("redis", "score_service", "leaderboard"))
+        assert (readiness.is_ready, gauge._value.get()) == (True, 1)
+        parts["database"].missing = "is not reachable"
+        await eventually(lambda: is_missing(*parts))
+        assert (readiness.is_ready, gauge._value.get()) == (False, 0)
+        await readiness.stop()
+        assert not readiness.is_ready
+
+
+async def test_an_old_schema_is_told_from_a_missing_database(
+    start_gateway: StartGateway, score_service: ScoreService, database: Database
+) -> None:
+    with psycopg.connect(database.gateway_owner_dsn) as connection:
+        connection.execute("UPDATE gateway.alembic_version SET version_num = '0000'")
+    gateway = await start_gateway(ready=False, score_target=score_service.target)
+
+    async def schema_is_old() -> bool:
+        missing = (await gateway.http.get("/readyz")).json().get("missing", {})
+        return "old schema" in missing.get("database", "")
+
+    await eventually(schema_is_old)
+    with psycopg.connect(database.gateway_owner_dsn) as connection:
+        connection.execute("UPDATE gateway.alembic_version SET version_num = '0999'")
+    await eventually(gateway.is_ready)
+
+
+async def test_a_gateway_that_drains_is_not_ready(
+    start_gateway: StartGateway, score_service: ScoreService
+) -> None:
+    gateway = await start_gateway(score_target=score_service.target)
+    await gateway.running.drain(asyncio.Event())
+    response = await gateway.http.get("/readyz")
+
+    assert response.status_code == 503
+    assert response.json()["missing"] == {"process": "is stopping"}
+
+
+async def test_a_look_that_loses_its_cancellation_does_not_hold_up_the_stop() -> None:
+    looking, finish = asyncio.Event(), asyncio.Event()
+
+    async def cling() -> None:
+        looking.set()
+        try:
+            await finish.wait()
+        except asyncio.CancelledError:
+            await finish.wait()
+
+    readiness = Readiness({"database": cling}, Gauge("ready", "", registry=CollectorRegistry()))
+    async with asyncio.timeout(10), readiness:
+        await looking.wait()
+        stopping = asyncio.create_task(readiness.stop())
+        await asyncio.sleep(0)
+        finish.set()
+        await stopping
+
+        assert (readiness.is_stopping, readiness.is_ready) == (True, False)
+        assert readiness.missing == {"process": "is stopping"}

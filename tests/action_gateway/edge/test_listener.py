@@ -1,0 +1,130 @@
+"""What every accepted connection has, and how long a client may take to ask."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from action_gateway.edge.listener import Listener, listen
+from action_gateway.settings import Address
+
+
+@asynccontextmanager
+async def accepted_socket() -> AsyncIterator[socket.socket]:
+    """Give the server's end of a connection."""
+    address = Address("127.0.0.1", 0)
+    async with (
+        listen(Starlette(), address, max_connections=10, stop_seconds=1) as listener,
+        httpx.AsyncClient(base_url=f"http://{listener.address}") as client,
+    ):
+        await client.get("/")
+        (protocol,) = listener.server_state.connections
+        connection: Any = protocol
+        yield connection.transport.get_extra_info("socket")
+
+
+async def test_the_body_of_an_answer_does_not_wait_for_its_head_to_be_acknowledged() -> None:
+    async with accepted_socket() as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the option is known on Linux only")
+async def test_a_peer_that_never_reads_is_given_up() -> None:
+    async with accepted_socket() as accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
+async def welcome(_: Request) -> Response:
+    return Response("welcome")
+
+
+APP = Starlette(routes=[Route("/", welcome, methods=["GET", "POST"])])
+REQUEST = b"GET / HTTP/1.1\r\nHost: laurel\r\n\r\n"
+
+
+@asynccontextmanager
+async def listening(head_seconds: float) -> AsyncIterator[Listener]:
+    address = Address("127.0.0.1", 0)
+    async with listen(
+        APP, address, max_connections=10, stop_seconds=1, head_seconds=head_seconds
+    ) as listener:
+        yield listener
+
+
+async def connect(listener: Listener) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection(listener.address.host, listener.address.port)
+
+
+async def answered(reader: asyncio.StreamReader) -> bool:
+    """Read one answer to its end."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    return head.startswith(b"HTTP/1.1 200") and await reader.readexactly(7) == b"welcome"
+
+
+async def drip(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Send a byte at a time, for ever, until the connection is closed."""
+    with suppress(ConnectionError):
+        while True:
+            writer.write(data)
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+
+async def drip_to_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes) -> None:
+    """Send a byte at a time until the connection is closed, and check that no more was answered."""
+    dripping = asyncio.create_task(drip(writer, data))
+    async with asyncio.timeout(20):
+        with suppress(ConnectionError):
+            assert await reader.read() == b""
+    dripping.cancel()
+    writer.close()
+
+
+BEGINNINGS = {
+    "nothing": (b"", b""),
+    "a head that drips": (b"GET / HTTP/1.1\r\nX: ", b"x"),
+}
+
+
+@pytest.mark.parametrize("name", BEGINNINGS)
+async def test_a_connection_on_which_no_whole_head_comes_is_closed(name: str) -> None:
+    beginning, byte = BEGINNINGS[name]
+    async with listening(head_seconds=0.3) as listener:
+        reader, writer = await connect(listener)
+        writer.write(beginning)
+        await drip_to_the_end(reader, writer, byte)
+
+
+async def test_a_second_request_that_drips_is_not_waited_for_either() -> None:
+    async with listening(head_seconds=0.3) as listener:
+        reader, writer = await connect(listener)
+        writer.write(REQUEST)
+        assert await answered(reader)
+        await drip_to_the_end(reader, writer, b"x")
+
+
+async def test_a_body_that_drips_on_after_the_answer_is_not_waited_for() -> None:
+    async with listening(head_seconds=0.3) as listener:
+        reader, writer = await connect(listener)
+        writer.write(b"POST / HTTP/1.1\r\nHost: laurel\r\nContent-Length: 1000000\r\n\r\n")
+        assert await answered(reader)
+        await drip_to_the_end(reader, writer, b"x")
+
+
+async def test_a_connection_between_two_requests_may_be_silent_for_longer() -> None:
+    async with listening(head_seconds=0.2) as listener:
+        reader, writer = await connect(listener)
+        for _ in range(3):
+            writer.write(REQUEST)
+            assert await answered(reader)
+            await asyncio.sleep(0.4)  # Twice as long as a head may take.
+        writer.close()

@@ -1,0 +1,144 @@
+"""The table from exception to problem document."""
+
+import json
+
+import pytest
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+
+import score_client.errors as score
+from action_gateway import errors
+from action_gateway.edge.problems import HANDLERS, KINDS, MEDIA_TYPE, answer, describe
+from action_gateway.errors import GatewayError, Payment
+
+PAYMENT = Payment(points_earned=5, new_total_score=25, new_rank=None)
+INSTANCES: list[GatewayError] = [
+    errors.InvalidRequestError({"body.username": "is too short"}),
+    errors.UnauthenticatedError(),
+    errors.BadCredentialsError(),
+    errors.RegistrationClosedError(),
+    errors.UsernameTakenError(),
+    errors.BadRefreshTokenError(),
+    errors.ActionNotFoundError(),
+    errors.BadActionTokenError(),
+    errors.ActionTokenForeignError(),
+    errors.ActionTokenExpiredError(),
+    errors.ActionTokenSpentError(),
+    errors.ActionTokenUsedError(PAYMENT),
+    errors.ActionCompletedError(PAYMENT),
+    errors.TooFastError(),
+    errors.WrongAnswerError(3),
+    errors.ScoreLimitError(),
+    errors.RateLimitedError(12.2),
+    errors.UnavailableError(0.2),
+    errors.NotFoundError(),
+    errors.MethodNotAllowedError(),
+    errors.UnsupportedMediaTypeError(),
+    errors.HeadersTooLargeError(),
+    errors.BodyTooLargeError(),
+    errors.BodyTooSlowError(),
+    errors.GatewayError(),
+]
+MISSING = {"loc": ("body", "x"), "type": "missing", "msg": "is missing"}
+REQUEST = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
+
+
+def leaves(kind: type[GatewayError]) -> set[type[GatewayError]]:
+    """Find all exceptions below one that have none below themselves."""
+    below = kind.__subclasses__()
+    return set().union(*map(leaves, below)) if below else {kind}
+
+
+def test_every_exception_has_its_row() -> None:
+    assert leaves(GatewayError) | {GatewayError} == set(KINDS)
+    assert {type(error) for error in INSTANCES} == set(KINDS)
+
+
+def test_no_code_is_used_twice() -> None:
+    codes = [kind.code for kind in KINDS.values()]
+
+    assert len(codes) == len(set(codes))
+
+
+@pytest.mark.parametrize("error", INSTANCES, ids=lambda error: KINDS[type(error)].code)
+def test_a_problem_has_all_members(error: GatewayError) -> None:
+    response = answer(error)
+    body = json.loads(bytes(response.body))
+
+    assert response.headers["content-type"] == MEDIA_TYPE
+    assert body["status"] == response.status_code
+    assert body["type"] == f"urn:laurel:problem:{body['code']}"
+    assert body["title"] == type(error).__doc__
+    assert body["detail"]
+    assert (response.headers.get("www-authenticate") == "Bearer") == (response.status_code == 401)
+    assert ("retry-after" in response.headers) == (response.status_code in {429, 503})
+
+
+def test_the_members_of_each_kind_are_there() -> None:
+    def members(error: GatewayError) -> dict[str, object]:
+        body: dict[str, object] = json.loads(bytes(answer(error).body))
+        return {name: body[name] for name in body.keys() - {"type", "title", "status", "detail", "code"}}
+
+    award = {"pointsEarned": 5, "newTotalScore": 25, "newRank": None}
+    assert members(errors.WrongAnswerError(3)) == {"attemptsLeft": 3}
+    assert members(errors.ActionTokenUsedError(PAYMENT)) == {"award": award}
+    assert members(errors.ActionCompletedError(PAYMENT)) == {"award": award}
+    assert members(errors.InvalidRequestError({"a": "b"})) == {"fields": {"a": "b"}}
+    assert members(errors.TooFastError()) == {}
+
+
+@pytest.mark.parametrize(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (12.2, "13"), (60.0, "60")])
+def test_retry_after_is_whole_seconds_rounded_up(seconds: float, header: str) -> None:
+    assert answer(errors.RateLimitedError(seconds)).headers["retry-after"] == header
+    assert answer(errors.UnavailableError(seconds)).headers["retry-after"] == header
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (score.UnavailableError("UNAVAILABLE", "gone"), 503, "unavailable"),
+        (score.QuotaExceededError("QUOTA_EXCEEDED", "slower", 7.5), 503, "unavailable"),
+        (score.ServiceFaultError("INTERNAL", "secret"), 503, "unavailable"),
+        (score.TotalOutOfRangeError("TOTAL_OUT_OF_RANGE", "full"), 409, "score_limit_reached"),
+        (score.InvalidRequestError("INVALID_FIELD", "secret", {"page_token": "bad"}), 422, "invalid_request"),
+        (score.NotAllowedError("NOT_ALLOWED", "secret"), 500, "internal"),
+        (HTTPException(404), 404, "not_found"),
+        (HTTPException(405, headers={"Allow": "GET"}), 405, "method_not_allowed"),
+        (HTTPException(413), 413, "body_too_large"),
+        (HTTPException(400, "secret"), 422, "invalid_request"),
+        (HTTPException(418, "secret"), 500, "internal"),
+        (RequestValidationError([MISSING]), 422, "invalid_request"),
+    ],
+)
+async def test_failures_of_others_become_problems_that_tell_nothing_of_them(
+    error: Exception, status: int, code: str
+) -> None:
+    handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
+    response = await handler(REQUEST, error)
+    body = json.loads(bytes(response.body))
+
+    assert (response.status_code, body["code"]) == (status, code)
+    assert "secret" not in bytes(response.body).decode()
+    if isinstance(error, HTTPException) and error.headers:
+        assert response.headers["allow"] == "GET"
+    if isinstance(error, score.QuotaExceededError):
+        assert response.headers["retry-after"] == "8"
+
+
+async def test_names_of_fields_that_are_not_described_are_not_repeated() -> None:
+    fault = {"loc": ("body", "proof", "<script>"), "type": "extra_forbidden", "msg": "no"}
+    response = await HANDLERS[RequestValidationError](REQUEST, RequestValidationError([fault]))
+
+    assert json.loads(bytes(response.body))["fields"] == {"body.proof": "has a field that is not described"}
+
+
+def test_the_description_lists_the_codes_of_each_status_and_those_that_any_request_may_get() -> None:
+    described = describe([errors.ActionTokenUsedError, errors.ActionTokenSpentError, errors.TooFastError])
+
+    assert [(status, response["description"]) for status, response in described.items()] == [
+        (409, "`action_token_used`, `action_token_spent`"),
+        (422, "`too_fast`"),
+        (429, "`rate_limited`"),
+        (431, "`headers_too_large`"),
+    ]

@@ -1,0 +1,284 @@
+"""What is suspected of whom, over HTTP with everything behind it: what is counted, and what the log says."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+from prometheus_client import CollectorRegistry
+from structlog.testing import capture_logs
+from tests.action_gateway.forgery import forge
+from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.realtime import Realtime, close_code
+from tests.fixtures.score_service import ScoreService
+
+from action_gateway import errors
+from action_gateway.edge.suspicions import EVENTS_A_SECOND, Signal, Suspicions
+from action_gateway.limits.limits import LIMITS
+from action_gateway.metrics import configure_logging
+
+PASSWORD = "correct horse battery"
+Lines = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def lines(log_lines: Callable[[Callable[..., None]], Lines]) -> Lines:
+    return log_lines(configure_logging)
+
+
+def suspicions(lines: Lines) -> list[dict[str, Any]]:
+    return [line for line in lines() if line["event"] == "suspicion"]
+
+
+async def counts(gateway: Gateway) -> dict[str, float]:
+    """Tell the signals that were seen, and how often."""
+    found = {signal: await gateway.metric("gateway_suspicions_total", signal=signal) for signal in Signal}
+    assert None not in found.values()
+    return {str(signal): count for signal, count in found.items() if count}
+
+
+async def post(gateway: Gateway, path: str, **body: str) -> dict[str, Any]:
+    response = await gateway.http.post(f"/api/v1/auth/{path}", json=body)
+    told: dict[str, Any] = response.json()
+    return told
+
+
+async def test_every_signal_counts_from_zero(gateway: Gateway) -> None:
+    assert await counts(gateway) == {}
+    assert {await gateway.metric("gateway_rate_limited_total", limit=limit) for limit in LIMITS} == {0}
+
+
+async def test_wrong_answers_are_suspect_and_those_after_the_last_attempt_more_so(
+    gateway: Gateway, player: Player, lines: Lines
+) -> None:
+    token = await player.start()
+    for _ in range(6):
+        await player.complete(token, "no idea, honestly")
+
+    assert await counts(gateway) == {"wrong_answer": 5, "attempts_spent": 1}
+    wrong, *_, spent = suspicions(lines)
+    assert (wrong["signal"], wrong["level"], wrong["left_out"]) == ("wrong_answer", "info", 0)
+    assert (wrong["user_id"], wrong["action_id"], wrong["address"]) == (player.user_id, "quick", "127.0.0.1")
+    assert wrong["request_id"]
+    assert wrong["trace_id"]
+    assert spent["signal"] == "attempts_spent"
+    assert "no idea" not in str(lines())
+
+
+async def test_an_answer_that_is_too_fast_is_suspect(gateway: Gateway, player: Player, lines: Lines) -> None:
+    await player.complete(await player.start("puzzle_123"), "ABC")
+
+    assert await counts(gateway) == {"too_fast": 1}
+    assert [(line["signal"], line["action_id"]) for line in suspicions(lines)] == [("too_fast", "puzzle_123")]
+
+
+async def test_a_token_that_was_paid_for_is_suspect_when_another_request_shows_it(
+    gateway: Gateway, player: Player, lines: Lines
+) -> None:
+    token = await player.start()
+    await player.complete(token, key="k1")
+    await player.complete(token, key="k1")
+    assert await counts(gateway) == {}
+    await player.complete(token, key="k2")
+    await player.complete(token)
+
+    assert await counts(gateway) == {"token_reused": 2}
+    assert {line["level"] for line in suspicions(lines)} == {"info"}
+
+
+async def test_a_request_over_again_that_was_never_paid_is_not_suspect(
+    gateway: Gateway, player: Player
+) -> None:
+    first, second = await player.start("once"), await player.start("once")
+    await player.complete(first, "1")
+    codes = [(await player.complete(second, "1", key="k1")).json()["code"] for _ in range(2)]
+
+    assert codes == ["action_already_completed", "action_token_used"]
+    assert await counts(gateway) == {}
+    await player.complete(first, "1")
+    assert await counts(gateway) == {"token_reused": 1}
+
+
+async def test_anothers_token_and_one_that_is_not_ours_are_suspect(
+    gateway: Gateway, player: Player, lines: Lines
+) -> None:
+    token, thief = await player.start(), await gateway.player()
+    await thief.complete(token)
+    await thief.complete(forge(token, sub=thief.user_id))
+    await thief.complete(thief.access_token)
+    await replace(player, access_token=token).get("/actions")
+    await replace(player, access_token=forge(player.access_token, sub=thief.user_id)).get("/actions")
+
+    assert await counts(gateway) == {"token_foreign": 1, "token_forged": 2, "access_token_forged": 2}
+    foreign, *forged = suspicions(lines)
+    assert (foreign["user_id"], foreign["action_id"]) == (thief.user_id, "quick")
+    assert {line["level"] for line in (foreign, *forged)} == {"warning"}
+    assert [line.get("user_id") for line in forged] == [thief.user_id, thief.user_id, None, None]
+
+
+async def test_what_clients_of_honest_players_meet_is_not_suspect(gateway: Gateway, player: Player) -> None:
+    token = await player.start()
+    for nothing in ("", "rubbish", "a.b.c", "\u00fc"):
+        await replace(player, access_token="x").complete(nothing)
+        await player.complete(nothing)
+    await gateway.http.get("/api/v1/actions")
+    await post(gateway, "refresh", refreshToken="A" * 43)
+    await player.post("/actions/start", {"actionId": "nothing"})
+    gateway.clock.advance(1000)
+    await player.complete(token)
+    await gateway.as_player(player.user_id).complete(token)
+
+    assert await counts(gateway) == {}
+
+
+async def test_a_refresh_token_that_comes_back_late_is_suspect_and_one_in_time_is_not(
+    gateway: Gateway, lines: Lines
+) -> None:
+    user = (await post(gateway, "register", username="ada", password=PASSWORD))["user"]
+    first = (await post(gateway, "login", username="ada", password=PASSWORD))["refreshToken"]
+    second = await post(gateway, "refresh", refreshToken=first)
+    assert await post(gateway, "refresh", refreshToken=first) == second | {"accessToken": ANY}
+    assert await counts(gateway) == {}
+    gateway.clock.advance(31)
+    told = await post(gateway, "refresh", refreshToken=first)
+
+    assert told == await post(gateway, "refresh", refreshToken="A" * 43)
+    assert await counts(gateway) == {"refresh_reused": 1}
+    (line,) = suspicions(lines)
+    assert (line["level"], line["user_id"]) == ("warning", user["userId"])
+
+
+async def test_a_wrong_password_names_whose_it_was_not_but_never_what_was_typed(
+    gateway: Gateway, lines: Lines
+) -> None:
+    user = (await post(gateway, "register", username="ada", password=PASSWORD))["user"]
+    typed = "my-password-in-the-wrong-field"
+    await post(gateway, "login", username="ada", password="wrong password")
+    await post(gateway, "login", username=typed[:20], password="wrong password")
+
+    assert await counts(gateway) == {"bad_credentials": 2}
+    assert [line.get("user_id") for line in suspicions(lines)] == [user["userId"], None]
+    assert typed[:20] not in str(lines())
+
+
+async def test_limits_are_told_by_their_names(
+    start_gateway: StartGateway, score_service: ScoreService, lines: Lines
+) -> None:
+    limits = {f"{limited}_per_minute": 1 for limited in ("starts", "completes", "logins", "registrations")}
+    gateway = await start_gateway(score_target=score_service.target, **limits)
+    player = await gateway.player()
+    token = await player.start()
+    await player.post("/actions/start", {"actionId": "quick"})
+    for _ in range(2):
+        await player.complete(token, "no")
+        await post(gateway, "login", username="ada", password=PASSWORD)
+        await post(gateway, "register", username="ada", password=PASSWORD)
+
+    assert (await counts(gateway))["rate_limited"] == len(LIMITS)
+    limited = [line["limit"] for line in suspicions(lines) if line["signal"] == "rate_limited"]
+    assert sorted(limited) == sorted(LIMITS)
+    assert {await gateway.metric("gateway_rate_limited_total", limit=limit) for limit in LIMITS} == {1}
+
+
+async def test_a_socket_with_a_forged_token_is_suspect_and_one_with_none_is_not(realtime: Realtime) -> None:
+    def seen() -> float:
+        return realtime.metric("gateway_suspicions_total", signal="access_token_forged")
+
+    async with realtime.connected(None, token="rubbish") as socket:
+        assert await close_code(socket) == 4401
+    async with realtime.connected(None) as socket:
+        await socket.send('{"type": "auth"}')
+        assert await close_code(socket) == 4401
+    assert seen() == 0
+    forged = forge(realtime.token("u1"), sub="u2")
+    with capture_logs() as logs:
+        async with realtime.connected(None, token=forged) as socket:
+            assert await close_code(socket) == 4401
+        async with realtime.connected(None) as socket:
+            await socket.send(json.dumps({"type": "auth", "accessToken": forged}))
+            assert await close_code(socket) == 4401
+
+    assert seen() == 2
+    told = [line for line in logs if line["event"] == "suspicion"]
+    assert [(line["signal"], line["address"]) for line in told] == [("access_token_forged", "127.0.0.1")] * 2
+
+
+async def test_nothing_that_a_client_sends_forges_a_line_of_the_log(
+    start_gateway: StartGateway, lines: Lines
+) -> None:
+    gateway = await start_gateway(ready=False, score_target="dns:///localhost:1", trusted_proxies="127.0.0.1")
+    forged = '{"event": "suspicion", "signal": "planted"}'
+    token = forge((await gateway.player()).access_token, sub=f"\n{forged}\n", jti=forged)
+    hostile = ('1.2.3.4", "signal": "planted', "\x1b[31mplanted", "1.2.3.4\x85planted", "::1%planted")
+    for value in (forged, *hostile):
+        await gateway.http.post(
+            "/api/v1/actions/complete",
+            headers=[
+                (name.encode(), text.encode("latin-1"))
+                for name, text in (
+                    ("Authorization", f"Bearer {token}"),
+                    ("X-Forwarded-For", value),
+                    ("X-Request-Id", value),
+                    ("traceparent", value),
+                    ("User-Agent", value),
+                )
+            ],
+        )
+    (count,) = (await counts(gateway)).values()
+    told = suspicions(lines)
+
+    assert len(told) == count > 0
+    assert {(line["signal"], line["address"]) for line in told} <= {
+        ("access_token_forged", address) for address in ("unknown", "::/64")
+    }
+    assert "planted" not in str(lines())
+
+
+async def test_an_address_is_told_as_limits_count_it(start_gateway: StartGateway, lines: Lines) -> None:
+    gateway = await start_gateway(ready=False, score_target="dns:///localhost:1", trusted_proxies="127.0.0.1")
+    forged = {"Authorization": f"Bearer {forge((await gateway.player()).access_token, sub='x')}"}
+    for address in ("203.0.113.7", "2001:db8:1:2:3:4:5:6"):
+        await gateway.http.get("/api/v1/actions", headers=forged | {"X-Forwarded-For": address})
+
+    assert [line["address"] for line in suspicions(lines)] == ["203.0.113.7", "2001:db8:1:2::/64"]
+
+
+async def test_a_flood_is_counted_whole_and_told_in_few_lines(gateway: Gateway, lines: Lines) -> None:
+    flood = 10 * EVENTS_A_SECOND
+    player = await gateway.player()
+    forged = replace(player, access_token=forge(player.access_token, sub="x"))
+    started = asyncio.get_running_loop().time()
+    await asyncio.gather(*(forged.get("/actions") for _ in range(flood)))
+    seconds = asyncio.get_running_loop().time() - started
+
+    assert await counts(gateway) == {"access_token_forged": flood}
+    assert EVENTS_A_SECOND <= len(suspicions(lines)) <= EVENTS_A_SECOND * (1 + int(seconds))
+
+
+def test_what_a_flood_left_out_is_told_by_the_next_event_and_no_other_signal_is_silenced() -> None:
+    now = 0.0
+    registry = CollectorRegistry()
+    suspicions = Suspicions(registry, lambda: now)
+    with capture_logs() as logs:
+        for _ in range(100):
+            suspicions.note(errors.TooFastError(), None)
+        suspicions.note(errors.WrongAnswerError(3), None)
+        now = 1.0
+        suspicions.note(errors.TooFastError(), None)
+
+    told = [(line["signal"], line["left_out"]) for line in logs]
+    left_out = 100 - EVENTS_A_SECOND
+    assert told == [("too_fast", 0)] * EVENTS_A_SECOND + [("wrong_answer", 0), ("too_fast", left_out)]
+    assert registry.get_sample_value("gateway_suspicions_total", {"signal": "too_fast"}) == 101
+
+
+def test_want_of_room_is_no_suspicion() -> None:
+    registry = CollectorRegistry()
+    with capture_logs() as logs:
+        Suspicions(registry).note(errors.RateLimitedError(1.0), None)
+
+    assert logs == []
+    assert registry.get_sample_value("gateway_suspicions_total", {"signal": "rate_limited"}) == 0

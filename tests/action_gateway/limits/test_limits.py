@@ -1,0 +1,168 @@
+"""Limits on a real Redis, and without it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from redis.asyncio import Redis
+from tests.fixtures.proxy import Proxy
+
+from action_gateway.errors import RateLimitedError, UnavailableError
+from action_gateway.limits.limits import Limits, Rates
+from action_gateway.limits.redis_storage import Counters, open_counters
+from action_gateway.redis_access import RedisAccess, RedisUrl
+from local_stack.valkey import ValkeyServer
+
+RATES = Rates(starts=2, completes=3, logins=2, registrations=1)
+
+
+class MovableTime:
+    """A monotonic clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+@pytest.fixture
+async def proxy(valkey_server: ValkeyServer, start_proxy: Callable[[str], Awaitable[Proxy]]) -> Proxy:
+    return await start_proxy(f"127.0.0.1:{valkey_server.port}")
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    async with Redis.from_url(redis_url) as redis:
+        yield redis
+
+
+@pytest.fixture
+async def counters(proxy: Proxy, valkey_server: ValkeyServer, redis_prefix: str) -> AsyncIterator[Counters]:
+    """Return counters that are reached through the proxy."""
+    url = RedisUrl.parse(f"redis://127.0.0.1:{proxy.port}")
+    async with open_counters(RedisAccess(url, valkey_server.password), redis_prefix, 0.5) as counters:
+        yield counters
+
+
+@pytest.fixture
+def time() -> MovableTime:
+    return MovableTime()
+
+
+@pytest.fixture
+def limits(counters: Counters, time: MovableTime) -> Limits:
+    return Limits(counters.storage, RATES, monotonic=time)
+
+
+async def test_so_many_and_no_more_are_allowed(limits: Limits) -> None:
+    for _ in range(2):
+        await limits.start("ada")
+    with pytest.raises(RateLimitedError) as refused:
+        await limits.start("ada")
+
+    assert 1 <= refused.value.retry_after <= 60
+
+
+async def test_users_and_doings_count_apart(limits: Limits) -> None:
+    for user_id in ("ada", "bob"):
+        for _ in range(2):
+            await limits.start(user_id)
+        for _ in range(3):
+            await limits.complete(user_id)
+
+
+async def test_replicas_count_together(counters: Counters) -> None:
+    replicas = [Limits(counters.storage, RATES) for _ in range(3)]
+    calls = [replica.complete("ada") for replica in replicas for _ in range(4)]
+    results = await asyncio.gather(*calls, return_exceptions=True)
+
+    assert Counter(map(type, results)) == {type(None): 3, RateLimitedError: 9}
+
+
+async def test_names_count_whatever_their_letter_case(limits: Limits) -> None:
+    await limits.log_in("203.0.113.1", "ada")
+    await limits.log_in("203.0.113.1", "ADA")
+    with pytest.raises(RateLimitedError):
+        await limits.log_in("203.0.113.1", "Ada")
+    await limits.log_in("203.0.113.2", "ada")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "together"),
+    [
+        ("203.0.113.1", "203.0.113.1", True),
+        ("203.0.113.1", "203.0.113.2", False),
+        ("2001:db8:1:2::1", "2001:db8:1:2:ffff::7", True),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("", "rubbish", True),
+    ],
+)
+async def test_an_ipv6_site_counts_as_one_address(
+    limits: Limits, one: str, other: str, *, together: bool
+) -> None:
+    await limits.register(one)
+    if together:
+        with pytest.raises(RateLimitedError):
+            await limits.register(other)
+    else:
+        await limits.register(other)
+
+
+async def test_keys_have_the_prefix_and_end_by_themselves(
+    limits: Limits, redis: Redis, redis_prefix: str
+) -> None:
+    await limits.start("ada")
+    keys = [key async for key in redis.scan_iter(f"{redis_prefix}*")]
+
+    assert keys
+    assert all(key.startswith(f"{redis_prefix}limits".encode()) for key in keys)
+    assert all([0 < await redis.ttl(key) <= 120 for key in keys])
+
+
+@pytest.mark.parametrize("fault", ["refused", "swallowed"])
+async def test_without_redis_players_go_on_under_local_limits(
+    limits: Limits, proxy: Proxy, fault: str
+) -> None:
+    await _break(proxy, fault)
+    for _ in range(2):
+        await limits.start("ada")
+    with pytest.raises(RateLimitedError):
+        await limits.start("ada")
+    await limits.start("bob")
+
+
+@pytest.mark.parametrize("fault", ["refused", "swallowed"])
+async def test_without_redis_nobody_tries_passwords(limits: Limits, proxy: Proxy, fault: str) -> None:
+    await _break(proxy, fault)
+    with pytest.raises(UnavailableError):
+        await limits.log_in("203.0.113.1", "ada")
+    with pytest.raises(UnavailableError):
+        await limits.register("203.0.113.1")
+
+
+async def test_a_redis_that_swallows_everything_is_waited_for_once_in_a_while(
+    limits: Limits, proxy: Proxy, time: MovableTime
+) -> None:
+    await limits.start("ada")
+    proxy.hold()
+    await limits.start("bob")
+    connections = proxy.connections
+    for n in range(20):
+        await limits.start(f"user {n}")
+
+    assert proxy.connections == connections
+    proxy.reset()
+    proxy.release()
+    time.seconds += 2
+    await limits.start("ada")
+    with pytest.raises(RateLimitedError):
+        await limits.start("ada")
+
+
+async def _break(proxy: Proxy, fault: str) -> None:
+    if fault == "refused":
+        await proxy.stop()
+    else:
+        proxy.hold()

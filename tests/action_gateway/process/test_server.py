@@ -1,0 +1,253 @@
+"""The gateway as a process: how it starts, serves and stops."""
+
+import asyncio
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from tests.fixtures.gateway import add_signing_key
+from tests.fixtures.processes import Processes, RunningService
+from tests.fixtures.realtime import close_code
+from tests.fixtures.score_service import ScoreService
+from tests.fixtures.stores import eventually
+from websockets.asyncio.client import connect
+
+from action_gateway.process.server import raise_file_limit
+from action_gateway.settings import PREFIX
+
+
+@pytest.fixture
+def environment(gateway_settings: dict[str, Any], free_port: Callable[[], int]) -> dict[str, str]:
+    """Return the settings as variables; the score service is not there."""
+    settings = gateway_settings | {"score_target": f"dns:///localhost:{free_port()}", "log_format": "json"}
+    return {PREFIX + name.removeprefix(PREFIX).upper(): str(value) for name, value in settings.items()}
+
+
+def start(processes: Processes, environment: dict[str, str]) -> RunningService:
+    return processes.start("action_gateway", "serve", env=environment)
+
+
+async def wait_for_end(service: RunningService) -> int:
+    return await asyncio.to_thread(service.child.process.wait, 30)
+
+
+def fail(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Start a gateway that cannot be started."""
+    return subprocess.run(
+        [sys.executable, "-m", "action_gateway", "serve"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_it_serves_on_both_ports_and_ends_on_a_signal(
+    processes: Processes, environment: dict[str, str], score_service: ScoreService
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}SCORE_TARGET": score_service.target})
+    async with httpx.AsyncClient() as client:
+
+        async def is_ready() -> bool:
+            response = await client.get(f"http://{service.addresses['admin']}/readyz")
+            return response.status_code == 200
+
+        await eventually(is_ready)
+        assert (await client.get(f"http://{service.addresses['http']}/")).status_code == 200
+    service.child.process.send_signal(signal.SIGTERM)
+
+    assert await wait_for_end(service) == 0
+    log = service.log()
+    for event in ("listening", "ready", "stopping", "stopped"):
+        assert f'"event": "{event}"' in log
+    assert "Traceback" not in log
+
+
+async def test_it_starts_alone_and_says_what_it_misses(
+    processes: Processes, environment: dict[str, str], free_port: Callable[[], int]
+) -> None:
+    nowhere = {
+        f"{PREFIX}DATABASE_DSN": f"postgresql://nobody@127.0.0.1:{free_port()}/nothing",
+        f"{PREFIX}REDIS_URL": f"redis://127.0.0.1:{free_port()}/0",
+    }
+    service = start(processes, environment | nowhere)
+
+    async def missing_is_logged() -> bool:
+        return all(part in service.log() for part in ('"database"', '"redis"', '"score_service"'))
+
+    await eventually(missing_is_logged)
+    service.child.process.send_signal(signal.SIGINT)
+    assert await wait_for_end(service) == 0
+
+
+async def test_while_it_drains_it_answers_and_is_not_ready(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}DRAIN_SECONDS": "30"})
+    service.child.process.send_signal(signal.SIGTERM)
+    async with httpx.AsyncClient(base_url=f"http://{service.addresses['http']}") as client:
+
+        async def is_stopping() -> bool:
+            missing = (await client.get("/readyz")).json()["missing"]
+            return bool(missing == {"process": "is stopping"})
+
+        await eventually(is_stopping)
+        assert (await client.get("/livez")).status_code == 200
+    service.child.process.send_signal(signal.SIGTERM)
+
+    # The second signal does not wait for the 30 seconds.
+    assert await wait_for_end(service) == 0
+
+
+async def test_while_it_drains_every_answer_is_the_last_on_its_connection(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}DRAIN_SECONDS": "30"})
+    reader, writer = await connect_to(service)
+    before = await ask(reader, writer)
+    await begin_to_drain(service)
+    after = await ask(reader, writer)
+
+    assert b"connection: close" not in before.lower()
+    assert b"connection: close" in after.lower()
+    assert await reader.read() == b""
+    writer.close()
+    service.child.process.send_signal(signal.SIGTERM)
+    assert await wait_for_end(service) == 0
+
+
+async def test_a_socket_that_comes_while_it_drains_is_sent_elsewhere_and_others_may_stay(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    times = {f"{PREFIX}DRAIN_SECONDS": "60", f"{PREFIX}SOCKET_AUTH_SECONDS": "60"}
+    service = start(processes, environment | times)
+    url = f"ws://{service.addresses['http']}/api/v1/leaderboard/ws"
+    async with connect(url, proxy=None) as early:
+        await begin_to_drain(service)
+        async with connect(url, proxy=None) as late:
+            assert await close_code(late) == 1012
+        assert early.close_code is None
+        service.child.process.send_signal(signal.SIGTERM)  # Which ends the drain.
+        assert await close_code(early) == 1012
+    assert await wait_for_end(service) == 0
+
+
+async def test_a_connection_that_asks_nothing_does_not_hold_up_the_stop(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}STOP_SECONDS": "3600"})
+    reader, writer = await connect_to(service)
+    await ask(reader, writer)
+    await begin_to_drain(service)
+
+    assert await reader.read() == b""
+    writer.close()
+    assert await wait_for_end(service) == 0
+
+
+async def connect_to(service: RunningService) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    host, _, port = service.addresses["http"].rpartition(":")
+    return await asyncio.open_connection(host, int(port))
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Ask whether it is alive, and return the head of the answer."""
+    writer.write(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
+    head = await reader.readuntil(b"\r\n\r\n")
+    await reader.readuntil(b"}")
+    return head
+
+
+async def begin_to_drain(service: RunningService) -> None:
+    service.child.process.send_signal(signal.SIGTERM)
+
+    async def has_begun() -> bool:
+        return '"is stopping"' in service.log()
+
+    await eventually(has_begun)
+
+
+async def test_requests_under_way_are_finished(processes: Processes, environment: dict[str, str]) -> None:
+    service = start(processes, environment)
+    body = b'{"refreshToken": "x"}'
+    head = (
+        "POST /api/v1/auth/logout HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    reader, writer = await connect_to(service)
+    writer.write(head.encode() + body[:5])
+    await writer.drain()
+    # An answer on another connection tells that the gateway has read this one's head.
+    async with httpx.AsyncClient() as client:
+        await client.get(f"http://{service.addresses['http']}/livez")
+    await begin_to_drain(service)
+    writer.write(body[5:])
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 204 ")
+    assert await wait_for_end(service) == 0
+
+
+def test_a_gateway_may_open_as_many_files_as_the_system_lets_it() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
+    try:
+        raise_file_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_keys_of_both_kinds_must_differ(environment: dict[str, str], tmp_path: Path) -> None:
+    result = fail(environment | {f"{PREFIX}ACTION_KEYS_DIR": environment[f"{PREFIX}ACCESS_KEYS_DIR"]})
+
+    assert result.returncode == 2
+    assert "must not share a key" in result.stderr
+
+
+def test_a_folder_without_a_key_is_a_faulty_set_up(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = fail(environment | {f"{PREFIX}ACTION_KEYS_DIR": str(tmp_path / "empty")})
+
+    assert result.returncode == 2
+    assert "holds no *.pem file" in result.stderr
+
+
+def test_a_certificate_that_cannot_be_used_is_a_faulty_set_up(environment: dict[str, str]) -> None:
+    result = fail(environment | {f"{PREFIX}SCORE_KEY_FILE": environment[f"{PREFIX}SCORE_CA_FILE"]})
+
+    assert result.returncode == 2
+    assert "certificate for the score service cannot be used" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_a_faulty_set_up(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        result = fail(environment | {f"{PREFIX}LISTEN": address})
+
+    assert result.returncode == 2
+    assert "cannot listen" in result.stderr
+
+
+async def test_a_key_added_to_a_running_gateway_signs(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment)
+    folder = Path(environment[f"{PREFIX}ACCESS_KEYS_DIR"])
+    await asyncio.to_thread(add_signing_key, folder, "2")
+    async with httpx.AsyncClient(base_url=f"http://{service.addresses['http']}") as client:
+
+        async def are_two() -> bool:
+            return len((await client.get("/.well-known/jwks.json")).json()["keys"]) == 2
+
+        await eventually(are_two)

@@ -1,0 +1,69 @@
+"""What is forgotten, and what is not yet."""
+
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+from tests.fixtures.postgres import Database
+
+from action_gateway.process import sweeper
+from action_gateway.process.sweeper import sweep
+from action_gateway.store.store import Store, User
+
+NOW = datetime.now(UTC)
+MONTH = timedelta(days=30)
+
+
+async def add_session(store: Store, token: bytes, expires_at: datetime) -> None:
+    """Add a user with a session."""
+    user = User(str(uuid.uuid4()), uuid.uuid4().hex)
+    await store.add_account(user, "")
+    await store.add_session(user.user_id, token_hash=token, expires_at=expires_at)
+
+
+async def rotate(store: Store, token: bytes, successor: bytes, now: datetime) -> None:
+    """Rotate a session to its next token."""
+    await store.rotate_session(
+        token_hash=token,
+        successor_hash=successor,
+        successor_salt=b"salt",
+        now=now,
+        expires_at=NOW + MONTH,
+    )
+
+
+async def test_what_time_has_made_worthless_is_forgotten_and_the_rest_kept(database: Database) -> None:
+    async with Store.open(database.gateway_runtime_dsn) as store:
+        await add_session(store, b"expired", NOW - timedelta(seconds=1))
+        await add_session(store, b"good", NOW + timedelta(seconds=1))
+        await rotate(store, b"good", b"better", NOW - MONTH - timedelta(seconds=1))
+        await rotate(store, b"better", b"best", NOW - MONTH + timedelta(seconds=1))
+        for age in (timedelta(hours=25), timedelta(hours=23)):
+            await store.reserve_attempt(uuid.uuid4(), right=False, allowed=5, expires_at=NOW - age)
+        swept = await sweep(store, NOW, refresh_lifetime=MONTH)
+
+        assert swept == {"sessions": 1, "retired_tokens": 1, "action_tokens": 1}
+        assert await store.find_rotation(b"good") is None
+        assert await store.find_rotation(b"better") is not None
+        assert sum((await sweep(store, NOW, refresh_lifetime=MONTH)).values()) == 0
+
+
+async def test_a_session_takes_its_retired_tokens_with_it(database: Database) -> None:
+    async with Store.open(database.gateway_runtime_dsn) as store:
+        await add_session(store, b"first", NOW + MONTH)
+        await rotate(store, b"first", b"second", NOW)
+        await sweep(store, NOW + 2 * MONTH, refresh_lifetime=10 * MONTH)
+
+        assert await store.find_rotation(b"first") is None
+
+
+async def test_more_than_a_batch_is_forgotten_batch_by_batch(database: Database) -> None:
+    with psycopg.connect(database.gateway_owner_dsn) as connection:
+        connection.execute(
+            "INSERT INTO gateway.action_token (nonce, attempts, expires_at)"
+            " SELECT gen_random_uuid(), 1, now() - interval '2 days' FROM generate_series(1, 1201)"
+        )
+    async with Store.open(database.gateway_runtime_dsn) as store:
+        swept = await sweep(store, NOW, refresh_lifetime=MONTH)
+
+    assert swept["action_tokens"] == 1201 > 2 * sweeper._BATCH

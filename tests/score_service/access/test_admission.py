@@ -1,0 +1,141 @@
+"""Places for calls: how many, who gets one, and what is told of those who get none."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import psycopg
+import pytest
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from structlog.testing import capture_logs
+from tests.fixtures.postgres import Database
+from tests.fixtures.score_service import (
+    Connect,
+    ScoreService,
+    StartScoreService,
+    Stubs,
+    award_request,
+    refused,
+)
+from tests.fixtures.stores import eventually
+
+from local_stack.certificates import CertificateFiles
+from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_api.v1 import score_service_pb2 as score_pb
+from score_service.access.admission import Admission
+from score_service.errors import OverloadedError
+
+PLACES = 2
+
+
+def admission(places: int = PLACES, clock: Callable[[], float] = lambda: 0.0) -> Admission:
+    return Admission("score_api.v1.ScoreService", places, clock)
+
+
+def test_no_more_places_are_given_than_there_are() -> None:
+    places = admission()
+    with places.place(), places.place():
+        assert places.is_full
+        with pytest.raises(OverloadedError), places.place():
+            pass
+        assert places.under_way == PLACES
+
+
+def test_a_place_is_given_back_however_the_call_ends() -> None:
+    places = admission(1)
+    for end in (ZeroDivisionError, asyncio.CancelledError):
+        with pytest.raises(end), places.place():
+            raise end
+        assert places.under_way == 0
+
+
+def test_refusals_are_told_once_a_second_with_their_number() -> None:
+    now = 0.0
+    places = admission(0, lambda: now)
+    with capture_logs() as logs:
+        for moment in (0.0, 0.1, 0.9, 1.0, 1.5):
+            now = moment
+            places.note_refusal()
+    assert [(line["event"], line["count"]) for line in logs] == [("calls refused", 1), ("calls refused", 3)]
+
+
+@pytest.fixture
+async def full(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    backend_certificate: CertificateFiles,
+    database: Database,
+) -> AsyncIterator[ScoreService]:
+    """Give a service all of whose places for awards are taken, until the end of the test."""
+    service = await start_score_service(calls_max=PLACES)
+    stubs = connect(service, backend_certificate)
+    await stubs.score.AwardPoints(award_request())
+    async with AsyncExitStack() as stack:
+        holder = await stack.enter_async_context(await psycopg.AsyncConnection.connect(database.admin_dsn))
+        await holder.execute("SELECT FROM score.board WHERE board_id = 'main' FOR UPDATE")
+        calls = [stubs.score.AwardPoints(award_request()) for _ in range(PLACES)]
+
+        async def are_under_way() -> bool:
+            return await service.metric("laurel_calls_under_way") == PLACES
+
+        await eventually(are_under_way)
+        yield service
+        await holder.rollback()
+        for call in calls:
+            assert (await call).result.total > 10
+
+
+@pytest.fixture
+def stubs(full: ScoreService, connect: Connect, backend_certificate: CertificateFiles) -> Stubs:
+    return connect(full, backend_certificate)
+
+
+def award(stubs: Stubs) -> Awaitable[object]:
+    return stubs.score.AwardPoints(award_request())
+
+
+def award_batch(stubs: Stubs) -> Awaitable[object]:
+    return stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=[award_request()]))
+
+
+@pytest.mark.parametrize("call", [award, award_batch])
+async def test_a_call_without_a_place_is_refused_at_once_and_told_when_to_come_again(
+    stubs: Stubs, call: Callable[[Stubs], Awaitable[object]]
+) -> None:
+    told = await refused(call(stubs))
+    assert (told.code, told.reason, told.domain) == (StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", "laurel")
+    assert told.retry_after == 1.0
+
+
+async def test_a_refusal_is_counted_and_not_logged_call_by_call(full: ScoreService, stubs: Stubs) -> None:
+    with capture_logs() as logs:
+        for _ in range(20):
+            await refused(award(stubs))
+    assert "call" not in {line["event"] for line in logs}
+    assert sum(line.get("count", 0) for line in logs) <= 20
+    labels = {
+        "grpc_type": "unary",
+        "grpc_service": "score_api.v1.ScoreService",
+        "grpc_method": "AwardPoints",
+    }
+    assert await full.metric("grpc_server_handled_total", grpc_code="ResourceExhausted", **labels) == 20
+    assert await full.metric("grpc_server_started_total", **labels) == 1 + PLACES + 20
+    assert await full.metric("laurel_rejected_total", reason="OVERLOADED") == 20
+
+
+async def test_health_reads_and_watches_are_answered_while_awards_have_no_place(stubs: Stubs) -> None:
+    health_stub: Any = health_pb2_grpc.HealthStub(stubs.channel)
+    health = await health_stub.Check(health_pb2.HealthCheckRequest())
+    assert health.status == health_pb2.HealthCheckResponse.SERVING
+    query = leaderboard_pb.GetStandingRequest(board_id="main", user_id="ada")
+    assert (await stubs.leaderboard.GetStanding(query)).standing.total == 10
+    wanted = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=1)
+    watches = [stubs.leaderboard.WatchLeaderboard(wanted) for _ in range(2 * PLACES)]
+    for watch in watches:
+        assert (await anext(aiter(watch))).snapshot.top[0].total == 10
+    # Watches take none of the places of reads.
+    assert (await stubs.leaderboard.GetStanding(query)).standing.total == 10
+    for watch in watches:
+        watch.cancel()

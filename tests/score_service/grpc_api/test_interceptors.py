@@ -1,0 +1,423 @@
+"""What stands around every handler: the impostors stay out, errors tell what they may, streams end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import grpc
+import psycopg
+import pytest
+from grpc import StatusCode
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from structlog.testing import capture_logs
+from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
+from tests.fixtures.postgres import Database
+from tests.fixtures.score_service import (
+    Connect,
+    ScoreService,
+    StartScoreService,
+    Stubs,
+    award_request,
+    credentials_of,
+    read_refusal,
+    refused,
+)
+from tests.fixtures.stores import eventually
+
+from local_stack.certificates import CertificateAuthority, CertificateFiles
+from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_service.domain.position import Position
+from score_service.domain.standing import Source, Standing
+from score_service.domain.watch import Snapshot, WatchMessage
+from score_service.errors import AwardNotFoundError
+from score_service.metrics import merge_call_fields
+
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+Call = Callable[[grpc.aio.Channel], Awaitable[object]]
+
+
+def unary(channel: grpc.aio.Channel) -> Awaitable[object]:
+    return Stubs.on(channel).score.AwardPoints(award_request(), timeout=20)
+
+
+async def stream(channel: grpc.aio.Channel) -> object:
+    request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=10)
+    return await anext(aiter(Stubs.on(channel).leaderboard.WatchLeaderboard(request, timeout=20)))
+
+
+def health_stub(channel: Any) -> Any:
+    return health_pb2_grpc.HealthStub(channel)
+
+
+def reflection_stub(channel: Any) -> Any:
+    return reflection_pb2_grpc.ServerReflectionStub(channel)
+
+
+async def check_health(channel: grpc.aio.Channel) -> object:
+    return await health_stub(channel).Check(health_pb2.HealthCheckRequest(), timeout=20)
+
+
+async def watch_health(channel: grpc.aio.Channel) -> object:
+    return await anext(aiter(health_stub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=20)))
+
+
+async def reflect(channel: grpc.aio.Channel) -> Any:
+    asked = reflection_pb2.ServerReflectionRequest(list_services="")
+    answers = reflection_stub(channel).ServerReflectionInfo(iter([asked]), timeout=20)
+    return await anext(aiter(answers))
+
+
+async def unheard_of(channel: Any) -> object:
+    return await channel.unary_unary("/score_api.v1.ScoreService/Unheard")(b"", timeout=20)
+
+
+CALLS: tuple[Call, ...] = (unary, stream, check_health, watch_health, reflect, unheard_of)
+Refuse = Callable[[CertificateFiles], Awaitable[set[tuple[StatusCode, str]]]]
+
+
+@pytest.fixture
+def refuse(score_service: ScoreService, connect: Connect) -> Refuse:
+    """Return a function that makes every kind of call with a certificate, and tells the refusals."""
+
+    async def refuse_all(certificate: CertificateFiles) -> set[tuple[StatusCode, str]]:
+        channel = connect(score_service, certificate).channel
+        told = [await refused(call(channel)) for call in CALLS]
+        return {(one.code, one.reason) for one in told}
+
+    return refuse_all
+
+
+NO_HANDSHAKE = {(StatusCode.UNAVAILABLE, "")}
+NO_IDENTITY = {(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING")}
+DENIED = {(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")}
+
+
+async def test_plaintext_is_refused(score_service: ScoreService) -> None:
+    async with grpc.aio.insecure_channel(score_service.target) as channel:
+        for call in CALLS:
+            assert (await refused(call(channel))).code is StatusCode.UNAVAILABLE
+
+
+async def test_a_client_without_certificate_is_refused(
+    score_service: ScoreService, authority: CertificateAuthority
+) -> None:
+    credentials = grpc.ssl_channel_credentials(authority.ca_file.read_bytes())
+    async with grpc.aio.secure_channel(score_service.target, credentials) as channel:
+        for call in CALLS:
+            assert (await refused(call(channel))).code is StatusCode.UNAVAILABLE
+
+
+async def test_a_certificate_of_another_authority_is_refused(
+    authority: CertificateAuthority, foreign_authority: CertificateAuthority, refuse: Refuse
+) -> None:
+    foreign = foreign_authority.issue("impostor", uris=[GATEWAY_ID])
+    assert await refuse(replace(foreign, ca_file=authority.ca_file)) == NO_HANDSHAKE
+
+
+@pytest.mark.parametrize("days", [-2, 1])
+async def test_a_certificate_that_does_not_hold_now_is_refused(
+    authority: CertificateAuthority, refuse: Refuse, days: int
+) -> None:
+    start = datetime.now(UTC) + timedelta(days=days)
+    late = authority.issue("late", uris=[GATEWAY_ID], not_before=start, valid_for=timedelta(days=1))
+    assert await refuse(late) == NO_HANDSHAKE
+
+
+async def test_a_certificate_without_exactly_one_identity_is_not_authenticated(
+    authority: CertificateAuthority, refuse: Refuse
+) -> None:
+    foreign_uri = "https://laurel.local/action-gateway"
+    for uris in (
+        [],
+        [GATEWAY_ID, BACKEND_ID],
+        [GATEWAY_ID, GATEWAY_ID],
+        [GATEWAY_ID, foreign_uri],
+        [foreign_uri],
+        [f"{GATEWAY_ID}/"],
+        [f"{GATEWAY_ID}?x"],
+    ):
+        assert await refuse(authority.issue("nobody", dns=["action-gateway"], uris=uris)) == NO_IDENTITY
+
+
+async def test_an_unknown_identity_is_denied_whatever_it_asks(
+    stranger_certificate: CertificateFiles, refuse: Refuse
+) -> None:
+    assert await refuse(stranger_certificate) == DENIED
+
+
+async def test_a_known_identity_on_a_method_that_is_not_its_own_gets_the_same_answer_as_an_unknown_one(
+    score_service: ScoreService,
+    connect: Connect,
+    reader_certificate: CertificateFiles,
+    stranger_certificate: CertificateFiles,
+) -> None:
+    for call in (unary, stream):
+        known = await refused(call(connect(score_service, reader_certificate).channel))
+        unknown = await refused(call(connect(score_service, stranger_certificate).channel))
+        assert known == unknown
+        assert {(known.code, known.reason)} == DENIED
+
+
+@pytest.mark.parametrize("call", [check_health, watch_health])
+async def test_health_is_open_to_every_named_identity(
+    score_service: ScoreService, connect: Connect, reader_certificate: CertificateFiles, call: Call
+) -> None:
+    answer: Any = await call(connect(score_service, reader_certificate).channel)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_reflection_is_open_to_every_named_identity(
+    score_service: ScoreService, connect: Connect, reader_certificate: CertificateFiles
+) -> None:
+    answer = await reflect(connect(score_service, reader_certificate).channel)
+    assert {service.name for service in answer.list_services_response.service} == {
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+        "score_api.v1.LeaderboardService",
+        "score_api.v1.ScoreService",
+    }
+
+
+async def test_reflection_can_be_switched_off(
+    start_score_service: StartScoreService, connect: Connect, reader_certificate: CertificateFiles
+) -> None:
+    service = await start_score_service(reflection=False)
+    told = await refused(reflect(connect(service, reader_certificate).channel))
+    assert told.code is StatusCode.UNIMPLEMENTED
+
+
+async def test_a_method_that_does_not_exist_is_told_to_named_identities(
+    score_service: ScoreService, backend_stubs: Stubs
+) -> None:
+    assert (await refused(unheard_of(backend_stubs.channel))).code is StatusCode.UNIMPLEMENTED
+    labels = {"grpc_type": "bidi_stream", "grpc_service": "unknown", "grpc_method": "unknown"}
+
+    async def is_counted() -> bool:
+        metric = score_service.metric
+        return await metric("grpc_server_handled_total", grpc_code="Unimplemented", **labels) == 1
+
+    await eventually(is_counted)
+
+
+async def test_bytes_that_are_no_message_are_an_invalid_argument(backend_stubs: Stubs) -> None:
+    channel: Any = backend_stubs.channel
+    award = channel.unary_unary("/score_api.v1.ScoreService/AwardPoints")
+    told = await refused(award(b"\xff\xff\xff", timeout=20))
+    assert (told.code, told.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert set(told.fields) == {"request"}
+
+
+async def test_bytes_that_are_no_message_are_an_invalid_argument_in_a_stream_too(
+    backend_stubs: Stubs,
+) -> None:
+    channel: Any = backend_stubs.channel
+    watch = channel.unary_stream("/score_api.v1.LeaderboardService/WatchLeaderboard")
+    told = await refused(anext(aiter(watch(b"\xff\xff\xff", timeout=20))))
+    assert (told.code, told.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    ask = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
+    told = await refused(anext(aiter(ask(iter([b"\xff\xff\xff"]), timeout=20))))
+    assert told.code is StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_message_past_the_size_limit_is_refused(backend_stubs: Stubs) -> None:
+    request = award_request(user_id="x" * 3_000_000)
+    assert (await refused(backend_stubs.score.AwardPoints(request))).code is StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_an_unknown_failure_leaves_as_one_fixed_text_and_is_logged_whole(
+    score_service: ScoreService, backend_stubs: Stubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("SELECT hunter2")
+
+    monkeypatch.setattr(score_service.running.scoring, "award", fail)
+    with capture_logs() as logs:  # The failure is logged before it is answered.
+        told = await refused(unary(backend_stubs.channel))
+    assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
+    assert told.message == "The service has failed. It has been logged."
+    (failure,) = [entry for entry in logs if entry["event"] == "call failed"]
+    assert "hunter2" in str(failure["exc_info"])
+
+
+async def test_an_unknown_failure_of_a_stream_leaves_as_one_fixed_text(
+    score_service: ScoreService, backend_stubs: Stubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> AsyncIterator[WatchMessage]:
+        raise RuntimeError("SELECT hunter2")
+        yield
+
+    monkeypatch.setattr(score_service.running.stores.hubs, "watch", fail)
+    told = await refused(stream(backend_stubs.channel))
+    assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
+    assert "hunter2" not in told.message
+
+
+async def test_one_line_a_call_says_who_did_what_and_nothing_of_the_contents(
+    score_service: ScoreService, backend_stubs: Stubs
+) -> None:
+    metadata = (("x-request-id", "r-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
+    with capture_logs(processors=[merge_call_fields]) as logs:
+        await backend_stubs.score.AwardPoints(award_request(user_id="ada-lovelace"), metadata=metadata)
+        await refused(backend_stubs.score.AwardPoints(award_request(points=1_001), metadata=metadata))
+
+        async def both_are_told() -> bool:
+            return len([entry for entry in logs if entry["event"] == "call"]) == 2
+
+        await eventually(both_are_told)
+    made, denied = [entry for entry in logs if entry["event"] == "call"]
+    assert made.pop("duration_ms") >= 0
+    assert made == {
+        "event": "call",
+        "log_level": "info",
+        "grpc.method": "score_api.v1.ScoreService/AwardPoints",
+        "grpc.code": "OK",
+        "reason": "",
+        "caller": BACKEND_ID,
+        "request_id": "r-1",
+        "trace_id": TRACE,
+    }
+    assert (denied["grpc.code"], denied["reason"]) == ("PERMISSION_DENIED", "NOT_ALLOWED")
+    assert "lovelace" not in str(logs)
+
+
+async def test_caller_and_trace_reach_the_ledger(backend_stubs: Stubs, database: Database) -> None:
+    metadata = (("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"),)
+    await backend_stubs.score.AwardPoints(award_request(), metadata=metadata)
+    async with await psycopg.AsyncConnection.connect(database.admin_dsn) as connection:
+        cursor = await connection.execute("SELECT caller, trace_id FROM score.award")
+        assert await cursor.fetchone() == (BACKEND_ID, TRACE)
+
+
+async def test_calls_are_counted_by_method_and_code(
+    score_service: ScoreService, backend_stubs: Stubs
+) -> None:
+    labels = {
+        "grpc_type": "unary",
+        "grpc_service": "score_api.v1.ScoreService",
+        "grpc_method": "AwardPoints",
+    }
+    metric = score_service.metric
+    assert await metric("grpc_server_handled_total", grpc_code="OK", **labels) == 0
+    await backend_stubs.score.AwardPoints(award_request())
+    await refused(backend_stubs.score.AwardPoints(award_request(points=0)))
+
+    async def both_are_counted() -> bool:
+        return await metric("grpc_server_handling_seconds_count", **labels) == 2
+
+    await eventually(both_are_counted)
+    assert await metric("grpc_server_started_total", **labels) == 2
+    assert await metric("grpc_server_handled_total", grpc_code="OK", **labels) == 1
+    assert await metric("grpc_server_handled_total", grpc_code="InvalidArgument", **labels) == 1
+    assert await metric("grpc_server_msg_received_total", **labels) == 2
+    assert await metric("grpc_server_msg_sent_total", **labels) == 1
+    assert await metric("laurel_rejected_total", reason="INVALID_FIELD") == 1
+
+
+async def test_messages_of_a_stream_are_counted(score_service: ScoreService, backend_stubs: Stubs) -> None:
+    await unary(backend_stubs.channel)
+    await stream(backend_stubs.channel)
+    labels = {
+        "grpc_type": "server_stream",
+        "grpc_service": "score_api.v1.LeaderboardService",
+        "grpc_method": "WatchLeaderboard",
+    }
+    assert await score_service.metric("grpc_server_msg_sent_total", **labels) >= 1
+    assert await score_service.metric("grpc_server_msg_received_total", **labels) == 1
+
+
+async def test_a_caller_that_gives_up_does_not_undo_its_award(
+    score_service: ScoreService, backend_stubs: Stubs, database: Database
+) -> None:
+    await unary(backend_stubs.channel)
+    request = award_request()
+    async with await psycopg.AsyncConnection.connect(database.admin_dsn) as holder:
+        await holder.execute("SELECT FROM score.board WHERE board_id = 'main' FOR UPDATE")
+        told = await refused(backend_stubs.score.AwardPoints(request, timeout=0.3))
+        assert told.code is StatusCode.DEADLINE_EXCEEDED
+
+    async def is_made() -> bool:
+        try:
+            await score_service.ledger.get_award("main", request.award.award_id)
+        except AwardNotFoundError:
+            return False
+        return True
+
+    await eventually(is_made)
+    labels = {
+        "grpc_type": "unary",
+        "grpc_service": "score_api.v1.ScoreService",
+        "grpc_method": "AwardPoints",
+    }
+
+    async def is_counted() -> bool:
+        codes = [
+            await score_service.metric("grpc_server_handled_total", grpc_code=code, **labels)
+            for code in ("DeadlineExceeded", "Canceled")
+        ]
+        return sum(codes) == 1
+
+    await eventually(is_counted)
+
+
+@pytest.mark.parametrize("method", ["WatchLeaderboard", "Health"])
+async def test_streams_are_ended_with_a_clear_status(
+    score_service: ScoreService, backend_stubs: Stubs, method: str
+) -> None:
+    await unary(backend_stubs.channel)
+    watch: Any = (
+        health_stub(backend_stubs.channel).Watch(health_pb2.HealthCheckRequest())
+        if method == "Health"
+        else backend_stubs.leaderboard.WatchLeaderboard(
+            leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=10)
+        )
+    )
+    messages = aiter(watch)
+    await anext(messages)
+    score_service.running.interceptor.end_streams()
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in messages:
+            pass
+    told = read_refusal(caught.value)
+    assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+    assert told.retry_after == 0
+    told = await refused(stream(backend_stubs.channel))
+    assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+    await unary(backend_stubs.channel)
+
+
+async def test_a_stream_whose_reader_has_stalled_is_ended(
+    start_score_service: StartScoreService,
+    backend_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = await start_score_service(stall_seconds=0.2)
+    closed = asyncio.Event()
+
+    async def flood(*_: object) -> AsyncIterator[WatchMessage]:
+        top = tuple(Standing(f"user-{n}" + "x" * 100, 1, n, 1) for n in range(1000))
+        message = WatchMessage(Snapshot(top, reset=False), Position.start("main"), Source.CACHE)
+        try:
+            while True:
+                yield message
+        finally:
+            closed.set()
+
+    monkeypatch.setattr(service.running.stores.hubs, "watch", flood)
+    options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16_384)]
+    credentials = credentials_of(backend_certificate)
+    async with grpc.aio.secure_channel(service.target, credentials, options=options) as channel:
+        request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=10)
+        watch = Stubs.on(channel).leaderboard.WatchLeaderboard(request)
+        messages = aiter(watch)
+        async with asyncio.timeout(30):
+            await anext(messages)
+            await closed.wait()
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                async for _ in messages:
+                    pass
+        told = read_refusal(caught.value)
+        assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED")
+    assert await service.metric("laurel_watchers_evicted_total") == 1

@@ -1,0 +1,86 @@
+"""The one table from errors to what the caller sees."""
+
+from typing import Any
+
+import pytest
+from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # type: ignore[import-untyped]
+from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
+from grpc import StatusCode
+
+from score_api.v1.error_reason_pb2 import ErrorReason
+from score_service import errors
+from score_service.errors import InvalidRequestError, QuotaExceededError, ScoreServiceError
+from score_service.grpc_api.status import TABLE, outcome_of, to_status
+
+
+def status_of(error: BaseException) -> Status:
+    return Status.FromString(dict(to_status(error).trailing_metadata or ())["grpc-status-details-bin"])
+
+
+def detail(status: Status, kind: type) -> Any:
+    for packed in status.details:
+        message = kind()
+        if packed.Unpack(message):
+            return message
+    return None
+
+
+def leaves(kind: type[ScoreServiceError]) -> list[type[ScoreServiceError]]:
+    below = [leaf for sub in kind.__subclasses__() for leaf in leaves(sub)]
+    return below or [kind]
+
+
+def test_every_error_of_the_tree_has_its_row() -> None:
+    assert set(TABLE) == set(leaves(ScoreServiceError))
+
+
+def test_every_reason_is_one_of_the_contract_and_used_once() -> None:
+    contract = {name.removeprefix("ERROR_REASON_") for name in ErrorReason.DESCRIPTOR.values_by_name}
+    reasons = [outcome.reason for outcome in TABLE.values()]
+    assert set(reasons) | {"INTERNAL"} == contract - {"UNSPECIFIED"}
+    assert len(reasons) == len(set(reasons))
+
+
+@pytest.mark.parametrize("kind", list(TABLE))
+def test_an_error_carries_its_reason_and_its_public_text(kind: type[ScoreServiceError]) -> None:
+    made: ScoreServiceError
+    if kind is InvalidRequestError:
+        made = InvalidRequestError({"a": "is wrong"})
+    elif kind is QuotaExceededError:
+        made = QuotaExceededError(1.5)
+    else:
+        made = kind()
+    status = status_of(made)
+    info = detail(status, ErrorInfo)
+    assert (info.reason, info.domain) == (TABLE[kind].reason, "laurel")
+    assert status.code == TABLE[kind].code.value[0]
+    assert status.message == str(made)
+
+
+def test_every_fault_of_a_request_is_a_field_violation() -> None:
+    bad = detail(status_of(InvalidRequestError({"a": "is wrong", "b[1]": "too"})), BadRequest)
+    violations = bad.field_violations
+    assert [(v.field, v.description) for v in violations] == [("a", "is wrong"), ("b[1]", "too")]
+
+
+def test_a_quota_says_when_to_come_again() -> None:
+    retry = detail(status_of(QuotaExceededError(1.5)), RetryInfo)
+    assert retry.retry_delay.ToMilliseconds() == 1500
+
+
+@pytest.mark.parametrize(
+    "kind", [errors.NotAllowedError, errors.AwardConflictError, errors.BoardNotFoundError]
+)
+def test_what_a_retry_cannot_help_does_not_ask_for_one(kind: type[ScoreServiceError]) -> None:
+    assert detail(status_of(kind()), RetryInfo) is None
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("password=hunter2"), KeyError("/etc/secret"), ScoreServiceError("SELECT secret")]
+)
+def test_an_unknown_error_tells_nothing_of_itself(error: Exception) -> None:
+    assert outcome_of(error).code is StatusCode.INTERNAL
+    status = status_of(error)
+    assert status.message == "The service has failed. It has been logged."
+    assert b"secret" not in status.SerializeToString()
+    assert b"hunter2" not in status.SerializeToString()

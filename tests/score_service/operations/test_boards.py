@@ -1,0 +1,251 @@
+"""The commands that verify and rebuild boards, as processes: what they say, and how they end."""
+
+import asyncio
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+
+import psycopg
+import pytest
+from redis.asyncio import Redis
+from tests.fixtures.postgres import Database, Login
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.stores import eventually, is_projected, make_award
+
+from score_service.projection.projection import Projection
+from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.ledger import Ledger
+
+AWAY = "redis://127.0.0.1:1"
+
+
+@pytest.fixture
+def environment(database: Database, redis_login: Login, redis_prefix: str) -> dict[str, str]:
+    """Return what the commands want to be told of the stores."""
+    return {
+        "SCORE_SERVICE_DATABASE_DSN": database.logins["score_runtime"].url,
+        "SCORE_SERVICE_DATABASE_PASSWORD_FILE": str(database.logins["score_runtime"].password_file),
+        "SCORE_SERVICE_REDIS_URL": redis_login.url,
+        "SCORE_SERVICE_REDIS_PASSWORD_FILE": str(redis_login.password_file),
+        "SCORE_SERVICE_REDIS_PREFIX": redis_prefix,
+    }
+
+
+@pytest.fixture
+async def boards(ledger: Ledger, rebuilder: Rebuilder) -> None:
+    """Make two boards and their projections."""
+    await ledger.record_awards("main", [make_award(f"user{i}", 10) for i in range(1000)])
+    await ledger.record_awards("main", [make_award("user1", 5), make_award("user2", 5)])
+    await ledger.record_awards("other", [make_award("ada", 7, board_id="other")])
+    for board_id in ("main", "other"):
+        await rebuilder.rebuild(board_id)
+
+
+def start(*arguments: str, env: Mapping[str, str], stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "score_service", *arguments],
+        env={**os.environ, **env},
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
+
+
+def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    process = start(*arguments, env=env)
+    said, log = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, said, log)
+
+
+def plant(database: Database, statement: str) -> None:
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute(statement)
+
+
+async def test_boards_as_they_must_be_are_told_in_a_line_each(
+    boards: None, environment: dict[str, str], ledger: Ledger
+) -> None:
+    main, other = await ledger.read_head("main"), await ledger.read_head("other")
+
+    ended = run("verify", env=environment)
+
+    projection = "projection as the record, 0 differ"
+    assert ended.stdout == (
+        f"main: 1,002 awards in 2 commits up to {main}, chain holds; 1,000 standings as the ledger says;"
+        f" {projection}\n"
+        f"other: 1 award in 1 commit up to {other}, chain holds; 1 standing as the ledger says;"
+        f" {projection}\n"
+        "2 boards, all well\n"
+    )
+    assert ended.stderr == ""
+    assert ended.returncode == 0
+
+
+async def test_named_board_alone_is_verified(boards: None, environment: dict[str, str]) -> None:
+    ended = run("verify", "other", env=environment)
+
+    assert [line.split(":")[0] for line in ended.stdout.splitlines()] == ["other"]
+    assert ended.returncode == 0
+
+
+async def test_faults_of_both_stores_are_named_and_end_with_1(
+    boards: None,
+    environment: dict[str, str],
+    database: Database,
+    projection: Projection,
+    redis_url: str,
+    redis_prefix: str,
+) -> None:
+    plant(database, "UPDATE score.award SET caller = 'x' WHERE board_id = 'main' AND revision = 7")
+    plant(database, "DELETE FROM score.standing WHERE user_id > 'user5' AND board_id = 'main'")
+    header = await projection.read_header("other")
+    assert header
+    async with Redis.from_url(redis_url) as redis:
+        await redis.hset(f"{redis_prefix}{{other}}:{header.generation}:all_time:totals", "ada", "8:1")
+
+    ended = run("verify", env=environment)
+
+    lines = ended.stdout.splitlines()
+    assert "; 446 standings; 555 faults in the record; 1 fault in the projection" in lines[0]
+    assert lines[1] == (
+        "  revision 1,000: the commit's digest is not that of its awards and of the commits before it"
+    )
+    assert lines[2].endswith("the ledger has awards, and there is no standing")
+    assert lines[21] == "  and 535 more"
+    assert lines[22] == "  the projection has another number of members than the record"
+    assert lines[23].endswith("chain holds; 1 standing as the ledger says; 1 fault in the projection")
+    assert lines[24:] == [
+        "  user ada: the projection differs from the record",
+        "2 boards, 2 of them not well",
+    ]
+    assert ended.returncode == 1
+
+
+async def test_without_redis_the_record_is_checked_and_the_rest_is_not_well(
+    boards: None, environment: dict[str, str]
+) -> None:
+    ended = run("verify", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": AWAY})
+
+    assert "chain holds; 1,000 standings as the ledger says; projection not checked, Redis is away" in (
+        ended.stdout
+    )
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 1
+
+
+async def test_record_alone_needs_no_redis(boards: None, environment: dict[str, str]) -> None:
+    alone = {name: value for name, value in environment.items() if "REDIS" not in name}
+
+    ended = run("verify", "--record-only", env=alone)
+
+    assert "projection" not in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "2 boards, all well"
+    assert ended.returncode == 0
+
+
+@pytest.mark.parametrize("command", [["verify"], ["verify", "main"], ["rebuild", "--all"]])
+def test_without_postgresql_nothing_is_well(environment: dict[str, str], command: list[str]) -> None:
+    away = {**environment, "SCORE_SERVICE_DATABASE_DSN": "postgresql://nobody@127.0.0.1:1/none"}
+
+    ended = run(*command, env=away)
+
+    assert "PostgreSQL is away" in ended.stdout
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize("command", ["verify", "rebuild"])
+async def test_unknown_board_is_told_and_keeps_no_other_from_its_turn(
+    boards: None, environment: dict[str, str], command: str
+) -> None:
+    ended = run(command, "nowhere", "other", env=environment)
+
+    lines = ended.stdout.splitlines()
+    assert lines[0] == "nowhere: given up, the record has no such board"
+    assert lines[1].startswith("other: 1 ")
+    assert lines[2] == "2 boards, 1 of them not well"
+    assert ended.returncode == 1
+
+
+def test_record_without_boards_is_well(environment: dict[str, str]) -> None:
+    for command in (["verify"], ["rebuild", "--all"]):
+        ended = run(*command, env=environment)
+        assert (ended.stdout, ended.returncode) == ("0 boards, all well\n", 0)
+
+
+@pytest.mark.parametrize("arguments", [["main"], ["--all"]])
+async def test_rebuilt_board_is_as_the_record_again(
+    boards: None,
+    environment: dict[str, str],
+    arguments: list[str],
+    ledger: Ledger,
+    projection: Projection,
+) -> None:
+    header = await projection.read_header("main")
+    assert header
+    await projection.drop_board("main", header)
+
+    ended = run("rebuild", *arguments, env=environment)
+
+    head = await ledger.read_head("main")
+    assert ended.stdout.splitlines()[0] == f"main: 1,000 standings rebuilt at {head}"
+    assert ended.returncode == 0
+    assert await is_projected(ledger, projection)
+
+
+async def test_rebuild_without_redis_ends_with_1(boards: None, environment: dict[str, str]) -> None:
+    ended = run("rebuild", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": AWAY})
+
+    assert ended.stdout == "main: given up, Redis is away\n"
+    assert ended.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "labels"),
+    [
+        (["verify", "main"], ["main: ledger", "main: standings", "main: projection"]),
+        (["rebuild", "main"], ["main: rebuild"]),
+    ],
+)
+async def test_terminal_is_shown_the_progress(
+    boards: None, environment: dict[str, str], command: list[str], labels: list[str]
+) -> None:
+    terminal, error = pty.openpty()
+    process = start(*command, env=environment, stderr=error)
+    said, _ = process.communicate(timeout=60)
+    os.close(error)
+    shown = os.read(terminal, 1_000_000).decode()
+    os.close(terminal)
+
+    assert process.returncode == 0
+    assert [label for label in labels if label in shown] == labels
+    assert shown.count("100%") >= len(labels)
+    assert len(said.splitlines()) == 1
+
+
+async def test_interrupt_ends_in_order(
+    environment: dict[str, str],
+    database: Database,
+    start_proxy: Callable[[str], Awaitable[Proxy]],
+) -> None:
+    async def is_connected() -> bool:
+        return proxy.connections > 0
+
+    login = database.logins["score_runtime"].url
+    address = login.split("@")[1].split("/")[0]
+    proxy = await start_proxy(address)
+    proxy.hold()
+    held = {"SCORE_SERVICE_DATABASE_DSN": login.replace(address, f"127.0.0.1:{proxy.port}")}
+    process = start("verify", env={**environment, **held})
+    await eventually(is_connected)
+
+    process.send_signal(signal.SIGINT)
+    said, log = await asyncio.to_thread(process.communicate, timeout=30)
+
+    assert process.returncode == 1
+    assert said == ""
+    assert log.splitlines()[-1] == "Aborted!"
+    assert "Traceback" not in log

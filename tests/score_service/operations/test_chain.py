@@ -1,0 +1,122 @@
+"""The digest chain, against what the function in the database writes."""
+
+import datetime as dt
+import hashlib
+import string
+import uuid
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from tests.fixtures.postgres import Database
+from tests.fixtures.stores import make_award
+
+from score_service.domain.award import MAX_POINTS, Award
+from score_service.domain.findings import Fault, Finding, Findings
+from score_service.operations.chain import (
+    Chain,
+    Commit,
+    LedgerRow,
+    digest_commit,
+    start_digest,
+    write_canonical,
+)
+from score_service.record.ledger import Ledger
+
+ROW = LedgerRow(1, "a" * 8, "ada", "puzzle", "p1", 5, 5, "b" * 8, "spiffe://x/y", "", "1700000000000001")
+IDS = st.text(st.sampled_from(string.ascii_letters + string.digits + "._:@-"), min_size=1, max_size=128)
+AWARDS = st.builds(
+    Award,
+    board_id=st.just("main"),
+    award_id=st.uuids(allow_nil=True).map(str),
+    user_id=IDS,
+    points=st.integers(1, MAX_POINTS),
+    action_type=IDS,
+    action_id=IDS,
+    request_id=st.uuids(allow_nil=True).map(str),
+    caller=IDS.map("spiffe://{}".format),
+    trace_id=st.sampled_from(["", "0af7651916cd43dd8448eb211c80319c"]),
+)
+
+
+def read_commit(database: Database, board_id: str) -> tuple[list[LedgerRow], bytes]:
+    """Read the rows of a board's only commit, the times as Python understands them, and its digest."""
+    columns = ", ".join(LedgerRow._fields)
+    with psycopg.connect(database.admin_dsn) as connection:
+        rows = connection.execute(
+            f"SELECT {columns} FROM score.award WHERE board_id = %s ORDER BY revision", [board_id]
+        ).fetchall()
+        (digest,) = connection.execute(
+            "SELECT digest FROM score.commit WHERE board_id = %s", [board_id]
+        ).fetchall()
+    return [LedgerRow._make(map(as_canonical, row)) for row in rows], digest[0]
+
+
+def as_canonical(value: object) -> object:
+    if isinstance(value, dt.datetime):
+        return str((value - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1))
+    return str(value) if isinstance(value, uuid.UUID) else value
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(board_id=IDS, awards=st.lists(AWARDS, min_size=1, max_size=5, unique_by=lambda award: award.award_id))
+@example(board_id="-", awards=[make_award("--"), make_award("@:._-"), make_award("1"), make_award("NULL")])
+async def test_digest_is_the_one_that_the_database_writes(
+    ledger: Ledger, database: Database, board_id: str, awards: list[Award]
+) -> None:
+    board_id = f"{board_id[:90]}{uuid.uuid4()}"  # An example of its own, also where one is tried again.
+    await ledger.record_awards(board_id, [award._replace(board_id=board_id) for award in awards])
+
+    rows, digest = read_commit(database, board_id)
+
+    assert digest_commit(start_digest(board_id), rows) == digest
+
+
+def test_canonical_text_is_one_line_of_tabbed_fields() -> None:
+    expected = b"1\taaaaaaaa\tada\tpuzzle\tp1\t5\t5\tbbbbbbbb\tspiffe://x/y\t\t1700000000000001\n"
+    assert write_canonical(ROW) == expected
+    assert digest_commit(b"before", [ROW]) == hashlib.sha256(b"before" + expected).digest()
+
+
+def test_whole_chain_adds_up_and_leaves_nothing_to_find() -> None:
+    findings = Findings()
+    chain = Chain("main", findings)
+    second = ROW._replace(revision=2, points=3, total_after=8)
+    digest = digest_commit(start_digest("main"), [ROW, second])
+
+    chain.take_award(ROW)
+    chain.take_award(second)
+    chain.take_commit(Commit(1, 2, digest))
+    chain.end(2, digest)
+
+    assert len(findings) == 0
+    assert (chain.commits, chain.committed, chain.digest) == (1, 2, digest)
+    assert {user: (t.total, t.reached_revision) for user, t in chain.tallies.items()} == {"ada": (8, 2)}
+
+
+@pytest.mark.parametrize("field", LedgerRow._fields)
+def test_any_changed_field_changes_the_digest(field: str) -> None:
+    value = getattr(ROW, field)
+    changed = value + 1 if isinstance(value, int) else f"{value}0"
+    other = LedgerRow._make(changed if name == field else getattr(ROW, name) for name in LedgerRow._fields)
+    assert digest_commit(b"", [other]) != digest_commit(b"", [ROW])
+
+
+def test_fault_is_found_once_and_the_chain_goes_on_from_what_is_written() -> None:
+    findings = Findings()
+    chain = Chain("main", findings)
+    wrong = hashlib.sha256(b"wrong").digest()
+    third = ROW._replace(revision=3, total_after=20)
+
+    chain.take_award(ROW)
+    chain.take_commit(Commit(1, 1, wrong))
+    chain.take_award(third)
+    chain.take_commit(Commit(2, 3, digest_commit(wrong, [third])))
+    chain.end(3, chain.digest)
+
+    assert findings.kept == [
+        Finding(Fault.DIGEST_WRONG, 1),
+        Finding(Fault.AWARD_MISSING, 2),
+        Finding(Fault.TOTAL_WRONG, 3, "ada"),
+    ]

@@ -1,0 +1,121 @@
+"""A stop loses no call that had come in, also of callers who never ask after the service's health."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import grpc
+import pytest
+from grpc import StatusCode
+from tests.fixtures.score_service import (
+    Connect,
+    ScoreService,
+    StartScoreService,
+    award_request,
+    refused,
+)
+from tests.fixtures.stores import eventually
+
+from local_stack.certificates import CertificateFiles
+from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+
+CALLERS = 48
+
+
+async def test_callers_who_call_without_a_pause_are_answered_until_the_connection_ends(
+    start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
+) -> None:
+    service = await start_score_service(drain_seconds=0)
+    stubs = connect(service, backend_certificate)
+    await stubs.score.AwardPoints(award_request())
+    ends = Counter[StatusCode]()
+
+    async def call() -> None:
+        request = leaderboard_pb.GetStandingRequest(board_id="main", user_id="ada")
+        try:
+            while True:
+                await stubs.leaderboard.GetStanding(request)
+                ends[StatusCode.OK] += 1
+        except grpc.aio.AioRpcError as error:
+            ends[error.code()] += 1
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as callers:
+        for _ in range(CALLERS):
+            callers.create_task(call())
+
+        async def is_busy() -> bool:
+            return ends[StatusCode.OK] > CALLERS
+
+        await eventually(is_busy)
+        await service.running.stop(asyncio.Event())
+
+    # Each was refused its next call on a new connection, and none was cut off in one that had begun.
+    assert ends == {StatusCode.OK: ends[StatusCode.OK], StatusCode.UNAVAILABLE: CALLERS}
+
+
+async def test_calls_that_never_cease_to_come_do_not_hold_up_the_stop(
+    start_score_service: StartScoreService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await start_score_service(drain_seconds=0)
+    monkeypatch.setattr("score_service.process.drain._GATHER_SECONDS", 0.05)
+    monkeypatch.setattr(service.running.interceptor, "quiet", asyncio.Event().wait)
+    async with asyncio.timeout(20):
+        await service.running.stop(asyncio.Event())
+
+
+@pytest.mark.parametrize("step", ["scoring.finish", "interceptor.idle"])
+async def test_work_that_never_ends_does_not_hold_up_the_stop(
+    start_score_service: StartScoreService, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    service = await start_score_service(drain_seconds=0)
+    part, _, name = step.partition(".")
+    monkeypatch.setattr("score_service.process.drain._FINISH_SECONDS", 0.1)
+    monkeypatch.setattr(getattr(service.running, part), name, asyncio.Event().wait)
+    async with asyncio.timeout(20):
+        await service.running.stop(asyncio.Event())
+
+
+async def test_a_call_that_outlives_the_stop_is_ended(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    backend_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = await start_score_service(drain_seconds=0, stop_seconds=0.1)
+    monkeypatch.setattr(service.running.scoring, "award", never)
+    call = asyncio.create_task(
+        refused(connect(service, backend_certificate).score.AwardPoints(award_request()))
+    )
+    await eventually(has_calls(service))
+    async with asyncio.timeout(20):
+        await service.running.stop(asyncio.Event())
+        assert (await call).code in {StatusCode.UNAVAILABLE, StatusCode.CANCELLED}
+
+
+async def test_a_watch_is_told_to_come_again(
+    start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
+) -> None:
+    service = await start_score_service(drain_seconds=0)
+    stubs = connect(service, backend_certificate)
+    await stubs.score.AwardPoints(award_request())
+    watch = stubs.leaderboard.WatchLeaderboard(
+        leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=1)
+    )
+    await watch.read()
+    stopping = asyncio.create_task(service.running.stop(asyncio.Event()))
+    told = await refused(watch.read())
+    await stopping
+
+    assert (told.code, told.reason, told.retry_after) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN", 0)
+
+
+async def never(_award: object) -> Any:
+    await asyncio.Event().wait()
+
+
+def has_calls(service: ScoreService) -> Any:
+    async def condition() -> bool:
+        admissions = service.running.interceptor.admissions.values()
+        return any(admission.under_way for admission in admissions)
+
+    return condition

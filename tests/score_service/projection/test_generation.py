@@ -1,0 +1,286 @@
+"""A generation that is being made, on a real Valkey."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+from tests.fixtures.redis import restore_keys, save_keys
+
+from score_service.domain.changes import Change, Changes
+from score_service.domain.position import Position
+from score_service.projection.generation import Generation, Switched
+from score_service.projection.projection import Header, Projection
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator["Redis"]:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+def at(revision: int) -> Position:
+    return Position(revision, f"{revision:016x}") if revision else Position.start("main")
+
+
+def step(before: int, after: int, *changes: tuple[str, int, int]) -> Changes:
+    return Changes("main", at(before), at(after), tuple(Change(*change) for change in changes))
+
+
+async def header_of(projection: Projection) -> Header:
+    header = await projection.read_header("main")
+    assert header is not None
+    return header
+
+
+async def top_of(projection: Projection) -> list[tuple[str, int, int]]:
+    reading = await projection.get_standings("main", (), 1000)
+    assert reading is not None
+    return [(s.user_id, s.total, s.reached_revision) for s in reading.top]
+
+
+async def keys_of(redis: "Redis", prefix: str) -> set[str]:
+    return {key async for key in redis.scan_iter(f"{prefix}*")}
+
+
+async def load(generation: Generation, *standings: tuple[str, int, int]) -> bool:
+    return await generation.load("\n".join(f"{user} {total} {reached}" for user, total, reached in standings))
+
+
+async def test_loaded_generation_is_read_after_the_switch_and_not_before(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    assert await load(generation, ("ada", 5, 1), ("bob", 9, 2))
+    assert await load(generation, ("cyd", 7, 3))
+    assert await projection.get_standings("main", (), 10) is None
+
+    assert await generation.switch(at(3), 3) is Switched.DONE
+
+    assert await header_of(projection) == Header(generation.name, at(3), 3)
+    assert await top_of(projection) == [("bob", 9, 2), ("cyd", 7, 3), ("ada", 5, 1)]
+
+
+async def test_newest_standing_stays_in_whatever_order_they_are_loaded(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 9, 7), ("bob", 1, 1))
+    await load(generation, ("ada", 5, 3), ("bob", 4, 5))
+
+    assert await generation.switch(at(7), 2) is Switched.DONE
+    assert await top_of(projection) == [("ada", 9, 7), ("bob", 4, 5)]
+
+
+async def test_pages_longer_than_a_call_may_be_are_loaded_whole(projection: Projection) -> None:
+    standings = [(f"user{i:04}", 10_000 - i, i + 1) for i in range(3_333)]
+    generation = projection.make_generation("main", None)
+    await load(generation, *standings)
+
+    assert await generation.switch(at(3_333), 3_333) is Switched.DONE
+    assert (await top_of(projection))[:1000] == standings[:1000]
+    assert (await header_of(projection)).is_whole
+
+
+async def test_changes_are_applied_to_the_new_generation_from_where_it_stands(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    await generation.switch(at(1), 1)
+
+    await projection.apply_changes(step(1, 2, ("bob", 9, 2)))
+
+    assert await top_of(projection) == [("bob", 9, 2), ("ada", 5, 1)]
+
+
+async def test_keys_that_are_not_switched_in_go_by_themselves(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    await load(generation, ("ada", 6, 2))
+
+    keys = await keys_of(redis, redis_prefix)
+
+    assert len(keys) == 4
+    for key in keys:
+        assert 0 < await redis.ttl(key) <= 120
+
+
+async def test_switch_leaves_the_new_keys_for_good_and_nothing_else(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
+    former = await keys_of(redis, redis_prefix)
+    generation = projection.make_generation("main", await header_of(projection))
+    await load(generation, ("ada", 5, 1), ("bob", 6, 2))
+
+    await generation.switch(at(2), 2)
+
+    keys = await keys_of(redis, redis_prefix)
+    assert len(keys) == 3
+    assert len(keys & former) == 1
+    assert {await redis.ttl(key) for key in keys} == {-1}
+
+
+async def test_keys_of_a_header_that_was_lost_are_removed_too(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
+    await redis.delete(f"{redis_prefix}{{main}}:header")
+    assert await projection.read_header("main") is None
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+
+    await generation.switch(at(1), 1)
+
+    assert len(await keys_of(redis, redis_prefix)) == 3
+
+
+async def test_only_one_of_two_generations_is_switched_in(projection: Projection) -> None:
+    one, two = (projection.make_generation("main", None) for _ in range(2))
+    await load(one, ("ada", 5, 1))
+    await load(two, ("ada", 5, 1))
+
+    assert await one.switch(at(1), 1) is Switched.DONE
+    assert await two.switch(at(1), 1) is Switched.MOVED
+    assert (await header_of(projection)).generation == one.name
+
+
+async def test_switch_whose_answer_was_lost_may_be_made_again(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    await generation.switch(at(1), 1)
+    await projection.apply_changes(step(1, 2, ("ada", 6, 2)))
+
+    assert await generation.switch(at(1), 1) is Switched.DONE
+    assert (await header_of(projection)).position == at(2)
+
+
+async def test_board_that_went_further_than_the_generation_keeps_its_own(projection: Projection) -> None:
+    await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
+    generation = projection.make_generation("main", await header_of(projection))
+    await load(generation, ("ada", 5, 1))
+    await projection.apply_changes(step(1, 2, ("ada", 6, 2)))
+
+    assert await generation.switch(at(1), 1) is Switched.BEHIND
+    assert await top_of(projection) == [("ada", 6, 2)]
+
+
+async def test_board_that_went_on_but_less_far_takes_the_generation(projection: Projection) -> None:
+    await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
+    generation = projection.make_generation("main", await header_of(projection))
+    await load(generation, ("ada", 7, 3))
+    await projection.apply_changes(step(1, 2, ("ada", 6, 2)))
+
+    assert await generation.switch(at(3), 1) is Switched.DONE
+    assert await top_of(projection) == [("ada", 7, 3)]
+
+
+async def test_board_that_got_a_header_meanwhile_keeps_it(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
+
+    assert await generation.switch(at(1), 1) is Switched.MOVED
+
+
+async def test_board_whose_header_was_lost_meanwhile_waits_for_another_rebuild(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
+    generation = projection.make_generation("main", await header_of(projection))
+    await load(generation, ("ada", 5, 1))
+    await redis.delete(f"{redis_prefix}{{main}}:header")
+
+    assert await generation.switch(at(1), 1) is Switched.MOVED
+
+
+@pytest.mark.parametrize("members", [1, 3])
+async def test_generation_with_another_number_of_members_is_not_switched_in(
+    projection: Projection, members: int
+) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1), ("bob", 6, 2))
+
+    assert await generation.switch(at(2), members) is Switched.LOST
+    assert await projection.read_header("main") is None
+
+
+@pytest.mark.parametrize("lost", ["ranks", "totals", "steps"])
+async def test_generation_that_lost_a_key_is_not_switched_in(
+    projection: Projection, redis: "Redis", redis_prefix: str, lost: str
+) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    (key,) = [key for key in await keys_of(redis, redis_prefix) if key.endswith(f":{lost}")]
+    await redis.delete(key)
+
+    assert await generation.switch(at(1), 1) is Switched.LOST
+
+
+async def test_redis_that_stepped_back_is_found_out_though_the_members_are_as_many(
+    projection: Projection, redis_url: str, redis_prefix: str
+) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    saved = await save_keys(redis_url, redis_prefix)
+    await load(generation, ("ada", 6, 2))
+    await restore_keys(redis_url, redis_prefix, saved)
+
+    assert await generation.switch(at(2), 1) is Switched.LOST
+    assert not await load(generation, ("ada", 7, 3))
+
+
+async def test_step_that_arrives_again_much_later_changes_nothing(
+    projection: Projection, redis_prefix: str, redis: "Redis"
+) -> None:
+    generation, late = projection.make_generation("main", None), projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    await generation.switch(at(1), 1)
+    await projection.apply_changes(step(1, 2, ("ada", 6, 2)))
+    late._keys = generation._keys
+
+    assert not await load(late, ("ada", 5, 1))
+
+    assert await top_of(projection) == [("ada", 6, 2)]
+    assert {await redis.ttl(key) for key in await keys_of(redis, redis_prefix)} == {-1}
+
+
+async def test_discarded_generation_leaves_nothing(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+
+    await generation.discard()
+
+    assert await keys_of(redis, redis_prefix) == set()
+    assert await generation.switch(at(1), 1) is Switched.LOST
+
+
+async def test_board_is_being_made_until_its_generation_is_switched_in(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    assert not await projection.is_being_made("main")
+
+    await load(generation, ("ada", 5, 1))
+    assert await projection.is_being_made("main")
+
+    await generation.switch(at(1), 1)
+    assert not await projection.is_being_made("main")
+
+
+async def test_maker_that_gives_up_is_not_waited_for(projection: Projection) -> None:
+    early, late = (projection.make_generation("main", None) for _ in range(2))
+    await load(early, ("ada", 5, 1))
+    await load(late, ("ada", 5, 1))
+
+    await early.discard()
+    assert await projection.is_being_made("main")
+
+    await late.discard()
+    assert not await projection.is_being_made("main")
+
+
+async def test_generation_that_the_board_has_cannot_be_discarded(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    await generation.switch(at(1), 1)
+
+    await generation.discard()
+
+    assert await top_of(projection) == [("ada", 5, 1)]

@@ -1,0 +1,83 @@
+"""The scripts touch no key that is not declared, as clusters and access lists want it."""
+
+import asyncio
+import re
+from typing import Final
+
+import pytest
+from redis.asyncio import Redis
+from tests.fixtures.valkey_nodes import ValkeyCluster
+
+from local_stack.ports import HOST
+from score_service.domain.changes import Change, Changes
+from score_service.domain.position import Position
+from score_service.projection.lua import load_script
+from score_service.projection.projection import Projection, ProjectionSettings
+from score_service.projection.scripts import _SCRIPTS
+
+_CALL: Final = re.compile(r"redis\.p?call\(\s*'(?P<command>\w+)',\s*(?P<first>[^,)]+)")
+_OF_KEYS_ALONE: Final = {"EXISTS", "UNLINK"}
+"""Every argument of these is a key; of the others, the first is."""
+
+
+@pytest.mark.parametrize("name", _SCRIPTS)
+def test_every_command_of_a_script_names_a_declared_key(name: str) -> None:
+    text = load_script(name)
+    calls = list(_CALL.finditer(text))
+
+    assert len(calls) == len(re.findall(r"redis\.p?call", text))
+    for call in calls:
+        assert call["first"].startswith("ARGV[7]" if call["command"] == "SPUBLISH" else "KEYS["), call[0]
+
+
+async def use_every_script(projection: Projection) -> None:
+    position = Position(2, "2" * 16)
+    changes = (Change("ada", 5, 1), Change("bob", 9, 2))
+    await projection.apply_changes(Changes("main", Position.start("main"), position, changes))
+    await projection.get_standings("main", ["ada"], 2)
+    await projection.list_standings("main", 1, "")
+    await projection.list_standings_around("main", "ada", 1)
+    await projection.compare_standings("main", 2, "ada 5 1\n")
+    header = await projection.read_header("main")
+    generation = projection.make_generation("main", header)
+    assert await generation.load("ada 5 1\nbob 9 2\n", are_new=True)
+    assert await projection.is_being_made("main")
+    assert (await generation.switch(position, 2)).name == "DONE"
+    unused = projection.make_generation("main", header)
+    await unused.load("ada 5 1\n")
+    await unused.discard()
+    header = await projection.read_header("main")
+    assert header is not None
+    await projection.drop_board("main", header)
+
+
+async def test_on_a_cluster_every_script_touches_declared_keys_of_one_slot_alone(
+    valkey_cluster: ValkeyCluster, redis_prefix: str
+) -> None:
+    scripts, declared, touched = set[str](), list[str](), set[str]()
+    owner = valkey_cluster.owner_of("main")
+    settings = ProjectionSettings(valkey_cluster.access, prefix=redis_prefix, timeout=5)
+    async with (
+        Redis(host=HOST, port=owner.port, password=owner.password) as redis,
+        redis.monitor() as monitor,
+        Projection.open(settings) as projection,
+        asyncio.timeout(20),
+    ):
+        await use_every_script(projection)
+        await redis.echo("end")
+        while (heard := await monitor.next_command())["command"] != "ECHO end":
+            command, *words = heard["command"].split(" ")
+            if command == "EVALSHA":
+                scripts.add(words[0])
+                declared = words[2 : 2 + int(words[1])]
+                assert all(key.startswith(f"{redis_prefix}{{main}}:") for key in declared)
+            elif heard["client_type"] == "lua":
+                keys = words if command in _OF_KEYS_ALONE else words[:1]
+                if command == "SPUBLISH":
+                    assert keys == [projection.channel("main")]
+                else:
+                    assert {*keys} <= {*declared}
+                    touched.update(keys)
+
+    assert len(scripts) == len(_SCRIPTS)
+    assert {key.rpartition(":")[2] for key in touched} == {"header", "ranks", "totals", "steps", "making"}

@@ -1,0 +1,199 @@
+"""The way to Redis: bounded, and given up for a while once it has failed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+from redis.asyncio import Redis
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.redis import access_to
+from tests.score_service.projection.test_breaker import Clock
+
+from local_stack.valkey import ValkeyServer
+from score_service.errors import ProjectionUnavailableError
+from score_service.projection import scripts as scripts_module
+from score_service.projection.breaker import PROBE_SECONDS, Breaker
+from score_service.projection.redis_servers import ServersSettings
+from score_service.projection.scripts import Cache, Call
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def cache(valkey_server: ValkeyServer, redis_proxy: Proxy, clock: Clock) -> AsyncIterator[Cache]:
+    """Return a way through the proxy, with a breaker whose time a test moves on."""
+    access = access_to(replace(valkey_server, port=redis_proxy.port))
+    settings = ServersSettings(access, timeout=0.5, connections_max=4, listeners_max=2)
+    async with Cache.open(settings) as cache:
+        [server] = await cache._servers.list_primaries(0)
+        server.breaker = Breaker(clock)
+        yield cache
+
+
+@pytest.fixture
+def get_header(redis_prefix: str) -> Call:
+    return Call([f"{redis_prefix}{key}" for key in ("header", "ranks", "totals")], ["generation"])
+
+
+async def fails(cache: Cache, call: Call) -> bool:
+    try:
+        await cache.run("get_header", call)
+    except ProjectionUnavailableError:
+        return True
+    return False
+
+
+async def count_pings(redis: Redis) -> int:
+    return int((await redis.info("commandstats")).get("cmdstat_ping", {"calls": 0})["calls"])
+
+
+async def test_black_hole_is_waited_for_once_and_then_by_one_probe_a_second(
+    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: Call
+) -> None:
+    assert not await fails(cache, get_header)
+    redis_proxy.hold()
+    assert await fails(cache, get_header)
+    redis_proxy.release()
+
+    # It is there again, but nobody asks it yet.
+    assert await fails(cache, get_header)
+    clock.now += PROBE_SECONDS
+    assert not await fails(cache, get_header)
+    assert not await fails(cache, get_header)
+
+
+async def test_while_a_probe_waits_all_others_fail_at_once(
+    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: Call
+) -> None:
+    redis_proxy.hold()
+    assert await fails(cache, get_header)
+    clock.now += PROBE_SECONDS
+    probe = asyncio.create_task(fails(cache, get_header))
+    await asyncio.sleep(0)
+    redis_proxy.release()
+
+    assert await fails(cache, get_header)
+    assert not await probe
+
+
+async def test_nobody_begins_to_listen_to_a_black_hole(
+    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: Call
+) -> None:
+    redis_proxy.hold()
+    assert await fails(cache, get_header)
+    redis_proxy.release()
+
+    with pytest.raises(ProjectionUnavailableError):
+        async with cache.listen("channel"):
+            pass
+    clock.now += PROBE_SECONDS
+    async with cache.listen("channel"):
+        pass
+
+
+async def test_listener_that_loses_its_connection_stops_nothing_else(
+    cache: Cache, redis_proxy: Proxy, get_header: Call
+) -> None:
+    async with cache.listen("channel") as messages:
+        redis_proxy.hold()
+        redis_proxy.reset()
+        with pytest.raises(ProjectionUnavailableError):
+            await anext(messages)
+        redis_proxy.release()
+
+    assert not await fails(cache, get_header)
+
+
+async def test_listener_notices_that_its_network_swallows_everything(
+    cache: Cache, redis_proxy: Proxy
+) -> None:
+    async with cache.listen("channel") as messages:
+        redis_proxy.hold()
+        with pytest.raises(ProjectionUnavailableError):
+            await anext(messages)
+
+
+async def test_quiet_channel_is_listened_to_until_something_is_said(
+    cache: Cache, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts_module, "_QUIET_SECONDS", 0.01)
+    async with cache.listen("channel") as messages, Redis.from_url(redis_url) as redis:
+        message = asyncio.ensure_future(anext(messages))
+        pings = await count_pings(redis)
+        while await count_pings(redis) < pings + 3:
+            assert not message.done()
+        await redis.spublish("channel", "said")
+
+        assert await message == "said"
+
+
+async def test_more_listeners_than_may_be_are_refused(cache: Cache) -> None:
+    async with cache.listen("one"), cache.listen("two"):
+        with pytest.raises(ProjectionUnavailableError):
+            async with cache.listen("three"):
+                pass
+    async with cache.listen("three"):
+        pass
+
+
+async def test_script_that_fails_does_not_stop_the_others(
+    cache: Cache, redis_url: str, get_header: Call
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        await redis.set(get_header.keys[0], "no hash")
+        assert await fails(cache, get_header)
+        await redis.delete(get_header.keys[0])
+
+    assert not await fails(cache, get_header)
+
+
+async def test_server_that_was_demoted_is_left(
+    cache: Cache, redis_url: str, redis_proxy: Proxy, redis_prefix: str
+) -> None:
+    keys = [f"{redis_prefix}{key}" for key in ("header", "ranks", "totals", "steps", "making")]
+    load = Call(keys, ["g", "1", "60", "2", "ada 5 1", ""])
+    async with Redis.from_url(redis_url) as redis:
+        await redis.replicaof(*redis_url.rpartition("@")[2].removesuffix("/0").split(":"))
+        try:
+            with pytest.raises(ProjectionUnavailableError):
+                await cache.run("load_standings", load)
+        finally:
+            await redis.replicaof("NO", "ONE")
+    connections = redis_proxy.connections
+
+    assert await cache.run("load_standings", load) == "loaded"
+    assert redis_proxy.connections == connections + 1
+
+
+async def test_each_call_of_many_is_answered_in_order(cache: Cache, redis_prefix: str) -> None:
+    calls = [
+        Call([f"{redis_prefix}{i}{key}" for key in ("header", "ranks", "totals")], ["g"]) for i in range(3)
+    ]
+
+    assert await cache.run_each("get_header", calls) == [["missing"]] * 3
+    assert await cache.run_each("get_header", []) == []
+
+
+async def test_scripts_that_redis_forgot_are_loaded_again(
+    cache: Cache, redis_url: str, get_header: Call
+) -> None:
+    async with Redis.from_url(redis_url) as redis:
+        for _ in range(2):
+            await redis.script_flush()
+            assert await cache.run("get_header", get_header) == ["missing"]
+            await redis.script_flush()
+            assert await cache.run_each("get_header", [get_header]) == [["missing"]]
+
+
+async def test_policy_is_told(cache: Cache, redis_url: str) -> None:
+    assert await cache.read_policies() == {"noeviction"}
+    async with Redis.from_url(redis_url) as redis:
+        await redis.config_set("maxmemory-policy", "allkeys-lru")
+        try:
+            assert await cache.read_policies() == {"allkeys-lru"}
+        finally:
+            await redis.config_set("maxmemory-policy", "noeviction")

@@ -1,0 +1,444 @@
+"""A board's projection made anew, on real stores, with a stop before any step."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any, cast
+
+import psycopg
+import pytest
+from redis.asyncio import Redis
+from tests.fixtures import postgres
+from tests.fixtures.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.steps import Step, Stepped
+from tests.fixtures.stores import is_projected, make_award
+
+from score_service.domain.changes import Change, Changes
+from score_service.domain.position import Position
+from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
+from score_service.projection.generation import Generation
+from score_service.projection.projection import Projection, ProjectionSettings
+from score_service.reconcile.projector import Projector
+from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.ledger import Ledger
+from score_service.record.standings import Standings
+
+
+@pytest.fixture
+def step_rebuilder(
+    ledger: Ledger, standings: Standings, projection: Projection
+) -> Callable[[Step], Rebuilder]:
+    """Return a function that makes a rebuilder of small pages, which tells of each step before it."""
+
+    def make(before: Step) -> Rebuilder:
+        stores = [Stepped(store, before) for store in (ledger, standings, projection)]
+        return Rebuilder(*cast("tuple[Any, Any, Any]", stores), page_size=2)
+
+    return make
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator["Redis"]:
+    async with Redis.from_url(redis_url, decode_responses=True) as client:
+        yield client
+
+
+async def make_board(ledger: Ledger, users: int = 5, board_id: str = "main") -> None:
+    for round_ in range(3):
+        awards = [
+            make_award(f"user{(i * 7 + round_) % users}", i + 1, board_id=board_id) for i in range(users)
+        ]
+        await ledger.record_awards(board_id, awards)
+
+
+async def keys_of(redis: "Redis", prefix: str, board_id: str = "main") -> dict[str, int]:
+    """Find the keys of a board, and for how many seconds they live, -1 for ever."""
+    keys = [key async for key in redis.scan_iter(f"{prefix}*") if f"{{{board_id}}}" in key]
+    return {key: await redis.ttl(key) for key in keys}
+
+
+def foreign(board_id: str, revision: int) -> Changes:
+    start = Position.start(board_id)
+    return Changes(board_id, start, Position(revision, "f" * 16), (Change("ghost", 99, revision),))
+
+
+async def test_wiped_board_is_made_again(
+    ledger: Ledger,
+    projection: Projection,
+    rebuilder: Rebuilder,
+    redis_url: str,
+    redis_prefix: str,
+    projector: Projector,
+) -> None:
+    await make_board(ledger)
+    await projector.catch_up("main")
+    await delete_keys(redis_url, redis_prefix)
+
+    rebuilt = await rebuilder.rebuild("main")
+
+    assert rebuilt is not None
+    assert (rebuilt.position, rebuilt.members) == (await ledger.read_head("main"), 5)
+    assert await is_projected(ledger, projection)
+
+
+async def test_board_that_is_in_order_may_be_made_anew(
+    ledger: Ledger, projection: Projection, rebuilder: Rebuilder, redis: "Redis", redis_prefix: str
+) -> None:
+    await make_board(ledger)
+    await rebuilder.rebuild("main")
+    former = await projection.read_header("main")
+
+    await rebuilder.rebuild("main")
+
+    header = await projection.read_header("main")
+    assert former
+    assert header
+    assert header.generation != former.generation
+    assert await is_projected(ledger, projection)
+    assert list((await keys_of(redis, redis_prefix)).values()) == [-1] * 3
+
+
+async def test_board_without_awards_is_not_made(rebuilder: Rebuilder) -> None:
+    with pytest.raises(BoardNotFoundError):
+        await rebuilder.rebuild("main")
+
+
+async def test_board_that_the_record_does_not_have_is_dropped(
+    projection: Projection, rebuilder: Rebuilder, redis: "Redis", redis_prefix: str
+) -> None:
+    await projection.apply_changes(foreign("main", 3))
+
+    with pytest.raises(BoardNotFoundError):
+        await rebuilder.rebuild("main")
+
+    assert await keys_of(redis, redis_prefix) == {}
+
+
+async def test_progress_is_told_page_by_page(
+    ledger: Ledger, standings: Standings, projection: Projection
+) -> None:
+    await make_board(ledger)
+    told = list[int]()
+
+    await Rebuilder(ledger, standings, projection, page_size=2).rebuild("main", on_progress=told.append)
+
+    assert told == [2, 2, 1]
+
+
+@pytest.mark.parametrize("revision", [1, 14, 15, 16, 1000])
+async def test_header_of_another_history_is_dropped_before_the_board_is_made(
+    ledger: Ledger,
+    projection: Projection,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    revision: int,
+) -> None:
+    await make_board(ledger)
+    await projection.apply_changes(foreign("main", revision))
+    read = list[object]()
+
+    async def look(step: str) -> None:
+        if step in {"read_page", "load", "switch"}:
+            read.append(await projection.get_standings("main", (), 10))
+
+    await step_rebuilder(look).rebuild("main")
+
+    assert read
+    assert not any(read)
+    assert await is_projected(ledger, projection)
+
+
+@pytest.mark.parametrize("lost", [":ranks", ":totals"])
+async def test_header_whose_key_was_evicted_is_dropped(
+    ledger: Ledger,
+    projection: Projection,
+    rebuilder: Rebuilder,
+    redis: "Redis",
+    redis_prefix: str,
+    lost: str,
+) -> None:
+    await make_board(ledger)
+    await rebuilder.rebuild("main")
+    await redis.delete(*(key for key in await keys_of(redis, redis_prefix) if key.endswith(lost)))
+
+    assert await projection.get_standings("main", (), 10) is None
+    assert await rebuilder.find_header("main") is None
+    assert await keys_of(redis, redis_prefix) == {}
+
+
+async def test_header_of_the_record_is_found(ledger: Ledger, rebuilder: Rebuilder) -> None:
+    await make_board(ledger)
+    rebuilt = await rebuilder.rebuild("main")
+
+    header = await rebuilder.find_header("main")
+
+    assert header
+    assert rebuilt
+    assert header.position == rebuilt.position
+
+
+async def test_reads_and_awards_go_on_while_a_board_is_made(
+    ledger: Ledger, standings: Standings, projection: Projection, projector: Projector
+) -> None:
+    users = 40
+    await ledger.record_awards("main", [make_award(f"user{i}", 1) for i in range(users)])
+    await projector.catch_up("main")
+    done = asyncio.Event()
+
+    async def award() -> None:
+        number = 0
+        while not done.is_set():
+            batch = await ledger.record_awards("main", [make_award(f"user{number % (2 * users)}", 1)])
+            await projector.project(batch.changes)
+            number += 7
+
+    async def read() -> list[int]:
+        revisions = list[int]()
+        while not done.is_set():
+            reading = await projection.get_standings("main", (), 1000)
+            assert reading
+            # Every award has one point, so nobody is missing or counted twice.
+            assert sum(standing.total for standing in reading.top) == reading.position.revision
+            revisions.append(reading.position.revision)
+        return revisions
+
+    async def rebuild() -> list[bool]:
+        rebuilder = Rebuilder(ledger, standings, projection, page_size=3)
+        try:
+            return [bool(await rebuilder.rebuild("main")) for _ in range(10)]
+        finally:
+            done.set()
+
+    rebuilt, revisions, _ = await asyncio.gather(rebuild(), read(), award())
+
+    assert any(rebuilt)
+    assert revisions == sorted(revisions)
+    await projector.catch_up("main")
+    assert await is_projected(ledger, projection)
+
+
+async def test_two_at_once_make_one_generation(
+    ledger: Ledger,
+    standings: Standings,
+    projection_settings: ProjectionSettings,
+    redis: "Redis",
+    redis_prefix: str,
+) -> None:
+    await make_board(ledger, 50)
+    async with Projection.open(projection_settings) as one, Projection.open(projection_settings) as two:
+        both = [Rebuilder(ledger, standings, projection, page_size=3) for projection in (one, two)]
+
+        made = await asyncio.gather(*(rebuilder.rebuild("main") for rebuilder in both))
+
+        assert len([rebuilt for rebuilt in made if rebuilt]) == 1
+        assert await is_projected(ledger, two)
+        assert list((await keys_of(redis, redis_prefix)).values()) == [-1] * 3
+
+
+async def count_steps(step_rebuilder: Callable[[Step], Rebuilder], board_id: str) -> list[str]:
+    steps = list[str]()
+
+    async def note(step: str) -> None:
+        steps.append(step)
+
+    await step_rebuilder(note).rebuild(board_id)
+    return steps
+
+
+@pytest.mark.parametrize("another_rebuilds", [True, False])
+async def test_rebuilder_that_slept_before_any_step_does_no_harm(
+    ledger: Ledger,
+    projection: Projection,
+    projector: Projector,
+    rebuilder: Rebuilder,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    redis: "Redis",
+    redis_prefix: str,
+    another_rebuilds: bool,  # noqa: FBT001 - A parameter of the test.
+) -> None:
+    await make_board(ledger, board_id="first")
+    steps = await count_steps(step_rebuilder, "first")
+    assert steps.index("switch") > steps.index("load") > steps.index("read_page")
+
+    for pause, _ in enumerate(steps):
+        board = f"board{pause}"
+        await make_board(ledger, board_id=board)
+        left = iter(range(pause, -1, -1))
+
+        async def sleep(_step: str, board: str = board, left: Any = left) -> None:
+            if next(left, None) != 0:
+                return
+            batch = await ledger.record_awards(board, [make_award("late", 3, board_id=board)])
+            if another_rebuilds:
+                await rebuilder.rebuild(board)
+            await projection.apply_changes(batch.changes)
+            await ledger.record_awards(board, [make_award("user1", 500, board_id=board)])
+
+        await step_rebuilder(sleep).rebuild(board)
+
+        await projector.catch_up(board)
+        assert await is_projected(ledger, projection, board)
+        assert list((await keys_of(redis, redis_prefix, board)).values()) == [-1] * 3
+
+
+async def test_rebuilder_that_slept_until_its_keys_were_gone_does_no_harm(
+    ledger: Ledger,
+    projection: Projection,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    redis: "Redis",
+    redis_prefix: str,
+) -> None:
+    await make_board(ledger)
+
+    async def expire(step: str) -> None:
+        if step == "switch":
+            await redis.delete(*await keys_of(redis, redis_prefix))
+
+    assert await step_rebuilder(expire).rebuild("main") is None
+    assert await projection.read_header("main") is None
+
+
+async def test_rebuilder_notices_that_redis_stepped_back(
+    ledger: Ledger,
+    projection: Projection,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    redis_url: str,
+    redis_prefix: str,
+) -> None:
+    await make_board(ledger)
+    saved = list[dict[bytes, tuple[bytes, int]]]()
+
+    async def step_back(step: str) -> None:
+        if step == "load":
+            saved.append(await save_keys(redis_url, redis_prefix))
+        elif step == "count_members":
+            # It forgets what a replay said of users that it keeps: their number would not tell.
+            batch = await ledger.record_awards("main", [make_award("user1", 500)])
+            assert batch.changes.changes
+        elif step == "switch":
+            await restore_keys(redis_url, redis_prefix, saved[-1])
+
+    assert await step_rebuilder(step_back).rebuild("main") is None
+    assert await projection.read_header("main") is None
+
+
+async def test_keys_of_a_rebuilder_that_was_killed_go_by_themselves(
+    ledger: Ledger, step_rebuilder: Callable[[Step], Rebuilder], redis: "Redis", redis_prefix: str
+) -> None:
+    await make_board(ledger)
+
+    async def kill(step: str) -> None:
+        if step in {"switch", "discard"}:
+            raise ProjectionUnavailableError
+
+    with pytest.raises(ProjectionUnavailableError):
+        await step_rebuilder(kill).rebuild("main")
+
+    lives = (await keys_of(redis, redis_prefix)).values()
+    assert len(lives) == 4
+    assert all(0 < seconds <= 120 for seconds in lives)
+
+
+async def test_cancelled_rebuild_leaves_nothing(
+    ledger: Ledger, step_rebuilder: Callable[[Step], Rebuilder], redis: "Redis", redis_prefix: str
+) -> None:
+    await make_board(ledger)
+    reached = asyncio.Event()
+
+    async def stop(step: str) -> None:
+        if step == "switch":
+            reached.set()
+            await asyncio.Event().wait()
+
+    rebuilding = asyncio.create_task(step_rebuilder(stop).rebuild("main"))
+    await reached.wait()
+    rebuilding.cancel()
+    with suppress(asyncio.CancelledError):
+        await rebuilding
+
+    assert await keys_of(redis, redis_prefix) == {}
+
+
+@pytest.mark.parametrize("step", ["read_page", "read_changes", "count_members"])
+async def test_board_is_not_made_of_two_histories(
+    ledger: Ledger,
+    projection: Projection,
+    rebuilder: Rebuilder,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    database: postgres.Database,
+    step: str,
+) -> None:
+    await make_board(ledger)
+    seen = list[str]()
+
+    async def restore(this: str) -> None:
+        if this == "load" and seen.count("load") == 0:
+            await ledger.record_awards("main", [make_award("user9", 1), make_award("user0", 1)])
+        seen.append(this)
+        if this == step and seen.count(step) == (2 if step == "read_page" else 1):
+            lose_tail(database, 10)
+            await ledger.record_awards("main", [make_award("user0", 1) for _ in range(20)])
+
+    assert await step_rebuilder(restore).rebuild("main") is None
+    assert seen.count(step)
+    assert await projection.read_header("main") is None
+
+    assert await rebuilder.rebuild("main")
+    assert await is_projected(ledger, projection)
+
+
+def lose_tail(database: postgres.Database, upto: int) -> None:
+    """Take the record back to an earlier commit, as a failover to a standby behind does."""
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        for statement in (
+            "DELETE FROM score.award WHERE revision > %(upto)s",
+            "DELETE FROM score.commit WHERE last_revision > %(upto)s",
+            "DELETE FROM score.standing",
+            """INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
+               SELECT board_id, 'all_time', user_id, max(total_after), max(revision)
+               FROM score.award GROUP BY board_id, user_id""",
+            """UPDATE score.board b SET revision = c.last_revision, digest = c.digest
+               FROM score.commit c WHERE c.board_id = b.board_id AND c.last_revision = %(upto)s""",
+        ):
+            connection.execute(statement, {"upto": upto})
+
+
+class Counted:
+    """Counts the pages that are in memory."""
+
+    def __init__(self) -> None:
+        self.held = self.most = 0
+
+    def change(self, by: int) -> None:
+        """Take note of pages that came or went."""
+        self.held += by
+        self.most = max(self.most, self.held)
+
+
+async def test_two_pages_are_held_at_most(
+    ledger: Ledger, standings: Standings, projection: Projection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for part in range(5):
+        await ledger.record_awards("main", [make_award(f"user{part}-{i}") for i in range(1000)])
+    pages = Counted()
+    read_page, load = standings.read_page, Generation.load
+
+    async def counted_read(*arguments: Any) -> Any:
+        page = await read_page(*arguments)
+        pages.change(page is not None)
+        return page
+
+    async def counted_load(generation: Generation, lines: str, *, are_new: bool = False) -> bool:
+        assert len(lines.split("\n")) <= 100
+        loaded = await load(generation, lines, are_new=are_new)
+        pages.change(-1)
+        return loaded
+
+    monkeypatch.setattr(standings, "read_page", counted_read)
+    monkeypatch.setattr(Generation, "load", counted_load)
+
+    rebuilt = await Rebuilder(ledger, standings, projection, page_size=100).rebuild("main")
+
+    assert rebuilt
+    assert rebuilt.members == 5000
+    assert 1 <= pages.most <= 2
+    assert pages.held == 0

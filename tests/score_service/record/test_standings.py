@@ -1,0 +1,164 @@
+"""The standings in PostgreSQL, read at one position."""
+
+import random
+
+import pytest
+from tests.fixtures.stores import expected_top, make_award
+
+from score_service.domain.position import Position
+from score_service.domain.standing import Reading, Source, Standing
+from score_service.errors import BoardNotFoundError, InvalidRequestError
+from score_service.record.database import Database
+from score_service.record.ledger import Ledger
+from score_service.record.standings import StandingPage, Standings
+
+
+async def test_pages_go_through_all_users_in_the_order_of_their_ids(
+    ledger: Ledger, standings: Standings
+) -> None:
+    await ledger.record_awards("main", [make_award("bob", 3), make_award("ada", 5), make_award("bob", 4)])
+    head = (await ledger.record_awards("main", [make_award("Cyd", 1)])).changes.after
+    await ledger.record_awards("other", [make_award("eve", board_id="other")])
+
+    first = await standings.read_page("main", "", 2)
+    second = await standings.read_page("main", "ada", 2)
+
+    assert first == StandingPage(head, 2, "ada", "Cyd 1 4\nada 5 2")
+    assert second == StandingPage(head, 1, "bob", "bob 7 3")
+    assert await standings.read_page("main", "bob", 2) is None
+
+
+async def test_members_are_counted_at_a_position(ledger: Ledger, standings: Standings) -> None:
+    await ledger.record_awards("main", [make_award("bob"), make_award("ada")])
+    head = (await ledger.record_awards("main", [make_award("bob")])).changes.after
+
+    assert await standings.count_members("main") == (head, 2)
+
+
+async def test_board_without_awards_is_not_found(ledger: Ledger, standings: Standings) -> None:
+    await ledger.record_awards("other", [make_award(board_id="other")])
+    for reading in (
+        standings.read_page("main", "", 10),
+        standings.count_members("main"),
+        standings.get_standings("main", ["ada"]),
+        standings.list_standings("main", 10),
+        standings.list_standings_around("main", "ada", 2),
+    ):
+        with pytest.raises(BoardNotFoundError):
+            await reading
+
+
+async def fill(ledger: Ledger, users: int = 40) -> Position:
+    """Make a board with many ties, and a neighbour whose standings must stay out of it."""
+    random_source = random.Random(7)
+    await ledger.record_awards("other", [make_award("eve", 500, board_id="other")])
+    names = [f"user{i:02}" for i in range(users)] * 2
+    random_source.shuffle(names)
+    awards = [make_award(name, random_source.randint(1, 3)) for name in names]
+    return (await ledger.record_awards("main", awards)).changes.after
+
+
+async def test_pages_from_the_top_follow_each_other_to_the_end(ledger: Ledger, standings: Standings) -> None:
+    head = await fill(ledger)
+    seen: list[Standing] = []
+    token = ""
+    while token or not seen:
+        page = await standings.list_standings("main", 7, token)
+        assert (page.position, page.source) == (head, Source.RECORD)
+        seen += page.top
+        token = page.next_page_token
+
+    assert seen == await expected_top(ledger)
+
+
+async def test_page_after_one_that_has_moved_starts_below_where_it_stood(
+    ledger: Ledger, standings: Standings
+) -> None:
+    await ledger.record_awards("main", [make_award(f"user{i}", 9 - i) for i in range(6)])
+    first = await standings.list_standings("main", 3)
+    await ledger.record_awards("main", [make_award("user2", 100)])
+
+    second = await standings.list_standings("main", 3, first.next_page_token)
+
+    assert [(s.user_id, s.rank) for s in second.top] == [("user3", 4), ("user4", 5), ("user5", 6)]
+    assert second.next_page_token == ""
+
+
+async def test_users_are_read_with_their_ranks_in_the_order_asked(
+    ledger: Ledger, standings: Standings
+) -> None:
+    head = await fill(ledger)
+    expected = {standing.user_id: standing for standing in await expected_top(ledger)}
+    asked = ["user31", "nobody", "user02", "user17"]
+
+    reading = await standings.get_standings("main", asked)
+
+    users = tuple(expected[user] for user in asked if user != "nobody")
+    assert reading == Reading(head, Source.RECORD, users=users)
+    assert (await standings.get_standings("main", list(expected))).users == tuple(expected.values())
+    assert (await standings.get_standings("main", ["nobody"])).users == ()
+
+
+@pytest.mark.parametrize("radius", [0, 1, 5, 100])
+async def test_neighbours_are_those_of_the_whole_order(
+    ledger: Ledger, standings: Standings, radius: int
+) -> None:
+    head = await fill(ledger)
+    expected = await expected_top(ledger)
+    for place in (0, 1, 20, 38, 39):
+        reading = await standings.list_standings_around("main", expected[place].user_id, radius)
+
+        assert list(reading.top) == expected[max(0, place - radius) : place + radius + 1]
+        assert reading.position == head
+    assert (await standings.list_standings_around("main", "nobody", radius)).top == ()
+
+
+async def test_rank_that_takes_too_much_looking_is_not_told(ledger: Ledger, record: Database) -> None:
+    await fill(ledger)
+    expected = await expected_top(ledger)
+    standings = Standings(record, ranked_max=39)
+
+    first = await standings.list_standings("main", 39)
+    users = (await standings.get_standings("main", [expected[5].user_id])).users
+    around = (await standings.list_standings_around("main", expected[5].user_id, 1)).top
+    last = (await standings.list_standings("main", 5, first.next_page_token)).top
+    low = Standings(record, ranked_max=38)
+
+    assert list(first.top) == expected[:39]
+    assert [(s.user_id, s.rank) for s in users] == [(expected[5].user_id, None)]
+    assert [(s.user_id, s.rank) for s in around] == [(s.user_id, None) for s in expected[4:7]]
+    assert list(last) == expected[39:]
+    assert [s.rank for s in (await low.list_standings("main", 5, first.next_page_token)).top] == [None]
+
+
+async def test_ranks_are_told_on_a_board_of_just_as_many_users_as_are_looked_at(
+    ledger: Ledger, record: Database
+) -> None:
+    await fill(ledger)
+    expected = await expected_top(ledger)
+    standings = Standings(record, ranked_max=40)
+
+    users = (await standings.get_standings("main", [expected[-1].user_id])).users
+    around = (await standings.list_standings_around("main", expected[-1].user_id, 1)).top
+
+    assert list(users) == expected[-1:]
+    assert list(around) == expected[-2:]
+
+
+async def test_token_that_was_not_given_is_refused(ledger: Ledger, standings: Standings) -> None:
+    await fill(ledger)
+
+    with pytest.raises(InvalidRequestError):
+        await standings.list_standings("main", 5, "mine")
+
+
+async def test_numbers_of_any_size_are_read(ledger: Ledger, standings: Standings) -> None:
+    """The driver sends a number in the smallest type that holds it."""
+    await ledger.record_awards("main", [make_award("ada", 1_000_000), make_award("bob", 1)])
+    for size in (1, 32_766, 32_767, 70_000):
+        page = await standings.list_standings("main", size)
+        again = await standings.list_standings("main", size, page.next_page_token or "MTAwMDAwMCAxIGFkYQ")
+
+        assert page.top[0] == Standing("ada", 1_000_000, 1, 1)
+        assert again.top == (Standing("bob", 1, 2, 2),)
+    assert await standings.read_page("main", "", 70_000) is not None
