@@ -17,7 +17,7 @@ from score_service.boards.coalescer import BATCH_MAX
 from score_service.domain.changes import Change, Changes
 from score_service.domain.position import Position
 from score_service.projection.projection import Applied, Projection, ProjectionSettings
-from score_service.redis_access import RedisAccess, RedisUrl
+from service_runtime.redis.access import RedisAccess, RedisUrl
 
 _BOARD = "bench-lua"
 _PREFIX = "bench:"

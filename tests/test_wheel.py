@@ -10,7 +10,7 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
-_PACKAGES = {"score_api", "score_client", "score_service", "action_gateway", "local_stack"}
+_PACKAGES = {"service_runtime", "score_api", "score_client", "score_service", "action_gateway", "local_stack"}
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """The commands of the gateway. Each reads its settings from the environment, all faults at once."""
 
 import asyncio
-import signal
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -18,18 +16,14 @@ from action_gateway.accounts.sessions import add_user as make_user
 from action_gateway.actions.catalog import read_catalog, replace_actions
 from action_gateway.edge.schemas import Registration
 from action_gateway.errors import GatewayError
-from action_gateway.metrics import configure_logging
-from action_gateway.settings import (
-    DatabaseSettings,
-    LogSettings,
-    OwnerSettings,
-    ServeSettings,
-    SetupError,
-    load,
-    reveal,
-)
+from action_gateway.request_context import add_request_fields
+from action_gateway.settings import DatabaseSettings, LogSettings, OwnerSettings, ServeSettings
 from action_gateway.store.store import Store
-from action_gateway.tracing import exporting
+from service_runtime.lifecycle import exit_on_sigterm
+from service_runtime.logs import configure_logging
+from service_runtime.postgres.pool import PoolSettings
+from service_runtime.settings import SetupError, load, reveal
+from service_runtime.tracing import exporting
 
 _FAULT: Final = 2
 """The exit code for a faulty set-up. 1 stands for a command that failed."""
@@ -45,7 +39,7 @@ def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
     def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
         try:
             settings = load(LogSettings)
-            configure_logging(settings.log_format, settings.log_level)
+            configure_logging(settings.log_format, settings.log_level, add_request_fields)
             work(*args, **kwargs)
         except SetupError as error:
             click.echo("\n".join(error.faults), err=True)
@@ -65,8 +59,7 @@ def main() -> None:
 
     Settings are environment variables with the prefix ACTION_GATEWAY_; a command that misses some names them.
     """
-    # Of itself, process 1 of a container lets this signal pass. `serve` acts on it in its own way.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    exit_on_sigterm()  # `serve` handles the signal in its own way.
 
 
 @main.command()
@@ -84,10 +77,11 @@ def serve() -> None:
 @_command
 def migrate() -> None:
     """Bring the gateway's schema to the newest revision."""
-    from action_gateway.store.migrate import upgrade_schema  # noqa: PLC0415 - what serves needs nothing of it
+    from action_gateway.store.migrate import MIGRATION  # noqa: PLC0415 - what serves needs nothing of it
 
     settings = load(OwnerSettings)
-    upgrade_schema(settings.migration_dsn, reveal(settings.migration_password))
+    MIGRATION.upgrade(settings.migration_dsn, reveal(settings.migration_password_file))
+    _log.info("schema_upgraded")
 
 
 @main.command("load-actions")
@@ -97,7 +91,7 @@ def load_actions(file: Path) -> None:
     """Offer the actions of a TOML FILE, and no others."""
     settings = load(OwnerSettings)
     actions = read_catalog(file)
-    replace_actions(settings.migration_dsn, reveal(settings.migration_password), actions)
+    replace_actions(settings.migration_dsn, reveal(settings.migration_password_file), actions)
     _log.info("actions_loaded", actions=len(actions))
 
 
@@ -117,7 +111,7 @@ def add_user(name: str, password_file: Path | None) -> None:
 
 
 async def _add_user(settings: DatabaseSettings, name: str, password: str) -> str:
-    store = Store.open(settings.database_dsn, password=reveal(settings.database_password))
+    store = Store.open(PoolSettings(settings.database_dsn, reveal(settings.database_password_file)))
     with Passwords(workers=1, queue=0) as passwords:
         async with store as opened:
             return (await make_user(opened, passwords, name, password)).user_id

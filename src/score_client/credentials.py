@@ -6,24 +6,30 @@ while they were read, and belong together. Nothing here keeps or shows a key lon
 to gRPC.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 
 import grpc
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from score_client.errors import CredentialsError
+from service_runtime.pem import (
+    Chain,
+    Stamp,
+    end_of,
+    end_of_authorities,
+    find_signers,
+    parse_certificates,
+    parse_key,
+    read_unchanged,
+    stamp,
+)
 
-Fingerprint = tuple[tuple[int, int, int], ...]
-
-BEGINNING = b"-----BEGIN CERTIFICATE-----"
-# How often files that change meanwhile are read, before they are given up until the next look at them.
-READINGS = 5
+_T = TypeVar("_T")
+Fingerprint = tuple[Stamp, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,26 +56,19 @@ class LoadedCredentials:
 
     fingerprint: Fingerprint
     channel_credentials: grpc.ChannelCredentials
-    chain: Sequence[x509.Certificate]
-    authorities: Sequence[x509.Certificate]
-    signers: Sequence[x509.Certificate]
+    chain: Chain
+    authorities: Chain
+    signers: Chain
     """Those of the authorities that signed the client's own chain."""
 
     def status(self, fault: str | None, now: datetime) -> CertificateStatus:
         """Tell of these files, while they are in use."""
         return CertificateStatus(
             not_before=self.chain[0].not_valid_before_utc,
-            not_after=min(certificate.not_valid_after_utc for certificate in self.chain),
-            authority_not_after=self._authority_not_after(now),
+            not_after=end_of(self.chain),
+            authority_not_after=end_of_authorities(self.authorities, self.signers, now),
             fault=fault,
         )
-
-    def _authority_not_after(self, now: datetime) -> datetime:
-        # An old authority that is still trusted beside its successor must not count.
-        if self.signers:
-            return max(authority.not_valid_after_utc for authority in self.signers)
-        ends = [authority.not_valid_after_utc for authority in self.authorities]
-        return min((end for end in ends if now <= end), default=max(ends))
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +93,9 @@ class ClientCredentials:
             CredentialsError: A file is missing.
         """
         try:
-            states = [path.stat() for path in self._paths()]
+            return tuple(map(stamp, self._paths()))
         except OSError as error:
             raise _missing(error) from error
-        return tuple((state.st_ino, state.st_mtime_ns, state.st_size) for state in states)
 
     def load(self) -> LoadedCredentials:
         """Read the files.
@@ -106,54 +104,38 @@ class ClientCredentials:
             CredentialsError: A file is missing, is no PEM, changed again and again, or the key is not the
                 certificate's.
         """
-        for _ in range(READINGS):
-            fingerprint = self.fingerprint()
-            try:
-                ca, certificate, key = (path.read_bytes() for path in self._paths())
-            except OSError as error:
-                raise _missing(error) from error
-            if self.fingerprint() == fingerprint:
-                return self._check(fingerprint, ca, certificate, key)
-        raise _unusable("The certificate files changed while they were read.")
+        read = read_unchanged(self.fingerprint, self._read)
+        if read is None:
+            raise _unusable("The certificate files changed while they were read.")
+        return self._check(*read)
+
+    def _read(self) -> tuple[bytes, bytes, bytes]:
+        try:
+            ca, certificate, key = (path.read_bytes() for path in self._paths())
+        except OSError as error:
+            raise _missing(error) from error
+        return ca, certificate, key
 
     def _paths(self) -> tuple[Path, Path, Path]:
         return Path(self.ca_file), Path(self.certificate_file), Path(self.key_file)
 
-    def _check(
-        self, fingerprint: Fingerprint, ca: bytes, certificate: bytes, key: bytes
-    ) -> LoadedCredentials:
+    def _check(self, fingerprint: Fingerprint, pems: tuple[bytes, bytes, bytes]) -> LoadedCredentials:
         # gRPC notices an unfit pair only when it connects, and then says little about it.
-        authorities = _parse_certificates(ca, self.ca_file)
-        chain = _parse_certificates(certificate, self.certificate_file)
-        try:
-            fits = load_pem_private_key(key, None).public_key() == chain[0].public_key()
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise _unusable(f"{self.key_file} is no private key in PEM, or is encrypted.") from None
-        if not fits:
+        ca, certificate, key = pems
+        authorities = _parse(parse_certificates, ca, self.ca_file)
+        chain = _parse(parse_certificates, certificate, self.certificate_file)
+        if _parse(parse_key, key, self.key_file).public_key() != chain[0].public_key():
             raise _unusable(f"{self.key_file} is not the key of the certificate.")
         channel_credentials = grpc.ssl_channel_credentials(ca, key, certificate)
-        signers = [own for own in authorities if any(_signed(own, one) for one in chain)]
+        signers = find_signers(authorities, chain)
         return LoadedCredentials(fingerprint, channel_credentials, chain, authorities, signers)
 
 
-def _parse_certificates(pem: bytes, path: str | PathLike[str]) -> Sequence[x509.Certificate]:
+def _parse(parse: Callable[[bytes], _T], pem: bytes, path: str | PathLike[str]) -> _T:
     try:
-        certificates = x509.load_pem_x509_certificates(pem)
-        for certificate in certificates:
-            certificate.public_key()  # It is read only when it is asked for, and may turn out to be none.
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
-        raise _unusable(f"{path} is no certificate in PEM.") from None
-    if len(certificates) != pem.count(BEGINNING):
-        raise _unusable(f"{path} is cut off.")
-    return certificates
-
-
-def _signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
+        return parse(pem)
+    except ValueError as error:
+        raise _unusable(f"{path} {error}.") from None
 
 
 def _missing(error: OSError) -> CredentialsError:

@@ -5,7 +5,6 @@ before it was done.
 """
 
 import asyncio
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -19,7 +18,7 @@ import structlog
 from score_service.certificates.inspection import Role
 from score_service.certificates.tls import CertificateFiles
 from score_service.domain.identifier import is_identifier
-from score_service.metrics import configure_logging
+from score_service.metrics import add_call_fields
 from score_service.operations import boards, certs
 from score_service.process.server import serve as run_until_signal
 from score_service.settings import (
@@ -28,13 +27,12 @@ from score_service.settings import (
     MigrateSettings,
     RecordSettings,
     ServeSettings,
-    SetupError,
     StoreSettings,
-    load,
-    reveal,
-    variable,
 )
-from score_service.tracing import exporting
+from service_runtime.lifecycle import exit_on_sigterm
+from service_runtime.logs import configure_logging
+from service_runtime.settings import SetupError, describe, load, reveal
+from service_runtime.tracing import exporting
 
 _FAILED: Final = 1
 _USAGE: Final = 2
@@ -42,33 +40,22 @@ _S = TypeVar("_S", bound=LogSettings)
 _log = structlog.get_logger(__name__)
 
 
-def _describe(kind: type[LogSettings]) -> str:
-    """List the settings of a command, as its help shows them."""
-    lines = ["\b", "Settings, from the environment:"]
-    for name, field in kind.model_fields.items():
-        default = "" if field.default is None else f" [{field.default}]"
-        fallback = " (required)" if field.is_required() else default
-        lines.append(f"  {variable(kind, name)}{fallback}\n      {field.description}")
-    return "\n".join(lines)
-
-
 @click.group()
 @click.version_option(package_name="laurel", prog_name="score-service")
 def main() -> None:
     """Write awards to the record, project them into ranks and stream what changes."""
-    # Of itself, process 1 of a container lets this signal pass. `serve` acts on it in its own way.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    exit_on_sigterm()  # `serve` handles the signal in its own way.
 
 
-@main.command(epilog=_describe(ServeSettings))
+@main.command(epilog=describe(ServeSettings))
 def serve() -> None:
     """Serve gRPC with mTLS until SIGTERM or SIGINT. The second signal stops at once."""
     _run(ServeSettings, _serve)
 
 
-@main.command(epilog=_describe(MigrateSettings))
+@main.command(epilog=describe(MigrateSettings))
 def migrate() -> None:
-    """Bring the record's schema to the newest revision, as the owner role."""
+    """Upgrade the record's schema to the newest revision, as the owner role."""
     _run(MigrateSettings, _migrate)
 
 
@@ -84,7 +71,7 @@ def _check_boards(
 _boards = click.argument("board_ids", metavar="[BOARD]...", nargs=-1, callback=_check_boards)
 
 
-@main.command(epilog=_describe(StoreSettings))
+@main.command(epilog=describe(StoreSettings))
 @_boards
 @click.option("--record-only", is_flag=True, help="Leave Redis out; then it needs no settings.")
 def verify(board_ids: Sequence[str], *, record_only: bool) -> None:
@@ -96,7 +83,7 @@ def verify(board_ids: Sequence[str], *, record_only: bool) -> None:
     _run(kind, lambda settings: _end(asyncio.run(boards.verify(settings, board_ids))), sys.stderr)
 
 
-@main.command(epilog=_describe(StoreSettings))
+@main.command(epilog=describe(StoreSettings))
 @_boards
 @click.option("--all", "all_boards", is_flag=True, help="Rebuild every board.")
 def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
@@ -114,7 +101,7 @@ def certificates() -> None:
 _file = click.Path(path_type=Path, dir_okay=False)
 
 
-@certificates.command(epilog=_describe(CertificateSettings))
+@certificates.command(epilog=describe(CertificateSettings))
 @click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--certificate", type=_file, help="The certificate and its chain, PEM [FOLDER/tls.crt].")
 @click.option("--key", type=_file, help="Its private key, PEM [FOLDER/tls.key].")
@@ -129,7 +116,7 @@ def check(
     role: str,
     policy: Path | None,
 ) -> None:
-    """Say in plain words what certificate files are, and whether they will do.
+    """Report what certificate files are, and whether they will do.
 
     FOLDER is as cert-manager makes it. Without it and without files, those of the settings are looked at.
     Nothing of the key is shown. Ends with 1 where something is wrong; a warning is not.
@@ -165,17 +152,15 @@ def _serve(settings: ServeSettings) -> None:
 
 
 def _migrate(settings: MigrateSettings) -> None:
-    # A server does without these two, and starts sooner for it.
-    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
-
-    from score_service.record.migrate import upgrade_schema  # noqa: PLC0415
+    # What serves needs neither Alembic nor SQLAlchemy, and starts sooner without them.
+    from score_service.record.migrate import MIGRATION  # noqa: PLC0415
 
     try:
-        upgrade_schema(settings.migration_dsn, reveal(settings.migration_password))
-    except (psycopg.Error, SQLAlchemyError) as error:
-        # What these say of a connection names hosts and roles, never passwords.
+        MIGRATION.upgrade(settings.migration_dsn, reveal(settings.migration_password_file))
+    except psycopg.Error as error:
+        # What it says of a connection names hosts and roles, never passwords.
         raise OSError(str(error).strip()) from error
-    _log.info("schema is at the newest revision")
+    _log.info("schema_upgraded")
 
 
 def _end(is_well: bool) -> None:  # noqa: FBT001  # The one thing that decides.
@@ -186,7 +171,7 @@ def _end(is_well: bool) -> None:  # noqa: FBT001  # The one thing that decides.
 def _run(kind: type[_S], work: Callable[[_S], None], log: TextIO = sys.stdout) -> None:
     try:
         settings = load(kind)
-        configure_logging(settings.log_format, settings.log_level, log)
+        configure_logging(settings.log_format, settings.log_level, add_call_fields, log)
         work(settings)
     except SetupError as error:
         click.echo(str(error), err=True)

@@ -1,35 +1,20 @@
-"""Log set-up and the metrics of the score service.
+"""The metrics of the score service, and what its log lines say of the call at hand.
 
-Everything logs through the same processors, the standard library's loggers included: one event a line, on
-standard output. The gRPC metrics have the names and labels of go-grpc-prometheus, so that its
-dashboards work. No label ever carries a board, a user or an award.
+The gRPC metrics have the names and labels of go-grpc-prometheus, so that its dashboards work. No label ever
+carries a board, a user or an award.
 """
 
-import json
-import logging
-import sys
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from contextvars import ContextVar
-from functools import partial
-from importlib.metadata import version
 from types import MappingProxyType
-from typing import Any, Final, TextIO
+from typing import Any, Final
 
-import structlog
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    GCCollector,
-    Histogram,
-    PlatformCollector,
-    ProcessCollector,
-    disable_created_metrics,
-)
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from score_api.v1.error_reason_pb2 import ErrorReason
-from score_service import tracing
 from score_service.domain.award import AwardOutcome
+from service_runtime.metrics import ServiceMetrics
+from service_runtime.tracing import current_span, ids_of
 
 GRPC_CODES: Final = {
     "OK": "OK",
@@ -55,67 +40,22 @@ CALL_FIELDS: Final[ContextVar[Mapping[str, str]]] = ContextVar("call_fields", de
 _CALL_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
-def configure_logging(form: str, level: str, stream: TextIO = sys.stdout) -> None:
-    """Send every log event to a stream, as JSON or for a terminal (`auto`: where the stream is one)."""
-    added: list[Any] = [
-        merge_call_fields,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    renderers = _renderers(console=form == "console" or (form == "auto" and stream.isatty()))
-    structlog.configure(
-        processors=[*added, *renderers],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=partial(_LineLogger, stream),
-    )
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*added, structlog.stdlib.ExtraAdder()],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderers],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-
-
-class _LineLogger(structlog.WriteLogger):
-    """Writes lines under the name of a module. The standard library's loggers take four times as long."""
-
-    def __init__(self, stream: TextIO, name: str = "") -> None:
-        super().__init__(stream)
-        self.name = name
-
-
-def merge_call_fields(_logger: object, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+def add_call_fields(_logger: object, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     """Add what the call at hand says of itself, and the ids of the span that the line belongs to."""
     # A line that names the trace of an award is not about the span that it is written in.
-    ids = {} if "trace_id" in event else tracing.ids_of(tracing.current_span())
+    ids = {} if "trace_id" in event else ids_of(current_span())
     return {**CALL_FIELDS.get(), **ids, **event}
 
 
-def _renderers(*, console: bool) -> list[Any]:
-    if console:
-        # Not the default formatter: that one shows local variables, and some of those are secrets.
-        return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    encode = json.JSONEncoder(default=repr).encode
-    renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: encode(event))
-    return [structlog.processors.format_exc_info, renderer]
-
-
-class Metrics:
+class Metrics(ServiceMetrics):
     """The metric objects, in a registry of their own."""
 
     def __init__(self) -> None:
-        # When each series began would double their number, and nobody asks.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self.registry = CollectorRegistry()
-        for collector in (ProcessCollector, PlatformCollector, GCCollector):
-            collector(registry=self.registry)
+        super().__init__("laurel_", "service")
         self.calls = CallMetrics(self.registry)
-        self.awards = self._counter("laurel_awards", "Awards made.")
-        self.points = self._counter("laurel_awarded_points", "Points of the awards made.")
-        self.replays = self._counter("laurel_award_replays", "Awards asked for again by another request.")
+        self.awards = self.counter("laurel_awards", "Awards made.")
+        self.points = self.counter("laurel_awarded_points", "Points of the awards made.")
+        self.replays = self.counter("laurel_award_replays", "Awards asked for again by another request.")
         self.rejected = Counter(
             "laurel_rejected", "Calls that got no result, by reason.", ["reason"], registry=self.registry
         )
@@ -125,15 +65,12 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
-        self.evicted = self._counter(
+        self.evicted = self.counter(
             "laurel_watchers_evicted", "Watches ended because a message was left untaken for too long."
         )
         for reason in REASONS:
             self.rejected.labels(reason)
             self._item_errors.labels(reason)
-        self.ready = Gauge("laurel_ready", "1 while the service is ready.", registry=self.registry)
-        build = Gauge("laurel_build_info", "1, with the version.", ["version"], registry=self.registry)
-        build.labels(version("laurel")).set(1)
 
     def count_awards(self, outcomes: Iterable[AwardOutcome]) -> None:
         """Count each award once, when it is made, and each time that another request asks for it again.
@@ -154,24 +91,6 @@ class Metrics:
     def count_item_error(self, reason: str) -> None:
         """Count an award of a batch that got an error."""
         self._item_errors.labels(reason).inc()
-
-    def follow(self, name: str, text: str, read: Callable[[], float]) -> None:
-        """Add a gauge that is read when the metrics are."""
-        Gauge(name, text, registry=self.registry).set_function(read)
-
-    def follow_parts(self, parts: Iterable[str], is_there: Callable[[str], bool]) -> None:
-        """Tell of each part whether it is there, whenever the metrics are read."""
-        there = Gauge(
-            "laurel_part_up",
-            "1 while a part that the service uses is there, as of the last look.",
-            ["part"],
-            registry=self.registry,
-        )
-        for part in parts:
-            there.labels(part).set_function(partial(is_there, part))
-
-    def _counter(self, name: str, text: str) -> Counter:
-        return Counter(name, text, registry=self.registry)
 
 
 REASONS: Final = tuple(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:])

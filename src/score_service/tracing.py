@@ -1,83 +1,28 @@
-"""Traces, by OpenTelemetry: which spans there are, and whether anything becomes of them.
+"""The spans of the score service.
 
-Invariants:
-- Spans are made if the process has a tracer provider when it starts, and it has one only if its environment
-  asks for that. Otherwise nothing here imports the SDK.
+Invariants, besides those of `service_runtime.tracing`:
 - No span lasts as long as a watch: that of a stream ends with its first message.
-- What is done in a store has a span only inside of another one, so no loop makes any.
-- No name and no attribute has a board, a user, an award, a value of a statement or the text of an error.
+- No name and no attribute has a board, a user or an award.
 
 Names of attributes are those of OpenTelemetry's semantic conventions, or begin with `laurel.`.
 """
 
-import atexit
-import logging
-import os
-import threading
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import cache
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Final
 
-import structlog
 from opentelemetry import propagate, trace
-from opentelemetry.trace import (
-    INVALID_SPAN,
-    Link,
-    NonRecordingSpan,
-    ProxyTracerProvider,
-    Span,
-    SpanKind,
-    StatusCode,
-)
+from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, SpanKind, StatusCode
 
-from score_service.settings import SetupError
+from service_runtime.tracing import Steps, is_on
 
 _FAULTS: Final = frozenset(
     {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}
 )
 """Codes that are the server's fault, by the semantic conventions of gRPC."""
-_ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_LAST_SECONDS: Final = 1.0
-"""For the last spans to leave when the process ends. Their receiver may be away."""
-_HEADERS: Final = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
-_PARSERS: Final = ("opentelemetry.baggage", "opentelemetry.trace", "opentelemetry.util")
-"""They warn of each header that is not well formed, word for word: of what anybody sends as often as that is
-sent, and of what we are to send, which may be a password."""
-_NOTHING: Final = nullcontext()
 _TRACER: Final = trace.get_tracer("score_service", version("laurel"))
-
-_log = structlog.get_logger(__name__)
-
-
-@cache
-def is_on() -> bool:
-    """Tell whether spans are made. That is settled when the process starts."""
-    return not isinstance(trace.get_tracer_provider(), ProxyTracerProvider)
-
-
-def current_span() -> Span:
-    """Give the span of what is done here; an invalid one where there is none."""
-    return trace.get_current_span() if is_on() else INVALID_SPAN
-
-
-def ids_of(span: Span) -> Mapping[str, str]:
-    """Give the ids of a span, as log lines have them; none of an invalid one."""
-    if span is INVALID_SPAN:
-        return {}
-    context = span.get_span_context()
-    return {
-        "trace_id": trace.format_trace_id(context.trace_id),
-        "span_id": trace.format_span_id(context.span_id),
-    }
-
-
-def inside(span: Span) -> AbstractContextManager[object]:
-    """Make a span the current one within the block. It goes on after that."""
-    if span is INVALID_SPAN:
-        return _NOTHING
-    return trace.use_span(span, record_exception=False, set_status_on_exception=False)
+_STEPS: Final = Steps(_TRACER)
 
 
 def begin_call(method: str, metadata: Mapping[str, str | bytes]) -> Span:
@@ -129,98 +74,11 @@ def begin_batch(callers: Iterable[Span], awards: int) -> Span:
 
 def statement(name: str) -> AbstractContextManager[object]:
     """Make a span around a statement of the record, if there is one around the block."""
-    return _step(name, {"db.system.name": "postgresql", "db.query.summary": name})
+    return _STEPS.span(name, {"db.system.name": "postgresql", "db.query.summary": name})
 
 
 def script(name: str) -> AbstractContextManager[object]:
     """Make a span around a script in Redis, if there is one around the block."""
-    return _step(name, {"db.system.name": "redis", "db.operation.name": "EVALSHA", "db.query.summary": name})
-
-
-def _step(name: str, attributes: Mapping[str, str]) -> AbstractContextManager[object]:
-    return _recorded(name, attributes) if current_span().is_recording() else _NOTHING
-
-
-@contextmanager
-def _recorded(name: str, attributes: Mapping[str, str]) -> Iterator[None]:
-    with _TRACER.start_as_current_span(
-        name,
-        kind=SpanKind.CLIENT,
-        attributes=attributes,
-        # The text of an error may hold what must not leave.
-        record_exception=False,
-        set_status_on_exception=False,
-    ) as span:
-        try:
-            yield
-        except BaseException as error:
-            span.set_attribute("error.type", type(error).__qualname__)
-            span.set_status(StatusCode.ERROR)
-            raise
-
-
-def is_asked_for(environment: Mapping[str, str]) -> bool:
-    """Tell whether traces are to be exported: an exporter is named, or where an OTLP receiver is."""
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return False
-    if exporter := environment.get("OTEL_TRACES_EXPORTER", "").strip().lower():
-        return exporter != "none"
-    return any(environment.get(name) for name in _ENDPOINTS)
-
-
-@contextmanager
-def exporting(service: str) -> Iterator[None]:
-    """Have spans exported within the block, if the environment asks for that, as the SDK reads it.
-
-    Raises:
-        SetupError: the SDK cannot work with what the environment says.
-    """
-    provider = _set_up(service) if is_asked_for(os.environ) else None
-    try:
-        yield
-    finally:
-        if provider is not None:
-            _shut_down(provider)
-
-
-def _set_up(service: str) -> Any:
-    """Set the SDK up, if it is there, and give its provider."""
-    own = f"service.name={service},service.version={version('laurel')}"
-    given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES")
-    # Of two values of one attribute the later one counts.
-    os.environ["OTEL_RESOURCE_ATTRIBUTES"] = f"{own},{given}" if given else own
-    # The default by the specification; the SDK alone has none.
-    os.environ["OTEL_TRACES_EXPORTER"] = os.environ.get("OTEL_TRACES_EXPORTER") or "otlp"
-    # There are traces only: metrics are read by Prometheus, logs go to standard output.
-    os.environ |= {"OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
-    try:
-        from opentelemetry.sdk._configuration import _OTelSDKConfigurator  # noqa: PLC0415
-    except ImportError:
-        _log.warning("no traces", why="the extra otel is not installed")
-        return None
-    faults = [f"{name}: must be NAME=VALUE, comma-separated" for name in _HEADERS if not _are_pairs(name)]
-    if faults:
-        raise SetupError(faults)
-    for parser in _PARSERS:
-        logging.getLogger(parser).setLevel(logging.ERROR)
-    configurator: Any = _OTelSDKConfigurator  # It has no types.
-    try:
-        configurator().configure()
-    except (RuntimeError, ValueError) as error:
-        raise SetupError([f"OTEL_…: {error}"]) from error
-    # A line that the SDK logged meanwhile asked too early.
-    is_on.cache_clear()
-    return trace.get_tracer_provider()
-
-
-def _are_pairs(name: str) -> bool:
-    pairs = os.environ.get(name, "").split(",")
-    return all("=" in pair for pair in pairs if pair.strip())
-
-
-def _shut_down(provider: Any) -> None:
-    """Send the last spans, but do not wait longer for that than a moment."""
-    atexit.unregister(provider.shutdown)
-    last = threading.Thread(target=provider.shutdown, name="last spans", daemon=True)
-    last.start()
-    last.join(_LAST_SECONDS)
+    return _STEPS.span(
+        name, {"db.system.name": "redis", "db.operation.name": "EVALSHA", "db.query.summary": name}
+    )

@@ -13,19 +13,22 @@ from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope, Send
 from tests.fixtures.gateway import Gateway, Player
+from tests.fixtures.logs import LogLines
 from tests.fixtures.postgres import Database
 from websockets.asyncio.client import connect
 
-from action_gateway.metrics import Metrics, RequestTelemetry, configure_logging
+from action_gateway.edge.request_telemetry import RequestTelemetry
+from action_gateway.metrics import Metrics
+from action_gateway.request_context import add_request_fields
 from local_stack.certificates import CertificateAuthority, CertificateFiles
+from service_runtime.logs import configure_logging
 
-LogLines = Callable[[Callable[..., None]], Callable[[], list[dict[str, Any]]]]
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 
 @pytest.fixture
 def lines(log_lines: LogLines) -> Callable[[], list[dict[str, Any]]]:
-    return log_lines(configure_logging)
+    return log_lines(add_request_fields)
 
 
 def requests(lines: list[dict[str, Any]], route: str) -> list[dict[str, Any]]:
@@ -188,7 +191,7 @@ async def test_what_nobody_expected_is_logged_whole_and_told_to_nobody(
 
 def test_a_terminal_gets_lines_to_read_without_the_values_of_variables(log_lines: LogLines) -> None:
     stream = io.StringIO()
-    log_lines(lambda *_: configure_logging("console", "info", stream))
+    configure_logging("console", "info", add_request_fields, stream)
     password, nothing = "hunter2", dict[int, int]()
     try:
         nothing[len(password)]

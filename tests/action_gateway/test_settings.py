@@ -4,17 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from action_gateway.settings import (
-    PREFIX,
-    Address,
-    DatabaseSettings,
-    LogSettings,
-    OwnerSettings,
-    ServeSettings,
-    SetupError,
-    load,
-    variable,
-)
+from action_gateway.settings import DatabaseSettings, LogSettings, OwnerSettings, ServeSettings
+from service_runtime.settings import Address, SetupError, load, variable
+
+PREFIX = "ACTION_GATEWAY_"
 
 KINDS = [LogSettings, OwnerSettings, DatabaseSettings, ServeSettings]
 
@@ -109,8 +102,6 @@ def test_every_missing_one_is_named_at_once() -> None:
         ("REGISTRATION_ENABLED", "perhaps"),
         ("LOG_FORMAT", "xml"),
         ("PREPARE_THRESHOLD", "-1"),
-        ("FAILPOINTS", "after_award=kill"),
-        ("FAILPOINTS", "after_commit=kill@1"),
     ],
 )
 def test_a_fault_is_told_by_its_variable_and_shows_no_secret(
@@ -129,8 +120,8 @@ def test_secrets_are_read_from_files_and_not_shown(environment: pytest.MonkeyPat
     environment.setenv(f"{PREFIX}REDIS_PASSWORD_FILE", str(tmp_path / "secret"))
     settings = load(ServeSettings)
 
-    assert settings.database_password is not None
-    assert settings.database_password.get_secret_value() == "hunter2"
+    assert settings.database_password_file is not None
+    assert settings.database_password_file.get_secret_value() == "hunter2"
     assert "hunter2" not in repr(settings)
 
 

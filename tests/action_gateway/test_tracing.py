@@ -10,6 +10,7 @@ from tests.fixtures.gateway import Gateway
 
 from action_gateway import tracing
 from action_gateway.errors import RateLimitedError
+from service_runtime.tracing import current_span, inside
 
 PARENT = {"traceparent": f"00-{'1f' * 16}-{'2e' * 8}-01", "baggage": "theirs=1"}
 
@@ -93,5 +94,5 @@ async def test_a_store_says_of_what_kind_its_failure_was_and_not_with_which_word
 
 def test_while_tracing_is_off_no_span_is_valid() -> None:
     assert tracing.begin_request("GET", "http", PARENT) is INVALID_SPAN
-    with tracing.inside(INVALID_SPAN), tracing.statement("a"), tracing.count("b"):
-        assert tracing.current_span() is INVALID_SPAN
+    with inside(INVALID_SPAN), tracing.statement("a"), tracing.count("b"):
+        assert current_span() is INVALID_SPAN

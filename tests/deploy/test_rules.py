@@ -13,8 +13,9 @@ from tests.deploy.rendering import Manifests
 from tests.fixtures.programs import find_program
 
 from action_gateway.settings import ServeSettings as GatewaySettings
-from action_gateway.settings import variable as gateway_variable
-from score_service.settings import ServeSettings, variable
+from score_service.settings import ServeSettings
+from service_runtime.settings import variable
+from service_runtime.settings import variable as gateway_variable
 
 FOLDER: Final = ROOT / "deploy/components/monitoring"
 RULES: Final = [
@@ -96,7 +97,8 @@ def test_the_sections_name_metrics_settings_and_events_that_there_are() -> None:
     settings |= {gateway_variable(GatewaySettings, field) for field in GatewaySettings.model_fields}
     assert set(re.findall(r"\b(?:SCORE_SERVICE|ACTION_GATEWAY)_[A-Z_]+", text)) <= settings
     for service, quoted, word in re.findall(r"events (\S+) (?:'([^']+)'|(\w+))", text):
-        modules = (ROOT / "src" / service.replace("-", "_")).glob("*.py")
+        packages = (service.replace("-", "_"), "service_runtime")
+        modules = [path for package in packages for path in (ROOT / "src" / package).rglob("*.py")]
         event = f'"{quoted or word}"'
         assert any(event in module.read_text(encoding="utf-8") for module in modules), event
 

@@ -21,6 +21,7 @@ from local_stack.signing_keys import ensure_signing_key
 from score_service import settings as score_settings
 from score_service.access.policy import Policy
 from score_service.process import drain
+from service_runtime.settings import load, reveal, variable
 
 _MODELS: Final[Mapping[str, Any]] = {
     "score-service": score_settings.ServeSettings,
@@ -29,7 +30,6 @@ _MODELS: Final[Mapping[str, Any]] = {
     "action-gateway-migration": gateway_settings.OwnerSettings,
     "action-gateway-catalog": gateway_settings.OwnerSettings,
 }
-_MODULES: Final[Mapping[str, Any]] = {"score-service": score_settings, "action-gateway": gateway_settings}
 _LIBPQ: Final = {option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar}
 _OPENTELEMETRY: Final = {*vars(api_variables), *vars(sdk_variables)}
 _SECRET_WORDS: Final = re.compile(r"throw-away|PRIVATE KEY|password=|:[^/@\s]+@", re.IGNORECASE)
@@ -37,10 +37,6 @@ _SECRET_WORDS: Final = re.compile(r"throw-away|PRIVATE KEY|password=|:[^/@\s]+@"
 
 def _own_pods(manifests: Manifests) -> Iterator[Pod]:
     return (pod for pod in manifests.pods() if pod.name in _MODELS)
-
-
-def _module(pod: Pod) -> Any:
-    return _MODULES["score-service" if pod.name.startswith("score-service") else "action-gateway"]
 
 
 @pytest.fixture
@@ -79,8 +75,8 @@ def mounted(
         # The overlay has a place for the authority of the stores, and whoever deploys it puts theirs there.
         if (placeholder := found.path("/run/laurel/store-authorities/ca.crt")).exists():
             placeholder.write_bytes(authority.ca_file.read_bytes())
-        for variable, value in found.environment.items():
-            monkeypatch.setenv(variable, value)
+        for key, value in found.environment.items():
+            monkeypatch.setenv(key, value)
         return found
 
     return enter
@@ -88,17 +84,17 @@ def mounted(
 
 def test_every_variable_is_one_that_somebody_reads(scene: Manifests) -> None:
     for pod in _own_pods(scene):
-        model, module = _MODELS[pod.name], _module(pod)
-        known = {module.variable(model, name) for name in model.model_fields}
+        model = _MODELS[pod.name]
+        known = {variable(model, name) for name in model.model_fields}
         for name in environment(scene, pod):
             assert name in known | _LIBPQ | _OPENTELEMETRY | {"POD_NAME", "POD_NAMESPACE"}
 
 
 def test_every_setting_that_is_required_is_made(scene: Manifests) -> None:
     for pod in _own_pods(scene):
-        model, module = _MODELS[pod.name], _module(pod)
+        model = _MODELS[pod.name]
         required = {
-            module.variable(model, name) for name, field in model.model_fields.items() if field.is_required()
+            variable(model, name) for name, field in model.model_fields.items() if field.is_required()
         }
         assert required <= environment(scene, pod).keys()
 
@@ -106,13 +102,12 @@ def test_every_setting_that_is_required_is_made(scene: Manifests) -> None:
 @pytest.mark.parametrize("name", _MODELS)
 def test_the_services_take_the_settings(mounted: Callable[[str], Mounted], name: str) -> None:
     mounted(name)
-    module = _MODULES["score-service" if name.startswith("score-service") else "action-gateway"]
-    settings = module.load(_MODELS[name])
-    passwords = [value for field, value in settings if field.endswith("_password") and value]
+    settings = load(_MODELS[name])
+    passwords = [
+        reveal(value) or "" for field, value in settings if field.endswith("_password_file") and value
+    ]
     assert passwords
-    assert all(
-        module.reveal(password).startswith(("given", "throw-away")) for password in passwords if password
-    )
+    assert all(password.startswith(("given", "throw-away")) for password in passwords)
 
 
 def test_the_services_listen_where_the_ports_say(overlay: Manifests) -> None:
@@ -126,7 +121,7 @@ def test_the_services_listen_where_the_ports_say(overlay: Manifests) -> None:
 
 def test_the_folders_of_keys_can_be_used(mounted: Callable[[str], Mounted]) -> None:
     mounted("action-gateway")
-    settings = gateway_settings.load(gateway_settings.ServeSettings)
+    settings = load(gateway_settings.ServeSettings)
     for folder in (settings.access_keys_dir, settings.action_keys_dir):
         assert KeyFolder(folder).key_ids()
 
@@ -173,7 +168,7 @@ def test_connections_are_replaced_long_before_certificates_end(
     overlay: Manifests, mounted: Callable[[str], Mounted]
 ) -> None:
     mounted("score-service")
-    settings = score_settings.load(score_settings.ServeSettings)
+    settings = load(score_settings.ServeSettings)
     renewed_before = int(overlay.get("Certificate", "score-service")["spec"]["renewBefore"].removesuffix("h"))
     assert settings.connection_age_seconds + settings.connection_grace_seconds < renewed_before * 3600 / 10
 
@@ -182,12 +177,12 @@ def test_the_score_service_has_time_to_stop_in_order(
     overlay: Manifests, mounted: Callable[[str], Mounted]
 ) -> None:
     mounted("score-service")
-    settings = score_settings.load(score_settings.ServeSettings)
+    settings = load(score_settings.ServeSettings)
     # Calls end, the server ends, calls and awards that had begun are finished.
     longest = (
         settings.drain_seconds
         + drain._GATHER_SECONDS
-        + drain._GOODBYE_SECONDS
+        + drain._GOAWAY_SECONDS
         + settings.stop_seconds
         + 3 * drain._FINISH_SECONDS
     )
@@ -196,7 +191,7 @@ def test_the_score_service_has_time_to_stop_in_order(
 
 def test_the_gateway_has_time_to_stop_in_order(overlay: Manifests, mounted: Callable[[str], Mounted]) -> None:
     mounted("action-gateway")
-    settings = gateway_settings.load(gateway_settings.ServeSettings)
+    settings = load(gateway_settings.ServeSettings)
     # Sockets are let go over half of the time that requests have after that.
     longest = settings.drain_seconds + settings.stop_seconds / 2 + settings.stop_seconds
     assert _pause(overlay.pod("action-gateway")) + longest + 10 < _grace(overlay.pod("action-gateway"))

@@ -13,8 +13,8 @@ from tests.fixtures.stores import make_award
 
 from local_stack.postgres import PostgresServer, find_binaries
 from score_service.record.database import Database as Record
-from score_service.record.database import DatabaseSettings
 from score_service.record.ledger import Ledger
+from service_runtime.postgres.pool import PoolSettings
 
 
 def run(server: PostgresServer, program: str, *arguments: str) -> None:
@@ -39,7 +39,7 @@ async def test_dump_is_restored_with_rights_and_positions(
     run(postgres_server, "pg_restore", "--exit-on-error", f"--dbname={restored}", dump)
 
     runtime = make_conninfo(database.score_runtime_dsn, dbname=restored)
-    async with Record.open(DatabaseSettings(runtime)) as record:
+    async with Record.open(PoolSettings(runtime)) as record:
         again = await Ledger(record).record_awards("main", [award])
         assert again.results == first.results
         assert await Ledger(record).read_schema_revision() == await ledger.read_schema_revision()

@@ -133,7 +133,7 @@ async def rotation(
         volumes = [mount(f"server-{number}", SERVER) for number in range(2)]
         services = [await start_service(stack, volume.files) for volume in volumes]
         servers = [
-            Holder(volume, SERVER, counting(service, '"certificates taken"'))
+            Holder(volume, SERVER, counting(service, '"certificates_loaded"'))
             for volume, service in zip(volumes, services, strict=True)
         ]
         target = target_of_all(*services)

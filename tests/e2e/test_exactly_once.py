@@ -83,7 +83,7 @@ async def test_wiped_and_killed_valkey_fails_no_award_and_heals(
 ) -> None:
     await mortal_valkey.start()
     service = await stack.start_score_service(
-        redis_url=mortal_valkey.url, SCORE_SERVICE_REDIS_PASSWORD_FILE=mortal_valkey.password_file
+        redis_url=mortal_valkey.url, redis_password_file=mortal_valkey.password_file
     )
     async with stack.client(target_of(service)) as client:
         running = asyncio.Event()

@@ -21,8 +21,8 @@ import action_gateway.store.migrate
 import score_service.record.migrate
 from score_client import AwardResult, ScoreClient
 from score_service.record.database import Database as Record
-from score_service.record.database import DatabaseSettings, PrepareThreshold
 from score_service.record.ledger import Ledger
+from service_runtime.postgres.pool import PoolSettings, PrepareThreshold
 
 BACKENDS = 24
 CONNECTIONS: LiteralString = (
@@ -164,14 +164,14 @@ def test_migrations_go_through_the_pooler(pgbouncer: PgBouncer, database: Databa
             connection.execute(f"DROP SCHEMA {schema} CASCADE")
             connection.execute(f"CREATE SCHEMA {schema} AUTHORIZATION {schema}_owner")
     for _ in range(2):  # Over the same connection of the pooler, where the first leaves nothing.
-        score_service.record.migrate.upgrade_schema(pgbouncer.dsn(database.score_owner_dsn), None)
-        action_gateway.store.migrate.upgrade_schema(pgbouncer.dsn(database.gateway_owner_dsn), None)
+        score_service.record.migrate.MIGRATION.upgrade(pgbouncer.dsn(database.score_owner_dsn), None)
+        action_gateway.store.migrate.MIGRATION.upgrade(pgbouncer.dsn(database.gateway_owner_dsn), None)
     assert ask(database.admin_dsn, "SELECT count(*) FROM score.alembic_version") == 1
 
 
 async def record_in_turns(dsn: str, threshold: PrepareThreshold) -> int:
     """Have two processes' worth of connections share what the pooler has; count the awards."""
-    settings = DatabaseSettings(dsn, prepare_threshold=threshold, pool_max=1)
+    settings = PoolSettings(dsn, prepare_threshold=threshold, connections_max=1)
     async with Record.open(settings) as one, Record.open(settings) as two:
         ledgers = Ledger(one), Ledger(two)
         for number in range(20):

@@ -24,7 +24,7 @@ BOARDS = ("main", "season-1", "season-2", "season-3", "season-4", "season-5")
 async def service(start_score_service: StartScoreService, valkey_cluster: ValkeyCluster) -> ScoreService:
     return await start_score_service(
         redis_url=valkey_cluster.url("score-service"),
-        SCORE_SERVICE_REDIS_PASSWORD_FILE=valkey_cluster.password_file,
+        redis_password_file=valkey_cluster.password_file,
     )
 
 

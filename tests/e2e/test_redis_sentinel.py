@@ -30,8 +30,8 @@ async def test_primary_is_lost_and_no_award_fails_while_ranks_and_watches_follow
 ) -> None:
     service = await start_score_service(
         redis_url=sentinel_set.login.url,
-        SCORE_SERVICE_REDIS_PASSWORD_FILE=sentinel_set.login.password_file,
-        SCORE_SERVICE_REDIS_SENTINEL_PASSWORD_FILE=sentinel_set.sentinel_password_file,
+        redis_password_file=sentinel_set.login.password_file,
+        redis_sentinel_password_file=sentinel_set.sentinel_password_file,
     )
     seen, sources, resets = dict[str, int](), list[Source](), list[bool]()
 

@@ -16,24 +16,24 @@ import pytest
 from redis.exceptions import RedisClusterException, RedisError
 from tests.fixtures.awarding import Awarding
 from tests.fixtures.gateway import ACTIONS, StartGateway
+from tests.fixtures.logs import LogLines
 from tests.fixtures.postgres import Login
 from tests.fixtures.score_service import StartScoreService
 from tests.fixtures.secure_stores import SecurePostgres, SecureRedis
 from tests.fixtures.stack import Stack
 from tests.fixtures.stores import eventually, is_projected
 
-import action_gateway.redis_access
-import score_service.redis_access
+import service_runtime.redis.access
 from action_gateway.actions.catalog import replace_actions
 from action_gateway.limits.redis_storage import open_counters
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from score_client import Source
 from score_service.errors import ProjectionUnavailableError
-from score_service.metrics import configure_logging
+from score_service.metrics import add_call_fields
 from score_service.operations.boards import rebuild, verify
-from score_service.projection.redis_servers import ServersSettings, open_servers
+from score_service.projection.redis_servers import ServersSettings
+from score_service.projection.redis_topology import open_servers
 
-LogLines = Callable[[Callable[..., None]], Callable[[], list[dict[str, Any]]]]
 Ask = Callable[[], Awaitable[object]]
 PACKAGES = {"score_service": "score_owner", "action_gateway": "gateway_owner"}
 
@@ -55,13 +55,13 @@ async def test_both_services_need_no_more_of_redis_than_the_access_list_says(
     secure_redis: SecureRedis,
 ) -> None:
     service = await start_score_service(
-        redis_url=secure_redis.url("score-service"), **secure_redis.files("SCORE_SERVICE", "score-service")
+        redis_url=secure_redis.url("score-service"), **secure_redis.files("score-service")
     )
     gateway = await start_gateway(
         score_target=service.target,
         redis_url=secure_redis.url("action-gateway"),
         starts_per_minute=3,
-        **secure_redis.files("ACTION_GATEWAY", "action-gateway"),
+        **secure_redis.files("action-gateway"),
     )
     player = await gateway.player()
     for _ in range(2):
@@ -106,7 +106,7 @@ async def test_redis_that_refuses_or_is_not_trusted_is_told_with_the_reason(
     wrong: str,
     said: str,
 ) -> None:
-    lines = log_lines(configure_logging)
+    lines = log_lines(add_call_fields)
     changes: dict[str, Any] = {"redis_url": secure_redis.url("score-service")}
     password_file = secure_redis.password_files["admin" if wrong == "password" else "score-service"]
     match wrong:
@@ -116,18 +116,17 @@ async def test_redis_that_refuses_or_is_not_trusted_is_told_with_the_reason(
             changes["redis_url"] = secure_redis.url("score-service", "127.0.0.1")
         case "user":
             changes["redis_url"] = secure_redis.url("nobody")
-    changes = secure_redis.files("SCORE_SERVICE", "score-service") | changes
-    changes["SCORE_SERVICE_REDIS_PASSWORD_FILE"] = password_file
+    changes = secure_redis.files("score-service") | changes
+    changes["redis_password_file"] = password_file
     service = await start_score_service(**changes)
-    changes["ACTION_GATEWAY_REDIS_PASSWORD_FILE"] = changes.pop("SCORE_SERVICE_REDIS_PASSWORD_FILE")
     gateway = await start_gateway(ready=False, score_target=service.target, **changes)
 
     async def is_told() -> bool:
         seen = [line for line in lines() if said in str(line.get("error", ""))]
-        return {"projection unavailable", "check_failed"} <= {line["event"] for line in seen}
+        return {"projection_unavailable", "check_failed"} <= {line["event"] for line in seen}
 
     await eventually(is_told)
-    assert service.running.readiness.missing == {"projection": "is away"}
+    assert service.running.readiness.missing == {"projection": "is unavailable"}
     assert "redis" in gateway.running.parts.readiness.missing
     assert not await gateway.is_ready()
 
@@ -149,13 +148,13 @@ async def door(server_certificate: CertificateFiles) -> AsyncIterator[tuple[int,
 
 
 @asynccontextmanager
-async def asking_as_gateway(access: action_gateway.redis_access.RedisAccess) -> AsyncIterator[Ask]:
+async def asking_as_gateway(access: service_runtime.redis.access.RedisAccess) -> AsyncIterator[Ask]:
     async with open_counters(access, "gateway:", 1.0) as counters:
         yield counters.ping
 
 
 @asynccontextmanager
-async def asking_as_score_service(access: score_service.redis_access.RedisAccess) -> AsyncIterator[Ask]:
+async def asking_as_score_service(access: service_runtime.redis.access.RedisAccess) -> AsyncIterator[Ask]:
     async with open_servers(ServersSettings(access, 1.0, 1, 1)) as servers:
         clock = asyncio.get_running_loop().time
         yield lambda: servers.ask("main", lambda client: client.ping(), clock() + 1.0)
@@ -165,8 +164,8 @@ async def asking_as_score_service(access: score_service.redis_access.RedisAccess
 @pytest.mark.parametrize(
     ("package", "asking"),
     [
-        (action_gateway.redis_access, asking_as_gateway),
-        (score_service.redis_access, asking_as_score_service),
+        (service_runtime.redis.access, asking_as_gateway),
+        (service_runtime.redis.access, asking_as_score_service),
     ],
 )
 async def test_in_no_form_of_redis_is_a_file_read_once_and_for_all(
@@ -211,12 +210,12 @@ async def test_both_services_reach_postgresql_by_tls_whose_certificate_they_chec
     replace_actions(owner.url, owner.password_file.read_text(encoding="ascii"), ACTIONS)
     service = await start_score_service(
         database_dsn=login("score_runtime").url,
-        SCORE_SERVICE_DATABASE_PASSWORD_FILE=login("score_runtime").password_file,
+        database_password_file=login("score_runtime").password_file,
     )
     gateway = await start_gateway(
         score_target=service.target,
         database_dsn=login("gateway_runtime").url,
-        ACTION_GATEWAY_DATABASE_PASSWORD_FILE=login("gateway_runtime").password_file,
+        database_password_file=login("gateway_runtime").password_file,
     )
     async with stack.client(service.target) as client, Awarding.on(client, ["season-1"]) as awarding:
         await awarding.ranked("season-1")
@@ -240,7 +239,7 @@ async def test_postgresql_that_refuses_or_is_not_trusted_is_told_with_the_reason
     tmp_path: Path,
     wrong: str,
 ) -> None:
-    lines = log_lines(configure_logging)
+    lines = log_lines(add_call_fields)
     ca_file = (foreign_authority if wrong == "authority" else authority).ca_file
     host = "127.0.0.1" if wrong == "host" else "localhost"
     said = {
@@ -257,7 +256,7 @@ async def test_postgresql_that_refuses_or_is_not_trusted_is_told_with_the_reason
     service = await start_score_service(
         ready=False,
         database_dsn=login("score_runtime").url,
-        SCORE_SERVICE_DATABASE_PASSWORD_FILE=login("score_runtime").password_file,
+        database_password_file=login("score_runtime").password_file,
     )
 
     async def is_told() -> bool:

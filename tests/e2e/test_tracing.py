@@ -3,15 +3,11 @@
 import asyncio
 import json
 import secrets
-import sys
 from contextlib import aclosing
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import grpc
 import psycopg
-import pytest
-from structlog.testing import capture_logs
 from tests.fixtures.browser import edge, heard, join
 from tests.fixtures.collector import Collector, Exported
 from tests.fixtures.postgres import Database
@@ -19,10 +15,6 @@ from tests.fixtures.processes import RunningService
 from tests.fixtures.score_service import award_request, credentials_of
 from tests.fixtures.stack import Stack, target_of
 
-import action_gateway.settings
-import action_gateway.tracing
-import score_service.settings
-import score_service.tracing
 from local_stack.certificates import CertificateFiles
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
 
@@ -30,7 +22,7 @@ if TYPE_CHECKING:  # Only the type stubs have this.
     from score_api.v1.score_service_pb2_grpc import ScoreServiceAsyncStub
 
 IMPORTS_TOLD: dict[str, Any] = {"PYTHONPROFILEIMPORTTIME": "1"}
-TRACING_MODULES = {"opentelemetry.sdk.trace", "opentelemetry.sdk._configuration"}
+TRACING_MODULES = {"opentelemetry.sdk.trace", "opentelemetry.sdk.trace.export"}
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 AWARD = "score_api.v1.ScoreService/AwardPoints"
 WARNED_OF = {"OTEL_TRACES_SAMPLER": "unheard_of"}
@@ -210,81 +202,3 @@ async def test_without_a_word_about_tracing_there_is_none_and_the_sdk_is_not_eve
         (line,) = lines(process, trace_id)
         assert "span_id" not in line
     assert collector.spans == []
-
-
-@pytest.mark.parametrize("package", [score_service.tracing, action_gateway.tracing])
-@pytest.mark.parametrize(
-    ("environment", "asked"),
-    [
-        ({}, False),
-        ({"OTEL_SERVICE_NAME": "x", "OTEL_TRACES_SAMPLER": "always_on"}, False),
-        ({ENDPOINT: "http://there"}, True),
-        ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://there"}, True),
-        ({ENDPOINT: ""}, False),
-        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
-        ({"OTEL_TRACES_EXPORTER": "console"}, True),
-        ({"OTEL_TRACES_EXPORTER": " None ", ENDPOINT: "http://there"}, False),
-        ({"OTEL_TRACES_EXPORTER": "", ENDPOINT: "http://there"}, True),
-        ({"OTEL_SDK_DISABLED": "TRUE", "OTEL_TRACES_EXPORTER": "otlp"}, False),
-        ({"OTEL_SDK_DISABLED": "false", "OTEL_TRACES_EXPORTER": "otlp"}, True),
-    ],
-)
-def test_tracing_is_asked_for_by_the_name_of_an_exporter_or_by_where_its_receiver_is(
-    package: ModuleType, environment: dict[str, str], *, asked: bool
-) -> None:
-    assert package.is_asked_for(environment) is asked
-
-
-@pytest.mark.parametrize(
-    ("package", "fault"),
-    [
-        (score_service.tracing, score_service.settings.SetupError),
-        (action_gateway.tracing, action_gateway.settings.SetupError),
-    ],
-)
-def test_an_exporter_that_nobody_knows_is_a_fault_of_the_set_up(
-    package: ModuleType, fault: type[Exception], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("OTEL_RESOURCE_ATTRIBUTES", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "pigeon")
-    with pytest.raises(fault, match="pigeon"), package.exporting("service"):
-        pass
-
-
-@pytest.mark.parametrize(
-    ("package", "fault"),
-    [
-        (score_service.tracing, score_service.settings.SetupError),
-        (action_gateway.tracing, action_gateway.settings.SetupError),
-    ],
-)
-@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS"])
-def test_headers_for_the_receiver_that_are_not_well_formed_are_a_fault_and_shown_to_nobody(
-    package: ModuleType,
-    fault: type[Exception],
-    name: str,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    for changed in ("OTEL_RESOURCE_ATTRIBUTES", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"):
-        monkeypatch.setenv(changed, "")
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    monkeypatch.setenv(name, "tenant=laurel, Authorization: Bearer hunter2")
-
-    with pytest.raises(fault, match=name) as refusal, package.exporting("service"):
-        pass
-    assert "hunter2" not in f"{refusal.value}{caplog.text}"
-
-
-@pytest.mark.parametrize("package", [score_service.tracing, action_gateway.tracing])
-def test_tracing_that_is_asked_for_and_not_installed_is_told_and_stops_nothing(
-    package: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("OTEL_RESOURCE_ATTRIBUTES", "OTEL_METRICS_EXPORTER", "OTEL_LOGS_EXPORTER"):
-        monkeypatch.setenv(name, "")
-    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
-    monkeypatch.setitem(sys.modules, "opentelemetry.sdk._configuration", None)
-    with capture_logs() as logs, package.exporting("service"):
-        assert not package.is_on()
-    assert [line["log_level"] for line in logs] == ["warning"]

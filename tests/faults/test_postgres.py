@@ -18,9 +18,10 @@ from local_stack.ports import HOST, free_port
 from local_stack.postgres import PostgresCluster
 from local_stack.provision import create_database, derive_passwords, provision
 from score_service.errors import RecordUnavailableError
-from score_service.record.database import Database, DatabaseSettings
+from score_service.record.database import Database
 from score_service.record.ledger import Ledger
-from score_service.record.migrate import upgrade_schema
+from score_service.record.migrate import MIGRATION
+from service_runtime.postgres.pool import PoolSettings
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ async def test_services_take_the_one_of_several_hosts_that_writes(pair: Postgres
         host=f"{HOST},{HOST},{HOST}",
         port=",".join(map(str, (free_port(), *(member.port for member in members)))),
     )
-    async with Database.open(DatabaseSettings(dsn)) as database, database._pool.connection() as connection:
+    async with Database.open(PoolSettings(dsn)) as database, database._pool.connection() as connection:
         assert connection.info.port == pair.primary.port
 
 
@@ -159,11 +160,11 @@ async def test_a_standby_that_a_proxy_leads_to_looks_up_no_award_and_is_as_good_
         create_database(primary.admin_url(), "laurel")
         with psycopg.connect(primary.admin_url("laurel")) as connection:
             provision(connection, password)
-        upgrade_schema(primary.url("laurel", "score_owner"), password["score_owner"])
+        MIGRATION.upgrade(primary.url("laurel", "score_owner"), password["score_owner"])
 
     await asyncio.to_thread(make_record)  # It waits for the standby, through a proxy of this loop.
     dsn = pair.standby.server.url("laurel", "score_runtime", password["score_runtime"])
-    settings = DatabaseSettings(make_conninfo(dsn, target_session_attrs="any"), statement_seconds=0.2)
+    settings = PoolSettings(make_conninfo(dsn, target_session_attrs="any"), statement_seconds=0.2)
     async with Database.open(settings) as database:
         with pytest.raises(RecordUnavailableError):
             await Ledger(database).get_award("main", str(uuid.uuid4()))

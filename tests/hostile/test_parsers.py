@@ -22,7 +22,6 @@ from action_gateway.accounts import sessions
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.actions.catalog import read_catalog
 from action_gateway.errors import BadRefreshTokenError
-from action_gateway.settings import SetupError as GatewaySetupError
 from local_stack.certificates import CertificateFiles
 from score_service.access.identity import is_spiffe_id, read_spiffe_id
 from score_service.access.policy import Policy
@@ -31,7 +30,8 @@ from score_service.certificates.tls import read_certificates
 from score_service.domain.page_token import PageEnd, read_page_token, write_page_token
 from score_service.domain.standing import Standing
 from score_service.errors import IdentityMissingError, InvalidRequestError
-from score_service.settings import SetupError
+from service_runtime.settings import SetupError
+from service_runtime.settings import SetupError as GatewaySetupError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

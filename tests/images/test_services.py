@@ -33,7 +33,10 @@ repeat = "unlimited"
 min_seconds = 0
 """
 WAITING = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-LOCKS = {"score_service": score_migrate._LOCK_KEY, "action_gateway": gateway_migrate._LOCK_KEY}
+LOCKS = {
+    "score_service": score_migrate.MIGRATION.lock_key,
+    "action_gateway": gateway_migrate.MIGRATION.lock_key,
+}
 
 
 def _environment(package: str, settings: Mapping[str, Any]) -> dict[str, Any]:

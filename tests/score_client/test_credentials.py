@@ -123,7 +123,7 @@ def test_a_certificate_of_no_known_version_is_refused(
 ) -> None:
     Path(files.ca_file).write_bytes(with_unknown_version(authority.certificate))
 
-    with pytest.raises(CredentialsError, match="is no certificate in PEM"):
+    with pytest.raises(CredentialsError, match="is not a certificate in PEM"):
         files.load()
 
 

@@ -49,8 +49,8 @@ from score_service.record import database as service_database
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger, RecordedBatch
 from score_service.record.sql import load_statement
-from score_service.redis_access import RedisAccess
 from score_service.stream.hubs import Hubs
+from service_runtime.redis.access import RedisAccess
 
 _MORE = int(os.environ.get("HISTORIES", "0"))
 """How many histories to run, drawn anew each time; without it some, the same ones each time."""

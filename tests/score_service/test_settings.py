@@ -7,19 +7,16 @@ import pytest
 from local_stack.certificates import CertificateFiles
 from score_service.process.server import _hub_settings
 from score_service.settings import (
-    PREFIX,
-    Address,
     LogSettings,
     MigrateSettings,
     RecordSettings,
     ServeSettings,
-    SetupError,
     StoreSettings,
-    load,
-    reveal,
-    variable,
 )
 from score_service.stream.hub import HubSettings
+from service_runtime.settings import Address, SetupError, load, reveal, variable
+
+PREFIX = "SCORE_SERVICE_"
 
 
 @pytest.fixture
@@ -50,14 +47,8 @@ def test_the_required_ones_are_enough(environment: pytest.MonkeyPatch) -> None:
     settings = load(ServeSettings)
     assert settings.listen == Address("127.0.0.1", 50051)
     assert settings.admin_listen == Address("127.0.0.1", 9090)
-    assert settings.database_password is None
+    assert settings.database_password_file is None
     assert settings.redis_prefix == "laurel:"
-
-
-def test_failpoints_are_named_one_after_the_other(environment: pytest.MonkeyPatch) -> None:
-    assert load(ServeSettings).failpoints == ()
-    environment.setenv("SCORE_SERVICE_FAILPOINTS", "after_commit=kill@3,mid_rebuild=pause@1")
-    assert list(map(str, load(ServeSettings).failpoints)) == ["after_commit=kill@3", "mid_rebuild=pause@1"]
 
 
 def test_every_missing_one_is_named_at_once() -> None:
@@ -105,8 +96,6 @@ def test_commands_that_serve_nothing_want_no_more_than_their_stores() -> None:
         ("STOP_SECONDS", "inf"),
         ("TLS_RELOAD_SECONDS", "0"),
         ("REFLECTION", "perhaps"),
-        ("FAILPOINTS", "after_commit=kill"),
-        ("FAILPOINTS", "after_award=kill@1"),
     ],
 )
 def test_a_faulty_one_is_named_and_its_value_is_not_shown(
@@ -179,7 +168,7 @@ def test_a_password_comes_from_its_file_without_the_line_end(
     file.write_text("hunter2\n", encoding="ascii")
     environment.setenv("SCORE_SERVICE_DATABASE_PASSWORD_FILE", str(file))
     settings = load(ServeSettings)
-    assert reveal(settings.database_password) == "hunter2"
+    assert reveal(settings.database_password_file) == "hunter2"
     assert "hunter2" not in repr(settings)
 
 
@@ -211,7 +200,7 @@ def test_an_empty_variable_counts_as_not_set(environment: pytest.MonkeyPatch) ->
 
 def test_fields_name_their_variables() -> None:
     assert variable(ServeSettings, "listen") == "SCORE_SERVICE_LISTEN"
-    assert variable(ServeSettings, "database_password") == "SCORE_SERVICE_DATABASE_PASSWORD_FILE"
+    assert variable(ServeSettings, "database_password_file") == "SCORE_SERVICE_DATABASE_PASSWORD_FILE"
 
 
 def test_watches_without_settings_of_their_own_are_as_the_hub_says(environment: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,9 @@ from opentelemetry.trace import INVALID_SPAN, NonRecordingSpan, SpanContext
 
 from score_service import tracing
 from score_service.errors import RecordUnavailableError
-from score_service.record.database import Database, DatabaseSettings
+from score_service.record.database import Database
+from service_runtime.postgres.pool import PoolSettings
+from service_runtime.tracing import current_span, ids_of, inside
 
 PARENT = {"traceparent": f"00-{'1f' * 16}-{'2e' * 8}-01"}
 
@@ -86,7 +88,7 @@ def test_a_batch_of_which_nothing_is_sampled_only_names_a_trace(spans: InMemoryS
     batch = tracing.begin_batch([unsampled], 1)
     batch.end()
 
-    assert tracing.ids_of(batch) == {"trace_id": f"{5:032x}", "span_id": f"{6:016x}"}
+    assert ids_of(batch) == {"trace_id": f"{5:032x}", "span_id": f"{6:016x}"}
     assert not spans.get_finished_spans()
 
 
@@ -94,7 +96,7 @@ async def test_a_statement_that_fails_says_of_what_kind_and_not_with_which_words
     spans: InMemorySpanExporter,
 ) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
-    settings = DatabaseSettings(nowhere, wait_seconds=0.1, statement_seconds=0.1)
+    settings = PoolSettings(nowhere, wait_seconds=0.1, statement_seconds=0.1)
     async with Database.open(settings) as record:
         with pytest.raises(RecordUnavailableError):
             await record.fetch_all("read_head", {"board_id": "main"})
@@ -119,6 +121,6 @@ async def test_a_statement_that_fails_says_of_what_kind_and_not_with_which_words
 def test_while_tracing_is_off_no_span_is_valid() -> None:
     assert tracing.begin_call("s/m", PARENT) is INVALID_SPAN
     assert tracing.begin_batch([INVALID_SPAN], 1) is INVALID_SPAN
-    assert tracing.ids_of(tracing.current_span()) == {}
-    with tracing.inside(INVALID_SPAN), tracing.statement("a"), tracing.script("b"):
-        assert tracing.current_span() is INVALID_SPAN
+    assert ids_of(current_span()) == {}
+    with inside(INVALID_SPAN), tracing.statement("a"), tracing.script("b"):
+        assert current_span() is INVALID_SPAN

@@ -21,7 +21,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from action_gateway.settings import SetupError
+from service_runtime.settings import SetupError
 
 _RELOAD_SECONDS: Final = 5.0
 _RELOAD_SECONDS_MIN: Final = 0.5
@@ -84,9 +84,9 @@ class KeyFolder:
             listing = _list(self._folder)
             if listing != self._listing:
                 self._keys, self._listing = _read(self._folder), listing
-                _log.info("keys_read", folder=str(self._folder), key_ids=list(self._keys))
+                _log.info("keys_loaded", folder=str(self._folder), key_ids=list(self._keys))
         except (OSError, SetupError) as error:
-            _log.error("keys_not_read", folder=str(self._folder), fault=str(error))
+            _log.error("keys_rejected", folder=str(self._folder), fault=str(error))
 
 
 def _list(folder: Path) -> list[tuple[str, int, int]]:

@@ -32,7 +32,7 @@ from action_gateway.errors import (
     translate,
 )
 from action_gateway.limits.limits import Limits
-from action_gateway.metrics import find_trace_id, note_action
+from action_gateway.request_context import find_trace_id, note_action
 from action_gateway.store.store import OfferedAction, Store
 from score_client.client import ScoreClient
 from score_client.errors import AwardConflictError, NotFoundError, ScoreClientError

@@ -15,10 +15,9 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from action_gateway.domain.action import Repeat, normalise
-from action_gateway.edge.schemas import ActionId
-from action_gateway.settings import SetupError
+from action_gateway.domain.action import ActionId, Repeat, normalise
 from action_gateway.store.sql import load_statement
+from service_runtime.settings import SetupError
 
 _Line = r"^[^\x00-\x1f\x7f]*$"
 Answer = Annotated[str, Field(min_length=1, max_length=1000, pattern=_Line)]

@@ -8,10 +8,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final
+
+from pydantic import Field
 
 _AWARD_NAMESPACE: Final = uuid.UUID("6c617572-656c-5e8d-9b1c-61776172640a")
 _REQUEST_NAMESPACE: Final = uuid.UUID("6c617572-656c-5e8d-9b1c-72657175650a")
+
+
+ActionId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@-]+$")]
+"""Also the form of a board's id, as the contract has it."""
 
 
 class Repeat(StrEnum):

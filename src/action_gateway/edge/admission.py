@@ -19,26 +19,16 @@ from functools import partial
 from typing import Final
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from action_gateway.edge.problems import answer
 from action_gateway.errors import RateLimitedError
-from action_gateway.throttle import Throttle
+from action_gateway.metrics import AdmissionMetrics
+from service_runtime.throttle import Throttle
 
 _LINES_A_SECOND: Final = 1
 
 _log = structlog.get_logger(__name__)
-
-
-class AdmissionMetrics:
-    """What is counted of places."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self.under_way = Gauge("gateway_requests_under_way", "Requests that have a place.", registry=registry)
-        self.refused = Counter(
-            "gateway_requests_refused", "Requests refused for want of a place.", registry=registry
-        )
 
 
 class Admission:
@@ -120,4 +110,4 @@ class Admission:
     def _note_refusal(self) -> None:
         self._metrics.refused.inc()
         if (left_out := self._lines.let_through()) is not None:
-            _log.warning("requests_refused", places=self._places, count=left_out + 1)
+            _log.warning("requests_rejected", places=self._places, count=left_out + 1)

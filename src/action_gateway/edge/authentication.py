@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from action_gateway.accounts.tokens import Access, AccessTokens
 from action_gateway.errors import UnauthenticatedError
-from action_gateway.metrics import note_user
+from action_gateway.request_context import note_user
 
 _scheme = HTTPBearer(
     scheme_name="accessToken",

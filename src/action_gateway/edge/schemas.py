@@ -6,12 +6,11 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from action_gateway.domain.action import Repeat
+from action_gateway.domain.action import ActionId, Repeat
 
 Username = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
 NewPassword = Annotated[str, Field(min_length=8, max_length=128)]
 Password = Annotated[str, Field(min_length=1, max_length=128)]
-ActionId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._:@-]+$")]
 Token = Annotated[str, Field(min_length=1, max_length=4096)]
 
 

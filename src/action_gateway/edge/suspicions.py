@@ -23,7 +23,7 @@ from starlette.responses import Response
 from action_gateway import errors
 from action_gateway.edge.problems import Handler
 from action_gateway.limits.limits import LIMITS, find_site
-from action_gateway.throttle import Throttle
+from service_runtime.throttle import Throttle
 
 EVENTS_A_SECOND: Final = 5
 """Of each signal."""

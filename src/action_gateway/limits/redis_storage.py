@@ -3,33 +3,22 @@
 Nothing is sent again after a connection was lost: a count that was sent twice would be counted twice.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from limits.aio.storage import RedisClusterStorage, RedisStorage
-from redis.asyncio import (
-    BlockingConnectionPool,
-    Connection,
-    ConnectionPool,
-    Redis,
-    RedisCluster,
-    Sentinel,
-    SSLConnection,
-    UnixDomainSocketConnection,
-)
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import SentinelConnectionPool, SentinelManagedConnection
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
-from action_gateway.redis_access import RedisAccess
+from service_runtime.redis.access import RedisAccess
+from service_runtime.redis.connections import Connector, TlsConnection
 
 _CONNECTIONS: Final = 50
-_SENTINELS_WITHIN: Final = 3
-"""The part of a count's time that one Sentinel may take, so that there is time to ask another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +36,6 @@ class _ClusterStorage(RedisClusterStorage):
         """Name what means that Redis is away."""
         # As of 8.1 redis-py raises the last one where a slot moves to a node that has none yet.
         return RedisError, RedisClusterException, AttributeError
-
-
-class _TlsConnection(SSLConnection):
-    """Reads its files whenever it connects: its pool has it connect again as long as the process runs."""
-
-    def _connection_arguments(self) -> Mapping[str, Any]:
-        self.ssl_context.context = None
-        return super()._connection_arguments()
-
-
-class _SentinelTlsConnection(SentinelManagedConnection, _TlsConnection):
-    """The same, to the primary that Sentinel names."""
-
-
-class _BlockingSentinelPool(SentinelConnectionPool, BlockingConnectionPool):
-    """Connections to the primary that Sentinel names; who finds all of them in use waits."""
 
 
 @asynccontextmanager
@@ -84,7 +57,8 @@ async def open_counters(access: RedisAccess, prefix: str, seconds: float) -> Asy
             stack.push_async_callback(cluster.aclose)
             yield Counters(storage, lambda: cluster.ping(target_nodes=RedisCluster.PRIMARIES))
         else:
-            pool = await _make_pool(stack, access, seconds)
+            connector = await Connector.open(stack, access, _timeouts(seconds), seconds)
+            pool = connector.blocking_pool(_CONNECTIONS, seconds)
             redis = await stack.enter_async_context(Redis.from_pool(pool))
             yield Counters(
                 RedisStorage(
@@ -112,33 +86,9 @@ def _make_cluster_storage(access: RedisAccess, key_prefix: str, seconds: float) 
 
 def _have_files_read_again(cluster: Any) -> None:
     """Change what the client connects with: it takes no other class from its caller."""
-    cluster.connection_kwargs["connection_class"] = _TlsConnection
+    cluster.connection_kwargs["connection_class"] = TlsConnection
     for node in cluster.nodes_manager.startup_nodes.values():
-        node.connection_class = _TlsConnection
-
-
-async def _make_pool(stack: AsyncExitStack, access: RedisAccess, seconds: float) -> ConnectionPool:
-    url = access.url
-    options = access.options() | _timeouts(seconds)
-    options |= {"max_connections": _CONNECTIONS, "timeout": seconds}
-    if url.topology == "sentinel":
-        sentinel = await stack.enter_async_context(_make_sentinel(access, seconds))
-        managed = _SentinelTlsConnection if url.is_tls else SentinelManagedConnection
-        options |= {"service_name": url.service, "sentinel_manager": sentinel, "connection_class": managed}
-        return _BlockingSentinelPool(**options)  # type: ignore[no-untyped-call]
-    if url.socket:
-        return BlockingConnectionPool(connection_class=UnixDomainSocketConnection, path=url.socket, **options)
-    kind, (host, port) = _TlsConnection if url.is_tls else Connection, url.hosts[0]
-    return BlockingConnectionPool(connection_class=kind, host=host, port=port, **options)
-
-
-def _make_sentinel(access: RedisAccess, seconds: float) -> Sentinel:
-    options = access.sentinel_options() | _timeouts(seconds / _SENTINELS_WITHIN)
-    sentinel = Sentinel(access.url.hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]
-    if access.url.is_tls:
-        for client in sentinel.sentinels:
-            client.connection_pool.connection_class = _TlsConnection
-    return sentinel
+        node.connection_class = TlsConnection
 
 
 def _timeouts(seconds: float) -> dict[str, Any]:

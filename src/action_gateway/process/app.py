@@ -9,10 +9,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
-from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -24,14 +22,13 @@ from action_gateway.accounts.keys import KeyFolder
 from action_gateway.edge import schemas
 from action_gateway.edge.admission import Admission
 from action_gateway.edge.guards import Farewell, RequestGuard, SecurityHeaders
-from action_gateway.edge.health import PATHS as HEALTH_PATHS
-from action_gateway.edge.health import Readiness, health_routes
 from action_gateway.edge.problems import HANDLERS, Problem, describe
+from action_gateway.edge.request_telemetry import RequestTelemetry
 from action_gateway.edge.routes import ActionRoutes, SessionRoutes
 from action_gateway.errors import GatewayError
-from action_gateway.metrics import RequestTelemetry
 from action_gateway.process.parts import Parts
 from action_gateway.streams.events import PATH as EVENTS_PATH
+from service_runtime.admin import LIVE_PATH, READY_PATH, probe_routes
 
 API_PREFIX: Final = "/api/v1"
 _JWKS_SECONDS: Final = 300
@@ -71,19 +68,10 @@ def create_app(parts: Parts) -> FastAPI:
     ):
         app.include_router(router, prefix=API_PREFIX)
     _add_jwks(app, parts.access_keys)
-    app.router.routes.extend(health_routes(parts.readiness))
+    app.router.routes.extend(probe_routes(parts.readiness))
     app.router.routes.extend(files)
     _describe_models(app)
     return app
-
-
-def create_admin_app(readiness: Readiness, registry: CollectorRegistry) -> Starlette:
-    """Make the application behind the second port."""
-
-    async def metrics(_: Request) -> Response:
-        return Response(generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-    return Starlette(routes=[*health_routes(readiness), Route("/metrics", metrics)])
 
 
 def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
@@ -105,7 +93,7 @@ def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
             places=parts.settings.max_requests,
             holds=not parts.settings.trusted_proxies,
             # A page that lacks one of its files is broken, and they cost little.
-            open_paths=(*HEALTH_PATHS, API_PREFIX + EVENTS_PATH, *files),
+            open_paths=(LIVE_PATH, READY_PATH, API_PREFIX + EVENTS_PATH, *files),
         ),
         Middleware(RequestTelemetry, parts.metrics),
         Middleware(RequestGuard),

@@ -1,33 +1,44 @@
-"""Looks at the parts that a gateway needs, for `health.py`: what is missing of each, if anything is."""
+"""What the gateway checks of its parts.
 
-from action_gateway.edge.health import NEEDED_ALWAYS, Check
+It is not ready until every part has been available: PostgreSQL with a schema that this code knows, Redis, the
+score service, and the leaderboard that is read from it. After that only PostgreSQL, or the stop, makes it not
+ready. Without Redis players play on under local limits, and without the score service they get problems that
+say when to come again. Taking every replica out of balance would turn both into refused connections.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.limits.redis_storage import Counters
 from action_gateway.store.store import REQUIRED_REVISION, Store
 from score_client.client import ScoreClient
+from service_runtime.readiness import Check
+
+DATABASE: Final = "database"
 
 
-def checks_of(store: Store, counters: Counters, score_client: ScoreClient, feed: Feed) -> dict[str, Check]:
-    """Make the checks, by the names that are told."""
+def checks_of(store: Store, counters: Counters, score_client: ScoreClient, feed: Feed) -> Mapping[str, Check]:
+    """Make the checks, by the names of the parts in reports and metrics."""
 
-    async def look_at_database() -> str | None:
+    async def check_database() -> str | None:
         revision = await store.read_schema_revision()
         return None if revision >= REQUIRED_REVISION else "has an old schema; run `action-gateway migrate`"
 
-    async def look_at_redis() -> str | None:
+    async def check_redis() -> str | None:
         await counters.ping()
         return None
 
-    async def look_at_score_service() -> str | None:
+    async def check_score_service() -> str | None:
         await score_client.ping()
         return None
 
-    async def look_at_leaderboard() -> str | None:
+    async def check_leaderboard() -> str | None:
         return feed.problem
 
     return {
-        NEEDED_ALWAYS: look_at_database,
-        "redis": look_at_redis,
-        "score_service": look_at_score_service,
-        "leaderboard": look_at_leaderboard,
+        DATABASE: check_database,
+        "redis": check_redis,
+        "score_service": check_score_service,
+        "leaderboard": check_leaderboard,
     }

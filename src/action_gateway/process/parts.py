@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
+
+from redis.exceptions import RedisError
 
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.passwords import Passwords
@@ -15,27 +18,33 @@ from action_gateway.accounts.sessions import Sessions
 from action_gateway.accounts.tokens import AccessTokens, ActionTokens
 from action_gateway.actions.actions import Actions
 from action_gateway.domain.clock import Clock
-from action_gateway.edge.health import Readiness
 from action_gateway.edge.leaderboards import Leaderboard
 from action_gateway.edge.suspicions import Suspicions
-from action_gateway.failpoints import Failpoints
+from action_gateway.errors import GatewayError
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.usernames import Usernames
 from action_gateway.limits.limits import Limits, Rates
 from action_gateway.limits.redis_storage import Counters, open_counters
 from action_gateway.metrics import Metrics
 from action_gateway.process import gauges
-from action_gateway.process.checks import checks_of
+from action_gateway.process.checks import DATABASE, checks_of
 from action_gateway.process.sweeper import keep_sweeping
-from action_gateway.redis_access import RedisAccess
-from action_gateway.settings import ServeSettings, SetupError, reveal
+from action_gateway.settings import ServeSettings
 from action_gateway.store.store import Store
 from action_gateway.streams.connections import ConnectionMetrics, Connections
 from action_gateway.streams.events import LeaderboardEvents
 from action_gateway.streams.websocket import LeaderboardSockets
 from score_client.client import ScoreClient
 from score_client.credentials import ClientCredentials
-from score_client.errors import CredentialsError
+from score_client.errors import CredentialsError, ScoreClientError
+from service_runtime.postgres.pool import PoolSettings
+from service_runtime.readiness import Readiness
+from service_runtime.settings import SetupError, reveal
+
+_STATEMENTS_WAITING_MAX: Final = 200
+_STATEMENT_SECONDS: Final = 3.0
+_CHECK_SECONDS: Final = 1.0
+_CHECK_SECONDS_AT_START: Final = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +90,6 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         metrics, tokens = Metrics(), _make_tokens(settings, clock)
         neighbours = await _open_neighbours(stack, settings)
         store, score_client = neighbours.store, neighbours.score_client
-        if settings.failpoints:
-            _arm(neighbours, Failpoints(settings.failpoints))
         limits = _make_limits(neighbours.counters, settings)
         passwords = stack.enter_context(
             Passwords(workers=settings.password_workers, queue=settings.password_queue)
@@ -95,7 +102,14 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         gauges.follow_use(store, passwords, settings, metrics)
         checks = checks_of(store, neighbours.counters, score_client, feed)
         _begin_sweeping(stack, store, clock, settings)
-        readiness = await stack.enter_async_context(Readiness(checks, metrics.ready))
+        readiness = Readiness(
+            checks,
+            metrics.ready,
+            required=DATABASE,
+            all_at_start=True,
+            unavailable=(GatewayError, RedisError, ScoreClientError),
+        )
+        await stack.enter_async_context(readiness.running(_CHECK_SECONDS, _CHECK_SECONDS_AT_START))
         metrics.follow_parts(checks, readiness.has)
         yield Parts(
             settings=settings,
@@ -132,33 +146,21 @@ def _make_tokens(settings: ServeSettings, clock: Clock) -> _Tokens:
 
 async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _Neighbours:
     store = Store.open(
-        settings.database_dsn,
-        password=reveal(settings.database_password),
-        prepare_threshold=settings.prepare_threshold,
-        pool_max=settings.database_connections,
-        pool_seconds=settings.database_wait_seconds,
+        PoolSettings(
+            settings.database_dsn,
+            reveal(settings.database_password_file),
+            prepare_threshold=settings.prepare_threshold,
+            connections_max=settings.database_connections,
+            waiting_max=_STATEMENTS_WAITING_MAX,
+            wait_seconds=settings.database_wait_seconds,
+            statement_seconds=_STATEMENT_SECONDS,
+        )
     )
-    counters = open_counters(_redis_access(settings), settings.redis_prefix, settings.redis_timeout_seconds)
+    counters = open_counters(settings.redis_access, settings.redis_prefix, settings.redis_timeout_seconds)
     return _Neighbours(
         await stack.enter_async_context(store),
         await stack.enter_async_context(counters),
         await _open_score_client(stack, settings),
-    )
-
-
-def _arm(neighbours: _Neighbours, failpoints: Failpoints) -> None:
-    failpoints.put_around(neighbours.store, "reserve_attempt", after="after_reserve")
-    failpoints.put_around(neighbours.score_client, "award", before="before_award", after="after_award")
-
-
-def _redis_access(settings: ServeSettings) -> RedisAccess:
-    return RedisAccess(
-        settings.redis_url,
-        password=reveal(settings.redis_password),
-        sentinel_password=reveal(settings.redis_sentinel_password),
-        ca_file=settings.redis_ca_file,
-        certificate_file=settings.redis_certificate_file,
-        key_file=settings.redis_key_file,
     )
 
 

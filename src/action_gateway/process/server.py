@@ -6,26 +6,27 @@ requests under way; the parts. Each step is bounded, and a second signal ends th
 """
 
 import asyncio
-import json
 import resource
-import signal
+import socket
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Final
 
 import structlog
 
 from action_gateway.domain.clock import Clock
-from action_gateway.edge.listener import Listener, listen
-from action_gateway.process.app import create_admin_app, create_app
+from action_gateway.edge.guards import MAX_HEAD_BYTES
+from action_gateway.process.app import create_app as create_public_app
 from action_gateway.process.parts import Parts, open_parts
-from action_gateway.settings import ServeSettings, SetupError
+from action_gateway.settings import ServeSettings
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX
-
-_ADMIN_CONNECTIONS: Final = 100
+from service_runtime.admin import LISTENER as ADMIN_LISTENER
+from service_runtime.admin import create_app
+from service_runtime.http_listener import Listener, ListenerSettings, bind
+from service_runtime.http_listener import serve as serve_http
+from service_runtime.lifecycle import StopSignals, wait_unless, write_ready_file
+from service_runtime.settings import Address, SetupError
 
 _log = structlog.get_logger(__name__)
 
@@ -43,18 +44,19 @@ class Gateway:
         """Where it really listens."""
         return {"http": str(self.public.address), "admin": str(self.admin.address)}
 
-    async def drain(self, hurry: asyncio.Event) -> None:
-        """Stop being asked: be not ready, wait until that is known, and let the sockets go.
+    async def drain(self, forced: asyncio.Event) -> None:
+        """Take clients off: be not ready, wait until that is known, and close the sockets.
 
-        Once `hurry` is set, nothing is waited for any more.
+        Once `forced` is set, nothing is waited for any more.
         """
         settings = self.parts.settings
         await self.parts.readiness.stop()
-        self.parts.connections.let_nobody_in()
-        await _unless(hurry, asyncio.sleep(settings.drain_seconds))
-        await _unless(hurry, self.parts.connections.close_all(settings.stop_seconds / 2))
+        self.parts.connections.stop_accepting()
+        await wait_unless(forced, settings.drain_seconds)
+        closing = self.parts.connections.close_all(settings.stop_seconds / 2)
+        await wait_unless(forced, settings.stop_seconds, closing)
 
-    def hurry(self) -> None:
+    def force_stop(self) -> None:
         """Give up on open requests when the gateway stops."""
         self.public.force_exit = self.admin.force_exit = True
 
@@ -62,22 +64,17 @@ class Gateway:
 async def serve(settings: ServeSettings) -> None:
     """Serve until a signal says to stop. Raises SetupError if the gateway cannot even start."""
     raise_file_limit()
-    stop, hurry = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (hurry if stop.is_set() else stop).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    signals = StopSignals()
+    signals.install()
     async with run(settings) as gateway:
         if settings.ready_file:
-            _write_whole(settings.ready_file, json.dumps(gateway.addresses))
+            write_ready_file(settings.ready_file, gateway.addresses)
         _log.info("listening", **gateway.addresses)
-        await stop.wait()
+        await signals.requested.wait()
         _log.info("stopping")
-        hurrying = asyncio.create_task(_hurry_when(hurry, gateway))
-        await gateway.drain(hurry)
-    hurrying.cancel()
+        forcing = asyncio.create_task(_force_when(signals.forced, gateway))
+        await gateway.drain(signals.forced)
+    forcing.cancel()
     _log.info("stopped")
 
 
@@ -90,11 +87,12 @@ async def run(settings: ServeSettings, clock: Clock = time.time) -> AsyncIterato
     """
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings, clock))
-        try:
-            admin = await stack.enter_async_context(_listen_for_operators(parts))
-            public = await stack.enter_async_context(_listen_for_players(parts))
-        except OSError as error:
-            raise SetupError([f"cannot listen: {error.strerror}"]) from error
+        admin_app = create_app(parts.readiness, parts.metrics.registry)
+        admin_bound, public_bound = _bind(settings.admin_listen), _bind(settings.listen)
+        admin = await stack.enter_async_context(serve_http(admin_app, admin_bound, ADMIN_LISTENER))
+        public = await stack.enter_async_context(
+            serve_http(create_public_app(parts), public_bound, _public_listener(settings))
+        )
         parts.metrics.follow(
             "gateway_connections", "Open connections.", lambda: len(public.server_state.connections)
         )
@@ -110,43 +108,24 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _listen_for_operators(parts: Parts) -> AbstractAsyncContextManager[Listener]:
-    return listen(
-        create_admin_app(parts.readiness, parts.metrics.registry),
-        parts.settings.admin_listen,
-        max_connections=_ADMIN_CONNECTIONS,
-        stop_seconds=1,
-    )
+def _bind(address: Address) -> socket.socket:
+    try:
+        return bind(address)
+    except OSError as error:
+        raise SetupError([f"cannot listen: {error.strerror}"]) from error
 
 
-def _listen_for_players(parts: Parts) -> AbstractAsyncContextManager[Listener]:
-    return listen(
-        create_app(parts),
-        parts.settings.listen,
-        max_connections=parts.settings.max_connections,
-        head_seconds=parts.settings.head_seconds,
-        stop_seconds=parts.settings.stop_seconds,
+def _public_listener(settings: ServeSettings) -> ListenerSettings:
+    return ListenerSettings(
+        connections_max=settings.max_connections,
+        stop_seconds=settings.stop_seconds,
+        header_seconds=settings.head_seconds,
+        header_bytes_max=MAX_HEAD_BYTES,
         message_bytes_max=MESSAGE_BYTES_MAX,
-        trusted_proxies=parts.settings.trusted_proxies,
+        trusted_proxies=settings.trusted_proxies,
     )
 
 
-async def _unless(hurry: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
-    """Do some work, but give it up once `hurry` is set."""
-    working, hurrying = asyncio.create_task(work), asyncio.create_task(hurry.wait())
-    await asyncio.wait([working, hurrying], return_when=asyncio.FIRST_COMPLETED)
-    hurrying.cancel()
-    working.cancel()
-    with suppress(asyncio.CancelledError):
-        await working
-
-
-async def _hurry_when(hurry: asyncio.Event, gateway: Gateway) -> None:
-    await hurry.wait()
-    gateway.hurry()
-
-
-def _write_whole(file: Path, text: str) -> None:
-    draft = file.with_name(f".{file.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(file)
+async def _force_when(forced: asyncio.Event, gateway: Gateway) -> None:
+    await forced.wait()
+    gateway.force_stop()

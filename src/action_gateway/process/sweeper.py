@@ -43,7 +43,7 @@ async def keep_sweeping(store: Store, clock: Clock, *, refresh_lifetime: timedel
             )
             _log.debug("swept", **swept)
         except UnavailableError:
-            _log.debug("sweep_put_off")
+            _log.debug("sweep_postponed")
         except Exception:  # noqa: BLE001 - what cannot be swept now must not end the sweeping
             _log.exception("sweep_failed")
         await asyncio.sleep(_PAUSE_SECONDS)

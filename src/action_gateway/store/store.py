@@ -16,7 +16,8 @@ from psycopg.rows import DictRow
 
 from action_gateway.domain.action import Repeat
 from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
-from action_gateway.store.database import Database, PoolUse, PrepareThreshold
+from action_gateway.store.database import Database
+from service_runtime.postgres.pool import PoolSettings, PoolUse
 
 REQUIRED_REVISION: Final = "0001"
 """The oldest schema that this code works with."""
@@ -75,35 +76,21 @@ class Attempt:
 
 
 class Store:
-    """The tables of the gateway. Where PostgreSQL is away, every method raises UnavailableError."""
+    """The tables of the gateway. While PostgreSQL is unavailable, every method raises UnavailableError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @classmethod
     @asynccontextmanager
-    async def open(
-        cls,
-        dsn: str,
-        *,
-        password: str | None = None,
-        prepare_threshold: PrepareThreshold = "auto",
-        pool_max: int = 10,
-        pool_seconds: float = 1.5,
-    ) -> AsyncIterator[Self]:
-        """Open the store as `Database.open` does, whether or not PostgreSQL is there."""
-        async with Database.open(
-            dsn,
-            password=password,
-            prepare_threshold=prepare_threshold,
-            pool_max=pool_max,
-            pool_seconds=pool_seconds,
-        ) as database:
+    async def open(cls, settings: PoolSettings) -> AsyncIterator[Self]:
+        """Open the store, whether or not PostgreSQL is available, and close it at the end."""
+        async with Database.open(settings) as database:
             yield cls(database)
 
     @property
     def pool_use(self) -> PoolUse:
-        """How much of the pool of connections is taken now."""
+        """How much of the pool of connections is in use now."""
         return self._database.pool_use
 
     async def read_schema_revision(self) -> str:

@@ -156,7 +156,7 @@ class Connections:
             if not self._by_user[user_id]:
                 del self._by_user[user_id]
 
-    def let_nobody_in(self) -> None:
+    def stop_accepting(self) -> None:
         """Have whoever comes from now on connect elsewhere. Those who are in may stay."""
         self._closing = True
 
@@ -165,7 +165,7 @@ class Connections:
 
         Returns when all have ended or the time is over.
         """
-        self.let_nobody_in()
+        self.stop_accepting()
         for connection in self._open:
             connection.restart_after(self._randomness.uniform(0.0, within / 2))
         with suppress(TimeoutError):

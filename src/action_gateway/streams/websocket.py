@@ -19,7 +19,7 @@ from action_gateway.edge.suspicions import Suspicions
 from action_gateway.errors import UnavailableError
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.subscription import News, Subscription
-from action_gateway.metrics import note_user
+from action_gateway.request_context import note_user
 from action_gateway.streams.connections import Connection, Connections, EndedError, Ending, beside
 from action_gateway.streams.conversation import Conversation, Verify, allows_origin
 from score_client.errors import ScoreClientError

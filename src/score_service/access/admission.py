@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from score_service.errors import OverloadedError
-from score_service.throttle import Throttle
+from service_runtime.throttle import Throttle
 
 _LINES_A_SECOND: Final = 1
 
@@ -57,4 +57,4 @@ class Admission:
     def note_refusal(self) -> None:
         """Count a call that gets no place, and tell of it unless that was done within the last second."""
         if (left_out := self._lines.let_through()) is not None:
-            _log.warning("calls refused", service=self._service, places=self._places, count=left_out + 1)
+            _log.warning("calls_rejected", service=self._service, places=self._places, count=left_out + 1)

@@ -26,7 +26,7 @@ from score_service.access.identity import is_spiffe_id
 from score_service.domain.award import MAX_POINTS
 from score_service.domain.identifier import is_identifier
 from score_service.errors import NotAllowedError
-from score_service.settings import SetupError
+from service_runtime.settings import SetupError
 
 SERVICES: Final = {
     service.full_name: tuple(f"{service.full_name}/{method.name}" for method in service.methods)

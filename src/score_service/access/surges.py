@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from score_service.access.velocity import Surge, Velocity
 from score_service.domain.award import Award
-from score_service.throttle import Throttle
+from service_runtime.throttle import Throttle
 
 EVENTS_A_SECOND: Final = 5
 
@@ -47,7 +47,7 @@ class Surges:
         self._surges.inc()
         if (left_out := self._events.let_through()) is not None:
             _log.warning(
-                "points surge",
+                "points_surge",
                 board_id=award.board_id,
                 user_id=award.user_id,
                 points=surge.points,

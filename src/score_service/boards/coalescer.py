@@ -24,6 +24,7 @@ from score_service import tracing
 from score_service.domain.award import Award, AwardOutcome
 from score_service.errors import OverloadedError, RecordUnavailableError
 from score_service.record.ledger import RecordedBatch
+from service_runtime.tracing import current_span, inside
 
 BATCH_MAX: Final = 256
 """Awards in one commit. Larger ones hold the board's lock longer and gain little."""
@@ -51,7 +52,7 @@ class _Asked:
 
     def __init__(self, count: int) -> None:
         self.done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
-        self.span = tracing.current_span()
+        self.span = current_span()
         self._outcomes: list[Outcome] = [OverloadedError()] * count
         self._left = count
 
@@ -141,7 +142,7 @@ class Coalescer:
         while queue or answering:
             batch = await self._gathered(queue)
             span = tracing.begin_batch((waiting.asked.span for waiting in batch), len(batch))
-            with tracing.inside(span):
+            with inside(span):
                 committed = await self._committed(board_id, batch) if batch else []
             if answering:
                 await answering
@@ -174,7 +175,7 @@ class Coalescer:
                 return [*first, *await self._committed(board_id, batch[half:])]
             award = batch[0].award
             _log.exception(
-                "award failed",
+                "award_failed",
                 board_id=board_id,
                 award_id=award.award_id,
                 caller=award.caller,
@@ -184,12 +185,12 @@ class Coalescer:
             return []
 
     async def _answered(self, committed: Sequence[tuple[_Batch, RecordedBatch]], span: Span) -> None:
-        with tracing.inside(span):
+        with inside(span):
             for batch, recorded in committed:
                 try:
                     outcomes: Sequence[Outcome] = await self._answer([w.award for w in batch], recorded)
                 except Exception as error:  # noqa: BLE001 - Logged whole, and told to all: nobody may wait for ever.
-                    _log.exception("batch not answered", board_id=batch[0].award.board_id)
+                    _log.exception("batch_failed", board_id=batch[0].award.board_id)
                     outcomes = [error] * len(batch)
                 self._settle(batch, outcomes)
         span.end()

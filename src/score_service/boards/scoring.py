@@ -143,9 +143,9 @@ class Scoring:
         except ProjectionUnavailableError:
             pass  # That Redis is away is logged where it is found out, not once a commit.
         except (RecordUnavailableError, TimeoutError) as error:
-            _log.warning("no ranks", board_id=board_id, error=str(error) or "too far behind")
+            _log.warning("ranks_unavailable", board_id=board_id, error=str(error) or "too far behind")
         except Exception:  # noqa: BLE001 - Logged whole; the awards are made all the same.
-            _log.exception("no ranks", board_id=board_id)
+            _log.exception("ranks_unavailable", board_id=board_id)
         return {}
 
     async def _ranks(self, batch: RecordedBatch) -> Ranks:

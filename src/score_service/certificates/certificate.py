@@ -1,38 +1,17 @@
 """Certificates and keys in PEM: what gRPC takes, who signed whom, and which authority a chain needs. Pure."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
 _RSA_BITS_MIN: Final = 2048
 """NIST SP 800-131A, and what browsers demand."""
 FIT_KEYS: Final = f"ECDSA on P-256 or P-384, or RSA with {_RSA_BITS_MIN} bits or more,"
-_BEGINNING: Final = b"-----BEGIN CERTIFICATE-----"
-Chain: TypeAlias = Sequence[x509.Certificate]
-_T = TypeVar("_T")
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
-
-
-def parse_certificates(pem: bytes) -> Chain:
-    """Read one certificate or more. Raises ValueError."""
-    certificates = _parse(lambda: x509.load_pem_x509_certificates(pem))
-    if len(certificates) != pem.count(_BEGINNING):
-        raise ValueError("is cut off")
-    for certificate in certificates:
-        # The key is read only when it is asked for, and may turn out to be none.
-        _parse(certificate.public_key)
-    return certificates
-
-
-def parse_key(pem: bytes) -> PrivateKeyTypes:
-    """Read a private key that is not encrypted. Raises ValueError."""
-    return _parse(lambda: load_pem_private_key(pem, None))
 
 
 def describe_key(key: CertificatePublicKeyTypes) -> str:
@@ -83,42 +62,6 @@ def find_extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Ex
         return None
 
 
-def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Tell whether a certificate names another one as its issuer, and that one's key signed it."""
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
 def holds(certificate: x509.Certificate, now: datetime) -> bool:
     """Tell whether a certificate has begun and not ended."""
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
-
-
-def end_of(chain: Chain) -> datetime:
-    """Tell when the first certificate of a chain ends, and with it the chain."""
-    return min(certificate.not_valid_after_utc for certificate in chain)
-
-
-def end_of_authorities(authorities: Chain, chain: Chain, now: datetime) -> datetime:
-    """Tell when the trust ends that the holder of a chain lives by.
-
-    While an authority is replaced, the old one and the new one are trusted. The old one is needed as long as
-    it is what the holder's own chain leads to: so the end is that of the authority that signed the chain, and
-    the latest if several certificates of its key are there. Where none did, because callers have another
-    authority than the server, nothing tells which are needed: then it is the earliest end of those that hold.
-    """
-    needed = [own for own in authorities if any(is_signed_by(certificate, own) for certificate in chain)]
-    ends = [authority.not_valid_after_utc for authority in needed or authorities]
-    if needed:
-        return max(ends)
-    return min((end for end in ends if now <= end), default=max(ends))
-
-
-def _parse(load: Callable[[], _T]) -> _T:
-    try:
-        return load()
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion):
-        raise ValueError("is not what it should be in PEM") from None

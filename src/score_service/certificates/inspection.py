@@ -11,18 +11,10 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from score_service.access.identity import is_spiffe_id
 from score_service.access.policy import SERVICES, Grant
-from score_service.certificates.certificate import (
-    Chain,
-    describe_key,
-    find_extension,
-    find_faults,
-    is_authority,
-    is_signed_by,
-    parse_certificates,
-    parse_key,
-)
+from score_service.certificates.certificate import describe_key, find_extension, find_faults, is_authority
 from score_service.certificates.phrases import listed, moment, number, plain, span
 from score_service.certificates.trust import find_authority
+from service_runtime.pem import Chain, is_signed_by, parse_certificates, parse_key
 
 _LAST_PART: Final = 4
 """In the last quarter of its life a certificate should have been renewed: cert-manager does at a third."""

@@ -16,21 +16,23 @@ from typing import Final, Self, TypeAlias, TypeVar
 import grpc
 import structlog
 
-from score_service.certificates.certificate import (
+from score_service.certificates.certificate import find_faults, holds
+from score_service.settings import CertificateSettings
+from service_runtime.pem import (
     Chain,
+    Stamp,
     end_of,
     end_of_authorities,
-    find_faults,
-    holds,
+    find_signers,
     parse_certificates,
     parse_key,
+    read_unchanged,
+    stamp,
 )
-from score_service.settings import CertificateSettings, SetupError
+from service_runtime.settings import SetupError
 
 _MAX_FILE_BYTES: Final = 1_000_000
-_READINGS: Final = 5
-"""How often files that change meanwhile are read before the next look."""
-Stamps: TypeAlias = tuple[object, ...]
+Stamps: TypeAlias = tuple[Stamp | None, ...]
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
@@ -67,6 +69,8 @@ class CertificateSet:
     configuration: grpc.ServerCertificateConfiguration
     chain: Chain
     authorities: Chain
+    signers: Chain
+    """Those of the authorities that signed the server's own chain."""
 
 
 class Certificates:
@@ -97,7 +101,8 @@ class Certificates:
     @property
     def authority_not_after(self) -> datetime:
         """When the authority ends that is needed of those in use."""
-        return end_of_authorities(self._used.authorities, self._used.chain, self._now())
+        used = self._used
+        return end_of_authorities(used.authorities, used.signers, self._now())
 
     @property
     def is_faulty(self) -> bool:
@@ -119,7 +124,7 @@ class Certificates:
             try:
                 await asyncio.to_thread(self.refresh)
             except Exception:  # noqa: BLE001 - Logged whole; the set in use is still good.
-                _log.exception("certificates not looked at")
+                _log.exception("certificates_not_checked")
                 self._faults = ("the files could not be looked at",)
 
     def refresh(self) -> None:
@@ -131,11 +136,11 @@ class Certificates:
             loaded = read_certificates(self._files, self._now())
         except SetupError as error:
             if error.faults != self._faults:
-                _log.error("certificates not taken", faults=list(error.faults))
+                _log.error("certificates_rejected", faults=list(error.faults))
             self._faults = error.faults
             return
         self._used, self._faults, self._fresh = loaded, (), loaded.configuration
-        _log.info("certificates taken", not_after=self.not_after.isoformat())
+        _log.info("certificates_loaded", not_after=self.not_after.isoformat())
 
     def _hand_over(self) -> grpc.ServerCertificateConfiguration | None:
         fresh, self._fresh = self._fresh, None
@@ -164,29 +169,24 @@ def read_certificates(files: CertificateFiles, now: datetime) -> CertificateSet:
     configuration = grpc.ssl_server_certificate_configuration(
         [(pems[files.key], pems[files.certificate])], root_certificates=pems[files.authorities]
     )
-    return CertificateSet(stamps, configuration, chain, authorities)
+    return CertificateSet(stamps, configuration, chain, authorities, find_signers(authorities, chain))
 
 
 def _read_together(files: CertificateFiles, faults: list[str]) -> tuple[Stamps, dict[Path, bytes]]:
-    """Read the files as they all were at one moment.
-
-    A volume of Kubernetes switches all its files at once; what was read before and after that is not one set.
-    """
-    for _ in range(_READINGS):
-        stamps = files.stamps()
-        pems = {path: _read(path) for path in (files.certificate, files.key, files.authorities)}
-        if files.stamps() == stamps:
-            faults += (f"{path}: is empty or cannot be read" for path, pem in pems.items() if not pem)
-            return stamps, pems
-    raise SetupError([f"{files.certificate}: changed while it and its key and authorities were read"])
+    """Read the files as they all were at one moment."""
+    paths = (files.certificate, files.key, files.authorities)
+    read = read_unchanged(files.stamps, lambda: {path: _read(path) for path in paths})
+    if read is None:
+        raise SetupError([f"{files.certificate}: changed while it and its key and authorities were read"])
+    faults += (f"{path}: is empty or cannot be read" for path, pem in read[1].items() if not pem)
+    return read
 
 
-def _stamp(path: Path) -> object:
+def _stamp(path: Path) -> Stamp | None:
     try:
-        status = path.stat()
+        return stamp(path)
     except OSError:
         return None
-    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _read(path: Path) -> bytes:

@@ -16,16 +16,9 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
-from score_service.certificates.certificate import (
-    FIT_KEYS,
-    Chain,
-    describe_key,
-    holds,
-    is_authority,
-    is_fit,
-    is_signed_by,
-)
+from score_service.certificates.certificate import FIT_KEYS, describe_key, holds, is_authority, is_fit
 from score_service.certificates.phrases import plain
+from service_runtime.pem import Chain, is_signed_by
 
 
 def find_authority(chain: Chain, authorities: Chain, now: datetime) -> x509.Certificate:

@@ -40,5 +40,5 @@ def read_hint(text: str) -> Hint | None:
         )
         return Hint(Position(int(before), before_mark), Position(int(after), after_mark), standings)
     except ValueError:
-        _log.warning("hint not understood")
+        _log.warning("hint_malformed")
         return None

@@ -16,6 +16,7 @@ from score_service import tracing
 from score_service.access.caller import read_request_id, read_trace_id
 from score_service.grpc_api.status import INTERNAL, outcome_of
 from score_service.metrics import CALL_FIELDS, MethodMetrics, Metrics
+from service_runtime.tracing import ids_of
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _HEALTH: Final = "grpc.health.v1.Health/"
@@ -29,7 +30,7 @@ class Call:
         pairs: Any = context.invocation_metadata() or ()
         metadata = dict(pairs)
         self.span = _begin_span(method, metadata)
-        ids = tracing.ids_of(self.span) or {"trace_id": read_trace_id(metadata)}
+        ids = ids_of(self.span) or {"trace_id": read_trace_id(metadata)}
         self.trace_id = ids["trace_id"]
         self.reason = ""
         self.code: StatusCode | None = None
@@ -70,7 +71,7 @@ class Call:
         outcome = outcome_of(error)
         self.code, self.reason = outcome.code, outcome.reason
         if outcome is INTERNAL:
-            self._observer.log.error("call failed", exc_info=error)
+            self._observer.log.error("call_failed", exc_info=error)
 
     def cut(self, error: BaseException) -> None:
         """Take an end that gRPC made: a status set by hand, the caller's cancel or deadline, a lost peer."""

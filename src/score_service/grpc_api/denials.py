@@ -20,7 +20,7 @@ from score_service.access.policy import Policy
 from score_service.errors import IdentityMissingError, NotAllowedError, QuotaExceededError
 from score_service.grpc_api.status import TABLE
 from score_service.metrics import CALL_FIELDS
-from score_service.throttle import Throttle
+from service_runtime.throttle import Throttle
 
 EVENTS_A_SECOND: Final = 5
 """For each reason."""

@@ -20,7 +20,6 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
-from score_service import tracing
 from score_service.access.admission import Admission
 from score_service.access.caller import CALLER, Caller
 from score_service.access.identity import read_spiffe_id
@@ -36,6 +35,7 @@ from score_service.grpc_api.calls import Call, Context, Observer
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.status import OVERLOADED, to_status
 from score_service.metrics import MethodMetrics, Metrics
+from service_runtime.tracing import inside
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -236,7 +236,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 await self._may_begin.wait()
                 with (
                     self._observer.observe(method.name, context, method.metrics) as call,
-                    tracing.inside(call.span),
+                    inside(call.span),
                 ):
                     return await self._answer(method, incoming, context, call)
             finally:

@@ -27,7 +27,7 @@ from score_service.certificates.inspection import (
     is_well,
 )
 from score_service.certificates.tls import CertificateFiles
-from score_service.settings import SetupError
+from service_runtime.settings import SetupError
 
 _MAX_FILE_BYTES: Final = 1_000_000
 _SHOWN: Final = {Mark.FINE: "ok", Mark.DOUBTFUL: "warning", Mark.WRONG: "WRONG"}

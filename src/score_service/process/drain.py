@@ -11,20 +11,20 @@ Each step is bounded, and a second signal cuts the waiting short. The stores are
 """
 
 import asyncio
-from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import grpc
 
 from score_service.boards.scoring import Scoring
 from score_service.grpc_api.interceptors import CallInterceptor
-from score_service.process.readiness import Readiness
+from service_runtime.lifecycle import wait_unless
+from service_runtime.readiness import Readiness
 
 _GATHER_SECONDS: Final = 0.5
 """How long calls wait to be begun, at most. Where they never cease to come, some are dropped."""
-_GOODBYE_SECONDS: Final = 0.05
-"""For the goodbye to leave before the answers do."""
+_GOAWAY_SECONDS: Final = 0.05
+"""For the GOAWAY frame to leave before the answers do."""
 _FINISH_SECONDS: Final = 10.0
 
 
@@ -39,22 +39,22 @@ class Drain:
     drain_seconds: float
     stop_seconds: float
 
-    async def run(self, hurry: asyncio.Event) -> None:
-        """Stop. Once `hurry` is set, nothing is waited for any more."""
+    async def run(self, forced: asyncio.Event) -> None:
+        """Stop. Once `forced` is set, nothing is waited for any more."""
         await self.readiness.stop()
-        await _wait_for(hurry, self.drain_seconds)
+        await wait_unless(forced, self.drain_seconds)
         self.interceptor.end_streams()
-        await self._stop_server(hurry)
-        await _wait_for(hurry, _FINISH_SECONDS, self.interceptor.idle())
-        await _wait_for(hurry, _FINISH_SECONDS, self.scoring.finish())
+        await self._stop_server(forced)
+        await wait_unless(forced, _FINISH_SECONDS, self.interceptor.idle())
+        await wait_unless(forced, _FINISH_SECONDS, self.scoring.finish())
 
-    async def _stop_server(self, hurry: asyncio.Event) -> None:
+    async def _stop_server(self, forced: asyncio.Event) -> None:
         with self.interceptor.holding():
-            await _wait_for(hurry, _GATHER_SECONDS, self.interceptor.quiet())
+            await wait_unless(forced, _GATHER_SECONDS, self.interceptor.quiet())
             stopping = asyncio.create_task(self.server.stop(self.stop_seconds))
-            await _wait_for(hurry, _GOODBYE_SECONDS)
+            await wait_unless(forced, _GOAWAY_SECONDS)
         # See `end_calls` for what a cancellation would do.
-        await _wait_for(hurry, self.stop_seconds, asyncio.shield(stopping))
+        await wait_unless(forced, self.stop_seconds, asyncio.shield(stopping))
         await end_calls(self.server)
 
 
@@ -63,11 +63,3 @@ async def end_calls(server: grpc.aio.Server) -> None:
     # Where this is cancelled, every later stop of the server fails.
     ending = asyncio.create_task(server.stop(None))
     await asyncio.wait([ending], timeout=_FINISH_SECONDS)
-
-
-async def _wait_for(hurry: asyncio.Event, seconds: float, *works: Awaitable[Any]) -> None:
-    """Wait for any of the works, but not longer than some time, nor when there is a hurry."""
-    tasks = [asyncio.ensure_future(work) for work in (*works, hurry.wait())]
-    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()

@@ -2,14 +2,10 @@
 
 import asyncio
 import gc
-import json
-import os
 import random
-import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -28,15 +24,16 @@ from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.scoring import Scoring
 from score_service.boards.shared_reads import RecordReader
 from score_service.certificates.tls import CertificateFiles, Certificates
+from score_service.errors import ScoreServiceError
 from score_service.grpc_api.denials import Denials
+from score_service.grpc_api.health import Health
 from score_service.grpc_api.interceptors import CallInterceptor
 from score_service.grpc_api.servicer import LeaderboardServicer, ScoreServicer
 from score_service.metrics import Metrics
 from score_service.process import gauges
-from score_service.process.admin import bind_admin, create_app, serve_admin
+from score_service.process.checks import RECORD, checks_of
 from score_service.process.drain import Drain, end_calls
-from score_service.process.readiness import Readiness, checks_of
-from score_service.process.stores import arm, open_database, open_projection
+from score_service.process.stores import open_database, open_projection
 from score_service.projection.projection import Projection
 from score_service.reconcile.auditor import AuditLoop, Auditor
 from score_service.reconcile.projector import Projector
@@ -44,15 +41,22 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
-from score_service.settings import Address, ServeSettings
+from score_service.settings import ServeSettings
 from score_service.stream.hub import Feeds, HubSettings
 from score_service.stream.hubs import Hubs
+from service_runtime.admin import LISTENER as ADMIN_LISTENER
+from service_runtime.admin import create_app
+from service_runtime.http_listener import address_of, bind
+from service_runtime.http_listener import serve as serve_http
+from service_runtime.lifecycle import StopSignals, write_ready_file
+from service_runtime.readiness import Readiness
+from service_runtime.settings import Address
 
-_LOOK_SECONDS: Final = 1.0
+_CHECK_SECONDS: Final = 1.0
 _CALLS_MAX: Final = 10_000
 _PENDING: Final = 1_000
 """Calls of one method that wait so, about a fifth of a second of refusals."""
-_COLLECTOR: Final = (10_000, 20, 20)
+_GC_THRESHOLDS: Final = (10_000, 20, 20)
 _AUDIT_PAUSE_SECONDS: Final = 0.05
 """Between two pages of 500 standings, so that an audit takes a small part of either store."""
 _log = structlog.get_logger(__name__)
@@ -85,8 +89,8 @@ class RunningService:
     server: grpc.aio.Server
     settings: ServeSettings
 
-    async def stop(self, hurry: asyncio.Event) -> None:
-        """Stop in order. Once `hurry` is set, nothing is waited for any more."""
+    async def stop(self, forced: asyncio.Event) -> None:
+        """Stop in order. Once `forced` is set, nothing is waited for any more."""
         settings = self.settings
         drain = Drain(
             self.readiness,
@@ -96,7 +100,7 @@ class RunningService:
             settings.drain_seconds,
             settings.stop_seconds,
         )
-        await drain.run(hurry)
+        await drain.run(forced)
 
 
 @asynccontextmanager
@@ -115,50 +119,52 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
     server = _make_server(interceptor, settings)
     grpc_address = _bind(server, settings.listen, certificates.credentials())
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(bind_admin(settings.admin_listen))
-        admin_address = Address(settings.admin_listen.host, listener.getsockname()[1])
+        bound = stack.enter_context(bind(settings.admin_listen))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         stores = await _open_stores(stack, settings)
         checks = checks_of(stores.ledger, stores.projection)
-        readiness = Readiness(checks, metrics.ready)
+        health = Health()
+        readiness = Readiness(
+            checks,
+            metrics.ready,
+            required=RECORD,
+            unavailable=(ScoreServiceError,),
+            publish=health.publish,
+        )
         metrics.follow_parts(checks, readiness.has)
-        await stack.enter_async_context(readiness.running(_LOOK_SECONDS))
-        await stack.enter_async_context(serve_admin(create_app(readiness, metrics.registry), listener))
+        await stack.enter_async_context(readiness.running(_CHECK_SECONDS))
+        admin = create_app(readiness, metrics.registry)
+        await stack.enter_async_context(serve_http(admin, bound, ADMIN_LISTENER))
         scoring = _make_scoring(stores, metrics, settings)
         _follow(stores, interceptor, certificates, scoring, settings, metrics)
         leaderboard = Leaderboard(stores.projection, stores.projector, stores.standings, stores.reader)
         score_servicer = ScoreServicer(scoring, Quota(), metrics.count_item_error, denials)
         add_ScoreServiceServicer_to_server(score_servicer, server)
         add_LeaderboardServiceServicer_to_server(LeaderboardServicer(leaderboard, stores.hubs), server)
-        _add_open_services(server, readiness, with_reflection=settings.reflection)
+        _add_open_services(server, health, with_reflection=settings.reflection)
         _announce(interceptor)
         await server.start()
         stack.push_async_callback(end_calls, server)
         reloading = tasks.create_task(certificates.watch(settings.tls_reload_seconds), name="certificates")
         stack.callback(reloading.cancel)
         yield RunningService(
-            grpc_address, admin_address, stores, scoring, readiness, interceptor, server, settings
+            grpc_address, address_of(bound), stores, scoring, readiness, interceptor, server, settings
         )
 
 
 async def serve(settings: ServeSettings) -> None:
-    """Run the service until SIGTERM or SIGINT; the second of them stops it at once."""
-    stopping, hurry = asyncio.Event(), asyncio.Event()
-
-    def on_signal() -> None:
-        (hurry if stopping.is_set() else stopping).set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, on_signal)
+    """Run the service until SIGTERM or SIGINT; the second of them forces an immediate stop."""
+    signals = StopSignals()
+    signals.install()
     async with run_service(settings) as service:
         addresses = {"grpc": str(service.grpc_address), "admin": str(service.admin_address)}
         if settings.ready_file:
-            _write_ready_file(settings.ready_file, addresses)
+            write_ready_file(settings.ready_file, addresses)
         _log.info("listening", **addresses)
-        _spare_collector()
-        await stopping.wait()
+        _freeze_gc()
+        await signals.requested.wait()
         _log.info("stopping")
-        await service.stop(hurry)
+        await service.stop(signals.forced)
     _log.info("stopped")
 
 
@@ -166,8 +172,6 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
     database = await stack.enter_async_context(open_database(settings))
     projection = await stack.enter_async_context(open_projection(settings))
     ledger = Ledger(database)
-    if settings.failpoints:
-        arm(settings.failpoints, ledger, projection)
     standings, reader = Standings(database), RecordReader()
     rebuilder = Rebuilder(ledger, standings, projection)
     projector = await stack.enter_async_context(
@@ -254,8 +258,8 @@ def _make_server(interceptor: CallInterceptor, settings: ServeSettings) -> grpc.
     )
 
 
-def _add_open_services(server: grpc.aio.Server, readiness: Readiness, *, with_reflection: bool) -> None:
-    health_pb2_grpc.add_HealthServicer_to_server(readiness.health, server)
+def _add_open_services(server: grpc.aio.Server, health: Health, *, with_reflection: bool) -> None:
+    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
     if with_reflection:
         names = (*SERVICES, *_names(health_pb2), *_names(reflection_pb2))
         reflection.enable_server_reflection(names, server)
@@ -279,19 +283,12 @@ def _bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCre
         raise OSError(f"cannot listen on {address}") from None
 
 
-def _spare_collector() -> None:
-    """Have the garbage collector pass by what was made up to here, and look less often.
+def _freeze_gc() -> None:
+    """Freeze what was allocated up to here, and collect garbage less often.
 
     Every call makes a few hundred objects that reference counting frees; looking for cycles among them, and
     in all modules, took a sixth of the time of a busy process.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_COLLECTOR)
-
-
-def _write_ready_file(path: Path, addresses: dict[str, str]) -> None:
-    """Write the addresses so that a reader sees all of the file or none."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(json.dumps(addresses))
-    draft.replace(path)
+    gc.set_threshold(*_GC_THRESHOLDS)

@@ -29,7 +29,7 @@ from score_service.errors import ProjectionUnavailableError
 from score_service.projection.generation import Generation
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache, Call
-from score_service.redis_access import RedisAccess
+from service_runtime.redis.access import RedisAccess
 
 _MEMBER_PREFIX: Final = 16
 """Digits before the user id in a sorted-set member, see `board.lua`."""
@@ -119,14 +119,14 @@ class Projection:
         async with Cache.open(servers) as cache:
             yield cls(cache, settings.prefix)
 
-    async def check(self) -> str:
-        """Tell what is wrong with the set-up of Redis; empty if nothing is.
+    async def check(self) -> str | None:
+        """Return what is wrong with the configuration of Redis; None if nothing is.
 
         Raises:
             ProjectionUnavailableError: Redis is away.
         """
         wrong = await self._cache.read_policies() - {_POLICY}
-        return f"evicts keys: maxmemory-policy is {min(wrong)}, not {_POLICY}" if wrong else ""
+        return f"evicts keys: maxmemory-policy is {min(wrong)}, not {_POLICY}" if wrong else None
 
     async def apply_changes(self, changes: Changes) -> Applied | Elsewhere:
         """Move a board's projection over changes of its ledger, if it stands where they begin.

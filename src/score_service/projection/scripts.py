@@ -27,8 +27,8 @@ from score_service.projection.redis_servers import (
     Servers,
     ServersSettings,
     bounded,
-    open_servers,
 )
+from score_service.projection.redis_topology import open_servers
 
 _SCRIPTS: Final = (
     "apply_changes",

@@ -204,7 +204,7 @@ class AuditLoop:
             audit = await self._auditor.audit_board(board_id)
             if audit.drift:
                 found = [str(finding) for finding in audit.findings.kept]
-                _log.error("projection drifted", board=board_id, drift=audit.drift, found=found)
+                _log.error("projection_drifted", board=board_id, drift=audit.drift, found=found)
                 self.repairs += await self._rebuilder.rebuild(board_id) is not None
             return audit
         return None
@@ -216,6 +216,6 @@ def _logged() -> Iterator[None]:
     try:
         yield
     except (BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError) as error:
-        _log.warning("not audited", kind=type(error).__name__)
+        _log.warning("audit_interrupted", kind=type(error).__name__)
     except Exception:  # noqa: BLE001 - Logged whole; the loop must not end.
-        _log.exception("audit failed")
+        _log.exception("audit_failed")

@@ -338,6 +338,6 @@ def _is_rebuilt_faster(header: Header, head: Position) -> bool:
 def _note(error: BaseException, board_id: str = "") -> None:
     """Log why a look or a repair failed; one of the next will do it."""
     if isinstance(error, (BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError)):
-        _log.warning("projection not repaired", board_id=board_id, kind=type(error).__name__, why=str(error))
+        _log.warning("reconcile_interrupted", board_id=board_id, kind=type(error).__name__, why=str(error))
     else:
-        _log.error("projector failed", board_id=board_id, exc_info=error)
+        _log.error("reconcile_failed", board_id=board_id, exc_info=error)

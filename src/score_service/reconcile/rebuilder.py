@@ -74,7 +74,7 @@ class Rebuilder:
         if header.is_whole and await self._ledger.has_position(board_id, header.position):
             return header
         why = "of another history" if header.is_whole else "with lost keys"
-        _log.warning("projection dropped", board_id=board_id, position=str(header.position), why=why)
+        _log.warning("projection_dropped", board_id=board_id, position=str(header.position), why=why)
         await self._projection.drop_board(board_id, header)
         return None
 
@@ -101,12 +101,14 @@ class Rebuilder:
             filled = await self._fill(board_id, generation, on_progress)
             rebuilt = await self._switch(board_id, generation, filled)
         except _GivenUpError as reason:
-            _log.warning("rebuild given up", board_id=board_id, reason=str(reason))
+            _log.warning("rebuild_abandoned", board_id=board_id, reason=str(reason))
             return None
         finally:
             with suppress(ProjectionUnavailableError):
                 await generation.discard()
-        _log.info("rebuilt", board_id=board_id, position=str(rebuilt.position), members=rebuilt.members)
+        _log.info(
+            "projection_rebuilt", board_id=board_id, position=str(rebuilt.position), members=rebuilt.members
+        )
         return rebuilt
 
     async def _fill(

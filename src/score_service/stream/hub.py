@@ -277,7 +277,7 @@ class Hub:
             except ProjectionUnavailableError:
                 pass  # The board is looked at all the same.
             except Exception:  # noqa: BLE001 - Logged whole; without hints the watchers are fed more slowly.
-                _log.exception("hub does not hear")
+                _log.exception("subscription_failed")
             await asyncio.sleep(self._settings.poll_seconds / 2)
 
     def _end_watchers(self, error: ScoreServiceError) -> None:
@@ -299,9 +299,9 @@ class Hub:
             except BoardNotFoundError as error:
                 self._end_watchers(error)
             except ScoreServiceError as error:
-                _log.warning("hub not fed", error=str(error))
+                _log.warning("refresh_interrupted", error=str(error))
             except Exception:  # noqa: BLE001 - Logged whole; watchers are fed again at the next tick.
-                _log.exception("hub failed")
+                _log.exception("refresh_failed")
             # A crowd of watchers takes half of the process at most, and the updates become fewer.
             took = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(self._settings.tick_seconds - took, took))

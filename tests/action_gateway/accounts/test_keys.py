@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from tests.fixtures.gateway import add_signing_key
 
 from action_gateway.accounts.keys import KeyFolder
-from action_gateway.settings import SetupError
+from service_runtime.settings import SetupError
 
 
 class MovableTime:

@@ -10,8 +10,9 @@ from tests.fixtures.postgres import Database
 
 from action_gateway.actions.catalog import CatalogAction, read_catalog, replace_actions
 from action_gateway.domain.action import Repeat
-from action_gateway.settings import SetupError
 from action_gateway.store.store import Store
+from service_runtime.postgres.pool import PoolSettings
+from service_runtime.settings import SetupError
 
 GOOD = """
 [[action]]
@@ -131,7 +132,7 @@ async def test_what_is_edited_becomes_a_new_edition_and_what_is_gone_is_not_offe
     replace_actions(database.gateway_owner_dsn, None, [edited, ACTIONS[1]])
 
     assert versions(database) == [("puzzle_123", 2), ("quick", 1)]
-    async with Store.open(database.gateway_runtime_dsn) as store:
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         assert await store.get_answers("puzzle_123", 1) == ["ABC"]
         assert await store.get_answers("puzzle_123", 2) == ["XYZ"]
         assert await store.get_answers("once", 1) == ["1"]
@@ -156,7 +157,7 @@ async def test_every_field_is_kept(database: Database) -> None:
         board_id="season-1",
     )
     replace_actions(database.gateway_owner_dsn, None, [action])
-    async with Store.open(database.gateway_runtime_dsn) as store:
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         offered = await store.get_action("a1")
         answers = await store.get_answers("a1", 1)
 

@@ -15,8 +15,9 @@ from tests.fixtures.stores import eventually
 from tests.fixtures.wire import wire
 
 from action_gateway.accounts.passwords import Passwords, Verdict
-from action_gateway.edge.admission import Admission, AdmissionMetrics
+from action_gateway.edge.admission import Admission
 from action_gateway.errors import RateLimitedError
+from action_gateway.metrics import AdmissionMetrics
 
 PLACES = 2
 CREDENTIALS = {"username": "nobody", "password": "correct horse battery"}
@@ -182,8 +183,8 @@ async def test_refusals_are_told_once_a_second_with_their_number() -> None:
             desk.now = moment
             await desk.ask()
     assert [(line["event"], line["count"]) for line in logs] == [
-        ("requests_refused", 1),
-        ("requests_refused", 3),
+        ("requests_rejected", 1),
+        ("requests_rejected", 3),
     ]
 
 

@@ -12,21 +12,22 @@ from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from tests.action_gateway.forgery import forge
 from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.logs import LogLines
 from tests.fixtures.realtime import Realtime, close_code
 from tests.fixtures.score_service import ScoreService
 
 from action_gateway import errors
 from action_gateway.edge.suspicions import EVENTS_A_SECOND, Signal, Suspicions
 from action_gateway.limits.limits import LIMITS
-from action_gateway.metrics import configure_logging
+from action_gateway.request_context import add_request_fields
 
 PASSWORD = "correct horse battery"
 Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(log_lines: Callable[[Callable[..., None]], Lines]) -> Lines:
-    return log_lines(configure_logging)
+def lines(log_lines: LogLines) -> Lines:
+    return log_lines(add_request_fields)
 
 
 def suspicions(lines: Lines) -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ from tests.fixtures.proxy import Proxy
 from action_gateway.errors import RateLimitedError, UnavailableError
 from action_gateway.limits.limits import Limits, Rates
 from action_gateway.limits.redis_storage import Counters, open_counters
-from action_gateway.redis_access import RedisAccess, RedisUrl
 from local_stack.valkey import ValkeyServer
+from service_runtime.redis.access import RedisAccess, RedisUrl
 
 RATES = Rates(starts=2, completes=3, logins=2, registrations=1)
 

@@ -12,7 +12,7 @@ from tests.fixtures.valkey_nodes import SentinelSet, ValkeyCluster
 from action_gateway.errors import RateLimitedError, UnavailableError
 from action_gateway.limits.limits import Limits, Rates
 from action_gateway.limits.redis_storage import Counters, open_counters
-from action_gateway.redis_access import RedisAccess, RedisUrl
+from service_runtime.redis.access import RedisAccess, RedisUrl
 
 RATES = Rates(starts=1000, completes=3, logins=1000, registrations=1)
 

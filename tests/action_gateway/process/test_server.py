@@ -20,7 +20,8 @@ from tests.fixtures.stores import eventually
 from websockets.asyncio.client import connect
 
 from action_gateway.process.server import raise_file_limit
-from action_gateway.settings import PREFIX
+
+PREFIX = "ACTION_GATEWAY_"
 
 
 @pytest.fixture
@@ -66,7 +67,7 @@ async def test_it_serves_on_both_ports_and_ends_on_a_signal(
 
     assert await wait_for_end(service) == 0
     log = service.log()
-    for event in ("listening", "ready", "stopping", "stopped"):
+    for event in ("listening", "readiness_changed", "stopping", "stopped"):
         assert f'"event": "{event}"' in log
     assert "Traceback" not in log
 

@@ -9,6 +9,7 @@ from tests.fixtures.postgres import Database
 from action_gateway.process import sweeper
 from action_gateway.process.sweeper import sweep
 from action_gateway.store.store import Store, User
+from service_runtime.postgres.pool import PoolSettings
 
 NOW = datetime.now(UTC)
 MONTH = timedelta(days=30)
@@ -33,7 +34,7 @@ async def rotate(store: Store, token: bytes, successor: bytes, now: datetime) ->
 
 
 async def test_what_time_has_made_worthless_is_forgotten_and_the_rest_kept(database: Database) -> None:
-    async with Store.open(database.gateway_runtime_dsn) as store:
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         await add_session(store, b"expired", NOW - timedelta(seconds=1))
         await add_session(store, b"good", NOW + timedelta(seconds=1))
         await rotate(store, b"good", b"better", NOW - MONTH - timedelta(seconds=1))
@@ -49,7 +50,7 @@ async def test_what_time_has_made_worthless_is_forgotten_and_the_rest_kept(datab
 
 
 async def test_a_session_takes_its_retired_tokens_with_it(database: Database) -> None:
-    async with Store.open(database.gateway_runtime_dsn) as store:
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         await add_session(store, b"first", NOW + MONTH)
         await rotate(store, b"first", b"second", NOW)
         await sweep(store, NOW + 2 * MONTH, refresh_lifetime=10 * MONTH)
@@ -63,7 +64,7 @@ async def test_more_than_a_batch_is_forgotten_batch_by_batch(database: Database)
             "INSERT INTO gateway.action_token (nonce, attempts, expires_at)"
             " SELECT gen_random_uuid(), 1, now() - interval '2 days' FROM generate_series(1, 1201)"
         )
-    async with Store.open(database.gateway_runtime_dsn) as store:
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         swept = await sweep(store, NOW, refresh_lifetime=MONTH)
 
     assert swept["action_tokens"] == 1201 > 2 * sweeper._BATCH

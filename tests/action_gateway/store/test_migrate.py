@@ -7,12 +7,13 @@ import pytest
 from psycopg import sql
 from tests.fixtures.postgres import Database
 
-from action_gateway.store.migrate import upgrade_schema
+from action_gateway.store.migrate import MIGRATION
 from action_gateway.store.store import REQUIRED_REVISION, Store
+from service_runtime.postgres.pool import PoolSettings
 
 
 async def test_the_schema_has_the_revision_that_the_code_needs(database: Database) -> None:
-    async with Store.open(database.gateway_runtime_dsn) as store:
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         assert await store.read_schema_revision() >= REQUIRED_REVISION
 
 
@@ -21,7 +22,9 @@ async def test_migrating_again_and_at_once_changes_nothing(database: Database) -
         tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'gateway' ORDER BY 1"
         before = connection.execute(tables).fetchall()
         connection.rollback()
-        migrations = [asyncio.to_thread(upgrade_schema, database.gateway_owner_dsn, None) for _ in range(3)]
+        migrations = [
+            asyncio.to_thread(MIGRATION.upgrade, database.gateway_owner_dsn, None) for _ in range(3)
+        ]
         await asyncio.gather(*migrations)
         assert connection.execute(tables).fetchall() == before
 
@@ -31,10 +34,10 @@ async def test_migrations_started_at_once_on_an_empty_schema_make_it_once(databa
         connection.execute("DROP SCHEMA gateway CASCADE")
         connection.execute("CREATE SCHEMA gateway AUTHORIZATION gateway_owner")
     await asyncio.gather(
-        *(asyncio.to_thread(upgrade_schema, database.gateway_owner_dsn, None) for _ in range(3))
+        *(asyncio.to_thread(MIGRATION.upgrade, database.gateway_owner_dsn, None) for _ in range(3))
     )
 
-    async with Store.open(database.gateway_runtime_dsn) as store:
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         assert await store.read_schema_revision() >= REQUIRED_REVISION
 
 

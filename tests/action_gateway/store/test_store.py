@@ -14,13 +14,14 @@ from tests.fixtures.proxy import Proxy
 
 from action_gateway.errors import UnavailableError, UsernameTakenError
 from action_gateway.store.store import Store, User
+from service_runtime.postgres.pool import PoolSettings
 
 LATER = datetime.now(UTC) + timedelta(hours=1)
 
 
 @pytest.fixture
 async def store(database: Database) -> AsyncIterator[Store]:
-    async with Store.open(database.gateway_runtime_dsn) as store:
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         yield store
 
 
@@ -121,7 +122,9 @@ async def test_no_statement_waits_for_ever_on_a_network_that_swallows_everything
 ) -> None:
     dsn = conninfo_to_dict(database.gateway_runtime_dsn)
     proxy = await start_proxy(f"{dsn['host']}:{dsn['port']}")
-    async with Store.open(make_conninfo(database.gateway_runtime_dsn, port=proxy.port)) as store:
+    async with Store.open(
+        PoolSettings(make_conninfo(database.gateway_runtime_dsn, port=proxy.port))
+    ) as store:
         assert await store.list_actions() == []
         proxy.hold()
         began = time.monotonic()
@@ -150,7 +153,9 @@ async def test_a_connection_that_broke_while_it_was_idle_is_not_used(
 
 
 async def test_statements_need_not_be_prepared(database: Database) -> None:
-    async with Store.open(database.gateway_runtime_dsn, prepare_threshold=None, pool_max=1) as store:
+    async with Store.open(
+        PoolSettings(database.gateway_runtime_dsn, prepare_threshold=None, connections_max=1)
+    ) as store:
         for _ in range(10):
             await store.list_actions()
         async with store._database._pool.connection() as connection:

@@ -58,7 +58,7 @@ def test_refusals_are_told_once_a_second_with_their_number() -> None:
         for moment in (0.0, 0.1, 0.9, 1.0, 1.5):
             now = moment
             places.note_refusal()
-    assert [(line["event"], line["count"]) for line in logs] == [("calls refused", 1), ("calls refused", 3)]
+    assert [(line["event"], line["count"]) for line in logs] == [("calls_rejected", 1), ("calls_rejected", 3)]
 
 
 @pytest.fixture

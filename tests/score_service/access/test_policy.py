@@ -6,7 +6,7 @@ import pytest
 
 from score_service.access.policy import Grant, Policy
 from score_service.errors import NotAllowedError
-from score_service.settings import SetupError
+from service_runtime.settings import SetupError
 
 BACKEND = "spiffe://laurel.test/backend"
 AWARD = "score_api.v1.ScoreService/AwardPoints"

@@ -24,7 +24,7 @@ SURGES = "laurel_points_surges_total"
 
 
 def tell(logs: list[Any]) -> list[Any]:
-    return [line for line in logs if line["event"] == "points surge"]
+    return [line for line in logs if line["event"] == "points_surge"]
 
 
 async def test_a_surge_over_grpc_is_counted_and_told_while_all_its_points_are_given(

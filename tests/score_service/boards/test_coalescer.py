@@ -15,8 +15,9 @@ from score_service.domain.award import Award, AwardOutcome, RecordedAward
 from score_service.domain.changes import Changes
 from score_service.domain.position import Position
 from score_service.errors import OverloadedError, RecordUnavailableError
-from score_service.metrics import CALL_FIELDS, merge_call_fields
+from score_service.metrics import CALL_FIELDS, add_call_fields
 from score_service.record.ledger import RecordedBatch
+from service_runtime.tracing import current_span, ids_of, inside
 
 
 class Stages:
@@ -167,7 +168,7 @@ async def test_poisonous_award_fails_alone(stages: Stages) -> None:
 
     assert [isinstance(outcome, AwardOutcome) for outcome in outcomes] == [i != 5 for i in range(9)]
     assert isinstance(outcomes[5], ZeroDivisionError)
-    assert [entry["event"] for entry in logs] == ["award failed"]
+    assert [entry["event"] for entry in logs] == ["award_failed"]
     told = [award_id for batch in stages.answered for award_id in batch]
     assert told == [award.award_id for award in awards if award is not awards[5]]
 
@@ -176,7 +177,7 @@ async def test_log_names_the_award_that_failed_and_not_the_call_that_began_the_b
     coalescer, good, bad = coalescer_of(stages), make_award(), make_award()
     stages.poison = {bad.award_id}
 
-    with capture_logs(processors=[merge_call_fields]) as logs:
+    with capture_logs(processors=[add_call_fields]) as logs:
         token = CALL_FIELDS.set({"request_id": "r-1"})
         futures = [coalescer.submit([good])]
         CALL_FIELDS.reset(token)
@@ -190,30 +191,30 @@ async def test_log_names_the_award_that_failed_and_not_the_call_that_began_the_b
 async def test_a_batch_has_one_span_around_both_stages_whose_ids_its_lines_have(
     stages: Stages, spans: InMemorySpanExporter
 ) -> None:
-    coalescer, inside = coalescer_of(stages), list[Span]()
+    coalescer, current = coalescer_of(stages), list[Span]()
     good, bad = make_award(), make_award()._replace(trace_id="1f" * 16)
     stages.poison = {bad.award_id}
 
     async def answer(awards: Sequence[Award], batch: RecordedBatch) -> Sequence[Outcome]:
-        inside.append(tracing.current_span())
+        current.append(current_span())
         raise ZeroDivisionError
 
     with (
-        capture_logs(processors=[merge_call_fields]) as logs,
+        capture_logs(processors=[add_call_fields]) as logs,
         pytest.MonkeyPatch.context() as patch,
-        tracing.inside(tracing.begin_call("s/m", {})),
+        inside(tracing.begin_call("s/m", {})),
     ):
         patch.setattr(coalescer, "_answer", answer)
         await settled([coalescer.submit([good, bad])])
 
     (batch,) = spans.get_finished_spans()
-    ids = tracing.ids_of(inside[0])
-    assert (batch.name, batch.get_span_context()) == ("batch", inside[0].get_span_context())
+    ids = ids_of(current[0])
+    assert (batch.name, batch.get_span_context()) == ("batch", current[0].get_span_context())
     assert batch.attributes == {"laurel.batch.awards": 2}
     lines = {line["event"]: line for line in logs}
-    assert lines["batch not answered"].items() >= ids.items()
-    assert lines["award failed"]["trace_id"] == bad.trace_id
-    assert "span_id" not in lines["award failed"]
+    assert lines["batch_failed"].items() >= ids.items()
+    assert lines["award_failed"]["trace_id"] == bad.trace_id
+    assert "span_id" not in lines["award_failed"]
 
 
 async def test_record_that_is_away_leaves_every_outcome_open(stages: Stages) -> None:
@@ -270,7 +271,7 @@ async def test_stage_that_fails_tells_everyone_and_stops_nothing(stages: Stages)
         outcomes = await settled([coalescer.submit([make_award()]) for _ in range(2)])
 
     assert [type(outcome) for outcome in outcomes] == [ZeroDivisionError] * 2
-    assert [entry["event"] for entry in logs] == ["batch not answered"]
+    assert [entry["event"] for entry in logs] == ["batch_failed"]
     assert coalescer.waiting == 0
 
 

@@ -23,10 +23,11 @@ from score_service.errors import (
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
-from score_service.record.database import Database, DatabaseSettings
+from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
 from score_service.stream.hub import Feeds, Hub, HubSettings
+from service_runtime.postgres.pool import PoolSettings
 
 
 @pytest.fixture
@@ -235,6 +236,6 @@ async def test_board_that_only_redis_has_is_not_found(
 @asynccontextmanager
 async def nowhere(port: int) -> AsyncIterator[Database]:
     """Open a database that is not there."""
-    settings = DatabaseSettings(f"postgresql://nobody@127.0.0.1:{port}/none", wait_seconds=0.1)
+    settings = PoolSettings(f"postgresql://nobody@127.0.0.1:{port}/none", wait_seconds=0.1)
     async with Database.open(settings) as database:
         yield database

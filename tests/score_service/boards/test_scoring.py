@@ -199,7 +199,7 @@ async def test_failure_that_nobody_waits_for_is_logged(
         await asyncio.gather(call, return_exceptions=True)
         await scoring.finish()
 
-    assert [entry["event"] for entry in logs] == ["award failed"]
+    assert [entry["event"] for entry in logs] == ["award_failed"]
 
 
 async def test_projection_that_makes_no_sense_does_not_fail_the_award(
@@ -213,4 +213,4 @@ async def test_projection_that_makes_no_sense_does_not_fail_the_award(
         outcome = await scoring.award(make_award("bob"))
 
     assert (outcome.recorded.revision, outcome.rank) == (2, None)
-    assert [entry["board_id"] for entry in logs if entry["event"] == "no ranks"] == ["main"]
+    assert [entry["board_id"] for entry in logs if entry["event"] == "ranks_unavailable"] == ["main"]

@@ -151,7 +151,7 @@ def test_all_is_said_of_a_good_certificate(role: Role) -> None:
     ("pem", "text"),
     [
         (b"", "is empty or cannot be read"),
-        (b"nonsense", "is not what it should be in PEM"),
+        (b"nonsense", "is not a certificate in PEM"),
         (make_pem() + CA.pem[:-60], "is cut off"),
     ],
 )

@@ -28,9 +28,10 @@ from tests.fixtures.secret_volume import SecretVolume
 from tests.fixtures.stores import eventually
 
 from local_stack import certificates as stack
-from score_service.certificates.certificate import FIT_KEYS, is_signed_by
+from score_service.certificates.certificate import FIT_KEYS
 from score_service.certificates.tls import CertificateFiles, Certificates, read_certificates
-from score_service.settings import SetupError
+from service_runtime.pem import is_signed_by
+from service_runtime.settings import SetupError
 
 
 def now() -> datetime:
@@ -345,7 +346,7 @@ async def test_a_faulty_set_does_not_disturb_the_service(
         issued.certificate_file.write_bytes(b"nonsense")
 
         async def is_noticed() -> bool:
-            return any(entry["event"] == "certificates not taken" for entry in logs)
+            return any(entry["event"] == "certificates_rejected" for entry in logs)
 
         await eventually(is_noticed)
     assert await shown_serial(service) == serial

@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
+from tests.fixtures.logs import LogLines
 from tests.fixtures.score_service import (
     METERED_ID,
     POLICY,
@@ -26,15 +27,15 @@ from score_api.v1 import score_service_pb2 as score_pb
 from score_service.access.policy import Policy
 from score_service.errors import AwardConflictError, IdentityMissingError, NotAllowedError
 from score_service.grpc_api.denials import EVENTS_A_SECOND, UNKNOWN, Denials
-from score_service.metrics import configure_logging, merge_call_fields
+from score_service.metrics import add_call_fields
 
 AWARD = "score_api.v1.ScoreService/AwardPoints"
 Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines(log_lines: Callable[[Callable[..., None]], Lines]) -> Lines:
-    return log_lines(configure_logging)
+def lines(log_lines: LogLines) -> Lines:
+    return log_lines(add_call_fields)
 
 
 def denials(lines: Lines) -> list[dict[str, Any]]:
@@ -166,7 +167,7 @@ def test_a_flood_is_counted_whole_and_told_in_few_lines_and_silences_no_other_re
         peers += 1
         return "ipv4:127.0.0.1:1"
 
-    with capture_logs(processors=[merge_call_fields]) as logs:
+    with capture_logs(processors=[add_call_fields]) as logs:
         for _ in range(100):
             denials.note([NotAllowedError()], find_peer)
         denials.note([IdentityMissingError(), AwardConflictError(), object()], find_peer)

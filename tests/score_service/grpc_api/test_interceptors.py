@@ -33,7 +33,7 @@ from score_service.domain.position import Position
 from score_service.domain.standing import Source, Standing
 from score_service.domain.watch import Snapshot, WatchMessage
 from score_service.errors import AwardNotFoundError
-from score_service.metrics import merge_call_fields
+from score_service.metrics import add_call_fields
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 Call = Callable[[grpc.aio.Channel], Awaitable[object]]
@@ -238,7 +238,7 @@ async def test_an_unknown_failure_leaves_as_one_fixed_text_and_is_logged_whole(
         told = await refused(unary(backend_stubs.channel))
     assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
     assert told.message == "The service has failed. It has been logged."
-    (failure,) = [entry for entry in logs if entry["event"] == "call failed"]
+    (failure,) = [entry for entry in logs if entry["event"] == "call_failed"]
     assert "hunter2" in str(failure["exc_info"])
 
 
@@ -259,7 +259,7 @@ async def test_one_line_a_call_says_who_did_what_and_nothing_of_the_contents(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
     metadata = (("x-request-id", "r-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
-    with capture_logs(processors=[merge_call_fields]) as logs:
+    with capture_logs(processors=[add_call_fields]) as logs:
         await backend_stubs.score.AwardPoints(award_request(user_id="ada-lovelace"), metadata=metadata)
         await refused(backend_stubs.score.AwardPoints(award_request(points=1_001), metadata=metadata))
 

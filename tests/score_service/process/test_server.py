@@ -26,7 +26,8 @@ from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
 from score_service.process.server import run_service
-from score_service.settings import ServeSettings, SetupError, variable
+from score_service.settings import ServeSettings
+from service_runtime.settings import SetupError, variable
 
 
 @pytest.fixture
@@ -171,7 +172,7 @@ async def test_a_faulty_policy_stops_the_start(score_service_settings: dict[str,
 
 async def test_faulty_certificates_stop_the_start(score_service_settings: dict[str, Any]) -> None:
     score_service_settings["tls_key_file"] = score_service_settings["policy_file"]
-    with pytest.raises(SetupError, match="is not what it should be"):
+    with pytest.raises(SetupError, match="is not a private key in PEM"):
         async with run_service(ServeSettings(**score_service_settings)):
             pass
 

@@ -1,22 +1,20 @@
 """Which server is asked: in a cluster, by Sentinel, and where the URL says something else than there is."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from redis.crc import key_slot
+from tests.fixtures.logs import LogLines
 from tests.fixtures.redis import access_to
 from tests.fixtures.valkey_nodes import SentinelSet, ValkeyCluster
 
 from local_stack.valkey import ValkeyServer
 from score_service.errors import ProjectionUnavailableError
-from score_service.metrics import configure_logging
+from score_service.metrics import add_call_fields
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache, Call
-from score_service.redis_access import RedisAccess, RedisUrl
-
-LogLines = Callable[[Callable[..., None]], Callable[[], list[dict[str, Any]]]]
+from service_runtime.redis.access import RedisAccess, RedisUrl
 
 
 def settings_for(access: RedisAccess, connections_max: int = 4) -> ServersSettings:
@@ -29,7 +27,7 @@ def call_for(prefix: str, board_id: str) -> Call:
 
 
 def told(lines: list[dict[str, Any]]) -> list[str]:
-    return [line["error"] for line in lines if line["event"] == "projection unavailable"]
+    return [line["error"] for line in lines if line["event"] == "projection_unavailable"]
 
 
 async def test_boards_of_all_nodes_are_asked_at_once_and_answered_in_order(
@@ -80,7 +78,7 @@ async def test_listener_is_told_that_its_channel_has_moved_and_is_led_there(
 async def test_node_of_a_cluster_that_is_named_as_one_server_is_told(
     valkey_cluster: ValkeyCluster, redis_prefix: str, log_lines: LogLines
 ) -> None:
-    lines = log_lines(configure_logging)
+    lines = log_lines(add_call_fields)
     other = next(node for node in valkey_cluster.nodes if node is not valkey_cluster.owner_of("main"))
     access = RedisAccess(RedisUrl.parse(f"redis://score-service@127.0.0.1:{other.port}"), other.password)
     async with Cache.open(settings_for(access)) as cache:
@@ -93,7 +91,7 @@ async def test_node_of_a_cluster_that_is_named_as_one_server_is_told(
 async def test_one_server_that_is_named_as_a_cluster_is_told(
     valkey_server: ValkeyServer, redis_prefix: str, log_lines: LogLines
 ) -> None:
-    lines = log_lines(configure_logging)
+    lines = log_lines(add_call_fields)
     url = RedisUrl.parse(f"redis+cluster://127.0.0.1:{valkey_server.port}")
     async with Cache.open(settings_for(RedisAccess(url, valkey_server.password))) as cache:
         with pytest.raises(ProjectionUnavailableError):

@@ -22,9 +22,9 @@ from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record import database as record_database
-from score_service.record.database import DatabaseSettings
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
+from service_runtime.postgres.pool import PoolSettings
 
 
 async def test_commit_is_projected_with_the_ranks_of_its_users(
@@ -471,7 +471,7 @@ async def test_board_that_the_record_never_had_is_dropped_when_it_is_asked_for(
 async def test_board_is_taken_to_be_there_while_the_record_is_away(
     standings: Standings, projection: Projection, free_port: Callable[[], int]
 ) -> None:
-    settings = DatabaseSettings(f"host=127.0.0.1 port={free_port()}", wait_seconds=0.1)
+    settings = PoolSettings(f"host=127.0.0.1 port={free_port()}", wait_seconds=0.1)
     async with record_database.Database.open(settings) as away:
         projector = make_projector(Ledger(away), standings, projection)
 
@@ -487,7 +487,7 @@ async def test_board_is_confirmed_also_when_nobody_waits_for_it_any_more(
     server = conninfo_to_dict(database.score_runtime_dsn)
     proxy = await start_proxy(f"{server['host']}:{server['port']}")
     dsn = make_conninfo(database.score_runtime_dsn, port=proxy.port)
-    async with record_database.Database.open(DatabaseSettings(dsn)) as record:
+    async with record_database.Database.open(PoolSettings(dsn)) as record:
         ledger = Ledger(record)
         await ledger.record_awards("main", [make_award()])
         projector = make_projector(ledger, standings, projection)

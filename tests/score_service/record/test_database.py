@@ -13,8 +13,9 @@ from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually, make_award
 
 from score_service.errors import AwardNotFoundError, RecordUnavailableError
-from score_service.record.database import Database, DatabaseSettings
+from score_service.record.database import Database
 from score_service.record.ledger import Ledger
+from service_runtime.postgres.pool import PoolSettings
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ async def proxy(database: postgres.Database, start_proxy: Callable[[str], Awaita
 @pytest.fixture
 async def proxied(database: postgres.Database, proxy: Proxy) -> AsyncIterator[Ledger]:
     dsn = make_conninfo(database.score_runtime_dsn, port=proxy.port, sslmode="disable", gssencmode="disable")
-    settings = DatabaseSettings(dsn, wait_seconds=0.5, statement_seconds=0.5)
+    settings = PoolSettings(dsn, wait_seconds=0.5, statement_seconds=0.5)
     async with Database.open(settings) as record:
         yield Ledger(record)
 
@@ -41,7 +42,7 @@ def end_connections(database: postgres.Database) -> None:
 
 
 async def test_database_that_is_away_is_told_as_such(free_port: Callable[[], int]) -> None:
-    settings = DatabaseSettings(f"postgresql://nobody@127.0.0.1:{free_port()}/none", wait_seconds=0.2)
+    settings = PoolSettings(f"postgresql://nobody@127.0.0.1:{free_port()}/none", wait_seconds=0.2)
 
     async with Database.open(settings) as record:
         with pytest.raises(RecordUnavailableError):
@@ -117,7 +118,7 @@ async def test_award_whose_answer_was_cut_off_is_sent_again_and_made_once(
 
 
 async def test_works_without_prepared_statements(database: postgres.Database) -> None:
-    settings = DatabaseSettings(database.score_runtime_dsn, prepare_threshold=None)
+    settings = PoolSettings(database.score_runtime_dsn, prepare_threshold=None)
 
     async with Database.open(settings) as record:
         for expected in range(1, 8):
@@ -145,7 +146,7 @@ async def waiting_for_a_standby(database: postgres.Database) -> AsyncIterator[Le
         run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         run("SELECT pg_reload_conf()")
         try:
-            async with Database.open(DatabaseSettings(dsn, statement_seconds=30)) as record:
+            async with Database.open(PoolSettings(dsn, statement_seconds=30)) as record:
                 yield Ledger(record)
         finally:
             run("ALTER SYSTEM RESET synchronous_standby_names")
@@ -234,7 +235,7 @@ async def test_server_that_only_reads_is_left_for_one_that_writes(
         read_only = "ALTER ROLE score_runtime IN DATABASE {} {} default_transaction_read_only{}"
         name = database.name
         run(read_only.format(name, "SET", " = on"))
-        async with Database.open(DatabaseSettings(dsn)) as record:
+        async with Database.open(PoolSettings(dsn)) as record:
             ledger = Ledger(record)
             assert await ledger.list_heads("", 1) == []
             run(read_only.format(name, "RESET", ""))
@@ -243,7 +244,7 @@ async def test_server_that_only_reads_is_left_for_one_that_writes(
 
 
 def test_settings_do_not_show_the_password() -> None:
-    assert "secret" not in repr(DatabaseSettings("postgresql://u:secret@h/d", "secret"))
+    assert "secret" not in repr(PoolSettings("postgresql://u:secret@h/d", "secret"))
 
 
 async def test_database_without_the_schema_is_an_outage(ledger: Ledger, database: postgres.Database) -> None:

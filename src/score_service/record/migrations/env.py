@@ -1,4 +1,4 @@
-"""Runs the revisions in one transaction on the connection that `migrate.py` hands over."""
+"""Runs the revisions in one transaction on the connection that the migration hands over."""
 
 from alembic import context
 

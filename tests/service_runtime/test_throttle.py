@@ -5,7 +5,7 @@ from itertools import accumulate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from score_service.throttle import Throttle
+from service_runtime.throttle import Throttle
 
 PER_SECOND = 3
 

@@ -8,9 +8,12 @@ import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from tests.fixtures.score_service import ScoreService
 
-from score_service.process.admin import bind_admin, create_app, serve_admin
-from score_service.process.readiness import Readiness
-from score_service.settings import Address
+from service_runtime.admin import LISTENER, create_app
+from service_runtime.http_listener import address_of, bind, serve
+from service_runtime.readiness import Readiness
+from service_runtime.settings import Address
+
+ANYWHERE = Address("127.0.0.1", 0)
 
 
 async def get(service: ScoreService, path: str, method: str = "GET") -> httpx.Response:
@@ -25,19 +28,19 @@ def started(kind: str, service: str, method: str) -> str:
 
 async def test_livez_answers(score_service: ScoreService) -> None:
     response = await get(score_service, "/livez")
-    assert (response.status_code, response.text) == (200, "ok\n")
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
 async def test_readyz_says_that_nothing_is_missing(score_service: ScoreService) -> None:
     response = await get(score_service, "/readyz")
-    assert (response.status_code, response.json()) == (200, {"ready": True, "missing": {}})
+    assert (response.status_code, response.json()) == (200, {"status": "ready", "missing": {}})
 
 
 async def test_readyz_turns_as_soon_as_the_service_stops(score_service: ScoreService) -> None:
     await score_service.running.readiness.stop()
     response = await get(score_service, "/readyz")
     assert response.status_code == 503
-    assert response.json() == {"ready": False, "missing": {"server": "is stopping"}}
+    assert response.json() == {"status": "not ready", "missing": {"process": "is stopping"}}
 
 
 async def test_metrics_can_be_scraped_and_every_method_is_there_before_its_first_call(
@@ -78,23 +81,21 @@ async def test_nothing_can_be_changed(score_service: ScoreService) -> None:
 
 @pytest.fixture
 def readiness() -> Readiness:
-    return Readiness({}, Gauge("ready", "Whether ready.", registry=CollectorRegistry()))
+    gauge = Gauge("ready", "Whether ready.", registry=CollectorRegistry())
+    return Readiness({}, gauge, required="store")
 
 
 async def test_the_signals_of_the_process_are_left_alone(readiness: Readiness) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
-    listener = bind_admin(Address("127.0.0.1", 0))
-    url = f"http://{Address(*listener.getsockname())}/livez"
     app = create_app(readiness, CollectorRegistry())
-    async with serve_admin(app, listener), httpx.AsyncClient() as client:
-        await client.get(url)
+    async with serve(app, bind(ANYWHERE), LISTENER) as listener, httpx.AsyncClient() as client:
+        await client.get(f"http://{listener.address}/livez")
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
 async def test_it_stops_at_once_also_with_a_connection_open(readiness: Readiness) -> None:
-    listener = bind_admin(Address("127.0.0.1", 0))
-    address = Address(*listener.getsockname())
-    async with serve_admin(create_app(readiness, CollectorRegistry()), listener):
+    async with serve(create_app(readiness, CollectorRegistry()), bind(ANYWHERE), LISTENER) as listener:
+        address = listener.address
         _, writer = await asyncio.open_connection(address.host, address.port)
         async with httpx.AsyncClient() as client:
             await client.get(f"http://{address}/livez")
@@ -105,5 +106,5 @@ async def test_it_stops_at_once_also_with_a_connection_open(readiness: Readiness
 
 
 def test_a_taken_address_is_an_error() -> None:
-    with bind_admin(Address("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        bind_admin(Address(*taken.getsockname()))
+    with bind(ANYWHERE) as taken, pytest.raises(OSError, match="in use"):
+        bind(address_of(taken))

@@ -14,16 +14,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from action_gateway.edge.listener import Listener, listen
-from action_gateway.settings import Address
+from service_runtime.http_listener import Listener, ListenerSettings, bind, serve
+from service_runtime.settings import Address
+
+ANYWHERE = Address("127.0.0.1", 0)
 
 
 @asynccontextmanager
 async def accepted_socket() -> AsyncIterator[socket.socket]:
     """Give the server's end of a connection."""
-    address = Address("127.0.0.1", 0)
+    settings = ListenerSettings(connections_max=10, stop_seconds=1)
     async with (
-        listen(Starlette(), address, max_connections=10, stop_seconds=1) as listener,
+        serve(Starlette(), bind(ANYWHERE), settings) as listener,
         httpx.AsyncClient(base_url=f"http://{listener.address}") as client,
     ):
         await client.get("/")
@@ -52,11 +54,9 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: laurel\r\n\r\n"
 
 
 @asynccontextmanager
-async def listening(head_seconds: float) -> AsyncIterator[Listener]:
-    address = Address("127.0.0.1", 0)
-    async with listen(
-        APP, address, max_connections=10, stop_seconds=1, head_seconds=head_seconds
-    ) as listener:
+async def listening(header_seconds: float) -> AsyncIterator[Listener]:
+    settings = ListenerSettings(connections_max=10, stop_seconds=1, header_seconds=header_seconds)
+    async with serve(APP, bind(ANYWHERE), settings) as listener:
         yield listener
 
 
@@ -98,14 +98,14 @@ BEGINNINGS = {
 @pytest.mark.parametrize("name", BEGINNINGS)
 async def test_a_connection_on_which_no_whole_head_comes_is_closed(name: str) -> None:
     beginning, byte = BEGINNINGS[name]
-    async with listening(head_seconds=0.3) as listener:
+    async with listening(header_seconds=0.3) as listener:
         reader, writer = await connect(listener)
         writer.write(beginning)
         await drip_to_the_end(reader, writer, byte)
 
 
 async def test_a_second_request_that_drips_is_not_waited_for_either() -> None:
-    async with listening(head_seconds=0.3) as listener:
+    async with listening(header_seconds=0.3) as listener:
         reader, writer = await connect(listener)
         writer.write(REQUEST)
         assert await answered(reader)
@@ -113,7 +113,7 @@ async def test_a_second_request_that_drips_is_not_waited_for_either() -> None:
 
 
 async def test_a_body_that_drips_on_after_the_answer_is_not_waited_for() -> None:
-    async with listening(head_seconds=0.3) as listener:
+    async with listening(header_seconds=0.3) as listener:
         reader, writer = await connect(listener)
         writer.write(b"POST / HTTP/1.1\r\nHost: laurel\r\nContent-Length: 1000000\r\n\r\n")
         assert await answered(reader)
@@ -121,7 +121,7 @@ async def test_a_body_that_drips_on_after_the_answer_is_not_waited_for() -> None
 
 
 async def test_a_connection_between_two_requests_may_be_silent_for_longer() -> None:
-    async with listening(head_seconds=0.2) as listener:
+    async with listening(header_seconds=0.2) as listener:
         reader, writer = await connect(listener)
         for _ in range(3):
             writer.write(REQUEST)

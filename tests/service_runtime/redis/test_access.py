@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.certificates import CertificateAuthority, CertificateFiles
-from score_service.redis_access import RedisAccess, RedisUrl, check_authorities, check_pair
+from service_runtime.redis.access import RedisAccess, RedisUrl, check_authorities, check_pair
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,30 @@
+"""What the service checks of its parts.
+
+The record alone decides whether it is ready. The projection may be unavailable, also at the start: awards and
+reads do without it, so taking the server out of balance would turn a missing rank into an outage.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from score_service.projection.projection import Projection
+from score_service.record.ledger import REQUIRED_SCHEMA, Ledger
+from service_runtime.readiness import Check
+
+RECORD: Final = "record"
+PROJECTION: Final = "projection"
+
+
+def checks_of(ledger: Ledger, projection: Projection) -> Mapping[str, Check]:
+    """Make the checks of the two stores, by their names in reports and metrics."""
+
+    async def check_record() -> str | None:
+        revision = await ledger.read_schema_revision()
+        if revision < REQUIRED_SCHEMA:
+            return f"the schema is at {revision or 'nothing'}, {REQUIRED_SCHEMA} is needed: run migrate"
+        return None
+
+    async def check_projection() -> str | None:
+        return await projection.check()
+
+    return {RECORD: check_record, PROJECTION: check_projection}

@@ -1,0 +1,169 @@
+"""uvicorn as a library: one application on one socket, started and stopped by the process alone.
+
+Every wait for a client is bounded: for the head of a request here, for the next request by uvicorn, and for
+a peer that does not read by the system. Bodies are bounded by the application.
+"""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+import h11
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from service_runtime.settings import Address
+
+_KEEP_ALIVE_SECONDS: Final = 75
+_UNREAD_SECONDS: Final = 30
+"""After which the system gives up a peer that acknowledges nothing of what was sent."""
+_BACKLOG: Final = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListenerSettings:
+    """What one listener takes in."""
+
+    connections_max: int
+    """Open connections; more are answered 503."""
+    stop_seconds: int
+    """How long open requests may go on at a stop."""
+    header_seconds: float = 10.0
+    """How long the head of a request may take to arrive."""
+    header_bytes_max: int = 16 * 1024
+    message_bytes_max: int = 4096
+    """Of one WebSocket message; 0 serves no WebSockets."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Whose X-Forwarded-For and -Proto count."""
+
+
+class HeaderTimeoutProtocol(H11Protocol):
+    """HTTP/1.1 that closes a connection on which the head of a request takes too long to arrive.
+
+    uvicorn has no such time-out. While a request is served nothing is counted here. At any other time what
+    has begun to arrive must be whole within some seconds, from its first byte on, or from the start of the
+    connection: bytes that come one by one gain no time.
+    """
+
+    def __init__(self, *args: Any, header_seconds: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._header_seconds = header_seconds
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self._start_waiting()
+
+    def data_received(self, data: bytes) -> None:
+        """Take in what has come; wait for the rest if it is not a whole request."""
+        super().data_received(data)
+        # uvicorn does not say that there is none before the first request.
+        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
+            self._stop_waiting()
+        elif self._deadline is None and self.transport.get_protocol() is self:
+            self._start_waiting()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection over."""
+        self._stop_waiting()
+        super().handle_websocket_upgrade(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        super().connection_lost(exc)
+
+    def _start_waiting(self) -> None:
+        self._deadline = self.loop.call_later(self._header_seconds, self.transport.close)
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+class Listener(uvicorn.Server):
+    """A server that leaves signals to the process."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and set the event."""
+        await super().startup(sockets)
+        self.is_listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Do nothing: a stop has an order that only the composition root knows."""
+        yield
+
+    @property
+    def address(self) -> Address:
+        """Where it really listens."""
+        return address_of(self.servers[0].sockets[0])
+
+
+def bind(address: Address) -> socket.socket:
+    """Bind an address to listen on.
+
+    Raises:
+        OSError: it cannot be bound.
+    """
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    bound = socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+    # Accepted sockets have these options too. asyncio does not set this one on those of a listener made so,
+    # and the body of an answer would wait for the peer to acknowledge the head: 40 ms.
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Closing a connection waits until all was sent, which might be never.
+        bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_SECONDS * 1000)
+    return bound
+
+
+def address_of(bound: socket.socket) -> Address:
+    """Return where a socket is bound."""
+    host, port, *_ = bound.getsockname()
+    return Address(host, port)
+
+
+@asynccontextmanager
+async def serve(app: ASGIApp, bound: socket.socket, settings: ListenerSettings) -> AsyncIterator[Listener]:
+    """Serve inside the block; at its end, finish open requests within the time set, and close the socket."""
+    listener = Listener(_config(app, settings))
+    serving = asyncio.create_task(listener.serve([bound]), name=f"listener {address_of(bound)}")
+    try:
+        await listener.is_listening.wait()
+        yield listener
+    finally:
+        listener.should_exit = True
+        await serving
+
+
+def _config(app: ASGIApp, settings: ListenerSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http=partial(HeaderTimeoutProtocol, header_seconds=settings.header_seconds),  # type: ignore[arg-type]
+        ws="websockets-sansio" if settings.message_bytes_max else "none",
+        ws_max_size=settings.message_bytes_max,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
+        backlog=_BACKLOG,
+        limit_concurrency=settings.connections_max,
+        h11_max_incomplete_event_size=settings.header_bytes_max,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.stop_seconds,
+        reset_contextvars=True,
+    )

@@ -1,0 +1,51 @@
+"""The life of a process: the signals that stop it, and the file that says where it listens."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StopSignals:
+    """SIGTERM and SIGINT: the first requests a graceful stop, the second forces an immediate one."""
+
+    requested: asyncio.Event = field(default_factory=asyncio.Event)
+    forced: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def install(self) -> None:
+        """Handle both signals in the running event loop."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._receive)
+
+    def _receive(self) -> None:
+        (self.forced if self.requested.is_set() else self.requested).set()
+
+
+async def wait_unless(forced: asyncio.Event, seconds: float, *works: Awaitable[Any]) -> None:
+    """Wait for the first of some works, for so many seconds at most, and not once a stop is forced.
+
+    What is not done by then is cancelled.
+    """
+    tasks = [asyncio.ensure_future(work) for work in (*works, forced.wait())]
+    await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+def exit_on_sigterm() -> None:
+    """End by SIGTERM with exit code 143: of itself, process 1 of a container ignores that signal."""
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def write_ready_file(path: Path, addresses: Mapping[str, str]) -> None:
+    """Write the addresses as JSON, so that a reader sees all of the file or none."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(json.dumps(addresses), encoding="utf-8")
+    draft.replace(path)

@@ -1,0 +1,122 @@
+"""Readiness: both stores at the start, the record ever after, and never again once stopping."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import httpx2 as httpx
+import pytest
+from tests.fixtures.postgres import Database, Login
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.score_service import ScoreService, StartScoreService, award_request
+from tests.fixtures.stores import eventually
+
+from score_service.process.checks import checks_of
+from score_service.projection.projection import Projection
+from score_service.record.ledger import Ledger
+
+
+async def test_the_checks_find_nothing_missing_on_good_stores(ledger: Ledger, projection: Projection) -> None:
+    checks = checks_of(ledger, projection)
+    assert [await check() for check in checks.values()] == [None, None]
+
+
+async def test_a_schema_that_is_too_old_is_told_with_what_to_do(
+    ledger: Ledger, projection: Projection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("score_service.process.checks.REQUIRED_SCHEMA", "9999")
+    said = await checks_of(ledger, projection)["record"]()
+    assert said
+    assert said.startswith("the schema is at ")
+    assert said.endswith("9999 is needed: run migrate")
+
+
+@pytest.fixture
+async def proxy(free_port: Callable[[], int]) -> AsyncIterator[Proxy]:
+    """Return a proxy before nothing, which closes each connection at once."""
+    proxy = Proxy(f"127.0.0.1:{free_port()}")
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
+
+
+async def report(service: ScoreService) -> tuple[int, dict[str, Any]]:
+    async with httpx.AsyncClient() as client:
+        response = await client.get(f"{service.admin_url}/readyz")
+    return response.status_code, response.json()
+
+
+def address_of(url: str) -> str:
+    return url.partition("@")[2].partition("/")[0] or url.partition("//")[2].partition("/")[0]
+
+
+async def test_without_postgresql_at_the_start_it_stays_up_says_so_and_gets_ready_by_itself(
+    start_score_service: StartScoreService, proxy: Proxy, database: Database
+) -> None:
+    url = database.logins["score_runtime"].url
+    address = address_of(url)
+    service = await start_score_service(
+        ready=False, database_dsn=url.replace(address, f"127.0.0.1:{proxy.port}")
+    )
+
+    async def is_told() -> bool:
+        return await report(service) == (
+            503,
+            {"status": "not ready", "missing": {"record": "is unavailable"}},
+        )
+
+    await eventually(is_told)
+    async with httpx.AsyncClient() as client:
+        assert (await client.get(f"{service.admin_url}/livez")).status_code == 200
+    proxy.upstream = address
+    await eventually(service.is_ready)
+    assert await report(service) == (200, {"status": "ready", "missing": {}})
+
+
+async def test_without_redis_at_the_start_it_serves_and_says_so(
+    start_score_service: StartScoreService,
+    connect: Any,
+    backend_certificate: Any,
+    proxy: Proxy,
+    redis_login: Login,
+) -> None:
+    address = address_of(redis_login.url)
+    service = await start_score_service(redis_url=redis_login.url.replace(address, f"127.0.0.1:{proxy.port}"))
+    assert await report(service) == (200, {"status": "ready", "missing": {"projection": "is unavailable"}})
+    stubs = connect(service, backend_certificate)
+    made = (await stubs.score.AwardPoints(award_request())).result
+    assert not made.HasField("rank")
+    proxy.upstream = address
+
+    async def nothing_is_missing() -> bool:
+        return await report(service) == (200, {"status": "ready", "missing": {}})
+
+    await eventually(nothing_is_missing)
+
+
+async def test_awards_go_on_when_redis_goes_away_later(
+    start_score_service: StartScoreService,
+    connect: Any,
+    backend_certificate: Any,
+    proxy: Proxy,
+    redis_login: Login,
+) -> None:
+    address = address_of(redis_login.url)
+    proxy.upstream = address
+    service = await start_score_service(redis_url=redis_login.url.replace(address, f"127.0.0.1:{proxy.port}"))
+    stubs = connect(service, backend_certificate)
+    assert (await stubs.score.AwardPoints(award_request())).result.rank == 1
+    proxy.upstream = "127.0.0.1:1"
+    proxy.reset()
+
+    async def is_noticed() -> bool:
+        return await report(service) == (
+            200,
+            {"status": "ready", "missing": {"projection": "is unavailable"}},
+        )
+
+    await eventually(is_noticed)
+    parts = ("record", "projection")
+    assert [await service.metric("laurel_part_up", part=part) for part in parts] == [1, 0]
+    made = (await stubs.score.AwardPoints(award_request())).result
+    assert made.total == 20
+    assert not made.HasField("rank")

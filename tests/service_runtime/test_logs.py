@@ -1,0 +1,97 @@
+"""Logs of every logger in one form."""
+
+import io
+import json
+import logging
+import secrets
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import Any
+
+import pytest
+import structlog
+from tests.fixtures.logs import restored_logging
+
+from service_runtime.logs import configure_logging
+
+
+def add_nothing(_logger: object, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    return event
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    """Return a stream to log to; the loggers are put back afterwards."""
+    with restored_logging():
+        yield io.StringIO()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_an_event_is_one_line_of_json(stream: io.StringIO) -> None:
+    configure_logging("json", "info", add_nothing, stream)
+    structlog.get_logger("score_service.x").info("made", revision=7, text="two\nlines")
+    (line,) = lines(stream)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {
+        "event": "made",
+        "level": "info",
+        "logger": "score_service.x",
+        "revision": 7,
+        "text": "two\nlines",
+    }
+
+
+def test_the_loggers_of_libraries_have_the_same_form(stream: io.StringIO) -> None:
+    configure_logging("json", "info", add_nothing, stream)
+    logging.getLogger("grpc").warning("lost %s", "peer", extra={"port": 7})
+    (line,) = lines(stream)
+    assert (line["event"], line["level"], line["logger"]) == ("lost peer", "warning", "grpc")
+    assert line["port"] == 7
+    assert "timestamp" in line
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_an_exception_is_logged_with_its_place_but_not_with_the_values_there(
+    stream: io.StringIO, form: str
+) -> None:
+    configure_logging(form, "info", add_nothing, stream)
+    secret = secrets.token_hex(8)
+    try:
+        {}[len(secret)]  # type: ignore[index]
+    except KeyError:
+        structlog.get_logger("x").exception("failed")
+    assert "KeyError: 16" in stream.getvalue()
+    assert secret not in stream.getvalue()
+
+
+def test_lesser_levels_are_left_out(stream: io.StringIO) -> None:
+    configure_logging("json", "warning", add_nothing, stream)
+    structlog.get_logger("x").info("a")
+    logging.getLogger("y").info("b")
+    structlog.get_logger("x").warning("c")
+    assert [line["event"] for line in lines(stream)] == ["c"]
+
+
+def test_a_terminal_gets_lines_for_people(stream: io.StringIO) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    configure_logging("auto", "info", add_nothing, terminal)
+    structlog.get_logger("x").info("made", revision=7)
+    assert "made" in terminal.getvalue()
+    assert not terminal.getvalue().startswith("{")
+    configure_logging("auto", "info", add_nothing, stream)
+    structlog.get_logger("x").info("made")
+    assert lines(stream)
+
+
+def test_what_libraries_log_for_debugging_is_left_out_at_any_level(stream: io.StringIO) -> None:
+    configure_logging("json", "debug", add_nothing, stream)
+    logging.getLogger("asyncio").debug("a")
+    logging.getLogger("uvicorn.error").info("GET /?token=secret")
+    structlog.get_logger("x").debug("b")
+    assert [line["event"] for line in lines(stream)] == ["b"]
