@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from faults.findings import Findings, Kind
-from faults.history import AwardCall, Event, Fault, Message, Outcome, Read, Restore
-from faults.journal import write_journal
+from faults.evidence.journal import write_journal
+from faults.model.findings import Findings, Kind
+from faults.model.history import AwardCall, Event, Fault, Message, Outcome, Read, Restore
 from faults.run import Run
 
 _LOST: Final = (Kind.AWARD_LOST, Kind.AWARD_NOT_COPIED)

@@ -9,21 +9,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from faults.breakage import Catalogue, Scene
-from faults.builder import running_cluster
-from faults.checker import check
-from faults.cluster import Cluster
-from faults.evidence import keep_sampling, read_boards, read_epochs
-from faults.findings import Findings, Kind
-from faults.history import History
-from faults.ledger import Record
-from faults.liveness import PATIENCE, Liveness
-from faults.load import Load
-from faults.nemesis import CATALOGUE, Nemesis
-from faults.projection import Projection
-from faults.schedule import Turn, draw_turns
-from faults.vitals import Holdings, compare, measure_holdings, measure_lag, measure_waiting
-from faults.workload import Workload
+from faults.cluster.builder import running_cluster
+from faults.cluster.cluster import Cluster
+from faults.evidence.collector import keep_sampling, read_boards, read_epochs
+from faults.evidence.vitals import Holdings, compare, measure_holdings, measure_lag, measure_waiting
+from faults.load.load import Load
+from faults.model.findings import Findings, Kind
+from faults.model.history import History
+from faults.model.ledger import Record
+from faults.model.liveness import PATIENCE, Liveness
+from faults.model.projection import Projection
+from faults.nemesis.injection import Catalogue, Scene
+from faults.nemesis.nemesis import CATALOGUE, Nemesis
+from faults.nemesis.schedule import Turn, draw_turns
+from faults.rules.checker import check
+from faults.workload.workload import Workload
 
 _WARM_SECONDS: Final = 3.0
 
@@ -78,7 +78,7 @@ class Run:
 
     async def _work(self, cluster: Cluster) -> None:
         plan = self.plan
-        workload = Workload(cluster.doors, self.history, random.Random(plan.seed), plan.load)
+        workload = Workload(cluster.endpoints, self.history, random.Random(plan.seed), plan.load)
         async with workload.running() as work:
             await asyncio.sleep(_WARM_SECONDS)
             before = await measure_holdings(cluster)
