@@ -51,15 +51,3 @@ class Service(Member):
     def looks_ready(self) -> bool:
         """Ask its `/readyz`."""
         return is_ready(self.admin)
-
-    def arm(self, failpoints: str) -> None:
-        """Have it break itself in its next lives."""
-        self.settings[self._failpoints] = failpoints
-
-    def disarm(self) -> None:
-        """Have it break itself no more."""
-        self.settings.pop(self._failpoints, None)
-
-    @property
-    def _failpoints(self) -> str:
-        return f"{self.package.upper()}_FAILPOINTS"

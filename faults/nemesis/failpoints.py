@@ -1,4 +1,4 @@
-"""Processes that break themselves at the worst moment."""
+"""Processes that break at the worst moment of their work, by failpoints."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -13,16 +13,17 @@ _PASSAGES: Final = (1, 30)
 
 
 class Armed(Injection):
-    """A process that breaks itself at one place, the N-th time that it comes there."""
+    """A process breaks at a failpoint, the N-th time that it passes it."""
 
-    places: tuple[str, ...]
+    names: tuple[str, ...]
 
     async def inject(self) -> None:
-        """Start it again, armed, and wait a while for it to come there."""
+        """Restart it with a failpoint, and give it some time to reach that."""
         service = self.scene.cluster.services[self.target]
         await service.kill()
         action = self.randomness.choice(_ACTIONS)
-        service.arm(f"{self.randomness.choice(self.places)}={action}@{self.passage()}")
+        spec = f"{self.randomness.choice(self.names)}={action}@{self.passage()}"
+        service.launcher = ("faults.launchers.failpoints", spec)
         await service.restart()
         await service.becomes_ready(_READY_SECONDS)
         await self.provoke()
@@ -30,44 +31,44 @@ class Armed(Injection):
             await service.until_ended(_REACHED_SECONDS)
 
     async def heal(self) -> None:
-        """Start it again as it should be."""
+        """Restart it without failpoints."""
         service = self.scene.cluster.services[self.target]
         await service.stop()
-        service.disarm()
+        service.launcher = ()
         await service.restart()
 
     def passage(self) -> int:
-        """Draw at which time it breaks."""
+        """Draw the passage at which it breaks."""
         return self.randomness.randint(*_PASSAGES)
 
     async def provoke(self) -> None:
-        """Bring it there; by default the load does."""
+        """Have the process pass the failpoint; by default the load does."""
 
 
 class ArmedInWrite(Armed):
-    """A score service around a commit and its apply."""
+    """A score service breaks around a commit, or after it was applied."""
 
-    places = ("before_commit", "after_commit", "after_apply")
+    names = ("before_commit", "after_commit", "after_apply")
 
 
 class ArmedInRebuild(Armed):
-    """A score service that rebuilds a board."""
+    """A score service breaks while it rebuilds a board."""
 
-    places = ("mid_rebuild", "before_switch")
+    names = ("mid_rebuild", "before_switch")
 
     def passage(self) -> int:
-        """Draw at which time it breaks: few boards are rebuilt."""
+        """Draw one of the first passages: few boards are rebuilt."""
         return self.randomness.randint(1, 2)
 
     async def provoke(self) -> None:
-        """Give it something to rebuild."""
+        """Empty Redis, so that every board has to be rebuilt."""
         await self.scene.cluster.valkeys.primary.command("FLUSHALL")
 
 
 class ArmedGateway(Armed):
-    """A gateway around an award."""
+    """A gateway breaks around an award."""
 
-    places = ("before_award", "after_award", "after_reserve")
+    names = ("before_award", "after_award", "after_reserve")
 
 
 FAILPOINT_FAULTS: Final[Mapping[str, FaultKind]] = {

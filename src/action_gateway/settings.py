@@ -27,7 +27,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from action_gateway.failpoints import Failpoint
 from action_gateway.redis_access import RedisUrl, check_authorities, check_pair
 
 PREFIX: Final = "ACTION_GATEWAY_"
@@ -95,10 +94,6 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-def _read_failpoints(value: object) -> object:
-    return tuple(map(Failpoint.parse, value.split(","))) if isinstance(value, str) else value
-
-
 def _check_origin(origin: str) -> str:
     parts = urlsplit(origin)
     if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}":
@@ -125,7 +120,6 @@ Origins = Annotated[
 Networks = Annotated[
     tuple[Annotated[str, AfterValidator(_check_network)], ...], NoDecode, BeforeValidator(_split)
 ]
-Failpoints = Annotated[tuple[Failpoint, ...], NoDecode, BeforeValidator(_read_failpoints)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Lifetime = Annotated[int, Field(ge=1, le=365 * 86_400)]
 
@@ -267,10 +261,6 @@ class ServeSettings(DatabaseSettings):
     drain_seconds: Seconds = Field(default=5, description="not ready, but answering, before a stop")
     stop_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
         default=20, description="how long open requests may go on at a stop"
-    )
-    failpoints: Failpoints = Field(
-        default=(),
-        description="for tests only: where this process breaks itself, NAME=ACTION@N, comma-separated",
     )
 
     @field_validator("redis_sentinel_password")

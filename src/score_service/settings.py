@@ -24,7 +24,6 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from score_service.failpoints import Failpoint
 from score_service.redis_access import RedisUrl, check_authorities, check_pair
 
 PREFIX: Final = "SCORE_SERVICE_"
@@ -88,16 +87,11 @@ def _read_threshold(value: object) -> object:
     return {"none": None, "auto": "auto"}.get(word, value)
 
 
-def _read_failpoints(value: object) -> object:
-    return tuple(map(Failpoint.parse, value.split(","))) if isinstance(value, str) else value
-
-
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretFile = Annotated[SecretStr, BeforeValidator(_read_secret)]
 Listen = Annotated[Address, NoDecode, BeforeValidator(Address.parse)]
 Threshold = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"] | None, BeforeValidator(_read_threshold)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
-Failpoints = Annotated[tuple[Failpoint, ...], NoDecode, BeforeValidator(_read_failpoints)]
 
 
 def _secret_file(name: str, description: str) -> SecretStr | None:
@@ -265,10 +259,6 @@ class ServeSettings(CertificateSettings, StoreSettings):
     velocity_seconds: Annotated[Seconds, Field(gt=0)] = Field(default=60, description="how long the while is")
     velocity_users_max: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=20_000, description="users whose points are looked at, at most, at 0.4 KB each"
-    )
-    failpoints: Failpoints = Field(
-        default=(),
-        description="for tests only: where this process breaks itself, NAME=ACTION@N, comma-separated",
     )
 
 

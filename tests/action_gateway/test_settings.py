@@ -109,8 +109,6 @@ def test_every_missing_one_is_named_at_once() -> None:
         ("REGISTRATION_ENABLED", "perhaps"),
         ("LOG_FORMAT", "xml"),
         ("PREPARE_THRESHOLD", "-1"),
-        ("FAILPOINTS", "after_award=kill"),
-        ("FAILPOINTS", "after_commit=kill@1"),
     ],
 )
 def test_a_fault_is_told_by_its_variable_and_shows_no_secret(

@@ -54,12 +54,6 @@ def test_the_required_ones_are_enough(environment: pytest.MonkeyPatch) -> None:
     assert settings.redis_prefix == "laurel:"
 
 
-def test_failpoints_are_named_one_after_the_other(environment: pytest.MonkeyPatch) -> None:
-    assert load(ServeSettings).failpoints == ()
-    environment.setenv("SCORE_SERVICE_FAILPOINTS", "after_commit=kill@3,mid_rebuild=pause@1")
-    assert list(map(str, load(ServeSettings).failpoints)) == ["after_commit=kill@3", "mid_rebuild=pause@1"]
-
-
 def test_every_missing_one_is_named_at_once() -> None:
     assert set(faults_of(ServeSettings)) == {
         "SCORE_SERVICE_DATABASE_DSN",
@@ -105,8 +99,6 @@ def test_commands_that_serve_nothing_want_no_more_than_their_stores() -> None:
         ("STOP_SECONDS", "inf"),
         ("TLS_RELOAD_SECONDS", "0"),
         ("REFLECTION", "perhaps"),
-        ("FAILPOINTS", "after_commit=kill"),
-        ("FAILPOINTS", "after_award=kill@1"),
     ],
 )
 def test_a_faulty_one_is_named_and_its_value_is_not_shown(

@@ -18,7 +18,6 @@ from action_gateway.domain.clock import Clock
 from action_gateway.edge.health import Readiness
 from action_gateway.edge.leaderboards import Leaderboard
 from action_gateway.edge.suspicions import Suspicions
-from action_gateway.failpoints import Failpoints
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.usernames import Usernames
 from action_gateway.limits.limits import Limits, Rates
@@ -81,8 +80,6 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         metrics, tokens = Metrics(), _make_tokens(settings, clock)
         neighbours = await _open_neighbours(stack, settings)
         store, score_client = neighbours.store, neighbours.score_client
-        if settings.failpoints:
-            _arm(neighbours, Failpoints(settings.failpoints))
         limits = _make_limits(neighbours.counters, settings)
         passwords = stack.enter_context(
             Passwords(workers=settings.password_workers, queue=settings.password_queue)
@@ -144,11 +141,6 @@ async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _N
         await stack.enter_async_context(counters),
         await _open_score_client(stack, settings),
     )
-
-
-def _arm(neighbours: _Neighbours, failpoints: Failpoints) -> None:
-    failpoints.put_around(neighbours.store, "reserve_attempt", after="after_reserve")
-    failpoints.put_around(neighbours.score_client, "award", before="before_award", after="after_award")
 
 
 def _redis_access(settings: ServeSettings) -> RedisAccess:

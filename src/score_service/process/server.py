@@ -36,7 +36,7 @@ from score_service.process import gauges
 from score_service.process.admin import bind_admin, create_app, serve_admin
 from score_service.process.drain import Drain, end_calls
 from score_service.process.readiness import Readiness, checks_of
-from score_service.process.stores import arm, open_database, open_projection
+from score_service.process.stores import open_database, open_projection
 from score_service.projection.projection import Projection
 from score_service.reconcile.auditor import AuditLoop, Auditor
 from score_service.reconcile.projector import Projector
@@ -166,8 +166,6 @@ async def _open_stores(stack: AsyncExitStack, settings: ServeSettings) -> Stores
     database = await stack.enter_async_context(open_database(settings))
     projection = await stack.enter_async_context(open_projection(settings))
     ledger = Ledger(database)
-    if settings.failpoints:
-        arm(settings.failpoints, ledger, projection)
     standings, reader = Standings(database), RecordReader()
     rebuilder = Rebuilder(ledger, standings, projection)
     projector = await stack.enter_async_context(

@@ -1,13 +1,9 @@
-"""Opens the two stores as the settings say, and arms them where a test has asked for that."""
+"""Opens the two stores as the settings say."""
 
-from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
-from score_service.failpoints import Failpoint, Failpoints
-from score_service.projection.generation import Generation
-from score_service.projection.projection import Header, Projection, ProjectionSettings
+from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.record.database import Database, DatabaseSettings
-from score_service.record.ledger import Ledger
 from score_service.redis_access import RedisAccess
 from score_service.settings import RecordSettings, StoreSettings, reveal
 
@@ -39,18 +35,3 @@ def open_projection(settings: StoreSettings) -> AbstractAsyncContextManager[Proj
             prefix=settings.redis_prefix,
         )
     )
-
-
-def arm(failpoints: Sequence[Failpoint], ledger: Ledger, projection: Projection) -> None:
-    """Put failpoints around the steps that write."""
-    armed, make_generation = Failpoints(failpoints), projection.make_generation
-
-    def make_armed(board_id: str, seen: Header | None) -> Generation:
-        generation = make_generation(board_id, seen)
-        armed.put_around(generation, "load", after="mid_rebuild")
-        armed.put_around(generation, "switch", before="before_switch")
-        return generation
-
-    armed.put_around(ledger, "record_awards", before="before_commit", after="after_commit")
-    armed.put_around(projection, "apply_changes", after="after_apply")
-    projection.make_generation = make_armed  # type: ignore[method-assign]  # For this process alone.

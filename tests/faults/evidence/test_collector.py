@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
+from faults.evidence import collector
 from faults.evidence.collector import read_epochs
 from faults.model.history import History, Restore
 from faults.model.ledger import Record
