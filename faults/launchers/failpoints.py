@@ -1,4 +1,4 @@
-"""`python -m faults.launchers.failpoints SPEC PACKAGE ARGUMENTS…`: runs a service that breaks where SPEC says.
+"""`python -m faults.launchers.failpoints SPEC PACKAGE ARGUMENTS…`: runs a service that breaks as SPEC says.
 
 SPEC is `NAME=ACTION@N`, or several, comma-separated: the process does ACTION when it passes the failpoint
 NAME for the N-th time. The steps of the service are wrapped before it starts; it knows nothing of them.
