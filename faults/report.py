@@ -60,7 +60,7 @@ def make_table(figures: dict[str, Any]) -> Table:
 
 
 def keep_evidence(run: Run, figures: dict[str, Any]) -> None:
-    """Write beside the logs what somebody needs who looks for a cause."""
+    """Write the history, figures, findings and schedule beside the logs."""
     write_journal(run.history, run.folder / "history")
     (run.folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     (run.folder / "findings.txt").write_text("\n".join([*run.findings.describe(), ""]), encoding="utf-8")

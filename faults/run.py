@@ -1,4 +1,4 @@
-"""A run: a stack under load is broken and mended, comes to rest, and is judged."""
+"""A run: faults are injected into a stack under load and healed; afterwards it is checked."""
 
 import asyncio
 import random
@@ -44,7 +44,7 @@ class Plan:
 
 
 def saw_little(judged: Mapping[str, int]) -> bool:
-    """Tell whether a run without findings would show nothing, because hardly anybody was answered."""
+    """Return whether a run without findings would show nothing, because hardly anybody was answered."""
     saw_each = all(judged[sort] for sort in ("told", "reads", "messages"))
     return not saw_each or judged["told"] * 4 < judged["calls"]
 
@@ -56,7 +56,7 @@ class Run:
     plan: Plan
     folder: Path
     tell: Callable[[str], None]
-    """Takes lines for whoever waits."""
+    """Reports progress, a line at a time."""
     history: History = field(default_factory=History)
     samples: list[Projection] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
@@ -83,7 +83,7 @@ class Run:
             await asyncio.sleep(_WARM_SECONDS)
             before = await measure_holdings(cluster)
             await self._break(cluster)
-            self.tell("All is mended; the load ends.")
+            self.tell("All faults are healed; the load ends.")
             liveness, epochs = await self._rest(cluster, work, before)
             projections = await read_boards(cluster, epochs[-1])
         self.tell("Judging.")

@@ -99,7 +99,7 @@ class Backend:
 
 
 def told_of(result: AwardResult) -> Told:
-    """Tell what a result tells."""
+    """Return what a result says of the award."""
     return Told(
         points=result.points,
         total=result.total,

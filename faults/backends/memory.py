@@ -1,4 +1,4 @@
-"""Earlier awards, for whoever asks for them again, looks them up, or reads what they must have changed."""
+"""Earlier awards, to be requested again, looked up, or read back."""
 
 import random
 from collections import deque
@@ -17,7 +17,7 @@ class Remembered:
 
     asked: Asked
     revision: int | None = None
-    """None while nobody was told it."""
+    """None while no answer has told it."""
     contested: bool = False
     """Whether its id was also asked for with another payload, of which either may have come first."""
 

@@ -19,8 +19,8 @@ _PAUSE = 0.5
 class Watcher:
     """One watcher.
 
-    Whoever leaves comes back with the last position that was vouched for: not with that of the snapshot of
-    a watch that was resumed, because what changed before it comes after it.
+    A watcher that reconnects resumes from the last position that was vouched for: not from that of the
+    snapshot of a watch that was resumed, because what changed before it comes after it.
     """
 
     observer: Observer
@@ -48,7 +48,7 @@ class Watcher:
             self._stay.reschedule(None)
 
     async def _follow(self) -> str:
-        """Watch until the end of it, and tell why it ended."""
+        """Watch until the end of it, and return why it ended."""
         stay = self.stay_seconds and self.randomness.expovariate(1 / self.stay_seconds)
         first = True
         try:

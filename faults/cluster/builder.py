@@ -35,7 +35,7 @@ _GATEWAY_HOLDER: Final = Holder("action-gateway")
 _SCORE_HOLDER: Final = Holder("score-service", serves=True)
 _CALLERS: Final = (*map(Holder, BACKENDS), _GATEWAY_HOLDER)
 _PORTS: Final = range(20_000, 32_000)
-"""Below those that the system gives to connections, so that nobody takes one while its server is away."""
+"""Below those that the system gives to connections, so that none takes one while its server is stopped."""
 _POLICY: Final = """\
 [[identity]]
 spiffe_id = "{}"
@@ -202,7 +202,7 @@ def _open_folder(folder: Path) -> StateFolder:
 
 
 def _choose_ports() -> Iterator[int]:
-    """Give ports that nobody listens on, each once."""
+    """Yield ports on which no process listens, each once."""
     for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
         with socket.socket() as probe:
             try:

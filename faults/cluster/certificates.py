@@ -1,7 +1,7 @@
 """The certificates of a stack: issued, issued again, and by another authority.
 
-Like a volume of Kubernetes, the folder that everybody reads is a link which is moved to a new folder: whoever
-looks sees all files of one issue.
+Like a volume of Kubernetes, the folder that all processes read is a link which is moved to a new folder: a
+reader sees all files of one issue.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Holder:
 
 
 class Certificates:
-    """The folder with everybody's certificate and the authorities that everybody trusts."""
+    """The folder with all certificates and the trusted authorities."""
 
     def __init__(self, folder: Path, holders: Sequence[Holder]) -> None:
         """Make an authority, and issue everything."""
@@ -42,12 +42,12 @@ class Certificates:
         self._publish(self._authority)
 
     def files(self, name: str) -> CertificateFiles:
-        """Tell where a holder reads; what is there changes."""
+        """Return the files that a holder reads; their contents change."""
         current = self._folder / "current"
         return CertificateFiles(current / "ca.pem", current / f"{name}.pem", current / f"{name}-key.pem")
 
     def reissue(self) -> None:
-        """Give everybody a new certificate of the same authority."""
+        """Issue new certificates of the same authority for all holders."""
         self._publish(self._authority)
 
     def rotate(self) -> "Rotation":
@@ -79,20 +79,20 @@ class Certificates:
 
 @dataclass(frozen=True, slots=True)
 class Rotation:
-    """The steps from one authority to another; between two of them everybody has to have looked."""
+    """The steps from one authority to another; between two of them every process has to reload."""
 
     certificates: Certificates
     old: CertificateAuthority
     new: CertificateAuthority
 
     def trust_both(self) -> None:
-        """Have everybody trust both, with certificates of the old one."""
+        """Have all processes trust both, with certificates of the old one."""
         self.certificates.publish([self.old, self.new], self.old)
 
     def issue_by_new(self) -> None:
-        """Give everybody a certificate of the new one."""
+        """Issue all certificates by the new one."""
         self.certificates.publish([self.old, self.new], self.new)
 
     def distrust_old(self) -> None:
-        """Have nobody trust the old one any more."""
+        """Have no process trust the old one any more."""
         self.certificates.publish([self.new], self.new)

@@ -72,7 +72,7 @@ class Cluster:
         return (*self.postgreses.members, *self.valkeys.members, *self.services.values())
 
     def links_to(self, target: str, of: str = "") -> list[Proxy]:
-        """Tell the proxies on the ways to targets whose names begin so, of one client or of all."""
+        """Return the proxies before targets whose names begin so, of one client or of all."""
         found = (name.split("->") for name in self.links)
         return [
             self.links[f"{client}->{server}"]
@@ -81,11 +81,11 @@ class Cluster:
         ]
 
     def admin_dsn(self) -> str:
-        """Tell how to read the record past every proxy, as the superuser."""
+        """Return the DSN of the record for the superuser, which goes through no proxy."""
         return self.postgres.server.admin_url(DATABASE)
 
     def former_dsn(self, port: int) -> str:
-        """Tell the same of a server on former data, at some port."""
+        """Return the same for a server on former data, at some port."""
         return make_conninfo(self.admin_dsn(), port=port)
 
     def name_former(self) -> Path:

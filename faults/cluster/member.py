@@ -50,7 +50,7 @@ class Member(ABC):
 
     @property
     def is_running(self) -> bool:
-        """Tell whether the process has not ended; it may be paused."""
+        """Return whether the process has not ended; it may be paused."""
         return self.child is not None and self.child.exit_code is None
 
     async def until_ready(self, seconds: float = _READY_SECONDS) -> None:
@@ -65,7 +65,7 @@ class Member(ABC):
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def becomes_ready(self, seconds: float) -> bool:
-        """Wait until it can do its work; tell whether that came, before its end and in time."""
+        """Wait until it can do its work; return whether it could, before its end and in time."""
         try:
             await self.until_ready(seconds)
         except ServerFailedError:
@@ -77,7 +77,7 @@ class Member(ABC):
         self.start()
 
     async def until_ended(self, seconds: float) -> bool:
-        """Wait until the process has ended; tell whether it has."""
+        """Wait until the process has ended; return whether it has."""
         return await until(lambda: not self.is_running, seconds)
 
     async def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
@@ -121,7 +121,7 @@ class Member(ABC):
 
 
 async def until(holds: Callable[[], bool], seconds: float) -> bool:
-    """Wait until something holds, so many seconds at most; tell whether it does."""
+    """Wait until something holds, so many seconds at most; return whether it does."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:

@@ -117,7 +117,7 @@ class Postgres(Member):
         self.cluster.data.rename(former / self.cluster.data.name)
 
     def put_back(self, copy: Path) -> None:
-        """Give a stopped server without data those of a copy."""
+        """Move the data of a copy to a stopped server without data."""
         (copy / self.cluster.data.name).rename(self.cluster.data)
 
     def remove_data(self) -> None:
@@ -153,7 +153,7 @@ class PostgresPair:
 
     @property
     def members(self) -> tuple[Postgres, Postgres]:
-        """Both, whoever is the primary."""
+        """Both, whichever is the primary."""
         return self.primary, self.standby
 
     async def begin(self) -> None:

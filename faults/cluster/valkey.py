@@ -56,7 +56,7 @@ class Valkey(Member):
         shutil.copytree(self.folder.folder / _FILES, to)
 
     def put_back(self, copy: Path | None) -> None:
-        """Give a stopped server the file of a copy, or none."""
+        """Replace the file of a stopped server by that of a copy, or remove it."""
         files = self.folder.folder / _FILES
         shutil.rmtree(files, ignore_errors=True)
         if copy is None:
@@ -84,7 +84,7 @@ class ValkeyPair:
 
     @property
     def members(self) -> tuple[Valkey, Valkey]:
-        """Both, whoever is the primary."""
+        """Both, whichever is the primary."""
         return self.primary, self.replica
 
     async def follow(self) -> None:

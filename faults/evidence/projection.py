@@ -24,7 +24,7 @@ async def read_projections(url: str, prefix: str, board_ids: Iterable[str]) -> l
         board_ids: of the boards.
 
     Raises:
-        redis.RedisError: Redis is away.
+        redis.RedisError: Redis is unavailable.
     """
     async with Redis.from_url(url, decode_responses=True, socket_timeout=_TIMEOUT) as client:
         script = client.register_script(

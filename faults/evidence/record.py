@@ -21,7 +21,7 @@ def read_record(dsn: str, former: Sequence[Record] = ()) -> Record:
         former: records of earlier epochs. What is the same in them is kept once.
 
     Raises:
-        psycopg.Error: the server is away, or has no such record.
+        psycopg.Error: the server is unavailable, or has no such record.
     """
     with psycopg.connect(dsn) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
@@ -76,7 +76,7 @@ def _find_same(award: Award, board_id: str, place: int, former: Sequence[Record]
 
 
 def _fetch(connection: psycopg.Connection[Any], statement: str) -> Iterator[tuple[Any, ...]]:
-    """Give the rows of a statement, of which only some are in memory at a time."""
+    """Yield the rows of a statement, of which only some are in memory at a time."""
     with connection.cursor(name=statement) as cursor:
         cursor.itersize = _ROWS_AT_ONCE
         yield from cursor.execute(load_statement(statement))

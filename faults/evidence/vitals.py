@@ -47,7 +47,7 @@ def compare(before: Holdings, after: Holdings) -> list[Resource]:
 
 
 async def measure_lag(cluster: Cluster, patience: float) -> dict[str, float | None]:
-    """Tell of each score service after how many seconds it says that no projection is behind.
+    """Return for each score service after how many seconds it reports that no projection is behind.
 
     It is waited for twice as long as that may take, to tell how late it came.
     """
@@ -58,7 +58,7 @@ async def measure_lag(cluster: Cluster, patience: float) -> dict[str, float | No
 
 
 async def measure_waiting(cluster: Cluster) -> dict[str, int]:
-    """Tell of each score service how many awards it has taken in and not answered."""
+    """Return for each score service how many awards it has accepted and not answered."""
     scores = [service for service in cluster.services.values() if service.package == SCORE_SERVICE]
     return {
         score.name: int((await asyncio.to_thread(read_metrics, score.admin))[_WAITING]) for score in scores

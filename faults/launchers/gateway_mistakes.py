@@ -25,7 +25,7 @@ def _tell_the_top_of_before() -> None:
 
 
 def _lose_scores() -> None:
-    """Whoever follows is told the first score alone."""
+    """A subscriber receives the first score only."""
 
     def make(offer: Callable[..., bool]) -> Callable[..., bool]:
         def offer_first(self: Any, standing: Any) -> bool:

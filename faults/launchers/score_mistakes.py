@@ -1,4 +1,4 @@
-"""Mistakes of a score service: each is one that somebody could make.
+"""Bugs of a score service that a developer could write.
 
 They show that the checker finds them; it is the checker that is tested with them. So this module, unlike the
 checker, knows what is inside the service. A mistake that does not fit into it any more fails at the start.
@@ -166,7 +166,7 @@ def _forgive_conflicts() -> None:
 
 
 def _forget_requests() -> None:
-    """Whoever asks for an award again is told to have made it."""
+    """A replay is answered as the first request."""
 
     def is_replay(award: Award, recorded: RecordedAward) -> bool:
         if (award.user_id, award.points) != (recorded.user_id, recorded.points):

@@ -1,7 +1,7 @@
 """`python -m faults.launchers.skewed SECONDS PACKAGE ARGUMENTS…`: runs a service with a wrong wall clock.
 
 Python's own clock is shifted before anything of the service is loaded, so that every reference to a clock is
-to the wrong one. The monotonic clock stays right, as it does where somebody sets a machine's time.
+to the wrong one. The monotonic clock stays right, as it does where the time of a machine is set.
 """
 
 import datetime as dt
@@ -24,7 +24,7 @@ class _Kind(type):
 
 def _make_datetime(seconds: float) -> Any:
     class SkewedDatetime(_RightDatetime, metaclass=_Kind):
-        """Is told the wrong time, and makes dates as everybody does."""
+        """Reads the wrong clock, and makes other dates as usual."""
 
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
             return _RightDatetime(*args, **kwargs)

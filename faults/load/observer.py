@@ -44,7 +44,7 @@ class Observer:
         self.history.add(Closed(stream=self.name, connection=self.connection, at=at, reason=reason))
 
     def shows(self, head: Head) -> bool:
-        """Tell whether a client of this stream knows the board as it is."""
+        """Return whether a client of this stream knows the board as it is."""
         if self.position == head.position:
             return True
         # Nothing tells a client that what it is not interested in has changed.

@@ -17,12 +17,12 @@ def make_row(user_id: str, total: int, rank: int | None, reached_revision: int |
 
 
 def rows_of_standings(standings: Iterable[Standing]) -> tuple[Row, ...]:
-    """Tell what the client library told."""
+    """Return the rows of standings of the client library."""
     return _share(tuple(make_row(s.user_id, s.total, s.rank, s.reached_revision) for s in standings))
 
 
 def rows_of_entries(entries: Iterable[dict[str, Any]]) -> tuple[Row, ...]:
-    """Tell what the gateway told, which names no revisions of users."""
+    """Return the rows of entries of the gateway, which have no revisions of users."""
     return _share(tuple(make_row(entry["userId"], entry["score"], entry["rank"]) for entry in entries))
 
 

@@ -17,9 +17,9 @@ class Placed:
     epochs: int
     """As a set of bits: whose ledgers have it."""
     asked: float = inf
-    """When somebody first asked for it. Infinite where nobody did."""
+    """When a client first asked for it; infinite if none did."""
     told: float = inf
-    """When somebody was first told that it was made. Infinite where nobody was."""
+    """When a client was first told that it was made; infinite if none was."""
 
 
 @dataclass(slots=True)
@@ -39,31 +39,31 @@ class Line:
         return self.ledger.awards
 
     def is_end(self, revision: int) -> bool:
-        """Tell whether the ledger had a position at a revision."""
+        """Return whether the ledger had a position at a revision."""
         place = bisect_left(self.ends, revision)
         return revision == 0 or (place < len(self.ends) and self.ends[place] == revision)
 
     def end_after(self, revision: int) -> int:
-        """Tell where the commit ends that holds a revision; the revision itself where none does."""
+        """Return where the commit ends that holds a revision; the revision itself where none does."""
         place = bisect_left(self.ends, revision)
         return self.ends[place] if place < len(self.ends) else revision
 
     def position_of(self, revision: int) -> str | None:
-        """Tell the position of the commit that holds a revision."""
+        """Return the position of the commit that holds a revision."""
         place = bisect_left(self.ends, revision)
         return write_position(*self.ledger.commits[place][1:]) if place < len(self.ends) else None
 
     def note_times(self) -> None:
-        """Take it that all of `placed` know when they were asked for."""
+        """Compute bounds of time, once `asked` is known of all awards."""
         known = (placed.asked if placed.asked < inf else -inf for placed in self.placed)
         self._asked = list(accumulate(known, max))
 
     def earliest(self, revision: int) -> float:
-        """Tell a time before which the ledger did not reach a revision."""
+        """Return a time before which the ledger did not reach a revision."""
         return self._asked[revision - 1] if 0 < revision <= len(self._asked) else -inf
 
     def furthest(self, time: float) -> int:
-        """Tell a revision that the ledger had not passed at a time."""
+        """Return a revision that the ledger had not passed at a time."""
         return bisect_right(self._asked, time)
 
 
@@ -87,7 +87,7 @@ class Board:
         return self._placed.get(award_id, ())
 
     def all(self) -> Iterator[Placed]:
-        """Give every award of every epoch once."""
+        """Yield every award of every epoch once."""
         for placed in self._placed.values():
             yield from placed
 
@@ -106,7 +106,7 @@ class Board:
         return next(line for epoch, line in self.lines.items() if epochs >> epoch & 1)
 
     def had_total(self, user_id: str, total: int, epochs: int) -> bool:
-        """Tell whether a user ever had a total in one of some epochs, 0 left out."""
+        """Return whether a user ever had a total in one of some epochs, 0 left out."""
         if not self._totals:
             for placed in self.all():
                 key = placed.award.user_id, placed.award.total_after
@@ -119,7 +119,7 @@ class Board:
         return self.lines[max(self.lines)]
 
     def note_times(self) -> None:
-        """Take it that all awards know when they were asked for."""
+        """Compute bounds of time in every line, once `asked` is known of all awards."""
         for line in self.lines.values():
             line.note_times()
 

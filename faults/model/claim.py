@@ -1,4 +1,4 @@
-"""What somebody was shown of a board, weighed against what the ledger adds up to there. Pure."""
+"""What a client was shown of a board, compared with the standings of the ledger at that revision. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -54,7 +54,7 @@ def weigh_claims(board: Board, claims: Iterable[Claim]) -> Iterable[Finding]:
 
 
 def _weigh_in(line: Line, claims: Sequence[Claim], faults: dict[int, str]) -> list[Claim]:
-    """Weigh claims in one ledger, and give those that do not hold in it."""
+    """Compare claims with one ledger, and return those that do not hold in it."""
     wrong = []
     for claim, fold in zip(claims, fold_at(line.awards, (claim.revision for claim in claims)), strict=True):
         fault = find_difference(claim, fold)
@@ -65,7 +65,7 @@ def _weigh_in(line: Line, claims: Sequence[Claim], faults: dict[int, str]) -> li
 
 
 def find_difference(claim: Claim, fold: Fold) -> str:
-    """Tell what of a claim is not as the ledger has it; empty if all of it is."""
+    """Return the first difference between a claim and the ledger; empty if there is none."""
     if claim.top is not None and (fault := _compare_top(claim.top, fold.top(claim.size))):
         return fault
     for row in claim.rows:

@@ -55,7 +55,7 @@ class Epochs:
         return self._overlapping(began, ended, lag)
 
     def were_restored(self, began: float, ended: float, lag: float) -> bool:
-        """Tell whether a stream may have stepped back between two of its messages, because the record did."""
+        """Return whether a restore may explain that a stream stepped back between two messages."""
         return any(
             restore.began <= ended and began <= self._forgotten(restore.ended, lag)
             for restore in self.restores
@@ -69,7 +69,7 @@ class Epochs:
         return bits
 
     def _forgotten(self, ended: float, lag: float) -> float:
-        """Tell until when an epoch may be shown that ended then."""
+        """Return until when an epoch may be shown that ended then."""
         if not lag:
             return ended
         until = self._until.get((ended, lag))

@@ -32,7 +32,7 @@ class Kind(StrEnum):
 
     AWARD_LOST = "award_lost", "An award was told as made, and the record does not have it."
     AWARD_NOT_COPIED = "award_not_copied", "An award was made before the copy, and is gone after its restore."
-    AWARD_INVENTED = "award_invented", "Nobody asked for an award in the ledger."
+    AWARD_INVENTED = "award_invented", "No client asked for an award in the ledger."
     REFUSED_MADE = "refused_made", "An award was refused, and the ledger has it."
     CONFLICT_WRONG = "conflict_wrong", "An award was told to be another one, and the ledger has no such one."
     PAYLOAD_WRONG = "payload_wrong", "An award was told as made, and the ledger has another one under its id."
@@ -59,7 +59,7 @@ class Kind(StrEnum):
     PROJECTION_BEHIND = "projection_behind", "Redis is not at the head, though nothing keeps it from it."
     PROJECTION_STRAY = "projection_stray", "Redis keeps keys of a board that nothing names."
 
-    LAG_LONG = "lag_long", "A projection did not reach the head in time after all was mended."
+    LAG_LONG = "lag_long", "A projection did not reach the head in time after all faults were healed."
     WORK_STUCK = "work_stuck", "A process holds work that should have ended."
     RESOURCE_LEAKED = "resource_leaked", "A process holds more than it did before the faults."
     STREAM_UNSETTLED = "stream_unsettled", "A stream did not come to the head of its board in time."
@@ -84,14 +84,14 @@ class Findings:
     _first: dict[Kind, list[Finding]] = field(default_factory=dict)
 
     def add(self, kind: Kind, where: str) -> None:
-        """Take one in."""
+        """Count one, and keep it if it is one of the first."""
         self.counts[kind] += 1
         first = self._first.setdefault(kind, [])
         if len(first) < _KEPT:
             first.append(Finding(kind, where))
 
     def extend(self, findings: Iterable[Finding]) -> None:
-        """Take several in."""
+        """Add several."""
         for finding in findings:
             self.add(*finding)
 
@@ -101,12 +101,12 @@ class Findings:
         return self.counts.total()
 
     def __iter__(self) -> Iterator[Finding]:
-        """Give those that were kept, by kind."""
+        """Yield those that were kept, by kind."""
         for first in self._first.values():
             yield from first
 
     def describe(self) -> list[str]:
-        """Tell all of it in lines: each kind with its number and its first examples."""
+        """Return all of it as lines: each kind with its number and its first examples."""
         lines = []
         for kind, first in self._first.items():
             lines.append(f"{kind} ({self.counts[kind]}): {kind.sentence}")

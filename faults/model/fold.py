@@ -48,12 +48,12 @@ class Fold:
         self.revision = award.revision
 
     def rank(self, user_id: str) -> int | None:
-        """Tell a user's rank, 1 for the best; None without an award."""
+        """Return a user's rank, 1 for the best; None without an award."""
         key = self._keys.get(user_id)
         return bisect_left(self._order, key) + 1 if key else None
 
     def find(self, user_id: str) -> Stand | None:
-        """Tell where a user stands; None without an award."""
+        """Return where a user stands; None without an award."""
         key = self._keys.get(user_id)
         if key is None:
             return None
@@ -67,7 +67,7 @@ class Fold:
 
 
 def fold_at(awards: Sequence[Award], revisions: Iterable[int]) -> Iterator[Fold]:
-    """Give the fold at each of some revisions, least first. It is one object, which moves on.
+    """Yield the fold at each of some revisions, least first. It is one object, which moves on.
 
     A ledger that misses revisions is taken as it is; at a revision after its end, it is what there is.
     """

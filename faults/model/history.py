@@ -138,7 +138,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that was broken, until it was mended."""
+    """A fault, from its injection until it was healed."""
 
     name: str
     target: str
@@ -153,7 +153,7 @@ class Restore:
     began: float
     """Before the server was stopped, or the standby took over."""
     ended: float
-    """After the server accepted connections again, and nobody reached one on the former state any more."""
+    """After the server accepted connections again, and no service reached the former state any more."""
     former: str
     """The folder with the former state."""
     copied: float = -math.inf
@@ -171,5 +171,5 @@ class History:
     events: list[Event] = field(default_factory=list)
 
     def add(self, event: Event) -> None:
-        """Take what has just ended."""
+        """Append what has just ended."""
         self.events.append(event)

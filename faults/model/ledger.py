@@ -80,15 +80,15 @@ Record: TypeAlias = Mapping[str, Ledger]
 
 
 def start_digest(board_id: str) -> bytes:
-    """Tell the digest of an empty ledger."""
+    """Return the digest of an empty ledger."""
     return hashlib.sha256(board_id.encode()).digest()
 
 
 def write_position(revision: int, digest: bytes) -> str:
-    """Tell the position of a commit."""
+    """Return the position of a commit."""
     return f"{revision}-{digest[:_MARK_BYTES].hex()}"
 
 
 def start_position(board_id: str) -> str:
-    """Tell the position of an empty ledger."""
+    """Return the position of an empty ledger."""
     return write_position(0, start_digest(board_id))

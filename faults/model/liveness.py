@@ -1,4 +1,4 @@
-"""Whether everything came back to rest after all was mended. Pure: what was measured is given."""
+"""What was measured after the last fault was healed. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Liveness:
-    """What was measured after all was mended and nobody asked for anything any more."""
+    """What was measured after the last fault was healed and the load had ended."""
 
     patience: float = PATIENCE
     """What the lag may take at most."""

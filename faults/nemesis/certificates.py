@@ -7,11 +7,11 @@ from typing import Final
 from faults.nemesis.injection import FaultKind, OneShot
 
 _LOOKED_SECONDS: Final = 6.0
-"""Everybody looks at the files at least so often."""
+"""Every process reads the files again within this time."""
 
 
 class Reissued(OneShot):
-    """Everybody gets a new certificate of the same authority."""
+    """Every process gets a new certificate of the same authority."""
 
     async def inject(self) -> None:
         """Issue them."""
@@ -19,10 +19,10 @@ class Reissued(OneShot):
 
 
 class AuthorityReplaced(OneShot):
-    """Everybody gets a certificate of a new authority, which is trusted beside the old one at first."""
+    """Every process gets a certificate of a new authority, which is trusted beside the old one at first."""
 
     async def inject(self) -> None:
-        """Take the three steps, and give everybody time to look after each."""
+        """Take the three steps, and give every process time to reload after each."""
         rotation = await asyncio.to_thread(self.scene.cluster.certificates.rotate)
         for step in (rotation.trust_both, rotation.issue_by_new, rotation.distrust_old):
             await asyncio.to_thread(step)

@@ -64,7 +64,7 @@ class SplitBrain(Failover):
         await self.pair.take_over(self.randomness.sample(links, len(links) // 2))
 
     async def heal(self) -> None:
-        """End the former primary, and bring everybody to the new one."""
+        """End the former primary, and route all services to the new one."""
         await self.pair.standby.stop(IMMEDIATE)
         self.pair.bring(self.scene.cluster.links_to("postgres"))
         await self.conclude()

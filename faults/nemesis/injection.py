@@ -28,7 +28,7 @@ class Scene:
 
 
 class Injection(ABC):
-    """One thing that is broken and mended again, once.
+    """One fault, injected and healed once.
 
     Neither waits for a part that may be broken by another fault at the same time; who runs it waits for all
     parts afterwards.
@@ -42,11 +42,11 @@ class Injection(ABC):
 
     @abstractmethod
     async def inject(self) -> None:
-        """Break it."""
+        """Inject it."""
 
     @abstractmethod
     async def heal(self) -> None:
-        """Mend it."""
+        """Heal it."""
 
 
 class OneShot(Injection):

@@ -1,4 +1,4 @@
-"""Breaks a stack, turn by turn, and mends it after each."""
+"""Injects the faults of each turn, and heals them before the next."""
 
 import asyncio
 import random

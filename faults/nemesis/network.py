@@ -18,7 +18,7 @@ _CUT_BYTES: Final = 8_000
 
 
 class LinkFault(Injection):
-    """Something about one way, mended by letting everything pass again."""
+    """A fault of one connection path, healed by letting everything pass again."""
 
     @property
     def proxy(self) -> Proxy:

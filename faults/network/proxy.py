@@ -24,7 +24,7 @@ class _Direction:
     """Bytes until a cut, None where none is due."""
 
     def allow(self, size: int) -> int:
-        """Tell how many of so many bytes may pass; if it is not all, the cut is over."""
+        """Return how many of so many bytes may pass; if it is not all, the cut is over."""
         if self.budget is None:
             return size
         allowed = min(size, self.budget)

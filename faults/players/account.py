@@ -1,4 +1,4 @@
-"""A user of the gateway: registers, logs in, and always has an access token for whoever plays as it."""
+"""A user of the gateway: registers, logs in, and always has an access token for its clients."""
 
 import asyncio
 import math
@@ -20,7 +20,7 @@ class Account:
     """
 
     def __init__(self, gateway: GatewayClient, username: str, *, is_careless: bool = False) -> None:
-        """Take whether it uses an access token until the gateway does not take it any more."""
+        """A careless user uses an access token until the gateway rejects it."""
         self.username = username
         self._is_careless = is_careless
         self.user_id: str | None = None
@@ -32,7 +32,7 @@ class Account:
         self._renewing = asyncio.Lock()
 
     async def token(self) -> str:
-        """Give an access token that should be good.
+        """Return an access token that should be good.
 
         Raises:
             NotNowError: There is none, and now none is to be had.

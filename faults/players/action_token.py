@@ -13,7 +13,7 @@ _AWARDS: Final = uuid.UUID("6c617572-656c-5e8d-9b1c-61776172640a")
 
 
 def award_of(token: str) -> Asked:
-    """Tell which award completing the action asks for."""
+    """Return which award completing the action asks for."""
     claims = read_claims(token)
     return Asked(
         board_id=claims["board"],

@@ -79,5 +79,5 @@ class GatewayClient:
 
 
 def read_retry_after(response: httpx.Response) -> float:
-    """Tell how many seconds to stay away."""
+    """Return the seconds of the `Retry-After` header; 0 without one."""
     return float(response.headers.get("retry-after", 0.0))

@@ -103,7 +103,7 @@ class Players:
             await player.complete(Completion(forged, done.answer, done.key))
 
     async def _come(self) -> None:
-        """Have somebody come who was never here, and finish an action."""
+        """Have a new user register and complete an action."""
         player = self._join()
         self._newcomers.append(player)
         if done := await self._do(player):

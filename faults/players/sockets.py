@@ -50,7 +50,7 @@ class Follower:
             await self._rest()
 
     async def _follow(self, token: str) -> str:
-        """Follow the board on one connection, and tell why it ended."""
+        """Follow the board on one connection, and return why it ended."""
         raise NotImplementedError
 
     async def _rest(self, seconds: float = 0.0) -> None:
@@ -147,7 +147,7 @@ class EventFollower(Follower):
 
 
 async def read_events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, str | None]]:
-    """Give the data of each event, and its id if it has one. An event without its empty line is none."""
+    """Yield the data of each event, and its id if it has one. An event without its empty line is none."""
     data, last_id = "", None
     async for line in lines:
         name, _, value = line.partition(":")

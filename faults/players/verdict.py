@@ -36,7 +36,7 @@ class Verdict(NamedTuple):
 
 
 def judge(answer: Answer, *, lost: bool) -> Verdict:
-    """Tell what is known of an award, where the answer to an earlier try of the same call was lost or not.
+    """Return what is known of an award, where the answer to an earlier try of the same call was lost or not.
 
     Raises:
         UnexpectedAnswerError: The contract has no such answer to what was asked.

@@ -103,12 +103,12 @@ def check_order(line: Line) -> Iterable[Finding]:
 
 
 def may_make(asked: Asked, award: Award) -> bool:
-    """Tell whether what was asked for is this award, as far as it is known."""
+    """Return whether what was asked for is this award, as far as it is known."""
     return is_payload(asked, award) and asked.request_id in {None, award.request_id}
 
 
 def is_payload(asked: Asked, award: Award) -> bool:
-    """Tell whether the award is for the same user, points and action."""
+    """Return whether the award is for the same user, points and action."""
     had = (award.user_id, award.points, award.action_type, award.action_id)
     return (asked.user_id, asked.points, asked.action_type, asked.action_id) == had
 
@@ -124,7 +124,7 @@ def _agrees(told: Told, placed: Placed, board: Board) -> bool:
 
 
 def _replays(call: AwardCall, award: Award) -> bool:
-    """Tell whether it was told right whether another request made the award, where that is known."""
+    """Return whether it was told right whether another request made the award, where that is known."""
     if call.told is None or call.told.replayed is None or call.asked.request_id is None:
         return True
     return call.told.replayed == (call.asked.request_id != award.request_id)

@@ -1,7 +1,7 @@
 """Judges a run: lists what no promise of the services explains. Pure.
 
-It imports nothing of the services: what they promise is written down a second time in the modules that end in
-`_rules`, on purpose.
+It imports nothing of the services: what they promise is written down a second time in the modules of
+this room, on purpose.
 """
 
 from collections import defaultdict
@@ -47,7 +47,7 @@ def check(
     Args:
         history: all that was asked and seen.
         epochs: the record before each restore, and at the end: one more than the history has restores.
-        projections: every board, after all was mended and at rest.
+        projections: every board, after the last fault was healed and the load had ended.
         liveness: what was measured then.
         samples: boards as they were read from Redis while things were broken.
 

@@ -66,6 +66,6 @@ def _check_standings(ledger: Ledger) -> Iterable[Finding]:
 
 
 def digest_commit(before: bytes, awards: Iterable[Award]) -> bytes:
-    """Tell the digest of a commit from the digest before it and its awards."""
+    """Return the digest of a commit from the digest before it and its awards."""
     text = "".join("\t".join(map(str, award)) + "\n" for award in awards)
     return hashlib.sha256(before + text.encode()).digest()

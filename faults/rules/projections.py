@@ -19,7 +19,7 @@ _GREATEST: Final = 2**53 - 1
 
 
 def check_projection(board: Board, projection: Projection | None) -> Iterable[Finding]:
-    """Find what is wrong with a board after all was mended and came to rest."""
+    """Find what is wrong with a board after the last fault was healed and the load had ended."""
     end = board.end.ledger
     if projection is None or projection.header is None:
         if end.head:

@@ -74,7 +74,7 @@ def _trace_ranks(line: Line) -> _Moves:
 
 
 def _bounds(moves: Sequence[_Move], first: int, last: int) -> tuple[int, int]:
-    """Tell the best rank between two revisions, and the worst before a move."""
+    """Return the best rank between two revisions, and the worst before a move."""
     begin = bisect_right(moves, first, key=lambda move: move.revision) - 1
     end = bisect_right(moves, last, key=lambda move: move.revision)
     best = min(move.after for move in moves[begin:end])

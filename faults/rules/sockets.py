@@ -98,7 +98,7 @@ class Socket:
         for row in message.scores:
             if row.total and not self.board.had_total(row.user_id, row.total, shown):
                 where = f"{message.event} of {self.name} at {message.at:.3f}: {message.revision}"
-                yield Finding(Kind.STREAM_WRONG, f"{where}: nobody ever was {row}")
+                yield Finding(Kind.STREAM_WRONG, f"{where}: no user ever had {row}")
 
     def _claim(self, message: Message, located: int, scores: Sequence[Row]) -> Claim:
         return Claim(

@@ -95,7 +95,7 @@ class Watch:
         return users if self._all_scores else users.intersection(self._users)
 
     def _leads(self, former: str | None, message: Message) -> bool:
-        """Tell whether a history goes from a position to that of a message."""
+        """Return whether a history goes from a position to that of a message."""
         if former is None or message.position is None:
             return True
         has_both = self.board.epochs_of(former) & self.board.epochs_of(message.position)

@@ -60,7 +60,7 @@ class Workload:
             raise failure
 
     async def quiesce(self) -> None:
-        """Ask for no more and wait for every call's end. Streams stay open, and nobody leaves them.
+        """Ask for no more and wait for every call's end. Streams stay open, and no watcher leaves.
 
         Everything has to be healed: those who do not know an outcome ask on until they do.
 

@@ -76,7 +76,7 @@ def fold_of(ledger: Ledger, revision: int | None = None) -> Fold:
 
 
 def position_of(ledger: Ledger, revision: int) -> str:
-    """Tell the position at the end of a commit."""
+    """Return the position at the end of a commit."""
     commit = next(commit for commit in ledger.commits if commit.last_revision == revision)
     return write_position(revision, commit.digest)
 

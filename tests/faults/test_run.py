@@ -45,7 +45,7 @@ def once(selection: Mapping[str, FaultKind]) -> dict[str, FaultKind]:
 
 
 def count_turns(seed: int, catalogue: Mapping[str, FaultKind]) -> int:
-    """Tell after how many turns every kind has come."""
+    """Return after how many turns every kind has come."""
     missing = set(catalogue)
     for number, turn in enumerate(draw_turns(seed, catalogue), 1):
         missing -= {fault.kind for fault in turn.faults}

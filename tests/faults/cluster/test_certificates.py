@@ -15,7 +15,7 @@ def read(path: Path) -> list[x509.Certificate]:
 
 
 def is_trusted(certificates: Certificates, name: str) -> list[bool]:
-    """Tell of each authority that a holder trusts whether it has signed the holder's certificate."""
+    """Return for each authority that a holder trusts whether it has signed the holder's certificate."""
     files = certificates.files(name)
     (own,) = read(files.certificate_file)
     trusted = []

@@ -152,7 +152,7 @@ async def cut_replies(run: Run) -> None:
     await run.more()
 
 
-async def redis_away(run: Run) -> None:
+async def redis_unavailable(run: Run) -> None:
     """Let nothing through to Redis for some awards, thrice: later awards may hide what is missing."""
     await run.more()
     for _ in range(3):
@@ -197,13 +197,13 @@ async def restored(run: Run) -> None:
     await run.more()
 
 
-TROUBLES: tuple[Trouble, ...] = (nothing, cut_replies, redis_away, killed, restored)
+TROUBLES: tuple[Trouble, ...] = (nothing, cut_replies, redis_unavailable, killed, restored)
 PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "retried_increment": (cut_replies, {Kind.PROJECTION_WRONG, Kind.READ_WRONG}),
-    "no_gate": (redis_away, {Kind.PROJECTION_WRONG, Kind.RANK_WRONG}),
+    "no_gate": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.RANK_WRONG}),
     "ties_by_name": (nothing, {Kind.PROJECTION_WRONG, Kind.READ_WRONG, Kind.STREAM_WRONG}),
     "ranks_from_zero": (nothing, {Kind.RANK_WRONG}),
-    "skipped_rows": (redis_away, {Kind.PROJECTION_WRONG, Kind.CHANGE_UNTOLD}),
+    "skipped_rows": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.CHANGE_UNTOLD}),
     "early_answer": (killed, {Kind.AWARD_LOST}),
     "refused_made": (nothing, {Kind.REFUSED_MADE}),
     "forgiven_conflict": (nothing, {Kind.PAYLOAD_WRONG}),
@@ -280,7 +280,7 @@ async def test_gateway_without_a_mistake_has_no_findings(run: Run, redis_prefix:
 async def test_mistake_of_the_score_service_is_found(run: Run, redis_prefix: str, mistake: str) -> None:
     run.mistake = mistake
     trouble, expected = PLANTED[mistake]
-    if trouble is redis_away:
+    if trouble is redis_unavailable:
         # A look that came before the next award would make up what the mistake leaves out.
         run.look_seconds = 30.0
 

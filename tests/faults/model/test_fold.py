@@ -32,7 +32,7 @@ def test_of_equal_totals_the_one_reached_earlier_is_first() -> None:
     assert [row.user_id for row in fold.top(3)] == ["ben", "ada", "zoe"]
 
 
-def test_whoever_has_no_award_has_no_rank() -> None:
+def test_user_without_an_award_has_no_rank() -> None:
     assert (Fold().rank("ada"), Fold().find("ada")) == (None, None)
 
 

@@ -66,7 +66,7 @@ def world() -> World:
     return World()
 
 
-async def test_each_turn_is_mended_before_the_next_begins(world: World) -> None:
+async def test_each_turn_is_healed_before_the_next_begins(world: World) -> None:
     turns = [Turn(0.0, (plan("a"),)), Turn(0.0, (plan("b"),))]
     await world.run(turns)
     assert world.cluster.done == ["inject a 241", "heal a", "ready", "inject b 241", "heal b", "ready"]
