@@ -6,9 +6,9 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from faults.findings import Findings, Kind
-from faults.history import AwardCall, Event, Fault, Message, Outcome, Read, Restore
-from faults.journal import write_journal
+from faults.evidence.journal import write_journal
+from faults.model.findings import Findings, Kind
+from faults.model.history import AwardCall, Event, Fault, Message, Outcome, Read, Restore
 from faults.run import Run
 
 _LOST: Final = (Kind.AWARD_LOST, Kind.AWARD_NOT_COPIED)
@@ -60,7 +60,7 @@ def make_table(figures: dict[str, Any]) -> Table:
 
 
 def keep_evidence(run: Run, figures: dict[str, Any]) -> None:
-    """Write beside the logs what somebody needs who looks for a cause."""
+    """Write the history, figures, findings and schedule beside the logs."""
     write_journal(run.history, run.folder / "history")
     (run.folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     (run.folder / "findings.txt").write_text("\n".join([*run.findings.describe(), ""]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A run: a stack under load is broken and mended, comes to rest, and is judged."""
+"""A run: faults are injected into a stack under load and healed; afterwards it is checked."""
 
 import asyncio
 import random
@@ -9,21 +9,21 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from faults.breakage import Catalogue, Scene
-from faults.builder import running_cluster
-from faults.checker import check
-from faults.cluster import Cluster
-from faults.evidence import keep_sampling, read_boards, read_epochs
-from faults.findings import Findings, Kind
-from faults.history import History
-from faults.ledger import Record
-from faults.liveness import PATIENCE, Liveness
-from faults.load import Load
-from faults.nemesis import CATALOGUE, Nemesis
-from faults.projection import Projection
-from faults.schedule import Turn, draw_turns
-from faults.vitals import Holdings, compare, measure_holdings, measure_lag, measure_waiting
-from faults.workload import Workload
+from faults.cluster.builder import running_cluster
+from faults.cluster.cluster import Cluster
+from faults.evidence.collector import keep_sampling, read_boards, read_epochs
+from faults.evidence.vitals import Holdings, compare, measure_holdings, measure_lag, measure_waiting
+from faults.load.load import Load
+from faults.model.findings import Findings, Kind
+from faults.model.history import History
+from faults.model.ledger import Record
+from faults.model.liveness import PATIENCE, Liveness
+from faults.model.projection import Projection
+from faults.nemesis.injection import Catalogue, Scene
+from faults.nemesis.nemesis import CATALOGUE, Nemesis
+from faults.nemesis.schedule import Turn, draw_turns
+from faults.rules.checker import check
+from faults.workload.workload import Workload
 
 _WARM_SECONDS: Final = 3.0
 
@@ -44,7 +44,7 @@ class Plan:
 
 
 def saw_little(judged: Mapping[str, int]) -> bool:
-    """Tell whether a run without findings would show nothing, because hardly anybody was answered."""
+    """Return whether a run without findings would show nothing, because hardly anybody was answered."""
     saw_each = all(judged[sort] for sort in ("told", "reads", "messages"))
     return not saw_each or judged["told"] * 4 < judged["calls"]
 
@@ -56,7 +56,7 @@ class Run:
     plan: Plan
     folder: Path
     tell: Callable[[str], None]
-    """Takes lines for whoever waits."""
+    """Reports progress, a line at a time."""
     history: History = field(default_factory=History)
     samples: list[Projection] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
@@ -78,12 +78,12 @@ class Run:
 
     async def _work(self, cluster: Cluster) -> None:
         plan = self.plan
-        workload = Workload(cluster.doors, self.history, random.Random(plan.seed), plan.load)
+        workload = Workload(cluster.endpoints, self.history, random.Random(plan.seed), plan.load)
         async with workload.running() as work:
             await asyncio.sleep(_WARM_SECONDS)
             before = await measure_holdings(cluster)
             await self._break(cluster)
-            self.tell("All is mended; the load ends.")
+            self.tell("All faults are healed; the load ends.")
             liveness, epochs = await self._rest(cluster, work, before)
             projections = await read_boards(cluster, epochs[-1])
         self.tell("Judging.")

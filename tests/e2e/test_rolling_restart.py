@@ -15,7 +15,7 @@ from tests.fixtures.processes import RunningService
 from tests.fixtures.stack import Stack, target_of_all
 from tests.fixtures.stores import eventually
 
-from faults.balancer import Balancer, Upstream
+from faults.network.balancer import Balancer, Upstream
 
 RESTARTS = 5
 PLAYERS = 3

@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from faults.board import Board
-from faults.checker import check
-from faults.epochs import Epochs
-from faults.findings import Findings, Kind
-from faults.fold import Fold, fold_at
-from faults.history import (
+from faults.model.board import Board
+from faults.model.epochs import Epochs
+from faults.model.findings import Findings, Kind
+from faults.model.fold import Fold, fold_at
+from faults.model.history import (
     Asked,
     AwardCall,
     Event,
@@ -22,10 +21,11 @@ from faults.history import (
     Row,
     Told,
 )
-from faults.ledger import Award, Commit, Head, Ledger, Total, start_digest, write_position
-from faults.ledger_rules import digest_commit
-from faults.liveness import Liveness
-from faults.projection import Header, Projection
+from faults.model.ledger import Award, Commit, Head, Ledger, Total, start_digest, write_position
+from faults.model.liveness import Liveness
+from faults.model.projection import Header, Projection
+from faults.rules.checker import check
+from faults.rules.ledger import digest_commit
 
 BOARD = "main"
 USERS = ("ada", "ben", "eve", "kim", "max")
@@ -76,7 +76,7 @@ def fold_of(ledger: Ledger, revision: int | None = None) -> Fold:
 
 
 def position_of(ledger: Ledger, revision: int) -> str:
-    """Tell the position at the end of a commit."""
+    """Return the position at the end of a commit."""
     commit = next(commit for commit in ledger.commits if commit.last_revision == revision)
     return write_position(revision, commit.digest)
 

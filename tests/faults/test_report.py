@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from faults.findings import Kind
-from faults.history import Asked, AwardCall, Fault, Outcome, Restore, Told
+from faults.model.findings import Kind
+from faults.model.history import Asked, AwardCall, Fault, Outcome, Restore, Told
+from faults.nemesis.schedule import Planned, Turn
 from faults.report import keep_evidence, make_figures, make_table
 from faults.run import Plan, Run
-from faults.schedule import Planned, Turn
 
 
 def call(outcome: Outcome) -> AwardCall:

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from faults.breakage import Kind
-from faults.certificate_faults import CERTIFICATE_FAULTS
-from faults.clock_faults import CLOCK_FAULTS
-from faults.failover_faults import FAILOVER_FAULTS
-from faults.failpoint_faults import FAILPOINT_FAULTS
-from faults.history import AwardCall, Fault, Message, Outcome, Read
-from faults.load import Load
-from faults.nemesis import CATALOGUE
-from faults.network_faults import NETWORK_FAULTS
-from faults.process_faults import PROCESS_FAULTS
+from faults.load.load import Load
+from faults.model.history import AwardCall, Fault, Message, Outcome, Read
+from faults.nemesis.certificates import CERTIFICATE_FAULTS
+from faults.nemesis.clocks import CLOCK_FAULTS
+from faults.nemesis.failovers import FAILOVER_FAULTS
+from faults.nemesis.failpoints import FAILPOINT_FAULTS
+from faults.nemesis.injection import FaultKind
+from faults.nemesis.nemesis import CATALOGUE
+from faults.nemesis.network import NETWORK_FAULTS
+from faults.nemesis.processes import PROCESS_FAULTS
+from faults.nemesis.schedule import draw_turns
+from faults.nemesis.stores import STORE_FAULTS
 from faults.report import keep_evidence, make_figures
 from faults.run import Plan, Run, saw_little
-from faults.schedule import draw_turns
-from faults.store_faults import STORE_FAULTS
 
 LOAD = Load(
     awards_per_second=40,
@@ -31,7 +31,7 @@ LOAD = Load(
     sockets=4,
     users=60,
 )
-SELECTIONS: dict[int, dict[str, Kind]] = {
+SELECTIONS: dict[int, dict[str, FaultKind]] = {
     1: {**PROCESS_FAULTS, **CLOCK_FAULTS, **FAILOVER_FAULTS},
     2: {**NETWORK_FAULTS, **CERTIFICATE_FAULTS},
     3: {**STORE_FAULTS, **FAILPOINT_FAULTS},
@@ -39,13 +39,13 @@ SELECTIONS: dict[int, dict[str, Kind]] = {
 """Kinds by seed."""
 
 
-def once(selection: Mapping[str, Kind]) -> dict[str, Kind]:
+def once(selection: Mapping[str, FaultKind]) -> dict[str, FaultKind]:
     """Have each kind come once before any comes again."""
     return {name: replace(kind, weight=1) for name, kind in selection.items()}
 
 
-def count_turns(seed: int, catalogue: Mapping[str, Kind]) -> int:
-    """Tell after how many turns every kind has come."""
+def count_turns(seed: int, catalogue: Mapping[str, FaultKind]) -> int:
+    """Return after how many turns every kind has come."""
     missing = set(catalogue)
     for number, turn in enumerate(draw_turns(seed, catalogue), 1):
         missing -= {fault.kind for fault in turn.faults}

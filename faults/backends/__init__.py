@@ -1,0 +1,1 @@
+"""Clients of the score service: backends that award points, readers, and watchers."""

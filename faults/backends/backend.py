@@ -1,0 +1,110 @@
+"""One backend: it asks the score service for awards, and keeps a record of what it asked and was told."""
+
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Final
+
+from faults.backends.memory import Remembered
+from faults.model.history import Asked, AwardCall, History, Outcome, Told
+from score_client import (
+    AwardConflictError,
+    AwardNotFoundError,
+    AwardResult,
+    InvalidRequestError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    QuotaExceededError,
+    ScoreClient,
+    ServiceFaultError,
+    TotalOutOfRangeError,
+    UnavailableError,
+)
+
+REFUSALS: Final = (
+    AwardConflictError,
+    InvalidRequestError,
+    NotAllowedError,
+    NotAuthenticatedError,
+    QuotaExceededError,
+    TotalOutOfRangeError,
+)
+"""What says that the call makes nothing, now or later."""
+NO_ANSWER: Final = (UnavailableError, ServiceFaultError)
+"""What says that the outcome is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """One backend."""
+
+    name: str
+    client: ScoreClient
+    history: History = field(repr=False)
+
+    async def award(self, asked: Asked, timeout: float | None = None) -> AwardCall:  # noqa: ASYNC109 - the client's
+        """Ask for an award, once, and record how that ended, also if the caller leaves."""
+        began = time.monotonic()
+        outcome, told, reason = Outcome.UNKNOWN, None, "left"
+        try:
+            told = told_of(await self._send(asked, timeout))
+            outcome, reason = Outcome.MADE, ""
+        except REFUSALS as error:
+            outcome, reason = Outcome.REFUSED, error.reason
+        except NO_ANSWER as error:
+            reason = error.reason
+        finally:
+            call = self._record(asked, began, outcome, told, reason)
+        return call
+
+    async def look_up(self, remembered: Remembered) -> None:
+        """Ask what became of an award. That it is not there says nothing: it may be on its way.
+
+        The answer does not tell of whom it is, so nothing is recorded where the id may be another one's.
+        """
+        asked, began = remembered.asked, time.monotonic()
+        with suppress(AwardNotFoundError, *NO_ANSWER):
+            result = await self.client.get_award(board_id=asked.board_id, award_id=uuid.UUID(asked.award_id))
+            if remembered.contested:  # Maybe since it was asked.
+                return
+            self._record(asked._replace(request_id=None), began, Outcome.MADE, told_of(result), "")
+
+    async def _send(self, asked: Asked, timeout: float | None) -> AwardResult:  # noqa: ASYNC109 - the same
+        return await self.client.award(
+            board_id=asked.board_id,
+            user_id=asked.user_id,
+            points=asked.points,
+            action_type=asked.action_type,
+            action_id=asked.action_id,
+            award_id=uuid.UUID(asked.award_id),
+            request_id=uuid.UUID(asked.request_id),
+            timeout=timeout,
+        )
+
+    def _record(
+        self, asked: Asked, began: float, outcome: Outcome, told: Told | None, reason: str
+    ) -> AwardCall:
+        call = AwardCall(
+            caller=self.name,
+            asked=asked,
+            began=began,
+            ended=time.monotonic(),
+            outcome=outcome,
+            told=told,
+            reason=reason,
+        )
+        self.history.add(call)
+        return call
+
+
+def told_of(result: AwardResult) -> Told:
+    """Return what a result says of the award."""
+    return Told(
+        points=result.points,
+        total=result.total,
+        rank=result.rank,
+        revision=result.revision,
+        position=result.position,
+        replayed=result.replayed,
+    )

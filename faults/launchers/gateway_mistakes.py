@@ -1,0 +1,44 @@
+"""Mistakes of a gateway, as those of a score service in `score_mistakes`."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from action_gateway.actions import actions
+from action_gateway.leaderboard import subscription
+from action_gateway.leaderboard.subscription import Subscription
+from faults.launchers.patching import patch
+
+
+def _name_awards_at_random() -> None:
+    """A token is good for another award each time."""
+    patch(actions, "find_award_id", lambda _: lambda _started: uuid.uuid4())
+
+
+def _tell_the_top_of_before() -> None:
+    """Updates name the revision of now, and have the top that was told before."""
+
+    def make(tell: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda told, _top, revision: tell(told, told, revision)
+
+    patch(subscription, "tell_update", make)
+
+
+def _lose_scores() -> None:
+    """A subscriber receives the first score only."""
+
+    def make(offer: Callable[..., bool]) -> Callable[..., bool]:
+        def offer_first(self: Any, standing: Any) -> bool:
+            return offer(self, standing) if vars(self)["_me"] is None else False
+
+        return offer_first
+
+    patch(Subscription, "offer", make)
+
+
+MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
+    "new_award_each_time": _name_awards_at_random,
+    "top_of_before": _tell_the_top_of_before,
+    "lost_score": _lose_scores,
+}
+"""By name."""

@@ -1,0 +1,265 @@
+"""Bugs of a score service that a developer could write.
+
+They show that the checker finds them; it is the checker that is tested with them. So this module, unlike the
+checker, knows what is inside the service. A mistake that does not fit into it any more fails at the start.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from faults.launchers.patching import patch
+from score_service.boards import scoring
+from score_service.boards.leaderboard import Leaderboard
+from score_service.boards.scoring import Scoring
+from score_service.domain.award import Award, RecordedAward
+from score_service.domain.changes import Change
+from score_service.errors import AwardConflictError, TotalOutOfRangeError
+from score_service.projection import scripts
+from score_service.projection.projection import Header, Projection
+from score_service.reconcile.projector import Projector
+from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record import database, ledger
+from score_service.record.database import Database
+from score_service.stream.hubs import Hubs
+from score_service.stream.watcher import Frame, Watcher
+
+_GATE: Final = "if header[2] ~= ARGV[2] or header[3] ~= ARGV[3] then"
+_SET: Final = "local members = set_standings(ARGV[6])"
+_ADD: Final = """
+local members = {}
+for user, points, revision in string.gmatch(ARGV[6], '([^ ]+) ([^ ]+) ([^\\n]+)\\n?') do
+    local former, total = redis.call('HGET', KEYS[3], user), points
+    if former then
+        redis.call('ZREM', KEYS[2], member_of(user, reached_in(former)))
+        total = string.format('%.0f', tonumber(string.match(former, '^%d+')) + tonumber(points))
+    end
+    members[#members + 1] = member_of(user, revision)
+    redis.call('ZADD', KEYS[2], total, members[#members])
+    redis.call('HSET', KEYS[3], user, total .. ':' .. revision)
+end
+"""
+_NEWEST: Final = """SELECT DISTINCT ON (a.user_id)
+       a.user_id, a.total_after, a.revision, stop.last_revision AS to_revision, stop.digest AS to_digest"""
+_ORDER: Final = "ORDER BY a.user_id, a.revision DESC"
+_GROUP: Final = "GROUP BY a.user_id, stop.last_revision, stop.digest"
+_MEMBER: Final = "9007199254740991 - reached, user)"
+_SUM: Final = """SELECT a.user_id, sum(a.points)::bigint AS total_after, max(a.revision) AS revision,
+       stop.last_revision AS to_revision, stop.digest AS to_digest"""
+
+
+def _edit_text(owner: Any, loader: str, name: str, *edits: tuple[str, str]) -> None:
+    """Have a script or a statement say something else, by the function that loads it."""
+
+    def make(load: Callable[[str], str]) -> Callable[[str], str]:
+        text = load(name)
+        for old, new in edits:
+            if old not in text:
+                raise LookupError(f"{name} does not say {old!r} any more")
+            text = text.replace(old, new)
+        return lambda asked: text if asked == name else load(asked)
+
+    patch(owner, loader, make)
+
+
+def _edit_script(name: str, *edits: tuple[str, str]) -> None:
+    _edit_text(scripts, "load_script", name, *edits)
+
+
+def _edit_statement(name: str, *edits: tuple[str, str]) -> None:
+    _edit_text(database, "load_statement", name, *edits)
+
+
+def _retry_increments() -> None:
+    """Points are added to what Redis has, and a script that is sent again adds them again."""
+
+    def add_up(recorded: Iterable[RecordedAward]) -> tuple[Change, ...]:
+        sums: dict[str, Change] = {}
+        for award in recorded:
+            former = sums.get(award.user_id, Change(award.user_id, 0, 0))
+            sums[award.user_id] = Change(award.user_id, former.total + award.points, award.revision)
+        return tuple(sums.values())
+
+    patch(ledger, "_fold", lambda _: add_up)
+    _edit_statement("read_changes", (_NEWEST, _SUM), (_ORDER, _GROUP))
+    _edit_script("apply_changes", (_GATE, "if false then"), (_SET, _ADD))
+
+
+def _open_gate() -> None:
+    """A commit is applied wherever the projection stands."""
+    _edit_script("apply_changes", (_GATE, "if false then"))
+
+
+def _rank_ties_by_name() -> None:
+    """Of equal totals the greater name is first."""
+
+    def make(load: Callable[[str], str]) -> Callable[[str], str]:
+        if _MEMBER not in load("apply_changes"):
+            raise LookupError(f"no script says {_MEMBER!r} any more")
+        return lambda name: load(name).replace(_MEMBER, "1, user)")
+
+    patch(scripts, "load_script", make)
+
+
+def _count_ranks_from_zero() -> None:
+    """The best is told to be at rank 0."""
+    _edit_script("apply_changes", ("KEYS[2], member) + 1", "KEYS[2], member)"))
+
+
+def _skip_rows() -> None:
+    """Who catches up leaves out the row that follows the position."""
+    _edit_statement(
+        "read_changes", ("a.revision > %(after_revision)s", "a.revision > %(after_revision)s + 1")
+    )
+
+
+def _answer_before_commit() -> None:
+    """Callers are answered half a second before the commit."""
+    transactions = set[asyncio.Task[None]]()
+
+    async def record(self: Any, statement: str, parameters: Mapping[str, object], rows: Any) -> None:
+        # This one reaches into the pool as the original does.
+        async with vars(self)["_pool"].connection() as connection, connection.transaction():
+            cursor = await connection.execute(_load_statement(statement), parameters)
+            rows.set_result(await cursor.fetchall())
+            await asyncio.sleep(0.5)
+
+    def make(fetch_all: Callable[..., Any]) -> Callable[..., Any]:
+        async def fetch_early(
+            self: Database, statement: str, parameters: Mapping[str, object], *rest: Any, **options: Any
+        ) -> Any:
+            if statement != "record_awards":
+                return await fetch_all(self, statement, parameters, *rest, **options)
+            rows = asyncio.get_running_loop().create_future()
+            transaction = asyncio.create_task(record(self, statement, parameters, rows))
+            transactions.add(transaction)
+            await asyncio.wait([rows, transaction], return_when=asyncio.FIRST_COMPLETED)
+            return rows.result() if rows.done() else await fetch_all(self, statement, parameters)
+
+        return fetch_early
+
+    patch(Database, "fetch_all", make)
+
+
+def _load_statement(name: str) -> Any:
+    return vars(database)["load_statement"](name)
+
+
+def _make_what_is_refused() -> None:
+    """Now and then an award that was made is told to be out of range."""
+    numbers = itertools.count(1)
+
+    def make(answer: Callable[..., Any]) -> Callable[..., Any]:
+        async def answer_wrongly(self: Scoring, *arguments: Any) -> Sequence[Any]:
+            outcomes = await answer(self, *arguments)
+            return [outcome if next(numbers) % 7 else TotalOutOfRangeError() for outcome in outcomes]
+
+        return answer_wrongly
+
+    patch(Scoring, "_answer", make)
+
+
+def _forgive_conflicts() -> None:
+    """Another award under an id that was used is told as made."""
+    patch(scoring, "is_replay", lambda _: lambda award, recorded: award.request_id != recorded.request_id)
+
+
+def _forget_requests() -> None:
+    """A replay is answered as the first request."""
+
+    def is_replay(award: Award, recorded: RecordedAward) -> bool:
+        if (award.user_id, award.points) != (recorded.user_id, recorded.points):
+            raise AwardConflictError
+        return False
+
+    patch(scoring, "is_replay", lambda _: is_replay)
+
+
+def _mix_reads() -> None:
+    """A read has the rows of the one before it, and names the position of now."""
+    rows: dict[tuple[str, ...], list[Any]] = {}
+
+    def make(read: Callable[..., Any]) -> Callable[..., Any]:
+        async def read_mixed(self: Projection, script: str, board_id: str, arguments: Sequence[str]) -> Any:
+            reply = await read(self, script, board_id, arguments)
+            if reply is None or script == "compare_standings":
+                return reply
+            key = (script, board_id, *arguments)
+            former, rows[key] = rows.get(key, reply), reply
+            return [*reply[:4], *former[4:]]
+
+        return read_mixed
+
+    patch(Projection, "_read", make)
+
+
+def _read_blindly() -> None:
+    """Reads are as old as Redis, whatever was asked for, and awards are applied by a slow loop alone."""
+
+    def make(read: Callable[..., Any]) -> Callable[..., Any]:
+        async def read_blindly(self: Leaderboard, *arguments: Any, min_revision: int) -> Any:
+            return await read(self, *arguments, min_revision=min(min_revision, 0))
+
+        return read_blindly
+
+    async def find_no_ranks(*_: Any) -> dict[str, int]:
+        await asyncio.sleep(0)
+        return {}
+
+    patch(Leaderboard, "_read", make)
+    patch(Scoring, "_ranks", lambda _: find_no_ranks)
+    patch(Projector, "running", lambda running: lambda self, interval: running(self, 10 * interval))
+
+
+def _lose_updates() -> None:
+    """A watcher is not offered every third frame."""
+    numbers = itertools.count(1)
+
+    def make(offer: Callable[..., None]) -> Callable[..., None]:
+        def offer_some(self: Watcher, frame: Frame) -> None:
+            if next(numbers) % 3:
+                offer(self, frame)
+
+        return offer_some
+
+    patch(Watcher, "offer", make)
+
+
+def _forget_the_missed() -> None:
+    """A watch that comes back is not told what it missed."""
+
+    async def find_nothing(*_: Any) -> tuple[()]:
+        await asyncio.sleep(0)
+        return ()
+
+    patch(Hubs, "_missed", lambda _: find_nothing)
+
+
+def _trust_headers() -> None:
+    """A header is taken to be of the record, whatever it says."""
+
+    async def find_header(self: Any, board_id: str) -> Header | None:
+        header: Header | None = await vars(self)["_projection"].read_header(board_id)
+        return header
+
+    patch(Rebuilder, "find_header", lambda _: find_header)
+
+
+MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
+    "retried_increment": _retry_increments,
+    "no_gate": _open_gate,
+    "ties_by_name": _rank_ties_by_name,
+    "ranks_from_zero": _count_ranks_from_zero,
+    "skipped_rows": _skip_rows,
+    "early_answer": _answer_before_commit,
+    "refused_made": _make_what_is_refused,
+    "forgiven_conflict": _forgive_conflicts,
+    "forgotten_request": _forget_requests,
+    "mixed_read": _mix_reads,
+    "blind_read": _read_blindly,
+    "lost_update": _lose_updates,
+    "forgotten_missed": _forget_the_missed,
+    "trusted_header": _trust_headers,
+}
+"""By name."""

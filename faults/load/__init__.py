@@ -1,0 +1,1 @@
+"""What all clients of the workload share: how much load there is, and how they record what they receive."""

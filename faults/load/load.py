@@ -1,0 +1,32 @@
+"""How much load there is, and on which boards."""
+
+from dataclasses import dataclass
+
+GATEWAY_BOARD = "main"
+"""The board that the gateway serves, and the one of all actions of the catalog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What is asked for, and by how many. Rates are of tries begun a second, all together."""
+
+    awards_per_second: float = 180.0
+    """By backends."""
+    reads_per_second: float = 10.0
+    """By backends."""
+    completes_per_second: float = 10.0
+    """By players."""
+    boards: tuple[str, ...] = (GATEWAY_BOARD, "season-hot", "season-b", "season-c")
+    """The gateway's, a hot one, and others."""
+    users: int = 200
+    """Of each board but for the gateway's, on which the players are users too."""
+    max_points: int = 1_000
+    """The most that the service's policy allows a backend to give at once."""
+    players: int = 16
+    watches: int = 12
+    sockets: int = 8
+    event_streams: int = 4
+    stay_seconds: float = 20.0
+    """How long watches that leave and come back stay, on average."""
+    pending_max: int = 400
+    """Calls of backends under way at most; while there are as many, none are begun."""

@@ -1,0 +1,143 @@
+"""One board in all epochs: which awards and positions were of the record, and in which epochs. Pure."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate
+from math import inf
+
+from faults.model.ledger import Award, Ledger, Record, start_position, write_position
+
+
+@dataclass(slots=True)
+class Placed:
+    """An award in the ledger, and what is known of when it was made."""
+
+    award: Award
+    epochs: int
+    """As a set of bits: whose ledgers have it."""
+    asked: float = inf
+    """When a client first asked for it; infinite if none did."""
+    told: float = inf
+    """When a client was first told that it was made; infinite if none was."""
+
+
+@dataclass(slots=True)
+class Line:
+    """A board's ledger at the end of an epoch."""
+
+    ledger: Ledger
+    placed: list[Placed] = field(default_factory=list)
+    """Its awards in order."""
+    ends: list[int] = field(default_factory=list)
+    """Revisions at which commits end."""
+    _asked: list[float] = field(default_factory=list)
+
+    @property
+    def awards(self) -> Sequence[Award]:
+        """What was awarded, in order."""
+        return self.ledger.awards
+
+    def is_end(self, revision: int) -> bool:
+        """Return whether the ledger had a position at a revision."""
+        place = bisect_left(self.ends, revision)
+        return revision == 0 or (place < len(self.ends) and self.ends[place] == revision)
+
+    def end_after(self, revision: int) -> int:
+        """Return where the commit ends that holds a revision; the revision itself where none does."""
+        place = bisect_left(self.ends, revision)
+        return self.ends[place] if place < len(self.ends) else revision
+
+    def position_of(self, revision: int) -> str | None:
+        """Return the position of the commit that holds a revision."""
+        place = bisect_left(self.ends, revision)
+        return write_position(*self.ledger.commits[place][1:]) if place < len(self.ends) else None
+
+    def note_times(self) -> None:
+        """Compute bounds of time, once `asked` is known of all awards."""
+        known = (placed.asked if placed.asked < inf else -inf for placed in self.placed)
+        self._asked = list(accumulate(known, max))
+
+    def earliest(self, revision: int) -> float:
+        """Return a time before which the ledger did not reach a revision."""
+        return self._asked[revision - 1] if 0 < revision <= len(self._asked) else -inf
+
+    def furthest(self, time: float) -> int:
+        """Return a revision that the ledger had not passed at a time."""
+        return bisect_right(self._asked, time)
+
+
+class Board:
+    """What all epochs have of a board."""
+
+    def __init__(self, board_id: str, epochs: Sequence[Record]) -> None:
+        self.board_id = board_id
+        self.lines: dict[int, Line] = {}
+        """By the number of the epoch; where the board was not there, an empty one."""
+        self.positions = {start_position(board_id): (1 << len(epochs)) - 1}
+        """The epochs, as a set of bits, of each position."""
+        self._placed: dict[str, list[Placed]] = {}
+        self._totals: dict[tuple[str, int], int] = {}
+        for epoch, record in enumerate(epochs):
+            ledger = record.get(board_id) or Ledger(board_id, None, (), (), {})
+            self.lines[epoch] = self._trace(ledger, 1 << epoch)
+
+    def find(self, award_id: str) -> Sequence[Placed]:
+        """Find an award of which the id is known; in histories apart there may be several."""
+        return self._placed.get(award_id, ())
+
+    def all(self) -> Iterator[Placed]:
+        """Yield every award of every epoch once."""
+        for placed in self._placed.values():
+            yield from placed
+
+    def epochs_of(self, position: str) -> int:
+        """Tell, as a set of bits, which epochs went through a position."""
+        return self.positions.get(position, 0)
+
+    def epochs_at(self, revision: int) -> int:
+        """Tell, as a set of bits, which epochs had a position at a revision."""
+        if revision == 0:
+            return self.positions[start_position(self.board_id)]
+        return sum(1 << epoch for epoch, line in self.lines.items() if line.is_end(revision))
+
+    def line_of(self, epochs: int) -> Line:
+        """Choose the first of some epochs, of which there is one."""
+        return next(line for epoch, line in self.lines.items() if epochs >> epoch & 1)
+
+    def had_total(self, user_id: str, total: int, epochs: int) -> bool:
+        """Return whether a user ever had a total in one of some epochs, 0 left out."""
+        if not self._totals:
+            for placed in self.all():
+                key = placed.award.user_id, placed.award.total_after
+                self._totals[key] = self._totals.get(key, 0) | placed.epochs
+        return bool(self._totals.get((user_id, total), 0) & epochs)
+
+    @property
+    def end(self) -> Line:
+        """The ledger as it is at the end."""
+        return self.lines[max(self.lines)]
+
+    def note_times(self) -> None:
+        """Compute bounds of time in every line, once `asked` is known of all awards."""
+        for line in self.lines.values():
+            line.note_times()
+
+    def _trace(self, ledger: Ledger, bit: int) -> Line:
+        line = Line(ledger)
+        for award in ledger.awards:
+            line.placed.append(self._place(award, bit))
+        for commit in ledger.commits:
+            line.ends.append(commit.last_revision)
+            position = write_position(commit.last_revision, commit.digest)
+            self.positions[position] = self.positions.get(position, 0) | bit
+        return line
+
+    def _place(self, award: Award, bit: int) -> Placed:
+        placed = self._placed.setdefault(award.award_id, [])
+        for one in placed:
+            if one.award == award:
+                one.epochs |= bit
+                return one
+        placed.append(Placed(award, bit))
+        return placed[-1]

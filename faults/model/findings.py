@@ -1,0 +1,114 @@
+"""What cannot be explained, by kind. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final, NamedTuple, Self
+
+_KEPT: Final = 20
+"""Examples of a kind."""
+
+
+class Kind(StrEnum):
+    """What is wrong. The sentence says what was promised, and what was seen instead."""
+
+    sentence: str
+
+    def __new__(cls, word: str, sentence: str) -> Self:
+        """Take the stable word, which is the value, and the sentence."""
+        kind = str.__new__(cls, word)
+        kind._value_ = word
+        kind.sentence = sentence
+        return kind
+
+    REVISION_MISSING = "revision_missing", "The ledger counts its awards without gap; one is missing."
+    AWARD_DOUBLED = "award_doubled", "An award is in the ledger once; it is there twice."
+    COMMIT_WRONG = "commit_wrong", "Commits cover the ledger without gap or overlap; these do not."
+    DIGEST_WRONG = "digest_wrong", "A commit's digest covers all awards up to it; this one does not."
+    TOTAL_WRONG = "total_wrong", "A total is the sum of the awards up to it; this one is not."
+    STANDING_WRONG = "standing_wrong", "A standing is what the ledger adds up to; this one is not."
+    HEAD_WRONG = "head_wrong", "A board's row tells its last commit; this one does not."
+
+    AWARD_LOST = "award_lost", "An award was told as made, and the record does not have it."
+    AWARD_NOT_COPIED = "award_not_copied", "An award was made before the copy, and is gone after its restore."
+    AWARD_INVENTED = "award_invented", "No client asked for an award in the ledger."
+    REFUSED_MADE = "refused_made", "An award was refused, and the ledger has it."
+    CONFLICT_WRONG = "conflict_wrong", "An award was told to be another one, and the ledger has no such one."
+    PAYLOAD_WRONG = "payload_wrong", "An award was told as made, and the ledger has another one under its id."
+    TOLD_WRONG = "told_wrong", "What was told of an award is not what the ledger has of it."
+    REPLAY_WRONG = "replay_wrong", "Whether another request made the award was told wrong."
+    RANK_WRONG = "rank_wrong", "A rank was told with an award that its user never had from then on."
+    ORDER_WRONG = "order_wrong", "An award was asked for after another was told as made, and is before it."
+
+    POSITION_UNKNOWN = "position_unknown", "A position was told that the record never had."
+    POSITION_EARLY = "position_early", "A position was told before the last of its awards was asked for."
+    POSITION_LOST = "position_lost", "A position of a lost history was told long after the restore."
+    READ_WRONG = "read_wrong", "A read shows what its board was not at the position it names."
+    READ_OLD = "read_old", "A read is of an older revision than was asked for."
+
+    STREAM_WRONG = "stream_wrong", "A message shows what its board was not at the position it names."
+    STREAM_UNFOUNDED = "stream_unfounded", "A stream begins with something else than the whole top."
+    STREAM_BACK = "stream_back", "A stream stepped back without a reset."
+    CHANGE_UNTOLD = "change_untold", "A stream went past a change that it had to tell, without telling it."
+    STREAM_UNFINISHED = "stream_unfinished", "The last that a stream told is not what its board is."
+
+    PROJECTION_MISSING = "projection_missing", "Redis has nothing, or a part, of a board that the record has."
+    PROJECTION_FOREIGN = "projection_foreign", "Redis stands at a position that the record does not have."
+    PROJECTION_WRONG = "projection_wrong", "Redis is not what the ledger adds up to at the position it names."
+    PROJECTION_BEHIND = "projection_behind", "Redis is not at the head, though nothing keeps it from it."
+    PROJECTION_STRAY = "projection_stray", "Redis keeps keys of a board that nothing names."
+
+    LAG_LONG = "lag_long", "A projection did not reach the head in time after all faults were healed."
+    WORK_STUCK = "work_stuck", "A process holds work that should have ended."
+    RESOURCE_LEAKED = "resource_leaked", "A process holds more than it did before the faults."
+    STREAM_UNSETTLED = "stream_unsettled", "A stream did not come to the head of its board in time."
+    SEEN_LITTLE = "seen_little", "A run shows something only where most calls had an outcome; few had."
+
+
+class Finding(NamedTuple):
+    """One thing that cannot be explained."""
+
+    kind: Kind
+    where: str
+    """What it was seen at, for people to read."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """Findings of each kind: how many, and the first of them."""
+
+    counts: Counter[Kind] = field(default_factory=Counter)
+    judged: Counter[str] = field(default_factory=Counter)
+    """How many things of each sort were looked at: who finds nothing may have seen nothing."""
+    _first: dict[Kind, list[Finding]] = field(default_factory=dict)
+
+    def add(self, kind: Kind, where: str) -> None:
+        """Count one, and keep it if it is one of the first."""
+        self.counts[kind] += 1
+        first = self._first.setdefault(kind, [])
+        if len(first) < _KEPT:
+            first.append(Finding(kind, where))
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Add several."""
+        for finding in findings:
+            self.add(*finding)
+
+    @property
+    def total(self) -> int:
+        """How many there are, also of those that were not kept."""
+        return self.counts.total()
+
+    def __iter__(self) -> Iterator[Finding]:
+        """Yield those that were kept, by kind."""
+        for first in self._first.values():
+            yield from first
+
+    def describe(self) -> list[str]:
+        """Return all of it as lines: each kind with its number and its first examples."""
+        lines = []
+        for kind, first in self._first.items():
+            lines.append(f"{kind} ({self.counts[kind]}): {kind.sentence}")
+            lines += [f"  {finding.where}" for finding in first]
+        return lines

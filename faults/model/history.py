@@ -1,0 +1,175 @@
+"""What was asked and seen during a run, as plain values, in the order in which it ended.
+
+One process writes all of it, so that one clock orders it: times are seconds of `time.monotonic()`. Nothing
+here is judged; the checker does that, from these values alone. What an observer could not know is None.
+"""
+
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
+
+
+class Outcome(StrEnum):
+    """What the one who asked knows of an award after the call."""
+
+    MADE = "made"
+    """It was told as made, now or earlier."""
+    REFUSED = "refused"
+    """It was told that this call makes nothing, now or later."""
+    UNKNOWN = "unknown"
+    """Anything else: no answer in time, a fault, a connection lost."""
+
+
+class Asked(NamedTuple):
+    """An award as it was asked for."""
+
+    board_id: str
+    award_id: str
+    """Lower case, with hyphens."""
+    user_id: str
+    points: int
+    action_type: str
+    action_id: str
+    request_id: str | None = None
+    """None where the gateway made it."""
+
+
+class Told(NamedTuple):
+    """What an answer tells of an award that was made."""
+
+    points: int
+    total: int
+    rank: int | None = None
+    """None where it was not told."""
+    revision: int | None = None
+    """None where the gateway does not tell it; the same goes for what follows."""
+    position: str | None = None
+    replayed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwardCall:
+    """One logical call, with all tries inside of it."""
+
+    caller: str
+    asked: Asked
+    began: float
+    ended: float
+    outcome: Outcome
+    told: Told | None = None
+    """Set where the outcome is MADE."""
+    reason: str = ""
+    """Set where it is not: the stable word of the error."""
+
+
+class Row(NamedTuple):
+    """A line of a board as an observer was shown it."""
+
+    user_id: str
+    total: int
+    rank: int | None
+    reached_revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One read of a board that was answered."""
+
+    reader: str
+    board_id: str
+    began: float
+    ended: float
+    revision: int
+    position: str
+    source: str
+    """`cache` or `record`."""
+    top: tuple[Row, ...] | None = None
+    """The first page, where that was asked for."""
+    page_size: int = 0
+    """How much of the top was asked for."""
+    users: tuple[str, ...] = ()
+    """The single users whose standings were asked for."""
+    rows: tuple[Row, ...] = ()
+    """Their standings; a user without an award is left out."""
+    min_revision: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a stream.
+
+    A stream is one observer, which comes back after its connection was lost: `connection` counts from 0 how
+    often that has happened, as far as it can be known.
+    """
+
+    stream: str
+    """Its name, as `watch-1`, `socket-3`, `events-2`: the kind comes first."""
+    connection: int
+    board_id: str
+    at: float
+    event: str
+    """`snapshot`, `update` or `checkpoint`; of sockets and event streams the name on the wire."""
+    revision: int
+    position: str | None = None
+    top: tuple[Row, ...] | None = None
+    """The whole top, where the message carries it."""
+    scores: tuple[Row, ...] = ()
+    """Newest standings of single users; of a socket that of its user."""
+    reset: bool = False
+    top_n: int = 10
+    all_scores: bool = False
+    user_ids: tuple[str, ...] = ()
+    """The users whose scores were asked for besides."""
+    user_id: str | None = None
+    """Whose socket or event stream it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """A connection of a stream that ended."""
+
+    stream: str
+    connection: int
+    at: float
+    reason: str
+    """The WebSocket close code, the status of the call, or the class of the error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """A fault, from its injection until it was healed."""
+
+    name: str
+    target: str
+    began: float
+    ended: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """PostgreSQL was put back to a copy, or its standby took over. Its former state is kept, to be read."""
+
+    began: float
+    """Before the server was stopped, or the standby took over."""
+    ended: float
+    """After the server accepted connections again, and no service reached the former state any more."""
+    former: str
+    """The folder with the former state."""
+    copied: float = -math.inf
+    """When the copy was begun: what was told as made before that, it has. Infinite for a standby, which has
+    whatever was ever told as made."""
+
+
+Event: TypeAlias = AwardCall | Read | Message | Closed | Fault | Restore
+
+
+@dataclass(slots=True)
+class History:
+    """All that happened."""
+
+    events: list[Event] = field(default_factory=list)
+
+    def add(self, event: Event) -> None:
+        """Append what has just ended."""
+        self.events.append(event)

@@ -1,0 +1,1 @@
+"""Fault injection: the kinds of faults, the schedule that draws them from a seed, and what runs it."""

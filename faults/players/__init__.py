@@ -1,0 +1,1 @@
+"""Clients of the gateway: players who complete actions, and who follow the leaderboard."""

@@ -1,0 +1,59 @@
+"""What an answer to a completed action says of the award that it asks for. Pure."""
+
+from typing import Final, NamedTuple
+
+from faults.model.history import Outcome, Told
+from faults.players.gateway_client import Answer
+
+PAID: Final = frozenset({"action_token_used", "action_already_completed"})
+"""It was made before, and the answer carries the first outcome."""
+NEVER: Final = frozenset({"wrong_answer", "action_token_foreign"})
+"""What was wrong with this request was so from its first try on: none of them can have made anything."""
+NOT_THIS_TIME: Final = frozenset(
+    {
+        "action_token_expired",
+        "action_token_spent",
+        "bad_action_token",
+        "rate_limited",
+        "score_limit_reached",
+        "too_fast",
+    }
+)
+"""This try makes nothing. One before it, whose answer was lost, may have or may yet."""
+AGAIN: Final = frozenset({"unauthenticated", "body_too_slow"})
+"""This try was not looked at; another one may be."""
+_OK: Final = 200
+
+
+class Verdict(NamedTuple):
+    """What is known after a try."""
+
+    outcome: Outcome
+    told: Told | None = None
+    reason: str = ""
+    final: bool = True
+    """Whether another try would tell no more."""
+
+
+def judge(answer: Answer, *, lost: bool) -> Verdict:
+    """Return what is known of an award, where the answer to an earlier try of the same call was lost or not.
+
+    Raises:
+        UnexpectedAnswerError: The contract has no such answer to what was asked.
+    """
+    if answer.status == _OK:
+        return Verdict(Outcome.MADE, _told(answer.body))
+    if answer.code in PAID:
+        return Verdict(Outcome.MADE, _told(answer.body["award"]))
+    if answer.code in NEVER:
+        return Verdict(Outcome.REFUSED, reason=answer.code)
+    outcome = Outcome.UNKNOWN if lost else Outcome.REFUSED
+    if answer.code in NOT_THIS_TIME:
+        return Verdict(outcome, reason=answer.code)
+    if answer.code in AGAIN:
+        return Verdict(outcome, reason=answer.code, final=False)
+    raise answer.unexpected()
+
+
+def _told(award: dict[str, int]) -> Told:
+    return Told(points=award["pointsEarned"], total=award["newTotalScore"], rank=award["newRank"])

@@ -1,0 +1,71 @@
+"""What must hold of a ledger by itself. Pure.
+
+The canonical text of an award and the way in which digests follow each other are written down here a second
+time, on purpose. After a finding, a ledger is taken as it says, so that one fault is found once.
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from faults.model.findings import Finding, Kind
+from faults.model.ledger import Award, Head, Ledger, Total, start_digest
+
+
+def check_ledger(ledger: Ledger) -> Iterable[Finding]:
+    """Find what is wrong in a ledger, its commits and its standings."""
+    yield from _check_awards(ledger)
+    yield from _check_commits(ledger)
+    yield from _check_standings(ledger)
+    end = ledger.commits[-1] if ledger.commits else None
+    head = Head(end.last_revision, end.digest) if end else Head(0, start_digest(ledger.board_id))
+    if ledger.head != head:
+        yield Finding(Kind.HEAD_WRONG, f"{ledger.board_id}: {ledger.head} where the commits end at {head}")
+
+
+def _check_awards(ledger: Ledger) -> Iterable[Finding]:
+    revision, known, totals = 0, set[str](), dict[str, int]()
+    for award in ledger.awards:
+        where = f"{ledger.board_id}: {award}"
+        if award.revision != revision + 1:
+            yield Finding(Kind.REVISION_MISSING, f"{where} after revision {revision}")
+        if award.award_id in known:
+            yield Finding(Kind.AWARD_DOUBLED, where)
+        total = totals.get(award.user_id, 0) + award.points
+        if award.total_after != total:
+            yield Finding(Kind.TOTAL_WRONG, f"{where} where the sum is {total}")
+        revision = award.revision
+        known.add(award.award_id)
+        totals[award.user_id] = award.total_after
+
+
+def _check_commits(ledger: Ledger) -> Iterable[Finding]:
+    place, digest, revision = 0, start_digest(ledger.board_id), 0
+    for commit in ledger.commits:
+        end = place
+        while end < len(ledger.awards) and ledger.awards[end].revision <= commit.last_revision:
+            end += 1
+        where = f"{ledger.board_id}: {commit.first_revision} to {commit.last_revision}"
+        if commit.first_revision != revision + 1 or commit.last_revision < commit.first_revision:
+            yield Finding(Kind.COMMIT_WRONG, f"{where} after revision {revision}")
+        if commit.digest != digest_commit(digest, ledger.awards[place:end]):
+            yield Finding(Kind.DIGEST_WRONG, where)
+        place, digest, revision = end, commit.digest, commit.last_revision
+    if place < len(ledger.awards):
+        yield Finding(Kind.COMMIT_WRONG, f"{ledger.board_id}: none covers {ledger.awards[place]}")
+
+
+def _check_standings(ledger: Ledger) -> Iterable[Finding]:
+    totals = dict[str, Total]()
+    for award in ledger.awards:
+        former = totals.get(award.user_id)
+        totals[award.user_id] = Total(award.points + (former.total if former else 0), award.revision)
+    for user_id in totals.keys() | ledger.standings.keys():
+        stands, is_due = ledger.standings.get(user_id), totals.get(user_id)
+        if stands != is_due:
+            yield Finding(Kind.STANDING_WRONG, f"{ledger.board_id}, {user_id}: {stands}, due is {is_due}")
+
+
+def digest_commit(before: bytes, awards: Iterable[Award]) -> bytes:
+    """Return the digest of a commit from the digest before it and its awards."""
+    text = "".join("\t".join(map(str, award)) + "\n" for award in awards)
+    return hashlib.sha256(before + text.encode()).digest()

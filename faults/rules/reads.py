@@ -1,0 +1,49 @@
+"""What must hold of reads: all of an answer is the fold of the ledger at the position that it names. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from faults.model.board import Board
+from faults.model.claim import Claim, Ranks, weigh_claims
+from faults.model.epochs import RECOVERY_SECONDS, Epochs
+from faults.model.findings import Finding, Kind
+from faults.model.history import Read
+from faults.rules.positions import Sight, check_sight, locate
+
+LAG: Final = RECOVERY_SECONDS + 1.0
+"""Seconds for which reads and ranks may be of a lost history: an answer of the record is kept for one."""
+_CACHE: Final = "cache"
+
+
+def check_reads(board: Board, reads: Iterable[Read], epochs: Epochs) -> Iterable[Finding]:
+    """Find what is wrong. The board knows when its awards were asked for."""
+    claims = []
+    for read in reads:
+        sight = Sight(
+            who=f"{read.reader} from the {read.source}",
+            revision=read.revision,
+            position=read.position,
+            began=read.began,
+            ended=read.ended,
+            lag=LAG,
+        )
+        yield from check_sight(sight, board, epochs)
+        if read.min_revision is not None and read.revision < read.min_revision:
+            yield Finding(Kind.READ_OLD, f"{sight.who}: {read.position}, asked for {read.min_revision}")
+        if located := locate(sight, board, epochs):
+            claims.append(_claim(read, sight, located))
+    yield from weigh_claims(board, claims)
+
+
+def _claim(read: Read, sight: Sight, located: int) -> Claim:
+    return Claim(
+        kind=Kind.READ_WRONG,
+        who=f"{sight.who} at {read.ended:.3f}: {read.position}",
+        revision=read.revision,
+        epochs=located,
+        top=read.top,
+        size=read.page_size or len(read.top or ()),
+        rows=read.rows,
+        users=read.users,
+        ranks=Ranks.EXACT if read.source == _CACHE else Ranks.IF_TOLD,
+    )

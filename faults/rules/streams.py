@@ -1,0 +1,25 @@
+"""Judges every stream of a board by the rules of its kind. Pure."""
+
+from collections.abc import Iterable
+
+from faults.model.board import Board
+from faults.model.claim import weigh_claims
+from faults.model.epochs import Epochs
+from faults.model.findings import Finding
+from faults.model.history import Message
+from faults.rules.sockets import Socket
+from faults.rules.watches import Watch
+
+
+def check_streams(board: Board, messages: Iterable[Message], epochs: Epochs) -> Iterable[Finding]:
+    """Find what is wrong. The board knows when its awards were asked for."""
+    streams: dict[str, Watch | Socket] = {}
+    for message in messages:
+        stream = streams.get(message.stream)
+        if stream is None:
+            kind = Watch if message.stream.startswith("watch") else Socket
+            stream = streams[message.stream] = kind(message.stream, board, epochs)
+        yield from stream.take(message)
+    for stream in streams.values():
+        yield from stream.end()
+    yield from weigh_claims(board, [claim for stream in streams.values() for claim in stream.claims])

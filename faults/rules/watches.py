@@ -1,0 +1,140 @@
+"""What must hold of watches: the messages lead from the top to the end, and leave no change out. Pure.
+
+A watch comes back with the position of the last message that vouches for all before it. The snapshot of a
+watch that was resumed does not: the changes come after it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from faults.model.board import Board
+from faults.model.claim import Claim, Ranks
+from faults.model.epochs import RECOVERY_SECONDS, Epochs
+from faults.model.findings import Finding, Kind
+from faults.model.history import Message, Row
+from faults.rules.positions import Sight, check_sight, locate
+
+LAG: Final = RECOVERY_SECONDS + 1.0
+"""Seconds for which a watch may be of a lost history: its hub looks once a second."""
+SNAPSHOT: Final = "snapshot"
+
+
+@dataclass(slots=True)
+class Watch:
+    """One watch, across its connections. `claims` are to be weighed."""
+
+    name: str
+    board: Board
+    epochs: Epochs
+    claims: list[Claim] = field(default_factory=list)
+    _connection: int | None = None
+    _last: str | None = None
+    """Position of the last message."""
+    _vouched: str | None = None
+    """What to come back with."""
+    _since: int = 0
+    """The revision at which it began, or began anew."""
+    _all_scores: bool = False
+    _users: Sequence[str] = ()
+    _size: int = 0
+    _top: Sequence[Row] = ()
+    _rows: dict[str, Row] = field(default_factory=dict)
+
+    def take(self, message: Message) -> Iterable[Finding]:
+        """Take a message, and find what is wrong with it."""
+        sight = self._sight(message)
+        yield from check_sight(sight, self.board, self.epochs)
+        located = locate(sight, self.board, self.epochs)
+        is_new, is_snapshot = message.connection != self._connection, message.event == SNAPSHOT
+        is_anew = message.reset or self._vouched is None
+        if is_new and not is_snapshot:
+            yield Finding(Kind.STREAM_UNFOUNDED, f"{sight.who} at {message.at:.3f}: {message.event}")
+        if located:
+            self.claims.append(self._claim(message, located))
+            if not is_anew:
+                yield from self._check_step(message, located, is_new=is_new, is_snapshot=is_snapshot)
+        self._keep(message, is_anew=is_anew, vouches=is_anew or not is_snapshot)
+
+    def end(self) -> Iterable[Finding]:
+        """Take it that no more comes, and find what is missing."""
+        end = self.board.end
+        if not end.awards:
+            return  # Watches of a board that is gone have ended.
+        if self._all_scores and self._vouched != end.ledger.position:
+            where = f"{self.name}: {self._vouched}, where {end.ledger.position} is the head"
+            yield Finding(Kind.STREAM_UNFINISHED, where)
+        self.claims.append(
+            Claim(
+                kind=Kind.STREAM_UNFINISHED,
+                who=f"the last of {self.name}",
+                revision=end.ledger.revision,
+                epochs=1 << max(self.board.lines),
+                top=self._top,
+                size=self._size,
+                rows=[row._replace(rank=None) for row in self._rows.values()],
+                users=sorted(self._wanted({award.user_id for award in end.awards[self._since :]})),
+                ranks=Ranks.IF_TOLD,
+            )
+        )
+
+    def _check_step(
+        self, message: Message, located: int, *, is_new: bool, is_snapshot: bool
+    ) -> Iterable[Finding]:
+        former = self._vouched if is_new else self._last
+        if not self._leads(former, message):
+            yield Finding(Kind.STREAM_BACK, f"{self.name} at {message.at:.3f}: {former}, {message.position}")
+        elif not is_snapshot:
+            first, awards = _revision(self._vouched), self.board.line_of(located).awards
+            changed = {award.user_id for award in awards[first : message.revision]}
+            if untold := self._wanted(changed) - {row.user_id for row in message.scores}:
+                where = f"{self.name} at {message.at:.3f}: {self._vouched} to {message.position}"
+                yield Finding(Kind.CHANGE_UNTOLD, f"{where}: {sorted(untold)}")
+
+    def _wanted(self, users: set[str]) -> set[str]:
+        return users if self._all_scores else users.intersection(self._users)
+
+    def _leads(self, former: str | None, message: Message) -> bool:
+        """Return whether a history goes from a position to that of a message."""
+        if former is None or message.position is None:
+            return True
+        has_both = self.board.epochs_of(former) & self.board.epochs_of(message.position)
+        return bool(has_both) and _revision(former) <= message.revision
+
+    def _keep(self, message: Message, *, is_anew: bool, vouches: bool) -> None:
+        self._connection, self._last = message.connection, message.position
+        self._all_scores, self._users, self._size = message.all_scores, message.user_ids, message.top_n
+        if is_anew:
+            self._rows.clear()
+            self._since = message.revision
+        if vouches:
+            self._vouched = message.position
+        if message.top is not None:
+            self._top = message.top
+        self._rows.update((row.user_id, row) for row in message.scores)
+
+    def _sight(self, message: Message) -> Sight:
+        return Sight(
+            who=f"{self.name}, connection {message.connection}",
+            revision=message.revision,
+            position=message.position,
+            began=message.at,
+            ended=message.at,
+            lag=LAG,
+        )
+
+    def _claim(self, message: Message, located: int) -> Claim:
+        return Claim(
+            kind=Kind.STREAM_WRONG,
+            who=f"{message.event} of {self.name} at {message.at:.3f}: {message.position}",
+            revision=message.revision,
+            epochs=located,
+            top=message.top,
+            size=message.top_n,
+            rows=message.scores,
+            ranks=Ranks.IF_TOLD,
+        )
+
+
+def _revision(position: str | None) -> int:
+    return int(position.partition("-")[0]) if position else 0

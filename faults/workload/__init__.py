@@ -1,0 +1,1 @@
+"""Runs all clients of a stack at a fixed rate, and waits until they have come to rest."""

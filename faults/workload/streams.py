@@ -1,0 +1,103 @@
+"""All streams of a workload, and whether they show the boards as these are at their heads."""
+
+import asyncio
+import random
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from itertools import cycle
+
+from faults.backends.backend import NO_ANSWER
+from faults.backends.watchers import Watcher
+from faults.load.load import GATEWAY_BOARD, Load
+from faults.load.observer import Head, Observer
+from faults.load.rows import rows_of_standings
+from faults.model.history import History
+from faults.players.gateway_client import GatewayClient
+from faults.players.player import Player
+from faults.players.sockets import EventFollower, Follower, SocketFollower
+from score_client import BoardNotFoundError, ScoreClient
+
+_TOPS = (10, 1, 25)
+_TOP_MAX = 100
+_USERS_MAX = 1_000
+_LOOK_SECONDS = 0.02
+
+
+class Streams:
+    """The watchers, sockets and event streams."""
+
+    def __init__(self, history: History, randomness: random.Random, load: Load) -> None:
+        self._history = history
+        self._randomness = randomness
+        self._load = load
+        self._watchers: list[Watcher] = []
+        self._followers: list[Follower] = []
+
+    def watch(self, clients: Sequence[ScoreClient], users: Sequence[str]) -> None:
+        """Have watchers on all boards: a third for everyone's scores, for the top, and for some users."""
+        for number in range(self._load.watches):
+            kind = number // len(self._load.boards) % 3
+            board = self._load.boards[number % len(self._load.boards)]
+            watcher = Watcher(
+                observer=self._observer(f"watch-{number + 1}", board, _TOPS[number % len(_TOPS)]),
+                client=clients[number % len(clients)],
+                randomness=self._randomness,
+                all_scores=kind == 0,
+                user_ids=tuple(self._randomness.sample(users, min(len(users), 50))) if kind == 1 else (),
+                stay_seconds=self._load.stay_seconds if (number + kind) % 2 else None,
+            )
+            self._watchers.append(watcher)
+
+    def follow(self, gateway: GatewayClient, players: Sequence[Player]) -> None:
+        """Have players follow the gateway's board."""
+        names = [f"socket-{number + 1}" for number in range(self._load.sockets)]
+        names += [f"events-{number + 1}" for number in range(self._load.event_streams)]
+        for name, player in zip(names, cycle(players), strict=False):
+            kind = SocketFollower if name.startswith("socket") else EventFollower
+            observer = self._observer(name, GATEWAY_BOARD)
+            self._followers.append(kind(observer, player.account, gateway, self._randomness))
+
+    def all(self) -> list[Watcher | Follower]:
+        """List everything that has to run."""
+        return [*self._watchers, *self._followers]
+
+    def remain(self) -> None:
+        """Have no watcher leave any more."""
+        for watcher in self._watchers:
+            watcher.remain()
+
+    async def settle(self, client: ScoreClient, positions: Mapping[str, str], within: float) -> list[str]:
+        """Wait until every stream of these boards shows its head, and name those that do not in time."""
+        heads: dict[str, Head] = {}
+        observers = [one.observer for one in self.all() if one.observer.board_id in positions]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within):
+                while self._behind(observers, heads):
+                    for board_id in positions.keys() - heads.keys():
+                        if head := await self._read(client, board_id, positions[board_id]):
+                            heads[board_id] = head
+                    await asyncio.sleep(_LOOK_SECONDS)
+        return self._behind(observers, heads)
+
+    def _behind(self, observers: Sequence[Observer], heads: Mapping[str, Head]) -> list[str]:
+        return [one.name for one in observers if not (head := heads.get(one.board_id)) or not one.shows(head)]
+
+    async def _read(self, client: ScoreClient, board_id: str, position: str) -> Head | None:
+        """Read a board; None if it is not at its head, or cannot be read."""
+        observers = [one.observer for one in self.all() if one.observer.board_id == board_id]
+        users = sorted({user for one in observers for user in one.totals})
+        try:
+            top = await client.top(board_id=board_id, page_size=_TOP_MAX)
+            views = [
+                await client.standings(board_id=board_id, user_ids=users[first : first + _USERS_MAX])
+                for first in range(0, len(users), _USERS_MAX)
+            ]
+        except (BoardNotFoundError, *NO_ANSWER):
+            return None
+        if any(view.position != position for view in (top, *views)):
+            return None
+        totals = {one.user_id: one.total for view in views for one in view.standings}
+        return Head(position, rows_of_standings(top.standings), totals)
+
+    def _observer(self, name: str, board_id: str, top_n: int = 10) -> Observer:
+        return Observer(name=name, board_id=board_id, history=self._history, top_n=top_n)

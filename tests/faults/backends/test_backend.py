@@ -1,0 +1,102 @@
+"""What a backend records of its calls, on a real score service."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from tests.fixtures.score_service import ScoreService
+
+from faults.backends.backend import Backend
+from faults.backends.memory import Remembered
+from faults.model.history import Asked, AwardCall, History, Outcome
+from local_stack.certificates import CertificateFiles
+from score_client import ClientCredentials, ScoreClient
+
+
+@pytest.fixture
+async def backend(
+    score_service: ScoreService, backend_certificate: CertificateFiles
+) -> AsyncIterator[Backend]:
+    files = backend_certificate
+    credentials = ClientCredentials(files.ca_file, files.certificate_file, files.key_file)
+    async with ScoreClient(score_service.target, credentials=credentials) as client:
+        yield Backend("backend-1", client, History())
+
+
+def _asked(**changes: Any) -> Asked:
+    award_id, request_id = str(uuid.uuid4()), str(uuid.uuid4())
+    return Asked("main", award_id, "ada", 5, "match", "match-1", request_id)._replace(**changes)
+
+
+async def test_award_is_recorded_as_made_with_all_that_was_told(backend: Backend) -> None:
+    asked = _asked()
+    call = await backend.award(asked)
+    assert backend.history.events == [call]
+    assert (call.asked, call.outcome, call.reason) == (asked, Outcome.MADE, "")
+    assert call.told is not None
+    assert call.told._replace(position="") == (5, 5, 1, 1, "", False)
+    assert call.began <= call.ended
+
+
+async def test_same_request_again_is_the_first_answer_and_another_one_is_a_replay(backend: Backend) -> None:
+    asked = _asked()
+    calls = [await backend.award(asked), await backend.award(asked)]
+    calls.append(await backend.award(asked._replace(request_id=str(uuid.uuid4()))))
+    assert [call.told and call.told.replayed for call in calls] == [False, False, True]
+    assert {call.told and call.told.revision for call in calls} == {1}
+
+
+async def test_other_payload_under_the_same_id_is_refused(backend: Backend) -> None:
+    asked = _asked()
+    await backend.award(asked)
+    call = await backend.award(asked._replace(points=6, request_id=str(uuid.uuid4())))
+    assert (call.outcome, call.told, call.reason) == (Outcome.REFUSED, None, "AWARD_CONFLICT")
+
+
+@pytest.mark.parametrize("wrong", [{"points": 0}, {"points": 1_000_001}, {"user_id": "no blanks"}])
+async def test_award_that_nobody_may_give_is_refused(backend: Backend, wrong: dict[str, Any]) -> None:
+    assert (await backend.award(_asked(**wrong))).outcome is Outcome.REFUSED
+
+
+async def test_award_of_a_caller_that_left_is_unknown(backend: Backend) -> None:
+    call = asyncio.create_task(backend.award(_asked()))
+    await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    (recorded,) = backend.history.events
+    assert isinstance(recorded, AwardCall)
+    assert (recorded.outcome, recorded.reason) == (Outcome.UNKNOWN, "left")
+
+
+async def test_award_without_an_answer_in_time_is_unknown(backend: Backend) -> None:
+    call = await backend.award(_asked(), 0.000_1)
+    assert (call.outcome, call.told, call.reason) == (Outcome.UNKNOWN, None, "DEADLINE_EXCEEDED")
+
+
+async def test_award_that_is_looked_up_is_made_earlier(backend: Backend) -> None:
+    asked = _asked()
+    first = await backend.award(asked)
+    await backend.look_up(Remembered(asked))
+    looked_up = backend.history.events[-1]
+    assert isinstance(looked_up, AwardCall)
+    assert first.told is not None
+    assert looked_up.told == first.told._replace(replayed=True)
+    assert looked_up.asked.request_id is None
+
+
+async def test_award_whose_id_is_contested_while_it_is_looked_up_is_not_recorded(backend: Backend) -> None:
+    remembered = Remembered(_asked())
+    await backend.award(remembered.asked)
+    looking = asyncio.create_task(backend.look_up(remembered))
+    await asyncio.sleep(0)
+    remembered.contested = True
+    await looking
+    assert len(backend.history.events) == 1
+
+
+async def test_award_that_is_not_there_says_nothing(backend: Backend) -> None:
+    await backend.look_up(Remembered(_asked()))
+    assert backend.history.events == []

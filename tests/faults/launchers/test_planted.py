@@ -1,0 +1,303 @@
+"""Mistakes planted in a real score service under a real workload: the checker finds each.
+
+Each run is a service of its own behind two proxies, one before it and one before Redis, with what brings the
+mistake out. The same runs without a mistake have no findings.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+from tests.fixtures.postgres import Database
+from tests.fixtures.processes import RunningService
+from tests.fixtures.stack import Stack, target_of
+from tests.fixtures.stores import eventually
+
+from action_gateway.actions.catalog import read_catalog, replace_actions
+from faults.cluster.actions import ACTIONS_FILE
+from faults.cluster.endpoints import Endpoints
+from faults.evidence.projection import read_projections
+from faults.evidence.record import read_record
+from faults.launchers import gateway_mistakes, score_mistakes
+from faults.load.load import Load
+from faults.model.findings import Findings, Kind
+from faults.model.history import AwardCall, Fault, History, Message, Restore
+from faults.model.ledger import Record
+from faults.model.liveness import Liveness
+from faults.network.proxy import Proxy
+from faults.rules.checker import check
+from faults.workload.workload import Workload
+
+LOAD = Load(
+    awards_per_second=100.0,
+    reads_per_second=30.0,
+    completes_per_second=0.0,
+    boards=("main",),
+    users=30,
+    players=0,
+    watches=6,
+    sockets=0,
+    event_streams=0,
+    stay_seconds=0.3,
+)
+EDGE_LOAD = replace(
+    LOAD, awards_per_second=40.0, completes_per_second=30.0, players=4, sockets=2, event_streams=1, watches=1
+)
+AWARDS = 60
+"""Told as made before and after what is done to a run."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """A service under load."""
+
+    mistake: str
+    edge_mistake: str | None = None
+    """None where there is no gateway."""
+    stack: Stack
+    database: Database
+    redis_url: str
+    door: Proxy
+    """Before the service."""
+    cache: Proxy
+    """Before Redis."""
+    look_seconds: float = 0.5
+    """Between two looks of the service at its projection."""
+    service: RunningService | None = None
+    gateway: RunningService | None = None
+    history: History = field(default_factory=History)
+    former: list[Record] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Start the service, or start it again."""
+        self.service = await self.stack.start_score_service(
+            ("faults.launchers.planted", self.mistake),
+            redis_url=urlunsplit(urlsplit(self.redis_url)._replace(netloc=self.cache.address)),
+            watch_checkpoint_seconds=0.5,
+            projector_seconds=self.look_seconds,
+        )
+        self.door.upstream = self.service.addresses["grpc"]
+        if self.edge_mistake and self.gateway is None:
+            launcher = "faults.launchers.planted", self.edge_mistake
+            self.gateway = await self.stack.start_gateway(target_of(self.service), launcher)
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where the load goes."""
+        return Endpoints(
+            score_target=f"ipv4:{self.door.address}",
+            backends=(self.stack.backend, self.stack.backend),
+            server_name="localhost",
+            gateway_url=f"http://{self.gateway.addresses['http'] if self.gateway else '127.0.0.1:1'}",
+        )
+
+    async def more(self, count: int = AWARDS) -> None:
+        """Wait until so many more awards were told as made."""
+        due = self._told() + count
+
+        async def are_told() -> bool:
+            await asyncio.sleep(0)
+            return self._told() >= due
+
+        await eventually(are_told)
+
+    async def ranked(self) -> None:
+        """Wait until an award that is asked for from now on is told with its rank: Redis is asked again."""
+        since = time.monotonic()
+
+        def has_rank(event: object) -> bool:
+            if not isinstance(event, AwardCall) or event.told is None:
+                return False
+            return event.began > since and event.told.rank is not None
+
+        async def are_told() -> bool:
+            await asyncio.sleep(0)
+            return any(map(has_rank, self.history.events))
+
+        await eventually(are_told)
+
+    def _told(self) -> int:
+        return sum(isinstance(event, AwardCall) and event.told is not None for event in self.history.events)
+
+    @asynccontextmanager
+    async def broken(self, name: str) -> AsyncIterator[None]:
+        """Note that something is broken meanwhile."""
+        began = time.monotonic()
+        yield
+        self.history.add(Fault(name=name, target="", began=began, ended=time.monotonic()))
+
+
+Trouble: TypeAlias = Callable[[Run], Awaitable[None]]
+
+
+async def nothing(run: Run) -> None:
+    await run.more(2 * AWARDS)
+
+
+async def cut_replies(run: Run) -> None:
+    """Lose so many answers of Redis that some are of scripts that write."""
+    await run.more()
+    async with run.broken("cut"):
+        for _ in range(40):
+            run.cache.cut_replies(after=0)
+            await run.more(2)
+    run.cache.release()
+    await run.more()
+
+
+async def redis_unavailable(run: Run) -> None:
+    """Let nothing through to Redis for some awards, thrice: later awards may hide what is missing."""
+    await run.more()
+    for _ in range(3):
+        async with run.broken("hole"):
+            run.cache.hold()
+            await run.more(AWARDS // 3)
+            run.cache.reset()
+            run.cache.release()
+        await run.ranked()
+    await run.more()
+
+
+async def killed(run: Run) -> None:
+    """Kill the service, and start it again."""
+    await run.more()
+    assert run.service
+    async with run.broken("kill"):
+        run.service.kill()
+        await run.start()
+    await run.more()
+
+
+async def restored(run: Run) -> None:
+    """Put the record back to what it was some awards ago."""
+    await run.more()
+    copied = time.monotonic()
+    copy = read_record(run.database.admin_dsn)["main"]
+    assert copy.head
+    await run.more()
+    began = time.monotonic()
+    with psycopg.connect(run.database.admin_dsn) as connection:
+        connection.execute("LOCK TABLE score.board IN EXCLUSIVE MODE")
+        run.former.append(read_record(run.database.admin_dsn))
+        connection.execute("DELETE FROM score.award WHERE revision > %s", [copy.head.revision])
+        connection.execute("DELETE FROM score.commit WHERE last_revision > %s", [copy.head.revision])
+        connection.execute("UPDATE score.board SET revision = %s, digest = %s", copy.head)
+        connection.execute("DELETE FROM score.standing")
+        for user_id, (total, reached) in copy.standings.items():
+            row = "main", "all_time", user_id, total, reached
+            connection.execute("INSERT INTO score.standing VALUES (%s, %s, %s, %s, %s)", row)
+    run.history.add(Restore(began=began, ended=time.monotonic(), former="", copied=copied))
+    await run.more()
+
+
+TROUBLES: tuple[Trouble, ...] = (nothing, cut_replies, redis_unavailable, killed, restored)
+PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
+    "retried_increment": (cut_replies, {Kind.PROJECTION_WRONG, Kind.READ_WRONG}),
+    "no_gate": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.RANK_WRONG}),
+    "ties_by_name": (nothing, {Kind.PROJECTION_WRONG, Kind.READ_WRONG, Kind.STREAM_WRONG}),
+    "ranks_from_zero": (nothing, {Kind.RANK_WRONG}),
+    "skipped_rows": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.CHANGE_UNTOLD}),
+    "early_answer": (killed, {Kind.AWARD_LOST}),
+    "refused_made": (nothing, {Kind.REFUSED_MADE}),
+    "forgiven_conflict": (nothing, {Kind.PAYLOAD_WRONG}),
+    "forgotten_request": (nothing, {Kind.REPLAY_WRONG}),
+    "mixed_read": (nothing, {Kind.READ_WRONG}),
+    "blind_read": (nothing, {Kind.READ_OLD}),
+    "lost_update": (nothing, {Kind.CHANGE_UNTOLD}),
+    "forgotten_missed": (nothing, {Kind.CHANGE_UNTOLD}),
+    "trusted_header": (restored, {Kind.PROJECTION_FOREIGN, Kind.PROJECTION_WRONG}),
+}
+"""By mistake, what brings it out, and as what it shows: one of these kinds at least must be found."""
+
+
+EDGE: dict[str, set[Kind]] = {
+    "new_award_each_time": {Kind.AWARD_INVENTED, Kind.AWARD_LOST},
+    "top_of_before": {Kind.STREAM_WRONG},
+    "lost_score": {Kind.STREAM_UNFINISHED},
+}
+"""By mistake of the gateway, the same."""
+
+
+@pytest.fixture
+async def run(
+    stack: Stack,
+    database: Database,
+    redis_url: str,
+    start_proxy: Callable[[str], Awaitable[Proxy]],
+) -> Run:
+    """Return a run that has not begun, without mistakes."""
+    replace_actions(database.gateway_owner_dsn, None, read_catalog(ACTIONS_FILE))
+    return Run(
+        mistake="none",
+        stack=stack,
+        database=database,
+        redis_url=redis_url,
+        door=await start_proxy("127.0.0.1:1"),
+        cache=await start_proxy(urlsplit(redis_url).netloc.rpartition("@")[2]),
+    )
+
+
+async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
+    """Make a run, and judge it."""
+    await run.start()
+    load = LOAD if run.gateway is None else EDGE_LOAD
+    async with Workload(run.endpoints, run.history, random.Random(1), load).running() as work:
+        await trouble(run)
+        await work.quiesce()
+        record = read_record(run.database.admin_dsn, run.former)
+        unsettled = await work.settle({"main": record["main"].position}, 10)
+        projections = await read_projections(run.redis_url, prefix, record)
+    return check(run.history, [*run.former, record], projections, Liveness(unsettled=unsettled))
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+async def test_service_without_a_mistake_has_no_findings(
+    run: Run, redis_prefix: str, trouble: Trouble
+) -> None:
+    findings = await judge(run, redis_prefix, trouble)
+
+    assert findings.describe() == []
+    assert min(findings.judged[sort] for sort in ("told", "reads", "messages", "streams", "projections"))
+
+
+async def test_gateway_without_a_mistake_has_no_findings(run: Run, redis_prefix: str) -> None:
+    run.edge_mistake = "none"
+
+    findings = await judge(run, redis_prefix, nothing)
+
+    assert findings.describe() == []
+    assert any(isinstance(event, Message) and event.event == "score:update" for event in run.history.events)
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+async def test_mistake_of_the_score_service_is_found(run: Run, redis_prefix: str, mistake: str) -> None:
+    run.mistake = mistake
+    trouble, expected = PLANTED[mistake]
+    if trouble is redis_unavailable:
+        # A look that came before the next award would make up what the mistake leaves out.
+        run.look_seconds = 30.0
+
+    findings = await judge(run, redis_prefix, trouble)
+
+    assert expected & findings.counts.keys(), findings.describe()
+
+
+@pytest.mark.parametrize("mistake", EDGE)
+async def test_mistake_of_the_gateway_is_found(run: Run, redis_prefix: str, mistake: str) -> None:
+    run.edge_mistake = mistake
+
+    findings = await judge(run, redis_prefix, nothing)
+
+    assert EDGE[mistake] & findings.counts.keys(), findings.describe()
+
+
+def test_every_mistake_is_tried() -> None:
+    assert score_mistakes.MISTAKES.keys() == PLANTED.keys()
+    assert gateway_mistakes.MISTAKES.keys() == EDGE.keys()

@@ -1,0 +1,46 @@
+"""What answers of the gateway are taken to mean."""
+
+import pytest
+
+from faults.model.history import Outcome, Told
+from faults.players.gateway_client import Answer, UnexpectedAnswerError
+from faults.players.verdict import AGAIN, NEVER, NOT_THIS_TIME, PAID, judge
+
+_AWARD = {"pointsEarned": 5, "newTotalScore": 15, "newRank": None}
+
+
+def _problem(code: str) -> Answer:
+    return Answer(409, {"code": code, "award": _AWARD})
+
+
+def test_payment_is_made() -> None:
+    assert judge(Answer(200, {"success": True, **_AWARD}), lost=True)[:2] == (Outcome.MADE, Told(5, 15))
+
+
+@pytest.mark.parametrize("code", sorted(PAID))
+def test_payment_that_came_before_is_made_and_told_as_it_was_first(code: str) -> None:
+    verdict = judge(_problem(code), lost=False)
+    assert verdict == (Outcome.MADE, Told(5, 15), "", True)
+
+
+@pytest.mark.parametrize("code", sorted(NEVER))
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_was_wrong_from_the_start_is_refused_also_after_a_lost_answer(code: str, *, lost: bool) -> None:
+    assert judge(_problem(code), lost=lost) == (Outcome.REFUSED, None, code, True)
+
+
+@pytest.mark.parametrize("code", sorted(NOT_THIS_TIME))
+def test_refusal_of_one_try_leaves_open_what_a_lost_one_did(code: str) -> None:
+    assert judge(_problem(code), lost=False) == (Outcome.REFUSED, None, code, True)
+    assert judge(_problem(code), lost=True) == (Outcome.UNKNOWN, None, code, True)
+
+
+@pytest.mark.parametrize("code", sorted(AGAIN))
+def test_request_that_nobody_looked_at_may_be_sent_again(code: str) -> None:
+    assert not judge(_problem(code), lost=False).final
+
+
+@pytest.mark.parametrize("code", ["", "not_found", "invalid_request", "action_not_found"])
+def test_answer_that_no_request_of_ours_should_get_ends_the_run(code: str) -> None:
+    with pytest.raises(UnexpectedAnswerError):
+        judge(_problem(code), lost=False)

@@ -1,0 +1,166 @@
+"""Calls that do not fit the ledger, in one thing each."""
+
+import uuid
+from dataclasses import replace
+from math import inf
+
+from tests.faults.synthetic import NO_RESTORES, WINS, Run, board_of, call_for, make_awards, make_ledger
+
+from faults.model.findings import Kind
+from faults.model.history import AwardCall, Outcome, Restore, Told
+from faults.rules.awards import CONFLICT, check_awards
+
+LEDGER = make_ledger(make_awards(WINS), [1, 2, 1, 1, 2, 1])
+CALLS = tuple(call_for(award, LEDGER) for award in LEDGER.awards)
+TOLD = CALLS[2].told or Told(0, 0)
+
+
+def kinds(*changed: AwardCall, without: int | None = None) -> set[Kind]:
+    """Judge the right calls, but for one, with others added."""
+    calls = [call for place, call in enumerate(CALLS) if place != without]
+    return {finding.kind for finding in check_awards(board_of(LEDGER), [*calls, *changed], NO_RESTORES)}
+
+
+def unknown(call: AwardCall) -> AwardCall:
+    return replace(call, outcome=Outcome.UNKNOWN, told=None)
+
+
+def refused(call: AwardCall, reason: str = "QUOTA_EXCEEDED") -> AwardCall:
+    return replace(call, outcome=Outcome.REFUSED, told=None, reason=reason)
+
+
+def again(call: AwardCall) -> AwardCall:
+    """Ask with another request."""
+    asked = call.asked._replace(request_id=str(uuid.uuid4()))
+    told = call.told and call.told._replace(replayed=True)
+    return replace(call, asked=asked, told=told, began=call.ended + 1, ended=call.ended + 2)
+
+
+def other(call: AwardCall) -> AwardCall:
+    """Ask for another payload under the same id."""
+    return replace(call, asked=call.asked._replace(points=99, request_id=str(uuid.uuid4())))
+
+
+def test_right_calls_have_no_findings() -> None:
+    assert kinds() == set()
+
+
+def test_award_that_is_made_again_is_told_as_replayed() -> None:
+    assert kinds(again(CALLS[2])) == set()
+    assert kinds(replace(again(CALLS[2]), told=TOLD)) == {Kind.REPLAY_WRONG}
+    assert kinds(replace(CALLS[2], told=TOLD._replace(replayed=True))) == {Kind.REPLAY_WRONG}
+
+
+def test_award_told_as_made_that_is_not_there_is_lost() -> None:
+    gone = replace(CALLS[2], asked=CALLS[2].asked._replace(award_id=str(uuid.uuid4())))
+
+    assert kinds(gone) == {Kind.AWARD_LOST}
+    assert kinds(unknown(gone)) == set()
+    assert kinds(refused(gone)) == set()
+
+
+def test_award_that_nobody_asked_for_is_invented() -> None:
+    assert kinds(without=2) == {Kind.AWARD_INVENTED}
+
+
+def test_award_of_which_the_outcome_is_unknown_may_be_there() -> None:
+    assert kinds(unknown(CALLS[2]), without=2) == set()
+
+
+def test_award_asked_for_with_another_payload_alone_is_invented() -> None:
+    assert kinds(unknown(other(CALLS[2])), without=2) == {Kind.AWARD_INVENTED}
+    foreign = CALLS[2].asked._replace(request_id=str(uuid.uuid4()))
+    assert kinds(unknown(replace(CALLS[2], asked=foreign)), without=2) == {Kind.AWARD_INVENTED}
+
+
+def test_award_of_the_gateway_is_known_without_its_request() -> None:
+    asked = CALLS[2].asked._replace(request_id=None)
+    told = Told(points=TOLD.points, total=TOLD.total)
+
+    assert kinds(replace(CALLS[2], asked=asked, told=told), without=2) == set()
+
+
+def test_refused_award_is_not_there() -> None:
+    assert kinds(refused(CALLS[2]), without=2) == {Kind.REFUSED_MADE}
+
+
+def test_refused_award_may_be_made_by_another_call() -> None:
+    assert kinds(refused(CALLS[2])) == set()
+    assert kinds(refused(CALLS[2]), unknown(CALLS[2]), without=2) == set()
+
+
+def test_conflict_needs_another_award_under_the_id() -> None:
+    assert kinds(refused(other(CALLS[2]), CONFLICT)) == set()
+    assert kinds(refused(again(CALLS[2]), CONFLICT)) == {Kind.CONFLICT_WRONG}
+    gone = replace(CALLS[2], asked=CALLS[2].asked._replace(award_id=str(uuid.uuid4())))
+    assert kinds(refused(gone, CONFLICT)) == {Kind.CONFLICT_WRONG}
+
+
+def test_conflict_told_as_made_is_found() -> None:
+    assert kinds(other(CALLS[2])) == {Kind.PAYLOAD_WRONG}
+
+
+def test_what_is_told_is_what_the_ledger_has() -> None:
+    for wrong in (
+        TOLD._replace(points=7),
+        TOLD._replace(total=TOLD.total + 1),
+        TOLD._replace(revision=4),
+        TOLD._replace(position=TOLD.position and TOLD.position.replace("-", "-0")),
+    ):
+        assert kinds(replace(CALLS[2], told=wrong)) == {Kind.TOLD_WRONG}
+
+
+def test_award_asked_for_after_another_was_told_comes_after_it() -> None:
+    late = replace(CALLS[2], began=CALLS[3].ended + 0.1, ended=CALLS[3].ended + 1)
+
+    assert kinds(late, without=2) == {Kind.ORDER_WRONG}
+
+
+def test_awards_asked_for_at_the_same_time_come_in_any_order() -> None:
+    late = replace(CALLS[2], began=CALLS[3].ended - 0.1, ended=CALLS[3].ended + 1)
+
+    assert kinds(late, without=2) == set()
+
+
+def restored(keep: int = 5) -> Run:
+    run = Run()
+    run.events = [event for event in run.events if isinstance(event, AwardCall)]
+    run.samples = []
+    run.restore([("zoe", 4)], keep=keep)
+    return run
+
+
+def test_award_told_in_an_epoch_is_in_the_record_of_that_epoch() -> None:
+    run = restored()
+    lost = run.former[0].awards[6]
+    assert run.kinds() == set()
+
+    run.events.append(call_for(lost, run.former[0], began=22.0, ended=22.1))
+
+    assert run.kinds() == {Kind.AWARD_LOST}
+
+
+def test_award_that_was_lost_may_be_made_again() -> None:
+    run = restored()
+    lost = run.former[0].awards[6]
+    remade = make_awards([(lost.user_id, lost.points)], run.ledger.awards)[-1]
+    remade = remade._replace(award_id=lost.award_id, request_id=lost.request_id, awarded_at=1)
+    run.ledger = make_ledger([*run.ledger.awards, remade], [1, 2, 1, 1, 1, 1])
+    run.projections = []
+    run.events.append(call_for(remade, run.ledger, began=40.0, ended=40.1))
+
+    assert run.kinds() == {Kind.PROJECTION_MISSING}
+
+
+def test_award_told_before_the_copy_is_in_it() -> None:
+    run = restored(keep=5)
+    run.change(0, Restore, copied=9.0)
+
+    assert run.kinds() == {Kind.AWARD_NOT_COPIED}
+
+
+def test_award_told_at_any_time_is_with_the_standby_that_took_over() -> None:
+    run = restored(keep=5)
+    run.change(0, Restore, copied=inf)
+
+    assert run.kinds() == {Kind.AWARD_LOST}
