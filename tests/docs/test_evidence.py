@@ -1,4 +1,4 @@
-"""The tests that pages name as evidence exist: files by folder and name, and tests by the words they begin with."""
+"""The tests that pages name as evidence exist: files by folder and name, tests by words of their name."""
 
 import re
 from pathlib import Path
