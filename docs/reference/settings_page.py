@@ -5,14 +5,15 @@ from collections.abc import Iterator, Mapping
 from types import NoneType, UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic.types import PathType
+from pydantic_settings import BaseSettings
 
 import action_gateway.settings as gateway
 import score_service.settings as score
+from service_runtime.settings import variable
 
-SERVICES: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
+SERVICES: Final[Mapping[str, Mapping[str, type[BaseSettings]]]] = {
     "score-service": {
         "serve": score.ServeSettings,
         "migrate": score.MigrateSettings,
@@ -29,7 +30,6 @@ SERVICES: Final[Mapping[str, Mapping[str, type[BaseModel]]]] = {
 }
 """The settings that each command reads, by service."""
 
-_VARIABLE: Final = {"score-service": score.variable, "action-gateway": gateway.variable}
 _WORDS: Final = {
     "str": "text",
     "int": "integer",
@@ -84,7 +84,7 @@ def _rows(service: str) -> Iterator[str]:
     for name, (kind, field) in fields.items():
         readers = [f"`{command}`" for command, read in commands.items() if name in read.model_fields]
         cells = [
-            f"`{_VARIABLE[service](kind, name)}`",  # type: ignore[arg-type]
+            f"`{variable(kind, name)}`",
             describe_type(field.annotation, field.metadata),
             _describe_default(field),
             "all" if len(readers) == len(commands) else ", ".join(readers),

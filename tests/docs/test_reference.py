@@ -14,7 +14,7 @@ from docs.reference.settings_page import SERVICES
 
 from action_gateway.__main__ import main as gateway_main
 from score_service.__main__ import main as score_main
-from score_service.settings import variable
+from service_runtime.settings import variable
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "docs/reference"
@@ -77,7 +77,7 @@ def test_every_command_is_listed_with_the_settings_it_reads(service: str, group:
 @pytest.mark.parametrize("name", SERVICES["score-service"])
 def test_the_help_of_a_command_names_the_settings_that_are_listed_for_it(name: str) -> None:
     kind = SERVICES["score-service"][name]
-    listed = {variable(kind, field) for field in kind.model_fields}  # type: ignore[arg-type]
+    listed = {variable(kind, field) for field in kind.model_fields}
     shown = CliRunner().invoke(score_main, [*name.split(), "--help"]).stdout
     assert set(re.findall(r"^ +(SCORE_SERVICE_[A-Z_]+)", shown, re.MULTILINE)) == listed
 
