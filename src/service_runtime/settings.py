@@ -129,7 +129,8 @@ class DatabaseFields(BaseModel):
     database_dsn: Dsn = Field(description="PostgreSQL as the runtime role, without password")
     database_password_file: SecretFile | None = Field(default=None, description="file with its password")
     prepare_threshold: Threshold = Field(
-        default="auto", description="runs before a statement is prepared, none, or auto: none behind a pooler"
+        default="auto",
+        description="executions before a statement is prepared, or none; auto: 5, but none behind a pooler",
     )
     database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=10, description="the most connections to PostgreSQL"
@@ -148,13 +149,13 @@ class RedisFields(BaseModel):
         default=None, description="file with the password of the Sentinels"
     )
     redis_ca_file: Annotated[FilePath, AfterValidator(check_authorities)] | None = Field(
-        default=None, description="authorities of its certificates besides those of the system, PEM"
+        default=None, description="certificate authorities to trust in addition to those of the system, PEM"
     )
     redis_certificate_file: FilePath | None = Field(
-        default=None, description="certificate chain to show it, PEM, where it asks for one"
+        default=None, description="client certificate chain for it, PEM, if it requires one"
     )
     redis_key_file: FilePath | None = Field(
-        default=None, validate_default=True, description="the private key of that, PEM"
+        default=None, validate_default=True, description="private key of that certificate, PEM"
     )
 
     @property

@@ -38,14 +38,21 @@ def known_metrics() -> dict[str, Metric]:
 
 
 def read_runbooks() -> dict[str, str]:
-    """Read the sections on alerts of docs/operations.md, by anchor."""
-    text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    section = text.partition("\n## Alerts\n")[2].partition("\n## ")[0]
-    parts = re.split(r"^### (.+)$", section, flags=re.MULTILINE)[1:]
-    return {
-        re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-"): part
-        for heading, part in zip(parts[::2], parts[1::2], strict=True)
-    }
+    """Read the sections on alerts in docs/runbooks, by page and anchor as a URL has them."""
+    sections = {}
+    for page in sorted((ROOT / "docs/runbooks").glob("*.md")):
+        parts = re.split(r"^## (.+)$", page.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]
+        for heading, part in zip(parts[::2], parts[1::2], strict=True):
+            anchor = re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-")
+            sections[f"{page.name}#{anchor}"] = part
+    return sections
+
+
+def find_section(rule: Mapping[str, Any]) -> str:
+    """Give the page and anchor that an alert links to."""
+    base, _, section = rule["annotations"]["runbook_url"].partition("/runbooks/")
+    assert base.endswith("/docs")
+    return str(section)
 
 
 def test_the_rules_pass_their_tests_by_promtool() -> None:
@@ -77,15 +84,13 @@ def test_every_alert_says_how_urgent_it_is_what_it_is_and_where_to_read_what_to_
     assert rule["labels"] in ({"severity": "page"}, {"severity": "ticket"})
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     assert "{{ $" in rule["annotations"]["description"]
-    page, _, anchor = rule["annotations"]["runbook_url"].partition("#")
-    assert page.endswith("/docs/operations.md")
-    assert f"`{alert}`" in read_runbooks()[anchor]
+    assert f"`{alert}`" in read_runbooks()[find_section(rule)]
 
 
 def test_every_section_on_alerts_is_of_some_alert() -> None:
-    anchors = {rule["annotations"]["runbook_url"].partition("#")[2] for rule in ALERTS.values()}
+    linked = {find_section(rule) for rule in ALERTS.values()}
     named = {name for text in read_runbooks().values() for name in re.findall(r"`(Laurel\w+)`", text)}
-    assert set(read_runbooks()) == anchors
+    assert set(read_runbooks()) == linked
     assert named == set(ALERTS)
 
 
@@ -106,7 +111,7 @@ def test_the_sections_name_metrics_settings_and_events_that_there_are() -> None:
 def test_where_the_runbooks_are_is_said_once(production: Manifests) -> None:
     (rule,) = production.of("PrometheusRule")
     urls = {
-        rule["annotations"]["runbook_url"].partition("#")[0]
+        rule["annotations"]["runbook_url"].partition("/runbooks/")[0]
         for group in rule["spec"]["groups"]
         for rule in group["rules"]
         if "alert" in rule

@@ -29,34 +29,36 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     ERROR_REASON_IDENTITY_MISSING: _ErrorReason.ValueType  # 2
     """UNAUTHENTICATED: the client certificate does not carry exactly one SPIFFE URI."""
     ERROR_REASON_NOT_ALLOWED: _ErrorReason.ValueType  # 3
-    """PERMISSION_DENIED: the policy does not allow this caller to do this."""
+    """PERMISSION_DENIED: the policy does not allow the caller this method, board or number of points."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 4
-    """RESOURCE_EXHAUSTED: the caller's quota is used up; `google.rpc.RetryInfo` says when to come again."""
+    """RESOURCE_EXHAUSTED: the caller's quota is used up; `google.rpc.RetryInfo` says when to retry."""
     ERROR_REASON_AWARD_CONFLICT: _ErrorReason.ValueType  # 5
     """ALREADY_EXISTS: the award id was used before with another user, action or points."""
     ERROR_REASON_TOTAL_OUT_OF_RANGE: _ErrorReason.ValueType  # 6
-    """OUT_OF_RANGE: the user's total would pass 2^53-1."""
+    """OUT_OF_RANGE: the user's total would exceed 2^53-1."""
     ERROR_REASON_BOARD_NOT_FOUND: _ErrorReason.ValueType  # 7
-    """NOT_FOUND: no award was ever made on this board."""
+    """NOT_FOUND: the board has no award."""
     ERROR_REASON_AWARD_NOT_FOUND: _ErrorReason.ValueType  # 8
     """NOT_FOUND: the board has no award with this id."""
     ERROR_REASON_STANDING_NOT_FOUND: _ErrorReason.ValueType  # 9
     """NOT_FOUND: the user has no award on this board."""
     ERROR_REASON_RECORD_UNAVAILABLE: _ErrorReason.ValueType  # 10
-    """UNAVAILABLE: the record (PostgreSQL) is away. Whether an award was made is unknown; send it again."""
+    """UNAVAILABLE: the record (PostgreSQL) is unavailable. Whether an award was made is unknown; send it again
+    with the same ids.
+    """
     ERROR_REASON_PROJECTION_UNAVAILABLE: _ErrorReason.ValueType  # 11
-    """UNAVAILABLE: the projection (Redis) is away or behind the asked revision."""
+    """UNAVAILABLE: no store has reached the requested `min_revision` yet."""
     ERROR_REASON_SHUTTING_DOWN: _ErrorReason.ValueType  # 12
-    """UNAVAILABLE: this server is stopping; another one will answer."""
+    """UNAVAILABLE: this server is shutting down; retry at another one."""
     ERROR_REASON_WATCHER_EVICTED: _ErrorReason.ValueType  # 13
-    """RESOURCE_EXHAUSTED: the watcher reads too slowly, or there are too many watchers."""
+    """RESOURCE_EXHAUSTED: the watcher reads too slowly, or there are too many watches."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 14
-    """INTERNAL: a fault of the service. It is logged there; nothing of it is told here."""
+    """INTERNAL: an unexpected failure of the service. It is logged there; the caller gets no details."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 15
-    """RESOURCE_EXHAUSTED: too many awards, or reads of the record, wait; `google.rpc.RetryInfo` says when to come again."""
+    """RESOURCE_EXHAUSTED: too many calls or awards are queued; `google.rpc.RetryInfo` says when to retry."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
-    """ErrorReason is what `google.rpc.ErrorInfo.reason` says, without the prefix `ERROR_REASON_`.
+    """ErrorReason lists the values of `google.rpc.ErrorInfo.reason`, there without the prefix `ERROR_REASON_`.
     The domain is `laurel`.
     """
 
@@ -67,28 +69,30 @@ ERROR_REASON_INVALID_FIELD: ErrorReason.ValueType  # 1
 ERROR_REASON_IDENTITY_MISSING: ErrorReason.ValueType  # 2
 """UNAUTHENTICATED: the client certificate does not carry exactly one SPIFFE URI."""
 ERROR_REASON_NOT_ALLOWED: ErrorReason.ValueType  # 3
-"""PERMISSION_DENIED: the policy does not allow this caller to do this."""
+"""PERMISSION_DENIED: the policy does not allow the caller this method, board or number of points."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 4
-"""RESOURCE_EXHAUSTED: the caller's quota is used up; `google.rpc.RetryInfo` says when to come again."""
+"""RESOURCE_EXHAUSTED: the caller's quota is used up; `google.rpc.RetryInfo` says when to retry."""
 ERROR_REASON_AWARD_CONFLICT: ErrorReason.ValueType  # 5
 """ALREADY_EXISTS: the award id was used before with another user, action or points."""
 ERROR_REASON_TOTAL_OUT_OF_RANGE: ErrorReason.ValueType  # 6
-"""OUT_OF_RANGE: the user's total would pass 2^53-1."""
+"""OUT_OF_RANGE: the user's total would exceed 2^53-1."""
 ERROR_REASON_BOARD_NOT_FOUND: ErrorReason.ValueType  # 7
-"""NOT_FOUND: no award was ever made on this board."""
+"""NOT_FOUND: the board has no award."""
 ERROR_REASON_AWARD_NOT_FOUND: ErrorReason.ValueType  # 8
 """NOT_FOUND: the board has no award with this id."""
 ERROR_REASON_STANDING_NOT_FOUND: ErrorReason.ValueType  # 9
 """NOT_FOUND: the user has no award on this board."""
 ERROR_REASON_RECORD_UNAVAILABLE: ErrorReason.ValueType  # 10
-"""UNAVAILABLE: the record (PostgreSQL) is away. Whether an award was made is unknown; send it again."""
+"""UNAVAILABLE: the record (PostgreSQL) is unavailable. Whether an award was made is unknown; send it again
+with the same ids.
+"""
 ERROR_REASON_PROJECTION_UNAVAILABLE: ErrorReason.ValueType  # 11
-"""UNAVAILABLE: the projection (Redis) is away or behind the asked revision."""
+"""UNAVAILABLE: no store has reached the requested `min_revision` yet."""
 ERROR_REASON_SHUTTING_DOWN: ErrorReason.ValueType  # 12
-"""UNAVAILABLE: this server is stopping; another one will answer."""
+"""UNAVAILABLE: this server is shutting down; retry at another one."""
 ERROR_REASON_WATCHER_EVICTED: ErrorReason.ValueType  # 13
-"""RESOURCE_EXHAUSTED: the watcher reads too slowly, or there are too many watchers."""
+"""RESOURCE_EXHAUSTED: the watcher reads too slowly, or there are too many watches."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
-"""INTERNAL: a fault of the service. It is logged there; nothing of it is told here."""
+"""INTERNAL: an unexpected failure of the service. It is logged there; the caller gets no details."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 15
-"""RESOURCE_EXHAUSTED: too many awards, or reads of the record, wait; `google.rpc.RetryInfo` says when to come again."""
+"""RESOURCE_EXHAUSTED: too many calls or awards are queued; `google.rpc.RetryInfo` says when to retry."""

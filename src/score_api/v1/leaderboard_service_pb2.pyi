@@ -33,7 +33,7 @@ class GetStandingRequest(message.Message):
     user_id: builtins.str
     """The user."""
     min_revision: builtins.int
-    """Read your writes: the answer's revision is at least this."""
+    """The answer must hold at this revision or a later one. Pass the revision of an award to read your own write."""
     def __init__(
         self,
         *,
@@ -60,9 +60,9 @@ class GetStandingResponse(message.Message):
     POSITION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
     revision: builtins.int
-    """The revision the answer stands at."""
+    """The revision of the ledger at which the answer holds."""
     position: builtins.str
-    """The position the answer stands at. Opaque."""
+    """The position of the ledger at which the answer holds. Opaque."""
     source: types_pb2.Source.ValueType
     """Which store answered."""
     @builtins.property
@@ -95,7 +95,7 @@ class BatchGetStandingsRequest(message.Message):
     board_id: builtins.str
     """The board."""
     min_revision: builtins.int
-    """Read your writes: the answer's revision is at least this."""
+    """The answer must hold at this revision or a later one. Pass the revision of an award to read your own write."""
     @builtins.property
     def user_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """1 to 1000 users."""
@@ -126,9 +126,9 @@ class BatchGetStandingsResponse(message.Message):
     POSITION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
     revision: builtins.int
-    """The revision the answer stands at."""
+    """The revision of the ledger at which the answer holds."""
     position: builtins.str
-    """The position the answer stands at. Opaque."""
+    """The position of the ledger at which the answer holds. Opaque."""
     source: types_pb2.Source.ValueType
     """Which store answered."""
     @builtins.property
@@ -164,9 +164,9 @@ class ListStandingsRequest(message.Message):
     page_size: builtins.int
     """0 means 50; above 1000 means 1000 (AIP-158)."""
     page_token: builtins.str
-    """`next_page_token` of the page before. Opaque. Empty for the first page."""
+    """`next_page_token` of the previous page. Opaque. Empty for the first page."""
     min_revision: builtins.int
-    """Read your writes: the answer's revision is at least this."""
+    """The answer must hold at this revision or a later one. Pass the revision of an award to read your own write."""
     def __init__(
         self,
         *,
@@ -197,9 +197,9 @@ class ListStandingsResponse(message.Message):
     next_page_token: builtins.str
     """Where the next page starts; empty on the last one."""
     revision: builtins.int
-    """The revision the answer stands at."""
+    """The revision of the ledger at which the answer holds."""
     position: builtins.str
-    """The position the answer stands at. Opaque."""
+    """The position of the ledger at which the answer holds. Opaque."""
     source: types_pb2.Source.ValueType
     """Which store answered."""
     @builtins.property
@@ -223,7 +223,7 @@ class ListStandingsResponse(message.Message):
 
 @typing.final
 class ListStandingsAroundRequest(message.Message):
-    """ListStandingsAroundRequest asks for a user's neighbours."""
+    """ListStandingsAroundRequest asks for the standings around a user."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -238,7 +238,7 @@ class ListStandingsAroundRequest(message.Message):
     radius: builtins.int
     """How many neighbours on each side, 0 to 100."""
     min_revision: builtins.int
-    """Read your writes: the answer's revision is at least this."""
+    """The answer must hold at this revision or a later one. Pass the revision of an award to read your own write."""
     def __init__(
         self,
         *,
@@ -266,14 +266,14 @@ class ListStandingsAroundResponse(message.Message):
     POSITION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
     revision: builtins.int
-    """The revision the answer stands at."""
+    """The revision of the ledger at which the answer holds."""
     position: builtins.str
-    """The position the answer stands at. Opaque."""
+    """The position of the ledger at which the answer holds. Opaque."""
     source: types_pb2.Source.ValueType
     """Which store answered."""
     @builtins.property
     def standings(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
-        """The standings, best first; the asked user is one of them."""
+        """The standings, best first, the user in the middle included."""
 
     def __init__(
         self,
@@ -303,9 +303,9 @@ class WatchLeaderboardRequest(message.Message):
     board_id: builtins.str
     """The board."""
     top_n: builtins.int
-    """How much of the top to send, 1 to 100."""
+    """How many standings of the top to send, 1 to 100."""
     after_position: builtins.str
-    """The last position seen. The score changes since then follow the first snapshot."""
+    """Resume: the last position seen. The score changes since then follow the first snapshot."""
     all_scores: builtins.bool
     """Send the score changes of every user."""
     @builtins.property
@@ -331,7 +331,9 @@ class WatchLeaderboardRequest(message.Message):
 
 @typing.final
 class WatchLeaderboardResponse(message.Message):
-    """WatchLeaderboardResponse is one message of a watch. All of it holds at one revision."""
+    """WatchLeaderboardResponse is one message of a watch. All of it holds at one revision.
+    Positions only move forward, except by a snapshot with `reset`. Intermediate states may be left out.
+    """
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -342,9 +344,9 @@ class WatchLeaderboardResponse(message.Message):
     POSITION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
     revision: builtins.int
-    """The revision this message stands at."""
+    """The revision of the ledger at which the message holds."""
     position: builtins.str
-    """The position to come back with. Opaque."""
+    """The position to resume from. Opaque."""
     source: types_pb2.Source.ValueType
     """Which store the message was read from."""
     @builtins.property
@@ -353,11 +355,11 @@ class WatchLeaderboardResponse(message.Message):
 
     @builtins.property
     def update(self) -> Update:
-        """A change."""
+        """What changed."""
 
     @builtins.property
     def checkpoint(self) -> Checkpoint:
-        """Nothing the watcher asked for has changed; the position has moved, or time has passed."""
+        """Nothing the watcher asked for has changed; the position has moved, or the watch was idle."""
 
     def __init__(
         self,
@@ -386,7 +388,9 @@ class Snapshot(message.Message):
     TOP_FIELD_NUMBER: builtins.int
     RESET_FIELD_NUMBER: builtins.int
     reset: builtins.bool
-    """The position asked for could not be resumed: forget what you have and start from here."""
+    """The watch starts over: discard what you have. The requested position could not be resumed, or the record was
+    restored to an earlier state.
+    """
     @builtins.property
     def top(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
         """The top, best first."""
@@ -405,7 +409,7 @@ class Snapshot(message.Message):
 
 @typing.final
 class Update(message.Message):
-    """Update is what changed since the message before."""
+    """Update is what changed since the previous message."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -413,14 +417,14 @@ class Update(message.Message):
     TOP_CHANGED_FIELD_NUMBER: builtins.int
     SCORES_FIELD_NUMBER: builtins.int
     top_changed: builtins.bool
-    """True if `top` is given."""
+    """True if `top` is set. An empty `top` is possible then."""
     @builtins.property
     def top(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
         """The whole top, best first, if any of it changed."""
 
     @builtins.property
     def scores(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
-        """The newest standing of each user whose total changed, of those asked for."""
+        """The newest standing of each requested user whose total changed."""
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class LeaderboardServiceStub:
-    """LeaderboardService reads boards. Every answer names the revision and position it stands at.
+    """LeaderboardService reads boards. Every answer holds at one revision and position of the ledger, and names them.
     """
 
     def __init__(self, channel):
@@ -63,18 +63,18 @@ class LeaderboardServiceStub:
 
 
 class LeaderboardServiceServicer:
-    """LeaderboardService reads boards. Every answer names the revision and position it stands at.
+    """LeaderboardService reads boards. Every answer holds at one revision and position of the ledger, and names them.
     """
 
     def GetStanding(self, request, context):
-        """GetStanding tells one user's standing, or NOT_FOUND if the user has no award on the board.
+        """GetStanding returns the standing of one user, or NOT_FOUND if the user has no award on the board.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetStandings(self, request, context):
-        """BatchGetStandings tells the standings of many users. Users without an award are left out.
+        """BatchGetStandings returns the standings of many users. Users without an award are left out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,7 +88,7 @@ class LeaderboardServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListStandingsAround(self, request, context):
-        """ListStandingsAround tells a user's standing and those next to it.
+        """ListStandingsAround returns the standing of a user and its neighbours.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -138,7 +138,7 @@ def add_LeaderboardServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class LeaderboardService:
-    """LeaderboardService reads boards. Every answer names the revision and position it stands at.
+    """LeaderboardService reads boards. Every answer holds at one revision and position of the ledger, and names them.
     """
 
     @staticmethod

@@ -27,41 +27,41 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class LeaderboardServiceStub:
-    """LeaderboardService reads boards. Every answer names the revision and position it stands at."""
+    """LeaderboardService reads boards. Every answer holds at one revision and position of the ledger, and names them."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> LeaderboardServiceAsyncStub: ...
     GetStanding: _grpc.UnaryUnaryMultiCallable[_leaderboard_service_pb2.GetStandingRequest, _leaderboard_service_pb2.GetStandingResponse]
-    """GetStanding tells one user's standing, or NOT_FOUND if the user has no award on the board."""
+    """GetStanding returns the standing of one user, or NOT_FOUND if the user has no award on the board."""
     BatchGetStandings: _grpc.UnaryUnaryMultiCallable[_leaderboard_service_pb2.BatchGetStandingsRequest, _leaderboard_service_pb2.BatchGetStandingsResponse]
-    """BatchGetStandings tells the standings of many users. Users without an award are left out."""
+    """BatchGetStandings returns the standings of many users. Users without an award are left out."""
     ListStandings: _grpc.UnaryUnaryMultiCallable[_leaderboard_service_pb2.ListStandingsRequest, _leaderboard_service_pb2.ListStandingsResponse]
     """ListStandings pages through the board from the top."""
     ListStandingsAround: _grpc.UnaryUnaryMultiCallable[_leaderboard_service_pb2.ListStandingsAroundRequest, _leaderboard_service_pb2.ListStandingsAroundResponse]
-    """ListStandingsAround tells a user's standing and those next to it."""
+    """ListStandingsAround returns the standing of a user and its neighbours."""
     WatchLeaderboard: _grpc.UnaryStreamMultiCallable[_leaderboard_service_pb2.WatchLeaderboardRequest, _leaderboard_service_pb2.WatchLeaderboardResponse]
     """WatchLeaderboard sends the top of the board, and then what changes."""
 
 @_typing.type_check_only
 class LeaderboardServiceAsyncStub(LeaderboardServiceStub):
-    """LeaderboardService reads boards. Every answer names the revision and position it stands at."""
+    """LeaderboardService reads boards. Every answer holds at one revision and position of the ledger, and names them."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStanding: _aio.UnaryUnaryMultiCallable[_leaderboard_service_pb2.GetStandingRequest, _leaderboard_service_pb2.GetStandingResponse]  # type: ignore[assignment]
-    """GetStanding tells one user's standing, or NOT_FOUND if the user has no award on the board."""
+    """GetStanding returns the standing of one user, or NOT_FOUND if the user has no award on the board."""
     BatchGetStandings: _aio.UnaryUnaryMultiCallable[_leaderboard_service_pb2.BatchGetStandingsRequest, _leaderboard_service_pb2.BatchGetStandingsResponse]  # type: ignore[assignment]
-    """BatchGetStandings tells the standings of many users. Users without an award are left out."""
+    """BatchGetStandings returns the standings of many users. Users without an award are left out."""
     ListStandings: _aio.UnaryUnaryMultiCallable[_leaderboard_service_pb2.ListStandingsRequest, _leaderboard_service_pb2.ListStandingsResponse]  # type: ignore[assignment]
     """ListStandings pages through the board from the top."""
     ListStandingsAround: _aio.UnaryUnaryMultiCallable[_leaderboard_service_pb2.ListStandingsAroundRequest, _leaderboard_service_pb2.ListStandingsAroundResponse]  # type: ignore[assignment]
-    """ListStandingsAround tells a user's standing and those next to it."""
+    """ListStandingsAround returns the standing of a user and its neighbours."""
     WatchLeaderboard: _aio.UnaryStreamMultiCallable[_leaderboard_service_pb2.WatchLeaderboardRequest, _leaderboard_service_pb2.WatchLeaderboardResponse]  # type: ignore[assignment]
     """WatchLeaderboard sends the top of the board, and then what changes."""
 
 class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
-    """LeaderboardService reads boards. Every answer names the revision and position it stands at."""
+    """LeaderboardService reads boards. Every answer holds at one revision and position of the ledger, and names them."""
 
     @_abc_1.abstractmethod
     def GetStanding(
@@ -69,7 +69,7 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_service_pb2.GetStandingRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_service_pb2.GetStandingResponse, _abc.Awaitable[_leaderboard_service_pb2.GetStandingResponse]]:
-        """GetStanding tells one user's standing, or NOT_FOUND if the user has no award on the board."""
+        """GetStanding returns the standing of one user, or NOT_FOUND if the user has no award on the board."""
 
     @_abc_1.abstractmethod
     def BatchGetStandings(
@@ -77,7 +77,7 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_service_pb2.BatchGetStandingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_service_pb2.BatchGetStandingsResponse, _abc.Awaitable[_leaderboard_service_pb2.BatchGetStandingsResponse]]:
-        """BatchGetStandings tells the standings of many users. Users without an award are left out."""
+        """BatchGetStandings returns the standings of many users. Users without an award are left out."""
 
     @_abc_1.abstractmethod
     def ListStandings(
@@ -93,7 +93,7 @@ class LeaderboardServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _leaderboard_service_pb2.ListStandingsAroundRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_leaderboard_service_pb2.ListStandingsAroundResponse, _abc.Awaitable[_leaderboard_service_pb2.ListStandingsAroundResponse]]:
-        """ListStandingsAround tells a user's standing and those next to it."""
+        """ListStandingsAround returns the standing of a user and its neighbours."""
 
     @_abc_1.abstractmethod
     def WatchLeaderboard(

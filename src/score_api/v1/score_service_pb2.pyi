@@ -31,9 +31,9 @@ class Award(message.Message):
     ACTION_TYPE_FIELD_NUMBER: builtins.int
     ACTION_ID_FIELD_NUMBER: builtins.int
     award_id: builtins.str
-    """A UUID that names this award on its board for ever."""
+    """A UUID that identifies this award on its board for ever."""
     board_id: builtins.str
-    """The board. 1 to 128 characters of [A-Za-z0-9._:@-]. Made by its first award."""
+    """The board. 1 to 128 characters of [A-Za-z0-9._:@-]. Created by its first award."""
     user_id: builtins.str
     """Who gets the points. 1 to 128 characters of [A-Za-z0-9._:@-]."""
     points: builtins.int
@@ -82,9 +82,11 @@ class AwardResult(message.Message):
     total: builtins.int
     """The user's total right after this award."""
     rank: builtins.int
-    """The user's place today, 1 for the best. Unset while Redis is away."""
+    """The user's rank now, 1 for the best. Unset where it is not known in time: while Redis is unavailable, or the
+    ranks of the board are behind or being rebuilt.
+    """
     replayed: builtins.bool
-    """True if another request made this award before."""
+    """True if another request, with another request_id or without one, made this award before."""
     def __init__(
         self,
         *,
@@ -114,11 +116,11 @@ class AwardPointsRequest(message.Message):
     REQUEST_ID_FIELD_NUMBER: builtins.int
     TRACE_ID_FIELD_NUMBER: builtins.int
     request_id: builtins.str
-    """A UUID for each logical call, the same on its retries (AIP-155). It tells a retry from a second use.
-    Without one, every call is taken for a second use.
+    """A UUID for each logical call, the same on its retries (AIP-155). It distinguishes a retry from a second use of
+    the award id. Without it, every later call counts as a second use.
     """
     trace_id: builtins.str
-    """A W3C trace id for the ledger, 32 lower-case hexadecimal digits. Without one, that of the call counts."""
+    """A W3C trace id for the ledger, 32 lower-case hexadecimal digits. Without it, the trace id of the call is used."""
     @builtins.property
     def award(self) -> Award:
         """The award."""
@@ -189,7 +191,7 @@ class BatchAwardPointsResponse(message.Message):
     ITEMS_FIELD_NUMBER: builtins.int
     @builtins.property
     def items(self) -> containers.RepeatedCompositeFieldContainer[BatchAwardPointsItem]:
-        """What became of each award, in the order asked."""
+        """The outcome of each award, in the order of the requests."""
 
     def __init__(
         self,
@@ -204,7 +206,7 @@ class BatchAwardPointsResponse(message.Message):
 
 @typing.final
 class BatchAwardPointsItem(message.Message):
-    """BatchAwardPointsItem is what became of one award of a batch."""
+    """BatchAwardPointsItem is the outcome of one award of a batch."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -216,7 +218,7 @@ class BatchAwardPointsItem(message.Message):
 
     @builtins.property
     def error(self) -> AwardError:
-        """Why there is none."""
+        """Why the award has no result."""
 
     def __init__(
         self,
@@ -234,7 +236,7 @@ class BatchAwardPointsItem(message.Message):
 
 @typing.final
 class AwardError(message.Message):
-    """AwardError tells of one award what a status would tell of a call."""
+    """AwardError is for one award what a status is for a call."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -268,12 +270,12 @@ class AwardError(message.Message):
     reason: builtins.str
     """An ErrorReason, without its prefix."""
     message: builtins.str
-    """What is wrong, for a person."""
+    """A message for people."""
     retry_after_seconds: builtins.float
-    """Seconds after which to come again, where that helps."""
+    """Seconds after which to retry, where that helps."""
     @builtins.property
     def fields(self) -> containers.ScalarMap[builtins.str, builtins.str]:
-        """The fields that are not as described, by their path in the award's request."""
+        """The invalid fields and what is wrong with them, by their path in the award's request."""
 
     def __init__(
         self,

@@ -58,22 +58,22 @@ class ScoreServiceServicer:
 
     def AwardPoints(self, request, context):
         """AwardPoints gives a user points, exactly once for each (board_id, award_id).
-        Send the same award again, with the same request_id, whenever the answer is not known.
+        Whenever the outcome is not known, send the same award again with the same request_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchAwardPoints(self, request, context):
-        """BatchAwardPoints gives points for many awards. Each stands for itself: one that fails fails alone,
-        and the answer tells of each, in the order asked.
+        """BatchAwardPoints makes many awards. Each of them succeeds or fails alone, and the answer has an item for each,
+        in the order of the requests.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetAward(self, request, context):
-        """GetAward tells the first result of an award, or NOT_FOUND.
+        """GetAward returns the first result of an award, or NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -28,21 +28,21 @@ class _SourceEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Source.ValueTyp
     SOURCE_CACHE: _Source.ValueType  # 1
     """The projection in Redis answered."""
     SOURCE_RECORD: _Source.ValueType  # 2
-    """The record in PostgreSQL answered, because the projection was away or too old."""
+    """The record in PostgreSQL answered, because the projection was unavailable or behind the requested revision."""
 
 class Source(_Source, metaclass=_SourceEnumTypeWrapper):
-    """Source tells which store answered a read."""
+    """Source is the store that answered a read."""
 
 SOURCE_UNSPECIFIED: Source.ValueType  # 0
 """Never sent."""
 SOURCE_CACHE: Source.ValueType  # 1
 """The projection in Redis answered."""
 SOURCE_RECORD: Source.ValueType  # 2
-"""The record in PostgreSQL answered, because the projection was away or too old."""
+"""The record in PostgreSQL answered, because the projection was unavailable or behind the requested revision."""
 
 @typing.final
 class Standing(message.Message):
-    """Standing is one user's place on one board."""
+    """Standing is the total and rank of one user on one board."""
 
     DESCRIPTOR: descriptor.Descriptor
 
@@ -55,8 +55,8 @@ class Standing(message.Message):
     total: builtins.int
     """The sum of the user's awards, 0 to 2^53-1."""
     rank: builtins.int
-    """The place, 1 for the best. Of equal totals, the one reached earlier is better.
-    Unset where the rank is not known.
+    """The rank, 1 for the best. Of equal totals, the one reached earlier is better.
+    Unset where it is not known: the record does not count ranks far down a large board.
     """
     reached_revision: builtins.int
     """The revision at which the user reached this total."""
