@@ -48,12 +48,15 @@ faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=
 
 .PHONY: test
 test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
-	@$(BIN)/python -m pytest -q -n logical --dist worksteal $(ARGS)
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
+
+# One more than there are cores: tests wait for servers half of their time.
+WORKERS = $(shell expr 1 + "$$(getconf _NPROCESSORS_ONLN)")
 
 ##@ Check
 
 .PHONY: check
-check: lint types imports docs-check deploy-check test ## Run everything that must pass before a change is done.
+check: lint types imports docs-check deploy-check faults-check test ## Run everything that must pass before a change is done.
 
 .PHONY: lint
 lint: $(DEV_READY) ## Look for mistakes and formatting that differs.
@@ -91,6 +94,10 @@ docs-check: $(DEV_READY) $(TOOLS_READY) ## Check that the documentation builds, 
 .PHONY: deploy-check
 deploy-check: $(DEV_READY) $(TOOLS_READY) proto-check ## Check what would be deployed, without a cluster. See deploy/check.sh.
 	@deploy/check.sh $(BIN) $(TOOLS)
+
+.PHONY: faults-check
+faults-check: $(DEV_READY) ## Break whole stacks with fixed seeds and with planted mistakes, and judge the checker's verdicts.
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS) tests/faults/whole
 
 .PHONY: rules-check
 rules-check: $(DEV_READY) ## Check the alerts, and test what they do. Needs promtool.

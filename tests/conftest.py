@@ -1,6 +1,8 @@
 """The fixtures of all tests, one plugin module a concern; a module comes after those it imports."""
 
 pytest_plugins = [
+    "tests.fixtures.order",
+    "tests.fixtures.programs",
     "tests.fixtures.secrets",
     "tests.fixtures.certificates",
     "tests.fixtures.logs",

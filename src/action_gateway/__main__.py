@@ -1,4 +1,7 @@
-"""The commands of the gateway. Each reads its settings from the environment, all faults at once."""
+"""The commands of the gateway. Each reads its settings from the environment, all faults at once.
+
+What only one command needs is imported by that command, so that each starts soon.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -9,19 +12,12 @@ from typing import Final, ParamSpec
 import click
 import psycopg
 import structlog
-from pydantic import ValidationError
 
-from action_gateway.accounts.passwords import Passwords
-from action_gateway.accounts.sessions import add_user as make_user
-from action_gateway.actions.catalog import read_catalog, replace_actions
-from action_gateway.edge.schemas import Registration
 from action_gateway.errors import GatewayError
 from action_gateway.request_context import add_request_fields
 from action_gateway.settings import DatabaseSettings, LogSettings, OwnerSettings, ServeSettings
-from action_gateway.store.store import Store
-from service_runtime.lifecycle import exit_on_sigterm
+from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
 from service_runtime.logs import configure_logging
-from service_runtime.postgres.pool import PoolSettings
 from service_runtime.settings import SetupError, load, reveal
 from service_runtime.tracing import exporting
 
@@ -66,7 +62,8 @@ def main() -> None:
 @_command
 def serve() -> None:
     """Serve until SIGTERM or SIGINT."""
-    from action_gateway.process import server  # noqa: PLC0415 - the other commands need nothing of it
+    postpone_gc()
+    from action_gateway.process import server  # noqa: PLC0415
 
     settings = load(ServeSettings)
     with exporting("action-gateway"):
@@ -77,7 +74,7 @@ def serve() -> None:
 @_command
 def migrate() -> None:
     """Bring the gateway's schema to the newest revision."""
-    from action_gateway.store.migrate import MIGRATION  # noqa: PLC0415 - what serves needs nothing of it
+    from action_gateway.store.migrate import MIGRATION  # noqa: PLC0415
 
     settings = load(OwnerSettings)
     MIGRATION.upgrade(settings.migration_dsn, reveal(settings.migration_password_file))
@@ -89,6 +86,8 @@ def migrate() -> None:
 @_command
 def load_actions(file: Path) -> None:
     """Offer the actions of a TOML FILE, and no others."""
+    from action_gateway.actions.catalog import read_catalog, replace_actions  # noqa: PLC0415
+
     settings = load(OwnerSettings)
     actions = read_catalog(file)
     replace_actions(settings.migration_dsn, reveal(settings.migration_password_file), actions)
@@ -111,6 +110,11 @@ def add_user(name: str, password_file: Path | None) -> None:
 
 
 async def _add_user(settings: DatabaseSettings, name: str, password: str) -> str:
+    from action_gateway.accounts.passwords import Passwords  # noqa: PLC0415
+    from action_gateway.accounts.sessions import add_user as make_user  # noqa: PLC0415
+    from action_gateway.store.store import Store  # noqa: PLC0415
+    from service_runtime.postgres.pool import PoolSettings  # noqa: PLC0415
+
     store = Store.open(PoolSettings(settings.database_dsn, reveal(settings.database_password_file)))
     with Passwords(workers=1, queue=0) as passwords:
         async with store as opened:
@@ -128,6 +132,10 @@ def _read_password(file: Path | None) -> str:
 
 
 def _find_faults(name: str, password: str) -> list[str]:
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from action_gateway.edge.schemas import Registration  # noqa: PLC0415
+
     try:
         Registration(username=name, password=password)
     except ValidationError as error:

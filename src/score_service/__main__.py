@@ -1,7 +1,7 @@
 """The command `score-service`: serve, migrate the schema, verify and rebuild boards, check certificates.
 
 Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings, 143 ended by SIGTERM
-before it was done.
+before it was done. What only one command needs is imported by that command, so that each starts soon.
 """
 
 import asyncio
@@ -15,12 +15,8 @@ import click
 import psycopg
 import structlog
 
-from score_service.certificates.inspection import Role
-from score_service.certificates.tls import CertificateFiles
 from score_service.domain.identifier import is_identifier
 from score_service.metrics import add_call_fields
-from score_service.operations import boards, certs
-from score_service.process.server import serve as run_until_signal
 from score_service.settings import (
     CertificateSettings,
     LogSettings,
@@ -29,7 +25,7 @@ from score_service.settings import (
     ServeSettings,
     StoreSettings,
 )
-from service_runtime.lifecycle import exit_on_sigterm
+from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
 from service_runtime.logs import configure_logging
 from service_runtime.settings import SetupError, describe, load, reveal
 from service_runtime.tracing import exporting
@@ -79,6 +75,8 @@ def verify(board_ids: Sequence[str], *, record_only: bool) -> None:
 
     It only reads, while awards go on. Ends with 1 where something differs or could not be checked.
     """
+    from score_service.operations import boards  # noqa: PLC0415
+
     kind = RecordSettings if record_only else StoreSettings
     _run(kind, lambda settings: _end(asyncio.run(boards.verify(settings, board_ids))), sys.stderr)
 
@@ -90,6 +88,8 @@ def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
     """Make the projections of boards anew from the record, while reads and awards go on."""
     if all_boards == bool(board_ids):
         raise click.UsageError("name the boards, or give --all")
+    from score_service.operations import boards  # noqa: PLC0415
+
     _run(StoreSettings, lambda settings: _end(asyncio.run(boards.rebuild(settings, board_ids))), sys.stderr)
 
 
@@ -106,7 +106,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--certificate", type=_file, help="The certificate and its chain, PEM [FOLDER/tls.crt].")
 @click.option("--key", type=_file, help="Its private key, PEM [FOLDER/tls.key].")
 @click.option("--authorities", type=_file, help="Who is trusted, PEM [FOLDER/ca.crt].")
-@click.option("--as", "role", type=click.Choice([*map(str, Role)]), default="server", show_default=True)
+@click.option("--as", "role", type=click.Choice(["server", "client"]), default="server", show_default=True)
 @click.option("--policy", type=_file, help="Say what this policy allows the client.")
 def check(
     folder: Path | None,
@@ -121,38 +121,29 @@ def check(
     FOLDER is as cert-manager makes it. Without it and without files, those of the settings are looked at.
     Nothing of the key is shown. Ends with 1 where something is wrong; a warning is not.
     """
-    if policy and role == Role.SERVER:
+    if policy and role == "server":
         raise click.UsageError("a policy is about clients: add --as client")
-    files = _choose_files(folder, certificate, key, authorities)
-
-    def inspect(files: CertificateFiles) -> None:
-        _end(certs.check(files, Role(role), policy, datetime.now(UTC)))
-
-    if files:
-        _run(LogSettings, lambda _: inspect(files), sys.stderr)
-    else:
-        _run(CertificateSettings, lambda settings: inspect(CertificateFiles.of(settings)), sys.stderr)
-
-
-def _choose_files(folder: Path | None, *given: Path | None) -> CertificateFiles | None:
+    given = certificate, key, authorities
     if not folder and any(given) and not all(given):
         raise click.UsageError("name all three files, or a folder")
-    certificate, key, authorities = given
-    if folder:
-        named = certs.certificate_folder(folder)
-        return CertificateFiles(
-            certificate or named.certificate, key or named.key, authorities or named.authorities
-        )
-    return CertificateFiles(certificate, key, authorities) if certificate and key and authorities else None
+    from score_service.operations import certs  # noqa: PLC0415
+
+    def inspect(settings: LogSettings) -> None:
+        files = certs.choose_files(settings, folder, certificate, key, authorities)
+        _end(certs.check(files, role, policy, datetime.now(UTC)))
+
+    _run(LogSettings if folder or certificate else CertificateSettings, inspect, sys.stderr)
 
 
 def _serve(settings: ServeSettings) -> None:
+    postpone_gc()
+    from score_service.process.server import serve as run_until_signal  # noqa: PLC0415
+
     with exporting("score-service"):
         asyncio.run(run_until_signal(settings))
 
 
 def _migrate(settings: MigrateSettings) -> None:
-    # What serves needs neither Alembic nor SQLAlchemy, and starts sooner without them.
     from score_service.record.migrate import MIGRATION  # noqa: PLC0415
 
     try:

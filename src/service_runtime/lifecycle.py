@@ -1,6 +1,7 @@
-"""The life of a process: the signals that stop it, and the file that says where it listens."""
+"""The life of a process: garbage collection, the signals that stop it, and the file with its addresses."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -8,7 +9,9 @@ import sys
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+_GC_THRESHOLDS: Final = (10_000, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,26 @@ async def wait_unless(forced: asyncio.Event, seconds: float, *works: Awaitable[A
 def exit_on_sigterm() -> None:
     """End by SIGTERM with exit code 143: of itself, process 1 of a container ignores that signal."""
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+
+
+def postpone_gc() -> None:
+    """Collect no garbage while the process starts: nearly all that is allocated then stays.
+
+    Imports alone set off a hundred collections, which are a sixth of the time that a start takes.
+    """
+    gc.disable()
+
+
+def freeze_gc() -> None:
+    """Freeze what was allocated up to here, and collect garbage from now on, but less often.
+
+    Every call makes a few hundred objects that reference counting frees; looking for cycles among them, and
+    in all modules, took a sixth of the time of a busy process.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    gc.enable()
 
 
 def write_ready_file(path: Path, addresses: Mapping[str, str]) -> None:

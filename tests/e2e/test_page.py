@@ -12,7 +12,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, 
 from tests.fixtures.gateway import ACTIONS
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
-from tests.fixtures.programs import find_program
+from tests.fixtures.programs import BROWSERS, find_program
 from tests.fixtures.stack import Stack, target_of
 
 from action_gateway.actions.catalog import CatalogAction, replace_actions
@@ -118,7 +118,7 @@ StartSite: TypeAlias = Callable[..., Awaitable[Site]]
 
 @pytest.fixture
 async def browser() -> AsyncIterator[Browser]:
-    program = find_program("chromium", "chromium-browser", "google-chrome")
+    program = find_program(*BROWSERS)
     expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)

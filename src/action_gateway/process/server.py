@@ -25,7 +25,7 @@ from service_runtime.admin import LISTENER as ADMIN_LISTENER
 from service_runtime.admin import create_app
 from service_runtime.http_listener import Listener, ListenerSettings, bind
 from service_runtime.http_listener import serve as serve_http
-from service_runtime.lifecycle import StopSignals, wait_unless, write_ready_file
+from service_runtime.lifecycle import StopSignals, freeze_gc, wait_unless, write_ready_file
 from service_runtime.settings import Address, SetupError
 
 _log = structlog.get_logger(__name__)
@@ -70,6 +70,7 @@ async def serve(settings: ServeSettings) -> None:
         if settings.ready_file:
             write_ready_file(settings.ready_file, gateway.addresses)
         _log.info("listening", **gateway.addresses)
+        freeze_gc()
         await signals.requested.wait()
         _log.info("stopping")
         forcing = asyncio.create_task(_force_when(signals.forced, gateway))

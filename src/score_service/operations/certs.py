@@ -27,21 +27,39 @@ from score_service.certificates.inspection import (
     is_well,
 )
 from score_service.certificates.tls import CertificateFiles
+from score_service.settings import CertificateSettings, LogSettings
 from service_runtime.settings import SetupError
 
 _MAX_FILE_BYTES: Final = 1_000_000
 _SHOWN: Final = {Mark.FINE: "ok", Mark.DOUBTFUL: "warning", Mark.WRONG: "WRONG"}
 
 
-def certificate_folder(folder: Path) -> CertificateFiles:
-    """Name the files of a folder as cert-manager and SPIFFE drivers call them."""
-    return CertificateFiles(folder / "tls.crt", folder / "tls.key", folder / "ca.crt")
+def choose_files(
+    settings: LogSettings,
+    folder: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    authorities: Path | None,
+) -> CertificateFiles:
+    """Return the files that are named, else those of the folder, else those of the settings.
+
+    In a folder they bear the names that cert-manager and SPIFFE drivers give them.
+    """
+    if folder:
+        certificate = certificate or folder / "tls.crt"
+        key = key or folder / "tls.key"
+        authorities = authorities or folder / "ca.crt"
+    if certificate and key and authorities:
+        return CertificateFiles(certificate, key, authorities)
+    if isinstance(settings, CertificateSettings):
+        return CertificateFiles.of(settings)
+    raise SetupError(["name all three files, or a folder"])
 
 
-def check(files: CertificateFiles, role: Role, policy: Path | None, now: datetime) -> bool:
-    """Say what there is to say of the files, and tell whether nothing is wrong."""
+def check(files: CertificateFiles, role: str, policy: Path | None, now: datetime) -> bool:
+    """Print a report of the files for a role, `server` or `client`; return whether nothing is wrong."""
     certificate = _read(files.certificate)
-    sections = [*_inspect(files, certificate, role, now)]
+    sections = [*_inspect(files, certificate, Role(role), now)]
     if policy:
         sections.append(_inspect_policy(policy, certificate))
     for section in sections:

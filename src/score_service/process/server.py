@@ -1,7 +1,6 @@
 """Puts the service together and runs it until a signal. It decides nothing else."""
 
 import asyncio
-import gc
 import random
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -48,7 +47,7 @@ from service_runtime.admin import LISTENER as ADMIN_LISTENER
 from service_runtime.admin import create_app
 from service_runtime.http_listener import address_of, bind
 from service_runtime.http_listener import serve as serve_http
-from service_runtime.lifecycle import StopSignals, write_ready_file
+from service_runtime.lifecycle import StopSignals, freeze_gc, write_ready_file
 from service_runtime.readiness import Readiness
 from service_runtime.settings import Address
 
@@ -56,7 +55,6 @@ _CHECK_SECONDS: Final = 1.0
 _CALLS_MAX: Final = 10_000
 _PENDING: Final = 1_000
 """Calls of one method that wait so, about a fifth of a second of refusals."""
-_GC_THRESHOLDS: Final = (10_000, 20, 20)
 _AUDIT_PAUSE_SECONDS: Final = 0.05
 """Between two pages of 500 standings, so that an audit takes a small part of either store."""
 _log = structlog.get_logger(__name__)
@@ -161,7 +159,7 @@ async def serve(settings: ServeSettings) -> None:
         if settings.ready_file:
             write_ready_file(settings.ready_file, addresses)
         _log.info("listening", **addresses)
-        _freeze_gc()
+        freeze_gc()
         await signals.requested.wait()
         _log.info("stopping")
         await service.stop(signals.forced)
@@ -281,14 +279,3 @@ def _bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCre
     except RuntimeError:
         # gRPC logs the cause by itself and tells it nowhere else.
         raise OSError(f"cannot listen on {address}") from None
-
-
-def _freeze_gc() -> None:
-    """Freeze what was allocated up to here, and collect garbage less often.
-
-    Every call makes a few hundred objects that reference counting frees; looking for cycles among them, and
-    in all modules, took a sixth of the time of a busy process.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)

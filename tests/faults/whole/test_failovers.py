@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from tests.faults.test_run import LOAD
+from tests.faults.whole.test_run import LOAD
 
 from faults.model.findings import Kind
 from faults.nemesis.failovers import Failover
