@@ -55,8 +55,8 @@ _HEAD: Final = """\
 
 All settings of both services are environment variables. An empty variable counts as not set. All faults are
 reported together, and the service exits with code 2. Passwords are never settings themselves: a variable
-that ends in `PASSWORD_FILE` names a file that contains one. `--help` of a command of the score service
-lists the settings it reads.
+that ends in `PASSWORD_FILE` names a file that contains one. `--help` of a command lists the
+settings it reads.
 
 How PostgreSQL and Redis are reached is explained in
 [PostgreSQL](../operations/postgresql.md#the-connection-string) and [Redis](../operations/redis.md#urls),

@@ -18,7 +18,7 @@ from action_gateway.request_context import add_request_fields
 from action_gateway.settings import DatabaseSettings, LogSettings, OwnerSettings, ServeSettings
 from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
 from service_runtime.logs import configure_logging
-from service_runtime.settings import SetupError, load, reveal
+from service_runtime.settings import SetupError, describe, load, reveal
 from service_runtime.tracing import exporting
 
 _FAULT: Final = 2
@@ -51,14 +51,11 @@ def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
 @click.group()
 @click.version_option(package_name="laurel")
 def main() -> None:
-    """Laurel's action gateway: the public edge of the leaderboard.
-
-    Settings are environment variables with the prefix ACTION_GATEWAY_; a command that misses some names them.
-    """
+    """Serve players: logins, actions, and the leaderboard over HTTP, WebSocket and event streams."""
     exit_on_sigterm()  # `serve` handles the signal in its own way.
 
 
-@main.command()
+@main.command(epilog=describe(ServeSettings))
 @_command
 def serve() -> None:
     """Serve until SIGTERM or SIGINT."""
@@ -70,10 +67,10 @@ def serve() -> None:
         asyncio.run(server.serve(settings))
 
 
-@main.command()
+@main.command(epilog=describe(OwnerSettings))
 @_command
 def migrate() -> None:
-    """Bring the gateway's schema to the newest revision."""
+    """Upgrade the gateway's schema to the newest revision, as the owner role."""
     from action_gateway.store.migrate import MIGRATION  # noqa: PLC0415
 
     settings = load(OwnerSettings)
@@ -81,7 +78,7 @@ def migrate() -> None:
     _log.info("schema_upgraded")
 
 
-@main.command("load-actions")
+@main.command("load-actions", epilog=describe(OwnerSettings))
 @click.argument("file", type=click.Path(path_type=Path))
 @_command
 def load_actions(file: Path) -> None:
@@ -94,7 +91,7 @@ def load_actions(file: Path) -> None:
     _log.info("actions_loaded", actions=len(actions))
 
 
-@main.command("add-user")
+@main.command("add-user", epilog=describe(DatabaseSettings))
 @click.argument("name")
 @click.option("--password-file", type=click.Path(path_type=Path), help="Take the password from a file.")
 @_command

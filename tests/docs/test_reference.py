@@ -74,12 +74,15 @@ def test_every_command_is_listed_with_the_settings_it_reads(service: str, group:
     assert set(SERVICES[service]) == {name for name, _ in list_commands(group)}
 
 
-@pytest.mark.parametrize("name", SERVICES["score-service"])
-def test_the_help_of_a_command_names_the_settings_that_are_listed_for_it(name: str) -> None:
-    kind = SERVICES["score-service"][name]
+@pytest.mark.parametrize(
+    ("service", "name"), [(service, name) for service, commands in SERVICES.items() for name in commands]
+)
+def test_the_help_of_a_command_names_the_settings_that_are_listed_for_it(service: str, name: str) -> None:
+    kind = SERVICES[service][name]
     listed = {variable(kind, field) for field in kind.model_fields}
-    shown = CliRunner().invoke(score_main, [*name.split(), "--help"]).stdout
-    assert set(re.findall(r"^ +(SCORE_SERVICE_[A-Z_]+)", shown, re.MULTILINE)) == listed
+    group = {"score-service": score_main, "action-gateway": gateway_main}[service]
+    shown = CliRunner().invoke(group, [*name.split(), "--help"]).stdout
+    assert set(re.findall(r"^ +((?:SCORE_SERVICE|ACTION_GATEWAY)_[A-Z_]+)", shown, re.MULTILINE)) == listed
 
 
 def test_every_reason_of_the_contract_is_listed_with_the_status_it_names() -> None:
