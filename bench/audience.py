@@ -55,7 +55,7 @@ class Watcher:
             self.started.set()
 
     def take(self) -> Iterable[tuple[float, int]]:
-        """Give the time and the revision of each change that was seen for the first time since."""
+        """Return the time and the revision of each change that was seen for the first time since."""
         arrived, self.arrived = self.arrived, []
         for moment, message in arrived:
             for standing in _standings(boards.WatchLeaderboardResponse.FromString(message)):

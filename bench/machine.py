@@ -20,7 +20,7 @@ def count_cpus() -> int:
 
 
 def describe_machine(folder: Path) -> dict[str, str | int]:
-    """Tell what the machine is, and what kind of file system the data lie on."""
+    """Return what the machine is, and what kind of file system the data lie on."""
     return {
         "cpu": parse_cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8")),
         "cpus": count_cpus(),
@@ -31,7 +31,7 @@ def describe_machine(folder: Path) -> dict[str, str | int]:
 
 
 def describe_versions(stack: Stack) -> dict[str, str]:
-    """Tell the versions of Python, the packages and the servers."""
+    """Return the versions of Python, the packages and the servers."""
     versions = {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
     with psycopg.connect(stack.postgres.admin_url(DATABASE)) as connection:
         versions["postgresql"] = connection.info.parameter_status("server_version") or ""

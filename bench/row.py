@@ -87,7 +87,7 @@ class Target:
         return f"{'≥' if self.is_least else '≤'} {self.quantity.value.format(bound=self.bound)}"
 
     def is_met(self, reached: float) -> bool:
-        """Tell whether a figure is good enough; NaN never is."""
+        """Return whether a figure is good enough; NaN never is."""
         return reached >= self.bound if self.is_least else reached <= self.bound
 
 

@@ -121,12 +121,12 @@ class Stack:
         return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
     def usage(self) -> Usage:
-        """Tell the CPU used up to now."""
+        """Return the CPU used up to now."""
         trees = {name: child.process.pid for name, child in self.children.items()}
         return read_usage(trees, {"load": self.load_pids})
 
     def memory(self) -> float:
-        """Tell the bytes that the score service has in memory."""
+        """Return the bytes that the score service has in memory."""
         return read_memory(self.children["service"].process.pid)
 
     def require_running(self) -> None:

@@ -71,7 +71,7 @@ class Audience:
             return json.loads(await reader.readline() or "null")
 
     async def take(self) -> list[tuple[float, int]]:
-        """Tell what was seen since the last time. Raises RuntimeError if a watch has ended."""
+        """Return what was seen since the last time. Raises RuntimeError if a watch has ended."""
         answer = await self.ask()
         if not answer:
             raise RuntimeError("The audience has ended.")

@@ -78,7 +78,7 @@ def _section(service: str) -> str:
 
 
 def _rows(service: str) -> Iterator[str]:
-    """Give a row for each setting, in the order of the classes, with the commands that read it."""
+    """Return a row for each setting, in the order of the classes, with the commands that read it."""
     commands = SERVICES[service]
     fields = {name: (kind, field) for kind in commands.values() for name, field in kind.model_fields.items()}
     for name, (kind, field) in fields.items():
@@ -110,7 +110,7 @@ def describe_type(annotation: Any, metadata: list[Any]) -> str:
 
 
 def _flatten(metadata: tuple[Any, ...]) -> list[Any]:
-    """Give what stands in a `Field` like what stands beside it."""
+    """Return what stands in a `Field` like what stands beside it."""
     return [part for one in metadata for part in (one.metadata if isinstance(one, FieldInfo) else [one])]
 
 

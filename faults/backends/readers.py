@@ -47,7 +47,9 @@ class Readers:
     async def _read_top(self, backend: Backend, board: str, least: int | None) -> None:
         began, page_size = time.monotonic(), self._randomness.choice(_PAGE_SIZES)
         try:
-            view = await backend.client.top(board_id=board, page_size=page_size, min_revision=least)
+            view = await backend.client.list_standings(
+                board_id=board, page_size=page_size, min_revision=least
+            )
         except _NOTHING_TOLD:
             return
         rows = rows_of_standings(view.standings)
@@ -56,7 +58,7 @@ class Readers:
     async def _read_user(self, backend: Backend, board: str, user: str, least: int | None) -> None:
         began = time.monotonic()
         try:
-            view = await backend.client.standing(board_id=board, user_id=user, min_revision=least)
+            view = await backend.client.get_standing(board_id=board, user_id=user, min_revision=least)
         except StandingNotFoundError:
             # That names no position, so it is asked for in the form that does.
             await self._read_users(backend, board, [user], least)
@@ -72,7 +74,9 @@ class Readers:
     ) -> None:
         began = time.monotonic()
         try:
-            view = await backend.client.standings(board_id=board, user_ids=users, min_revision=least)
+            view = await backend.client.batch_get_standings(
+                board_id=board, user_ids=users, min_revision=least
+            )
         except _NOTHING_TOLD:
             return
         rows = rows_of_standings(view.standings)

@@ -142,7 +142,7 @@ async def _is_ready(admin: str, patience: float) -> bool:
                 return b" 200 " in await reader.readline()
             finally:
                 writer.close()
-    except (OSError, ValueError):  # Away, too slow, or no HTTP.
+    except (OSError, ValueError):  # Unavailable, too slow, or no HTTP.
         return False
 
 

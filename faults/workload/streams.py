@@ -87,9 +87,11 @@ class Streams:
         observers = [one.observer for one in self.all() if one.observer.board_id == board_id]
         users = sorted({user for one in observers for user in one.totals})
         try:
-            top = await client.top(board_id=board_id, page_size=_TOP_MAX)
+            top = await client.list_standings(board_id=board_id, page_size=_TOP_MAX)
             views = [
-                await client.standings(board_id=board_id, user_ids=users[first : first + _USERS_MAX])
+                await client.batch_get_standings(
+                    board_id=board_id, user_ids=users[first : first + _USERS_MAX]
+                )
                 for first in range(0, len(users), _USERS_MAX)
             ]
         except (BoardNotFoundError, *NO_ANSWER):

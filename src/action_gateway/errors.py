@@ -176,7 +176,7 @@ class RateLimitedError(GatewayError):
 
 
 class UnavailableError(GatewayError):
-    """A part that this needs is away. Try again; no token is used up by that."""
+    """A part that this needs is unavailable. Try again; no token is used up by that."""
 
     def __init__(self, retry_after: float = 1.0) -> None:
         """Take the seconds after which to try again."""

@@ -25,7 +25,7 @@ def note_action(action_id: str) -> None:
 
 
 def find_trace_id() -> str | None:
-    """Give the W3C trace id of this request, 32 hexadecimal digits; None outside of requests."""
+    """Return the W3C trace id of this request, 32 hexadecimal digits; None outside of requests."""
     trace_id: str | None = structlog.contextvars.get_contextvars().get("trace_id")
     return trace_id
 

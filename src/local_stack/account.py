@@ -52,7 +52,7 @@ class Account:
         os.chown(path, self.uid, self.gid)
 
     def reaches(self, path: Path) -> bool:
-        """Tell whether the account may enter every folder above the path."""
+        """Return whether the account may enter every folder above the path."""
         return all(self._enters(folder) for folder in path.resolve().parents)
 
     def _enters(self, folder: Path) -> bool:

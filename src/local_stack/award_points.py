@@ -25,7 +25,7 @@ async def main() -> None:
             board_id="main", user_id="ada", points=10, action_type="sample", action_id="hello"
         )
         print(f"+{award.points} for ada: {award.total} points, rank {award.rank}, revision {award.revision}")
-        view = await client.top(board_id="main", page_size=5, min_revision=award.revision)
+        view = await client.list_standings(board_id="main", page_size=5, min_revision=award.revision)
         for standing in view.standings:
             print(f"{standing.rank:>4}  {standing.total:>8}  {standing.user_id}")
 

@@ -47,7 +47,7 @@ class PostgresServer:
         return f"postgresql://{role}{secret}@{HOST}:{self.port}/{database}"
 
     def accepts(self) -> bool:
-        """Tell whether it accepts connections."""
+        """Return whether it accepts connections."""
         try:
             psycopg.connect(make_conninfo(self.admin_url(), connect_timeout=2)).close()
         except psycopg.OperationalError:

@@ -37,7 +37,7 @@ class ValkeyServer:
         return f"redis://{secret}{HOST}:{self.port}/0"
 
     def answers(self) -> bool:
-        """Tell whether it answers, which it does not while it loads its file."""
+        """Return whether it answers, which it does not while it loads its file."""
         with redis.Redis.from_url(self.url(), socket_timeout=2) as client:
             try:
                 return bool(client.ping())

@@ -182,7 +182,7 @@ class Awards:
 
 
 def _asked_pause(error: ScoreClientError) -> float:
-    """Tell for how long a server that has no room for any call wants to be left alone."""
+    """Return for how long a server that has no room for any call wants to be left alone."""
     if isinstance(error, UnavailableError) and error.reason == OVERLOADED:
         return error.retry_after or 0.0
     return 0.0
@@ -197,7 +197,7 @@ def _told(item: scores.BatchAwardPointsItem) -> scores.AwardResult | ScoreClient
 
 
 def _is_refusal_of_batches(error: ScoreClientError) -> bool:
-    """Tell whether batches are what the policy does not allow, or what an older service does not know."""
+    """Return whether batches are what the policy does not allow, or what an older service does not know."""
     return isinstance(error, NotAllowedError) or error.reason == "UNIMPLEMENTED"
 
 

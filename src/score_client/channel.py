@@ -60,7 +60,7 @@ class RenewedChannel:
         return self._current
 
     def status(self) -> CertificateStatus:
-        """Tell of the certificate files in use.
+        """Return the certificate files in use.
 
         Raises:
             ClientClosedError: The channel is not open.

@@ -118,7 +118,7 @@ class ScoreClient:
             warnings.warn(f"{self!r} was never closed", ResourceWarning, source=self, stacklevel=2)
 
     def certificate_status(self) -> CertificateStatus:
-        """Tell when the certificate in use ends and the authority it needs, and whether the files are in use.
+        """Return when the certificate in use and its authority expire, and whether the files are in use.
 
         It reads no file: export it as metrics, and alert before either ends or while there is a fault.
 
@@ -200,7 +200,7 @@ class ScoreClient:
             return decode_award(await self._tried(attempt, within))
 
     async def get_award(self, *, board_id: str, award_id: UUID) -> AwardResult:
-        """Tell the first result of an award.
+        """Return the first result of an award.
 
         Raises:
             AwardNotFoundError: The board has no such award, or does not exist.
@@ -222,8 +222,10 @@ class ScoreClient:
         if status != HEALTHY:
             raise UnavailableError("NOT_SERVING", "The service is not ready.")
 
-    async def standing(self, *, board_id: str, user_id: str, min_revision: int | None = None) -> StandingView:
-        """Tell one user's standing, at `min_revision` or later.
+    async def get_standing(
+        self, *, board_id: str, user_id: str, min_revision: int | None = None
+    ) -> StandingView:
+        """Return one user's standing, at `min_revision` or later.
 
         Raises:
             StandingNotFoundError: The user has no award on this board.
@@ -235,14 +237,14 @@ class ScoreClient:
         response = await self._call(lambda stubs: stubs.boards.GetStanding, request)
         return decode_standing_view(response)
 
-    async def standings(
+    async def batch_get_standings(
         self,
         *,
         board_id: str,
         user_ids: Iterable[str],
         min_revision: int | None = None,
     ) -> StandingsView:
-        """Tell the standings of 1 to 1000 users, in their order; users without an award are left out.
+        """Return the standings of 1 to 1000 users, in their order; users without an award are left out.
 
         Raises:
             BoardNotFoundError: No award was ever made on this board.
@@ -256,7 +258,7 @@ class ScoreClient:
         response = await self._call(lambda stubs: stubs.boards.BatchGetStandings, request)
         return decode_standings_view(response)
 
-    async def top(
+    async def list_standings(
         self,
         *,
         board_id: str,
@@ -264,7 +266,7 @@ class ScoreClient:
         page_token: str = "",
         min_revision: int | None = None,
     ) -> StandingsView:
-        """Tell a page of the board, best first; above 1000 standings a page means 1000.
+        """Return a page of the board, best first; above 1000 standings a page means 1000.
 
         Raises:
             BoardNotFoundError: No award was ever made on this board.
@@ -279,7 +281,7 @@ class ScoreClient:
         response = await self._call(lambda stubs: stubs.boards.ListStandings, request)
         return decode_standings_view(response)
 
-    async def around(
+    async def list_standings_around(
         self,
         *,
         board_id: str,
@@ -287,7 +289,7 @@ class ScoreClient:
         radius: int = 2,
         min_revision: int | None = None,
     ) -> StandingsView:
-        """Tell a user's standing between its neighbours, `radius` (0 to 100) on each side.
+        """Return a user's standing between its neighbours, `radius` (0 to 100) on each side.
 
         Raises:
             StandingNotFoundError: The user has no award on this board.

@@ -62,7 +62,7 @@ class LoadedCredentials:
     """Those of the authorities that signed the client's own chain."""
 
     def status(self, fault: str | None, now: datetime) -> CertificateStatus:
-        """Tell of these files, while they are in use."""
+        """Return these files, while they are in use."""
         return CertificateStatus(
             not_before=self.chain[0].not_valid_before_utc,
             not_after=end_of(self.chain),
@@ -87,7 +87,7 @@ class ClientCredentials:
     key_file: str | PathLike[str]
 
     def fingerprint(self) -> Fingerprint:
-        """Tell this state of the files from any later one, without reading them.
+        """Return this state of the files from any later one, without reading them.
 
         Raises:
             CredentialsError: A file is missing.

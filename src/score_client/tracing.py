@@ -39,7 +39,7 @@ def find_tracer() -> Tracer | None:
 
 
 def current_span() -> Span:
-    """Give the span of what is done here; an invalid one where there is none."""
+    """Return the span of what is done here; an invalid one where there is none."""
     return trace.get_current_span()
 
 
@@ -65,7 +65,7 @@ def call(
 
 
 def propagated() -> Metadata:
-    """Give what tells the service of the current span, nothing where there is none."""
+    """Return what tells the service of the current span, nothing where there is none."""
     return _inject(get_current()) if current_span().get_span_context().is_valid else ()
 
 

@@ -16,7 +16,7 @@ class Source(StrEnum):
     CACHE = "cache"
     """The projection in Redis: fast, and possibly a little behind."""
     RECORD = "record"
-    """The record in PostgreSQL, because the projection was away or too old."""
+    """The record in PostgreSQL, because the projection was unavailable or too old."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@
     ├── BoardNotFoundError
     ├── AwardNotFoundError
     ├── StandingNotFoundError
-    ├── RecordUnavailableError      PostgreSQL is away; the outcome of a write is unknown
-    ├── ProjectionUnavailableError  Redis is away or behind
+    ├── RecordUnavailableError      PostgreSQL is unavailable; the outcome of a write is unknown
+    ├── ProjectionUnavailableError  Redis is unavailable or behind
     ├── WatcherEvictedError         a watcher too slow, or one too many
     └── ShuttingDownError           this process is stopping
 
@@ -80,11 +80,11 @@ class StandingNotFoundError(ScoreServiceError):
 
 
 class RecordUnavailableError(ScoreServiceError):
-    """The record is away. Whether an award was made is unknown; send it again with the same ids."""
+    """The record is unavailable. Whether an award was made is unknown; send it again with the same ids."""
 
 
 class ProjectionUnavailableError(ScoreServiceError):
-    """The ranks are away or behind the asked revision."""
+    """The ranks are unavailable or behind the asked revision."""
 
 
 class WatcherEvictedError(ScoreServiceError):

@@ -18,7 +18,7 @@ class Throttle:
         self._left_out = 0
 
     def let_through(self) -> int | None:
-        """Tell how many were left out since the last one that got through; None if this one is too."""
+        """Return how many were left out since the last one that got through; None if this one is too."""
         if (now := self._clock()) >= self._ends_at:
             self._ends_at, self._room = now + _SECOND, self._per_second
         if self._room == 0:

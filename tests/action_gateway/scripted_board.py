@@ -41,7 +41,7 @@ class ScriptedBoard:
         self.totals: dict[str, tuple[int, int]] = {}
         self.watches: set[OpenWatch] = set()
         self.watches_begun = 0
-        self.away = False
+        self.unavailable = False
 
     @property
     def position(self) -> str:
@@ -125,7 +125,7 @@ class ScriptedBoard:
         finally:
             self.watches.discard(watch)
 
-    async def standings(
+    async def batch_get_standings(
         self,
         *,
         board_id: str,
@@ -142,7 +142,7 @@ class ScriptedBoard:
         )
 
     def _fail_if_away(self) -> None:
-        if self.away:
+        if self.unavailable:
             raise UnavailableError("UNAVAILABLE", "away")
         if not self.revision:
             raise BoardNotFoundError("BOARD_NOT_FOUND", "no award yet")

@@ -103,7 +103,7 @@ def test_migrate_can_be_run_again(command: Command, owner: dict[str, str]) -> No
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-def test_a_database_that_is_away_fails_a_command_in_a_line(
+def test_a_database_that_is_unavailable_fails_a_command_in_a_line(
     command: Command, free_port: Callable[[], int]
 ) -> None:
     dsn = f"postgresql://gateway_owner@127.0.0.1:{free_port()}/laurel"

@@ -99,7 +99,7 @@ class Manifests:
 
 
 def selects(selector: Document, labels: Mapping[str, str]) -> bool:
-    """Tell whether a label selector matches."""
+    """Return whether a label selector matches."""
     if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
         return False
     for term in selector.get("matchExpressions", ()):
@@ -145,7 +145,7 @@ def render(scene: str) -> Manifests:
 
 
 def is_custom(document: Document) -> bool:
-    """Tell whether a document is of a kind that the API server does not have by itself."""
+    """Return whether a document is of a kind that the API server does not have by itself."""
     return document["apiVersion"].partition("/")[0] in CUSTOM_GROUPS
 
 

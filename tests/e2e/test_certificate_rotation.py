@@ -253,6 +253,6 @@ async def check_client_only_trusts(
     await server.start()
     async with ScoreClient(server.target, credentials=credentials, timeout=1) as client:
         with pytest.raises(UnavailableError):
-            await client.standing(board_id="main", user_id="ada")
+            await client.get_standing(board_id="main", user_id="ada")
     assert server.received == []
     await server.stop()

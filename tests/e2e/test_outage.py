@@ -72,9 +72,9 @@ async def test_reads_and_watches_go_on_while_redis_is_dead_and_return_to_it(
         tasks.append(watching.create_task(late.follow(client)))
         await early.reach(6, Source.RECORD)
         await late.reach(6, Source.RECORD)
-        top = await client.top(board_id=BOARD, page_size=2, min_revision=made.revision)
-        own = await client.standing(board_id=BOARD, user_id="user0", min_revision=made.revision)
-        around = await client.around(board_id=BOARD, user_id="user2", radius=1)
+        top = await client.list_standings(board_id=BOARD, page_size=2, min_revision=made.revision)
+        own = await client.get_standing(board_id=BOARD, user_id="user0", min_revision=made.revision)
+        around = await client.list_standings_around(board_id=BOARD, user_id="user2", radius=1)
 
         await mortal_valkey.start()
         await award(client, "user1", 50)

@@ -151,7 +151,7 @@ async def test_reads_are_answered_while_awards_flood(
         flooding = asyncio.create_task(flood(backend.award, TIMES * PLACES, ROUNDS))
         reads = 0
         while not flooding.done():
-            view = await reader.standing(board_id="main", user_id="ada")
+            view = await reader.get_standing(board_id="main", user_id="ada")
             assert view.standing.rank == 1
             await reader.ping()
             reads += 1

@@ -141,9 +141,9 @@ async def test_completion_whose_answer_is_lost_between_gateway_and_service_still
 
 
 async def is_recorded(client: ScoreClient, user_id: str) -> bool:
-    """Tell whether the board has an award of the user."""
+    """Return whether the board has an award of the user."""
     try:
-        await client.standing(board_id="main", user_id=user_id)
+        await client.get_standing(board_id="main", user_id=user_id)
     except NotFoundError:
         return False
     return True
@@ -181,7 +181,9 @@ async def test_trace_reaches_the_ledger_and_both_logs_and_secrets_no_log(
 
 
 @pytest.mark.parametrize("package", ["score_service", "action_gateway"])
-async def test_service_waits_for_stores_that_are_away_and_says_which(stack: Stack, package: str) -> None:
+async def test_service_waits_for_stores_that_are_unavailable_and_says_which(
+    stack: Stack, package: str
+) -> None:
     service = await stack.start_without_stores(package)
     async with httpx.AsyncClient() as http:
         ready = await http.get(f"http://{service.addresses['admin']}/readyz")

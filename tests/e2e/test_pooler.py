@@ -69,7 +69,7 @@ class Load:
 
 
 async def insist(ask: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
-    """Ask again as long as the database is away, and for nothing else."""
+    """Ask again as long as the database is unavailable, and for nothing else."""
     while (response := await ask()).status_code == 503:  # noqa: ASYNC110 - It happens in other processes.
         await asyncio.sleep(0.05)
     assert response.status_code == 200, response.text

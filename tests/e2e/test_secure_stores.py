@@ -77,7 +77,7 @@ async def test_both_services_need_no_more_of_redis_than_the_access_list_says(
             event = await anext(events)
             await events.aclose()
         await awarding.assert_counted_once()
-        await client.around(board_id="season-1", user_id="user1", radius=1)
+        await client.list_standings_around(board_id="season-1", user_id="user1", radius=1)
     await eventually(lambda: is_projected(service.ledger, service.projection, "season-1"))
 
     assert await rebuild(service.settings, ["season-1"])

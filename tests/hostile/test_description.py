@@ -51,14 +51,14 @@ def hold(operation: Operation, mode: GenerationMode, check: Callable[[Any], None
 
 
 def takes(operation: Operation, mode: GenerationMode) -> bool:
-    """Tell whether there are such requests: what has no parameters cannot be asked wrongly."""
+    """Return whether there are such requests: what has no parameters cannot be asked wrongly."""
     return mode is GenerationMode.POSITIVE or any(
         (operation.body, operation.query, operation.headers, operation.path_parameters)
     )
 
 
 def has_wrong_body(case: Any) -> bool:
-    """Tell whether the body is not as described; else a token may be missing, which the test puts back."""
+    """Return whether the body is not as described; else a token may be missing, which the test puts back."""
     component = case.meta.components.get(ParameterLocation.BODY)
     return component is not None and component.mode is GenerationMode.NEGATIVE
 

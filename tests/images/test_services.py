@@ -124,7 +124,7 @@ async def test_images_award_points_over_mutual_tls_and_stop_in_order(
             assert [entry["score"] for entry in board["entries"]] == [10, 5]
         async with httpx.AsyncClient(base_url=f"http://{address}") as http:
             assert "<html" in (await http.get("/")).text
-        assert (await backend.standing(board_id="main", user_id=bob.user_id)).standing.total == 5
+        assert (await backend.get_standing(board_id="main", user_id=bob.user_id)).standing.total == 5
 
     for container in (gateway, service):
         _check_restricted(container)

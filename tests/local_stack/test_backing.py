@@ -67,7 +67,7 @@ def test_an_administrator_without_the_rights_is_told_and_no_password_is(
     assert not any(password in managed_server.child.log_path.read_text() for password in passwords)
 
 
-def test_a_database_that_is_away_is_told(database: Database) -> None:
+def test_a_database_that_is_unavailable_is_told(database: Database) -> None:
     with pytest.raises(ServerAwayError, match="DATABASE_URL"):
         Record.prepare(f"postgresql://postgres:secret@127.0.0.1:{free_port()}/laurel")
 

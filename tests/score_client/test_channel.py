@@ -35,7 +35,7 @@ async def client(server: ScriptedServer, certificate: RenewableCertificate) -> A
 
 
 def read(client: ScoreClient) -> Awaitable[StandingView]:
-    return client.standing(board_id="main", user_id="ada")
+    return client.get_standing(board_id="main", user_id="ada")
 
 
 async def identity(server: ScriptedServer, client: ScoreClient) -> str:
@@ -109,7 +109,7 @@ async def test_a_call_on_the_old_channel_is_answered_there_or_made_again(
         return boards.ListStandingsResponse(revision=9)
 
     server.script("ListStandings", answer_late)
-    slow = asyncio.ensure_future(client.top(board_id="main"))
+    slow = asyncio.ensure_future(client.list_standings(board_id="main"))
     await server.wait_for_calls("ListStandings", 1)
 
     certificate.replace(gateway_certificate)

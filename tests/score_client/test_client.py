@@ -114,7 +114,7 @@ async def test_a_standing_is_read(server: ScriptedServer, client: ScoreClient) -
     )
     server.script("GetStanding", answer(view))
 
-    assert await client.standing(board_id="main", user_id="ada", min_revision=8) == StandingView(
+    assert await client.get_standing(board_id="main", user_id="ada", min_revision=8) == StandingView(
         standing=Standing(user_id="ada", total=30, rank=1, reached_revision=7),
         revision=9,
         position="9-aa",
@@ -128,7 +128,7 @@ async def test_a_standing_is_read(server: ScriptedServer, client: ScoreClient) -
 STANDINGS_READS: list[tuple[str, Callable[[ScoreClient], Awaitable[StandingsView]], Message, Message]] = [
     (
         "BatchGetStandings",
-        lambda client: client.standings(board_id="main", user_ids=["ada", "ben"]),
+        lambda client: client.batch_get_standings(board_id="main", user_ids=["ada", "ben"]),
         boards.BatchGetStandingsRequest(board_id="main", user_ids=["ada", "ben"]),
         boards.BatchGetStandingsResponse(
             standings=[ADA, BEN], revision=9, position="9-aa", source=types_pb2.SOURCE_CACHE
@@ -136,7 +136,7 @@ STANDINGS_READS: list[tuple[str, Callable[[ScoreClient], Awaitable[StandingsView
     ),
     (
         "ListStandings",
-        lambda client: client.top(board_id="main", page_size=2, page_token="next", min_revision=3),
+        lambda client: client.list_standings(board_id="main", page_size=2, page_token="next", min_revision=3),
         boards.ListStandingsRequest(board_id="main", page_size=2, page_token="next", min_revision=3),
         boards.ListStandingsResponse(
             standings=[ADA, BEN], revision=9, position="9-aa", source=types_pb2.SOURCE_CACHE
@@ -144,7 +144,7 @@ STANDINGS_READS: list[tuple[str, Callable[[ScoreClient], Awaitable[StandingsView
     ),
     (
         "ListStandingsAround",
-        lambda client: client.around(board_id="main", user_id="ada", radius=0),
+        lambda client: client.list_standings_around(board_id="main", user_id="ada", radius=0),
         boards.ListStandingsAroundRequest(board_id="main", user_id="ada"),
         boards.ListStandingsAroundResponse(
             standings=[ADA, BEN], revision=9, position="9-aa", source=types_pb2.SOURCE_CACHE
@@ -180,7 +180,7 @@ async def test_several_standings_are_read(
 async def test_a_page_tells_where_the_next_one_starts(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("ListStandings", answer(boards.ListStandingsResponse(next_page_token="more")))
 
-    assert (await client.top(board_id="main")).next_page_token == "more"
+    assert (await client.list_standings(board_id="main")).next_page_token == "more"
 
 
 async def test_each_award_has_new_ids_unless_they_are_given(
@@ -313,7 +313,7 @@ async def test_every_attempt_carries_a_deadline_within_the_timeout(
     assert all(seconds is not None and seconds < 0.4 for seconds in deadlines)
 
 
-async def test_a_server_that_is_away_is_unavailable(credentials: ClientCredentials) -> None:
+async def test_a_server_that_is_unavailable_is_unavailable(credentials: ClientCredentials) -> None:
     async with ScoreClient("dns:///localhost:1", credentials=credentials, timeout=0.3) as client:
         with pytest.raises(UnavailableError) as caught:
             await read_award(client)
@@ -420,7 +420,7 @@ async def test_what_is_no_collection_of_names_is_an_invalid_request(
     client: ScoreClient, user_ids: Any
 ) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        await client.standings(board_id="main", user_ids=user_ids)
+        await client.batch_get_standings(board_id="main", user_ids=user_ids)
 
     assert list(caught.value.fields) == ["user_ids"]
 

@@ -151,11 +151,11 @@ async def test_every_read_tells_the_same_board(client: ScoreClient) -> None:
     )
     at_least = {"board_id": "main", "min_revision": last.revision}
 
-    one = await client.standing(user_id="ben", **at_least)  # type: ignore[arg-type]
-    some = await client.standings(user_ids=["cy", "nobody", "ada"], **at_least)  # type: ignore[arg-type]
-    page = await client.top(page_size=2, **at_least)  # type: ignore[arg-type]
-    rest = await client.top(board_id="main", page_size=2, page_token=page.next_page_token)
-    near = await client.around(user_id="cy", radius=1, **at_least)  # type: ignore[arg-type]
+    one = await client.get_standing(user_id="ben", **at_least)  # type: ignore[arg-type]
+    some = await client.batch_get_standings(user_ids=["cy", "nobody", "ada"], **at_least)  # type: ignore[arg-type]
+    page = await client.list_standings(page_size=2, **at_least)  # type: ignore[arg-type]
+    rest = await client.list_standings(board_id="main", page_size=2, page_token=page.next_page_token)
+    near = await client.list_standings_around(user_id="cy", radius=1, **at_least)  # type: ignore[arg-type]
 
     assert (one.standing, one.revision, one.position, one.source) == (ben, 3, last.position, Source.CACHE)
     assert some.standings == (cy, ada)
@@ -165,12 +165,12 @@ async def test_every_read_tells_the_same_board(client: ScoreClient) -> None:
 
 async def test_what_does_not_exist_is_named(client: ScoreClient) -> None:
     with pytest.raises(BoardNotFoundError):
-        await client.top(board_id="main")
+        await client.list_standings(board_id="main")
     with pytest.raises(BoardNotFoundError):
         await anext(client.watch(board_id="main"))
     await give(client)
     with pytest.raises(StandingNotFoundError):
-        await client.standing(board_id="main", user_id="nobody")
+        await client.get_standing(board_id="main", user_id="nobody")
     with pytest.raises(AwardNotFoundError):
         await client.get_award(board_id="main", award_id=uuid4())
 
@@ -192,7 +192,7 @@ async def test_the_policy_is_felt(
     metered_certificate: CertificateFiles,
 ) -> None:
     with pytest.raises(NotAllowedError):
-        await client.top(board_id="elsewhere")
+        await client.list_standings(board_id="elsewhere")
     with pytest.raises(NotAllowedError):
         await anext(client.watch(board_id="elsewhere"))
     async with ScoreClient(score_service.target, credentials=credentials_of(reader_certificate)) as reader:
@@ -254,7 +254,7 @@ async def test_a_watch_that_breaks_again_and_again_ends_like_one_that_never_left
 
     assert proxy.connections > 3
     assert vars(shaky) == vars(steady)
-    top = await client.top(board_id="main", page_size=10, min_revision=awards + 1)
+    top = await client.list_standings(board_id="main", page_size=10, min_revision=awards + 1)
     assert shaky.top == top.standings
 
 

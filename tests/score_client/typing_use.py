@@ -41,14 +41,18 @@ async def calls() -> None:
         assert_type(result, AwardResult)
         assert_type(result.rank, int | None)
         assert_type(await client.get_award(board_id="main", award_id=result.award_id), AwardResult)
-        view = await client.standing(board_id="main", user_id="ada", min_revision=result.revision)
+        view = await client.get_standing(board_id="main", user_id="ada", min_revision=result.revision)
         assert_type(view, StandingView)
         assert_type(view.source, Source)
-        friends = await client.standings(board_id="main", user_ids=["ada", "ben"])
+        friends = await client.batch_get_standings(board_id="main", user_ids=["ada", "ben"])
         assert_type(friends, StandingsView)
         assert_type(friends.standings, tuple[Standing, ...])
-        assert_type(await client.top(board_id="main", page_token=friends.next_page_token), StandingsView)
-        assert_type(await client.around(board_id="main", user_id="ada", radius=5), StandingsView)
+        assert_type(
+            await client.list_standings(board_id="main", page_token=friends.next_page_token), StandingsView
+        )
+        assert_type(
+            await client.list_standings_around(board_id="main", user_id="ada", radius=5), StandingsView
+        )
         await client.award("main", "ada", 10, "puzzle", "p1")  # type: ignore[call-arg]
         result.points = 11  # type: ignore[misc]
 

@@ -114,7 +114,7 @@ def test_commands_on_boards_want_their_stores(
     assert [line.split(": ")[0] for line in ended.stderr.splitlines()] == missing
 
 
-def test_a_database_that_is_away_ends_a_migration_with_1() -> None:
+def test_a_database_that_is_unavailable_ends_a_migration_with_1() -> None:
     ended = run("migrate", SCORE_SERVICE_MIGRATION_DSN="postgresql://nobody@127.0.0.1:1/laurel")
     assert ended.returncode == 1
     assert "127.0.0.1" in ended.stdout

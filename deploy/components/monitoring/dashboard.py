@@ -142,7 +142,7 @@ ROWS: Final = (
         (
             Panel(
                 "Lag",
-                "Awards that Redis lacks of the board furthest behind. No line: a store is away.",
+                "Awards that Redis lacks of the board furthest behind. No line: a store is unavailable.",
                 "short",
                 {"{{pod}}": _most("laurel_projection_lag_revisions", "pod")},
             ),

@@ -56,12 +56,12 @@ class KeyFolder:
         self._keys = _read(folder)
 
     def signing_key(self) -> SigningKey:
-        """Give the key that signs now."""
+        """Return the key that signs now."""
         self._look(_RELOAD_SECONDS)
         return list(self._keys.values())[-1]
 
     def find(self, key_id: str) -> SigningKey | None:
-        """Give the key of this name, if there is one."""
+        """Return the key of this name, if there is one."""
         self._look(_RELOAD_SECONDS)
         if key_id not in self._keys:
             self._look(_RELOAD_SECONDS_MIN)

@@ -42,7 +42,7 @@ class Login:
 
 
 class Sessions:
-    """The commands around logins. Where PostgreSQL is away, all of them raise UnavailableError."""
+    """The commands around logins. Where PostgreSQL is unavailable, all of them raise UnavailableError."""
 
     def __init__(
         self,
@@ -121,7 +121,7 @@ class Sessions:
         await self._store.end_session_of_token(_hash(token))
 
     async def _repeat(self, token: bytes) -> Login:
-        """Give the successor of the token just before the good one again, or end the session."""
+        """Return the successor of the token just before the good one again, or end the session."""
         rotation = await self._store.find_rotation(_hash(token))
         if rotation is None or rotation.expires_at <= self._now():
             raise BadRefreshTokenError

@@ -48,7 +48,7 @@ class _Kind:
         )
 
     def verify(self, token: str) -> dict[str, Any]:
-        """Give the claims of a token of this kind, whatever the time.
+        """Return the claims of a token of this kind, whatever the time.
 
         Raises:
             jwt.PyJWTError: it is none.
@@ -97,7 +97,7 @@ class AccessTokens:
         )
 
     def verify(self, token: str) -> Access:
-        """Tell whom a token speaks for.
+        """Return whom a token speaks for.
 
         Raises:
             UnauthenticatedError: it is no access token of ours, or its time is over or has not come.
@@ -167,7 +167,7 @@ class ActionTokens:
 
 
 def _is_forged(token: str, now: float) -> bool:
-    """Tell whether an access token that does not verify may have been made to pass.
+    """Return whether an access token that does not verify may have been made to pass.
 
     One that says itself that it has expired was not: it is ours, of a key that has gone since.
     """
@@ -180,7 +180,7 @@ def _is_forged(token: str, now: float) -> bool:
 
 
 def _is_readable(token: str) -> bool:
-    """Tell whether the text has the form of a signed token at all."""
+    """Return whether the text has the form of a signed token at all."""
     try:
         jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError):

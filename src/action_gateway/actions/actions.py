@@ -3,7 +3,7 @@
 The ledger of the score service alone knows who was paid. What is kept here is what it cannot know: how many
 attempts a token has had, and whether one was right. That is written before the points are asked for, so
 whatever gets lost on the way, asking again with the same token ends in the same payment, and no token is
-used up by a part that was away.
+used up by a part that was unavailable.
 """
 
 import asyncio
@@ -69,7 +69,7 @@ class Answer:
 
 
 class Actions:
-    """The commands around actions. Where a part that they need is away, they raise UnavailableError."""
+    """The commands around actions. They raise UnavailableError while a part they need is unavailable."""
 
     def __init__(
         self,

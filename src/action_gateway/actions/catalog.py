@@ -82,7 +82,7 @@ def replace_actions(dsn: str, password: str | None, actions: Sequence[CatalogAct
     """Offer these actions and no others, as the owner role. What is offered already stays as it is.
 
     Raises:
-        psycopg.Error: the database is away, or does not let the role do this. Nothing is changed.
+        psycopg.Error: the database is unavailable, or does not let the role do this. Nothing is changed.
     """
     wanted = json.dumps([_row(place, action) for place, action in enumerate(actions, start=1)])
     parameters = {"application_name": "action-gateway load-actions", "target_session_attrs": "read-write"}

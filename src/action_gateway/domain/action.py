@@ -63,7 +63,7 @@ def find_request_id(user_id: str, idempotency_key: str, action_token: str, answe
 
 
 def is_right(answer: str, answers: Iterable[str]) -> bool:
-    """Tell whether the answer is one of the right ones, in a time that tells nothing of them.
+    """Return whether the answer is one of the right ones, in a time that tells nothing of them.
 
     Letter case, width and outer or repeated white space do not count.
     """

@@ -36,6 +36,6 @@ def name_entries(standings: Iterable[Standing], usernames: Mapping[str, str | No
 
 
 def changed_ranks(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[int, ...]:
-    """Tell the places, counted from 1, whose rows differ; a row that came or went counts."""
+    """Return the places, counted from 1, whose rows differ; a row that came or went counts."""
     pairs = zip_longest(before, after)
     return tuple(place for place, (old, new) in enumerate(pairs, start=1) if old != new)

@@ -20,7 +20,7 @@ _scheme = HTTPBearer(
 
 
 async def authenticate(request: Request, _: Annotated[object, Depends(_scheme)]) -> Access:
-    """Tell whom the request speaks for. Raises UnauthenticatedError."""
+    """Return whom the request speaks for. Raises UnauthenticatedError."""
     tokens: AccessTokens = request.app.state.access_tokens
     access = tokens.verify(find_token(request.headers.getlist("authorization")))
     note_user(access.user_id)

@@ -55,7 +55,7 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-class Farewell:
+class ConnectionClose:
     """Has clients open their next connection once this process stops, which leads them elsewhere."""
 
     def __init__(self, app: ASGIApp, is_stopping: Callable[[], bool]) -> None:

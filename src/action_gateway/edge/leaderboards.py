@@ -87,7 +87,9 @@ class Leaderboard:
     async def page(self, limit: int, page_token: str) -> LeaderboardPage:
         """Read a page. Raises InvalidRequestError for a bad token, or a ScoreClientError."""
         try:
-            view = await self._client.top(board_id=self._board_id, page_size=limit, page_token=page_token)
+            view = await self._client.list_standings(
+                board_id=self._board_id, page_size=limit, page_token=page_token
+            )
         except BoardNotFoundError:
             view = _EMPTY
         except score_client.errors.InvalidRequestError:
@@ -110,12 +112,14 @@ class Leaderboard:
 
     async def _around(self, user_id: str, radius: int) -> StandingsView:
         try:
-            return await self._client.around(board_id=self._board_id, user_id=user_id, radius=radius)
+            return await self._client.list_standings_around(
+                board_id=self._board_id, user_id=user_id, radius=radius
+            )
         except BoardNotFoundError:
             return _EMPTY
         except StandingNotFoundError:
             # Tells the revision, and the standing too if the first award has come meanwhile.
-            return await self._client.standings(board_id=self._board_id, user_ids=[user_id])
+            return await self._client.batch_get_standings(board_id=self._board_id, user_ids=[user_id])
 
     async def _entries(self, standings: Iterable[Standing]) -> tuple[Entry, ...]:
         standings = tuple(standings)

@@ -68,7 +68,7 @@ class Suspicion(NamedTuple):
 
 
 def find_suspicion(error: Exception) -> Suspicion | None:  # noqa: C901, PLR0911 - it is a table
-    """Tell what the error that a request ends with makes suspect of it, if anything."""
+    """Return what the error that a request ends with makes suspect of it, if anything."""
     match error:
         case errors.WrongAnswerError():
             return Suspicion(Signal.WRONG_ANSWER)

@@ -5,8 +5,8 @@ back with a position, to learn what it missed. The feed folds the events into on
 audience. It changes the board only between two awaits, so a subscription always sees a state that holds at
 one revision. It never waits for a client.
 
-A board without awards does not exist yet: that is an empty leaderboard. While the score service is away the
-board stays as it was last seen, and `problem` says so.
+A board without awards does not exist yet: that is an empty leaderboard. While the score service is
+unavailable the board stays as it was last seen, and `problem` says so.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class LeaderboardSource(Protocol):
     ) -> AsyncGenerator[Snapshot | Update | Checkpoint, None]:
         """Follow a board."""
 
-    async def standings(
+    async def batch_get_standings(
         self, *, board_id: str, user_ids: Sequence[str], min_revision: int | None = None
     ) -> StandingsView:
         """Read the standings of up to 1000 users."""
@@ -60,7 +60,7 @@ class NameSource(Protocol):
     """What the feed needs of `Usernames`."""
 
     async def names_of(self, user_ids: Iterable[str]) -> Mapping[str, str | None]:
-        """Tell the names of users, None for unknown ones. Never fails."""
+        """Return the names of users, None for unknown ones. Never fails."""
 
 
 class Feed:
@@ -131,7 +131,7 @@ class Feed:
             raise UnavailableError from error
 
     async def recall(self, subscription: Subscription) -> None:
-        """Tell a subscription that comes back whether its user scored in the meantime.
+        """Report a subscription that comes back whether its user scored in the meantime.
 
         A position that cannot be resumed is like none.
         """
@@ -247,7 +247,7 @@ class Feed:
         """Read standings, zero for users without one, and the revision they hold at."""
         standings = {user_id: _nothing(user_id) for user_id in user_ids}
         try:
-            view = await self._source.standings(
+            view = await self._source.batch_get_standings(
                 board_id=self._board_id, user_ids=user_ids, min_revision=min_revision
             )
         except BoardNotFoundError:

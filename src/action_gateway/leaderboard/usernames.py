@@ -37,7 +37,7 @@ class Usernames:
         self._unknown: OrderedDict[str, float] = OrderedDict()
 
     async def names_of(self, user_ids: Iterable[str]) -> dict[str, str | None]:
-        """Tell the names of users, None for unknown ones. Never fails."""
+        """Return the names of users, None for unknown ones. Never fails."""
         wanted = list(dict.fromkeys(user_ids))
         now = asyncio.get_running_loop().time()
         missing = [one for one in wanted if one not in self._names and self._unknown.get(one, now) <= now]

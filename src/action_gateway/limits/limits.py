@@ -1,7 +1,7 @@
 """How often a user or an address may do what costs something.
 
-Counted in Redis, for all replicas together, over the last minute. While Redis is away, what players do goes
-on under the same limits counted in this process alone; logins and registrations are refused, because the
+Counted in Redis, for all replicas together, over the last minute. While Redis is unavailable, what players do
+goes on under the same limits counted in this process alone; logins and registrations are refused, because the
 count is what stands between a password and guessing it.
 """
 
@@ -67,11 +67,11 @@ class Limits:
         await self._count_leniently(self._rates.completes, "complete", user_id)
 
     async def log_in(self, address: str, username: str) -> None:
-        """Count a login. Raises UnavailableError while Redis is away."""
+        """Count a login. Raises UnavailableError while Redis is unavailable."""
         await self._count_strictly(self._rates.logins, "login", find_site(address), username.lower())
 
     async def register(self, address: str) -> None:
-        """Count a registration. Raises UnavailableError while Redis is away."""
+        """Count a registration. Raises UnavailableError while Redis is unavailable."""
         await self._count_strictly(self._rates.registrations, "register", find_site(address))
 
     async def _count_leniently(self, rate: int, limit: Limit, *key: str) -> None:

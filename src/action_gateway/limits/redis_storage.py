@@ -27,13 +27,13 @@ class Counters:
 
     storage: RedisStorage
     ping: Callable[[], Awaitable[Any]]
-    """Fails where Redis is away, or a part of it."""
+    """Fails where Redis is unavailable, or a part of it."""
 
 
 class _ClusterStorage(RedisClusterStorage):
     @property
     def base_exceptions(self) -> tuple[type[Exception], ...]:
-        """Name what means that Redis is away."""
+        """Name what means that Redis is unavailable."""
         # As of 8.1 redis-py raises the last one where a slot moves to a node that has none yet.
         return RedisError, RedisClusterException, AttributeError
 

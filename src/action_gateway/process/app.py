@@ -21,7 +21,7 @@ from starlette.staticfiles import StaticFiles
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.edge import schemas
 from action_gateway.edge.admission import Admission
-from action_gateway.edge.guards import Farewell, RequestGuard, SecurityHeaders
+from action_gateway.edge.guards import ConnectionClose, RequestGuard, SecurityHeaders
 from action_gateway.edge.problems import HANDLERS, Problem, describe
 from action_gateway.edge.request_telemetry import RequestTelemetry
 from action_gateway.edge.routes import ActionRoutes, SessionRoutes
@@ -84,7 +84,7 @@ def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
         max_age=600,
     )
     return [
-        Middleware(Farewell, lambda: parts.readiness.is_stopping),
+        Middleware(ConnectionClose, lambda: parts.readiness.is_stopping),
         Middleware(SecurityHeaders),
         *([cors] if parts.settings.allowed_origins else []),
         Middleware(

@@ -11,13 +11,13 @@ from score_client.client import ScoreClient
 
 
 def follow_process(metrics: Metrics) -> None:
-    """Tell how much the process has to do."""
+    """Report how much the process has to do."""
     loop = asyncio.get_running_loop()
     metrics.follow("gateway_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
 
 
 def follow_certificates(score_client: ScoreClient, metrics: Metrics) -> None:
-    """Tell how long the certificate in use holds."""
+    """Report how long the certificate in use holds."""
     status = score_client.certificate_status
     metrics.follow(
         "gateway_certificate_not_before_timestamp_seconds",
@@ -42,7 +42,7 @@ def follow_certificates(score_client: ScoreClient, metrics: Metrics) -> None:
 
 
 def follow_use(store: Store, passwords: Passwords, settings: ServeSettings, metrics: Metrics) -> None:
-    """Tell how much there is of each thing that is bounded, and its bound."""
+    """Report how much there is of each thing that is bounded, and its bound."""
     follow = metrics.follow
     follow("gateway_requests_max", "Requests that may have a place.", lambda: settings.max_requests)
     follow("gateway_sockets_max", "Sockets and event streams that may be open.", lambda: settings.max_sockets)

@@ -1,6 +1,7 @@
 """What a gateway is made of, opened in order and closed in the other one.
 
-PostgreSQL, Redis and the score service may be away meanwhile; what cannot be used at all is a SetupError.
+PostgreSQL, Redis and the score service may be unavailable meanwhile; what cannot be used at all is a
+SetupError.
 """
 
 import asyncio

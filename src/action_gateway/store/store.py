@@ -94,7 +94,7 @@ class Store:
         return self._database.pool_use
 
     async def read_schema_revision(self) -> str:
-        """Tell which revision the schema has."""
+        """Return which revision the schema has."""
         row = await self._database.fetch_one("read_schema_revision")
         return "" if row is None else str(row["revision"])
 
@@ -202,7 +202,7 @@ class Store:
         return Attempt(row["attempts"], row["solved_by"]) if row else None
 
     async def is_solved(self, nonce: uuid.UUID) -> bool:
-        """Tell whether an action token was answered rightly."""
+        """Return whether an action token was answered rightly."""
         row = await self._database.fetch_one("is_solved", nonce=nonce)
         return row is not None and bool(row["solved"])
 

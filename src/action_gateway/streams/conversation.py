@@ -76,7 +76,7 @@ class Conversation:
 
 
 def allows_origin(origins: Sequence[str], host: str | None, allowed: frozenset[str]) -> bool:
-    """Tell whether a page may open a socket, by its Origin headers and the host it asked for.
+    """Return whether a page may open a socket, by its Origin headers and the host it asked for.
 
     Programs that are no browsers send no Origin. A page of the same host may always; others must be listed.
     """

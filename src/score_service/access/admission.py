@@ -35,7 +35,7 @@ class Admission:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether every place is taken."""
+        """Whether every place is taken."""
         return self.under_way >= self._places
 
     @contextmanager

@@ -30,13 +30,13 @@ CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
 
 
 def read_request_id(metadata: Mapping[str, str | bytes]) -> str:
-    """Tell the call's `x-request-id`; empty if there is none that may stand in a log line."""
+    """Return the call's `x-request-id`; empty if there is none that may stand in a log line."""
     value = metadata.get("x-request-id")
     return value if isinstance(value, str) and _REQUEST_ID.fullmatch(value) else ""
 
 
 def read_trace_id(metadata: Mapping[str, str | bytes]) -> str:
-    """Tell the trace id of the call's W3C `traceparent`; empty if there is none well formed."""
+    """Return the trace id of the call's W3C `traceparent`; empty if there is none well formed."""
     value = metadata.get("traceparent")
     match = _TRACEPARENT.fullmatch(value) if isinstance(value, str) else None
     return match[1] if match else ""

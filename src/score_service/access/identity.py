@@ -19,12 +19,12 @@ _MAX_LENGTH: Final = 2048
 
 
 def is_spiffe_id(text: str) -> bool:
-    """Tell whether the text is the SPIFFE id of a workload: a trust domain and a path."""
+    """Return whether the text is the SPIFFE id of a workload: a trust domain and a path."""
     return len(text) <= _MAX_LENGTH and _SPIFFE_ID.fullmatch(text) is not None
 
 
 def read_spiffe_id(auth_context: Mapping[str, Iterable[bytes]]) -> str:
-    """Tell the caller's SPIFFE id.
+    """Return the caller's SPIFFE id.
 
     Raises:
         IdentityMissingError: the certificate carries none, several, or one that is not well formed.

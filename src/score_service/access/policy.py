@@ -64,11 +64,11 @@ class Grant:
         object.__setattr__(self, "_prefixes", prefixes)
 
     def allows_board(self, board_id: str) -> bool:
-        """Tell whether a pattern matches the board."""
+        """Return whether a pattern matches the board."""
         return board_id in self.boards or board_id.startswith(self._prefixes)
 
     def allows_method(self, method: str) -> bool:
-        """Tell whether a method, `package.Service/Method`, may be called."""
+        """Return whether a method, `package.Service/Method`, may be called."""
         return method in self.methods or method.partition("/")[0] in OPEN_SERVICES
 
 
@@ -79,7 +79,7 @@ class Policy:
         self._grants = {grant.spiffe_id: grant for grant in grants}
 
     def grant_of(self, spiffe_id: str, method: str) -> Grant:
-        """Tell what the caller of a method may do.
+        """Return what the caller of a method may do.
 
         Raises:
             NotAllowedError: the identity is unknown or may not call the method; which of them is not told.
@@ -95,11 +95,11 @@ class Policy:
         return self._grants.keys()
 
     def names(self, spiffe_id: str) -> bool:
-        """Tell whether the identity may do anything at all."""
+        """Return whether the identity may do anything at all."""
         return spiffe_id in self._grants
 
     def find_grant(self, spiffe_id: str) -> Grant | None:
-        """Tell what an identity may do; None if that is nothing."""
+        """Return what an identity may do; None if that is nothing."""
         return self._grants.get(spiffe_id)
 
     @classmethod

@@ -1,8 +1,8 @@
 """The quota of each caller: awards a second and points a minute, in this process.
 
 Both windows open with the first award in them and are emptied when they end. What is taken is taken from
-both or from neither. Every process counts for itself, so that the quota holds with Redis away; the policy's
-amounts are therefore amounts of one process.
+both or from neither. Every process counts for itself, so that the quota holds with Redis unavailable; the
+policy's amounts are therefore amounts of one process.
 """
 
 import time
@@ -44,7 +44,7 @@ class WindowCounters(Storage):
         return count
 
     def get(self, key: str) -> int:
-        """Tell the count of the open window, else 0."""
+        """Return the count of the open window, else 0."""
         count, end = self._windows.get(key, (0, 0.0))
         if end <= self._clock():
             self._windows.pop(key, None)
@@ -52,11 +52,11 @@ class WindowCounters(Storage):
         return count
 
     def get_expiry(self, key: str) -> float:
-        """Tell when the open window ends, on our clock."""
+        """Return when the open window ends, on our clock."""
         return self._windows[key][1] if key in self._windows else self._clock()
 
     def check(self) -> bool:
-        """Tell that memory is there."""
+        """Return that memory is there."""
         return True
 
     def reset(self) -> int:

@@ -20,14 +20,15 @@ of them. Those who get points often stay.
 """
 
 from collections import OrderedDict
+from math import ceil
 from statistics import median
 from typing import Final, NamedTuple
 
-VOICES_MAX: Final = 64
+SAMPLES_MAX: Final = 64
 """Users whose last finished windows say what is typical of a board."""
-VOICES_MIN: Final = 10
+SAMPLES_MIN: Final = 10
 """With fewer, nothing is typical."""
-_VOICES_ENOUGH: Final = 16
+_SAMPLES_RENEWED: Final = 16
 """Of new ones, to ask again what is typical."""
 BOARDS_MAX: Final = 1_000
 """Of more that get awards by turns, each is forgotten before it is known, and nothing is told of it."""
@@ -38,7 +39,7 @@ class Surge(NamedTuple):
     """Points of one user that are out of the ordinary."""
 
     points: int
-    """In the last window."""
+    """In the last window, rounded up: always above the floor."""
     typical: float | None
     """Of the users of the board; None where too few are known."""
 
@@ -93,7 +94,7 @@ class Velocity:
             pace.began = now
             return
         board_id, user_id = key
-        self._board(board_id, now).hear(user_id, pace.current)
+        self._board(board_id, now).add_sample(user_id, pace.current)
         follows = elapsed < 2 * self._window
         pace.previous = pace.current if follows else 0
         pace.began = pace.began + self._window if follows else now
@@ -106,7 +107,7 @@ class Velocity:
         if is_new or recent <= max(self._floor, self._multiple * (typical or 0)):
             return None
         pace.is_told = True
-        return Surge(round(recent), typical)
+        return Surge(ceil(recent), typical)
 
     def _board(self, board_id: str, now: float) -> "_Board":
         board = self._boards.get(board_id)
@@ -134,30 +135,30 @@ class _Pace:
 class _Board:
     """What is typical of one board."""
 
-    __slots__ = ("_heard", "_typical", "_voices", "known_since")
+    __slots__ = ("_added", "_samples", "_typical", "known_since")
 
     def __init__(self, known_since: float) -> None:
         self.known_since = known_since
-        self._voices: OrderedDict[str, int] = OrderedDict()
+        self._samples: OrderedDict[str, int] = OrderedDict()
         """The points of the last finished window, by user; who finished last is last."""
         self._typical: float | None = None
-        self._heard = 0
+        self._added = 0
         """Voices since that was found."""
 
-    def hear(self, user_id: str, points: int) -> None:
+    def add_sample(self, user_id: str, points: int) -> None:
         """Take in a window that is finished."""
-        self._voices[user_id] = points
-        self._voices.move_to_end(user_id)
-        if len(self._voices) > VOICES_MAX:
-            self._voices.popitem(last=False)
-        self._heard += 1
+        self._samples[user_id] = points
+        self._samples.move_to_end(user_id)
+        if len(self._samples) > SAMPLES_MAX:
+            self._samples.popitem(last=False)
+        self._added += 1
 
     def find_typical(self) -> float | None:
-        """Tell how many points a user gets in a window; None if too few are known.
+        """Return how many points a user gets in a window; None if too few are known.
 
         To find it takes as long as ten awards, so a few voices more do not make it anew.
         """
-        is_old = self._typical is None or self._heard >= _VOICES_ENOUGH
-        if is_old and len(self._voices) >= VOICES_MIN:
-            self._typical, self._heard = median(self._voices.values()), 0
+        is_old = self._typical is None or self._added >= _SAMPLES_RENEWED
+        if is_old and len(self._samples) >= SAMPLES_MIN:
+            self._typical, self._added = median(self._samples.values()), 0
         return self._typical

@@ -33,8 +33,8 @@ WAITING_MAX: Final = 5_000
 
 Commit: TypeAlias = Callable[[str, Sequence[Award]], Awaitable[RecordedBatch]]
 """Writes awards of one board. Raises RecordUnavailableError, or what is wrong with one of them."""
-Outcome: TypeAlias = AwardOutcome | Exception
-Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequence[Outcome]]]
+AwardReply: TypeAlias = AwardOutcome | Exception
+Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequence[AwardReply]]]
 """Tells the outcome of each award of a commit, in order."""
 
 _ENOUGH: Final = 64
@@ -51,12 +51,12 @@ class _Asked:
     __slots__ = ("_left", "_outcomes", "done", "span")
 
     def __init__(self, count: int) -> None:
-        self.done: asyncio.Future[list[Outcome]] = asyncio.get_running_loop().create_future()
+        self.done: asyncio.Future[list[AwardReply]] = asyncio.get_running_loop().create_future()
         self.span = current_span()
-        self._outcomes: list[Outcome] = [OverloadedError()] * count
+        self._outcomes: list[AwardReply] = [OverloadedError()] * count
         self._left = count
 
-    def settle(self, place: int, outcome: Outcome) -> None:
+    def settle(self, place: int, outcome: AwardReply) -> None:
         self._outcomes[place] = outcome
         self.leave(1)
 
@@ -103,10 +103,10 @@ class Coalescer:
 
     @property
     def is_full(self) -> bool:
-        """Tell whether not one more award is taken in."""
+        """Whether not one more award is taken in."""
         return self.waiting >= self._waiting_max
 
-    def submit(self, awards: Sequence[Award]) -> "asyncio.Future[list[Outcome]]":
+    def submit(self, awards: Sequence[Award]) -> "asyncio.Future[list[AwardReply]]":
         """Take in awards, of any boards.
 
         Returns:
@@ -188,14 +188,14 @@ class Coalescer:
         with inside(span):
             for batch, recorded in committed:
                 try:
-                    outcomes: Sequence[Outcome] = await self._answer([w.award for w in batch], recorded)
+                    outcomes: Sequence[AwardReply] = await self._answer([w.award for w in batch], recorded)
                 except Exception as error:  # noqa: BLE001 - Logged whole, and told to all: nobody may wait for ever.
                     _log.exception("batch_failed", board_id=batch[0].award.board_id)
                     outcomes = [error] * len(batch)
                 self._settle(batch, outcomes)
         span.end()
 
-    def _settle(self, batch: _Batch, outcomes: Sequence[Outcome]) -> None:
+    def _settle(self, batch: _Batch, outcomes: Sequence[AwardReply]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             waiting.asked.settle(waiting.place, outcome)
         self.waiting -= len(batch)

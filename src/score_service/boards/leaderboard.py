@@ -1,7 +1,8 @@
 """Reads a board, at least as new as the caller asks.
 
 Every answer holds at one position and says which store it is from. The projection is read first: where it
-is behind, it is caught up if that is quick; where it is away, gone or too far behind, the record answers.
+is behind, it is caught up if that is quick; where it is unavailable, gone or too far behind, the record
+answers.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ class Leaderboard:
 
     Every method raises `BoardNotFoundError` where no award was ever made on the board,
     `ProjectionUnavailableError` where the ledger has not reached `min_revision`, and
-    `RecordUnavailableError` or `OverloadedError` where PostgreSQL was needed and is away or too busy.
+    `RecordUnavailableError` or `OverloadedError` where PostgreSQL was needed and is unavailable or too busy.
     """
 
     def __init__(

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import structlog
 
-from score_service.boards.coalescer import BATCH_MAX, WAITING_MAX, Coalescer, Outcome
+from score_service.boards.coalescer import BATCH_MAX, WAITING_MAX, AwardReply, Coalescer
 from score_service.domain.award import Award, AwardOutcome, OutOfRange, RecordedAward, is_replay
 from score_service.errors import (
     OverloadedError,
@@ -90,7 +90,7 @@ class Scoring:
             raise outcome
         return outcome
 
-    async def award_all(self, awards: Sequence[Award]) -> list[Outcome]:
+    async def award_all(self, awards: Sequence[Award]) -> list[AwardReply]:
         """Make awards, or tell the first results of those made before.
 
         Returns:
@@ -98,17 +98,17 @@ class Scoring:
 
             - AwardConflictError: the id was used for another user, action or points;
             - OverloadedError: too many awards wait, and this one was not taken in;
-            - RecordUnavailableError: PostgreSQL is away, and the outcome is unknown;
+            - RecordUnavailableError: PostgreSQL is unavailable, and the outcome is unknown;
             - TotalOutOfRangeError: the award was not made.
         """
         return await self._coalescer.submit(awards)
 
     async def get_award(self, board_id: str, award_id: str) -> AwardOutcome:
-        """Tell the first result of an award, with the user's rank today.
+        """Return the first result of an award, with the user's rank today.
 
         Raises:
             AwardNotFoundError: the board has no such award.
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         recorded = await self._ledger.get_award(board_id, award_id)
         find = partial(self._projector.ranks_at, board_id, [recorded.user_id], recorded.revision)
@@ -119,10 +119,10 @@ class Scoring:
         """Wait until every award that was taken in has ended."""
         await self._coalescer.finish()
 
-    async def _answer(self, awards: Sequence[Award], batch: RecordedBatch) -> Sequence[Outcome]:
+    async def _answer(self, awards: Sequence[Award], batch: RecordedBatch) -> Sequence[AwardReply]:
         ranks = await self._in_time(batch.changes.board_id, partial(self._ranks, batch))
         newly = set[str]()
-        outcomes: list[Outcome] = []
+        outcomes: list[AwardReply] = []
         for award, result in zip(awards, batch.results, strict=True):
             is_new = award.award_id not in newly and _is_in(batch, result)
             outcome = _outcome(award, result, ranks, is_new=is_new)
@@ -136,12 +136,12 @@ class Scoring:
         return outcomes
 
     async def _in_time(self, board_id: str, find_ranks: Callable[[], Awaitable[Ranks]]) -> Ranks:
-        """Find ranks, but wait neither for a store that is away, nor for a long ledger to be projected."""
+        """Find ranks, but wait neither for an unavailable store, nor for a long ledger to be projected."""
         try:
             async with asyncio.timeout(self._rank_seconds):
                 return await find_ranks()
         except ProjectionUnavailableError:
-            pass  # That Redis is away is logged where it is found out, not once a commit.
+            pass  # That Redis is unavailable is logged where it is found out, not once a commit.
         except (RecordUnavailableError, TimeoutError) as error:
             _log.warning("ranks_unavailable", board_id=board_id, error=str(error) or "too far behind")
         except Exception:  # noqa: BLE001 - Logged whole; the awards are made all the same.
@@ -161,15 +161,15 @@ class Scoring:
 
 
 def _is_in(batch: RecordedBatch, result: RecordedAward | OutOfRange) -> bool:
-    """Tell whether an award was made by the commit of this batch."""
+    """Return whether an award was made by the commit of this batch."""
     return isinstance(result, RecordedAward) and result.revision > batch.changes.before.revision
 
 
-def _is_new(outcome: Outcome) -> bool:
+def _is_new(outcome: AwardReply) -> bool:
     return isinstance(outcome, AwardOutcome) and outcome.is_new
 
 
-def _outcome(award: Award, result: RecordedAward | OutOfRange, ranks: Ranks, *, is_new: bool) -> Outcome:
+def _outcome(award: Award, result: RecordedAward | OutOfRange, ranks: Ranks, *, is_new: bool) -> AwardReply:
     if isinstance(result, OutOfRange):
         return TotalOutOfRangeError()
     try:

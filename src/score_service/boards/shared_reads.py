@@ -67,7 +67,7 @@ class RecordReader:
         Raises:
             OverloadedError: too many wait.
             ProjectionUnavailableError: the ledger has not reached the revision.
-            RecordUnavailableError: PostgreSQL is away, or there was no answer in time.
+            RecordUnavailableError: PostgreSQL is unavailable, or there was no answer in time.
             ScoreServiceError: what `ask` raises.
         """
         key = (ask, board_id, *rest)

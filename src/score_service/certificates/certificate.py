@@ -26,7 +26,7 @@ def describe_key(key: CertificatePublicKeyTypes) -> str:
 
 
 def is_fit(key: CertificatePublicKeyTypes) -> bool:
-    """Tell whether a key is strong enough, and of a kind that gRPC takes in a handshake."""
+    """Return whether a key is strong enough, and of a kind that gRPC takes in a handshake."""
     match key:
         case rsa.RSAPublicKey():
             return key.key_size >= _RSA_BITS_MIN
@@ -37,7 +37,7 @@ def is_fit(key: CertificatePublicKeyTypes) -> bool:
 
 
 def find_faults(certificate: x509.Certificate) -> Iterator[str]:
-    """Tell what keeps a server or a caller from showing a certificate, whenever it holds.
+    """Return what keeps a server or a caller from showing a certificate, whenever it holds.
 
     gRPC takes some of these in, and fails every handshake.
     """
@@ -49,13 +49,13 @@ def find_faults(certificate: x509.Certificate) -> Iterator[str]:
 
 
 def is_authority(certificate: x509.Certificate) -> bool:
-    """Tell whether a certificate may sign others."""
+    """Return whether a certificate may sign others."""
     constraints = find_extension(certificate, x509.BasicConstraints)
     return constraints is not None and constraints.ca
 
 
 def find_extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    """Tell an extension, or None if it is not there or cannot be read."""
+    """Return an extension, or None if it is not there or cannot be read."""
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
@@ -63,5 +63,5 @@ def find_extension(certificate: x509.Certificate, kind: type[_Extension]) -> _Ex
 
 
 def holds(certificate: x509.Certificate, now: datetime) -> bool:
-    """Tell whether a certificate has begun and not ended."""
+    """Return whether a certificate has begun and not ended."""
     return certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc

@@ -102,7 +102,7 @@ def inspect_authorities(file: PemFile, certificate: PemFile, now: datetime) -> S
 
 
 def find_identity(certificate: PemFile) -> str | None:
-    """Tell the SPIFFE id that a certificate gives a caller; None if it gives none."""
+    """Return the SPIFFE id that a certificate gives a caller; None if it gives none."""
     chain, _ = _parse(certificate)
     uris = _uris(chain[0]) if chain else []
     return uris[0] if len(uris) == 1 and is_spiffe_id(uris[0]) else None
@@ -125,7 +125,7 @@ def inspect_faults(policy: str, faults: Iterable[str]) -> Section:
 
 
 def is_well(sections: Iterable[Section]) -> bool:
-    """Tell whether nothing is wrong."""
+    """Return whether nothing is wrong."""
     return not _count(sections, Mark.WRONG)
 
 

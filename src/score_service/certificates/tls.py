@@ -57,7 +57,7 @@ class CertificateFiles:
         return cls(settings.tls_certificate_file, settings.tls_key_file, settings.tls_ca_file)
 
     def stamps(self) -> Stamps:
-        """Tell what changes when a file or a link to it does."""
+        """Return what changes when a file or a link to it does."""
         return tuple(_stamp(path) for path in (self.certificate, self.key, self.authorities))
 
 

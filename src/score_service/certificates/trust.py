@@ -22,7 +22,7 @@ from service_runtime.pem import Chain, is_signed_by
 
 
 def find_authority(chain: Chain, authorities: Chain, now: datetime) -> x509.Certificate:
-    """Tell which of the authorities a chain leads to.
+    """Return which of the authorities a chain leads to.
 
     Raises:
         ValueError: none; it says why.

@@ -69,7 +69,7 @@ class OutOfRange:
 
 
 def is_replay(award: Award, recorded: RecordedAward) -> bool:
-    """Tell whether another request made the award.
+    """Return whether another request made the award.
 
     Raises:
         AwardConflictError: the id was used for another user, action or points.

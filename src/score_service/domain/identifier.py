@@ -13,7 +13,7 @@ _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 
 def is_identifier(text: str) -> bool:
-    """Tell whether a board, user or action id is 1 to 128 characters of `[A-Za-z0-9._:@-]`."""
+    """Return whether a board, user or action id is 1 to 128 characters of `[A-Za-z0-9._:@-]`."""
     return _ID.fullmatch(text) is not None
 
 
@@ -27,5 +27,5 @@ def parse_uuid(text: str) -> str | None:
 
 
 def is_trace_id(text: str) -> bool:
-    """Tell whether text is a W3C trace id: 32 lower-case hexadecimal digits, not all zero."""
+    """Return whether text is a W3C trace id: 32 lower-case hexadecimal digits, not all zero."""
     return _TRACE_ID.fullmatch(text) is not None

@@ -28,7 +28,7 @@ class WatchRequest:
     """At most `MAX_USERS`."""
 
     def wants(self, user_id: str) -> bool:
-        """Tell whether the watcher wants this user's score changes."""
+        """Return whether the watcher wants this user's score changes."""
         return self.all_scores or user_id in self.user_ids
 
 

@@ -18,14 +18,16 @@ from score_service.grpc_api.status import INTERNAL, outcome_of
 from score_service.metrics import CALL_FIELDS, MethodMetrics, Metrics
 from service_runtime.tracing import ids_of
 
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+ServicerContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _HEALTH: Final = "grpc.health.v1.Health/"
 
 
 class Call:
     """A call under way: counts and times it, and writes its one line when it has ended."""
 
-    def __init__(self, method: str, context: Context, observer: "Observer", metrics: MethodMetrics) -> None:
+    def __init__(
+        self, method: str, context: ServicerContext, observer: "Observer", metrics: MethodMetrics
+    ) -> None:
         # The stubs promise an object with methods; it is a plain sequence of pairs.
         pairs: Any = context.invocation_metadata() or ()
         metadata = dict(pairs)
@@ -83,7 +85,7 @@ class Call:
             self.code = StatusCode.CANCELLED
 
     def end(self) -> StatusCode:
-        """Tell the code the call ended with."""
+        """Return the code the call ended with."""
         # A handler may have set a code; the stubs leave out that most have not.
         by_handler: StatusCode | None = self._context.code()
         return self.code or by_handler or StatusCode.OK
@@ -101,12 +103,12 @@ class Observer:
         # Bound once, because a call writes one line and the binding costs as much as the line.
         self.log = structlog.get_logger(__name__).bind()
 
-    def observe(self, method: str, context: Context, of_method: MethodMetrics) -> Call:
+    def observe(self, method: str, context: ServicerContext, of_method: MethodMetrics) -> Call:
         """Make the call that a handler runs in."""
         return Call(method, context, self, of_method)
 
     def report(self, call: Call, method: str, seconds: float, of_method: MethodMetrics) -> None:
-        """Tell of a call that has ended."""
+        """Report a call that has ended."""
         code = call.end()
         of_method.handled[code.name].inc()
         of_method.seconds.observe(seconds)

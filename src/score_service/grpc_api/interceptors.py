@@ -31,7 +31,7 @@ from score_service.errors import (
     ShuttingDownError,
     WatcherEvictedError,
 )
-from score_service.grpc_api.calls import Call, Context, Observer
+from score_service.grpc_api.calls import Call, Observer, ServicerContext
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.status import OVERLOADED, to_status
 from score_service.metrics import MethodMetrics, Metrics
@@ -72,7 +72,7 @@ class Method:
     gives_stream: bool
     parse: Callable[[bytes], Any]
     serialize: Callable[[Any], bytes]
-    behaviour: Callable[[Any, Context], Any]
+    behaviour: Callable[[Any, ServicerContext], Any]
     metrics: MethodMetrics
     admission: Admission | None = None
     """Where its calls get a place, if they need one."""
@@ -145,7 +145,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
-        """Give the wrapped handler of a method. Methods are few, so each is wrapped once and kept."""
+        """Return the wrapped handler of a method. Methods are few, so each is wrapped once and kept."""
         name = handler_call_details.method
         if name not in self._entrances:
             handler = await continuation(handler_call_details)
@@ -208,7 +208,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         rejected = self._metrics.rejected.labels(OVERLOADED.reason)
         status = to_status(OverloadedError())
 
-        async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
+        async def refuse(_requests: AsyncIterator[bytes], context: ServicerContext) -> None:
             for counter in (method.metrics.started, handled, rejected):
                 counter.inc()
             if method.admission:
@@ -219,14 +219,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return grpc.stream_stream_rpc_method_handler(refuse)
 
     def _wrap_unknown(self) -> Handler:
-        async def refuse(_requests: AsyncIterator[bytes], context: Context) -> None:
+        async def refuse(_requests: AsyncIterator[bytes], context: ServicerContext) -> None:
             await context.abort(StatusCode.UNIMPLEMENTED, "There is no such method.")
 
         metrics = self._metrics.calls.of("bidi_stream", _UNKNOWN, _UNKNOWN)
         return self._wrap(Method(_UNKNOWN, True, True, bytes, bytes, refuse, metrics))
 
     def _wrap(self, method: Method) -> Handler:
-        async def respond(incoming: Any, context: Context) -> Any:
+        async def respond(incoming: Any, context: ServicerContext) -> Any:
             task = asyncio.current_task()
             if task is None:
                 raise RuntimeError("A handler runs in a task.")
@@ -245,7 +245,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         kind = _KINDS[method.takes_stream, method.gives_stream]
         return kind.make_handler(respond, response_serializer=method.write)
 
-    async def _answer(self, method: Method, incoming: Any, context: Context, call: Call) -> Any:
+    async def _answer(self, method: Method, incoming: Any, context: ServicerContext, call: Call) -> Any:
         try:
             with method.place():
                 self._admit(method, context, call)
@@ -257,7 +257,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._denials.note([error], context.peer)
             await context.abort_with_status(to_status(error))
 
-    def _admit(self, method: Method, context: Context, call: Call) -> None:
+    def _admit(self, method: Method, context: ServicerContext, call: Call) -> None:
         spiffe_id = read_spiffe_id(context.auth_context())
         call.name_caller(spiffe_id)
         if method.name != _UNKNOWN:
@@ -265,7 +265,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         elif not self._policy.names(spiffe_id):
             raise NotAllowedError
 
-    async def _run(self, method: Method, incoming: Any, context: Context, call: Call) -> Any:
+    async def _run(self, method: Method, incoming: Any, context: ServicerContext, call: Call) -> Any:
         request = method.read_each(incoming) if method.takes_stream else method.read(incoming)
         if not method.gives_stream:
             return await method.behaviour(request, context)
@@ -273,7 +273,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             await self._send(method.behaviour(request, context), context, call)
         return None
 
-    async def _send(self, running: Any, context: Context, call: Call) -> None:
+    async def _send(self, running: Any, context: ServicerContext, call: Call) -> None:
         """Write what a handler yields, or let it write by itself, as the health servicer does."""
         if inspect.isawaitable(running):
             await running

@@ -23,7 +23,7 @@ from score_service.domain.award import Award, AwardOutcome
 from score_service.domain.watch import WatchMessage
 from score_service.errors import NotAllowedError, QuotaExceededError, ScoreServiceError
 from score_service.grpc_api import marshal
-from score_service.grpc_api.calls import Context
+from score_service.grpc_api.calls import ServicerContext
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.status import to_award_error
 from score_service.stream.hubs import Hubs
@@ -63,7 +63,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
 
     async def BatchAwardPoints(
-        self, request: score_pb.BatchAwardPointsRequest, context: Context
+        self, request: score_pb.BatchAwardPointsRequest, context: ServicerContext
     ) -> score_pb.BatchAwardPointsResponse:
         """Make many awards, or tell their first results. One that fails fails alone."""
         self._scoring.require_room()
@@ -115,7 +115,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         return score_pb.BatchAwardPointsItem(error=error)
 
     async def GetAward(self, request: score_pb.GetAwardRequest, context: object) -> score_pb.GetAwardResponse:
-        """Tell the first result of an award."""
+        """Return the first result of an award."""
         board_id, award_id = marshal.read_award_name(request)
         _require_board(board_id)
         outcome = await self._scoring.get_award(board_id, award_id)
@@ -135,7 +135,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     async def GetStanding(
         self, request: leaderboard_pb.GetStandingRequest, context: object
     ) -> leaderboard_pb.GetStandingResponse:
-        """Tell one user's standing."""
+        """Return one user's standing."""
         board_id, user_id, min_revision = marshal.read_standing_query(request)
         _require_board(board_id)
         return marshal.write_standing(await self._leaderboard.get_standing(board_id, user_id, min_revision))
@@ -143,7 +143,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     async def BatchGetStandings(
         self, request: leaderboard_pb.BatchGetStandingsRequest, context: object
     ) -> leaderboard_pb.BatchGetStandingsResponse:
-        """Tell many users' standings."""
+        """Return many users' standings."""
         board_id, user_ids, min_revision = marshal.read_standings_query(request)
         _require_board(board_id)
         return marshal.write_batch(await self._leaderboard.get_standings(board_id, user_ids, min_revision))
@@ -151,7 +151,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     async def ListStandings(
         self, request: leaderboard_pb.ListStandingsRequest, context: object
     ) -> leaderboard_pb.ListStandingsResponse:
-        """Tell a page of a board."""
+        """Return a page of a board."""
         board_id, page_size, page_token, min_revision = marshal.read_page_query(request)
         _require_board(board_id)
         view = await self._leaderboard.list_standings(board_id, page_size, page_token, min_revision)
@@ -160,7 +160,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     async def ListStandingsAround(
         self, request: leaderboard_pb.ListStandingsAroundRequest, context: object
     ) -> leaderboard_pb.ListStandingsAroundResponse:
-        """Tell a user's neighbours."""
+        """Return a user's neighbours."""
         board_id, user_id, radius, min_revision = marshal.read_neighbours_query(request)
         _require_board(board_id)
         view = await self._leaderboard.list_standings_around(board_id, user_id, radius, min_revision)

@@ -25,7 +25,7 @@ _INTERNAL: Final = "The service has failed. It has been logged."
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ErrorStatus:
     """A status code with the reason behind it."""
 
     code: StatusCode
@@ -34,28 +34,28 @@ class Outcome:
     """Seconds after which to try again, where that helps."""
 
 
-INTERNAL: Final = Outcome(StatusCode.INTERNAL, "INTERNAL")
-OVERLOADED: Final = Outcome(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0)
-TABLE: Final[Mapping[type[errors.ScoreServiceError], Outcome]] = {
-    errors.InvalidRequestError: Outcome(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
-    errors.IdentityMissingError: Outcome(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
-    errors.NotAllowedError: Outcome(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
-    errors.QuotaExceededError: Outcome(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
+INTERNAL: Final = ErrorStatus(StatusCode.INTERNAL, "INTERNAL")
+OVERLOADED: Final = ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0)
+TABLE: Final[Mapping[type[errors.ScoreServiceError], ErrorStatus]] = {
+    errors.InvalidRequestError: ErrorStatus(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
+    errors.IdentityMissingError: ErrorStatus(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
+    errors.NotAllowedError: ErrorStatus(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
+    errors.QuotaExceededError: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
     errors.OverloadedError: OVERLOADED,
-    errors.AwardConflictError: Outcome(StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT"),
-    errors.TotalOutOfRangeError: Outcome(StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE"),
-    errors.BoardNotFoundError: Outcome(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"),
-    errors.AwardNotFoundError: Outcome(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"),
-    errors.StandingNotFoundError: Outcome(StatusCode.NOT_FOUND, "STANDING_NOT_FOUND"),
-    errors.RecordUnavailableError: Outcome(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", 1.0),
-    errors.ProjectionUnavailableError: Outcome(StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE", 1.0),
-    errors.WatcherEvictedError: Outcome(StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED", 1.0),
-    errors.ShuttingDownError: Outcome(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", 0.0),
+    errors.AwardConflictError: ErrorStatus(StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT"),
+    errors.TotalOutOfRangeError: ErrorStatus(StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE"),
+    errors.BoardNotFoundError: ErrorStatus(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"),
+    errors.AwardNotFoundError: ErrorStatus(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"),
+    errors.StandingNotFoundError: ErrorStatus(StatusCode.NOT_FOUND, "STANDING_NOT_FOUND"),
+    errors.RecordUnavailableError: ErrorStatus(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", 1.0),
+    errors.ProjectionUnavailableError: ErrorStatus(StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE", 1.0),
+    errors.WatcherEvictedError: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED", 1.0),
+    errors.ShuttingDownError: ErrorStatus(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", 0.0),
 }
 
 
-def outcome_of(error: BaseException) -> Outcome:
-    """Tell what an error becomes."""
+def outcome_of(error: BaseException) -> ErrorStatus:
+    """Return what an error becomes."""
     return TABLE.get(type(error), INTERNAL) if isinstance(error, errors.ScoreServiceError) else INTERNAL
 
 
@@ -71,7 +71,7 @@ def to_status(error: BaseException) -> grpc.Status:
 
 
 def to_award_error(error: BaseException) -> AwardError:
-    """Tell of one award in a batch what the status would tell of a call."""
+    """Return one award in a batch what the status would tell of a call."""
     outcome = outcome_of(error)
     told = AwardError(code=outcome.code.value[0], reason=outcome.reason, message=_message(error))
     if (retry_after := _retry_after(error)) is not None:

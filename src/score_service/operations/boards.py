@@ -29,8 +29,8 @@ from score_service.settings import RecordSettings, StoreSettings
 
 _WHY: Final[Mapping[type[ScoreServiceError], str]] = {
     BoardNotFoundError: "the record has no such board",
-    ProjectionUnavailableError: "Redis is away",
-    RecordUnavailableError: "PostgreSQL is away",
+    ProjectionUnavailableError: "Redis is unavailable",
+    RecordUnavailableError: "PostgreSQL is unavailable",
 }
 
 
@@ -71,7 +71,7 @@ async def _do_each(boards: AsyncIterator[str], do: Callable[[str], Awaitable[boo
             count += 1
             failed += not await _try(board_id, do(board_id))
     except RecordUnavailableError:
-        click.echo("the boards cannot be listed: PostgreSQL is away")
+        click.echo("the boards cannot be listed: PostgreSQL is unavailable")
         return False
     if count != 1:
         click.echo(f"{number(count, 'board')}, {f'{failed:,} of them not well' if failed else 'all well'}")

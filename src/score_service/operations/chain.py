@@ -57,12 +57,12 @@ def write_canonical(row: LedgerRow) -> bytes:
 
 
 def start_digest(board_id: str) -> bytes:
-    """Tell the digest of a board's empty ledger."""
+    """Return the digest of a board's empty ledger."""
     return hashlib.sha256(board_id.encode()).digest()
 
 
 def digest_commit(before: bytes, rows: Iterable[LedgerRow]) -> bytes:
-    """Tell the digest of a commit from the digest before it and its rows in order."""
+    """Return the digest of a commit from the digest before it and its rows in order."""
     digest = hashlib.sha256(before)
     for row in rows:
         digest.update(write_canonical(row))

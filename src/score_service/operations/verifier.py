@@ -47,7 +47,7 @@ class Verifier:
         """Name every board that anything is recorded of, also where its own row is gone.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         board_id: str | None = ""
         while board_id is not None:
@@ -63,7 +63,7 @@ class Verifier:
 
         Raises:
             BoardNotFoundError: nothing is recorded of the board.
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         findings = Findings()
         walk = _Walk(self._database, board_id, findings, on_progress)

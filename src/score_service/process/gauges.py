@@ -15,13 +15,13 @@ from score_service.stream.hubs import Hubs
 
 
 def follow_process(metrics: Metrics) -> None:
-    """Tell how much the process has to do."""
+    """Report how much the process has to do."""
     loop = asyncio.get_running_loop()
     metrics.follow("laurel_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
 
 
 def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics) -> None:
-    """Tell how well the projection follows the record."""
+    """Report how well the projection follows the record."""
     metrics.follow(
         "laurel_projection_lag_revisions",
         "Revisions by which the projection furthest behind the record is behind.",
@@ -60,7 +60,7 @@ def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics)
 
 
 def follow_certificates(certificates: Certificates, metrics: Metrics) -> None:
-    """Tell how long the certificate in use holds."""
+    """Report how long the certificate in use holds."""
     metrics.follow(
         "laurel_certificate_not_before_timestamp_seconds",
         "When the server's certificate began.",
@@ -84,7 +84,7 @@ def follow_certificates(certificates: Certificates, metrics: Metrics) -> None:
 
 
 def follow_calls(interceptor: CallInterceptor, settings: ServeSettings, metrics: Metrics) -> None:
-    """Tell how many calls there are of how many that there may be."""
+    """Report how many calls there are of how many that there may be."""
     metrics.follow(
         "laurel_calls_under_way",
         "Unary calls that have a place, of the service where they are most.",
@@ -96,7 +96,7 @@ def follow_calls(interceptor: CallInterceptor, settings: ServeSettings, metrics:
 
 
 def follow_work(scoring: Scoring, hubs: Hubs, settings: ServeSettings, metrics: Metrics) -> None:
-    """Tell how many awards and watches there are of how many that there may be."""
+    """Report how many awards and watches there are of how many that there may be."""
     metrics.follow("laurel_awards_waiting", "Awards taken in and not yet answered.", lambda: scoring.waiting)
     metrics.follow(
         "laurel_awards_waiting_max",
@@ -108,7 +108,7 @@ def follow_work(scoring: Scoring, hubs: Hubs, settings: ServeSettings, metrics: 
 
 
 def follow_database(database: Database, metrics: Metrics) -> None:
-    """Tell how much of the pool of connections is taken."""
+    """Report how much of the pool of connections is taken."""
     metrics.follow(
         "laurel_database_connections",
         "Connections to PostgreSQL that are not idle.",

@@ -1,4 +1,4 @@
-"""A circuit breaker: while a store is away, one probe a second waits for it and nothing else does. Pure."""
+"""A circuit breaker: while a store is unavailable, only one probe a second waits for it. Pure."""
 
 from collections.abc import Callable
 from typing import Final
@@ -15,7 +15,7 @@ class Breaker:
         self._probe_at: float | None = None
 
     def admit(self) -> bool:
-        """Tell whether to try an operation; after a failure one a second may, until one succeeds."""
+        """Return whether to try an operation; after a failure one a second may, until one succeeds."""
         if self._probe_at is None:
             return True
         now = self._clock()

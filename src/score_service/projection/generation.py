@@ -12,7 +12,7 @@ import enum
 from typing import Final
 
 from score_service.domain.position import Position
-from score_service.projection.scripts import Cache, Call
+from score_service.projection.scripts import Cache, ScriptCall
 
 _SECONDS_TO_LIVE: Final = 120
 _SECONDS_ALONE: Final = 2
@@ -34,7 +34,7 @@ class Switched(enum.Enum):
 class Generation:
     """The keys of a new generation.
 
-    Every method raises `ProjectionUnavailableError` where Redis is away, and may be called again then.
+    Every method raises `ProjectionUnavailableError` where Redis is unavailable, and may be called again then.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Generation:
         """
         times = [str(_SECONDS_TO_LIVE), str(_SECONDS_ALONE)]
         arguments = [self.name, str(self._steps + 1), *times, lines, "new" if are_new else ""]
-        reply = await self._cache.run("load_standings", Call(self._keys, arguments))
+        reply = await self._cache.run("load_standings", ScriptCall(self._keys, arguments))
         self._steps += 1
         return bool(reply == "loaded")
 
@@ -82,9 +82,9 @@ class Generation:
             str(self._steps),
             self._replaced,
         ]
-        call = Call([*self._keys, *self._former_keys], arguments)
+        call = ScriptCall([*self._keys, *self._former_keys], arguments)
         return Switched(await self._cache.run("switch_generation", call))
 
     async def discard(self) -> None:
         """Remove what was loaded, unless it is the board's by now."""
-        await self._cache.run("discard_generation", Call(self._keys, [self.name]))
+        await self._cache.run("discard_generation", ScriptCall(self._keys, [self.name]))

@@ -28,7 +28,7 @@ from score_service.domain.standing import Reading, Source, Standing
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.generation import Generation
 from score_service.projection.redis_servers import ServersSettings
-from score_service.projection.scripts import Cache, Call
+from score_service.projection.scripts import Cache, ScriptCall
 from service_runtime.redis.access import RedisAccess
 
 _MEMBER_PREFIX: Final = 16
@@ -68,7 +68,7 @@ class Elsewhere:
     """None where there is no projection."""
 
     def stands_at(self, position: Position) -> bool:
-        """Tell whether the projection is whole and stands at a position."""
+        """Return whether the projection is whole and stands at a position."""
         header = self.header
         return header is not None and header.is_whole and header.position == position
 
@@ -123,7 +123,7 @@ class Projection:
         """Return what is wrong with the configuration of Redis; None if nothing is.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
         wrong = await self._cache.read_policies() - {_POLICY}
         return f"evicts keys: maxmemory-policy is {min(wrong)}, not {_POLICY}" if wrong else None
@@ -132,7 +132,7 @@ class Projection:
         """Move a board's projection over changes of its ledger, if it stands where they begin.
 
         Raises:
-            ProjectionUnavailableError: Redis is away. Whether the changes were applied is unknown.
+            ProjectionUnavailableError: Redis is unavailable. Whether the changes were applied is unknown.
         """
         for _ in range(_READS_MAX):
             outcome = await self._apply_changes(changes)
@@ -146,7 +146,7 @@ class Projection:
         generation = self._generations.get(board_id) or secrets.token_hex(8)
         positions = [str(before.revision), before.mark, str(after.revision), after.mark]
         arguments = [generation, *positions, changes.lines(), self.channel(board_id)]
-        call = Call(self._keys(board_id, generation), arguments)
+        call = ScriptCall(self._keys(board_id, generation), arguments)
         reply = await self._cache.run("apply_changes", call)
         if reply[0] != "applied":
             return Elsewhere(self._remember(board_id, reply))
@@ -155,10 +155,10 @@ class Projection:
         return Applied(dict(zip(users, map(int, reply[1].split()), strict=True)))
 
     async def read_header(self, board_id: str) -> Header | None:
-        """Tell where a board's projection stands; None where there is none.
+        """Return where a board's projection stands; None where there is none.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
         headers = await self.read_headers([board_id])
         if board_id not in headers:
@@ -166,10 +166,10 @@ class Projection:
         return headers[board_id]
 
     async def read_headers(self, board_ids: Sequence[str]) -> dict[str, Header | None]:
-        """Tell where the projections of many boards stand, without those whose server alone is away.
+        """Return where the projections of many boards stand, without those whose server alone is unavailable.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
         headers = dict[str, Header | None]()
         asked: Sequence[str] = board_ids
@@ -188,7 +188,7 @@ class Projection:
         """Read some users' standings and the top of a board; None where the board has no projection.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
         reply = await self._read("get_standings", board_id, [str(top_n), *user_ids])
         if reply is None:
@@ -210,7 +210,7 @@ class Projection:
 
         Raises:
             InvalidRequestError: the page token is none that was given here.
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
         after = read_page_token(page_token)
         arguments = [str(page_size + 1)]
@@ -228,7 +228,7 @@ class Projection:
         """Read a user's neighbours; None where the board has no projection.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
         reply = await self._read("list_standings_around", board_id, [user_id, str(radius)])
         if reply is None:
@@ -245,7 +245,7 @@ class Projection:
             lines: of some thousand users at most; none to learn the number of members.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
         reply = await self._read("compare_standings", board_id, [str(revision), lines])
         if reply is None:
@@ -257,19 +257,19 @@ class Projection:
         """Remove a board's projection if it still says what it said.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
         keys, position = self._keys(board_id, header.generation), header.position
-        call = Call(keys, [header.generation, str(position.revision), position.mark])
+        call = ScriptCall(keys, [header.generation, str(position.revision), position.mark])
         await self._cache.run("drop_board", call)
 
     async def is_being_made(self, board_id: str) -> bool:
-        """Tell whether somebody, in any process, is making a generation of a board.
+        """Return whether somebody, in any process, is making a generation of a board.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
+            ProjectionUnavailableError: Redis is unavailable.
         """
-        return bool(await self._cache.run("is_being_made", Call([self._making(board_id)], [])))
+        return bool(await self._cache.run("is_being_made", ScriptCall([self._making(board_id)], [])))
 
     def make_generation(self, board_id: str, seen: Header | None) -> Generation:
         """Begin a generation to take the place of the one in a header, or of a header that is not there."""
@@ -285,11 +285,11 @@ class Projection:
 
     @asynccontextmanager
     async def listen(self, board_id: str) -> AsyncIterator[AsyncIterator[Hint]]:
-        """Hear what is applied to a board from now on, until Redis goes away.
+        """Hear what is applied to a board from now on, until Redis becomes unavailable.
 
         Raises:
-            ProjectionUnavailableError: Redis is away, or there are too many listeners; the former also out
-                of the iterator.
+            ProjectionUnavailableError: Redis is unavailable, or there are too many listeners; the former also
+                out of the iterator.
         """
         async with self._cache.listen(self.channel(board_id)) as messages:
             yield (hint async for message in messages if (hint := read_hint(message)))
@@ -305,9 +305,9 @@ class Projection:
                 return None
         raise ProjectionUnavailableError
 
-    def _call(self, board_id: str, *arguments: str) -> Call:
+    def _call(self, board_id: str, *arguments: str) -> ScriptCall:
         generation = self._generations.get(board_id, "")
-        return Call(self._keys(board_id, generation), [generation, *arguments])
+        return ScriptCall(self._keys(board_id, generation), [generation, *arguments])
 
     def channel(self, board_id: str) -> str:
         """Name the channel on which a board's hints are published: in a cluster, of the slot of its keys."""

@@ -43,24 +43,24 @@ class Cluster(Servers):
             self._at(*seed)
         self._owners: list[Server | None] = [None] * REDIS_CLUSTER_HASH_SLOTS
         self._gaps = Breaker(time.monotonic)
-        self._is_doubted = True
+        self._is_stale = True
         self._learning: asyncio.Task[None] | None = None
 
     async def find(self, key: str, give_up_at: float) -> Server:
-        """Tell which server has the slot of a key, as far as is known."""
-        if self._is_doubted:
+        """Return which server has the slot of a key, as far as is known."""
+        if self._is_stale:
             await self._learn(give_up_at)
         server = self._owners[key_slot(key.encode())]
         if server is None:
             if self._gaps.admit():  # It is worth to ask again, but not for each of many.
                 self._gaps.fail()
-                self._doubt()
+                self._mark_stale()
             raise ProjectionUnavailableError
         return server
 
     async def list_primaries(self, give_up_at: float) -> Sequence[Server]:
         """List the servers that have slots."""
-        if self._is_doubted:
+        if self._is_stale:
             await self._learn(give_up_at)
         primaries = [server for server in {*self._owners} if server]
         if not primaries:
@@ -68,11 +68,11 @@ class Cluster(Servers):
         return primaries
 
     def follow(self, redirect: AskError, server: Server) -> Server:
-        """Give the server that is pointed to, and let it have the slot if that has moved."""
+        """Return the server that is pointed to, and let it have the slot if that has moved."""
         target = self._at(redirect.host or server.host, redirect.port)
         if isinstance(redirect, MovedError):
             self._owners[redirect.slot_id] = target
-            self._doubt()
+            self._mark_stale()
         return target
 
     async def close(self) -> None:
@@ -83,21 +83,21 @@ class Cluster(Servers):
         for server in self._servers.values():
             await server.close()
 
-    def _doubt(self) -> None:
+    def _mark_stale(self) -> None:
         """Ask anew before the next operation."""
-        self._is_doubted = True
+        self._is_stale = True
 
     async def _learn(self, give_up_at: float) -> None:
         """Ask which server has which slots. Where none tells it soon, what was known is all there is."""
         if self._learning is None or self._learning.done():
-            self._learning = asyncio.create_task(self._ask_around(), name="slots", context=Context())
+            self._learning = asyncio.create_task(self._refresh_slots(), name="slots", context=Context())
         left = give_up_at - asyncio.get_running_loop().time()
         # The rest is for the operation, on a server that may be there.
         done, _ = await asyncio.wait([self._learning], timeout=max(0, left / 2))
         for task in done:
             task.result()
 
-    async def _ask_around(self) -> None:
+    async def _refresh_slots(self) -> None:
         for server in random.sample([*self._servers.values()], len(self._servers)):
             with suppress(ProjectionUnavailableError):
                 async with server.reached(asyncio.get_running_loop().time() + self._timeout):
@@ -112,7 +112,7 @@ class Cluster(Servers):
         for first, last, (host, port, *_), *_ in ranges:
             # A node that does not know its own address leaves it out.
             owners[first : last + 1] = [self._at(host or told_by.host, port)] * (last + 1 - first)
-        self._owners, self._is_doubted = owners, False
+        self._owners, self._is_stale = owners, False
         used = {*owners}
         for address, server in list(self._servers.items()):
             if server not in used and address not in self._seeds:
@@ -123,5 +123,5 @@ class Cluster(Servers):
         server = self._servers.get((host, port))
         if server is None:
             server = self._servers[host, port] = self._connect(host, port)
-            server.on_loss = self._doubt
+            server.on_loss = self._mark_stale
         return server

@@ -66,16 +66,16 @@ class Server:
         self.host = host
         self.breaker = Breaker(time.monotonic)
         self.on_loss: Callable[[], None] = lambda: None
-        """Called each time that it is found to be away."""
+        """Called each time that it is found to be unavailable."""
 
     @asynccontextmanager
     async def reached(self, give_up_at: float) -> AsyncIterator[None]:
-        """Do not even try while the server is away, and take note whether it is.
+        """Do not even try while the server is unavailable, and take note whether it is.
 
         Redirects are let through.
 
         Raises:
-            ProjectionUnavailableError: it is away, or refuses.
+            ProjectionUnavailableError: it is unavailable, or refuses.
         """
         if not self.breaker.admit():
             raise ProjectionUnavailableError
@@ -98,7 +98,7 @@ class Server:
         self.breaker.succeed()
 
     async def close(self) -> None:
-        """Close all connections. TLS would wait long for the goodbye of a server that is away."""
+        """Close all connections. TLS would wait long for the goodbye of a server that is unavailable."""
         for client in (self.client, self.listener):
             with suppress(RedisError, OSError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
@@ -129,7 +129,7 @@ class Servers(ABC):
 
     @abstractmethod
     async def find(self, key: str, give_up_at: float) -> Server:
-        """Tell which server has a key, or raise ProjectionUnavailableError."""
+        """Return which server has a key, or raise ProjectionUnavailableError."""
 
     @abstractmethod
     async def list_primaries(self, give_up_at: float) -> Sequence[Server]:
@@ -137,7 +137,7 @@ class Servers(ABC):
 
     @abstractmethod
     def follow(self, redirect: AskError, server: Server) -> Server:
-        """Tell which server another one points to; from then on it has the slot, if that has moved."""
+        """Return which server another one points to; from then on it has the slot, if that has moved."""
 
     async def ask(
         self,
@@ -150,7 +150,7 @@ class Servers(ABC):
         """Put a question to the server that has a key, wherever that moves meanwhile.
 
         Raises:
-            ProjectionUnavailableError: the server is away, or keeps pointing to others.
+            ProjectionUnavailableError: the server is unavailable, or keeps pointing to others.
         """
         server, asking = await self.find(key, give_up_at), False
         for _ in range(_HOPS_MAX):
@@ -173,11 +173,11 @@ class OneServer(Servers):
         self._server = server
 
     async def find(self, key: str, give_up_at: float) -> Server:  # noqa: ARG002 - It has them all.
-        """Give the server."""
+        """Return the server."""
         return self._server
 
     async def list_primaries(self, give_up_at: float) -> Sequence[Server]:  # noqa: ARG002 - No need to ask.
-        """Give the server."""
+        """Return the server."""
         return [self._server]
 
     def follow(self, redirect: AskError, server: Server) -> Server:  # noqa: ARG002 - There is none to follow to.

@@ -49,7 +49,7 @@ _QUIET_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ScriptCall:
     """What a script is run with."""
 
     keys: Sequence[str]
@@ -70,8 +70,8 @@ class _Script:
 class Cache:
     """Runs the scripts of `lua` by name.
 
-    Every method raises `ProjectionUnavailableError` where Redis is away or does not answer in time. Whether a
-    script that writes has done so is unknown then.
+    Every method raises `ProjectionUnavailableError` where Redis is unavailable or does not answer in time.
+    Whether a script that writes has done so is unknown then.
     """
 
     def __init__(self, servers: Servers, settings: ServersSettings) -> None:
@@ -87,12 +87,12 @@ class Cache:
         async with open_servers(settings) as servers:
             yield cls(servers, settings)
 
-    async def run(self, script: str, call: Call) -> Any:
+    async def run(self, script: str, call: ScriptCall) -> Any:
         """Run a script once and give its reply."""
         with tracing.script(script):
             return await self._run(self._scripts[script], call, _in(self._timeout))
 
-    async def _run(self, script: _Script, call: Call, give_up_at: float) -> Any:
+    async def _run(self, script: _Script, call: ScriptCall, give_up_at: float) -> Any:
         async def evaluate(client: Any) -> Any:
             words = (script.digest, len(call.keys), *call.keys, *call.arguments)
             try:
@@ -103,11 +103,11 @@ class Cache:
 
         return await self._servers.ask(call.keys[0], evaluate, give_up_at)
 
-    async def run_each(self, script: str, calls: Sequence[Call]) -> list[Any]:
+    async def run_each(self, script: str, calls: Sequence[ScriptCall]) -> list[Any]:
         """Run a script once for each call, not as one transaction.
 
         Returns:
-            The replies in order; None for each call whose server is away, unless all of them are.
+            The replies in order; None for each call whose server is unavailable, unless all of them are.
         """
         give_up_at, replies = _in(self._timeout), dict[int, Any]()
         batches = dict[Server, list[int]]()
@@ -128,7 +128,7 @@ class Cache:
         return [replies.get(number) for number in range(len(calls))]
 
     async def _run_batch(
-        self, server: Server, script: _Script, calls: Sequence[Call], give_up_at: float
+        self, server: Server, script: _Script, calls: Sequence[ScriptCall], give_up_at: float
     ) -> list[Any]:
         """Run a script for calls to one server, all on one way; those that it points elsewhere one by one."""
         async with server.reached(give_up_at), server.client.pipeline(transaction=False) as pipeline:
@@ -145,7 +145,7 @@ class Cache:
         ]
 
     async def read_policies(self) -> set[str]:
-        """Tell what the servers do when their memory is full, as `maxmemory-policy` has it."""
+        """Return what the servers do when their memory is full, as `maxmemory-policy` has it."""
         give_up_at, policies = _in(self._timeout), set[str]()
         for server in await self._servers.list_primaries(give_up_at):
             async with server.reached(give_up_at):
@@ -158,8 +158,8 @@ class Cache:
         """Hear what is published on a channel from now on.
 
         Raises:
-            ProjectionUnavailableError: there are too many listeners, or Redis is away; the latter also out
-                of the iterator, and where the channel has moved to another server.
+            ProjectionUnavailableError: there are too many listeners, or Redis is unavailable; the latter also
+                out of the iterator, and where the channel has moved to another server.
         """
         if not self._listeners_left:
             raise ProjectionUnavailableError
@@ -176,7 +176,7 @@ class Cache:
             self._listeners_left += 1
 
     async def _messages(self, pubsub: Any) -> AsyncIterator[str]:
-        """Give what comes. Quiet looks like a network that swallows everything, so Redis is asked then."""
+        """Return what comes. Quiet looks like a network that swallows everything, so Redis is asked then."""
         while True:
             try:
                 # A listener alone may lose its connection because it reads too slowly.

@@ -66,8 +66,8 @@ class Auditor:
 
         Raises:
             BoardNotFoundError: no award was ever made on the board.
-            ProjectionUnavailableError: Redis is away.
-            RecordUnavailableError: PostgreSQL is away.
+            ProjectionUnavailableError: Redis is unavailable.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         audit = BoardAudit(board_id)
         is_there, after = await self._compare_members(audit), ""
@@ -90,7 +90,7 @@ class Auditor:
         return surplus is not None
 
     async def _count_surplus(self, audit: BoardAudit) -> int | None:
-        """Tell how many members there are more than in the record; None if there is no such projection."""
+        """Return how many members there are more than in the record; None if there is no such projection."""
         comparison = await self._look(audit, 0, "")
         if comparison is None:
             return None
@@ -102,7 +102,7 @@ class Auditor:
         return comparison.members - await self._count_members(audit.board_id, here.revision)
 
     async def _count_members(self, board_id: str, revision: int) -> int:
-        """Tell how many members the record had at a revision that it has passed."""
+        """Return how many members the record had at a revision that it has passed."""
         position, members = await self._standings.count_members(board_id)
         return members - await self._ledger.count_newcomers(board_id, revision, position.revision)
 
@@ -199,7 +199,7 @@ class AuditLoop:
                 self.audited, self.drift = audited, drift
 
     async def _audit_and_repair(self, board_id: str) -> BoardAudit | None:
-        """Give what was found; None if the board could not be audited, or not be repaired."""
+        """Return what was found; None if the board could not be audited, or not be repaired."""
         with _logged():
             audit = await self._auditor.audit_board(board_id)
             if audit.drift:

@@ -109,8 +109,8 @@ class Projector:
             without any while the board is being repaired.
 
         Raises:
-            ProjectionUnavailableError: Redis is away. The loop will catch up.
-            RecordUnavailableError: PostgreSQL is away, and was needed to fill a gap.
+            ProjectionUnavailableError: Redis is unavailable. The loop will catch up.
+            RecordUnavailableError: PostgreSQL is unavailable, and was needed to fill a gap.
         """
         outcome = await self._projection.apply_changes(changes)
         if isinstance(outcome, Applied):
@@ -126,15 +126,15 @@ class Projector:
         return await self.ranks_at(board_id, user_ids, after)
 
     async def ranks_at(self, board_id: str, user_ids: Sequence[str], revision: int) -> dict[str, int]:
-        """Tell the ranks of users at a revision or later.
+        """Return the ranks of users at a revision or later.
 
         Returns:
             The ranks, best 1; without those that are not known, and without any while the board is being
             made anew.
 
         Raises:
-            ProjectionUnavailableError: Redis is away, or has much to make up.
-            RecordUnavailableError: PostgreSQL is away, and was needed.
+            ProjectionUnavailableError: Redis is unavailable, or has much to make up.
+            RecordUnavailableError: PostgreSQL is unavailable, and was needed.
         """
         reading = await self._projection.get_standings(board_id, user_ids)
         if reading is not None and reading.position.revision < revision:
@@ -154,9 +154,9 @@ class Projector:
 
         Raises:
             BoardNotFoundError: no award was ever made on the board.
-            ProjectionUnavailableError: Redis is away, or so far behind that it takes longer; or the process
-                ends.
-            RecordUnavailableError: PostgreSQL is away.
+            ProjectionUnavailableError: Redis is unavailable, or so far behind that it takes longer; or the
+                process ends.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         try:
             async with asyncio.timeout(self._patience):
@@ -175,11 +175,11 @@ class Projector:
         """Make sure that the record has a board. What Redis has of one that it has not is dropped.
 
         It asks the record only for boards that were not there at the last look, in a task of its own: whoever
-        waits may stop waiting. While the record is away, a board is taken to be there.
+        waits may stop waiting. While the record is unavailable, a board is taken to be there.
 
         Raises:
             BoardNotFoundError: the record does not have the board.
-            ProjectionUnavailableError: Redis is away, and was needed.
+            ProjectionUnavailableError: Redis is unavailable, and was needed.
         """
         if board_id in self._known:
             return
@@ -211,7 +211,7 @@ class Projector:
             raise ProjectionUnavailableError
         task = self._repairs.get(board_id)
         if task is None:
-            task = asyncio.create_task(self._bring_on(board_id), name="repair", context=Context())
+            task = asyncio.create_task(self._catch_up(board_id), name="repair", context=Context())
             self._repairs[board_id] = task
             task.add_done_callback(partial(self._note_end, board_id))
         return task
@@ -229,7 +229,7 @@ class Projector:
             # A library may lose a cancellation, so one that goes on is cancelled again.
             await asyncio.wait(repairs, timeout=1)
 
-    async def _bring_on(self, board_id: str) -> Position:
+    async def _catch_up(self, board_id: str) -> Position:
         header = await self._rebuilder.find_header(board_id)  # One that nobody must read is dropped now.
         head = await self._ledger.read_head(board_id)
         async with self._large if _behind(header, head.revision) > _LARGE else self._small:
@@ -269,7 +269,7 @@ class Projector:
         return position
 
     async def _run(self, interval: float, stop: asyncio.Event) -> None:
-        """Look again and again; what is away now is there at some later look.
+        """Look again and again; what is unavailable now is there at some later look.
 
         The event ends the loop also where a library has lost the cancellation.
         """
@@ -285,7 +285,7 @@ class Projector:
     async def _look(self, stop: asyncio.Event) -> float:
         """Look at every board, and tell by how many revisions the one furthest behind is behind.
 
-        It is not known, NaN, where a part of Redis is away.
+        It is not known, NaN, where a part of Redis is unavailable.
         """
         lag, is_whole, after, known = 0, True, "", set[str]()
         while not stop.is_set() and (heads := await self._ledger.list_heads(after, _BOARDS_A_LOOK)):
@@ -327,7 +327,7 @@ class Projector:
 
 
 def _behind(header: Header | None, revision: int) -> int:
-    """Tell by how many revisions a board is behind one; a broken board is behind by all."""
+    """Return by how many revisions a board is behind one; a broken board is behind by all."""
     return max(0, revision - (header.position.revision if header and header.is_whole else 0))
 
 

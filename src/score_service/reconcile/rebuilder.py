@@ -64,8 +64,8 @@ class Rebuilder:
             The header; None if there is none, or was none of this record's, or Redis had lost its keys.
 
         Raises:
-            ProjectionUnavailableError: Redis is away.
-            RecordUnavailableError: PostgreSQL is away.
+            ProjectionUnavailableError: Redis is unavailable.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         # In this order: a header read after the record could be one of its future.
         header = await self._projection.read_header(board_id)
@@ -92,8 +92,8 @@ class Rebuilder:
 
         Raises:
             BoardNotFoundError: no award was ever made on the board.
-            ProjectionUnavailableError: Redis is away.
-            RecordUnavailableError: PostgreSQL is away.
+            ProjectionUnavailableError: Redis is unavailable.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         seen = await self.find_header(board_id)
         generation = self._projection.make_generation(board_id, seen)
@@ -126,7 +126,7 @@ class Rebuilder:
         for _ in range(_CHASES_MAX):
             head = await self._ledger.read_head(board_id)
             rest = head.revision - filled.position.revision
-            filled = await self._bring_on(board_id, generation, filled, head)
+            filled = await self._catch_up(board_id, generation, filled, head)
             switched = Switched.BEHIND if rest > _REST_MAX else await generation.switch(*filled)
             if switched is Switched.DONE:
                 return filled
@@ -134,7 +134,7 @@ class Rebuilder:
                 break
         raise _GivenUpError(switched.value)
 
-    async def _bring_on(
+    async def _catch_up(
         self, board_id: str, generation: Generation, filled: Rebuilt, upto: Position
     ) -> Rebuilt:
         at = filled.position

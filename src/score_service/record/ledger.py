@@ -56,7 +56,7 @@ class Ledger:
             awards: 1 to `MAX_BATCH`.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is away; the outcome is unknown.
+            RecordUnavailableError: PostgreSQL is unavailable; the outcome is unknown.
         """
         given = list(_distinct(awards))
         (row,) = await self._fetch_all("record_awards", _batch_parameters(board_id, given))
@@ -80,7 +80,7 @@ class Ledger:
 
         Raises:
             AwardNotFoundError: the board has no award with this id, or does not exist.
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         (row,) = await self._fetch_all("get_award", {"board_id": board_id, "award_id": award_id})
         if row["award_id"] is None:
@@ -93,11 +93,11 @@ class Ledger:
         return {row["award_id"]: _recorded(row) for row in rows}
 
     async def read_head(self, board_id: str) -> Position:
-        """Tell where the ledger of a board stands.
+        """Return where the ledger of a board stands.
 
         Raises:
             BoardNotFoundError: no award was ever made on the board.
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         rows = await self._fetch_all("read_head", {"board_id": board_id})
         if not rows:
@@ -105,10 +105,10 @@ class Ledger:
         return Position.of(rows[0]["revision"], rows[0]["digest"])
 
     async def list_heads(self, after_board_id: str, limit: int) -> list[tuple[str, Position]]:
-        """Tell where the ledgers of the boards after one stand, in the order of their ids.
+        """Return where the ledgers of the boards after one stand, in the order of their ids.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         rows = await self._fetch_all("list_heads", {"after_board_id": after_board_id, "limit": limit})
         return [(row["board_id"], Position.of(row["revision"], row["digest"])) for row in rows]
@@ -117,7 +117,7 @@ class Ledger:
         """Name every board, in the order of ids.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         after = ""
         while heads := await self.list_heads(after, _BOARDS_A_LOOK):
@@ -126,10 +126,10 @@ class Ledger:
             after = heads[-1][0]
 
     async def has_position(self, board_id: str, position: Position) -> bool:
-        """Tell whether the ledger of a board went through a position.
+        """Return whether the ledger of a board went through a position.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         if position.revision == 0:
             return position == Position.start(board_id)
@@ -148,7 +148,7 @@ class Ledger:
             upto_revision: where to stop. The answer may stop before it, after at most `MAX_BATCH` awards.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         parameters = {
             "board_id": board_id,
@@ -163,10 +163,10 @@ class Ledger:
         return Changes(board_id, after, Position.of(rows[0]["to_revision"], rows[0]["to_digest"]), changes)
 
     async def count_newcomers(self, board_id: str, after_revision: int, upto_revision: int) -> int:
-        """Tell how many users had their first award after a revision and up to another one.
+        """Return how many users had their first award after a revision and up to another one.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is away.
+            RecordUnavailableError: PostgreSQL is unavailable.
         """
         parameters = {
             "board_id": board_id,
@@ -177,10 +177,10 @@ class Ledger:
         return int(rows[0]["newcomers"])
 
     async def read_schema_revision(self) -> str:
-        """Tell the newest migration of the database.
+        """Return the newest migration of the database.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is away, or was never migrated.
+            RecordUnavailableError: PostgreSQL is unavailable, or was never migrated.
         """
         rows = await self._fetch_all("read_schema_revision", {})
         return str(rows[0]["version_num"]) if rows else ""

@@ -47,7 +47,7 @@ class Standings:
     """The store of the standings.
 
     Every method raises `BoardNotFoundError` where no award was ever made on the board, and
-    `RecordUnavailableError` where PostgreSQL is away or takes too long.
+    `RecordUnavailableError` where PostgreSQL is unavailable or takes too long.
     """
 
     def __init__(self, database: Database, *, ranked_max: int = RANKED_MAX) -> None:

@@ -2,8 +2,8 @@
 
 Invariants:
 - A frame holds at one position and follows the frame before: it has every user that changed between the two.
-- The top is read from the projection; where that is away, gone or behind what watchers have seen, from the
-  record. What users changed is learnt from hints while they follow each other without gap, and from the
+- The top is read from the projection; where that is unavailable, gone or behind what watchers have seen, from
+  the record. What users changed is learnt from hints while they follow each other without gap, and from the
   ledger otherwise. So a lost hint, or a lost Redis, costs a query and never a change.
 - A hub never waits for a watcher.
 """
@@ -97,7 +97,7 @@ class Hub:
 
         Raises:
             BoardNotFoundError: the record does not have the board.
-            RecordUnavailableError: PostgreSQL was needed, and is away.
+            RecordUnavailableError: PostgreSQL was needed, and is unavailable.
         """
         reading = None
         with suppress(ProjectionUnavailableError):
@@ -106,7 +106,7 @@ class Hub:
         await self._start_anew(reading or await self._read_record())
 
     async def _confirm(self) -> None:
-        """Ask the record whether it has the board, unless it is away."""
+        """Ask the record whether it has the board, unless it is unavailable."""
         with suppress(RecordUnavailableError, TimeoutError):
             async with asyncio.timeout(self._settings.poll_seconds):
                 await self._projector.confirm(self._board_id)
@@ -281,7 +281,7 @@ class Hub:
             await asyncio.sleep(self._settings.poll_seconds / 2)
 
     def _end_watchers(self, error: ScoreServiceError) -> None:
-        """Tell everyone that there is nothing to watch any more: the record was restored to before it."""
+        """Report everyone that there is nothing to watch any more: the record was restored to before it."""
         for watcher in self.watchers:
             watcher.end(error)
 

@@ -55,7 +55,7 @@ class Hubs:
         Raises:
             BoardNotFoundError: no award was ever made on the board.
             ProjectionUnavailableError: what the watcher has seen already is not reached, at the start.
-            RecordUnavailableError: PostgreSQL was needed at the start, and is away.
+            RecordUnavailableError: PostgreSQL was needed at the start, and is unavailable.
             ShuttingDownError: this process is stopping.
             WatcherEvictedError: there are too many watchers.
         """
@@ -99,7 +99,7 @@ class Hubs:
             self.watchers -= 1
 
     async def _is_ahead(self, hub: Hub, request: WatchRequest) -> bool:
-        """Tell whether the watcher saw a position of the record that the hub has yet to reach."""
+        """Return whether the watcher saw a position of the record that the hub has yet to reach."""
         after = request.after
         if after is None or after.revision <= hub.frame.position.revision:
             return False

@@ -44,11 +44,11 @@ class Trail:
         self._noted = sum(len(step.standings) for step in self._steps.values())
 
     def users(self) -> set[str]:
-        """Give everyone who has changed."""
+        """Return everyone who has changed."""
         return {standing.user_id for step in self._steps.values() for standing in step.standings}
 
     def leads_to(self, position: Position) -> bool:
-        """Tell whether there are all steps to a position."""
+        """Return whether there are all steps to a position."""
         return self._path_to(position) is not None
 
     def scores_at(self, reading: Reading) -> dict[str, Standing]:

@@ -46,23 +46,23 @@ class Frame:
     _messages: dict[_Shape, WatchMessage] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def first(self, top_n: int) -> tuple[Standing, ...]:
-        """Give the first so many of the board."""
+        """Return the first so many of the board."""
         return self._tops.setdefault(top_n, self.top[:top_n])
 
     def snapshot(self, top_n: int, *, reset: bool) -> WatchMessage:
-        """Tell the top."""
+        """Return the top."""
         return self._share((Snapshot, top_n, reset), Snapshot(self.first(top_n), reset))
 
     def update(self, top_n: int) -> WatchMessage:
-        """Tell the top, which has changed."""
+        """Return the top, which has changed."""
         return self._share((Update, top_n, False), Update(self.first(top_n), ()))
 
     def checkpoint(self) -> WatchMessage:
-        """Tell that nothing has changed."""
+        """Return that nothing has changed."""
         return self._share((Checkpoint, 0, False), Checkpoint())
 
     def message(self, body: Body) -> WatchMessage:
-        """Tell what only one watcher is told."""
+        """Return what only one watcher is told."""
         return WatchMessage(body, self.position, self.source)
 
     def _share(self, shape: _Shape, body: Body) -> WatchMessage:
@@ -107,7 +107,7 @@ class Watcher:
         self._ready.set()
 
     async def wait(self, seconds: float) -> WatchMessage:
-        """Give the next message as soon as there is one, or a checkpoint after some time.
+        """Return the next message as soon as there is one, or a checkpoint after some time.
 
         Raises:
             ScoreServiceError: what `end` was called with.

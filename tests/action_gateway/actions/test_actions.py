@@ -364,7 +364,7 @@ async def test_who_is_over_the_limit_spends_no_attempt(
     ]
 
 
-async def test_while_redis_is_away_players_play_on_and_nobody_logs_in(
+async def test_while_redis_is_unavailable_players_play_on_and_nobody_logs_in(
     start_gateway: StartGateway, score_service: ScoreService, free_port: Callable[[], int]
 ) -> None:
     gateway = await start_gateway(
@@ -409,11 +409,11 @@ class TestWhileTheScoreServiceIsAway:
     ) -> None:
         token = await player.start()
         await self.guess_and_cut_off(player, token, proxy)
-        away = await player.complete(token, key="once")
+        unavailable = await player.complete(token, key="once")
         proxy.release()
 
-        assert code(away) == (503, "unavailable")
-        assert int(away.headers["retry-after"]) >= 1
+        assert code(unavailable) == (503, "unavailable")
+        assert int(unavailable.headers["retry-after"]) >= 1
         # The first one may still have arrived; the key makes both the same request.
         assert (await player.complete(token, key="once")).status_code == 200
 
@@ -454,10 +454,10 @@ class TestWhileTheScoreServiceIsAway:
         gateway.clock.advance(601)
         later = gateway.as_player(player.user_id)
         proxy.hold()
-        away = await later.complete(token)
+        unavailable = await later.complete(token)
         proxy.release()
 
-        assert code(away) == (503, "unavailable")
+        assert code(unavailable) == (503, "unavailable")
         assert code(await later.complete(token)) == (409, "action_token_used")
 
     async def test_actions_that_pay_without_end_can_still_be_started(
@@ -472,7 +472,7 @@ class TestWhileTheScoreServiceIsAway:
         assert code(once) == (503, "unavailable")
 
 
-async def test_while_the_database_is_away_the_token_stays_good(
+async def test_while_the_database_is_unavailable_the_token_stays_good(
     start_gateway: StartGateway,
     score_service: ScoreService,
     gateway_settings: dict[str, Any],
@@ -486,7 +486,7 @@ async def test_while_the_database_is_away_the_token_stays_good(
     player = await gateway.player()
     token = await player.start()
     proxy.hold()
-    away = await asyncio.gather(
+    unavailable = await asyncio.gather(
         player.complete(token),
         player.post("/actions/start", {"actionId": "quick"}),
         player.get("/actions"),
@@ -494,7 +494,7 @@ async def test_while_the_database_is_away_the_token_stays_good(
     proxy.reset()
     proxy.release()
 
-    assert [code(response) for response in away] == [(503, "unavailable")] * 3
+    assert [code(response) for response in unavailable] == [(503, "unavailable")] * 3
     assert (await player.complete(token)).status_code == 200
 
 

@@ -295,10 +295,10 @@ async def test_a_reset_that_cannot_be_followed_up_is_followed_up_later(
     await followers.caught_up()
     follower = await followers.open("u1")
     board.award_silently("u1", 5)
-    board.away = True
+    board.unavailable = True
     board.tell_snapshot(reset=True)
     await until(lambda: not board.watches)
-    board.away = False
+    board.unavailable = False
     await until(lambda: follower.scores)
     assert follower.scores == [15]
 
@@ -332,13 +332,13 @@ async def test_a_follower_comes_and_goes_without_a_trace(
     assert not feed.audience._with_news
 
 
-async def test_nobody_can_follow_while_the_score_service_is_away(
+async def test_nobody_can_follow_while_the_score_service_is_unavailable(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
     await followers.caught_up()
     await followers.open("u1")
-    board.away = True
+    board.unavailable = True
     with pytest.raises(ScoreUnavailableError):
         await followers.open("u2")
 
@@ -347,7 +347,7 @@ async def test_nobody_can_follow_before_the_board_was_read_once(
     monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard
 ) -> None:
     monkeypatch.setattr("action_gateway.leaderboard.feed._OPEN_SECONDS", 0.01)
-    board.away = True
+    board.unavailable = True
     async with Feed(board, Nameless(), "main") as feed:
         with feed.subscribe("u1") as subscription, pytest.raises(UnavailableError):
             await feed.open(subscription)
@@ -417,7 +417,7 @@ async def test_a_follower_that_comes_while_scores_change_misses_none_and_gets_no
         assert revisions == sorted(revisions)
 
 
-async def test_a_follower_that_was_away_is_told_the_score_it_missed(
+async def test_a_follower_that_was_unavailable_is_told_the_score_it_missed(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)

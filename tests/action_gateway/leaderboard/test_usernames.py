@@ -12,11 +12,11 @@ class Names:
     def __init__(self, **known: str) -> None:
         self.known = known
         self.asked: list[set[str]] = []
-        self.away = False
+        self.unavailable = False
 
     async def fetch(self, user_ids: Collection[str]) -> Mapping[str, str]:
         self.asked.append(set(user_ids))
-        if self.away:
+        if self.unavailable:
             raise UnavailableError
         return {user_id: self.known[user_id] for user_id in user_ids if user_id in self.known}
 
@@ -53,12 +53,12 @@ async def test_a_user_is_unknown_for_a_while_only() -> None:
     assert await eager.names_of(["u1"]) == {"u1": "ada"}
 
 
-async def test_names_are_missing_while_the_store_is_away_and_come_back_after() -> None:
+async def test_names_are_missing_while_the_store_is_unavailable_and_come_back_after() -> None:
     names = Names(u1="ada")
     usernames = Usernames(names.fetch, unknown_seconds=0)
-    names.away = True
+    names.unavailable = True
     assert await usernames.names_of(["u1"]) == {"u1": None}
-    names.away = False
+    names.unavailable = False
     assert await usernames.names_of(["u1"]) == {"u1": "ada"}
 
 

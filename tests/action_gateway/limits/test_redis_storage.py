@@ -29,7 +29,7 @@ async def on_cluster(valkey_cluster: ValkeyCluster, redis_prefix: str) -> AsyncI
 
 
 async def is_counted(limits: Limits, user_id: str) -> bool:
-    """Tell whether a login is counted in Redis."""
+    """Return whether a login is counted in Redis."""
     try:
         await limits.log_in("203.0.113.1", user_id)
     except UnavailableError:

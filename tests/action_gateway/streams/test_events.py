@@ -171,10 +171,10 @@ async def test_sockets_and_streams_share_the_places_of_a_user(start_realtime: St
         assert response.status_code == 429
 
 
-async def test_a_stream_cannot_begin_while_the_score_service_is_away(realtime: Realtime) -> None:
+async def test_a_stream_cannot_begin_while_the_score_service_is_unavailable(realtime: Realtime) -> None:
     async with realtime.streaming("u1") as stream:
         await stream.take(1)
-    realtime.board.away = True
+    realtime.board.unavailable = True
     response = await realtime.http.get(PATH, headers={"Authorization": f"Bearer {realtime.token()}"})
     assert (response.status_code, response.json()["code"]) == (503, "unavailable")
 

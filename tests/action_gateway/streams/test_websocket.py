@@ -239,13 +239,15 @@ async def test_one_socket_of_a_user_too_many_is_closed_with_1013(start_realtime:
             await initial(another)
 
 
-async def test_a_socket_is_closed_with_1013_while_the_score_service_is_away(realtime: Realtime) -> None:
+async def test_a_socket_is_closed_with_1013_while_the_score_service_is_unavailable(
+    realtime: Realtime,
+) -> None:
     async with realtime.connected("u1") as first:
         await initial(first)
-        realtime.board.away = True
+        realtime.board.unavailable = True
         async with realtime.connected("u2") as second:
             assert await close_code(second) == 1013
-        realtime.board.away = False
+        realtime.board.unavailable = False
         realtime.board.award("u1", 1)
         assert (await receive(first))["event"] == "leaderboard:update"
 

@@ -152,7 +152,7 @@ async def test_the_server_can_be_another_one_for_connections_from_now_on(proxy: 
     other.close()
 
 
-async def test_a_server_that_is_away_is_a_connection_that_ends(proxy: Proxy) -> None:
+async def test_a_server_that_is_unavailable_is_a_connection_that_ends(proxy: Proxy) -> None:
     proxy.upstream = "127.0.0.1:1"
     async with connected(proxy) as (reader, _):
         assert await reader.read() == b""

@@ -87,7 +87,7 @@ async def test_user_whom_a_restore_has_forgotten_registers_anew(
     assert account.user_id != user_id
 
 
-async def test_gateway_that_is_away_gives_no_token() -> None:
+async def test_gateway_that_is_unavailable_gives_no_token() -> None:
     client = GatewayClient.to("http://127.0.0.1:1")
     async with client.http:
         with pytest.raises(NotNowError):

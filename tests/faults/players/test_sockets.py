@@ -130,7 +130,7 @@ async def test_follower_with_a_token_that_is_no_good_gets_another(
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-async def test_gateway_that_is_away_is_tried_again(
+async def test_gateway_that_is_unavailable_is_tried_again(
     kind: type[Follower], player: Player, proxy: Proxy
 ) -> None:
     await player.account.token()

@@ -38,7 +38,7 @@ def test_change_that_is_not_told_is_found() -> None:
     assert kinds(UPDATE, scores=()) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}, "nor is it told later"
 
 
-def test_change_that_came_while_the_watch_was_away_is_told_after_the_snapshot() -> None:
+def test_change_that_came_while_the_watch_was_unavailable_is_told_after_the_snapshot() -> None:
     assert without(MISSED) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}
 
 

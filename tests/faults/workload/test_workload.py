@@ -151,7 +151,7 @@ async def test_stream_that_stands_still_is_named(stack: Stack, database: Databas
         await work.quiesce()
         gateway.kill()
         async with stack.client(target_of(service)) as client:
-            top = await client.top(board_id="main", page_size=1)
+            top = await client.list_standings(board_id="main", page_size=1)
             await client.award(
                 board_id="main",
                 user_id=top.standings[0].user_id,

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from score_service.access.velocity import BOARDS_MAX, VOICES_MAX, VOICES_MIN, WARM_UP_WINDOWS, Surge, Velocity
+from score_service.access.velocity import (
+    BOARDS_MAX,
+    SAMPLES_MAX,
+    SAMPLES_MIN,
+    WARM_UP_WINDOWS,
+    Surge,
+    Velocity,
+)
 
 WINDOW = 60.0
 MULTIPLE = 10
@@ -47,13 +54,13 @@ def names(count: int) -> list[str]:
 
 
 @FEW
-@given(st.integers(VOICES_MIN, 100), st.integers(8, 100_000), st.integers(0, 1_000))
+@given(st.integers(SAMPLES_MIN, 100), st.integers(8, 100_000), st.integers(0, 1_000))
 def test_steady_play_of_everybody_is_ordinary_however_fast_it_is(users: int, points: int, seed: int) -> None:
     assert play(velocity(), steady(names(users), points, minutes=8, seed=seed)) == []
 
 
 @FEW
-@given(st.integers(VOICES_MIN, 50), st.integers(1, 50), st.integers(0, 1_000))
+@given(st.integers(SAMPLES_MIN, 50), st.integers(1, 50), st.integers(0, 1_000))
 def test_one_bot_among_many_is_found_within_a_minute_and_nobody_else(
     users: int, bits: int, seed: int
 ) -> None:
@@ -71,7 +78,7 @@ def test_one_bot_among_many_is_found_within_a_minute_and_nobody_else(
 
 
 @FEW
-@given(st.integers(1, VOICES_MIN - 1), st.lists(st.integers(1, 300), min_size=10, max_size=60))
+@given(st.integers(1, SAMPLES_MIN - 1), st.lists(st.integers(1, 300), min_size=10, max_size=60))
 def test_few_users_are_judged_by_the_floor_alone_and_never_get_used_to(users: int, points: list[int]) -> None:
     awards = [(WINDOW * minute, name, given) for minute, given in enumerate(points) for name in names(users)]
     told = play(velocity(floor=200), awards)
@@ -132,19 +139,28 @@ def test_a_clock_that_steps_back_adds_no_points(data: st.DataObject) -> None:
         assert surge is None or 10 < surge.points <= total
 
 
+def test_points_just_above_the_floor_are_reported_as_above_it() -> None:
+    rule = velocity(floor=10)
+    for points, now in ((1, 0.0), (3, 349.0)):
+        assert rule.note("main", "ada", points, now) is None
+    surge = rule.note("main", "ada", 9, 447.0)
+    assert surge
+    assert surge.points > 10
+
+
 def test_memory_is_bounded_and_those_who_get_points_often_stay() -> None:
     rule = velocity(floor=1_000, users_max=100)
     told = []
     for step in range(5_000):
         rule.note(f"board-{step % (2 * BOARDS_MAX)}", f"user-{step}", 1, KNOWN + step / 100)
         told.append(rule.note("main", "bot", 1, KNOWN + step / 100))
-    for user_id in names(3 * VOICES_MAX):
+    for user_id in names(3 * SAMPLES_MAX):
         for now in (1_000.0, 1_100.0):
             rule.note("main", user_id, 1, now)
 
     assert len(rule._paces) == 100
     assert len(rule._boards) == BOARDS_MAX
-    assert max(len(board._voices) for board in rule._boards.values()) == VOICES_MAX
+    assert max(len(board._samples) for board in rule._boards.values()) == SAMPLES_MAX
 
 
 @pytest.mark.parametrize("points", [1, 1_000_000])

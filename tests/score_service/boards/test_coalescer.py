@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from tests.fixtures.stores import make_award
 
 from score_service import tracing
-from score_service.boards.coalescer import Coalescer, Outcome
+from score_service.boards.coalescer import AwardReply, Coalescer
 from score_service.domain.award import Award, AwardOutcome, RecordedAward
 from score_service.domain.changes import Changes
 from score_service.domain.position import Position
@@ -27,7 +27,7 @@ class Stages:
         self.committed: list[list[str]] = []
         self.answered: list[list[str]] = []
         self.poison: set[str] = set()
-        self.away = False
+        self.unavailable = False
         self.may_commit = asyncio.Event()
         self.may_answer = asyncio.Event()
         self.most_at_once = {"commit": 0, "answer": 0}
@@ -40,7 +40,7 @@ class Stages:
 
     async def commit(self, board_id: str, awards: Sequence[Award]) -> RecordedBatch:
         await self._pass("commit", self.may_commit)
-        if self.away:
+        if self.unavailable:
             raise RecordUnavailableError
         if self.poison & {award.award_id for award in awards}:
             raise ZeroDivisionError
@@ -87,7 +87,7 @@ def coalescer_of(stages: Stages, **bounds: int) -> Coalescer:
     return Coalescer(stages.commit, stages.answer, **bounds)
 
 
-async def settled(futures: Sequence[asyncio.Future[list[Outcome]]]) -> list[Outcome]:
+async def settled(futures: Sequence[asyncio.Future[list[AwardReply]]]) -> list[AwardReply]:
     async with asyncio.timeout(10):
         return [outcome for outcomes in await asyncio.gather(*futures) for outcome in outcomes]
 
@@ -195,7 +195,7 @@ async def test_a_batch_has_one_span_around_both_stages_whose_ids_its_lines_have(
     good, bad = make_award(), make_award()._replace(trace_id="1f" * 16)
     stages.poison = {bad.award_id}
 
-    async def answer(awards: Sequence[Award], batch: RecordedBatch) -> Sequence[Outcome]:
+    async def answer(awards: Sequence[Award], batch: RecordedBatch) -> Sequence[AwardReply]:
         current.append(current_span())
         raise ZeroDivisionError
 
@@ -217,14 +217,14 @@ async def test_a_batch_has_one_span_around_both_stages_whose_ids_its_lines_have(
     assert "span_id" not in lines["award_failed"]
 
 
-async def test_record_that_is_away_leaves_every_outcome_open(stages: Stages) -> None:
+async def test_record_that_is_unavailable_leaves_every_outcome_open(stages: Stages) -> None:
     coalescer = coalescer_of(stages)
-    stages.away = True
+    stages.unavailable = True
 
     outcomes = await settled([coalescer.submit([make_award()]) for _ in range(3)])
 
     assert [type(outcome) for outcome in outcomes] == [RecordUnavailableError] * 3
-    stages.away = False
+    stages.unavailable = False
     assert isinstance((await settled([coalescer.submit([make_award()])]))[0], AwardOutcome)
 
 

@@ -1,4 +1,4 @@
-"""The read path on real stores, and while one of them is away."""
+"""The read path on real stores, and while one of them is unavailable."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -197,7 +197,7 @@ async def test_client_pages_through_an_outage(
     assert third.next_page_token == ""
 
 
-async def test_reads_go_on_from_redis_while_the_record_is_away(
+async def test_reads_go_on_from_redis_while_the_record_is_unavailable(
     projection: Projection,
     projector: Projector,
     ledger: Ledger,
@@ -206,9 +206,11 @@ async def test_reads_go_on_from_redis_while_the_record_is_away(
 ) -> None:
     await fill(ledger, projector)
     async with nowhere(free_port()) as database:
-        away = Ledger(database)
+        unavailable = Ledger(database)
         standings = Standings(database)
-        leaderboard = Leaderboard(projection, make_projector(away, standings, projection), standings, reader)
+        leaderboard = Leaderboard(
+            projection, make_projector(unavailable, standings, projection), standings, reader
+        )
 
         views = await read_each_way(leaderboard)
         with pytest.raises(RecordUnavailableError):

@@ -163,11 +163,11 @@ class Model:
         self.commits = self.commits[: max(0, len(self.commits) - commits)]
 
     def has(self, position: Position) -> bool:
-        """Tell whether the record as it is went through a position."""
+        """Return whether the record as it is went through a position."""
         return position == self.start or any(commit.position == position for commit in self.commits)
 
     def descends(self, position: Position, ancestor: Position) -> bool:
-        """Tell whether a history that is at a position went through another one, or is there."""
+        """Return whether a history that is at a position went through another one, or is there."""
         at: Position | None = position
         while at is not None and at != ancestor:
             at = self.before.get(at)

@@ -19,7 +19,7 @@ from score_service.projection.projection import Projection
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 
-AWAY = "redis://127.0.0.1:1"
+UNAVAILABLE = "redis://127.0.0.1:1"
 
 
 @pytest.fixture
@@ -127,10 +127,11 @@ async def test_faults_of_both_stores_are_named_and_end_with_1(
 async def test_without_redis_the_record_is_checked_and_the_rest_is_not_well(
     boards: None, environment: dict[str, str]
 ) -> None:
-    ended = run("verify", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": AWAY})
+    ended = run("verify", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": UNAVAILABLE})
 
-    assert "chain holds; 1,000 standings as the ledger says; projection not checked, Redis is away" in (
-        ended.stdout
+    assert (
+        "chain holds; 1,000 standings as the ledger says; projection not checked, Redis is unavailable"
+        in (ended.stdout)
     )
     assert "Traceback" not in ended.stderr
     assert ended.returncode == 1
@@ -148,11 +149,11 @@ async def test_record_alone_needs_no_redis(boards: None, environment: dict[str, 
 
 @pytest.mark.parametrize("command", [["verify"], ["verify", "main"], ["rebuild", "--all"]])
 def test_without_postgresql_nothing_is_well(environment: dict[str, str], command: list[str]) -> None:
-    away = {**environment, "SCORE_SERVICE_DATABASE_DSN": "postgresql://nobody@127.0.0.1:1/none"}
+    unavailable = {**environment, "SCORE_SERVICE_DATABASE_DSN": "postgresql://nobody@127.0.0.1:1/none"}
 
-    ended = run(*command, env=away)
+    ended = run(*command, env=unavailable)
 
-    assert "PostgreSQL is away" in ended.stdout
+    assert "PostgreSQL is unavailable" in ended.stdout
     assert "Traceback" not in ended.stderr
     assert ended.returncode == 1
 
@@ -197,9 +198,9 @@ async def test_rebuilt_board_is_as_the_record_again(
 
 
 async def test_rebuild_without_redis_ends_with_1(boards: None, environment: dict[str, str]) -> None:
-    ended = run("rebuild", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": AWAY})
+    ended = run("rebuild", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": UNAVAILABLE})
 
-    assert ended.stdout == "main: given up, Redis is away\n"
+    assert ended.stdout == "main: given up, Redis is unavailable\n"
     assert ended.returncode == 1
 
 

@@ -93,7 +93,7 @@ async def test_without_redis_at_the_start_it_serves_and_says_so(
     await eventually(nothing_is_missing)
 
 
-async def test_awards_go_on_when_redis_goes_away_later(
+async def test_awards_go_on_when_redis_becomes_unavailable_later(
     start_score_service: StartScoreService,
     connect: Any,
     backend_certificate: Any,

@@ -97,7 +97,7 @@ async def blocked_board(database: Database, backend_stubs: Stubs) -> Any:
 
 
 async def is_waiting(database: Database) -> bool:
-    """Tell whether a statement waits for a lock."""
+    """Return whether a statement waits for a lock."""
     async with await psycopg.AsyncConnection.connect(database.admin_dsn) as connection:
         cursor = await connection.execute(
             "SELECT FROM pg_stat_activity WHERE datname = %s AND wait_event_type = 'Lock'", [database.name]

@@ -301,7 +301,7 @@ async def test_redis_that_may_evict_keys_is_told_as_such(projection: Projection,
             await redis.config_set("maxmemory-policy", "noeviction")
 
 
-async def test_redis_that_is_away_is_told_as_such(free_port: Callable[[], int]) -> None:
+async def test_redis_that_is_unavailable_is_told_as_such(free_port: Callable[[], int]) -> None:
     settings = ProjectionSettings(access_to_nobody(free_port()))
 
     async with Projection.open(settings) as projection:

@@ -13,7 +13,7 @@ from local_stack.valkey import ValkeyServer
 from score_service.errors import ProjectionUnavailableError
 from score_service.metrics import add_call_fields
 from score_service.projection.redis_servers import ServersSettings
-from score_service.projection.scripts import Cache, Call
+from score_service.projection.scripts import Cache, ScriptCall
 from service_runtime.redis.access import RedisAccess, RedisUrl
 
 
@@ -21,9 +21,9 @@ def settings_for(access: RedisAccess, connections_max: int = 4) -> ServersSettin
     return ServersSettings(access, timeout=5, connections_max=connections_max, listeners_max=2)
 
 
-def call_for(prefix: str, board_id: str) -> Call:
+def call_for(prefix: str, board_id: str) -> ScriptCall:
     keys = [f"{prefix}{{{board_id}}}:{key}" for key in ("header", "ranks", "totals")]
-    return Call(keys, ["generation"])
+    return ScriptCall(keys, ["generation"])
 
 
 def told(lines: list[dict[str, Any]]) -> list[str]:

@@ -15,7 +15,7 @@ from score_service.errors import ProjectionUnavailableError
 from score_service.projection import scripts as scripts_module
 from score_service.projection.breaker import PROBE_SECONDS, Breaker
 from score_service.projection.redis_servers import ServersSettings
-from score_service.projection.scripts import Cache, Call
+from score_service.projection.scripts import Cache, ScriptCall
 
 
 @pytest.fixture
@@ -35,11 +35,11 @@ async def cache(valkey_server: ValkeyServer, redis_proxy: Proxy, clock: Clock) -
 
 
 @pytest.fixture
-def get_header(redis_prefix: str) -> Call:
-    return Call([f"{redis_prefix}{key}" for key in ("header", "ranks", "totals")], ["generation"])
+def get_header(redis_prefix: str) -> ScriptCall:
+    return ScriptCall([f"{redis_prefix}{key}" for key in ("header", "ranks", "totals")], ["generation"])
 
 
-async def fails(cache: Cache, call: Call) -> bool:
+async def fails(cache: Cache, call: ScriptCall) -> bool:
     try:
         await cache.run("get_header", call)
     except ProjectionUnavailableError:
@@ -52,7 +52,7 @@ async def count_pings(redis: Redis) -> int:
 
 
 async def test_black_hole_is_waited_for_once_and_then_by_one_probe_a_second(
-    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: Call
+    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: ScriptCall
 ) -> None:
     assert not await fails(cache, get_header)
     redis_proxy.hold()
@@ -67,7 +67,7 @@ async def test_black_hole_is_waited_for_once_and_then_by_one_probe_a_second(
 
 
 async def test_while_a_probe_waits_all_others_fail_at_once(
-    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: Call
+    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: ScriptCall
 ) -> None:
     redis_proxy.hold()
     assert await fails(cache, get_header)
@@ -81,7 +81,7 @@ async def test_while_a_probe_waits_all_others_fail_at_once(
 
 
 async def test_nobody_begins_to_listen_to_a_black_hole(
-    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: Call
+    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: ScriptCall
 ) -> None:
     redis_proxy.hold()
     assert await fails(cache, get_header)
@@ -96,7 +96,7 @@ async def test_nobody_begins_to_listen_to_a_black_hole(
 
 
 async def test_listener_that_loses_its_connection_stops_nothing_else(
-    cache: Cache, redis_proxy: Proxy, get_header: Call
+    cache: Cache, redis_proxy: Proxy, get_header: ScriptCall
 ) -> None:
     async with cache.listen("channel") as messages:
         redis_proxy.hold()
@@ -141,7 +141,7 @@ async def test_more_listeners_than_may_be_are_refused(cache: Cache) -> None:
 
 
 async def test_script_that_fails_does_not_stop_the_others(
-    cache: Cache, redis_url: str, get_header: Call
+    cache: Cache, redis_url: str, get_header: ScriptCall
 ) -> None:
     async with Redis.from_url(redis_url) as redis:
         await redis.set(get_header.keys[0], "no hash")
@@ -155,7 +155,7 @@ async def test_server_that_was_demoted_is_left(
     cache: Cache, redis_url: str, redis_proxy: Proxy, redis_prefix: str
 ) -> None:
     keys = [f"{redis_prefix}{key}" for key in ("header", "ranks", "totals", "steps", "making")]
-    load = Call(keys, ["g", "1", "60", "2", "ada 5 1", ""])
+    load = ScriptCall(keys, ["g", "1", "60", "2", "ada 5 1", ""])
     async with Redis.from_url(redis_url) as redis:
         await redis.replicaof(*redis_url.rpartition("@")[2].removesuffix("/0").split(":"))
         try:
@@ -171,7 +171,8 @@ async def test_server_that_was_demoted_is_left(
 
 async def test_each_call_of_many_is_answered_in_order(cache: Cache, redis_prefix: str) -> None:
     calls = [
-        Call([f"{redis_prefix}{i}{key}" for key in ("header", "ranks", "totals")], ["g"]) for i in range(3)
+        ScriptCall([f"{redis_prefix}{i}{key}" for key in ("header", "ranks", "totals")], ["g"])
+        for i in range(3)
     ]
 
     assert await cache.run_each("get_header", calls) == [["missing"]] * 3
@@ -179,7 +180,7 @@ async def test_each_call_of_many_is_answered_in_order(cache: Cache, redis_prefix
 
 
 async def test_scripts_that_redis_forgot_are_loaded_again(
-    cache: Cache, redis_url: str, get_header: Call
+    cache: Cache, redis_url: str, get_header: ScriptCall
 ) -> None:
     async with Redis.from_url(redis_url) as redis:
         for _ in range(2):

@@ -468,12 +468,12 @@ async def test_board_that_the_record_never_had_is_dropped_when_it_is_asked_for(
     await projector.confirm("main")
 
 
-async def test_board_is_taken_to_be_there_while_the_record_is_away(
+async def test_board_is_taken_to_be_there_while_the_record_is_unavailable(
     standings: Standings, projection: Projection, free_port: Callable[[], int]
 ) -> None:
     settings = PoolSettings(f"host=127.0.0.1 port={free_port()}", wait_seconds=0.1)
-    async with record_database.Database.open(settings) as away:
-        projector = make_projector(Ledger(away), standings, projection)
+    async with record_database.Database.open(settings) as unavailable:
+        projector = make_projector(Ledger(unavailable), standings, projection)
 
         await projector.confirm("main")
 
@@ -503,7 +503,7 @@ async def test_board_is_confirmed_also_when_nobody_waits_for_it_any_more(
         await eventually(is_known)
 
 
-async def test_lag_is_not_known_while_redis_is_away(
+async def test_lag_is_not_known_while_redis_is_unavailable(
     ledger: Ledger, standings: Standings, lossy_projection: Projection, redis_proxy: Proxy
 ) -> None:
     await ledger.record_awards("main", [make_award()])

@@ -1,4 +1,4 @@
-"""Statements on a real PostgreSQL that goes away, is cut off, or swallows everything."""
+"""Statements on a real PostgreSQL that becomes unavailable, is cut off, or swallows everything."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -41,7 +41,7 @@ def end_connections(database: postgres.Database) -> None:
         )
 
 
-async def test_database_that_is_away_is_told_as_such(free_port: Callable[[], int]) -> None:
+async def test_database_that_is_unavailable_is_told_as_such(free_port: Callable[[], int]) -> None:
     settings = PoolSettings(f"postgresql://nobody@127.0.0.1:{free_port()}/none", wait_seconds=0.2)
 
     async with Database.open(settings) as record:

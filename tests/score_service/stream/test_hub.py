@@ -130,7 +130,7 @@ async def test_hub_starts_anew_when_its_frame_is_of_another_history(
     assert [standing.user_id for standing in hub.frame.top] == ["ada", "bob"]
 
 
-async def test_board_that_only_redis_has_is_not_watched_where_redis_goes_away_meanwhile(
+async def test_board_that_only_redis_has_is_not_watched_where_redis_becomes_unavailable_meanwhile(
     feeds: Feeds, projection: Projection
 ) -> None:
     ghost = Changes("main", Position.start("main"), Position(7, "f" * 16), (Change("ghost", 99, 7),))

@@ -439,7 +439,7 @@ async def test_source_returns_to_redis_also_while_nothing_changes(
     assert {position.revision for position in watching.positions} == {1}
 
 
-async def test_watch_begins_while_redis_is_away(
+async def test_watch_begins_while_redis_is_unavailable(
     ledger: Ledger, projector: Projector, feeds: Feeds, free_port: Callable[[], int]
 ) -> None:
     batch = await ledger.record_awards("main", [make_award("ada", 4), make_award("bob", 9)])
@@ -459,7 +459,7 @@ async def test_watch_begins_while_redis_is_away(
     assert watching.totals == {"ada": 11}
 
 
-async def test_watch_resumes_from_the_ledger_after_redis_was_lost_and_while_it_is_away(
+async def test_watch_resumes_from_the_ledger_after_redis_was_lost_and_while_it_is_unavailable(
     lossy_boards: Boards, redis_proxy: Proxy, redis_url: str, redis_prefix: str
 ) -> None:
     await lossy_boards.award("ada", "bob")
