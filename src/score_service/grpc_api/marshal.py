@@ -5,7 +5,7 @@ repeat what was sent.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
@@ -222,14 +222,17 @@ def write_standings(standings: Iterable[Standing]) -> list[types_pb.Standing]:
     ]
 
 
+def _write_place(position: Position, source: Source) -> dict[str, Any]:
+    """Write where an answer holds, and which store gave it: the fields that every answer has."""
+    return {"revision": position.revision, "position": str(position), "source": _SOURCES[source]}
+
+
 def write_standing(view: BoardView) -> leaderboard_pb.GetStandingResponse:
     """Write the only standing of a view."""
     (standing,) = write_standings(view.standings)
     return leaderboard_pb.GetStandingResponse(
         standing=standing,
-        revision=view.position.revision,
-        position=str(view.position),
-        source=_SOURCES[view.source],
+        **_write_place(view.position, view.source),
     )
 
 
@@ -237,9 +240,7 @@ def write_batch(view: BoardView) -> leaderboard_pb.BatchGetStandingsResponse:
     """Write the standings of the users asked for."""
     return leaderboard_pb.BatchGetStandingsResponse(
         standings=write_standings(view.standings),
-        revision=view.position.revision,
-        position=str(view.position),
-        source=_SOURCES[view.source],
+        **_write_place(view.position, view.source),
     )
 
 
@@ -248,9 +249,7 @@ def write_page(view: BoardView) -> leaderboard_pb.ListStandingsResponse:
     return leaderboard_pb.ListStandingsResponse(
         standings=write_standings(view.standings),
         next_page_token=view.next_page_token,
-        revision=view.position.revision,
-        position=str(view.position),
-        source=_SOURCES[view.source],
+        **_write_place(view.position, view.source),
     )
 
 
@@ -258,18 +257,14 @@ def write_neighbours(view: BoardView) -> leaderboard_pb.ListStandingsAroundRespo
     """Write a user and its neighbours."""
     return leaderboard_pb.ListStandingsAroundResponse(
         standings=write_standings(view.standings),
-        revision=view.position.revision,
-        position=str(view.position),
-        source=_SOURCES[view.source],
+        **_write_place(view.position, view.source),
     )
 
 
 def write_watch_message(message: watch.WatchMessage) -> leaderboard_pb.WatchLeaderboardResponse:
     """Write one message of a watch."""
     response = leaderboard_pb.WatchLeaderboardResponse(
-        revision=message.position.revision,
-        position=str(message.position),
-        source=_SOURCES[message.source],
+        **_write_place(message.position, message.source),
     )
     match message.body:
         case watch.Snapshot(top, reset):

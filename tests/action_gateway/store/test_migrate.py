@@ -10,6 +10,7 @@ from tests.fixtures.postgres import Database
 from action_gateway.store.migrate import MIGRATION
 from action_gateway.store.store import REQUIRED_REVISION, Store
 from service_runtime.postgres.pool import PoolSettings
+from service_runtime.settings import SetupError
 
 
 async def test_the_schema_has_the_revision_that_the_code_needs(database: Database) -> None:
@@ -39,6 +40,18 @@ async def test_migrations_started_at_once_on_an_empty_schema_make_it_once(databa
 
     async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         assert await store.read_schema_revision() >= REQUIRED_REVISION
+
+
+def test_schema_newer_than_this_version_is_reported_and_left_alone(database: Database) -> None:
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute("UPDATE gateway.alembic_version SET version_num = '9999'")
+
+    with pytest.raises(SetupError, match=r"cannot be upgraded.*9999"):
+        MIGRATION.upgrade(database.gateway_owner_dsn, None)
+
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        versions = connection.execute("SELECT version_num FROM gateway.alembic_version").fetchall()
+    assert versions == [("9999",)]
 
 
 @pytest.mark.parametrize(

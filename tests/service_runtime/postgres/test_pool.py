@@ -1,0 +1,41 @@
+"""The pool of connections to PostgreSQL: connections that the server closed while they were idle."""
+
+import psycopg
+from tests.fixtures.postgres import Database
+
+from service_runtime.postgres.pool import Pool, PoolSettings
+
+
+async def _backend(pool: Pool) -> int:
+    async with pool.connection() as connection:
+        cursor = await connection.execute("SELECT pg_backend_pid() AS pid")
+        (row,) = await cursor.fetchall()
+        return int(row["pid"])
+
+
+async def test_a_connection_that_was_closed_while_idle_is_replaced_before_it_is_lent(
+    database: Database,
+) -> None:
+    async with Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1), "tests") as pool:
+        before = await _backend(pool)
+        async with await psycopg.AsyncConnection.connect(database.admin_dsn, autocommit=True) as admin:
+            await admin.execute("SELECT pg_terminate_backend(%s, 10000)", [before])
+        assert await _backend(pool) != before
+
+
+async def test_a_connection_that_is_good_is_lent_again(database: Database) -> None:
+    async with Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1), "tests") as pool:
+        assert await _backend(pool) == await _backend(pool)
+
+
+async def test_a_pool_is_replaced_once_for_all_statements_that_were_lost_together(database: Database) -> None:
+    async with Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1), "tests") as pool:
+        first = await _backend(pool)
+        await pool.renew(began=1.0)
+        second = await _backend(pool)
+        await pool.renew(began=1.0)
+        assert (second != first, await _backend(pool)) == (True, second)
+
+
+def test_no_password_is_in_the_text_of_settings() -> None:
+    assert "secret" not in repr(PoolSettings("postgresql://u@h/d", "secret"))
