@@ -145,6 +145,7 @@ class PostgresCluster:
             "fsync": durability,
             "full_page_writes": durability,
             "synchronous_commit": durability,
+            "autovacuum": durability,
         }
 
 

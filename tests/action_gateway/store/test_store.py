@@ -145,7 +145,7 @@ async def test_a_connection_that_broke_while_it_was_idle_is_not_used(
     assert await store.list_actions() == []
     with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
         connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND usename = 'gateway_runtime'"
         )
 
