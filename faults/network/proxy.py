@@ -9,6 +9,7 @@ import asyncio
 import socket
 import struct
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 _HOST: Final = "127.0.0.1"
@@ -112,7 +113,11 @@ class Proxy:
         self.connections += 1
         task = asyncio.create_task(self._forward(reader, writer))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(partial(self._end, writer))
+
+    def _end(self, writer: asyncio.StreamWriter, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        writer.close()  # A task that was cancelled before it began has not done so.
 
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writers = [writer]
