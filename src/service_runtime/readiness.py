@@ -34,7 +34,7 @@ class Readiness:
         required: str,
         all_at_start: bool = False,
         unavailable: tuple[type[Exception], ...] = (),
-        publish: "Publish | None" = None,
+        publish: Callable[["Readiness"], Awaitable[None]] | None = None,
     ) -> None:
         """Take what to check.
 
@@ -125,7 +125,3 @@ class Readiness:
         except Exception:  # noqa: BLE001 - Logged whole; what cannot be checked does not count as available.
             _log.exception("check_failed", part=part)
             return "cannot be checked"
-
-
-Publish = Callable[[Readiness], Awaitable[None]]
-"""Tells others of the readiness."""

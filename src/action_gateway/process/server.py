@@ -89,7 +89,10 @@ async def run(settings: ServeSettings, clock: Clock = time.time) -> AsyncIterato
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(open_parts(settings, clock))
         admin_app = create_app(parts.readiness, parts.metrics.registry)
-        admin_bound, public_bound = _bind(settings.admin_listen), _bind(settings.listen)
+        # Closed here where the other cannot be bound; a listener closes its own.
+        admin_bound, public_bound = (
+            stack.enter_context(_bind(address)) for address in (settings.admin_listen, settings.listen)
+        )
         admin = await stack.enter_async_context(serve_http(admin_app, admin_bound, ADMIN_LISTENER))
         public = await stack.enter_async_context(
             serve_http(create_public_app(parts), public_bound, _public_listener(settings))

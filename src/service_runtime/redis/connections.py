@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from service_runtime.redis.access import RedisAccess
 
-SENTINELS_WITHIN: Final = 3
+_SENTINELS_WITHIN: Final = 3
 """The part of an operation's time that one Sentinel may take, so that there is time to ask another one."""
 
 _Address = tuple[str, int]
@@ -87,7 +87,7 @@ class Connector:
         """
         sentinel = None
         if access.url.topology == "sentinel":
-            sentinel = await stack.enter_async_context(_make_sentinel(access, seconds / SENTINELS_WITHIN))
+            sentinel = await stack.enter_async_context(_make_sentinel(access, seconds / _SENTINELS_WITHIN))
         return cls(access, {**access.options(), **options}, sentinel)
 
     def blocking_pool(
