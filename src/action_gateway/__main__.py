@@ -35,7 +35,9 @@ def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
     def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
         try:
             settings = load(LogSettings)
-            configure_logging(settings.log_format, settings.log_level, add_request_fields)
+            configure_logging(
+                settings.log_format, settings.log_level, add_request_fields, own_libraries=["score_client"]
+            )
             work(*args, **kwargs)
         except SetupError as error:
             click.echo("\n".join(error.faults), err=True)

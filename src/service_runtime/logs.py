@@ -6,7 +6,7 @@ Change the format here, and nowhere else. Event names are `snake_case`; what var
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Final, TextIO
 
@@ -19,7 +19,11 @@ _QUIET: Final = ("uvicorn.error", "alembic.runtime.plugins")
 
 
 def configure_logging(
-    log_format: str, level: str, add_context: Processor, stream: TextIO | None = None
+    log_format: str,
+    level: str,
+    add_context: Processor,
+    stream: TextIO | None = None,
+    own_libraries: Iterable[str] = (),
 ) -> None:
     """Write every log event to a stream.
 
@@ -29,6 +33,7 @@ def configure_logging(
             below that is too much, and may hold secrets.
         add_context: adds to an event what is known of the call or request in which it is logged.
         stream: standard output if None.
+        own_libraries: loggers of the standard library that write at `level`, too.
     """
     stream = stream or sys.stdout
     shared: list[Any] = [
@@ -52,6 +57,8 @@ def configure_logging(
     )
     threshold = logging.getLevelNamesMapping()[level.upper()]
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.INFO), force=True)
+    for name in own_libraries:
+        logging.getLogger(name).setLevel(threshold)
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
 

@@ -95,3 +95,10 @@ def test_what_libraries_log_for_debugging_is_left_out_at_any_level(stream: io.St
     logging.getLogger("uvicorn.error").info("GET /?token=secret")
     structlog.get_logger("x").debug("b")
     assert [line["event"] for line in lines(stream)] == ["b"]
+
+
+def test_a_library_of_our_own_is_logged_at_the_level_of_the_service(stream: io.StringIO) -> None:
+    configure_logging("json", "debug", add_nothing, stream, ["laurel_test_library"])
+    logging.getLogger("laurel_test_library.retry").debug("a")
+    logging.getLogger("laurel_test_other").debug("b")
+    assert [line["event"] for line in lines(stream)] == ["a"]
