@@ -17,9 +17,10 @@ from score_service.domain.award import Award, RecordedAward
 from score_service.domain.changes import Change
 from score_service.errors import AwardConflictError, TotalOutOfRangeError
 from score_service.projection import scripts
-from score_service.projection.projection import Header, Projection
+from score_service.projection.projection import Projection
+from score_service.projection.replies import Header
+from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record import database, ledger
 from score_service.record.database import Database
 from score_service.stream.hubs import Hubs
@@ -239,11 +240,11 @@ def _forget_the_missed() -> None:
 def _trust_headers() -> None:
     """A header is taken to be of the record, whatever it says."""
 
-    async def find_header(self: Any, board_id: str) -> Header | None:
+    async def find(self: Any, board_id: str) -> Header | None:
         header: Header | None = await vars(self)["_projection"].read_header(board_id)
         return header
 
-    patch(Rebuilder, "find_header", lambda _: find_header)
+    patch(Headers, "find", lambda _: find)
 
 
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {

@@ -25,22 +25,22 @@ def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics)
     metrics.follow(
         "laurel_projection_lag_revisions",
         "Revisions by which the projection furthest behind the record is behind.",
-        lambda: projector.lag,
+        lambda: projector.scanner.lag,
     )
     metrics.follow(
         "laurel_projection_looks",
         "Times that all boards of the projection were compared with the record.",
-        lambda: projector.looks,
+        lambda: projector.scanner.scans,
     )
     metrics.follow(
         "laurel_projection_rebuilds",
         "Boards that this process has rebuilt in the projection.",
-        lambda: projector.rebuilt,
+        lambda: projector.repairs.rebuilt,
     )
     metrics.follow(
         "laurel_projection_rebuilds_given_up",
         "Rebuilds for nothing: another process was faster, or a store stepped back meanwhile.",
-        lambda: projector.given_up,
+        lambda: projector.repairs.given_up,
     )
     metrics.follow(
         "laurel_drift_standings",

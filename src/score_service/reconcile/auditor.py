@@ -20,7 +20,8 @@ import structlog
 from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
-from score_service.projection.projection import Comparison, Projection
+from score_service.projection.projection import Projection
+from score_service.projection.replies import Comparison
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.standings import StandingPage, Standings

@@ -268,7 +268,7 @@ class Hub:
     async def _listen(self) -> None:
         while not self._stopped:
             try:
-                async with self._projection.listen(self._board_id) as hints:
+                async with self._projection.subscribe(self._board_id) as hints:
                     self._wake.set()
                     async for hint in hints:
                         self._note(hint)

@@ -86,7 +86,7 @@ class Process:
     async def settle(self) -> None:
         """Wait until it does nothing any more, and fail with what nobody foresaw."""
         await self.scoring.finish()
-        while repairs := list(self.projector._repairs.values()):
+        while repairs := list(self.projector.repairs._tasks.values()):
             for end in await asyncio.gather(*repairs, return_exceptions=True):
                 if isinstance(end, Exception) and not isinstance(end, ScoreServiceError):
                     raise end

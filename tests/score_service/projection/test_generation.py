@@ -1,7 +1,5 @@
 """A generation that is being made, on a real Valkey."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.redis import restore_keys, save_keys
@@ -9,13 +7,8 @@ from tests.fixtures.redis import restore_keys, save_keys
 from score_service.domain.changes import Change, Changes
 from score_service.domain.position import Position
 from score_service.projection.generation import Generation, Switched
-from score_service.projection.projection import Header, Projection
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator["Redis"]:
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
+from score_service.projection.projection import Projection
+from score_service.projection.replies import Header
 
 
 def at(revision: int) -> Position:

@@ -16,14 +16,8 @@ from score_service.domain.hint import Hint
 from score_service.domain.position import Position
 from score_service.domain.standing import Standing
 from score_service.errors import InvalidRequestError, ProjectionUnavailableError
-from score_service.projection.projection import (
-    Applied,
-    Comparison,
-    Elsewhere,
-    Header,
-    Projection,
-    ProjectionSettings,
-)
+from score_service.projection.projection import Projection, ProjectionSettings
+from score_service.projection.replies import Applied, Comparison, Header, PositionMismatch
 
 
 def at(revision: int) -> Position:
@@ -57,7 +51,7 @@ async def test_same_changes_twice_are_applied_once(projection: Projection) -> No
 
     again = await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
 
-    assert isinstance(again, Elsewhere)
+    assert isinstance(again, PositionMismatch)
     assert again.header is not None
     assert again.header.position == at(1)
     assert await top_of(projection) == [("ada", 5, 1)]
@@ -68,7 +62,7 @@ async def test_gap_is_not_jumped(projection: Projection) -> None:
 
     outcome = await projection.apply_changes(step(2, 3, ("ada", 9, 3)))
 
-    assert isinstance(outcome, Elsewhere)
+    assert isinstance(outcome, PositionMismatch)
     assert await top_of(projection) == [("ada", 5, 1)]
 
 
@@ -76,12 +70,12 @@ async def test_changes_of_another_history_are_not_applied(projection: Projection
     await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
     foreign = replace(step(1, 2, ("ada", 9, 2)), before=Position(1, "f" * 16))
 
-    assert isinstance(await projection.apply_changes(foreign), Elsewhere)
+    assert isinstance(await projection.apply_changes(foreign), PositionMismatch)
     assert await top_of(projection) == [("ada", 5, 1)]
 
 
 async def test_lost_projection_is_not_begun_in_the_middle(projection: Projection) -> None:
-    assert await projection.apply_changes(step(1, 2, ("ada", 9, 2))) == Elsewhere(None)
+    assert await projection.apply_changes(step(1, 2, ("ada", 9, 2))) == PositionMismatch(None)
     assert await projection.read_header("main") is None
 
 
@@ -247,7 +241,7 @@ async def test_drop_leaves_nothing_behind(projection: Projection, redis_url: str
 async def test_hint_carries_what_was_applied(projection: Projection) -> None:
     await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
 
-    async with projection.listen("main") as hints:
+    async with projection.subscribe("main") as hints:
         await projection.apply_changes(step(1, 3, ("ada", 9, 3), ("bob", 7, 2)))
         hint = await anext(hints)
 
@@ -310,7 +304,7 @@ async def test_redis_that_is_unavailable_is_told_as_such(free_port: Callable[[],
         with pytest.raises(ProjectionUnavailableError):
             await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
         with pytest.raises(ProjectionUnavailableError):
-            async with projection.listen("main"):
+            async with projection.subscribe("main"):
                 pass
 
 

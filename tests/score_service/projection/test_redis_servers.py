@@ -18,7 +18,7 @@ from service_runtime.redis.access import RedisAccess, RedisUrl
 
 
 def settings_for(access: RedisAccess, connections_max: int = 4) -> ServersSettings:
-    return ServersSettings(access, timeout=5, connections_max=connections_max, listeners_max=2)
+    return ServersSettings(access, timeout=5, connections_max=connections_max, subscriptions_max=2)
 
 
 def call_for(prefix: str, board_id: str) -> ScriptCall:
@@ -63,14 +63,14 @@ async def test_listener_is_told_that_its_channel_has_moved_and_is_led_there(
     slot, source = key_slot(b"moved"), valkey_cluster.owner_of("moved")
     target = next(node for node in valkey_cluster.nodes if node is not source)
     async with Cache.open(settings_for(valkey_cluster.access)) as cache:
-        async with cache.listen(channel) as messages:
+        async with cache.subscribe(channel) as messages:
             valkey_cluster.begin_move(slot, source, target)
             source.ask("SPUBLISH", channel, "before")
             assert await anext(messages) == "before"
             valkey_cluster.end_move(slot, target)
             with pytest.raises(ProjectionUnavailableError):
                 await anext(messages)
-        async with cache.listen(channel) as messages:
+        async with cache.subscribe(channel) as messages:
             target.ask("SPUBLISH", channel, "after")
             assert await anext(messages) == "after"
 

@@ -27,7 +27,7 @@ async def test_frame_has_a_user_that_changed_again_while_it_was_read(
     await boards.award("ada")
     interrupted = Interrupted(projection)
     hub = await begin_hub(replace(feeds, projection=interrupted))
-    async with projection.listen("main") as hints:
+    async with projection.subscribe("main") as hints:
         await boards.award("bob", points=2)
 
         async def bob_scores_again() -> None:
@@ -50,7 +50,7 @@ async def test_ranks_of_a_frame_are_those_of_its_position(
     await boards.award("ada", points=9)
     interrupted = Interrupted(projection)
     hub = await begin_hub(replace(feeds, projection=interrupted))
-    async with projection.listen("main") as hints:
+    async with projection.subscribe("main") as hints:
         await boards.award("bob", points=10)
         await boards.award("cyd", points=11)
 
@@ -83,7 +83,7 @@ async def test_hint_after_a_lost_one_is_not_lost_with_it(
     await boards.award("ada")
     interrupted = Interrupted(projection)
     hub = await begin_hub(replace(feeds, projection=interrupted))
-    async with projection.listen("main") as hints:
+    async with projection.subscribe("main") as hints:
         await boards.award("bob")
         await anext(hints)
 
