@@ -23,8 +23,9 @@ from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
 from score_service.record import database, ledger
 from score_service.record.database import Database
+from score_service.stream.frame import Frame
 from score_service.stream.hubs import Hubs
-from score_service.stream.watcher import Frame, Watcher
+from score_service.stream.watcher import Watcher
 
 _GATE: Final = "if header[2] ~= ARGV[2] or header[3] ~= ARGV[3] then"
 _SET: Final = "local members = set_standings(ARGV[6])"

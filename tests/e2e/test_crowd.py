@@ -107,4 +107,4 @@ def check_bounds(service: ScoreService) -> None:
     (hub,) = service.running.stores.hubs._hubs.values()
     assert all(watcher.frame is hub.frame for watcher in hub.watchers)
     assert all(len(watcher._scores) <= len(USERS) for watcher in hub.watchers)
-    assert hub._trail._noted <= len(USERS)
+    assert hub._frames._hints._noted <= len(USERS)

@@ -41,7 +41,8 @@ from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
 from score_service.settings import ServeSettings
-from score_service.stream.hub import Feeds, HubSettings
+from score_service.stream.feeds import Feeds
+from score_service.stream.hub import HubSettings
 from score_service.stream.hubs import Hubs
 from service_runtime.admin import LISTENER as ADMIN_LISTENER
 from service_runtime.admin import create_app

@@ -14,8 +14,10 @@ from score_service.domain.changes import Change
 from score_service.domain.standing import Standing
 from score_service.domain.watch import Update, WatchMessage, WatchRequest
 from score_service.errors import ProjectionUnavailableError, ShuttingDownError, WatcherEvictedError
-from score_service.stream.hub import Feeds, Hub, HubSettings
-from score_service.stream.watcher import Frame, Watcher
+from score_service.stream.feeds import Feeds
+from score_service.stream.frame import Frame
+from score_service.stream.hub import Hub, HubSettings
+from score_service.stream.watcher import Watcher
 
 
 class Hubs:

@@ -26,7 +26,8 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
-from score_service.stream.hub import Feeds, Hub, HubSettings
+from score_service.stream.feeds import Feeds
+from score_service.stream.hub import Hub, HubSettings
 from service_runtime.postgres.pool import PoolSettings
 
 

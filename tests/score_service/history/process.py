@@ -21,7 +21,7 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
-from score_service.stream.hub import Feeds
+from score_service.stream.feeds import Feeds
 from score_service.stream.hubs import Hubs
 
 _PATIENCE: Final = 30.0

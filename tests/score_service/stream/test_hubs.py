@@ -26,7 +26,7 @@ from score_service.projection.keys import Keys
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.reconcile.projector import Projector
 from score_service.record.ledger import Ledger
-from score_service.stream.hub import Feeds
+from score_service.stream.feeds import Feeds
 from score_service.stream.hubs import Hubs
 
 

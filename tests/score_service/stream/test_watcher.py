@@ -10,7 +10,8 @@ from score_service.domain.position import Position
 from score_service.domain.standing import Source, Standing
 from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.errors import ShuttingDownError
-from score_service.stream.watcher import PENDING_MAX, Frame, Watcher
+from score_service.stream.frame import Frame
+from score_service.stream.watcher import PENDING_MAX, Watcher
 
 
 def at(revision: int) -> Position:
