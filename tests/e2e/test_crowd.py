@@ -95,7 +95,7 @@ async def test_watchers_that_stall_cost_the_others_nothing_and_are_ended(
 
 
 async def are_watching(service: ScoreService, count: int) -> bool:
-    return service.running.stores.hubs.watchers == count
+    return service.running.parts.hubs.watchers == count
 
 
 async def have_reached(readers: list[Reader], revision: int) -> bool:
@@ -104,7 +104,7 @@ async def have_reached(readers: list[Reader], revision: int) -> bool:
 
 def check_bounds(service: ScoreService) -> None:
     """Check that nobody holds more than the newest frame and a standing a user."""
-    (hub,) = service.running.stores.hubs._hubs.values()
+    (hub,) = service.running.parts.hubs._hubs.values()
     assert all(watcher.frame is hub.frame for watcher in hub.watchers)
     assert all(len(watcher._scores) <= len(USERS) for watcher in hub.watchers)
     assert hub._frames._hints._noted <= len(USERS)

@@ -17,7 +17,7 @@ from typing import Final
 import grpc
 
 from score_service.boards.scoring import Scoring
-from score_service.grpc_api.interceptors import CallInterceptor
+from score_service.grpc_api.in_flight import InFlight
 from service_runtime.lifecycle import wait_unless
 from service_runtime.readiness import Readiness
 
@@ -33,7 +33,7 @@ class Drain:
     """The parts that stop, and how long that may take."""
 
     readiness: Readiness
-    interceptor: CallInterceptor
+    in_flight: InFlight
     server: grpc.aio.Server
     scoring: Scoring
     drain_seconds: float
@@ -43,14 +43,14 @@ class Drain:
         """Stop. Once `forced` is set, nothing is waited for any more."""
         await self.readiness.stop()
         await wait_unless(forced, self.drain_seconds)
-        self.interceptor.end_streams()
+        self.in_flight.end_streams()
         await self._stop_server(forced)
-        await wait_unless(forced, _FINISH_SECONDS, self.interceptor.idle())
+        await wait_unless(forced, _FINISH_SECONDS, self.in_flight.idle())
         await wait_unless(forced, _FINISH_SECONDS, self.scoring.finish())
 
     async def _stop_server(self, forced: asyncio.Event) -> None:
-        with self.interceptor.holding():
-            await wait_unless(forced, _GATHER_SECONDS, self.interceptor.quiet())
+        with self.in_flight.holding():
+            await wait_unless(forced, _GATHER_SECONDS, self.in_flight.quiet())
             stopping = asyncio.create_task(self.server.stop(self.stop_seconds))
             await wait_unless(forced, _GOAWAY_SECONDS)
         # See `end_calls` for what a cancellation would do.

@@ -87,11 +87,11 @@ def follow_calls(interceptor: CallInterceptor, settings: ServeSettings, metrics:
     """Report how many calls there are of how many that there may be."""
     metrics.follow(
         "laurel_calls_under_way",
-        "Unary calls that have a place, of the service where they are most.",
-        lambda: max(admission.under_way for admission in interceptor.admissions.values()),
+        "Unary calls in flight, of the service where they are most.",
+        lambda: max(admission.in_flight for admission in interceptor.admissions.values()),
     )
     metrics.follow(
-        "laurel_calls_max", "Unary calls of one service that may have a place.", lambda: settings.calls_max
+        "laurel_calls_max", "Unary calls of one service that may be in flight.", lambda: settings.calls_max
     )
 
 

@@ -67,7 +67,7 @@ async def test_replays_are_no_points(
 
 async def test_it_can_be_switched_off(start_score_service: StartScoreService) -> None:
     service = await start_score_service(velocity_floor=0)
-    assert service.running.scoring._on_made is None
+    assert service.running.parts.scoring._on_made is None
 
 
 async def test_a_few_awards_are_ordinary(score_service: ScoreService, backend_stubs: Stubs) -> None:
@@ -79,7 +79,7 @@ async def test_a_few_awards_are_ordinary(score_service: ScoreService, backend_st
 
 
 def velocity_of(service: ScoreService) -> Velocity:
-    note: Any = service.running.scoring._on_made
+    note: Any = service.running.parts.scoring._on_made
     velocity: Velocity = note.__self__._velocity
     return velocity
 

@@ -29,20 +29,16 @@ from tests.fixtures.score_service import METERED_ID, POLICY, READER_ID
 
 from score_service.access.policy import Policy
 from score_service.certificates.certificate import FIT_KEYS
+from score_service.certificates.grants import inspect_faults, inspect_grant
 from score_service.certificates.inspection import (
-    Mark,
     PemFile,
     Role,
-    Section,
-    conclude,
     find_identity,
     inspect_authorities,
     inspect_certificate,
-    inspect_faults,
-    inspect_grant,
     inspect_key,
-    is_well,
 )
+from score_service.certificates.remarks import Mark, Section, conclude, is_well
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 DAY = timedelta(days=1)

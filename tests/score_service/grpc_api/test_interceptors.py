@@ -233,7 +233,7 @@ async def test_an_unknown_failure_leaves_as_one_fixed_text_and_is_logged_whole(
     async def fail(*_: object) -> None:
         raise RuntimeError("SELECT hunter2")
 
-    monkeypatch.setattr(score_service.running.scoring, "award", fail)
+    monkeypatch.setattr(score_service.running.parts.scoring, "award", fail)
     with capture_logs() as logs:  # The failure is logged before it is answered.
         told = await refused(unary(backend_stubs.channel))
     assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
@@ -249,7 +249,7 @@ async def test_an_unknown_failure_of_a_stream_leaves_as_one_fixed_text(
         raise RuntimeError("SELECT hunter2")
         yield
 
-    monkeypatch.setattr(score_service.running.stores.hubs, "watch", fail)
+    monkeypatch.setattr(score_service.running.parts.hubs, "watch", fail)
     told = await refused(stream(backend_stubs.channel))
     assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
     assert "hunter2" not in told.message
@@ -376,7 +376,7 @@ async def test_streams_are_ended_with_a_clear_status(
     )
     messages = aiter(watch)
     await anext(messages)
-    score_service.running.interceptor.end_streams()
+    score_service.running.interceptor.in_flight.end_streams()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async for _ in messages:
             pass
@@ -405,7 +405,7 @@ async def test_a_stream_whose_reader_has_stalled_is_ended(
         finally:
             closed.set()
 
-    monkeypatch.setattr(service.running.stores.hubs, "watch", flood)
+    monkeypatch.setattr(service.running.parts.hubs, "watch", flood)
     options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16_384)]
     credentials = credentials_of(backend_certificate)
     async with grpc.aio.secure_channel(service.target, credentials, options=options) as channel:
