@@ -87,7 +87,7 @@ def _statuses() -> Iterator[tuple[str, ...]]:
         reason = _find(details, ErrorInfo()).reason
         retry = _find(details, RetryInfo())
         yield (
-            f"`{status.outcome_of(error).code.name}`",
+            f"`{status.error_status_of(error).code.name}`",
             f"`{reason}`",
             _describe_delay(kind, retry),
             f"`{kind.__name__}`",

@@ -120,9 +120,8 @@ def _answer_before_commit() -> None:
     """Callers are answered half a second before the commit."""
     transactions = set[asyncio.Task[None]]()
 
-    async def record(self: Any, statement: str, parameters: Mapping[str, object], rows: Any) -> None:
-        # This one reaches into the pool as the original does.
-        async with vars(self)["_pool"].connection() as connection, connection.transaction():
+    async def record(self: Database, statement: str, parameters: Mapping[str, object], rows: Any) -> None:
+        async with self.connection() as connection, connection.transaction():
             cursor = await connection.execute(_load_statement(statement), parameters)
             rows.set_result(await cursor.fetchall())
             await asyncio.sleep(0.5)

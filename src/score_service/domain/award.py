@@ -44,7 +44,7 @@ class RecordedAward(NamedTuple):
     """The commit that holds the award."""
     user_id: str
     points: int
-    total_after: int
+    total: int
     """The user's total right after this award."""
     action_type: str
     action_id: str

@@ -146,7 +146,8 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         """Return many users' standings."""
         board_id, user_ids, min_revision = marshal.read_standings_query(request)
         _require_board(board_id)
-        return marshal.write_batch(await self._leaderboard.get_standings(board_id, user_ids, min_revision))
+        view = await self._leaderboard.get_standings(board_id, user_ids, min_revision)
+        return marshal.write_view(view, leaderboard_pb.BatchGetStandingsResponse)
 
     async def ListStandings(
         self, request: leaderboard_pb.ListStandingsRequest, context: object
@@ -155,7 +156,8 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         board_id, page_size, page_token, min_revision = marshal.read_page_query(request)
         _require_board(board_id)
         view = await self._leaderboard.list_standings(board_id, page_size, page_token, min_revision)
-        return marshal.write_page(view)
+        token = view.next_page_token
+        return marshal.write_view(view, leaderboard_pb.ListStandingsResponse, next_page_token=token)
 
     async def ListStandingsAround(
         self, request: leaderboard_pb.ListStandingsAroundRequest, context: object
@@ -164,7 +166,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         board_id, user_id, radius, min_revision = marshal.read_neighbours_query(request)
         _require_board(board_id)
         view = await self._leaderboard.list_standings_around(board_id, user_id, radius, min_revision)
-        return marshal.write_neighbours(view)
+        return marshal.write_view(view, leaderboard_pb.ListStandingsAroundResponse)
 
     async def WatchLeaderboard(
         self, request: leaderboard_pb.WatchLeaderboardRequest, context: object

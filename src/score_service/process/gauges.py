@@ -112,15 +112,15 @@ def follow_database(database: Database, metrics: Metrics) -> None:
     metrics.follow(
         "laurel_database_connections",
         "Connections to PostgreSQL that are not idle.",
-        lambda: database.pool_use.connections,
+        lambda: database.use.connections,
     )
     metrics.follow(
         "laurel_database_connections_max",
         "Connections to PostgreSQL that may be open.",
-        lambda: database.pool_use.connections_max,
+        lambda: database.use.connections_max,
     )
     metrics.follow(
         "laurel_database_waiting",
         "Statements that wait for a connection to PostgreSQL.",
-        lambda: database.pool_use.waiting,
+        lambda: database.use.waiting,
     )

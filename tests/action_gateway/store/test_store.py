@@ -158,6 +158,6 @@ async def test_statements_need_not_be_prepared(database: Database) -> None:
     ) as store:
         for _ in range(10):
             await store.list_actions()
-        async with store._database._pool.connection() as connection:
+        async with store._database.connection() as connection:
             cursor = await connection.execute("SELECT count(*) AS n FROM pg_prepared_statements")
             assert await cursor.fetchone() == {"n": 0}

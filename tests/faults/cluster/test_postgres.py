@@ -147,7 +147,7 @@ async def test_services_take_the_one_of_several_hosts_that_writes(pair: Postgres
         host=f"{HOST},{HOST},{HOST}",
         port=",".join(map(str, (free_port(), *(member.port for member in members)))),
     )
-    async with Database.open(PoolSettings(dsn)) as database, database._pool.connection() as connection:
+    async with Database.open(PoolSettings(dsn)) as database, database.connection() as connection:
         assert connection.info.port == pair.primary.port
 
 

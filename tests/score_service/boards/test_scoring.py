@@ -39,7 +39,7 @@ async def test_award_is_in_the_record_and_in_the_ranks_when_it_is_answered(
 
     outcome = await scoring.award(make_award("bob", 9))
 
-    assert (outcome.recorded.total_after, outcome.rank, outcome.replayed) == (9, 1, False)
+    assert (outcome.recorded.total, outcome.rank, outcome.replayed) == (9, 1, False)
     assert await is_projected(ledger, projection)
 
 
@@ -65,7 +65,7 @@ async def test_replay_tells_the_first_total_and_the_rank_of_today(scoring: Scori
 
     again = await scoring.award(award._replace(request_id=str(uuid.uuid4())))
 
-    assert (again.recorded.total_after, again.recorded.revision) == (5, 1)
+    assert (again.recorded.total, again.recorded.revision) == (5, 1)
     assert (again.rank, again.replayed) == (2, True)
     assert await scoring.get_award("main", award.award_id) == again
 

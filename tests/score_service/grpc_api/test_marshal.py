@@ -199,7 +199,7 @@ def test_a_result_says_what_was_recorded(rank: int | None) -> None:
         position=POSITION,
         user_id="ada",
         points=10,
-        total_after=30,
+        total=30,
         action_type="puzzle",
         action_id="puzzle_1",
         request_id=REQUEST_ID,
@@ -213,9 +213,16 @@ def test_a_result_says_what_was_recorded(rank: int | None) -> None:
 @pytest.mark.parametrize(
     ("source", "said"), [(Source.CACHE, types_pb.SOURCE_CACHE), (Source.RECORD, types_pb.SOURCE_RECORD)]
 )
-@pytest.mark.parametrize("write", [marshal.write_batch, marshal.write_page, marshal.write_neighbours])
-def test_a_view_says_where_it_stands_and_who_answered(write: Any, source: Source, said: int) -> None:
-    written = write(BoardView((ADA, BOB), POSITION, source))
+@pytest.mark.parametrize(
+    "response",
+    [
+        leaderboard_pb.BatchGetStandingsResponse,
+        leaderboard_pb.ListStandingsResponse,
+        leaderboard_pb.ListStandingsAroundResponse,
+    ],
+)
+def test_a_view_has_its_position_and_its_source(response: Any, source: Source, said: int) -> None:
+    written = marshal.write_view(BoardView((ADA, BOB), POSITION, source), response)
     assert (written.revision, written.position, written.source) == (7, str(POSITION), said)
     assert [standing.user_id for standing in written.standings] == ["ada", "bob"]
     assert written.standings[0].rank == 1
@@ -223,7 +230,9 @@ def test_a_view_says_where_it_stands_and_who_answered(write: Any, source: Source
 
 
 def test_a_page_says_where_the_next_begins() -> None:
-    assert marshal.write_page(BoardView((), POSITION, Source.CACHE, "next")).next_page_token == "next"
+    view = BoardView((), POSITION, Source.CACHE, "next")
+    response = leaderboard_pb.ListStandingsResponse
+    assert marshal.write_view(view, response, next_page_token="next").next_page_token == "next"
 
 
 def test_a_standing_is_written_with_its_revision() -> None:

@@ -139,7 +139,7 @@ async def test_an_award_whose_caller_has_gone_is_finished_before_the_stop_ends(
     await blocked_board.rollback()
     await stopping
     recorded = await service.ledger.get_award("main", request.award.award_id)
-    assert recorded.total_after == 20
+    assert recorded.total == 20
 
 
 def not_ready(service: ScoreService) -> Any:
