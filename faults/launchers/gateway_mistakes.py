@@ -16,7 +16,7 @@ def _name_awards_at_random() -> None:
 
 
 def _tell_the_top_of_before() -> None:
-    """Updates name the revision of now, and have the top that was told before."""
+    """Updates name the revision of now, and have the top that was sent before."""
 
     def make(tell: Callable[..., Any]) -> Callable[..., Any]:
         return lambda told, _top, revision: tell(told, told, revision)

@@ -105,7 +105,7 @@ def _rank_ties_by_name() -> None:
 
 
 def _count_ranks_from_zero() -> None:
-    """The best is told to be at rank 0."""
+    """The best has rank 0."""
     _edit_script("apply_changes", ("KEYS[2], member) + 1", "KEYS[2], member)"))
 
 
@@ -148,7 +148,7 @@ def _load_statement(name: str) -> Any:
 
 
 def _make_what_is_refused() -> None:
-    """Now and then an award that was made is told to be out of range."""
+    """Now and then an award that was made is answered as out of range."""
     numbers = itertools.count(1)
 
     def make(answer: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,7 +162,7 @@ def _make_what_is_refused() -> None:
 
 
 def _forgive_conflicts() -> None:
-    """Another award under an id that was used is told as made."""
+    """Another award under an id that was used is answered as made."""
     patch(scoring, "is_replay", lambda _: lambda award, recorded: award.request_id != recorded.request_id)
 
 
@@ -228,7 +228,7 @@ def _lose_updates() -> None:
 
 
 def _forget_the_missed() -> None:
-    """A watch that comes back is not told what it missed."""
+    """A watch that resumes does not get what it missed."""
 
     async def find_nothing(*_: Any) -> tuple[()]:
         await asyncio.sleep(0)

@@ -127,7 +127,7 @@ def test_a_certificate_of_no_known_version_is_refused(
         files.load()
 
 
-def test_a_key_of_another_certificate_is_refused(
+def test_a_key_of_another_certificate_is_rejected(
     files: ClientCredentials, gateway_certificate: CertificateFiles
 ) -> None:
     shutil.copy(gateway_certificate.key_file, files.key_file)

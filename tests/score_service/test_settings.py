@@ -203,7 +203,7 @@ def test_fields_name_their_variables() -> None:
     assert variable(ServeSettings, "database_password_file") == "SCORE_SERVICE_DATABASE_PASSWORD_FILE"
 
 
-def test_watches_without_settings_of_their_own_are_as_the_hub_says(environment: pytest.MonkeyPatch) -> None:
+def test_watches_without_settings_have_the_defaults_of_the_hub(environment: pytest.MonkeyPatch) -> None:
     assert hub_settings(load(ServeSettings)) == HubSettings()
 
 

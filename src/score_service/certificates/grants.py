@@ -12,7 +12,7 @@ def inspect_grant(policy: str, identity: str | None, grant: Grant | None) -> Sec
     if identity is None:
         remarks = [wrong("can name no certificate that gives no identity")]
     elif grant is None:
-        remarks = [wrong(f"does not name {identity}: whatever it calls is refused")]
+        remarks = [wrong(f"does not name {identity}: every call of it is rejected")]
     else:
         remarks = [fine(f"names {identity}"), *map(fine, _describe(grant))]
     return Section(f"policy {policy}", remarks)

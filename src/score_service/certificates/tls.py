@@ -128,7 +128,7 @@ class Certificates:
                 self._faults = ("the files could not be looked at",)
 
     def refresh(self) -> None:
-        """Take the files if they have changed. A faulty set is told once, and tried again at each look."""
+        """Take the files if they have changed. A faulty set is logged once, and tried again at each look."""
         if self._files.stamps() == self._used.stamps:
             self._faults = ()
             return

@@ -1,4 +1,4 @@
-"""One call, as the log and the metrics tell of it: who called what, how it ended and how long it took.
+"""One call, as the log and the metrics have it: who called what, how it ended and how long it took.
 
 Never what was in it.
 """
@@ -96,7 +96,7 @@ def _begin_span(method: str, metadata: Mapping[str, str | bytes]) -> Span:
 
 
 class Observer:
-    """Tells the log and the metrics of calls."""
+    """Logs and counts calls."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

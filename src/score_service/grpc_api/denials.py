@@ -1,4 +1,4 @@
-"""Who was denied what: counted by identity, and told in the log.
+"""Who was denied what: counted by identity, and logged.
 
 What is denied stands in `policy.py` and `quota.py`; this only reads the errors that come of it, of whole
 calls and of single awards in a batch. Everything is counted. Events are bounded, so that nobody can fill the
@@ -34,7 +34,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Denials:
-    """Counts denials and tells of them."""
+    """Counts and logs denials."""
 
     def __init__(
         self, policy: Policy, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic
@@ -53,11 +53,11 @@ class Denials:
         self._events = {reason: Throttle(EVENTS_A_SECOND, clock) for reason in _REASONS.values()}
 
     def note(self, outcomes: Iterable[object], find_peer: Callable[[], str]) -> None:
-        """Count and tell what of the outcomes of the call at hand is a denial.
+        """Count and log what of the outcomes of the call at hand is a denial.
 
         Args:
             outcomes: Errors, and whatever else became of the awards of a batch.
-            find_peer: Tells the address of the caller.
+            find_peer: Returns the address of the caller.
         """
         denied = Tally(_REASONS[type(outcome)] for outcome in outcomes if type(outcome) in _REASONS)
         for reason, count in denied.items():

@@ -1,9 +1,9 @@
 """Stops a service in order, so that no call is lost that had come in.
 
 1. Not ready: callers that ask after our health go elsewhere. All are answered meanwhile.
-2. Streams end, told to come again.
-3. Calls that come now are taken in but not begun; then connections are told that this is the end. gRPC drops
-   what it has not handed over to us by then, and whoever waits for an answer before the next call has none
+2. Streams end, with a status to retry.
+3. Calls that come now are taken in but not begun; then connections get a GOAWAY. gRPC drops what
+   it has not handed over to us by then, and callers that wait for an answer before the next call have none
    there. What was taken in is begun after that, and callers take their next one elsewhere.
 4. Calls are finished, and awards that nobody waits for any more.
 

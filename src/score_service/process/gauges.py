@@ -1,4 +1,4 @@
-"""The gauges: what each part of the service tells of itself whenever the metrics are read."""
+"""The gauges: the state of each part of the service whenever the metrics are read."""
 
 import asyncio
 from datetime import datetime

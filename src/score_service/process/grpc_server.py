@@ -57,7 +57,7 @@ def bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCred
     try:
         return Address(address.host, server.add_secure_port(str(address), credentials))
     except RuntimeError:
-        # gRPC logs the cause by itself and tells it nowhere else.
+        # gRPC logs the cause by itself, and its error does not have it.
         raise OSError(f"cannot listen on {address}") from None
 
 

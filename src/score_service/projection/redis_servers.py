@@ -75,7 +75,7 @@ class Server:
         Redirects are let through.
 
         Raises:
-            ProjectionUnavailableError: it is unavailable, or refuses.
+            ProjectionUnavailableError: it is unavailable, or rejects the operation.
         """
         if not self.breaker.admit():
             raise ProjectionUnavailableError

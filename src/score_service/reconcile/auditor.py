@@ -81,7 +81,7 @@ class Auditor:
         return audit
 
     async def _compare_members(self, audit: BoardAudit) -> bool:
-        """Compare how many members there are, and tell whether there is a projection to go on with."""
+        """Compare how many members there are, and return whether there is a projection to go on with."""
         surplus = await self._count_surplus(audit)
         if surplus:
             surplus = await self._count_surplus(audit)
@@ -108,7 +108,7 @@ class Auditor:
         return members - await self._ledger.count_newcomers(board_id, revision, position.revision)
 
     async def _compare_page(self, audit: BoardAudit, after: str, page: StandingPage) -> bool:
-        """Compare a page of standings, and tell whether the projection is still there."""
+        """Compare a page of standings, and return whether the projection is still there."""
         first = await self._look_until_ready(audit, page)
         if first is None or not first.differing:
             return first is not None

@@ -1,4 +1,4 @@
-"""How the log tells of reconciliation that failed; a later scan tries again."""
+"""How reconciliation that failed is logged; a later scan tries again."""
 
 import structlog
 

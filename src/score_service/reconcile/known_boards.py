@@ -28,7 +28,7 @@ class KnownBoards:
     async def confirm(self, board_id: str) -> None:
         """Make sure that the record has a board. What Redis has of one that it has not is dropped.
 
-        It asks the record only for boards that are not known, in a task of its own: whoever waits may stop
+        It asks the record only for boards that are not known, in a task of its own: callers may stop
         waiting. While the record is unavailable, a board is taken to be there.
 
         Raises:

@@ -1,4 +1,4 @@
-"""Makes a board's projection anew from the record, beside the one that is read, and switches it in.
+"""Rebuilds a board's projection from the record, beside the one that is read, and switches it in.
 
 Invariants:
 - The standings are read page by page, each page at a position of its own, and then the ledger from where it
@@ -62,11 +62,11 @@ class Rebuilder:
     async def rebuild(
         self, board_id: str, *, on_progress: Callable[[int], None] = lambda _members: None
     ) -> Rebuilt | None:
-        """Make a board's projection anew.
+        """Rebuild a board's projection.
 
         Args:
             board_id: the board.
-            on_progress: told the number of standings of each page that was loaded.
+            on_progress: called with the number of standings of each page that was loaded.
 
         Returns:
             None if it was given up: somebody else was faster, or one of the stores stepped back meanwhile.
@@ -128,7 +128,7 @@ class Rebuilder:
     async def _load_pages(
         self, board_id: str, generation: Generation, at: Position, on_progress: Callable[[int], None]
     ) -> Position:
-        """Load all standings, and tell at which position the last of them were read.
+        """Load all standings, and return at which position the last of them were read.
 
         A record that was restored meanwhile may not have what earlier pages had. So the position before is
         asked for again after each later read.

@@ -1,6 +1,6 @@
 """Repairs of boards: each brings a projection to the head of the ledger, in a task of its own.
 
-A board is repaired once at a time in a process, and whoever waits for a repair may stop waiting. Of the
+A board is repaired once at a time in a process, and callers may stop waiting for a repair. Of the
 boards that are far behind, two are repaired at once, so that the others need not wait.
 """
 
@@ -105,7 +105,7 @@ class Repairs:
         When Redis is lost, every process finds every board missing. Each would load a copy of all of them.
         """
         if await self._projection.is_being_made(board_id):
-            raise ProjectionUnavailableError("Another process makes it anew.")
+            raise ProjectionUnavailableError("Another process rebuilds it.")
         rebuilt = await self._rebuilder.rebuild(board_id)
         if rebuilt is not None:
             self.rebuilt += 1

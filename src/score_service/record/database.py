@@ -60,7 +60,7 @@ class Database(Pool):
             statement: its name, see `sql`.
             parameters: by name.
             seconds: how long it may run, at most; None for what the settings say.
-            prepare: False has it planned anew each time, for one whose best plan depends on the board.
+            prepare: False has it planned each time, for one whose best plan depends on the board.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable, or did not answer in time. Whether a statement

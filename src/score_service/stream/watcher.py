@@ -2,9 +2,9 @@
 
 Invariants:
 - A watcher holds one top and one standing a user, however many frames it is offered, so a slow one costs
-  memory by users, not by events; past a bound it is told to start anew.
-- All of a message holds at its position: of a standing from a frame before, the rank is told only if the
-  newest frame tells it too.
+  memory by users, not by events; past a bound it gets a reset.
+- All of a message holds at its position: of a standing from a frame before, the rank is sent only if the
+  newest frame has it too.
 - Positions never step back, except by a snapshot marked `reset`.
 """
 
@@ -42,7 +42,7 @@ class Watcher:
     def offer(self, frame: Frame) -> None:
         """Take in a frame. Of one that is not newer, only which store it is from is taken."""
         if frame.reset:
-            self._start_anew()
+            self._begin_reset()
         elif frame.position.revision <= self.frame.position.revision:
             self.frame = frame if frame.position == self.frame.position else self.frame
             return
@@ -51,7 +51,7 @@ class Watcher:
             self._newest = self._wanted(frame.scores)
             self._scores.update(self._newest)
         if len(self._scores) > PENDING_MAX:
-            self._start_anew()
+            self._begin_reset()
         if self._reset or self._scores or frame.first(self.request.top_n) != self._sent_top:
             self._ready.set()
 
@@ -72,7 +72,7 @@ class Watcher:
                     await self._ready.wait()
         if self._failure is not None:
             raise self._failure
-        # A frame may have come just as the time ended: its position must not be told without its changes.
+        # A frame may have come just as the time ended: its position must not be sent without its changes.
         return self._take()
 
     def _take(self) -> WatchMessage:
@@ -102,7 +102,7 @@ class Watcher:
             known.get(user_id) or replace(standing, rank=None) for user_id, standing in self._scores.items()
         )
 
-    def _start_anew(self) -> None:
+    def _begin_reset(self) -> None:
         self._reset = True
         self._scores = {}
 

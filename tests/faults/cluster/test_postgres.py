@@ -50,7 +50,7 @@ async def read(url: str, statement: LiteralString = "SELECT number FROM made ORD
         return [number for (number,) in await cursor.fetchall()]
 
 
-async def test_it_comes_back_at_its_port_with_all_that_was_committed(postgres: Postgres) -> None:
+async def test_it_restarts_at_its_port_with_all_that_was_committed(postgres: Postgres) -> None:
     await make(postgres, 1)
     await postgres.kill()
     assert not postgres.looks_ready()

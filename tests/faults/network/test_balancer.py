@@ -15,7 +15,7 @@ from faults.network.balancer import Balancer, Upstream
 
 
 class Server:
-    """Tells its name to whoever connects, echoes what it hears, and says whether it is ready."""
+    """Sends its name to each client, echoes what it receives, and reports whether it is ready."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -93,7 +93,7 @@ async def balancer(servers: list[Server]) -> AsyncIterator[Balancer]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Return a function that connects, and hears who answers."""
+    """Return a function that connects, and returns who answers."""
     writers: list[asyncio.StreamWriter] = []
 
     async def open_connection(balancer: Balancer) -> Client:

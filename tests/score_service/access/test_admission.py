@@ -1,4 +1,4 @@
-"""Places for calls: how many, who gets one, and what is told of those who get none."""
+"""Slots for calls: how many, which calls get one, and how the others are rejected."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

@@ -262,7 +262,7 @@ async def test_of_awards_asked_for_together_as_many_are_taken_in_as_have_room(st
     assert coalescer.waiting == 0
 
 
-async def test_stage_that_fails_tells_everyone_and_stops_nothing(stages: Stages) -> None:
+async def test_stage_that_fails_fails_its_awards_and_stops_nothing(stages: Stages) -> None:
     async def fail(*_arguments: object) -> Sequence[AwardOutcome | Exception]:
         raise ZeroDivisionError
 

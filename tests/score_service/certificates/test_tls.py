@@ -70,7 +70,7 @@ def faults_of(files: CertificateFiles) -> list[str]:
     return list(caught.value.faults)
 
 
-def test_a_good_set_tells_when_it_begins_and_ends(
+def test_a_good_set_has_its_begin_and_its_end(
     files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
@@ -101,7 +101,7 @@ def test_all_faulty_files_are_named_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_key_of_another_certificate_is_refused(
+def test_a_key_of_another_certificate_is_rejected(
     files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     other = issue_server(authority, "other-server")
@@ -110,7 +110,7 @@ def test_a_key_of_another_certificate_is_refused(
     ]
 
 
-def test_a_certificate_with_which_every_handshake_would_fail_is_refused(
+def test_a_certificate_with_which_every_handshake_would_fail_is_rejected(
     files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     key = ec.generate_private_key(ec.SECP521R1())
@@ -124,7 +124,7 @@ def test_a_certificate_with_which_every_handshake_would_fail_is_refused(
 
 
 @pytest.mark.parametrize("days", [-1, 31])
-def test_a_certificate_that_does_not_hold_now_is_refused(files: CertificateFiles, days: int) -> None:
+def test_a_certificate_that_does_not_hold_now_is_rejected(files: CertificateFiles, days: int) -> None:
     with pytest.raises(SetupError, match="does not hold now"):
         read_certificates(files, now() + timedelta(days=days))
 

@@ -95,13 +95,13 @@ NO_IDENTITY = {(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING")}
 DENIED = {(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")}
 
 
-async def test_plaintext_is_refused(score_service: ScoreService) -> None:
+async def test_plaintext_is_rejected(score_service: ScoreService) -> None:
     async with grpc.aio.insecure_channel(score_service.target) as channel:
         for call in CALLS:
             assert (await refused(call(channel))).code is StatusCode.UNAVAILABLE
 
 
-async def test_a_client_without_certificate_is_refused(
+async def test_a_client_without_certificate_is_rejected(
     score_service: ScoreService, authority: CertificateAuthority
 ) -> None:
     credentials = grpc.ssl_channel_credentials(authority.ca_file.read_bytes())
@@ -110,7 +110,7 @@ async def test_a_client_without_certificate_is_refused(
             assert (await refused(call(channel))).code is StatusCode.UNAVAILABLE
 
 
-async def test_a_certificate_of_another_authority_is_refused(
+async def test_a_certificate_of_another_authority_is_rejected(
     authority: CertificateAuthority, foreign_authority: CertificateAuthority, refuse: Refuse
 ) -> None:
     foreign = foreign_authority.issue("impostor", uris=[GATEWAY_ID])
@@ -118,7 +118,7 @@ async def test_a_certificate_of_another_authority_is_refused(
 
 
 @pytest.mark.parametrize("days", [-2, 1])
-async def test_a_certificate_that_does_not_hold_now_is_refused(
+async def test_a_certificate_that_does_not_hold_now_is_rejected(
     authority: CertificateAuthority, refuse: Refuse, days: int
 ) -> None:
     start = datetime.now(UTC) + timedelta(days=days)
@@ -189,7 +189,7 @@ async def test_reflection_can_be_switched_off(
     assert told.code is StatusCode.UNIMPLEMENTED
 
 
-async def test_a_method_that_does_not_exist_is_told_to_named_identities(
+async def test_a_method_that_does_not_exist_is_reported_to_named_identities(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
     assert (await refused(unheard_of(backend_stubs.channel))).code is StatusCode.UNIMPLEMENTED
@@ -222,7 +222,7 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument_in_a_stream_too
     assert told.code is StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_message_past_the_size_limit_is_refused(backend_stubs: Stubs) -> None:
+async def test_a_message_past_the_size_limit_is_rejected(backend_stubs: Stubs) -> None:
     request = award_request(user_id="x" * 3_000_000)
     assert (await refused(backend_stubs.score.AwardPoints(request))).code is StatusCode.RESOURCE_EXHAUSTED
 
@@ -255,7 +255,7 @@ async def test_an_unknown_failure_of_a_stream_leaves_as_one_fixed_text(
     assert "hunter2" not in told.message
 
 
-async def test_one_line_a_call_says_who_did_what_and_nothing_of_the_contents(
+async def test_one_log_line_a_call_has_caller_and_method_and_no_contents(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
     metadata = (("x-request-id", "r-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))

@@ -24,7 +24,7 @@ UNAVAILABLE = "redis://127.0.0.1:1"
 
 @pytest.fixture
 def environment(database: Database, redis_login: Login, redis_prefix: str) -> dict[str, str]:
-    """Return what the commands want to be told of the stores."""
+    """Return what the commands need to know of the stores."""
     return {
         "SCORE_SERVICE_DATABASE_DSN": database.logins["score_runtime"].url,
         "SCORE_SERVICE_DATABASE_PASSWORD_FILE": str(database.logins["score_runtime"].password_file),
@@ -65,7 +65,7 @@ def plant(database: Database, statement: str) -> None:
         connection.execute(statement)
 
 
-async def test_boards_as_they_must_be_are_told_in_a_line_each(
+async def test_boards_as_they_must_be_are_reported_in_a_line_each(
     boards: None, environment: dict[str, str], ledger: Ledger
 ) -> None:
     main, other = await ledger.read_head("main"), await ledger.read_head("other")
@@ -159,7 +159,7 @@ def test_without_postgresql_nothing_is_well(environment: dict[str, str], command
 
 
 @pytest.mark.parametrize("command", ["verify", "rebuild"])
-async def test_unknown_board_is_told_and_keeps_no_other_from_its_turn(
+async def test_unknown_board_is_reported_and_keeps_no_other_from_its_turn(
     boards: None, environment: dict[str, str], command: str
 ) -> None:
     ended = run(command, "nowhere", "other", env=environment)

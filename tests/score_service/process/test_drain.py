@@ -93,7 +93,7 @@ async def test_a_call_that_outlives_the_stop_is_ended(
         assert (await call).code in {StatusCode.UNAVAILABLE, StatusCode.CANCELLED}
 
 
-async def test_a_watch_is_told_to_come_again(
+async def test_a_watch_ends_with_a_time_to_retry(
     start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(drain_seconds=0)

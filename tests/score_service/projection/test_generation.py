@@ -70,7 +70,7 @@ async def test_pages_longer_than_a_call_may_be_are_loaded_whole(projection: Proj
     assert (await header_of(projection)).is_whole
 
 
-async def test_changes_are_applied_to_the_new_generation_from_where_it_stands(projection: Projection) -> None:
+async def test_changes_are_applied_to_the_new_generation_from_its_position(projection: Projection) -> None:
     generation = projection.make_generation("main", None)
     await load(generation, ("ada", 5, 1))
     await generation.switch(at(1), 1)

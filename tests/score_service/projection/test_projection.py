@@ -181,7 +181,7 @@ async def test_board_without_projection_is_not_compared(projection: Projection) 
 
 
 @pytest.mark.parametrize("token", ["x", "====", "ä", "MTAg"])
-async def test_page_token_that_was_not_given_is_refused(projection: Projection, token: str) -> None:
+async def test_page_token_that_was_not_given_is_rejected(projection: Projection, token: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         await projection.list_standings("main", 10, token)
 
@@ -285,7 +285,7 @@ async def test_ranks_equal_a_plain_model(
     assert await top_of(projection) == [(u, total, i + 1) for i, (u, (total, _)) in enumerate(expected)]
 
 
-async def test_redis_that_may_evict_keys_is_told_as_such(projection: Projection, redis_url: str) -> None:
+async def test_redis_that_may_evict_keys_is_reported_as_such(projection: Projection, redis_url: str) -> None:
     assert await projection.check() is None
     async with Redis.from_url(redis_url) as redis:
         await redis.config_set("maxmemory-policy", "volatile-lru")
@@ -295,7 +295,7 @@ async def test_redis_that_may_evict_keys_is_told_as_such(projection: Projection,
             await redis.config_set("maxmemory-policy", "noeviction")
 
 
-async def test_redis_that_is_unavailable_is_told_as_such(free_port: Callable[[], int]) -> None:
+async def test_redis_that_is_unavailable_is_reported_as_such(free_port: Callable[[], int]) -> None:
     settings = ProjectionSettings(access_to_nobody(free_port()))
 
     async with Projection.open(settings) as projection:

@@ -56,7 +56,7 @@ async def test_policy_of_every_primary_counts(valkey_cluster: ValkeyCluster) -> 
         valkey_cluster.nodes[2].ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
-async def test_listener_is_told_that_its_channel_has_moved_and_is_led_there(
+async def test_subscription_whose_channel_has_moved_fails_and_the_next_one_follows_it(
     valkey_cluster: ValkeyCluster, redis_prefix: str
 ) -> None:
     channel = f"{redis_prefix}{{moved}}:changes"
@@ -75,7 +75,7 @@ async def test_listener_is_told_that_its_channel_has_moved_and_is_led_there(
             assert await anext(messages) == "after"
 
 
-async def test_node_of_a_cluster_that_is_named_as_one_server_is_told(
+async def test_node_of_a_cluster_that_is_named_as_one_server_is_reported(
     valkey_cluster: ValkeyCluster, redis_prefix: str, log_lines: LogLines
 ) -> None:
     lines = log_lines(add_call_fields)
@@ -88,7 +88,7 @@ async def test_node_of_a_cluster_that_is_named_as_one_server_is_told(
     assert told(lines()) == ["use redis+cluster://"]
 
 
-async def test_one_server_that_is_named_as_a_cluster_is_told(
+async def test_one_server_that_is_named_as_a_cluster_is_reported(
     valkey_server: ValkeyServer, redis_prefix: str, log_lines: LogLines
 ) -> None:
     lines = log_lines(add_call_fields)
@@ -100,7 +100,7 @@ async def test_one_server_that_is_named_as_a_cluster_is_told(
     assert "cluster support disabled" in told(lines())[0]
 
 
-async def test_whoever_finds_all_connections_in_use_waits(
+async def test_callers_wait_while_all_connections_are_in_use(
     sentinel_set: SentinelSet, valkey_server: ValkeyServer, valkey_cluster: ValkeyCluster, redis_prefix: str
 ) -> None:
     login = sentinel_set.login

@@ -159,7 +159,7 @@ async def test_award_on_a_board_with_much_to_make_up_does_not_wait(
     assert gate.waiting == ["main"]
 
 
-async def test_ranks_are_told_at_the_revision_asked_or_not_at_all(
+async def test_ranks_are_those_at_the_revision_asked_or_left_out(
     ledger: Ledger, projector: Projector
 ) -> None:
     await ledger.record_awards("main", [make_award("ada", 5)])

@@ -75,7 +75,7 @@ async def test_wiped_board_is_made_again(
     assert await is_projected(ledger, projection)
 
 
-async def test_board_that_is_in_order_may_be_made_anew(
+async def test_board_that_is_in_order_may_be_rebuilt(
     ledger: Ledger, projection: Projection, rebuilder: Rebuilder, redis: "Redis", redis_prefix: str
 ) -> None:
     await make_board(ledger)
@@ -108,7 +108,7 @@ async def test_board_that_the_record_does_not_have_is_dropped(
     assert await keys_of(redis, redis_prefix) == {}
 
 
-async def test_progress_is_told_page_by_page(
+async def test_progress_is_reported_page_by_page(
     ledger: Ledger, standings: Standings, projection: Projection
 ) -> None:
     await make_board(ledger)

@@ -20,7 +20,7 @@ async def test_board_that_another_process_makes_is_left_to_it(
     other = projection.make_generation("main", None)
     await other.load("ada 1 1")
 
-    with pytest.raises(ProjectionUnavailableError, match="Another process makes it"):
+    with pytest.raises(ProjectionUnavailableError, match="Another process rebuilds it"):
         await projector.catch_up("main")
 
     await other.discard()
@@ -28,7 +28,7 @@ async def test_board_that_another_process_makes_is_left_to_it(
     assert (projector.repairs.rebuilt, projector.repairs.given_up) == (1, 0)
 
 
-async def test_board_far_behind_is_made_anew_instead_of_walked(
+async def test_board_far_behind_is_rebuilt_instead_of_replayed(
     ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await projector.project((await ledger.record_awards("main", [make_award()])).changes)

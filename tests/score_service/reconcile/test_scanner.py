@@ -55,7 +55,7 @@ async def test_loop_repairs_what_was_wiped_while_it_ran(
         await eventually(lambda: is_projected(ledger, projection))
 
 
-async def test_lag_tells_how_far_behind_the_projection_was(
+async def test_lag_is_how_far_behind_the_projection_was(
     ledger: Ledger, projection: Projection, projector: Projector
 ) -> None:
     await ledger.record_awards("main", [make_award() for _ in range(3)])

@@ -128,7 +128,7 @@ async def test_award_past_the_greatest_total_fails_alone(ledger: Ledger, databas
     assert [row.revision for row in recorded(batch)] == [2, 3, 4]
 
 
-async def test_award_that_a_server_knew_and_the_next_one_does_not_is_not_refused(
+async def test_award_that_a_server_knew_and_the_next_one_does_not_is_not_rejected(
     ledger: Ledger, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     award = make_award()
@@ -240,7 +240,7 @@ async def test_award_is_found_with_the_position_of_its_commit(ledger: Ledger) ->
     assert await ledger.get_award("main", recorded(batch)[0].award_id) == recorded(batch)[0]
 
 
-async def test_unknown_award_and_unknown_board_are_told_apart_from_an_empty_answer(ledger: Ledger) -> None:
+async def test_unknown_award_and_unknown_board_are_distinguished_from_an_empty_answer(ledger: Ledger) -> None:
     with pytest.raises(AwardNotFoundError):
         await ledger.get_award("main", str(uuid.uuid4()))
     with pytest.raises(BoardNotFoundError):

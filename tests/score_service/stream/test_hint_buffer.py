@@ -36,7 +36,7 @@ def test_step_that_begins_before_the_frame_is_no_news() -> None:
     assert hints.users() == set()
 
 
-def test_scores_are_those_of_the_reading_and_ranks_told_on_the_way_are_left_out() -> None:
+def test_scores_are_those_of_the_reading_and_ranks_of_earlier_steps_are_left_out() -> None:
     hints = HintBuffer(at(0), 10)
     hints.note(step(0, 1, ada=1, bob=1, cyd=1))
     hints.note(step(1, 2, ada=2, dan=1))

@@ -164,7 +164,7 @@ async def test_position_too_far_back_gets_a_reset(ledger: Ledger, projector: Pro
     assert message.body.reset
 
 
-async def test_resume_from_the_very_start_tells_every_score(boards: Boards) -> None:
+async def test_resume_from_the_very_start_sends_every_score(boards: Boards) -> None:
     await boards.award("ada", "bob")
     watching = await boards.watch(replace(EVERYTHING, after=Position.start("main")))
     await watching.step()
@@ -257,7 +257,7 @@ async def test_watch_ends_where_the_record_is_restored_to_before_the_board(
         await watching.step()
 
 
-async def test_watches_beyond_the_limit_are_refused(
+async def test_watches_beyond_the_limit_are_rejected(
     ledger: Ledger, projector: Projector, feeds: Feeds
 ) -> None:
     batch = await ledger.record_awards("main", [make_award()])
