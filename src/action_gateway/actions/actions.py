@@ -17,6 +17,7 @@ from typing import Final
 from action_gateway.accounts.tokens import ActionTokens
 from action_gateway.domain.action import Repeat, StartedAction, find_award_id, find_request_id, is_right
 from action_gateway.domain.clock import Clock
+from action_gateway.domain.payment import Payment
 from action_gateway.errors import (
     ActionCompletedError,
     ActionTokenExpiredError,
@@ -25,7 +26,6 @@ from action_gateway.errors import (
     ActionTokenUsedError,
     GatewayError,
     PaidError,
-    Payment,
     TooFastError,
     UnavailableError,
     WrongAnswerError,
@@ -253,7 +253,7 @@ async def _asking() -> AsyncIterator[None]:
 
 
 def _payment(result: AwardResult) -> Payment:
-    return Payment(result.points, result.total, result.rank)
+    return Payment(points=result.points, total=result.total, rank=result.rank)
 
 
 def _paid(started: StartedAction, given: Answer, result: AwardResult, *, solved: bool) -> PaidError:

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from action_gateway import errors
+from action_gateway.domain.payment import Payment
 from action_gateway.errors import translate
 from score_client.errors import ScoreClientError
 
@@ -88,18 +89,6 @@ _DESCRIBED_HEADERS: Final = {
 }
 
 
-class Award(BaseModel):
-    """What a finished action brought."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
-
-    points_earned: int
-    new_total_score: int
-    """The user's total right after these points."""
-    new_rank: int | None
-    """The user's rank now; null where it is not known."""
-
-
 class Problem(BaseModel):
     """Why a request failed. `code` is for programs, `detail` for people; the other members depend on it."""
 
@@ -112,7 +101,7 @@ class Problem(BaseModel):
     code: str
     fields: dict[str, str] | None = Field(default=None, description="of invalid_request: what is wrong where")
     attempts_left: int | None = Field(default=None, description="of wrong_answer")
-    award: Award | None = Field(
+    award: Payment | None = Field(
         default=None, description="of action_token_used and action_already_completed: the first outcome"
     )
 
@@ -193,12 +182,7 @@ def _members(error: errors.GatewayError) -> dict[str, Any]:
         case errors.WrongAnswerError():
             return {"attempts_left": error.attempts_left}
         case errors.PaidError(payment=payment):
-            award = Award(
-                points_earned=payment.points_earned,
-                new_total_score=payment.new_total_score,
-                new_rank=payment.new_rank,
-            )
-            return {"award": award}
+            return {"award": payment}
     return {}
 
 

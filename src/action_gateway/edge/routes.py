@@ -146,11 +146,7 @@ class ActionRoutes:
         """Complete an action, which pays its points once."""
         given = Answer(user.user_id, body.action_token, body.proof.answer, idempotency_key)
         payment = await self._actions.complete(given)
-        return schemas.Completed(
-            points_earned=payment.points_earned,
-            new_total_score=payment.new_total_score,
-            new_rank=payment.new_rank,
-        )
+        return schemas.Completed(**dict(payment))
 
 
 def _add_post(

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from action_gateway.domain.action import ActionId, Repeat
+from action_gateway.domain.payment import Payment
 
 Username = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
 NewPassword = Annotated[str, Field(min_length=8, max_length=128)]
@@ -117,10 +118,7 @@ class Started(_Body):
     action_details: ActionDetails
 
 
-class Completed(_Body):
-    """Points."""
+class Completed(Payment):
+    """The points of an action that was completed now."""
 
     success: Literal[True] = True
-    points_earned: int
-    new_total_score: int
-    new_rank: int | None = Field(description="1 for the best; null where it is not known")

@@ -9,10 +9,11 @@ from starlette.requests import Request
 
 import score_client.errors as score
 from action_gateway import errors
+from action_gateway.domain.payment import Payment
 from action_gateway.edge.problems import HANDLERS, KINDS, MEDIA_TYPE, answer, describe
-from action_gateway.errors import GatewayError, Payment
+from action_gateway.errors import GatewayError
 
-PAYMENT = Payment(points_earned=5, new_total_score=25, new_rank=None)
+PAYMENT = Payment(points=5, total=25, rank=None)
 INSTANCES: list[GatewayError] = [
     errors.InvalidRequestError({"body.username": "is too short"}),
     errors.UnauthenticatedError(),
