@@ -15,8 +15,8 @@ from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from action_gateway.domain.payment import Payment
 from action_gateway.edge import problems
 from action_gateway.errors import GatewayError
-from action_gateway.streams.connections import Ending
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX
+from action_gateway.streams.endings import Ending
 from score_service.errors import ScoreServiceError
 from score_service.grpc_api import status
 

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from action_gateway import tracing
-from action_gateway.edge.problems import answer_unknown
+from action_gateway.edge.exception_handlers import answer_unknown
 from action_gateway.metrics import Metrics
 from action_gateway.request_context import begin_request
 from service_runtime.admin import LIVE_PATH, READY_PATH

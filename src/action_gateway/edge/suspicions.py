@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from action_gateway import errors
-from action_gateway.edge.problems import Handler
+from action_gateway.edge.exception_handlers import Handler
 from action_gateway.limits.limits import LIMITS, find_site
 from service_runtime.throttle import Throttle
 

@@ -21,8 +21,9 @@ from starlette.staticfiles import StaticFiles
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.edge import schemas
 from action_gateway.edge.admission import Admission
+from action_gateway.edge.exception_handlers import HANDLERS
 from action_gateway.edge.guards import ConnectionClose, RequestGuard, SecurityHeaders
-from action_gateway.edge.problems import HANDLERS, Problem, describe
+from action_gateway.edge.problems import Problem, describe
 from action_gateway.edge.request_telemetry import RequestTelemetry
 from action_gateway.edge.routes import ActionRoutes, SessionRoutes
 from action_gateway.errors import GatewayError

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from action_gateway.accounts.tokens import Access
 from action_gateway.edge.authentication import find_token
 from action_gateway.errors import UnauthenticatedError
-from action_gateway.streams.connections import EndedError, Ending
+from action_gateway.streams.endings import EndedError, Ending
 
 MESSAGE_BYTES_MAX = 4096
 """Of a message from a client. The server that reads the socket enforces it, with close code 1009."""

@@ -29,7 +29,9 @@ from action_gateway.errors import (
 )
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.subscription import News, Subscription
-from action_gateway.streams.connections import Connection, Connections, EndedError, Ending, beside
+from action_gateway.streams.connection import Connection, beside
+from action_gateway.streams.connections import Connections
+from action_gateway.streams.endings import EndedError, Ending
 
 PATH = "/leaderboard/events"
 

@@ -20,8 +20,10 @@ from action_gateway.errors import UnavailableError
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.subscription import News, Subscription
 from action_gateway.request_context import note_user
-from action_gateway.streams.connections import Connection, Connections, EndedError, Ending, beside
+from action_gateway.streams.connection import Connection, beside
+from action_gateway.streams.connections import Connections
 from action_gateway.streams.conversation import Conversation, Verify, allows_origin
+from action_gateway.streams.endings import EndedError, Ending
 from score_client.errors import ScoreClientError
 
 PATH = "/leaderboard/ws"

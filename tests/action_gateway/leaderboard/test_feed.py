@@ -11,6 +11,7 @@ import pytest
 from tests.action_gateway.scripted_board import ScriptedBoard
 
 from action_gateway.errors import UnavailableError
+from action_gateway.leaderboard.board_reader import BoardReader
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.subscription import News, Subscription
 from score_client.errors import NotAllowedError
@@ -94,7 +95,7 @@ def board() -> ScriptedBoard:
 @pytest.fixture
 async def feed(board: ScriptedBoard, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Feed]:
     monkeypatch.setattr("action_gateway.leaderboard.feed._ABSENT_SECONDS", 0.01)
-    async with Feed(board, Nameless(), "main", interval=0.001) as feed:
+    async with Feed(BoardReader(board, Nameless(), "main"), interval=0.001) as feed:
         yield feed
 
 
@@ -348,7 +349,7 @@ async def test_nobody_can_follow_before_the_board_was_read_once(
 ) -> None:
     monkeypatch.setattr("action_gateway.leaderboard.feed._OPEN_SECONDS", 0.01)
     board.unavailable = True
-    async with Feed(board, Nameless(), "main") as feed:
+    async with Feed(BoardReader(board, Nameless(), "main")) as feed:
         with feed.subscribe("u1") as subscription, pytest.raises(UnavailableError):
             await feed.open(subscription)
         assert feed.problem
@@ -366,7 +367,7 @@ async def test_a_feed_that_hears_nothing_for_long_says_so(
 
 
 async def test_updates_are_no_more_frequent_than_the_interval(board: ScriptedBoard) -> None:
-    async with Feed(board, Nameless(), "main", interval=3600) as feed:
+    async with Feed(BoardReader(board, Nameless(), "main"), interval=3600) as feed:
         followers = Followers(feed, board)
         board.award("u1", 10)
         await followers.caught_up()
@@ -544,5 +545,5 @@ async def test_a_cancellation_that_a_library_loses_does_not_hold_up_the_end() ->
                     await asyncio.Event().wait()
             return await super().names_of(user_ids)
 
-    async with asyncio.timeout(20), Feed(board, Clinging(), "main"):
+    async with asyncio.timeout(20), Feed(BoardReader(board, Clinging(), "main")):
         await asked.wait()

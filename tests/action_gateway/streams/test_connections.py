@@ -8,15 +8,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from action_gateway.errors import UnauthenticatedError
-from action_gateway.streams.connections import (
-    Connection,
-    ConnectionMetrics,
-    Connections,
-    EndedError,
-    Ending,
-    Kind,
-    beside,
-)
+from action_gateway.streams.connection import Connection, beside
+from action_gateway.streams.connections import ConnectionMetrics, Connections, Kind
+from action_gateway.streams.endings import EndedError, Ending
 
 
 class Counted(Connections):

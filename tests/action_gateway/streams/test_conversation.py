@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from action_gateway.accounts.tokens import Access
 from action_gateway.errors import UnauthenticatedError
-from action_gateway.streams.connections import EndedError, Ending
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX, Conversation, allows_origin
+from action_gateway.streams.endings import EndedError, Ending
 
 ALLOWED = frozenset({"https://play.example.org"})
 

@@ -10,7 +10,7 @@ from tests.fixtures.realtime import Realtime, StartRealtime, close_code, receive
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 
-from action_gateway.streams.connections import Connection
+from action_gateway.streams.connection import Connection
 
 
 def auth(token: str) -> str:
