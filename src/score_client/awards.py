@@ -7,8 +7,7 @@ Invariants:
 - A caller that gives up only stops waiting.
 - A call that a server had no room for keeps its place for a while, so that awards which wait do not ask at
   once in its stead. Where all places are kept so, the server is left alone.
-
-When something is tried again is no business of this module.
+- An award is tried again while nothing is known of it, with the same ids each time.
 """
 
 import asyncio
@@ -29,12 +28,13 @@ from score_client import tracing
 from score_client.channel import RenewedChannel
 from score_client.errors import (
     NotAllowedError,
+    QuotaExceededError,
     ScoreClientError,
     ServiceFaultError,
     UnavailableError,
     from_award_error,
 )
-from score_client.retry import outcome
+from score_client.retry import outcome, retried_calls
 from score_client.tracing import Metadata
 
 CALLS_MAX: Final = 2
@@ -82,12 +82,36 @@ class Awards:
         self._finishing = asyncio.Event()
 
     async def send(self, request: scores.AwardPointsRequest, *, within: float) -> scores.AwardResult:
-        """Send an award, with others if there are any, and give what is told of it.
+        """Send an award, with others if there are any, again while the service is unavailable.
 
         Raises:
-            UnavailableError: Nothing was told within so many seconds.
-            ScoreClientError: What was told instead of a result.
+            UnavailableError: No outcome is known after so many seconds.
+            ScoreClientError: What was answered instead of a result.
         """
+        is_unknown = False
+
+        async def send_once(seconds: float) -> scores.AwardResult:
+            nonlocal is_unknown
+            try:
+                return await self._send_once(request, seconds)
+            except UnavailableError as error:
+                is_unknown = is_unknown or error.reason != OVERLOADED
+                raise
+            except QuotaExceededError as error:
+                if not is_unknown:
+                    raise
+                # The quota was checked first, so this does not say whether an earlier try has made the award.
+                raise UnavailableError(error.reason, error.message, error.retry_after) from error
+
+        return await retried_calls(send_once, within=within, call_timeout=self._call_timeout)
+
+    async def finish(self) -> None:
+        """Wait until every call has ended."""
+        self._finishing.set()
+        while self._calls:
+            await asyncio.wait(self._calls)
+
+    async def _send_once(self, request: scores.AwardPointsRequest, within: float) -> scores.AwardResult:
         waiting = _Waiting(request, asyncio.get_running_loop().create_future(), tracing.current_span())
         self._waiting.append(waiting)
         self._fill_calls()
@@ -96,12 +120,6 @@ class Awards:
                 return await waiting.result
         except TimeoutError:
             raise UnavailableError("DEADLINE_EXCEEDED", f"No answer within {within:.1f} s.") from None
-
-    async def finish(self) -> None:
-        """Wait until every call has ended."""
-        self._finishing.set()
-        while self._calls:
-            await asyncio.wait(self._calls)
 
     def _fill_calls(self) -> None:
         if self._waiting and len(self._calls) < CALLS_MAX:
