@@ -155,7 +155,7 @@ class RateLimitedError(GatewayError):
     """Too many requests."""
 
     def __init__(self, retry_after: float, limit: str | None = None) -> None:
-        """Take the seconds after which a request has a chance again, and which of `limits.LIMITS` refuses.
+        """Take the seconds after which a request has a chance again, and which of `limits.LIMITS` rejects.
 
         None stands for a process that has no room for anybody's request.
         """

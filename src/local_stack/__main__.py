@@ -66,7 +66,7 @@ def _run(options: Options, state: StateFolder, terminal: Terminal) -> None:
         _stop_on_signals(stack)
         try:
             stack.start()
-            _show_places(stack, terminal)
+            _show_addresses(stack, terminal)
             stack.watch()
         except KeyboardInterrupt:
             terminal.say("")
@@ -90,16 +90,16 @@ def _stop_on_signals(stack: Stack) -> None:
             signal.signal(number, lambda *_: stack.interrupt())
 
 
-def _show_places(stack: Stack, terminal: Terminal) -> None:
+def _show_addresses(stack: Stack, terminal: Terminal) -> None:
     state = shown_path(stack.state.path)
-    places = {
+    addresses = {
         "Play": f"http://{stack.http_address}/",
         "HTTP API": f"http://{stack.http_address}/docs",
         "gRPC API": f"{stack.score_target.removeprefix('dns:///')}, mutual TLS with {state}/certificates",
         "Award points": f"{shown_python()} {shown_path(stack.example)}",
         "Logs": f"{state}/logs",
     }
-    terminal.show_places("Laurel is running. Ctrl-C stops it and keeps the data.", places)
+    terminal.show_addresses("Laurel is running. Ctrl-C stops it and keeps the data.", addresses)
 
 
 if __name__ == "__main__":

@@ -63,9 +63,9 @@ class Cache:
         except (redis.RedisError, ValueError) as error:
             raise ServerAwayError(f"The server of REDIS_URL cannot be used: {error}") from error
         parts = urlsplit(url)
-        login, _, place = parts.netloc.rpartition("@")
+        login, _, address = parts.netloc.rpartition("@")
         user = login.partition(":")[0]
-        bare = parts._replace(netloc=f"{user}@{place}" if user else place)
+        bare = parts._replace(netloc=f"{user}@{address}" if user else address)
         return cls(urlunsplit(bare), unquote(parts.password) if parts.password else None)
 
 

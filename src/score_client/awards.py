@@ -5,8 +5,8 @@ Invariants:
   where there is room, an award goes at once.
 - What is told of an award in a shared call reaches the one who asked for it, and nobody else.
 - A caller that gives up only stops waiting.
-- A call that a server had no room for keeps its place for a while, so that awards which wait do not ask at
-  once in its stead. Where all places are kept so, the server is left alone.
+- A call that a server had no room for keeps its slot for a while, so that awards which wait do not ask at
+  once instead. Where all slots are kept so, the server gets no call.
 - An award is tried again while nothing is known of it, with the same ids each time.
 """
 
@@ -45,7 +45,7 @@ ALONE_MAX: Final = 50
 BOARDS_MAX: Final = 16
 """The service takes no more boards in one call."""
 OVERLOADED: Final = "OVERLOADED"
-"""Why a server refuses an award that it has no room for. It has not taken it in."""
+"""Why a server rejects an award that it has no room for. It has not taken it in."""
 _PAUSE_MAX: Final = 5.0
 
 
@@ -77,8 +77,8 @@ class Awards:
         self._call_timeout = call_timeout
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
-        self._batches_refused = False
-        self._refused_in_a_row = 0
+        self._batches_rejected = False
+        self._rejected_in_a_row = 0
         self._finishing = asyncio.Event()
 
     async def send(self, request: scores.AwardPointsRequest, *, within: float) -> scores.AwardResult:
@@ -133,18 +133,18 @@ class Awards:
 
     async def _call(self) -> None:
         batch = self._next_batch()
-        if len(batch) > 1 and not self._batches_refused:
-            await self._stay_away(await self._send_together(batch))
+        if len(batch) > 1 and not self._batches_rejected:
+            await self._keep_slot(await self._send_together(batch))
         else:
-            await self._stay_away(max(await asyncio.gather(*map(self._send_alone, batch)), default=0.0))
+            await self._keep_slot(max(await asyncio.gather(*map(self._send_alone, batch)), default=0.0))
 
-    async def _stay_away(self, seconds: float) -> None:
-        """Keep the place of this call for half to all of the time that the server asked for.
+    async def _keep_slot(self, seconds: float) -> None:
+        """Keep the slot of this call for half to all of the time that the server asked for.
 
-        One refusal after an answer costs nothing: of several servers, one may be full and the others not.
+        One rejection after an answer costs nothing: of several servers, one may be full and the others not.
         """
-        self._refused_in_a_row = self._refused_in_a_row + 1 if seconds > 0 else 0
-        if self._refused_in_a_row > 1:
+        self._rejected_in_a_row = self._rejected_in_a_row + 1 if seconds > 0 else 0
+        if self._rejected_in_a_row > 1:
             share = random.uniform(0.5, 1.0)  # noqa: S311 - Others were told the same at the same time.
             with suppress(TimeoutError):
                 async with asyncio.timeout(share * min(seconds, _PAUSE_MAX)):
@@ -153,7 +153,7 @@ class Awards:
     def _next_batch(self) -> Sequence[_Waiting]:
         """Take what goes into one call, in the order asked, leaving out those who have given up."""
         batch, boards = list[_Waiting](), set[str]()
-        most = ALONE_MAX if self._batches_refused else BATCH_MAX
+        most = ALONE_MAX if self._batches_rejected else BATCH_MAX
         while self._waiting and len(batch) < most:
             waiting = self._waiting[0]
             boards.add(waiting.request.award.board_id)
@@ -186,8 +186,8 @@ class Awards:
             with tracing.call(self._tracer, request, [waiting.span for waiting in batch]) as told:
                 response = await outcome(method(request, timeout=self._call_timeout, metadata=told))
         except ScoreClientError as error:
-            if _is_refusal_of_batches(error):
-                self._batches_refused = True
+            if _is_rejection_of_batches(error):
+                self._batches_rejected = True
                 self._waiting.extendleft(reversed(batch))
                 return 0.0
             for waiting in batch:
@@ -214,7 +214,7 @@ def _told(item: scores.BatchAwardPointsItem) -> scores.AwardResult | ScoreClient
     return ServiceFaultError("MALFORMED_ANSWER", "The answer is not what the contract says.")
 
 
-def _is_refusal_of_batches(error: ScoreClientError) -> bool:
+def _is_rejection_of_batches(error: ScoreClientError) -> bool:
     """Return whether batches are what the policy does not allow, or what an older service does not know."""
     return isinstance(error, NotAllowedError) or error.reason == "UNIMPLEMENTED"
 

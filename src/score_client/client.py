@@ -163,7 +163,7 @@ class ScoreClient:
             AwardConflictError: The award id was used for something else.
             TotalOutOfRangeError: The user's total would pass 2^53-1.
             QuotaExceededError: The caller's quota is used up.
-            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The award was refused.
+            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The award was rejected.
             UnavailableError, ServiceFaultError: The outcome is unknown.
         """
         award = encode(
@@ -315,7 +315,7 @@ class ScoreClient:
 
         Raises:
             BoardNotFoundError: No award was ever made on this board.
-            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The watch was refused.
+            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The watch was rejected.
         """
         request = encode(
             boards.WatchLeaderboardRequest,

@@ -51,7 +51,7 @@ def encode(kind: type[_M], path: str = "", /, **fields: Any) -> _M:
 
 
 def invalid(faults: dict[str, str]) -> InvalidRequestError:
-    """Refuse a request for what is wrong with its fields."""
+    """Reject a request for what is wrong with its fields."""
     text = "; ".join(f"{field} {fault}" for field, fault in faults.items())
     return InvalidRequestError("INVALID_FIELD", text, faults)
 

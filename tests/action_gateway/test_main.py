@@ -168,7 +168,7 @@ def test_a_user_is_added_with_a_password_from_a_file(
 
 
 @pytest.mark.parametrize(("name", "password"), [("a", "correct horse battery"), ("ada", "short")])
-def test_a_user_that_the_gateway_would_not_take_is_refused(
+def test_a_user_that_the_gateway_would_not_take_is_rejected(
     command: Command, runtime: dict[str, str], database: Database, tmp_path: Path, name: str, password: str
 ) -> None:
     (tmp_path / "password").write_text(password, encoding="utf-8")

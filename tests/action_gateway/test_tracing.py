@@ -82,14 +82,14 @@ async def test_a_store_says_of_what_kind_its_failure_was_and_not_with_which_word
         with pytest.raises(RateLimitedError), tracing.count("login"):
             raise RateLimitedError(1.0)
 
-    failed, refused, _ = spans.get_finished_spans()
+    failed, rejected, _ = spans.get_finished_spans()
     assert failed.attributes == {
         "db.system.name": "postgresql",
         "db.query.summary": "get_action",
         "error.type": "OperationalError",
     }
     assert (failed.status.is_ok, failed.status.description, failed.events) == (False, None, ())
-    assert (refused.name, refused.status.is_ok) == ("count login", True)
+    assert (rejected.name, rejected.status.is_ok) == ("count login", True)
 
 
 def test_while_tracing_is_off_no_span_is_valid() -> None:

@@ -80,7 +80,7 @@ async def test_requests_that_drip_are_given_up_and_keep_nobody_out(stack: Stack)
     # The player below asks as long as it drips: on a busy machine, more often than players may at first.
     gateway = await stack.start_gateway(
         target_of(service),
-        head_seconds=2,
+        header_seconds=2,
         max_requests=8,
         starts_per_minute=1_000_000,
         completes_per_minute=1_000_000,

@@ -1,4 +1,4 @@
-"""Whatever is too large is refused as such by both services, and costs nobody else anything."""
+"""Whatever is too large is rejected as such by both services, and costs nobody else anything."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ REQUESTS = {
 }
 
 
-async def test_requests_that_are_too_large_are_refused_and_nothing_else_is(stack: Stack) -> None:
+async def test_requests_that_are_too_large_are_rejected_and_nothing_else_is(stack: Stack) -> None:
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service))
     address = gateway.addresses["http"]
@@ -70,7 +70,7 @@ async def test_frames_that_are_too_large_close_their_socket_and_no_other(stack: 
     assert "Traceback" not in gateway.log()
 
 
-async def test_calls_that_are_too_large_are_refused_and_nothing_else_is(
+async def test_calls_that_are_too_large_are_rejected_and_nothing_else_is(
     stack: Stack, backend_certificate: CertificateFiles
 ) -> None:
     service = await stack.start_score_service()

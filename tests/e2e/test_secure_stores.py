@@ -97,7 +97,7 @@ async def test_both_services_need_no_more_of_redis_than_the_access_list_says(
         ("user", "username-password"),
     ],
 )
-async def test_redis_that_refuses_or_is_not_trusted_is_told_with_the_reason(
+async def test_redis_that_rejects_or_is_not_trusted_is_told_with_the_reason(
     start_score_service: StartScoreService,
     start_gateway: StartGateway,
     secure_redis: SecureRedis,
@@ -230,7 +230,7 @@ async def test_both_services_reach_postgresql_by_tls_whose_certificate_they_chec
 
 
 @pytest.mark.parametrize("wrong", ["authority", "host", "password"])
-async def test_postgresql_that_refuses_or_is_not_trusted_is_told_with_the_reason(
+async def test_postgresql_that_rejects_or_is_not_trusted_is_told_with_the_reason(
     start_score_service: StartScoreService,
     secure_postgres: SecurePostgres,
     authority: CertificateAuthority,

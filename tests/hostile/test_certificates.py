@@ -53,7 +53,7 @@ def issue(authority: CertificateAuthority, tmp_path: Path) -> Issue:
 
 @pytest.fixture
 def tell(score_service: ScoreService, connect: Connect) -> Callable[[CertificateFiles], Any]:
-    """Return a function that makes an award with a certificate, and tells the refusal."""
+    """Return a function that makes an award with a certificate, and tells the rejection."""
 
     async def tell(certificate: CertificateFiles) -> tuple[StatusCode, str]:
         stubs = connect(score_service, certificate)
@@ -72,11 +72,11 @@ async def test_a_certificate_like_those_of_the_tests_below_lets_in(
     assert (await stubs.score.AwardPoints(award_request(), timeout=20)).result.total == 10
 
 
-async def test_a_certificate_for_servers_alone_is_refused(tell: Any, issue: Issue) -> None:
+async def test_a_certificate_for_servers_alone_is_rejected(tell: Any, issue: Issue) -> None:
     assert await tell(issue(uri(GATEWAY_ID), usages=[ExtendedKeyUsageOID.SERVER_AUTH])) == NO_HANDSHAKE
 
 
-async def test_a_certificate_that_the_caller_signed_is_refused(
+async def test_a_certificate_that_the_caller_signed_is_rejected(
     tell: Any, authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
@@ -86,7 +86,7 @@ async def test_a_certificate_that_the_caller_signed_is_refused(
     assert await tell(write(tmp_path, authority.ca_file, pem, key)) == NO_HANDSHAKE
 
 
-async def test_a_certificate_signed_by_a_callers_certificate_is_refused(
+async def test_a_certificate_signed_by_a_callers_certificate_is_rejected(
     tell: Any, authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     middle_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))

@@ -19,11 +19,11 @@ Operation = Any
 EVENTS = "/api/v1/leaderboard/events"
 DOORS = "/api/v1/auth/"
 # Data can be as described and still not be a token of ours, or be wrong as an answer.
-REFUSALS = [400, 401, 404, 409, 422]
+REJECTIONS = [400, 401, 404, 409, 422]
 CONFIG = {
     "checks": {
-        "positive_data_acceptance": {"expected-statuses": ["2xx", *REFUSALS]},
-        "negative_data_rejection": {"expected-statuses": [*REFUSALS, 413]},
+        "positive_data_acceptance": {"expected-statuses": ["2xx", *REJECTIONS]},
+        "negative_data_rejection": {"expected-statuses": [*REJECTIONS, 413]},
     }
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -95,7 +95,7 @@ async def test_without_an_access_token_every_answer_is_described_too(gateway: Ga
     await asyncio.to_thread(run)
 
 
-async def test_every_other_method_is_refused_by_name(gateway: Gateway) -> None:
+async def test_every_other_method_is_rejected_by_name(gateway: Gateway) -> None:
     paths: dict[str, Any] = (await gateway.http.get("/openapi.json")).json()["paths"]
     for path, described in paths.items():
         for method in METHODS:

@@ -114,12 +114,12 @@ async def test_no_log_tells_a_secret_that_a_caller_put_in_the_wrong_place(
 
 
 @pytest.mark.parametrize("package", ["score_service", "action_gateway"])
-async def test_no_log_tells_a_password_that_a_store_refuses(
+async def test_no_log_tells_a_password_that_a_store_rejects(
     stack: Stack, tmp_path: Path, package: str
 ) -> None:
     wrong = tmp_path / "wrong-password"
     wrong.write_text(PASSWORD, encoding="ascii")
-    SECRETS.note("a password that is refused", PASSWORD)
+    SECRETS.note("a password that is rejected", PASSWORD)
     settings: dict[str, Any] = {"score_target": "dns:///localhost:1", "log_level": "debug"}
     settings |= stack.score_settings if package == "score_service" else stack.gateway_settings
     for store in ("DATABASE", "REDIS"):

@@ -80,7 +80,7 @@ def mutations(draw: st.DrawFn, text: str) -> str:
 @fuzzing(200)
 @given(text=st.text(max_size=200) | st.text("abcABC019._-=", max_size=200))
 def test_no_text_is_a_token(signers: Signers, text: str) -> None:
-    signers.refuse(text)
+    signers.reject(text)
 
 
 @fuzzing(300)
@@ -89,13 +89,13 @@ def test_no_token_that_was_changed_is_a_token(signers: Signers, data: st.DataObj
     good = data.draw(st.sampled_from([signers.access_token, signers.action_token]))
     changed = data.draw(mutations(good))
     if changed != good:
-        signers.refuse(changed)
+        signers.reject(changed)
 
 
 @pytest.mark.parametrize("padding", ["=", "==", "==="])
 def test_a_token_has_one_spelling(signers: Signers, padding: str) -> None:
-    signers.refuse(signers.access_token + padding)
-    signers.refuse(signers.action_token + padding)
+    signers.reject(signers.access_token + padding)
+    signers.reject(signers.action_token + padding)
 
 
 @fuzzing(200)
@@ -105,15 +105,15 @@ def test_no_header_and_no_claims_make_a_token(signers: Signers, head: Any, claim
         head |= signers.head
     for signature in ("", signers.access_token.rpartition(".")[2]):
         body = f"{encode(json.dumps(head).encode())}.{encode(json.dumps(claims).encode())}"
-        signers.refuse(f"{body}.{signature}")
+        signers.reject(f"{body}.{signature}")
 
 
 @pytest.mark.parametrize("raw", ODD_JSON, ids=range(len(ODD_JSON)))
 def test_no_odd_json_makes_a_token(signers: Signers, raw: bytes) -> None:
     _, claims, signature = signers.access_token.split(".")
     head = signers.access_token.split(".")[0]
-    signers.refuse(f"{encode(raw)}.{claims}.{signature}")
-    signers.refuse(f"{head}.{encode(raw)}.{signature}")
+    signers.reject(f"{encode(raw)}.{claims}.{signature}")
+    signers.reject(f"{head}.{encode(raw)}.{signature}")
 
 
 REFRESH_TOKEN = encode(bytes(range(32)))
@@ -127,7 +127,7 @@ REFRESH_TOKEN = encode(bytes(range(32)))
 @example("+/" * 21 + "A")
 @example("A" * 44)
 @example("\ud800" * 43)
-def test_a_refresh_token_is_read_in_its_one_spelling_or_refused(text: str) -> None:
+def test_a_refresh_token_is_read_in_its_one_spelling_or_rejected(text: str) -> None:
     try:
         token = sessions._decode(text)
     except BadRefreshTokenError:
@@ -153,7 +153,7 @@ PAGE_TOKEN = write_page_token(Standing("ada", 10, 1, 7))
 @example(encode(b"007 1 ada"))
 @example(encode("\u0661 1 ada".encode()))
 @example("\ud800")
-def test_a_page_token_is_read_in_its_one_spelling_or_refused(token: str) -> None:
+def test_a_page_token_is_read_in_its_one_spelling_or_rejected(token: str) -> None:
     try:
         end = read_page_token(token)
     except InvalidRequestError:

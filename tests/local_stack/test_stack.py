@@ -111,7 +111,7 @@ class Launcher:
         stack.await_output("Logs  ")
         return stack
 
-    def refuse(self, **variables: str) -> tuple[int, str]:
+    def reject(self, **variables: str) -> tuple[int, str]:
         """Launch a stack that cannot start; return its exit code and output."""
         stack = self.launch(**variables)
         return stack.child.process.wait(_START_SECONDS), stack.output
@@ -171,8 +171,10 @@ def test_nothing_in_output_and_logs_is_secret(stack: RunningStack) -> None:
         assert not any(secret in text for secret in secrets)
 
 
-def test_a_second_start_on_the_same_folder_is_refused(stack: RunningStack, shared_launcher: Launcher) -> None:
-    code, output = shared_launcher.refuse()
+def test_a_second_start_on_the_same_folder_is_rejected(
+    stack: RunningStack, shared_launcher: Launcher
+) -> None:
+    code, output = shared_launcher.reject()
     assert code == 2
     assert f"A stack already runs on {stack.state_dir}" in output
     assert stack.child.exit_code is None
@@ -246,7 +248,7 @@ def test_a_stack_uses_the_servers_it_is_given(
 def test_a_port_in_use_is_told_before_anything_starts(launcher: Launcher, variable: str) -> None:
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-        code, output = launcher.refuse(**{variable: str(port)})
+        code, output = launcher.reject(**{variable: str(port)})
     assert code == 2
     assert f"Port {port} is in use. Choose another with {variable}=…" in output
     assert not (launcher.folder / "state" / "postgres").exists()
@@ -258,7 +260,7 @@ def test_a_port_in_use_is_told_before_anything_starts(launcher: Launcher, variab
     ids=["no number", "too large", "the same"],
 )
 def test_ports_that_cannot_be_are_told(launcher: Launcher, variables: dict[str, str]) -> None:
-    code, output = launcher.refuse(**variables)
+    code, output = launcher.reject(**variables)
     assert code == 2
     assert "Traceback" not in output
     assert "Error: " in output
@@ -266,7 +268,7 @@ def test_ports_that_cannot_be_are_told(launcher: Launcher, variables: dict[str, 
 
 def test_a_state_folder_that_cannot_be_made_is_told(launcher: Launcher) -> None:
     (launcher.folder / "state").write_text("a file")
-    code, output = launcher.refuse()
+    code, output = launcher.reject()
     assert code == 2
     assert "Traceback" not in output
     assert "is a file" in output

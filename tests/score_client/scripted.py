@@ -152,7 +152,7 @@ async def hang(_request: Message, _context: Context) -> Message:
     return await asyncio.Event().wait()  # type: ignore[return-value]
 
 
-def refuse(code: grpc.StatusCode, reason: str = "", **details: Any) -> Step:
+def reject(code: grpc.StatusCode, reason: str = "", **details: Any) -> Step:
     """End the call with the status that `make_status` makes."""
 
     async def step(_request: Message, context: Context) -> Message:

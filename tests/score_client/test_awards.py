@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
-from tests.score_client.scripted import ScriptedServer, hang, refuse
+from tests.score_client.scripted import ScriptedServer, hang, reject
 
 from score_api.v1 import score_service_pb2 as scores
 from score_client import (
@@ -24,7 +24,7 @@ from score_client import (
 from score_client.awards import ALONE_MAX, BATCH_MAX, BOARDS_MAX, CALLS_MAX
 
 Step = Callable[[Message, Any], Awaitable[Message]]
-FULL = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=3.0)
+FULL = reject(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=3.0)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ async def test_call_that_fails_is_tried_again_with_the_same_ids(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer_one)
-    server.script("BatchAwardPoints", refuse(StatusCode.UNAVAILABLE), answer_many)
+    server.script("BatchAwardPoints", reject(StatusCode.UNAVAILABLE), answer_many)
     ids = [uuid4() for _ in range(20)]
 
     results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
@@ -148,13 +148,13 @@ async def test_call_that_fails_is_tried_again_with_the_same_ids(
 
 
 @pytest.mark.parametrize(
-    "refusal", [refuse(StatusCode.UNIMPLEMENTED), refuse(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")]
+    "rejection", [reject(StatusCode.UNIMPLEMENTED), reject(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")]
 )
-async def test_awards_go_one_by_one_where_batches_are_refused(
-    server: ScriptedServer, client: ScoreClient, refusal: Step
+async def test_awards_go_one_by_one_where_batches_are_rejected(
+    server: ScriptedServer, client: ScoreClient, rejection: Step
 ) -> None:
     server.script("AwardPoints", answer_one)
-    server.script("BatchAwardPoints", refusal)
+    server.script("BatchAwardPoints", rejection)
     ids = [uuid4() for _ in range(20)]
 
     results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
@@ -178,7 +178,7 @@ async def test_one_by_one_too_they_do_not_go_all_at_once(server: ScriptedServer,
         return await answer_one(request, context)
 
     server.script("AwardPoints", answer_and_count)
-    server.script("BatchAwardPoints", refuse(StatusCode.UNIMPLEMENTED))
+    server.script("BatchAwardPoints", reject(StatusCode.UNIMPLEMENTED))
 
     results = await asyncio.gather(*(award(client) for _ in range(400)))
 
@@ -212,10 +212,10 @@ async def test_a_full_server_among_others_keeps_no_award_from_them(
             await award(client)
 
 
-async def test_what_a_server_without_room_refused_is_made_when_it_has_room_again(
+async def test_what_a_server_without_room_rejected_is_made_when_it_has_room_again(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
-    full = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.1)
+    full = reject(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.1)
     server.script("AwardPoints", full, answer_one)
     server.script("BatchAwardPoints", full, answer_many)
 

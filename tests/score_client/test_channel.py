@@ -260,7 +260,7 @@ async def test_a_missing_file_keeps_the_old_channel(
     assert await identity(server, client) == BACKEND_ID
 
 
-async def test_a_certificate_the_server_refuses_keeps_the_old_channel(
+async def test_a_certificate_the_server_rejects_keeps_the_old_channel(
     server: ScriptedServer,
     client: ScoreClient,
     certificate: RenewableCertificate,

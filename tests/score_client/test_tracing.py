@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
-from tests.score_client.scripted import ScriptedServer, answer, play, refuse
+from tests.score_client.scripted import ScriptedServer, answer, play, reject
 
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
@@ -76,7 +76,7 @@ async def answer_many(request: Any, _context: Any) -> Message:
 async def test_each_try_of_an_award_has_a_span_of_its_own_that_the_service_is_told_of(
     server: ScriptedServer, client: ScoreClient, spans: InMemorySpanExporter
 ) -> None:
-    server.script("AwardPoints", refuse(StatusCode.UNAVAILABLE), answer_one)
+    server.script("AwardPoints", reject(StatusCode.UNAVAILABLE), answer_one)
 
     with trace.get_tracer("tests").start_as_current_span("request") as request:
         await award(client)
@@ -142,7 +142,7 @@ async def test_the_decision_not_to_sample_goes_on_and_the_trace_is_named_all_the
 async def test_a_read_that_fails_has_a_span_that_says_why_and_not_about_whom(
     server: ScriptedServer, client: ScoreClient, spans: InMemorySpanExporter
 ) -> None:
-    server.script("GetAward", refuse(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"))
+    server.script("GetAward", reject(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"))
 
     with pytest.raises(AwardNotFoundError):
         await client.get_award(board_id="main", award_id=uuid4())

@@ -132,8 +132,8 @@ class Actions:
             raise ActionTokenForeignError
         try:
             solved_before = await self._judge(started, given.answer)
-        except GatewayError as refusal:
-            return await self._reconsider(started, given, refusal)
+        except GatewayError as rejection:
+            return await self._reconsider(started, given, rejection)
         payment, is_first = await self._payments.make(started, given.name_request())
         if not is_first:
             raise _paid(started, given, payment, solved=solved_before)
@@ -166,14 +166,14 @@ class Actions:
             raise WrongAnswerError(self._attempts - attempt.number)
         return attempt.number != attempt.solved_by
 
-    async def _reconsider(self, started: StartedAction, given: Answer, refusal: GatewayError) -> Payment:
-        """Let a payment that was made win over a refusal.
+    async def _reconsider(self, started: StartedAction, given: Answer, rejection: GatewayError) -> Payment:
+        """Let a payment that was made win over a rejection.
 
         A request that may be repeated gets the payment again if it was the one that made it.
         """
-        paid = await self._find_payment(started, refusal)
+        paid = await self._find_payment(started, rejection)
         if paid is None:
-            raise refusal
+            raise rejection
         if given.idempotency_key is not None:
             payment, is_first = await self._payments.make(started, given.name_request())
             if is_first:
@@ -181,13 +181,13 @@ class Actions:
         solved = started.repeat is Repeat.UNLIMITED or await self._store.is_solved(started.nonce)
         raise _paid(started, given, paid, solved=solved)
 
-    async def _find_payment(self, started: StartedAction, refusal: GatewayError) -> Payment | None:
+    async def _find_payment(self, started: StartedAction, rejection: GatewayError) -> Payment | None:
         try:
             return await self._payments.find(started)
         except UnavailableError:
-            if isinstance(refusal, WrongAnswerError):
+            if isinstance(rejection, WrongAnswerError):
                 # True whatever was paid, and an attempt is gone, so the client has to know.
-                raise refusal from None
+                raise rejection from None
             raise
 
     def _begin(self, action: OfferedAction, user_id: str) -> StartedAction:

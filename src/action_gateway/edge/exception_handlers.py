@@ -58,7 +58,7 @@ async def _answer_framework(_: Request, error: HTTPException) -> Response:
 
 async def _answer_validation(_: Request, error: RequestValidationError) -> Response:
     faults = error.errors()[:_MAX_FIELDS]
-    return answer(errors.InvalidRequestError({_place(fault): _said(fault) for fault in faults}))
+    return answer(errors.InvalidRequestError({_locate(fault): _describe(fault) for fault in faults}))
 
 
 HANDLERS: Final[dict[int | type[Exception], Handler]] = {
@@ -69,13 +69,13 @@ HANDLERS: Final[dict[int | type[Exception], Handler]] = {
 }
 
 
-def _place(fault: Mapping[str, Any]) -> str:
+def _locate(fault: Mapping[str, Any]) -> str:
     # The name of a field that is not described comes from the client; its parent says enough.
-    place = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]
-    return ".".join(str(part) for part in place if isinstance(part, str)) or "body"
+    location = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]
+    return ".".join(str(part) for part in location if isinstance(part, str)) or "body"
 
 
-def _said(fault: Mapping[str, Any]) -> str:
+def _describe(fault: Mapping[str, Any]) -> str:
     match fault["type"]:
         case "json_invalid":
             return "is not JSON"

@@ -91,7 +91,7 @@ def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
         Middleware(
             Admission,
             parts.metrics.admission,
-            places=parts.settings.max_requests,
+            capacity=parts.settings.max_requests,
             holds=not parts.settings.trusted_proxies,
             # A page that lacks one of its files is broken, and they cost little.
             open_paths=(LIVE_PATH, READY_PATH, API_PREFIX + EVENTS_PATH, *files),

@@ -27,8 +27,8 @@ from action_gateway.limits.redis_storage import Counters
 from action_gateway.metrics import Metrics
 from action_gateway.process import gauges
 from action_gateway.process.checks import DATABASE, checks_of
+from action_gateway.process.cleanup import run_cleanup
 from action_gateway.process.dependencies import Dependencies, open_dependencies
-from action_gateway.process.sweeper import keep_sweeping
 from action_gateway.settings import ServeSettings
 from action_gateway.store.store import Store
 from action_gateway.streams.connections import ConnectionMetrics, Connections
@@ -87,7 +87,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         gauges.follow_certificates(score_client, metrics)
         gauges.follow_use(store, passwords, settings, metrics)
         checks = checks_of(store, dependencies.counters, score_client, feed)
-        _begin_sweeping(stack, store, clock, settings)
+        _start_cleanup(stack, store, clock, settings)
         readiness = Readiness(
             checks,
             metrics.ready,
@@ -182,7 +182,7 @@ def _make_actions(
     )
 
 
-def _begin_sweeping(stack: AsyncExitStack, store: Store, clock: Clock, settings: ServeSettings) -> None:
+def _start_cleanup(stack: AsyncExitStack, store: Store, clock: Clock, settings: ServeSettings) -> None:
     lifetime = timedelta(seconds=settings.refresh_token_seconds)
-    sweeping = asyncio.create_task(keep_sweeping(store, clock, refresh_lifetime=lifetime), name="sweeper")
-    stack.callback(sweeping.cancel)
+    cleanup = asyncio.create_task(run_cleanup(store, clock, refresh_lifetime=lifetime), name="cleanup")
+    stack.callback(cleanup.cancel)

@@ -74,7 +74,7 @@ async def test_who_comes_when_the_line_is_full_is_sent_away() -> None:
         hasher.may_go_on.clear()
         served, waiting = (asyncio.create_task(passwords.hash("x")) for _ in range(2))
         await asyncio.sleep(0)
-        assert passwords.under_way == passwords.places == 2
+        assert passwords.under_way == passwords.capacity == 2
         with pytest.raises(UnavailableError):
             await passwords.hash("x")
         hasher.may_go_on.set()

@@ -108,9 +108,9 @@ def test_an_expired_access_token_is_no_forgery_even_once_its_key_is_gone(
     token = access_tokens.issue(USER)
 
     def is_forged() -> bool:
-        with pytest.raises(UnauthenticatedError) as refusal:
+        with pytest.raises(UnauthenticatedError) as rejection:
             others.verify(token)
-        return refusal.value.forged
+        return rejection.value.forged
 
     assert is_forged()
     clock.advance(900)

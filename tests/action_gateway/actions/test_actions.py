@@ -99,8 +99,8 @@ async def test_of_eight_completions_at_once_one_pays(
     responses = await asyncio.gather(*(player.complete(token) for _ in range(8)))
 
     assert Counter(response.status_code for response in responses) == {200: 1, 409: 7}
-    refused = [response.json() for response in responses if response.status_code == 409]
-    assert all(body["code"] == "action_token_used" and body["award"] == AWARD for body in refused)
+    rejected = [response.json() for response in responses if response.status_code == 409]
+    assert all(body["code"] == "action_token_used" and body["award"] == AWARD for body in rejected)
     assert await count_awards(score_service, database) == 1
 
 
@@ -134,7 +134,7 @@ async def test_a_repeated_request_is_answered_after_the_token_has_expired(
     assert code(await later.complete(token)) == (409, "action_token_used")
 
 
-async def test_a_malformed_idempotency_key_is_refused(player: Player) -> None:
+async def test_a_malformed_idempotency_key_is_rejected(player: Player) -> None:
     body = {"actionToken": "x", "proof": {"answer": "yes"}}
     for key in ("", "a b", "x" * 256, "schlüssel"):
         headers = [
@@ -198,7 +198,7 @@ async def test_a_token_is_of_use_to_its_user_alone(gateway: Gateway, player: Pla
     assert code(await thief.complete(token)) == (403, "action_token_foreign")
 
 
-async def test_what_is_no_action_token_of_ours_is_refused(gateway: Gateway, player: Player) -> None:
+async def test_what_is_no_action_token_of_ours_is_rejected(gateway: Gateway, player: Player) -> None:
     token = await player.start()
     action_keys = KeyFolder(gateway.settings.action_keys_dir)
     for forged in (
@@ -336,13 +336,13 @@ async def test_starts_and_completes_have_limits_by_user(
     )
     player, other = await gateway.player(), await gateway.player()
     tokens = [await player.start(), await player.start()]
-    refused = await player.post("/actions/start", {"actionId": "quick"})
+    rejected = await player.post("/actions/start", {"actionId": "quick"})
     completed = [await player.complete(token) for token in tokens]
     wrong = await player.complete(tokens[0], "no")
     limited = await player.complete(tokens[1], "no")
 
-    assert code(refused) == (429, "rate_limited")
-    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert code(rejected) == (429, "rate_limited")
+    assert 1 <= int(rejected.headers["retry-after"]) <= 60
     assert [response.status_code for response in completed] == [200, 200]
     # What was paid is told, also to who is over the limit.
     assert code(wrong) == code(limited) == (409, "action_token_used")

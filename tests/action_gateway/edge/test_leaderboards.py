@@ -85,7 +85,7 @@ async def test_a_player_without_an_award_on_a_board_with_some_has_score_zero(
     assert mine == {"me": row(None, player, 0), "entries": [], "revision": 1, "source": "cache"}
 
 
-async def test_a_request_not_as_described_is_refused(gateway: Gateway, player: Player) -> None:
+async def test_a_request_not_as_described_is_rejected(gateway: Gateway, player: Player) -> None:
     await award(gateway, player.user_id, 5)
     for path in (
         "/leaderboard?limit=0",

@@ -59,10 +59,10 @@ def limits(counters: Counters, time: MovableTime) -> Limits:
 async def test_so_many_and_no_more_are_allowed(limits: Limits) -> None:
     for _ in range(2):
         await limits.start("ada")
-    with pytest.raises(RateLimitedError) as refused:
+    with pytest.raises(RateLimitedError) as rejected:
         await limits.start("ada")
 
-    assert 1 <= refused.value.retry_after <= 60
+    assert 1 <= rejected.value.retry_after <= 60
 
 
 async def test_users_and_doings_count_apart(limits: Limits) -> None:

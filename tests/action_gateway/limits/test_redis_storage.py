@@ -75,8 +75,8 @@ async def test_slots_move_and_nodes_die_and_players_go_on(
     source.kill()
     for user_id in users:
         await limits.start(user_id)
-    refused = [user_id for user_id in users if not await is_counted(limits, user_id)]
-    assert refused
+    rejected = [user_id for user_id in users if not await is_counted(limits, user_id)]
+    assert rejected
     source.spawn()
 
     async def are_counted() -> bool:

@@ -201,7 +201,7 @@ BODIES: list[tuple[bytes, str, int, str]] = [
 ]
 
 
-async def test_bodies_that_are_not_as_described_are_refused(player: Player) -> None:
+async def test_bodies_that_are_not_as_described_are_rejected(player: Player) -> None:
     for body, content_type, status, code in BODIES:
         headers = player.headers | {"Content-Type": content_type}
         response = await player.http.post("/api/v1/actions/start", content=body, headers=headers)

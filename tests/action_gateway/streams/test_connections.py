@@ -47,7 +47,7 @@ async def stack() -> AsyncIterator[AsyncExitStack]:
         yield stack
 
 
-async def refused(stack: AsyncExitStack, connections: Connections) -> Ending:
+async def rejected(stack: AsyncExitStack, connections: Connections) -> Ending:
     with pytest.raises(EndedError) as caught:
         await stack.enter_async_context(connections.hold("websocket"))
     return caught.value.ending
@@ -66,13 +66,13 @@ async def test_open_connections_are_told_before_the_first_one() -> None:
         assert registry.get_sample_value("gateway_sockets", {"kind": kind}) == 0
 
 
-async def test_one_connection_too_many_is_refused_and_a_place_freed_is_given_again(
+async def test_one_connection_too_many_is_rejected_and_a_place_freed_is_given_again(
     stack: AsyncExitStack,
 ) -> None:
     connections = Counted(limit=2)
     await stack.enter_async_context(connections.hold("websocket"))
     async with connections.hold("websocket"):
-        assert await refused(stack, connections) is Ending.OVERLOADED
+        assert await rejected(stack, connections) is Ending.OVERLOADED
     await stack.enter_async_context(connections.hold("websocket"))
     assert connections.evicted("overloaded") == 1
 
@@ -143,7 +143,7 @@ async def test_closing_all_ends_every_connection_as_restarting_and_lets_no_new_o
     await connections.close_all(within=0.2)
     assert all(task.done() for task in serving)
     assert {await task for task in serving} == {Ending.RESTARTING}
-    assert await refused(stack, connections) is Ending.RESTARTING
+    assert await rejected(stack, connections) is Ending.RESTARTING
 
 
 async def test_connections_are_closed_one_after_another_not_all_at_once() -> None:

@@ -52,7 +52,7 @@ def test_a_bad_token_on_the_handshake_is_not_made_good_by_a_message(headers: lis
 
 
 @pytest.mark.parametrize("text", [auth("nobody"), auth(""), auth(None), '{"type": "auth"}'])
-def test_an_auth_message_without_a_good_token_is_refused(text: str) -> None:
+def test_an_auth_message_without_a_good_token_is_rejected(text: str) -> None:
     with pytest.raises(UnauthenticatedError):
         Conversation(verify).hear(text, 0.0)
 
@@ -103,7 +103,7 @@ def test_an_older_token_does_not_shorten_the_conversation() -> None:
     assert conversation.hear(auth("ada@100"), 0.0) == Access("ada", 200)
 
 
-def test_a_token_of_another_user_is_refused() -> None:
+def test_a_token_of_another_user_is_rejected() -> None:
     conversation = Conversation(verify)
     conversation.greet(["Bearer ada@100"])
     with pytest.raises(UnauthenticatedError):
