@@ -38,7 +38,7 @@ def faults_of(kind: type[LogSettings]) -> dict[str, str]:
     return dict(fault.split(": ", 1) for fault in caught.value.faults)
 
 
-def test_the_required_ones_are_enough_and_the_others_are_as_the_contract_says(
+def test_required_settings_are_enough_and_others_have_the_defaults_of_the_contract(
     environment: pytest.MonkeyPatch,
 ) -> None:
     settings = load(ServeSettings)
@@ -59,7 +59,7 @@ def test_the_required_ones_are_enough_and_the_others_are_as_the_contract_says(
     assert settings.registration_enabled
 
 
-def test_every_missing_one_is_named_at_once() -> None:
+def test_all_missing_settings_are_reported_at_once() -> None:
     assert set(faults_of(ServeSettings)) == {
         "ACTION_GATEWAY_DATABASE_DSN",
         "ACTION_GATEWAY_REDIS_URL",
@@ -104,7 +104,7 @@ def test_every_missing_one_is_named_at_once() -> None:
         ("PREPARE_THRESHOLD", "-1"),
     ],
 )
-def test_a_fault_is_told_by_its_variable_and_shows_no_secret(
+def test_a_fault_is_reported_by_its_variable_without_secrets(
     environment: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     environment.setenv(PREFIX + name, value)
@@ -143,7 +143,7 @@ def test_statements_need_not_be_prepared(
     assert load(ServeSettings).prepare_threshold == threshold
 
 
-def test_variables_of_others_and_empty_ones_are_let_pass(environment: pytest.MonkeyPatch) -> None:
+def test_foreign_and_empty_variables_are_ignored(environment: pytest.MonkeyPatch) -> None:
     environment.setenv(f"{PREFIX}PORT", "tcp://10.0.0.1:8080")
     environment.setenv(f"{PREFIX}LISTEN", "")
 
@@ -151,7 +151,7 @@ def test_variables_of_others_and_empty_ones_are_let_pass(environment: pytest.Mon
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_setting_says_what_it_is_for(kind: type[LogSettings]) -> None:
+def test_every_setting_has_a_description(kind: type[LogSettings]) -> None:
     for name, field in kind.model_fields.items():
         assert field.description, name
         assert variable(kind, name).startswith(PREFIX)

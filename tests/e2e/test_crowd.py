@@ -59,7 +59,7 @@ async def give_everyone(stubs: Stubs) -> int:
     return max(item.result.revision for item in response.items)
 
 
-async def test_watchers_that_stall_cost_the_others_nothing_and_are_ended(
+async def test_stalled_watchers_do_not_affect_others_and_are_evicted(
     start_score_service: StartScoreService, backend_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(stall_seconds=4, watch_tick_seconds=0.01)

@@ -115,7 +115,7 @@ async def test_wiped_and_killed_valkey_fails_no_award_and_heals(
         await check_ranks(client, check_record(database))
 
 
-async def test_watcher_resumed_across_a_lost_projection_ends_like_one_that_never_left(
+async def test_watcher_resumed_across_a_lost_projection_ends_like_an_uninterrupted_one(
     stack: Stack, database: Database, redis_url: str, redis_prefix: str
 ) -> None:
     service = await stack.start_score_service()

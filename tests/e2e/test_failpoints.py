@@ -57,7 +57,7 @@ async def award_for_sure(client: ScoreClient, user_id: str) -> AwardResult:
         "after_commit=fail@3",
     ],
 )
-async def test_an_award_that_broke_the_service_is_made_once_and_told_as_the_first(
+async def test_an_award_that_crashed_the_service_is_made_once_and_returns_its_first_result(
     stack: Stack, database: Database, failpoint: str
 ) -> None:
     broken = await stack.start_score_service(launcher(failpoint))
@@ -125,7 +125,7 @@ async def tells(client: ScoreClient, expected: list[tuple[str, int, int]]) -> bo
 @pytest.mark.parametrize(
     "failpoint", ["after_reserve=kill@1", "before_award=kill@1", "after_award=kill@1", "after_award=fail@1"]
 )
-async def test_a_player_whose_gateway_broke_learns_the_outcome_from_another_one(
+async def test_a_player_whose_gateway_crashed_gets_the_outcome_from_another_one(
     stack: Stack, database: Database, failpoint: str
 ) -> None:
     service = await stack.start_score_service()

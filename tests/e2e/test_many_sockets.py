@@ -43,7 +43,7 @@ async def sockets(player: Browser, count: int, *, stalls: bool) -> AsyncIterator
             socket.transport.abort()
 
 
-async def test_thousands_of_sockets_idle_or_stalled_keep_no_change_from_one_that_lives(stack: Stack) -> None:
+async def test_thousands_of_idle_or_stalled_sockets_do_not_delay_changes_to_a_live_one(stack: Stack) -> None:
     idle, stalled = counts()
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service), max_sockets_per_user=idle + stalled + 1)
@@ -75,7 +75,7 @@ async def test_thousands_of_sockets_idle_or_stalled_keep_no_change_from_one_that
             await heard(again, "leaderboard:initial")
 
 
-async def test_requests_that_drip_are_given_up_and_keep_nobody_out(stack: Stack) -> None:
+async def test_slow_requests_are_closed_and_do_not_block_others(stack: Stack) -> None:
     service = await stack.start_score_service()
     # The player below asks as long as it drips: on a busy machine, more often than players may at first.
     gateway = await stack.start_gateway(

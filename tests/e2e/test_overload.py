@@ -79,7 +79,7 @@ def _name(error: grpc.aio.AioRpcError) -> str:
     return told.reason if told.retry_after else f"{told.code.name} {told.message}"
 
 
-async def test_of_ten_times_the_calls_that_have_a_place_each_is_answered_or_rejected(
+async def test_at_ten_times_the_capacity_each_call_is_answered_or_rejected(
     stack: Stack, database: Database, backend_certificate: CertificateFiles
 ) -> None:
     service = await stack.start_score_service(calls_max=CAPACITY)
@@ -101,7 +101,7 @@ async def test_of_ten_times_the_calls_that_have_a_place_each_is_answered_or_reje
     check_record(database)
 
 
-async def test_of_ten_times_the_awards_that_have_room_each_is_made_or_rejected(
+async def test_at_ten_times_the_capacity_each_award_is_made_or_rejected(
     stack: Stack, database: Database, backend_certificate: CertificateFiles
 ) -> None:
     room, size = 400, 100
@@ -122,9 +122,7 @@ async def test_of_ten_times_the_awards_that_have_room_each_is_made_or_rejected(
     check_record(database)
 
 
-async def test_clients_that_are_rejected_come_again_until_all_is_done(
-    stack: Stack, database: Database
-) -> None:
+async def test_rejected_clients_retry_until_all_awards_are_made(stack: Stack, database: Database) -> None:
     service = await stack.start_score_service(calls_max=2)
     async with AsyncExitStack() as opened:
         clients = [await opened.enter_async_context(stack.client(target_of(service))) for _ in range(8)]
@@ -159,7 +157,7 @@ async def test_reads_are_answered_while_awards_flood(
         assert OVERLOADED in await flooding
 
 
-async def test_of_work_that_nobody_waits_for_any_more_little_is_begun(
+async def test_little_abandoned_work_is_started(
     stack: Stack, database: Database, backend_certificate: CertificateFiles
 ) -> None:
     calls = 300
@@ -201,7 +199,7 @@ class Page:
         return end
 
 
-async def test_of_ten_times_the_requests_that_have_a_place_each_is_answered_or_rejected(
+async def test_at_ten_times_the_capacity_each_request_is_answered_or_rejected(
     stack: Stack, database: Database
 ) -> None:
     capacity, each = 2, 3
@@ -228,7 +226,7 @@ async def test_of_ten_times_the_requests_that_have_a_place_each_is_answered_or_r
     assert await metric_of(gateway, "gateway_requests_refused_total") == ends["429 rate_limited"]
 
 
-async def test_a_flood_of_logins_starves_nobody_who_is_in(stack: Stack) -> None:
+async def test_a_flood_of_logins_does_not_starve_logged_in_players(stack: Stack) -> None:
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service), score_timeout_seconds=30)
     async with edge(gateway.addresses["http"]) as http, AsyncExitStack() as opened:

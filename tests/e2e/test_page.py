@@ -186,7 +186,7 @@ async def test_points_arrive_and_the_board_moves_in_every_window(
     assert max(rejections) < 400
 
 
-async def test_page_gets_over_a_restarted_server_and_a_lost_reply(
+async def test_page_recovers_from_a_restarted_server_and_a_lost_reply(
     start_site: StartSite, open_window: OpenWindow
 ) -> None:
     site = await start_site()
@@ -227,7 +227,7 @@ async def test_page_gets_over_a_restarted_server_and_a_lost_reply(
     ada.faults[:] = [fault for fault in ada.faults if not lost.search(fault)]
 
 
-async def test_rejections_are_said_in_plain_words(start_site: StartSite, open_window: OpenWindow) -> None:
+async def test_rejections_are_shown_in_plain_words(start_site: StartSite, open_window: OpenWindow) -> None:
     site = await start_site(completes_per_minute=7)
     ada = await open_window(site)
     page = ada.page

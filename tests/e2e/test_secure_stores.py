@@ -97,7 +97,7 @@ async def test_both_services_need_no_more_of_redis_than_the_access_list_says(
         ("user", "username-password"),
     ],
 )
-async def test_redis_that_rejects_or_is_not_trusted_is_told_with_the_reason(
+async def test_redis_that_rejects_or_is_not_trusted_is_reported_with_the_reason(
     start_score_service: StartScoreService,
     start_gateway: StartGateway,
     secure_redis: SecureRedis,
@@ -168,7 +168,7 @@ async def asking_as_score_service(access: service_runtime.redis.access.RedisAcce
         (service_runtime.redis.access, asking_as_score_service),
     ],
 )
-async def test_in_no_form_of_redis_is_a_file_read_once_and_for_all(
+async def test_files_are_reread_for_every_form_of_redis(
     door: tuple[int, list[None]],
     server_certificate: CertificateFiles,
     foreign_authority: CertificateAuthority,
@@ -230,7 +230,7 @@ async def test_both_services_reach_postgresql_by_tls_whose_certificate_they_chec
 
 
 @pytest.mark.parametrize("wrong", ["authority", "host", "password"])
-async def test_postgresql_that_rejects_or_is_not_trusted_is_told_with_the_reason(
+async def test_postgresql_that_rejects_or_is_not_trusted_is_reported_with_the_reason(
     start_score_service: StartScoreService,
     secure_postgres: SecurePostgres,
     authority: CertificateAuthority,

@@ -97,7 +97,7 @@ async def test_an_award_under_way_is_answered_once_the_record_answers(
     assert check_record(database) == [("ada", 15, 2)]
 
 
-async def test_an_award_under_way_is_told_to_be_unknown_where_the_record_never_answers(
+async def test_an_award_under_way_is_reported_as_unknown_where_the_record_never_answers(
     stack: Stack,
     database: Database,
     service: RunningService,

@@ -163,7 +163,7 @@ async def test_batches_lead_to_the_calls_of_all_their_awards_and_each_call_to_it
         assert {calls[link].links for link in batch.links} == {frozenset({batch.span_id})}
 
 
-async def test_spans_that_nobody_takes_hold_nothing_up(stack: Stack, collector: Collector) -> None:
+async def test_an_unavailable_collector_delays_nothing(stack: Stack, collector: Collector) -> None:
     collector.answers.clear()
     # Whoever waited for the exporter to give up would be killed by the end of the test.
     patient = {**collector.environment, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
@@ -181,7 +181,7 @@ async def test_spans_that_nobody_takes_hold_nothing_up(stack: Stack, collector: 
     assert collector.spans == []
 
 
-async def test_without_a_word_about_tracing_there_is_none_and_the_sdk_is_not_even_imported(
+async def test_without_tracing_settings_the_sdk_is_not_imported(
     stack: Stack, database: Database, collector: Collector
 ) -> None:
     off = {**collector.environment, "OTEL_SDK_DISABLED": "true"}

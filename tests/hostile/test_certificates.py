@@ -64,7 +64,7 @@ def tell(score_service: ScoreService, connect: Connect) -> Callable[[Certificate
 
 
 @pytest.mark.parametrize("is_authority", [False, True])
-async def test_a_certificate_like_those_of_the_tests_below_lets_in(
+async def test_a_valid_certificate_is_accepted(
     score_service: ScoreService, connect: Connect, issue: Issue, *, is_authority: bool
 ) -> None:
     stubs = connect(score_service, issue(uri(GATEWAY_ID), is_authority=is_authority))
@@ -99,7 +99,7 @@ async def test_a_certificate_signed_by_a_callers_certificate_is_rejected(
     assert await tell(write(tmp_path, authority.ca_file, chain, key)) == NO_HANDSHAKE
 
 
-async def test_a_certificate_of_somebody_else_without_its_key_is_of_no_use(
+async def test_a_foreign_certificate_without_its_key_is_rejected(
     tell: Any, gateway_certificate: CertificateFiles, backend_certificate: CertificateFiles
 ) -> None:
     assert await tell(replace(gateway_certificate, key_file=backend_certificate.key_file)) == NO_HANDSHAKE

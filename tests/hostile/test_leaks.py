@@ -43,7 +43,7 @@ async def settle(service: RunningService, http: httpx.AsyncClient) -> str:
     return service.log()
 
 
-async def test_no_log_tells_a_secret_that_a_client_put_in_the_wrong_place(stack: Stack) -> None:
+async def test_no_log_has_a_secret_that_a_client_sent_in_the_wrong_field(stack: Stack) -> None:
     service = await stack.start_score_service(log_level="debug")
     gateway = await stack.start_gateway(target_of(service), log_level="debug")
     api = f"{url_of(gateway)}/api/v1"
@@ -93,7 +93,7 @@ async def test_no_log_tells_a_secret_that_a_client_put_in_the_wrong_place(stack:
         assert not [one.text for one in told if secret in one.text]
 
 
-async def test_no_log_tells_a_secret_that_a_caller_put_in_the_wrong_place(
+async def test_no_log_has_a_secret_that_a_caller_sent_in_the_wrong_field(
     stack: Stack, backend_certificate: CertificateFiles
 ) -> None:
     service = await stack.start_score_service(log_level="debug")
@@ -114,9 +114,7 @@ async def test_no_log_tells_a_secret_that_a_caller_put_in_the_wrong_place(
 
 
 @pytest.mark.parametrize("package", ["score_service", "action_gateway"])
-async def test_no_log_tells_a_password_that_a_store_rejects(
-    stack: Stack, tmp_path: Path, package: str
-) -> None:
+async def test_no_log_has_a_password_that_a_store_rejects(stack: Stack, tmp_path: Path, package: str) -> None:
     wrong = tmp_path / "wrong-password"
     wrong.write_text(PASSWORD, encoding="ascii")
     SECRETS.note("a password that is rejected", PASSWORD)

@@ -56,7 +56,7 @@ def test_an_administrator_need_not_be_a_superuser(managed_server: PostgresServer
         psycopg.connect(dsn, password=record.passwords[role]).close()
 
 
-def test_an_administrator_without_the_rights_is_told_and_no_password_is(
+def test_missing_rights_of_the_administrator_are_reported_without_passwords(
     managed_server: PostgresServer,
 ) -> None:
     Record.prepare(managed_server.admin_url("managed"))
@@ -67,7 +67,7 @@ def test_an_administrator_without_the_rights_is_told_and_no_password_is(
     assert not any(password in managed_server.child.log_path.read_text() for password in passwords)
 
 
-def test_a_database_that_is_unavailable_is_told(database: Database) -> None:
+def test_an_unavailable_database_is_reported(database: Database) -> None:
     with pytest.raises(ServerAwayError, match="DATABASE_URL"):
         Record.prepare(f"postgresql://postgres:secret@127.0.0.1:{free_port()}/laurel")
 
@@ -83,9 +83,7 @@ def test_a_user_name_stays_in_a_redis_url(valkey_server: ValkeyServer) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://:wrong@127.0.0.1:{port}/0", "http://127.0.0.1:{port}"])
-def test_a_redis_that_cannot_be_used_is_told_without_the_password(
-    valkey_server: ValkeyServer, url: str
-) -> None:
+def test_an_unusable_redis_is_reported_without_the_password(valkey_server: ValkeyServer, url: str) -> None:
     with pytest.raises(ServerAwayError, match="REDIS_URL") as raised:
         Cache.prepare(url.format(port=valkey_server.port))
     assert "wrong@" not in str(raised.value)

@@ -108,7 +108,7 @@ async def test_call_holds_no_more_awards_and_boards_than_the_service_takes(
         assert len({asked.award.board_id for asked in call.request.requests}) <= BOARDS_MAX
 
 
-async def test_what_is_wrong_with_one_award_is_told_to_its_caller_alone(
+async def test_a_failure_of_one_award_reaches_its_caller_only(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer_one)
@@ -129,9 +129,7 @@ async def test_what_is_wrong_with_one_award_is_told_to_its_caller_alone(
     assert dan.retry_after == 2.5
 
 
-async def test_call_that_fails_is_tried_again_with_the_same_ids(
-    server: ScriptedServer, client: ScoreClient
-) -> None:
+async def test_failed_call_is_retried_with_the_same_ids(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("AwardPoints", answer_one)
     server.script("BatchAwardPoints", reject(StatusCode.UNAVAILABLE), answer_many)
     ids = [uuid4() for _ in range(20)]
@@ -166,7 +164,7 @@ async def test_awards_go_one_by_one_where_batches_are_rejected(
     assert len({call.request.award.award_id for call in server.calls("AwardPoints")}) == 40
 
 
-async def test_one_by_one_too_they_do_not_go_all_at_once(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_single_awards_are_bounded_in_number_too(server: ScriptedServer, client: ScoreClient) -> None:
     under_way, most = 0, 0
 
     async def answer_and_count(request: Any, context: Any) -> Message:
@@ -186,7 +184,7 @@ async def test_one_by_one_too_they_do_not_go_all_at_once(server: ScriptedServer,
     assert most <= CALLS_MAX * ALONE_MAX
 
 
-async def test_a_server_without_room_is_left_alone_by_all_awards(
+async def test_an_overloaded_server_gets_no_awards_for_a_while(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("AwardPoints", FULL)
@@ -200,7 +198,7 @@ async def test_a_server_without_room_is_left_alone_by_all_awards(
     assert len(server.received) <= 2 * CALLS_MAX
 
 
-async def test_a_full_server_among_others_keeps_no_award_from_them(
+async def test_an_overloaded_server_does_not_delay_awards_to_others(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("AwardPoints", *(2 * [FULL, answer_one]))
@@ -212,7 +210,7 @@ async def test_a_full_server_among_others_keeps_no_award_from_them(
             await award(client)
 
 
-async def test_what_a_server_without_room_rejected_is_made_when_it_has_room_again(
+async def test_awards_rejected_by_an_overloaded_server_are_made_once_it_recovers(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     full = reject(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.1)
@@ -224,7 +222,7 @@ async def test_what_a_server_without_room_rejected_is_made_when_it_has_room_agai
     assert all(isinstance(result, AwardResult) for result in results)
 
 
-async def test_a_client_that_stays_away_can_be_closed(
+async def test_a_client_that_pauses_can_be_closed(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("AwardPoints", FULL)
@@ -237,7 +235,7 @@ async def test_a_client_that_stays_away_can_be_closed(
     assert not client._awards._calls
 
 
-async def test_caller_that_gives_up_takes_nobody_along(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_cancelled_caller_does_not_affect_others(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("AwardPoints", answer_one)
     server.script("BatchAwardPoints", answer_many)
     calls = [asyncio.ensure_future(award(client)) for _ in range(30)]
@@ -251,7 +249,7 @@ async def test_caller_that_gives_up_takes_nobody_along(server: ScriptedServer, c
     assert all(isinstance(result, AwardResult) for result in results[1::2])
 
 
-async def test_server_that_does_not_answer_lets_nobody_wait_for_ever(
+async def test_no_caller_waits_for_ever_for_a_server_that_does_not_answer(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     server.script("AwardPoints", hang)
@@ -262,7 +260,7 @@ async def test_server_that_does_not_answer_lets_nobody_wait_for_ever(
     assert [type(result) for result in results] == [UnavailableError] * 10
 
 
-async def test_short_answer_is_a_fault_of_those_it_says_nothing_of(
+async def test_missing_items_of_an_answer_are_a_fault_of_the_service(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     async def answer_half(request: Any, _context: Any) -> Message:

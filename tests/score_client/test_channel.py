@@ -140,7 +140,7 @@ async def test_a_half_written_pair_keeps_the_old_channel_and_is_logged_once(
     await wait_for_identity(server, client, GATEWAY_ID)
 
 
-async def test_the_state_of_the_files_is_told(
+async def test_the_state_of_the_files_is_reported(
     client: ScoreClient, certificate: RenewableCertificate, gateway_certificate: CertificateFiles
 ) -> None:
     async def is_faulty() -> bool:
@@ -162,7 +162,7 @@ async def test_the_state_of_the_files_is_told(
     assert client.certificate_status().not_after == renewed.not_valid_after_utc
 
 
-async def test_a_look_that_fails_is_told_and_does_not_end_the_looking(
+async def test_a_failed_check_of_the_files_is_reported_and_checking_continues(
     client: ScoreClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_credentials: ClientCredentials) -> None:
@@ -296,7 +296,7 @@ async def test_the_servers_name_is_checked(server: ScriptedServer, credentials: 
             await read(client)
 
 
-async def test_another_name_of_the_server_can_be_told(
+async def test_another_name_of_the_server_can_be_configured(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("GetStanding", answer(STANDING))
@@ -447,7 +447,7 @@ async def test_a_reply_cut_in_two_costs_one_more_attempt(
     assert proxy.connections == 2
 
 
-async def test_a_black_hole_is_left_at_the_timeout(
+async def test_an_unresponsive_server_is_given_up_at_the_timeout(
     server: ScriptedServer,
     credentials: ClientCredentials,
     start_proxy: Callable[[str], Awaitable[Proxy]],

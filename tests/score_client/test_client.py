@@ -68,7 +68,7 @@ def read_award(client: ScoreClient) -> Awaitable[AwardResult]:
     return client.get_award(board_id="main", award_id=AWARD_ID)
 
 
-async def test_an_award_goes_out_whole_and_comes_back_typed(
+async def test_an_award_is_sent_completely_and_its_result_is_typed(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer(scores.AwardPointsResponse(result=RESULT)))
@@ -218,7 +218,7 @@ async def test_an_award_without_an_answer_is_sent_again_with_the_same_ids(
     assert len({call.metadata["x-request-id"] for call in server.received}) == 1
 
 
-async def test_an_award_whose_first_answer_was_lost_is_not_told_as_rejected(
+async def test_an_award_whose_first_answer_was_lost_is_not_reported_as_rejected(
     server: ScriptedServer, impatient_client: ScoreClient
 ) -> None:
     lost = reject(StatusCode.UNAVAILABLE)
@@ -231,7 +231,7 @@ async def test_an_award_whose_first_answer_was_lost_is_not_told_as_rejected(
         await give(impatient_client, timeout=0.5)
 
 
-async def test_an_award_that_no_try_was_taken_in_of_is_told_as_rejected(
+async def test_an_award_of_which_no_attempt_was_accepted_is_reported_as_rejected(
     server: ScriptedServer, impatient_client: ScoreClient
 ) -> None:
     full = reject(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.01)
@@ -241,7 +241,7 @@ async def test_an_award_that_no_try_was_taken_in_of_is_told_as_rejected(
         await give(impatient_client)
 
 
-async def test_reads_are_tried_again_too(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_reads_are_retried_too(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("GetAward", reject(StatusCode.UNAVAILABLE), answer(scores.GetAwardResponse(result=RESULT)))
 
     assert (await read_award(client)).revision == 7
@@ -258,7 +258,7 @@ async def test_reads_are_tried_again_too(server: ScriptedServer, client: ScoreCl
         (reject(StatusCode.UNIMPLEMENTED), ServiceFaultError),
     ],
 )
-async def test_what_a_retry_cannot_help_is_not_tried_again(
+async def test_permanent_failures_are_not_retried(
     server: ScriptedServer, client: ScoreClient, failure: Any, error: type[Exception]
 ) -> None:
     server.script("GetAward", failure)
@@ -313,7 +313,7 @@ async def test_every_attempt_carries_a_deadline_within_the_timeout(
     assert all(seconds is not None and seconds < 0.4 for seconds in deadlines)
 
 
-async def test_a_server_that_is_unavailable_is_unavailable(credentials: ClientCredentials) -> None:
+async def test_a_stopped_server_is_unavailable(credentials: ClientCredentials) -> None:
     async with ScoreClient("dns:///localhost:1", credentials=credentials, timeout=0.3) as client:
         with pytest.raises(UnavailableError) as caught:
             await read_award(client)
@@ -322,7 +322,7 @@ async def test_a_server_that_is_unavailable_is_unavailable(credentials: ClientCr
     assert "connect" in caught.value.message
 
 
-async def test_the_callers_own_cancellation_passes_through_and_is_not_tried_again(
+async def test_cancellation_by_the_caller_is_passed_on_and_not_retried(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     arrived, ended = asyncio.Event(), asyncio.Event()
@@ -366,7 +366,7 @@ async def test_cancelled_between_two_attempts_the_call_ends(
     assert len(server.received) == 1
 
 
-async def test_the_request_id_and_the_trace_id_go_along(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_the_request_id_and_the_trace_id_are_sent(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("AwardPoints", answer(scores.AwardPointsResponse(result=RESULT)))
 
     await give(client, request_id=REQUEST_ID, trace_id=TRACE_ID)
@@ -416,7 +416,7 @@ async def test_what_cannot_be_sent_is_an_invalid_request(
 
 
 @pytest.mark.parametrize("user_ids", ["ada", 5, [5]])
-async def test_what_is_no_collection_of_names_is_an_invalid_request(
+async def test_user_ids_that_are_no_collection_are_an_invalid_request(
     client: ScoreClient, user_ids: Any
 ) -> None:
     with pytest.raises(InvalidRequestError) as caught:
@@ -440,7 +440,7 @@ async def test_arguments_are_left_for_the_service_to_judge(
 
 
 @pytest.mark.parametrize("response", [b"\xff", scores.AwardPointsResponse()])
-async def test_an_answer_that_makes_no_sense_is_a_fault_of_the_service(
+async def test_a_malformed_answer_is_a_fault_of_the_service(
     server: ScriptedServer, client: ScoreClient, response: Message | bytes
 ) -> None:
     server.script("AwardPoints", answer(response))
@@ -464,7 +464,7 @@ async def test_many_calls_share_one_client(server: ScriptedServer, client: Score
     assert len(server.received) == 100
 
 
-async def test_a_client_that_is_not_open_says_so(credentials: ClientCredentials) -> None:
+async def test_a_call_on_a_closed_client_fails(credentials: ClientCredentials) -> None:
     client = ScoreClient("dns:///localhost:1", credentials=credentials)
     with pytest.raises(ClientClosedError):
         await read_award(client)

@@ -78,7 +78,7 @@ def test_a_bundle_that_is_cut_off_is_rejected(
         files.load()
 
 
-def test_the_ends_of_the_certificate_and_of_its_authority_are_told(
+def test_the_expiry_of_the_certificate_and_of_its_authority_is_reported(
     authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     now = datetime.now(UTC)

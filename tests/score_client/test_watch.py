@@ -89,7 +89,7 @@ async def test_a_watch_yields_typed_events(server: ScriptedServer, client: Score
     ]
 
 
-async def test_a_watch_asks_for_what_it_is_told(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_a_watch_requests_what_its_arguments_say(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("WatchLeaderboard", play(snapshot(1)))
 
     await take(client.watch(board_id="main", top_n=3, after_position="0-00", user_ids=["ada"]), 1)
@@ -181,7 +181,7 @@ async def test_a_reset_snapshot_is_passed_on_and_starts_anew(
         (reject(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"), BoardNotFoundError),
     ],
 )
-async def test_a_watch_ends_with_what_a_retry_cannot_help(
+async def test_a_watch_ends_with_a_permanent_failure(
     server: ScriptedServer, client: ScoreClient, rejection: Step, error: type[Exception]
 ) -> None:
     server.script("WatchLeaderboard", play(then=rejection))

@@ -48,12 +48,12 @@ async def test_the_same_password_has_another_hash_each_time(passwords: Passwords
     assert await passwords.hash("secret") != await passwords.hash("secret")
 
 
-async def test_nobody_has_no_password(passwords: Passwords) -> None:
+async def test_an_unknown_user_has_no_password(passwords: Passwords) -> None:
     for password in ("", "secret"):
         assert not (await passwords.verify(None, password)).right
 
 
-async def test_what_is_no_hash_fits_no_password(passwords: Passwords) -> None:
+async def test_an_invalid_hash_matches_no_password(passwords: Passwords) -> None:
     for rubbish in ("", "rubbish", "$argon2id$"):
         assert not (await passwords.verify(rubbish, "")).right
 
@@ -68,7 +68,7 @@ async def test_a_hash_of_another_cost_is_to_be_renewed(passwords: Passwords) -> 
     assert (await passwords.verify(outdated, "wrong")).new_hash is None
 
 
-async def test_who_comes_when_the_line_is_full_is_sent_away() -> None:
+async def test_a_password_above_the_queue_limit_is_rejected() -> None:
     hasher = SlowHasher()
     with Passwords(workers=1, queue=1, hasher=hasher) as passwords:
         hasher.may_go_on.clear()
@@ -85,7 +85,7 @@ async def test_who_comes_when_the_line_is_full_is_sent_away() -> None:
         assert await passwords.hash("x")
 
 
-async def test_who_leaves_keeps_the_place_until_the_work_is_done() -> None:
+async def test_a_cancelled_check_keeps_its_slot_until_the_work_is_done() -> None:
     hasher = SlowHasher()
     with Passwords(workers=1, queue=0, hasher=hasher) as passwords:
         hasher.may_go_on.clear()

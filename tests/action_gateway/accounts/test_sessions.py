@@ -44,7 +44,7 @@ async def refresh(gateway: Gateway, token: str) -> httpx.Response:
     return await post(gateway, "refresh", refreshToken=token)
 
 
-async def test_a_new_user_logs_in_and_is_who_they_are(gateway: Gateway) -> None:
+async def test_a_new_user_logs_in_and_is_identified(gateway: Gateway) -> None:
     registered = await post(gateway, "register", username="Ada.Lovelace", password=PASSWORD)
     login = await post(gateway, "login", username="ada.lovelace", password=PASSWORD)
 
@@ -64,7 +64,7 @@ async def test_a_name_is_taken_whatever_its_letter_case(gateway: Gateway) -> Non
     assert code(await post(gateway, "register", username="ADA", password=PASSWORD)) == (409, "username_taken")
 
 
-async def test_of_many_who_want_a_name_at_once_one_gets_it(gateway: Gateway) -> None:
+async def test_of_concurrent_registrations_of_a_name_one_succeeds(gateway: Gateway) -> None:
     responses = await asyncio.gather(
         *(post(gateway, "register", username="ada", password=PASSWORD) for _ in range(6))
     )
@@ -122,7 +122,7 @@ async def test_a_password_is_kept_as_argon2id_and_hashed_anew_when_the_cost_has_
     assert renewed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_a_session_goes_on_with_each_new_refresh_token(gateway: Gateway) -> None:
+async def test_a_session_continues_with_each_new_refresh_token(gateway: Gateway) -> None:
     login = await log_in(gateway)
     tokens = [login["refreshToken"]]
     for _ in range(3):
@@ -134,7 +134,7 @@ async def test_a_session_goes_on_with_each_new_refresh_token(gateway: Gateway) -
     assert len(set(tokens)) == 4
 
 
-async def test_the_token_before_gets_the_same_successor_for_a_while(gateway: Gateway) -> None:
+async def test_the_previous_token_gets_the_same_successor_within_the_grace_period(gateway: Gateway) -> None:
     token = (await log_in(gateway))["refreshToken"]
     first = await refresh(gateway, token)
     gateway.clock.advance(29)
@@ -145,7 +145,7 @@ async def test_the_token_before_gets_the_same_successor_for_a_while(gateway: Gat
     assert (await refresh(gateway, again.json()["refreshToken"])).status_code == 200
 
 
-async def test_after_that_while_it_ends_the_session(gateway: Gateway) -> None:
+async def test_after_the_grace_period_the_previous_token_ends_the_session(gateway: Gateway) -> None:
     token = (await log_in(gateway))["refreshToken"]
     newest = (await refresh(gateway, token)).json()["refreshToken"]
     gateway.clock.advance(31)
@@ -154,7 +154,7 @@ async def test_after_that_while_it_ends_the_session(gateway: Gateway) -> None:
     assert code(await refresh(gateway, newest)) == (401, "bad_refresh_token")
 
 
-async def test_a_token_older_than_the_one_before_ends_the_session_at_once(gateway: Gateway) -> None:
+async def test_a_token_older_than_the_previous_one_ends_the_session_at_once(gateway: Gateway) -> None:
     first = (await log_in(gateway))["refreshToken"]
     second = (await refresh(gateway, first)).json()["refreshToken"]
     third = (await refresh(gateway, second)).json()["refreshToken"]
@@ -195,7 +195,7 @@ async def test_every_refresh_prolongs_the_session(gateway: Gateway) -> None:
         token = (await refresh(gateway, token)).json()["refreshToken"]
 
 
-async def test_what_is_no_refresh_token_gets_none(gateway: Gateway) -> None:
+async def test_an_invalid_refresh_token_is_rejected(gateway: Gateway) -> None:
     for token in ("x", "A" * 43, "A" * 44, "A" * 4096, "ü", "a b", "=" * 43):
         response = await refresh(gateway, token)
 
@@ -220,12 +220,12 @@ async def test_logging_out_ends_the_session_also_with_an_old_token(gateway: Gate
     assert code(await refresh(gateway, first)) == (401, "bad_refresh_token")
 
 
-async def test_logging_out_of_nothing_is_no_failure(gateway: Gateway) -> None:
+async def test_logging_out_of_an_unknown_session_succeeds(gateway: Gateway) -> None:
     for token in ("x", "A" * 43):
         assert (await post(gateway, "logout", refreshToken=token)).status_code == 204
 
 
-async def test_no_token_is_kept_as_it_is(gateway: Gateway, database: Database) -> None:
+async def test_no_token_is_stored_in_plain_text(gateway: Gateway, database: Database) -> None:
     first = (await log_in(gateway))["refreshToken"]
     second = (await refresh(gateway, first)).json()["refreshToken"]
     async with await psycopg.AsyncConnection.connect(database.gateway_owner_dsn) as connection:
@@ -263,7 +263,7 @@ async def test_registrations_have_a_limit_by_address(start_gateway: StartGateway
     assert code(second) == (429, "rate_limited")
 
 
-async def test_addresses_behind_a_trusted_proxy_count_apart(start_gateway: StartGateway) -> None:
+async def test_addresses_behind_a_trusted_proxy_are_counted_separately(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(
         ready=False,
         score_target="dns:///localhost:1",
@@ -284,7 +284,7 @@ async def test_addresses_behind_a_trusted_proxy_count_apart(start_gateway: Start
     assert await register("eve", "203.0.113.1") == 429
 
 
-async def test_nobody_names_their_own_address(start_gateway: StartGateway) -> None:
+async def test_a_client_cannot_choose_its_own_address(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ready=False, score_target="dns:///localhost:1", registrations_per_minute=1)
     statuses = [
         (

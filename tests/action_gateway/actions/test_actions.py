@@ -35,7 +35,7 @@ async def count_awards(score_service: ScoreService, database: Database) -> int:
     return int(row[0])
 
 
-async def test_a_start_tells_what_to_do_and_until_when(gateway: Gateway, player: Player) -> None:
+async def test_a_start_returns_the_prompt_and_the_expiry(gateway: Gateway, player: Player) -> None:
     response = await player.post("/actions/start", {"actionId": "quick"})
 
     assert response.status_code == 200
@@ -68,7 +68,7 @@ async def test_an_action_that_does_not_exist_cannot_be_started(player: Player) -
     assert code(await player.post("/actions/start", {"actionId": "nothing"})) == (404, "action_not_found")
 
 
-async def test_nobody_starts_or_completes_without_an_access_token(gateway: Gateway) -> None:
+async def test_start_and_completion_need_an_access_token(gateway: Gateway) -> None:
     for path in ("/actions/start", "/actions/complete"):
         response = await gateway.http.post(f"/api/v1{path}", content=b"{")
 
@@ -76,14 +76,14 @@ async def test_nobody_starts_or_completes_without_an_access_token(gateway: Gatew
         assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_client_cannot_name_points(player: Player) -> None:
+async def test_a_client_cannot_choose_points(player: Player) -> None:
     token = await player.start()
     body = {"actionToken": token, "proof": {"answer": "yes"}, "points": 1000}
 
     assert code(await player.post("/actions/complete", body)) == (422, "invalid_request")
 
 
-async def test_a_token_used_again_tells_its_first_outcome(player: Player) -> None:
+async def test_a_reused_token_returns_its_first_outcome(player: Player) -> None:
     token = await player.start()
     await player.complete(token)
     response = await player.complete(token)
@@ -189,7 +189,7 @@ async def test_a_token_expires(gateway: Gateway, player: Player) -> None:
     assert code(await later.complete(token)) == (400, "action_token_expired")
 
 
-async def test_a_token_is_of_use_to_its_user_alone(gateway: Gateway, player: Player) -> None:
+async def test_a_token_is_valid_for_its_user_only(gateway: Gateway, player: Player) -> None:
     token = await player.start()
     thief = await gateway.player()
 
@@ -198,7 +198,7 @@ async def test_a_token_is_of_use_to_its_user_alone(gateway: Gateway, player: Pla
     assert code(await thief.complete(token)) == (403, "action_token_foreign")
 
 
-async def test_what_is_no_action_token_of_ours_is_rejected(gateway: Gateway, player: Player) -> None:
+async def test_an_invalid_action_token_is_rejected(gateway: Gateway, player: Player) -> None:
     token = await player.start()
     action_keys = KeyFolder(gateway.settings.action_keys_dir)
     for forged in (
@@ -232,7 +232,7 @@ async def test_an_action_token_is_no_access_token(gateway: Gateway, player: Play
         assert code(await impostor.complete(token)) == (401, "unauthenticated")
 
 
-async def test_an_action_that_pays_once_says_so_from_then_on(player: Player) -> None:
+async def test_an_action_that_pays_once_is_reported_as_completed_afterwards(player: Player) -> None:
     first, second = await player.start("once"), await player.start("once")
     assert (await player.complete(first, "1")).status_code == 200
     award = {"pointsEarned": 20, "newTotalScore": 20, "newRank": 1}
@@ -247,7 +247,7 @@ async def test_an_action_that_pays_once_says_so_from_then_on(player: Player) -> 
         assert response.json()["award"] == award
 
 
-async def test_a_wrong_answer_for_what_another_token_was_paid_for_says_that_it_was_paid(
+async def test_a_wrong_answer_to_an_action_paid_by_another_token_reports_the_payment(
     player: Player,
 ) -> None:
     first, second = await player.start("once"), await player.start("once")
@@ -293,9 +293,7 @@ async def test_the_list_shows_every_action_and_what_is_completed(player: Player)
     }
 
 
-async def test_an_action_edited_meanwhile_changes_nothing_for_tokens_that_are_out(
-    player: Player, database: Database
-) -> None:
+async def test_an_edited_action_changes_nothing_for_issued_tokens(player: Player, database: Database) -> None:
     token = await player.start()
     edited = ACTIONS[1].model_copy(update={"answers": ["nope"], "points": 500, "min_seconds": 60.0})
     replace_actions(database.gateway_owner_dsn, None, [edited])
@@ -304,9 +302,7 @@ async def test_an_action_edited_meanwhile_changes_nothing_for_tokens_that_are_ou
     assert code(await player.complete(await player.start(), "nope")) == (422, "too_fast")
 
 
-async def test_an_action_retired_meanwhile_still_pays_the_tokens_that_are_out(
-    player: Player, database: Database
-) -> None:
+async def test_a_retired_action_still_pays_issued_tokens(player: Player, database: Database) -> None:
     token = await player.start()
     replace_actions(database.gateway_owner_dsn, None, [ACTIONS[0]])
 
@@ -349,7 +345,7 @@ async def test_starts_and_completes_have_limits_by_user(
     assert (await other.complete(await other.start())).status_code == 200
 
 
-async def test_who_is_over_the_limit_spends_no_attempt(
+async def test_a_rate_limited_answer_costs_no_attempt(
     start_gateway: StartGateway, score_service: ScoreService
 ) -> None:
     gateway = await start_gateway(score_target=score_service.target, completes_per_minute=1)
@@ -364,7 +360,7 @@ async def test_who_is_over_the_limit_spends_no_attempt(
     ]
 
 
-async def test_while_redis_is_unavailable_players_play_on_and_nobody_logs_in(
+async def test_while_redis_is_unavailable_players_continue_and_logins_are_rejected(
     start_gateway: StartGateway, score_service: ScoreService, free_port: Callable[[], int]
 ) -> None:
     gateway = await start_gateway(
@@ -427,7 +423,7 @@ class TestWhileTheScoreServiceIsAway:
 
         assert code(await player.complete(token, "no"))[1] in {"action_token_spent", "action_token_used"}
 
-    async def test_a_lost_answer_is_no_second_use(
+    async def test_a_lost_response_does_not_count_as_a_use(
         self, player: Player, proxy: Proxy, score_service: ScoreService, database: Database
     ) -> None:
         token = await player.start()
@@ -437,7 +433,9 @@ class TestWhileTheScoreServiceIsAway:
         assert response.json() == {"success": True, **AWARD}
         assert await count_awards(score_service, database) == 1
 
-    async def test_a_wrong_answer_is_wrong_all_the_same(self, player: Player, proxy: Proxy) -> None:
+    async def test_a_wrong_answer_is_reported_while_the_score_service_is_unavailable(
+        self, player: Player, proxy: Proxy
+    ) -> None:
         token = await player.start()
         proxy.hold()
         response = await player.complete(token, "no")
@@ -446,7 +444,7 @@ class TestWhileTheScoreServiceIsAway:
         assert code(response) == (422, "wrong_answer")
         assert response.json()["attemptsLeft"] == 4
 
-    async def test_nobody_is_told_that_a_token_has_expired_which_may_have_been_paid(
+    async def test_expiry_is_not_reported_for_a_token_that_may_have_been_paid(
         self, gateway: Gateway, player: Player, proxy: Proxy
     ) -> None:
         token = await player.start()
@@ -460,7 +458,7 @@ class TestWhileTheScoreServiceIsAway:
         assert code(unavailable) == (503, "unavailable")
         assert code(await later.complete(token)) == (409, "action_token_used")
 
-    async def test_actions_that_pay_without_end_can_still_be_started(
+    async def test_unlimited_actions_can_be_started_while_the_score_service_is_unavailable(
         self, player: Player, proxy: Proxy
     ) -> None:
         proxy.hold()
@@ -472,7 +470,7 @@ class TestWhileTheScoreServiceIsAway:
         assert code(once) == (503, "unavailable")
 
 
-async def test_while_the_database_is_unavailable_the_token_stays_good(
+async def test_while_the_database_is_unavailable_the_token_stays_valid(
     start_gateway: StartGateway,
     score_service: ScoreService,
     gateway_settings: dict[str, Any],

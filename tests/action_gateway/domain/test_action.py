@@ -27,7 +27,7 @@ HOUR_MS = 3_600_000
 
 
 @pytest.mark.parametrize("answer", ["ABC", "abc", "  ABC\n", "\uff21\uff22\uff23", "Two  Words", "two words"])
-def test_letter_case_width_and_white_space_do_not_count(answer: str) -> None:
+def test_letter_case_width_and_white_space_are_ignored(answer: str) -> None:
     assert is_right(answer, ["abc", "two words"])
 
 

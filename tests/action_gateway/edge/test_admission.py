@@ -82,7 +82,7 @@ async def under_way(*requests: Awaitable[object]) -> AsyncIterator[None]:
     await asyncio.gather(*tasks)
 
 
-async def test_who_comes_when_all_capacity_are_taken_is_rejected_with_429() -> None:
+async def test_a_request_at_capacity_is_rejected_with_429() -> None:
     desk = Desk()
     async with under_way(desk.ask(), desk.ask()):
         start, body, *_ = await desk.ask()
@@ -96,7 +96,7 @@ async def test_who_comes_when_all_capacity_are_taken_is_rejected_with_429() -> N
     assert await desk.ask() == []
 
 
-async def test_the_end_of_a_rejection_is_held_back_but_not_what_it_says() -> None:
+async def test_the_end_of_a_rejection_is_delayed_but_not_its_content() -> None:
     desk = Desk(capacity=0, retry_seconds=0.2)
     sent: list[tuple[float, Message]] = []
     clock = asyncio.get_running_loop().time
@@ -112,13 +112,13 @@ async def test_the_end_of_a_rejection_is_held_back_but_not_what_it_says() -> Non
     assert ended_at - told_at >= 0.19  # The loop's clock is not finer than that.
 
 
-async def test_a_rejection_on_a_connection_that_a_proxy_shares_is_not_held_back() -> None:
+async def test_a_rejection_on_a_connection_shared_by_a_proxy_is_not_delayed() -> None:
     desk = Desk(capacity=0, holds=False, retry_seconds=3600.0)
     _, body = await desk.ask()
     assert not body.get("more_body")
 
 
-async def test_a_place_is_given_back_when_a_request_fails() -> None:
+async def test_a_failed_request_frees_its_capacity() -> None:
     async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise ZeroDivisionError
 
@@ -129,7 +129,7 @@ async def test_a_place_is_given_back_when_a_request_fails() -> None:
 
 
 @pytest.mark.parametrize("scope", [scope_of("/open"), scope_of(kind="websocket")])
-async def test_open_paths_and_sockets_need_no_place(scope: Scope) -> None:
+async def test_open_paths_and_sockets_are_accepted_at_capacity(scope: Scope) -> None:
     desk = Desk(capacity=1)
     async with under_way(*(desk.ask(scope) for _ in range(3)), desk.ask()):
         assert desk.serving == 4
@@ -140,7 +140,7 @@ async def read(_scope: Scope, receive: Receive, _send: Send) -> None:
     await receive()
 
 
-async def test_a_request_whose_body_does_not_come_holds_no_place() -> None:
+async def test_a_request_that_waits_for_its_body_takes_no_capacity() -> None:
     body = asyncio.Event()
 
     async def slowly() -> Message:
@@ -154,7 +154,7 @@ async def test_a_request_whose_body_does_not_come_holds_no_place() -> None:
         body.set()
 
 
-async def test_a_request_whose_body_comes_when_all_capacity_are_taken_is_rejected() -> None:
+async def test_a_request_whose_body_arrives_at_capacity_is_rejected() -> None:
     body, end = asyncio.Event(), asyncio.Event()
 
     async def slowly() -> Message:
@@ -176,7 +176,7 @@ async def test_a_request_whose_body_comes_when_all_capacity_are_taken_is_rejecte
     assert desk.metric("gateway_requests_refused_total") == 1
 
 
-async def test_rejections_are_told_once_a_second_with_their_number() -> None:
+async def test_rejections_are_logged_once_a_second_with_their_number() -> None:
     desk = Desk(capacity=0)
     with capture_logs() as logs:
         for moment in (0.0, 0.1, 0.9, 1.0, 1.5):
@@ -231,7 +231,7 @@ PATHS = ["/api/v1/actions", "/api/v1/auth/login", "/.well-known/jwks.json", "/no
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_full_gateway_rejects_whatever_is_asked_with_a_problem(full: Gateway, path: str) -> None:
+async def test_a_gateway_at_capacity_rejects_every_request_with_a_problem(full: Gateway, path: str) -> None:
     response = await full.http.get(path)
 
     assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
@@ -241,7 +241,7 @@ async def test_a_full_gateway_rejects_whatever_is_asked_with_a_problem(full: Gat
     assert metric(full, "gateway_requests_refused_total") == 1
 
 
-async def test_a_body_that_comes_when_all_capacity_are_taken_is_rejected_with_a_problem(
+async def test_a_body_that_arrives_at_capacity_is_rejected_with_a_problem(
     single: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = json.dumps(CREDENTIALS)
@@ -261,11 +261,11 @@ async def test_a_body_that_comes_when_all_capacity_are_taken_is_rejected_with_a_
 
 
 @pytest.mark.parametrize("path", ["/", "/style.css", "/docs"])
-async def test_a_full_gateway_still_gives_the_page_its_files(full: Gateway, path: str) -> None:
+async def test_a_gateway_at_capacity_still_serves_the_files_of_the_page(full: Gateway, path: str) -> None:
     assert (await full.http.get(path)).status_code == 200
 
 
-async def test_a_full_gateway_still_says_that_it_lives_and_opens_streams(full: Gateway) -> None:
+async def test_a_gateway_at_capacity_still_answers_probes_and_opens_streams(full: Gateway) -> None:
     assert (await full.http.get("/livez")).status_code == 200
     assert (await full.http.get("/readyz")).status_code == 200
     player = full.as_player("ada")

@@ -31,7 +31,7 @@ REQUEST = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
         (RequestValidationError([MISSING]), 422, "invalid_request"),
     ],
 )
-async def test_failures_of_others_become_problems_that_tell_nothing_of_them(
+async def test_failures_of_dependencies_become_problems_without_their_details(
     error: Exception, status: int, code: str
 ) -> None:
     handler = next(HANDLERS[kind] for kind in type(error).__mro__ if kind in HANDLERS)
@@ -46,7 +46,7 @@ async def test_failures_of_others_become_problems_that_tell_nothing_of_them(
         assert response.headers["retry-after"] == "8"
 
 
-async def test_names_of_fields_that_are_not_described_are_not_repeated() -> None:
+async def test_unknown_field_names_are_not_repeated() -> None:
     fault = {"loc": ("body", "proof", "<script>"), "type": "extra_forbidden", "msg": "no"}
     response = await HANDLERS[RequestValidationError](REQUEST, RequestValidationError([fault]))
 

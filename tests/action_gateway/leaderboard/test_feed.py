@@ -115,7 +115,7 @@ async def test_one_watch_serves_any_number_of_followers(board: ScriptedBoard, fo
     assert (board.watches_begun, len(board.watches)) == (1, 1)
 
 
-async def test_a_follower_begins_with_the_named_leaderboard_and_its_own_place(
+async def test_a_follower_begins_with_the_named_leaderboard_and_its_own_rank(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -133,7 +133,7 @@ async def test_a_follower_begins_with_the_named_leaderboard_and_its_own_place(
     }
 
 
-async def test_a_score_is_told_to_every_socket_of_its_user_and_to_nobody_else(
+async def test_a_score_is_sent_to_every_socket_of_its_user_only(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -144,7 +144,7 @@ async def test_a_score_is_told_to_every_socket_of_its_user_and_to_nobody_else(
     assert (mine.scores, mine_too.scores, another.scores) == ([15], [15], [])
 
 
-async def test_a_score_below_the_top_is_told_without_a_leaderboard(
+async def test_a_score_below_the_top_is_sent_without_a_leaderboard(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     for n in range(10):
@@ -169,7 +169,7 @@ async def test_a_board_without_awards_is_an_empty_leaderboard(feed: Feed, follow
     assert feed.problem is None
 
 
-async def test_the_first_award_of_a_board_is_told_though_there_was_nothing_to_watch(
+async def test_the_first_award_of_a_board_is_sent_although_the_board_did_not_exist(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     first, below = await followers.open("u1"), await followers.open("z")
@@ -181,7 +181,7 @@ async def test_the_first_award_of_a_board_is_told_though_there_was_nothing_to_wa
     assert len(first.leaderboard) == 10
 
 
-async def test_a_watch_that_breaks_is_taken_up_where_it_was(
+async def test_a_broken_watch_is_resumed_at_its_position(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -207,7 +207,7 @@ async def test_a_fault_of_our_own_does_not_end_the_feed(board: ScriptedBoard, fo
     assert follower.scores == [15]
 
 
-async def test_after_a_reset_every_follower_learns_its_score_also_below_the_top(
+async def test_after_a_reset_every_follower_receives_its_score_also_below_the_top(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     for n in range(10):
@@ -244,7 +244,7 @@ async def test_a_board_is_shown_only_with_the_scores_up_to_it(
         assert news.position == "a-2"
 
 
-async def test_after_a_reset_no_score_is_told_before_the_board_has_got_there(
+async def test_after_a_reset_no_score_is_sent_before_the_board_has_reached_it(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -277,7 +277,7 @@ async def test_another_history_replaces_what_was_known_though_it_is_shorter(
     assert [row["userId"] for row in follower.leaderboard] == ["u1", "u3"]
 
 
-async def test_a_user_that_another_history_does_not_know_is_told_zero(
+async def test_a_user_unknown_to_another_history_receives_zero(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -320,7 +320,7 @@ async def test_a_board_that_disappears_is_empty_again(board: ScriptedBoard, foll
     assert follower.scores == [0, 7]
 
 
-async def test_a_follower_comes_and_goes_without_a_trace(
+async def test_a_follower_that_leaves_is_removed(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -333,7 +333,7 @@ async def test_a_follower_comes_and_goes_without_a_trace(
     assert not feed.audience._with_news
 
 
-async def test_nobody_can_follow_while_the_score_service_is_unavailable(
+async def test_subscriptions_fail_while_the_score_service_is_unavailable(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -344,7 +344,7 @@ async def test_nobody_can_follow_while_the_score_service_is_unavailable(
         await followers.open("u2")
 
 
-async def test_nobody_can_follow_before_the_board_was_read_once(
+async def test_subscriptions_fail_before_the_board_was_read_once(
     monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard
 ) -> None:
     monkeypatch.setattr("action_gateway.leaderboard.feed._OPEN_SECONDS", 0.01)
@@ -355,7 +355,7 @@ async def test_nobody_can_follow_before_the_board_was_read_once(
         assert feed.problem
 
 
-async def test_a_feed_that_hears_nothing_for_long_says_so(
+async def test_a_feed_without_events_for_long_reports_a_problem(
     monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -382,7 +382,7 @@ async def test_updates_are_no_more_frequent_than_the_interval(board: ScriptedBoa
         await followers.close()
 
 
-async def test_a_follower_that_never_reads_holds_nobody_and_one_update_waits_for_it(
+async def test_a_follower_that_never_reads_delays_no_other_and_holds_one_update(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -399,7 +399,7 @@ async def test_a_follower_that_never_reads_holds_nobody_and_one_update_waits_for
         assert len(slow.named("leaderboard:update")) == 1
 
 
-async def test_a_follower_that_comes_while_scores_change_misses_none_and_gets_none_twice(
+async def test_a_follower_that_subscribes_while_scores_change_receives_each_once(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 1)
@@ -418,7 +418,7 @@ async def test_a_follower_that_comes_while_scores_change_misses_none_and_gets_no
         assert revisions == sorted(revisions)
 
 
-async def test_a_follower_that_was_unavailable_is_told_the_score_it_missed(
+async def test_a_follower_that_was_disconnected_receives_the_score_it_missed(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -442,7 +442,7 @@ async def test_a_follower_at_the_newest_position_has_missed_nothing(
     assert [event["event"] for event in follower.events] == ["leaderboard:initial"]
 
 
-async def test_that_nothing_was_missed_while_others_scored_is_known_at_the_next_sign_of_life(
+async def test_that_nothing_was_missed_while_others_scored_is_known_at_the_next_checkpoint(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -456,7 +456,7 @@ async def test_that_nothing_was_missed_while_others_scored_is_known_at_the_next_
     assert [event["event"] for event in follower.events] == ["leaderboard:initial"]
 
 
-async def test_a_score_that_comes_while_it_is_unsure_what_was_missed_is_told_once(
+async def test_a_score_made_during_the_search_for_missed_ones_is_sent_once(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -471,7 +471,7 @@ async def test_a_score_that_comes_while_it_is_unsure_what_was_missed_is_told_onc
     assert follower.scores == [15, 20]
 
 
-async def test_a_watch_that_is_behind_does_not_tell_yet_that_nothing_more_was_missed(
+async def test_a_watch_that_is_behind_does_not_end_the_search_for_missed_scores(
     monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -487,7 +487,7 @@ async def test_a_watch_that_is_behind_does_not_tell_yet_that_nothing_more_was_mi
     await until(lambda: follower.subscription._settled)
 
 
-async def test_a_follower_waits_until_the_board_shows_what_its_standing_tells(
+async def test_a_follower_waits_until_the_board_has_reached_its_standing(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -505,7 +505,7 @@ async def test_a_follower_waits_until_the_board_shows_what_its_standing_tells(
 
 
 @pytest.mark.parametrize("position", ["nonsense", "b-1", "a-99"])
-async def test_a_position_that_cannot_be_resumed_is_like_none(
+async def test_a_position_that_cannot_be_resumed_is_ignored(
     board: ScriptedBoard, followers: Followers, position: str
 ) -> None:
     board.award("u1", 10)
@@ -515,15 +515,13 @@ async def test_a_position_that_cannot_be_resumed_is_like_none(
     assert [event["event"] for event in follower.events] == ["leaderboard:initial"]
 
 
-async def test_a_position_on_a_board_without_awards_is_like_none(followers: Followers) -> None:
+async def test_a_position_on_a_board_without_awards_is_ignored(followers: Followers) -> None:
     follower = await followers.open("u1", "a-1")
     await until(lambda: follower.subscription._settled)
     assert [event["event"] for event in follower.events] == ["leaderboard:initial"]
 
 
-async def test_the_watch_of_a_follower_that_comes_back_is_a_short_one(
-    board: ScriptedBoard, followers: Followers
-) -> None:
+async def test_the_watch_of_a_resuming_follower_is_short(board: ScriptedBoard, followers: Followers) -> None:
     board.award("u1", 10)
     await followers.caught_up()
     follower = await followers.open("u1", "a-1")
@@ -531,7 +529,7 @@ async def test_the_watch_of_a_follower_that_comes_back_is_a_short_one(
     assert (board.watches_begun, len(board.watches)) == (2, 1)
 
 
-async def test_a_cancellation_that_a_library_loses_does_not_hold_up_the_end() -> None:
+async def test_a_cancellation_lost_by_a_library_does_not_delay_the_end() -> None:
     board, asked = ScriptedBoard(), asyncio.Event()
     board.award("u1", 10)
 

@@ -56,7 +56,7 @@ def limits(counters: Counters, time: MovableTime) -> Limits:
     return Limits(counters.storage, RATES, monotonic=time)
 
 
-async def test_so_many_and_no_more_are_allowed(limits: Limits) -> None:
+async def test_requests_above_the_limit_are_rejected(limits: Limits) -> None:
     for _ in range(2):
         await limits.start("ada")
     with pytest.raises(RateLimitedError) as rejected:
@@ -65,7 +65,7 @@ async def test_so_many_and_no_more_are_allowed(limits: Limits) -> None:
     assert 1 <= rejected.value.retry_after <= 60
 
 
-async def test_users_and_doings_count_apart(limits: Limits) -> None:
+async def test_users_and_operations_are_counted_separately(limits: Limits) -> None:
     for user_id in ("ada", "bob"):
         for _ in range(2):
             await limits.start(user_id)
@@ -73,7 +73,7 @@ async def test_users_and_doings_count_apart(limits: Limits) -> None:
             await limits.complete(user_id)
 
 
-async def test_replicas_count_together(counters: Counters) -> None:
+async def test_replicas_share_their_counts(counters: Counters) -> None:
     replicas = [Limits(counters.storage, RATES) for _ in range(3)]
     calls = [replica.complete("ada") for replica in replicas for _ in range(4)]
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -81,7 +81,7 @@ async def test_replicas_count_together(counters: Counters) -> None:
     assert Counter(map(type, results)) == {type(None): 3, RateLimitedError: 9}
 
 
-async def test_names_count_whatever_their_letter_case(limits: Limits) -> None:
+async def test_names_are_counted_ignoring_letter_case(limits: Limits) -> None:
     await limits.log_in("203.0.113.1", "ada")
     await limits.log_in("203.0.113.1", "ADA")
     with pytest.raises(RateLimitedError):
@@ -110,9 +110,7 @@ async def test_an_ipv6_site_counts_as_one_address(
         await limits.register(other)
 
 
-async def test_keys_have_the_prefix_and_end_by_themselves(
-    limits: Limits, redis: Redis, redis_prefix: str
-) -> None:
+async def test_keys_have_the_prefix_and_expire(limits: Limits, redis: Redis, redis_prefix: str) -> None:
     await limits.start("ada")
     keys = [key async for key in redis.scan_iter(f"{redis_prefix}*")]
 
@@ -122,7 +120,7 @@ async def test_keys_have_the_prefix_and_end_by_themselves(
 
 
 @pytest.mark.parametrize("fault", ["refused", "swallowed"])
-async def test_without_redis_players_go_on_under_local_limits(
+async def test_without_redis_players_continue_under_local_limits(
     limits: Limits, proxy: Proxy, fault: str
 ) -> None:
     await _break(proxy, fault)
@@ -134,7 +132,7 @@ async def test_without_redis_players_go_on_under_local_limits(
 
 
 @pytest.mark.parametrize("fault", ["refused", "swallowed"])
-async def test_without_redis_nobody_tries_passwords(limits: Limits, proxy: Proxy, fault: str) -> None:
+async def test_without_redis_password_attempts_are_rejected(limits: Limits, proxy: Proxy, fault: str) -> None:
     await _break(proxy, fault)
     with pytest.raises(UnavailableError):
         await limits.log_in("203.0.113.1", "ada")
@@ -142,7 +140,7 @@ async def test_without_redis_nobody_tries_passwords(limits: Limits, proxy: Proxy
         await limits.register("203.0.113.1")
 
 
-async def test_a_redis_that_swallows_everything_is_waited_for_once_in_a_while(
+async def test_an_unresponsive_redis_is_retried_only_occasionally(
     limits: Limits, proxy: Proxy, time: MovableTime
 ) -> None:
     await limits.start("ada")

@@ -33,7 +33,7 @@ async def rotate(store: Store, token: bytes, successor: bytes, now: datetime) ->
     )
 
 
-async def test_what_time_has_made_worthless_is_forgotten_and_the_rest_kept(database: Database) -> None:
+async def test_expired_rows_are_deleted_and_others_kept(database: Database) -> None:
     async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         await add_session(store, b"expired", NOW - timedelta(seconds=1))
         await add_session(store, b"good", NOW + timedelta(seconds=1))
@@ -49,7 +49,7 @@ async def test_what_time_has_made_worthless_is_forgotten_and_the_rest_kept(datab
         assert sum((await delete_expired(store, NOW, refresh_lifetime=MONTH)).values()) == 0
 
 
-async def test_a_session_takes_its_retired_tokens_with_it(database: Database) -> None:
+async def test_a_deleted_session_deletes_its_retired_tokens(database: Database) -> None:
     async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         await add_session(store, b"first", NOW + MONTH)
         await rotate(store, b"first", b"second", NOW)
@@ -58,7 +58,7 @@ async def test_a_session_takes_its_retired_tokens_with_it(database: Database) ->
         assert await store.find_rotation(b"first") is None
 
 
-async def test_more_than_a_batch_is_forgotten_batch_by_batch(database: Database) -> None:
+async def test_more_than_a_batch_is_deleted_batch_by_batch(database: Database) -> None:
     with psycopg.connect(database.gateway_owner_dsn) as connection:
         connection.execute(
             "INSERT INTO gateway.action_token (nonce, attempts, expires_at)"
