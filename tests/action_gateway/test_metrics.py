@@ -55,7 +55,7 @@ async def test_the_expiry_of_the_certificate_for_the_score_service_is_exported(
 ) -> None:
     pem = gateway_certificate.certificate_file.read_bytes()
     metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
-    told = {
+    exported = {
         sample.name: sample.value
         for family in text_string_to_metric_families(metrics)
         for sample in family.samples
@@ -64,11 +64,11 @@ async def test_the_expiry_of_the_certificate_for_the_score_service_is_exported(
 
     shown = x509.load_pem_x509_certificate(pem)
     begin, end = shown.not_valid_before_utc, shown.not_valid_after_utc
-    assert told["gateway_certificate_not_before_timestamp_seconds"] == begin.timestamp()
-    assert told["gateway_certificate_not_after_timestamp_seconds"] == end.timestamp()
+    assert exported["gateway_certificate_not_before_timestamp_seconds"] == begin.timestamp()
+    assert exported["gateway_certificate_not_after_timestamp_seconds"] == end.timestamp()
     trusted = authority.certificate.not_valid_after_utc
-    assert told["gateway_authority_not_after_timestamp_seconds"] == trusted.timestamp()
-    assert told["gateway_certificate_faulty"] == 0
+    assert exported["gateway_authority_not_after_timestamp_seconds"] == trusted.timestamp()
+    assert exported["gateway_certificate_faulty"] == 0
 
 
 async def test_no_line_holds_a_secret(

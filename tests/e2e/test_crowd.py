@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Reader:
-    """A watcher that adds up what it is told."""
+    """A watcher that adds up the changes it receives."""
 
     watch: "Watch"
     totals: dict[str, int] = field(default_factory=dict)
@@ -103,7 +103,7 @@ async def have_reached(readers: list[Reader], revision: int) -> bool:
 
 
 def check_bounds(service: ScoreService) -> None:
-    """Check that nobody holds more than the newest frame and a standing a user."""
+    """Check that no watcher holds more than the newest frame and a standing a user."""
     (hub,) = service.running.parts.hubs._hubs.values()
     assert all(watcher.frame is hub.frame for watcher in hub.watchers)
     assert all(len(watcher._scores) <= len(USERS) for watcher in hub.watchers)

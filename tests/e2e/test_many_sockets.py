@@ -1,4 +1,4 @@
-"""Thousands of open sockets: most are idle, many have stalled, and those that live hear of every change."""
+"""Thousands of open sockets: most are idle, many have stalled, and the live ones receive every change."""
 
 import asyncio
 import resource
@@ -93,14 +93,14 @@ async def test_slow_requests_are_closed_and_do_not_block_others(stack: Stack) ->
     )
 
     async def drip(beginning: bytes) -> bytes:
-        """Send a byte now and then until the server has had enough; return what it said."""
+        """Send a byte now and then until the server closes the connection; return its answer."""
         async with wire(address) as connection:
             connection.writer.write(beginning)
-            told = asyncio.ensure_future(connection.reader.read())
-            while not told.done():
+            reply = asyncio.ensure_future(connection.reader.read())
+            while not reply.done():
                 connection.writer.write(b"x")
-                await asyncio.wait([told], timeout=0.2)
-            return b"" if told.exception() else told.result()
+                await asyncio.wait([reply], timeout=0.2)
+            return b"" if reply.exception() else reply.result()
 
     beginnings = [*heads * (DRIPPING // 4), *[slow_body] * (DRIPPING // 2)]
     dripping = asyncio.gather(*map(drip, beginnings))

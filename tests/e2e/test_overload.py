@@ -1,4 +1,4 @@
-"""Ten times as much as fits: what is taken in is done, the rest rejected at once, and then all is as before.
+"""Ten times the capacity: accepted work is done, the rest is rejected at once, and then all is as before.
 
 Nothing here looks at a clock. What counts is how calls end, what the record has, how many were under way at
 a time, and what memory it took.
@@ -75,8 +75,8 @@ class Backend:
 
 def _name(error: grpc.aio.AioRpcError) -> str:
     """Name the end of a call by its reason, if it says when to come again, and by its code otherwise."""
-    told = read_refusal(error)
-    return told.reason if told.retry_after else f"{told.code.name} {told.message}"
+    rejection = read_refusal(error)
+    return rejection.reason if rejection.retry_after else f"{rejection.code.name} {rejection.message}"
 
 
 async def test_at_ten_times_the_capacity_each_call_is_answered_or_rejected(

@@ -1,4 +1,4 @@
-"""Whatever is too large is rejected as such by both services, and costs nobody else anything."""
+"""Oversized input is rejected as such by both services, without an effect on others."""
 
 import asyncio
 

@@ -301,7 +301,7 @@ async def test_keyboard_is_enough(start_site: StartSite, open_window: OpenWindow
     await expect(page.get_by_role("button", name="Solve Once")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.get_by_label("Your answer")).to_be_focused()
-    # Quick fingers: opened again before the browser has told that it was closed.
+    # Quick fingers: opened again before the browser has reported that it was closed.
     await page.evaluate("challenge.close(); document.activeElement.click()")
     await expect(page.get_by_label("Your answer")).to_be_focused()
     await page.keyboard.type("1")

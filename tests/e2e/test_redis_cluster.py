@@ -104,7 +104,7 @@ async def test_node_fails_and_recovers_while_boards_of_the_others_keep_their_ran
             await awarding.ranked(kept)
         header = await service.projection.read_header(quiet)
         assert header is not None
-        await service.projection.drop_board(quiet, header)  # Only the look at all boards can tell.
+        await service.projection.drop_board(quiet, header)  # Only the check of all boards finds it.
         await eventually(partial(is_projected, service.ledger, service.projection, quiet))
         assert math.isnan(await service.metric("laurel_projection_lag_revisions"))
         lost.spawn()

@@ -55,7 +55,7 @@ async def test_no_log_has_a_secret_that_a_client_sent_in_the_wrong_field(stack: 
         bearer = {"Authorization": f"Bearer {access}"}
         start = await http.post(f"{api}/actions/start", json={"actionId": "quick"}, headers=bearer)
         action = start.json()["actionToken"]
-        told = [
+        answers = [
             *[
                 await http.get(path, params={"token": access})
                 for path in ("/", "/nothing", "/api/v1/leaderboard")
@@ -90,7 +90,7 @@ async def test_no_log_has_a_secret_that_a_client_sent_in_the_wrong_field(stack: 
     for secret in (PASSWORD, TYPED, access, refresh, action):
         assert secret not in log
         assert secret not in service.log()
-        assert not [one.text for one in told if secret in one.text]
+        assert not [one.text for one in answers if secret in one.text]
 
 
 async def test_no_log_has_a_secret_that_a_caller_sent_in_the_wrong_field(

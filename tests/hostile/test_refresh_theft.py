@@ -1,4 +1,4 @@
-"""A refresh token that was stolen (RFC 9700, 4.14): thief and victim never both go on, whoever is first."""
+"""A refresh token that was stolen (RFC 9700, 4.14): thief and victim never both continue."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Holder:
     access_token: str = ""
 
     async def refresh(self) -> bool:
-        """Go on with the session; tell whether it did."""
+        """Refresh the session; return whether that succeeded."""
         response = await self.gateway.http.post("/api/v1/auth/refresh", json={"refreshToken": self.token})
         if response.status_code == 200:
             self.token, self.access_token = response.json()["refreshToken"], response.json()["accessToken"]

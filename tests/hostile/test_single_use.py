@@ -93,9 +93,9 @@ async def test_an_action_that_pays_once_does_so_whatever_tokens_are_out(
     responses = await race(player.complete(token, answer) for player, token in calls)
     again = await race(player.post("/actions/start", {"actionId": action_id}) for player in players)
 
-    told = codes(responses + again)
-    assert told.pop(200) == 1
-    assert set(told) <= {"action_token_used", "action_already_completed"}
+    observed = codes(responses + again)
+    assert observed.pop(200) == 1
+    assert set(observed) <= {"action_token_used", "action_already_completed"}
     assert codes(again) == {"action_already_completed": 2}
     assert outcomes(responses + again) == {(points, points)}
     assert points_in_ledger(database) == [points]
@@ -121,12 +121,12 @@ async def test_a_right_answer_among_wrong_ones_pays_at_most_once_and_later_reque
     responses = await race(players[n % 2].complete(token, answer) for n, answer in enumerate(answers))
     later = await race(player.complete(token, "no") for player in players)
 
-    told = codes(responses)
-    assert set(told) <= {200, "wrong_answer", "action_token_used", "action_token_spent"}
-    assert told["wrong_answer"] <= 5
-    assert points_in_ledger(database) == [5] * told[200]
+    observed = codes(responses)
+    assert set(observed) <= {200, "wrong_answer", "action_token_used", "action_token_spent"}
+    assert observed["wrong_answer"] <= 5
+    assert points_in_ledger(database) == [5] * observed[200]
     # The first five answers may all have been wrong ones.
-    assert codes(later) == ({"action_token_used": 2} if told[200] else {"action_token_spent": 2})
+    assert codes(later) == ({"action_token_used": 2} if observed[200] else {"action_token_spent": 2})
 
 
 async def test_a_name_is_registered_once_across_all_gateways(gateways: list[Gateway]) -> None:

@@ -1,6 +1,6 @@
-"""What an answer gives away by its time or its form: whether a user, or a session, exists.
+"""What an answer discloses by its time or its form: whether a user, or a session, exists.
 
-Not by the clock, which tells nothing on a busy machine: by the work that is done, and by its time on the CPU.
+Not by the clock, which is of no use on a busy machine: by the work that is done, and by its time on the CPU.
 """
 
 import statistics
@@ -85,7 +85,7 @@ def test_the_check_for_an_unknown_user_takes_as_much_cpu_time_as_for_a_known_one
 async def test_attempts_at_users_who_do_not_exist_are_limited_alike(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ready=False, score_target="dns:///localhost:1", logins_per_minute=2)
     await post(gateway, "register", username="ada", password=PASSWORD)
-    told = {
+    statuses = {
         username: [
             (await post(gateway, "login", username=username, password="wrong password")).status_code
             for _ in range(3)
@@ -93,7 +93,7 @@ async def test_attempts_at_users_who_do_not_exist_are_limited_alike(start_gatewa
         for username in ("ada", "bob")
     }
 
-    assert told["ada"] == told["bob"] == [401, 401, 429]
+    assert statuses["ada"] == statuses["bob"] == [401, 401, 429]
 
 
 async def test_invalid_refresh_tokens_are_indistinguishable(gateway: Gateway) -> None:

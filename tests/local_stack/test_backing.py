@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.fixtures.postgres import Database
 
 from local_stack.backing import Cache, Record
-from local_stack.errors import ServerAwayError
+from local_stack.errors import ServerUnavailableError
 from local_stack.ports import free_port
 from local_stack.postgres import PostgresCluster, PostgresServer
 from local_stack.provision import derive_passwords
@@ -60,7 +60,7 @@ def test_missing_rights_of_the_administrator_are_reported_without_passwords(
     managed_server: PostgresServer,
 ) -> None:
     Record.prepare(managed_server.admin_url("managed"))
-    with pytest.raises(ServerAwayError, match="DATABASE_URL cannot be set up: permission denied") as raised:
+    with pytest.raises(ServerUnavailableError, match="DATABASE_URL cannot be set up: permission denied") as raised:
         Record.prepare(managed_server.url("managed", "manager", "secret"))
     passwords = derive_passwords("secret").values()
     assert not any(password in str(raised.value) for password in passwords)
@@ -68,7 +68,7 @@ def test_missing_rights_of_the_administrator_are_reported_without_passwords(
 
 
 def test_an_unavailable_database_is_reported(database: Database) -> None:
-    with pytest.raises(ServerAwayError, match="DATABASE_URL"):
+    with pytest.raises(ServerUnavailableError, match="DATABASE_URL"):
         Record.prepare(f"postgresql://postgres:secret@127.0.0.1:{free_port()}/laurel")
 
 
@@ -84,6 +84,6 @@ def test_a_user_name_stays_in_a_redis_url(valkey_server: ValkeyServer) -> None:
 
 @pytest.mark.parametrize("url", ["redis://:wrong@127.0.0.1:{port}/0", "http://127.0.0.1:{port}"])
 def test_an_unusable_redis_is_reported_without_the_password(valkey_server: ValkeyServer, url: str) -> None:
-    with pytest.raises(ServerAwayError, match="REDIS_URL") as raised:
+    with pytest.raises(ServerUnavailableError, match="REDIS_URL") as raised:
         Cache.prepare(url.format(port=valkey_server.port))
     assert "wrong@" not in str(raised.value)

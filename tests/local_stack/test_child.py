@@ -33,7 +33,7 @@ def _is_alive(pid: int) -> bool:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     except FileNotFoundError:
         return False
-    # A zombie has ended; that nobody reaps it is not its own affair.
+    # A zombie has ended; reaping it is the task of its parent.
     return status.rpartition(")")[2].split()[0] != "Z"
 
 

@@ -105,7 +105,7 @@ class ScriptedServer:
         await self.set_healthy(healthy=True)
 
     async def set_healthy(self, *, healthy: bool) -> None:
-        """Tell clients that watch this server's health to use it, or to stay away."""
+        """Report this server as healthy or not to clients that watch its health."""
         status = health_pb2.HealthCheckResponse
         await self._health.set(HEALTH_NAME, status.SERVING if healthy else status.NOT_SERVING)
 

@@ -59,8 +59,8 @@ def answer_errors(**errors: scores.AwardError) -> Step:
         items = []
         for asked in request.requests:
             error = errors.get(asked.award.user_id)
-            told = {"error": error} if error else {"result": result_of(asked)}
-            items.append(scores.BatchAwardPointsItem(**told))
+            outcome_fields = {"error": error} if error else {"result": result_of(asked)}
+            items.append(scores.BatchAwardPointsItem(**outcome_fields))
         return scores.BatchAwardPointsResponse(items=items)
 
     return step

@@ -1,4 +1,4 @@
-"""Calls against a scripted server: what goes out, what comes back, what is tried again."""
+"""Calls against a scripted server: requests, results and retries."""
 
 import asyncio
 import re

@@ -104,14 +104,14 @@ def test_fields_at_fault_are_named() -> None:
     assert error.fields == {"top_n": "too big"}
 
 
-@pytest.mark.parametrize(("asked", "told"), [(None, None), (0.25, 0.25), (-0.5, 0.0)])
-def test_the_retry_time_is_reported(asked: float | None, told: float | None) -> None:
+@pytest.mark.parametrize(("asked", "reported"), [(None, None), (0.25, 0.25), (-0.5, 0.0)])
+def test_the_retry_time_is_reported(asked: float | None, reported: float | None) -> None:
     error = from_rpc_error(
         ended_with(make_status(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=asked))
     )
 
     assert isinstance(error, QuotaExceededError)
-    assert error.retry_after == told
+    assert error.retry_after == reported
 
 
 @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ class Fold:
             self.totals |= {standing.user_id: standing.total for standing in event.scores}
 
     async def follow(self, events: AsyncIterator[WatchEvent], revision: int) -> None:
-        """Apply events until the board stands at a revision and every score up to it was told."""
+        """Apply events until the board stands at a revision and every score up to it was received."""
         async for event in events:
             self.apply(event)
             if event.revision >= revision and not isinstance(event, Snapshot):

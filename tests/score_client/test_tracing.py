@@ -117,8 +117,8 @@ async def test_awards_that_share_a_call_lead_to_its_span_and_back(
         for link in links_of(call):
             assert links_of(awards[link]) == [id_of(call)]
     assert not any(call.links for call in alone)
-    told = {call.metadata["traceparent"] for call in server.calls("BatchAwardPoints")}
-    assert told == {traceparent(call) for call in shared}
+    propagated = {call.metadata["traceparent"] for call in server.calls("BatchAwardPoints")}
+    assert propagated == {traceparent(call) for call in shared}
     asked = [request for call in server.calls("BatchAwardPoints") for request in call.request.requests]
     assert len({request.trace_id for request in asked}) == len(asked) > 1
 

@@ -340,7 +340,7 @@ async def test_starts_and_completes_have_limits_by_user(
     assert code(rejected) == (429, "rate_limited")
     assert 1 <= int(rejected.headers["retry-after"]) <= 60
     assert [response.status_code for response in completed] == [200, 200]
-    # What was paid is told, also to who is over the limit.
+    # A payment is reported above the limit, too.
     assert code(wrong) == code(limited) == (409, "action_token_used")
     assert (await other.complete(await other.start())).status_code == 200
 

@@ -42,7 +42,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def read_faults(file: Path, text: str) -> str:
-    """Read a faulty catalog and tell what it is told."""
+    """Read a faulty catalog and return the faults."""
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SetupError) as error:
         read_catalog(file)

@@ -61,7 +61,7 @@ class Desk:
         await self.end.wait()
 
     async def ask(self, scope: Scope | None = None, receive: Receive = no_body) -> list[Message]:
-        """Make a request, and tell what was sent back."""
+        """Make a request, and return what was sent back."""
         sent: list[Message] = []
 
         async def send(message: Message) -> None:

@@ -187,8 +187,8 @@ async def test_sockets_outlive_the_score_service_and_catch_up(
         await eventually(gateway.is_ready)
         assert second.target == service.target
         await award(gateway, player.user_id, 5)
-        told = [await receive(socket), await receive(socket)]
-        assert [one["event"] for one in told] == ["leaderboard:update", "score:update"]
-        assert told[1]["data"]["newScore"] == 15
+        received = [await receive(socket), await receive(socket)]
+        assert [one["event"] for one in received] == ["leaderboard:update", "score:update"]
+        assert received[1]["data"]["newScore"] == 15
         async with connected(gateway, late) as another:
             assert json.loads(await another.recv())["data"]["me"]["score"] == 0

@@ -43,8 +43,8 @@ async def counts(gateway: Gateway) -> dict[str, float]:
 
 async def post(gateway: Gateway, path: str, **body: str) -> dict[str, Any]:
     response = await gateway.http.post(f"/api/v1/auth/{path}", json=body)
-    told: dict[str, Any] = response.json()
-    return told
+    reported: dict[str, Any] = response.json()
+    return reported
 
 
 async def test_every_signal_counts_from_zero(gateway: Gateway) -> None:
@@ -146,9 +146,9 @@ async def test_a_reused_refresh_token_is_suspicious_only_after_the_grace_period(
     assert await post(gateway, "refresh", refreshToken=first) == second | {"accessToken": ANY}
     assert await counts(gateway) == {}
     gateway.clock.advance(31)
-    told = await post(gateway, "refresh", refreshToken=first)
+    reported = await post(gateway, "refresh", refreshToken=first)
 
-    assert told == await post(gateway, "refresh", refreshToken="A" * 43)
+    assert reported == await post(gateway, "refresh", refreshToken="A" * 43)
     assert await counts(gateway) == {"refresh_reused": 1}
     (line,) = suspicions(lines)
     assert (line["level"], line["user_id"]) == ("warning", user["userId"])
@@ -207,8 +207,10 @@ async def test_a_socket_with_a_forged_token_is_suspicious_and_one_without_a_toke
             assert await close_code(socket) == 4401
 
     assert seen() == 2
-    told = [line for line in logs if line["event"] == "suspicion"]
-    assert [(line["signal"], line["address"]) for line in told] == [("access_token_forged", "127.0.0.1")] * 2
+    reported = [line for line in logs if line["event"] == "suspicion"]
+    assert [(line["signal"], line["address"]) for line in reported] == [
+        ("access_token_forged", "127.0.0.1")
+    ] * 2
 
 
 async def test_nothing_that_a_client_sends_forges_a_line_of_the_log(
@@ -233,10 +235,10 @@ async def test_nothing_that_a_client_sends_forges_a_line_of_the_log(
             ],
         )
     (count,) = (await counts(gateway)).values()
-    told = suspicions(lines)
+    reported = suspicions(lines)
 
-    assert len(told) == count > 0
-    assert {(line["signal"], line["address"]) for line in told} <= {
+    assert len(reported) == count > 0
+    assert {(line["signal"], line["address"]) for line in reported} <= {
         ("access_token_forged", address) for address in ("unknown", "::/64")
     }
     assert "planted" not in str(lines())
@@ -274,9 +276,9 @@ def test_the_next_event_reports_the_omitted_ones_and_other_signals_are_still_log
         now = 1.0
         suspicions.note(errors.TooFastError(), None)
 
-    told = [(line["signal"], line["left_out"]) for line in logs]
+    reported = [(line["signal"], line["left_out"]) for line in logs]
     left_out = 100 - EVENTS_A_SECOND
-    assert told == [("too_fast", 0)] * EVENTS_A_SECOND + [("wrong_answer", 0), ("too_fast", left_out)]
+    assert reported == [("too_fast", 0)] * EVENTS_A_SECOND + [("wrong_answer", 0), ("too_fast", left_out)]
     assert registry.get_sample_value("gateway_suspicions_total", {"signal": "too_fast"}) == 101
 
 

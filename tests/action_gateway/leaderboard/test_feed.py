@@ -227,8 +227,7 @@ async def test_a_board_is_shown_only_with_the_scores_up_to_it(
 ) -> None:
     board.award("u1", 10)
     await followers.caught_up()
-    told = feed.subscribe("u1")
-    with told as subscription:
+    with feed.subscribe("u1") as subscription:
         await feed.open(subscription)
         board.award_silently("u1", 5)
         board.tell_snapshot(reset=False)
@@ -256,8 +255,10 @@ async def test_after_a_reset_no_score_is_sent_before_the_board_has_reached_it(
     await until(lambda: follower.leaderboard[0]["userId"] == "u2")
     board.tell_scores("u1")
     await until(lambda: follower.scores)
-    told = {one["revision"]: one["data"]["newScore"] for one in follower.events if "newScore" in one["data"]}
-    assert told == {3: 21}
+    received = {
+        one["revision"]: one["data"]["newScore"] for one in follower.events if "newScore" in one["data"]
+    }
+    assert received == {3: 21}
 
 
 async def test_another_history_replaces_what_was_known_though_it_is_shorter(
@@ -412,8 +413,8 @@ async def test_a_follower_that_subscribes_while_scores_change_receives_each_once
     board.award("u1", 1)
     await until(lambda: all(one.scores and one.scores[-1] == 32 for one in following))
     for follower in following:
-        told = [follower.named("leaderboard:initial")[0]["me"]["score"], *follower.scores]
-        assert told == sorted(set(told))
+        received = [follower.named("leaderboard:initial")[0]["me"]["score"], *follower.scores]
+        assert received == sorted(set(received))
         revisions = [event["revision"] for event in follower.events]
         assert revisions == sorted(revisions)
 

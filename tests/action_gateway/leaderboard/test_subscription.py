@@ -1,4 +1,4 @@
-"""What one client was told, and what is new to it."""
+"""What one client has received, and what is new to it."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What the parts of the gateway tell of themselves."""
+"""The gauges of the parts of the gateway."""
 
 from tests.fixtures.gateway import StartGateway
 from tests.fixtures.stores import eventually

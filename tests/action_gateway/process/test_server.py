@@ -186,7 +186,7 @@ async def test_requests_under_way_are_finished(processes: Processes, environment
     reader, writer = await connect_to(service)
     writer.write(head.encode() + body[:5])
     await writer.drain()
-    # An answer on another connection tells that the gateway has read this one's head.
+    # Once another connection was answered, the gateway has read the start of this one's headers.
     async with httpx.AsyncClient() as client:
         await client.get(f"http://{service.addresses['http']}/livez")
     await begin_to_drain(service)

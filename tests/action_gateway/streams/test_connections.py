@@ -30,7 +30,7 @@ class Counted(Connections):
         return count or 0.0
 
     async def serve(self, opened: "asyncio.Queue[Connection] | None" = None) -> Ending:
-        """Hold a connection until it ends, and tell why it did."""
+        """Hold a connection until it ends, and return the reason."""
         try:
             async with self.hold("websocket") as connection:
                 if opened:
@@ -38,7 +38,7 @@ class Counted(Connections):
                 await asyncio.Event().wait()
         except EndedError as ended:
             return ended.ending
-        raise AssertionError("a connection that nobody ended has ended")
+        raise AssertionError("a connection ended without a reason")
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ async def test_an_invalid_position_is_ignored(realtime: Realtime) -> None:
 
 async def test_a_resumed_stream_has_the_same_scores_as_an_uninterrupted_one(realtime: Realtime) -> None:
     position = None
-    told: list[ServerSentEvent] = []
+    received: list[ServerSentEvent] = []
     async with realtime.streaming("u1") as staying:
         stayed = staying.events()
         for n in range(6):
@@ -114,25 +114,25 @@ async def test_a_resumed_stream_has_the_same_scores_as_an_uninterrupted_one(real
             async with realtime.streaming("u1", last_event_id=position) as coming_back:
                 events = coming_back.events()
                 assert (await anext(events)).event == "leaderboard:initial"
-                told += await come_to_a_position(realtime, events)
-                position = told[-1].id
+                received += await come_to_a_position(realtime, events)
+                position = received[-1].id
         realtime.board.award("u1", 1)
         kept = [await anext(stayed)]
         while score_of(kept[-1]) != 20:
             kept.append(await anext(stayed))
-    assert list(filter(None, map(score_of, told))) == [13, 16, 19]
+    assert list(filter(None, map(score_of, received))) == [13, 16, 19]
     assert list(filter(None, map(score_of, kept))) == [13, 16, 19, 20]
 
 
 async def come_to_a_position(
     realtime: Realtime, events: AsyncIterator[ServerSentEvent]
 ) -> list[ServerSentEvent]:
-    """Let another user score until the stream tells a position, and return what came up to there."""
-    told: list[ServerSentEvent] = []
-    while not told or told[-1].id is None:
+    """Let another user score until the stream has a position, and return the events up to it."""
+    received: list[ServerSentEvent] = []
+    while not received or received[-1].id is None:
         realtime.board.award("u2", 1)
-        told.append(await anext(events))
-    return told
+        received.append(await anext(events))
+    return received
 
 
 def score_of(event: ServerSentEvent) -> int | None:

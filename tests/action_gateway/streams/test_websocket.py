@@ -50,14 +50,18 @@ async def test_everyone_receives_the_leaderboard_and_only_the_user_the_score(rea
         await initial(mine)
         await initial(another)
         realtime.board.award("u1", 5)
-        told = [await receive(mine), await receive(mine), await receive(another)]
-        assert [one["event"] for one in told] == ["leaderboard:update", "score:update", "leaderboard:update"]
-        assert told[1]["data"] == {"userId": "u1", "newScore": 15, "newRank": 1}
-        assert told[2]["data"] == {
+        received = [await receive(mine), await receive(mine), await receive(another)]
+        assert [one["event"] for one in received] == [
+            "leaderboard:update",
+            "score:update",
+            "leaderboard:update",
+        ]
+        assert received[1]["data"] == {"userId": "u1", "newScore": 15, "newRank": 1}
+        assert received[2]["data"] == {
             "leaderboard": [{"rank": 1, "userId": "u1", "username": "u1", "score": 15}],
             "changedRanks": [1],
         }
-        assert {one["revision"] for one in told} == {2}
+        assert {one["revision"] for one in received} == {2}
         realtime.board.award("u2", 1)
         assert (await receive(another))["event"] == "leaderboard:update"
         assert (await receive(another))["event"] == "score:update"
