@@ -44,7 +44,8 @@ class Record:
                 )
         except psycopg.Error as error:
             reason = error.diag.message_primary or error
-            raise ServerUnavailableError(f"The database of DATABASE_URL cannot be set up: {reason}") from error
+            message = f"The database of DATABASE_URL cannot be set up: {reason}"
+            raise ServerUnavailableError(message) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,8 @@ def test_missing_rights_of_the_administrator_are_reported_without_passwords(
     managed_server: PostgresServer,
 ) -> None:
     Record.prepare(managed_server.admin_url("managed"))
-    with pytest.raises(ServerUnavailableError, match="DATABASE_URL cannot be set up: permission denied") as raised:
+    expected = "DATABASE_URL cannot be set up: permission denied"
+    with pytest.raises(ServerUnavailableError, match=expected) as raised:
         Record.prepare(managed_server.url("managed", "manager", "secret"))
     passwords = derive_passwords("secret").values()
     assert not any(password in str(raised.value) for password in passwords)

@@ -112,13 +112,13 @@ async def test_a_gateway_stays_ready_without_redis_and_reports_it(
     gateway = await start_gateway(score_target=score_service.target, redis_url=through)
     await proxy.stop()
 
-    async def is_told(url: str) -> bool:
+    async def is_reported(url: str) -> bool:
         response = await gateway.http.get(f"{url}/readyz")
         assert response.status_code == 200
         return bool(response.json() == {"status": "ready", "missing": {"redis": "is unavailable"}})
 
-    await eventually(lambda: is_told(gateway.url))
-    await eventually(lambda: is_told(gateway.admin_url))
+    await eventually(lambda: is_reported(gateway.url))
+    await eventually(lambda: is_reported(gateway.admin_url))
     metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
     assert 'gateway_part_up{part="redis"} 0.0' in metrics
     assert 'gateway_part_up{part="database"} 1.0' in metrics
