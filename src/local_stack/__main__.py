@@ -85,7 +85,7 @@ def _stop(stack: Stack, terminal: Terminal) -> None:
 
 def _stop_on_signals(stack: Stack) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Who ignores a signal on purpose, like nohup, goes on ignoring it.
+        # A signal that is ignored on purpose, as by nohup, stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: stack.interrupt())
 

@@ -1,4 +1,4 @@
-"""The backing services: a PostgreSQL database and a Redis, our own or somebody else's, made ready."""
+"""The backing services: a PostgreSQL database and a Redis, of the stack or external, made ready."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Record:
         """Provision the database of an administrator's URL, or raise ServerUnavailableError."""
         try:
             with psycopg.connect(admin_url, connect_timeout=_CONNECT_SECONDS) as connection:
-                # Without a password the server trusts whoever can connect, and any will do.
+                # Without a password the server trusts every connection, and any will do.
                 passwords = derive_passwords(connection.info.password or admin_url)
                 provision(connection, passwords)
                 return cls(

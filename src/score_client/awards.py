@@ -3,7 +3,7 @@
 Invariants:
 - A few calls are under way at a time. Awards asked for meanwhile gather and go together in the next one;
   where there is room, an award goes at once.
-- What is told of an award in a shared call reaches the one who asked for it, and nobody else.
+- The outcome of an award in a shared call reaches its caller only.
 - A caller that gives up only stops waiting.
 - A call that a server had no room for keeps its slot for a while, so that awards which wait do not ask at
   once instead. Where all slots are kept so, the server gets no call.
@@ -51,7 +51,7 @@ _PAUSE_MAX: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An award, and where goes what is told of it."""
+    """An award, and the future for its outcome."""
 
     request: scores.AwardPointsRequest
     result: "asyncio.Future[scores.AwardResult]"
@@ -59,7 +59,7 @@ class _Waiting:
     """What it is sent for; an invalid one while tracing is off."""
 
     def settle(self, told: scores.AwardResult | ScoreClientError) -> None:
-        if self.result.done():  # Whoever asked has given up.
+        if self.result.done():  # The caller has given up.
             return
         if isinstance(told, ScoreClientError):
             self.result.set_exception(told)

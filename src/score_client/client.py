@@ -52,7 +52,7 @@ class ScoreClient:
         credentials: The certificate files. They are read again when they change.
         timeout: Seconds a call may take, if it does not say otherwise.
         attempt_timeout: Seconds one try of a call may take, before it is tried again within its timeout.
-        stall_timeout: Seconds a watch may hear nothing before it reconnects. The service sends a sign of
+        stall_timeout: Seconds a watch may receive nothing before it reconnects. The service sends a sign of
             life every 15 s.
         certificate_check_interval: Seconds between two looks at the certificate files.
         connection_age: Seconds after which a connection is replaced, though the files are the same. It bounds

@@ -98,7 +98,7 @@ class Snapshot:
             score you have, and start from here.
         revision: The revision of the board.
         position: The position of the board. When a watch was resumed, the scores up to it follow in the
-            next update: until then, the older position is the one to come back with.
+            next update: until then, the older position is the one to resume from.
         source: Which store answered.
     """
 

@@ -1,8 +1,8 @@
 """One watch of a board, across all the streams it takes.
 
-A watch comes back with the position of the last event it can vouch for. After a reconnect that resumes,
+A watch resumes from the position of the last event it can vouch for. After a reconnect that resumes,
 the snapshot tells the top of now, while the score changes up to now come after it: until they have come,
-the old position is the one to come back with.
+it resumes from the old position.
 """
 
 import asyncio

@@ -1,14 +1,14 @@
 """How many requests may be under way at a time: at capacity, the next one is rejected at once.
 
 A request that waits behind thousands of others is answered when its client has long asked again, so the work
-is done for nobody. With a small capacity, what is accepted is answered soon.
+is wasted. With a small capacity, what is accepted is answered soon.
 
 To reject must cost a small part of what a request costs: it comes before anything is read, and one line a
-second in the log tells of all. Who does not wait as long as the rejection says is not read from: the whole
-answer is out at once, but its end is held back, and before that no next request is taken from a connection.
+second in the log reports all. A client that does not wait as long as the rejection says is not read from:
+the whole answer is sent at once, but its end is held back, and no next request is read before that.
 Otherwise a thousand connections that ask again at once would leave no time for those that were accepted.
 
-Whether the process lives is always told, and the page gets its files. Event streams do not count, for they
+Probes are always answered, and the page gets its files. Event streams do not count, for they
 stay; how many there may be stands in `connections.py`, and WebSockets are none of HTTP's requests.
 """
 

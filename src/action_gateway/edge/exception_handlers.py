@@ -33,7 +33,7 @@ _FRAMEWORK: Final[Mapping[int, type[errors.GatewayError]]] = {
 
 
 def answer_unknown(error: Exception) -> Response:
-    """Log a failure that nobody expected, and tell nothing of it."""
+    """Log an unexpected failure, and answer without details."""
     _log.error("request_failed", exc_info=error)
     return answer(errors.GatewayError())
 

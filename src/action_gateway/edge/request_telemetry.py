@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestTelemetry:
-    """Names every request, logs and counts it, and keeps what nobody expected from leaking.
+    """Names every request, logs and counts it, and keeps unexpected failures from leaking.
 
     The outermost layer of what was accepted. `X-Request-Id` and `traceparent` are taken over if they are
     well-formed, and made otherwise.

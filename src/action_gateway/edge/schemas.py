@@ -31,7 +31,7 @@ class Registration(_Request):
 
 
 class Credentials(_Request):
-    """Who logs in."""
+    """The name and the password of a user who logs in."""
 
     username: Username
     password: Password

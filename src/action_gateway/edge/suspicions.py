@@ -4,7 +4,7 @@ A suspicion is no proof. Honest players mistype, and their clients send again wh
 tells by its rate, and by who and where its events come from. What is rejected, and how, is decided elsewhere:
 this only reads the error that a request ends with.
 
-Everything is counted. Events are bounded, so that nobody can fill the disk with them. None holds a token, an
+Everything is counted. Events are bounded, so that they cannot fill the disk. None holds a token, an
 answer, a password or a name that was typed; user and action are those of the request's other lines.
 """
 

@@ -1,7 +1,7 @@
 """The leaderboard as it is now: one upstream watch a board and process, and everyone who follows it.
 
-However many clients follow, the score service serves one watch, and a short one for each client that comes
-back with a position, to learn what it missed. The feed folds the events into one `Board` and tells its
+However many clients follow, the score service serves one watch, and a short one for each client that resumes
+from a position, to learn what it missed. The feed folds the events into one `Board` and tells its
 audience. It changes the board only between two awaits, so a subscription always sees a state that holds at
 one revision. It never waits for a client.
 
@@ -83,7 +83,7 @@ class Feed:
     def subscribe(
         self, user_id: str, after_position: str | None = None
     ) -> AbstractContextManager[Subscription]:
-        """Keep a subscription for this user; `open` it next, and `recall` it if it comes back."""
+        """Keep a subscription for this user; `open` it next, and `recall` it if it resumes."""
         return self.audience.hold(user_id, after_position)
 
     async def open(self, subscription: Subscription) -> News:
@@ -99,7 +99,7 @@ class Feed:
             raise UnavailableError from error
 
     async def recall(self, subscription: Subscription) -> None:
-        """Report a subscription that comes back whether its user scored in the meantime.
+        """Report to a resuming subscription whether its user scored in the meantime.
 
         A position that cannot be resumed is like none.
         """

@@ -1,8 +1,8 @@
 """Serves both ports, and stops without losing anything.
 
 A stop has an order: not ready; a while for balancers to notice, in which answers go on but each is the last
-on its connection, and no socket is let in; the sockets, spread over seconds, which reconnect elsewhere; the
-requests under way; the parts. Each step is bounded, and a second signal ends the waiting.
+on its connection, and new sockets are rejected; the sockets, spread over seconds, which reconnect elsewhere;
+the requests under way; the parts. Each step is bounded, and a second signal ends the waiting.
 """
 
 import asyncio

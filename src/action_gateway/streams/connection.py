@@ -1,7 +1,7 @@
 """One open WebSocket or event stream, and the time at which it ends.
 
-Every connection ends at a time that can be moved, for the reason that goes with it. Whoever wants it to end
-sooner moves the time to now, so there is one way in which a connection is ended from outside.
+Every connection ends at a time that can be moved, for the reason that goes with it. To end it sooner,
+the time is moved to now, so there is one way in which a connection is ended from outside.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ class ConnectionMetrics:
         )
         self.evicted = CounterMetric(
             "gateway_socket_evictions",
-            "WebSockets and event streams that the gateway ended or did not let in, by the reason.",
+            "WebSockets and event streams that the gateway ended or rejected, by the reason.",
             ["kind", "reason"],
             registry=registry,
         )
@@ -90,11 +90,11 @@ class Connections:
                 del self._by_user[user_id]
 
     def stop_accepting(self) -> None:
-        """Have whoever comes from now on connect elsewhere. Those who are in may stay."""
+        """Reject new connections, whose clients then connect elsewhere. Open ones may stay."""
         self._closing = True
 
     async def close_all(self, within: float) -> None:
-        """Let nobody in any more, and end all connections, spread over the first half of some seconds.
+        """Reject new connections, and end all open ones, spread over the first half of some seconds.
 
         Returns when all have ended or the time is over.
         """

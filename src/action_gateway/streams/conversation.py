@@ -43,7 +43,7 @@ class Conversation:
         self._verify = verify
         self._times: deque[float] = deque(maxlen=_MESSAGES_MAX)
         self.access: Access | None = None
-        """Who the client is and until when; None while it has not said."""
+        """The user and until when the token is valid; None before the client has authenticated."""
 
     def greet(self, authorization: list[str]) -> Access | None:
         """Take the Authorization headers of the handshake; None if there are none and a message must come."""

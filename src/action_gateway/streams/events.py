@@ -1,7 +1,7 @@
 """`GET /leaderboard/events`: the leaderboard as it changes, as Server-Sent Events.
 
 The same messages as on the WebSocket. The `id` of an event is the board's position. It stands on the last
-event of a revision only, so a client that comes back with it has missed nothing of that revision. What
+event of a revision only, so a client that resumes from it has missed nothing of that revision. What
 fails before the stream begins is an ordinary problem document.
 """
 

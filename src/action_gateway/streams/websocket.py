@@ -46,7 +46,7 @@ class LeaderboardSockets:
         write_seconds: float = 10.0,
         close_seconds: float = 5.0,
     ) -> None:
-        """Take how long a client may take to say who it is, to take in a message, and to hear why it ends."""
+        """Take the seconds a client may take to authenticate, to receive a message, and to close."""
         self._feed = feed
         self._connections = connections
         self._verify = verify
