@@ -177,7 +177,7 @@ async def test_several_standings_are_read(
     assert server.received[0].request == request_
 
 
-async def test_a_page_tells_where_the_next_one_starts(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_a_page_has_the_token_of_the_next_one(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("ListStandings", answer(boards.ListStandingsResponse(next_page_token="more")))
 
     assert (await client.list_standings(board_id="main")).next_page_token == "more"
