@@ -5,11 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.forked_program import require_one_thread
 from tests.fixtures.forking import ForkServer, ForkServers
 from tests.fixtures.stores import eventually
 
@@ -63,6 +65,7 @@ ENDS = {
 }
 OWNER = f"""
 import pathlib, subprocess, sys, time
+from tests.fixtures.forked_program import require_one_thread
 from tests.fixtures.forking import ForkServers
 servers = ForkServers(pathlib.Path(sys.argv[1]))
 code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
@@ -158,6 +161,18 @@ def is_alive(process: Path) -> bool:
         return "State:\tZ" not in (process / "status").read_text(encoding="ascii")
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def test_a_process_with_several_threads_does_not_fork() -> None:
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    try:
+        with pytest.raises(RuntimeError, match="an import has started some"):
+            require_one_thread()
+    finally:
+        end.set()
+        thread.join()
 
 
 def test_a_server_that_has_ended_is_told_with_its_last_words(tmp_path: Path) -> None:
