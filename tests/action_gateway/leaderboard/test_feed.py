@@ -82,7 +82,7 @@ class Followers:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - anything may bring the condition about
             await asyncio.sleep(0.002)
 

@@ -13,7 +13,7 @@ from faults.load.observer import Observer
 from faults.model.history import Closed, History, Message
 from score_client import BoardNotFoundError, Checkpoint, Snapshot, Source, Standing, Update, WatchEvent
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 _ADA = Standing(user_id="ada", total=5, rank=1, reached_revision=1)
 
 

@@ -88,7 +88,7 @@ def coalescer_of(stages: Stages, **bounds: int) -> Coalescer:
 
 
 async def settled(futures: Sequence[asyncio.Future[list[AwardReply]]]) -> list[AwardReply]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         return [outcome for outcomes in await asyncio.gather(*futures) for outcome in outcomes]
 
 
