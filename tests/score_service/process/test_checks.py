@@ -104,7 +104,12 @@ async def test_awards_go_on_when_redis_becomes_unavailable_later(
     proxy.upstream = address
     service = await start_score_service(redis_url=redis_login.url.replace(address, f"127.0.0.1:{proxy.port}"))
     stubs = connect(service, backend_certificate)
-    assert (await stubs.score.AwardPoints(award_request())).result.rank == 1
+    first = award_request()
+
+    async def is_ranked() -> bool:
+        return bool((await stubs.score.AwardPoints(first)).result.rank == 1)
+
+    await eventually(is_ranked)
     proxy.upstream = "127.0.0.1:1"
     proxy.reset()
 
