@@ -56,8 +56,8 @@ class _Asked:
         self._outcomes: list[AwardReply] = [OverloadedError()] * count
         self._left = count
 
-    def settle(self, index: int, outcome: AwardReply) -> None:
-        self._outcomes[index] = outcome
+    def settle(self, offset: int, outcome: AwardReply) -> None:
+        self._outcomes[offset] = outcome
         self.leave(1)
 
     def leave(self, count: int) -> None:
@@ -72,7 +72,7 @@ class _Waiting(NamedTuple):
 
     award: Award
     asked: _Asked
-    index: int
+    offset: int
     """Among those asked for together."""
 
 
@@ -116,8 +116,8 @@ class Coalescer:
         """
         asked = _Asked(len(awards))
         room = max(0, self._waiting_max - self.waiting)
-        for index, award in enumerate(awards[:room]):
-            self._board(award.board_id).waiting.append(_Waiting(award, asked, index))
+        for offset, award in enumerate(awards[:room]):
+            self._board(award.board_id).waiting.append(_Waiting(award, asked, offset))
         self.waiting += min(room, len(awards))
         asked.leave(max(0, len(awards) - room))
         return asked.done
@@ -197,5 +197,5 @@ class Coalescer:
 
     def _settle(self, batch: _Batch, outcomes: Sequence[AwardReply]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            waiting.asked.settle(waiting.index, outcome)
+            waiting.asked.settle(waiting.offset, outcome)
         self.waiting -= len(batch)
