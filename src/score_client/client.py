@@ -57,14 +57,17 @@ class ScoreClient:
         certificate_check_interval: Seconds between two looks at the certificate files.
         connection_age: Seconds after which a connection is replaced, though the files are the same. It bounds
             for how long the service's certificate may have ended since it was checked; the service ends
-            connections by age, too.
+            connections by age, too. A connection to a server whose certificate has expired is closed at
+            the next look at the files.
+        certificate_activation_delay: Seconds for which a renewed certificate has been valid before it is
+            used, while the old one is valid: for servers whose clocks are behind. 0 uses it at once.
         server_name: The name the service's certificate must carry, if it is not the one in `target`.
 
     Raises:
-        InvalidRequestError: A number of seconds is not above 0 and at most a day.
+        InvalidRequestError: A number of seconds is not above 0 (the delay may be 0), or is more than a day.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a target, and what may be set by name
         self,
         target: str,
         *,
@@ -74,6 +77,7 @@ class ScoreClient:
         stall_timeout: float = 45.0,
         certificate_check_interval: float = 5.0,
         connection_age: float = 1800.0,
+        certificate_activation_delay: float = 300.0,
         server_name: str | None = None,
     ) -> None:
         self._open = False
@@ -87,6 +91,9 @@ class ScoreClient:
             server_name=server_name,
             check_interval=_seconds("certificate_check_interval", certificate_check_interval),
             connection_age=_seconds("connection_age", connection_age),
+            activation_delay=_seconds(
+                "certificate_activation_delay", certificate_activation_delay, may_be_zero=True
+            ),
         )
         self._tracer = tracing.find_tracer()
         self._awards = Awards(self._channel, self._tracer, call_timeout=self._attempt_timeout)
@@ -345,7 +352,8 @@ class ScoreClient:
         return await retried_calls(attempt, within=self._timeout, call_timeout=self._attempt_timeout)
 
 
-def _seconds(field: str, value: object) -> float:
-    if not isinstance(value, int | float) or not 0 < value <= LONGEST_TIMEOUT:
-        raise invalid({field: f"must be above 0 and at most {LONGEST_TIMEOUT:.0f} seconds"})
-    return value
+def _seconds(field: str, value: object, *, may_be_zero: bool = False) -> float:
+    if isinstance(value, int | float) and (0 < value <= LONGEST_TIMEOUT or (may_be_zero and value == 0)):
+        return value
+    least = "at least 0" if may_be_zero else "above 0"
+    raise invalid({field: f"must be {least} and at most {LONGEST_TIMEOUT:.0f} seconds"})

@@ -23,10 +23,10 @@ from action_gateway.accounts.keys import KeyFolder
 from action_gateway.actions.catalog import read_catalog
 from action_gateway.errors import BadRefreshTokenError
 from local_stack.certificates import CertificateFiles
-from score_service.access.identity import is_spiffe_id, read_spiffe_id
+from score_service.access.identity import is_spiffe_id, read_peer
 from score_service.access.policy import Policy
-from score_service.certificates.tls import CertificateFiles as ServerFiles
-from score_service.certificates.tls import read_certificates
+from score_service.certificates.files import CertificateFiles as ServerFiles
+from score_service.certificates.files import read_certificates
 from score_service.domain.page_token import PageEnd, read_page_token, write_page_token
 from score_service.domain.standing import Standing
 from score_service.errors import IdentityMissingError, InvalidRequestError
@@ -241,7 +241,7 @@ CERTIFICATE = certificate_with(GATEWAY_ID).decode()
 @example([b"spiffe://laurel.local/../a"], CERTIFICATE.encode())
 def test_an_identity_is_read_whole_or_missing(values: list[bytes], certificate: bytes) -> None:
     try:
-        spiffe_id = read_spiffe_id({"peer_spiffe_id": values, "x509_pem_cert": [certificate]})
+        spiffe_id = read_peer({"peer_spiffe_id": values, "x509_pem_cert": [certificate]}).spiffe_id
     except IdentityMissingError:
         return
     assert [spiffe_id.encode()] == values == [GATEWAY_ID.encode()]

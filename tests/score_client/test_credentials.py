@@ -53,8 +53,8 @@ def test_files_that_are_switched_while_they_are_read_are_never_mixed(
     files = volume.files
     loaded = ClientCredentials(files.ca_file, files.certificate_file, files.key_file).load()
 
-    assert list(loaded.authorities) == [foreign_authority.certificate]
-    loaded.chain[0].verify_directly_issued_by(foreign_authority.certificate)
+    assert list(loaded.files.authorities.trusted) == [foreign_authority.certificate]
+    loaded.files.pair.chain[0].verify_directly_issued_by(foreign_authority.certificate)
     assert len(paths) == 6
 
 

@@ -28,6 +28,7 @@ from score_client.errors import from_rpc_error
 CONTRACT = {
     "INVALID_FIELD": (StatusCode.INVALID_ARGUMENT, InvalidRequestError),
     "IDENTITY_MISSING": (StatusCode.UNAUTHENTICATED, NotAuthenticatedError),
+    "CERTIFICATE_EXPIRED": (StatusCode.UNAUTHENTICATED, NotAuthenticatedError),
     "NOT_ALLOWED": (StatusCode.PERMISSION_DENIED, NotAllowedError),
     "QUOTA_EXCEEDED": (StatusCode.RESOURCE_EXHAUSTED, QuotaExceededError),
     "OVERLOADED": (StatusCode.RESOURCE_EXHAUSTED, UnavailableError),
@@ -38,6 +39,7 @@ CONTRACT = {
     "STANDING_NOT_FOUND": (StatusCode.NOT_FOUND, StandingNotFoundError),
     "RECORD_UNAVAILABLE": (StatusCode.UNAVAILABLE, UnavailableError),
     "PROJECTION_UNAVAILABLE": (StatusCode.UNAVAILABLE, UnavailableError),
+    "CONNECTION_AGED": (StatusCode.UNAVAILABLE, UnavailableError),
     "SHUTTING_DOWN": (StatusCode.UNAVAILABLE, UnavailableError),
     "WATCHER_EVICTED": (StatusCode.RESOURCE_EXHAUSTED, UnavailableError),
     "INTERNAL": (StatusCode.INTERNAL, ServiceFaultError),

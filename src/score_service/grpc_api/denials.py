@@ -17,7 +17,12 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from score_service.access.policy import Policy
-from score_service.errors import IdentityMissingError, NotAllowedError, QuotaExceededError
+from score_service.errors import (
+    CertificateExpiredError,
+    IdentityMissingError,
+    NotAllowedError,
+    QuotaExceededError,
+)
 from score_service.grpc_api.status import TABLE
 from score_service.metrics import CALL_FIELDS
 from service_runtime.throttle import Throttle
@@ -27,7 +32,8 @@ EVENTS_A_SECOND: Final = 5
 UNKNOWN: Final = "unknown"
 """Stands for all identities that the policy does not name, and for none."""
 _REASONS: Final[Mapping[type[object], str]] = {
-    kind: TABLE[kind].reason for kind in (IdentityMissingError, NotAllowedError, QuotaExceededError)
+    kind: TABLE[kind].reason
+    for kind in (IdentityMissingError, CertificateExpiredError, NotAllowedError, QuotaExceededError)
 }
 
 _log = structlog.get_logger(__name__)
@@ -71,9 +77,10 @@ class Denials:
 
 def _possible(policy: Policy) -> Iterator[tuple[str, str]]:
     """Make the label sets that there can be, so that rates start from zero."""
-    missing, not_allowed, exceeded = _REASONS.values()
+    missing, expired, not_allowed, exceeded = _REASONS.values()
     yield UNKNOWN, missing
     for identity in (UNKNOWN, *policy.identities):
+        yield identity, expired
         yield identity, not_allowed
     for identity in policy.identities:
         yield identity, exceeded

@@ -1,11 +1,9 @@
-"""The calls that the server has taken in and not ended, and how they are brought to their end."""
+"""The calls that the server has taken in and not ended."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
-
-from score_service.errors import ShuttingDownError
 
 _QUIET_SECONDS: Final = 0.02
 
@@ -15,8 +13,6 @@ class InFlight:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._streams: set[asyncio.Timeout] = set()
-        self._stopping = False
         self._may_begin = asyncio.Event()
         self._may_begin.set()
         self._taken_in = 0
@@ -34,33 +30,6 @@ class InFlight:
             yield
         finally:
             self._tasks.discard(task)
-
-    @asynccontextmanager
-    async def stream(self) -> AsyncIterator[None]:
-        """Let a stream run until `end_streams`.
-
-        Raises:
-            ShuttingDownError: it was ended so.
-        """
-        if self._stopping:
-            raise ShuttingDownError
-        scope = asyncio.timeout(None)
-        self._streams.add(scope)
-        try:
-            async with scope:
-                yield
-        except TimeoutError:
-            if scope.expired():
-                raise ShuttingDownError from None
-            raise
-        finally:
-            self._streams.discard(scope)
-
-    def end_streams(self) -> None:
-        """End all streams with SHUTTING_DOWN, and each one that is opened from now on."""
-        self._stopping = True
-        for scope in self._streams:
-            scope.reschedule(asyncio.get_running_loop().time())
 
     @contextmanager
     def holding(self) -> Iterator[None]:

@@ -10,6 +10,7 @@ is always answered, and streams are counted where they are served.
 
 import asyncio
 import inspect
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
@@ -21,13 +22,14 @@ from grpc import StatusCode
 
 from score_service.access.admission import Admission
 from score_service.access.caller import CALLER, Caller
-from score_service.access.identity import read_spiffe_id
+from score_service.access.identity import Peer, read_peer
 from score_service.access.policy import SERVICES, Policy
 from score_service.errors import NotAllowedError, OverloadedError, WatcherEvictedError
 from score_service.grpc_api.calls import Call, Observer, ServicerContext
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.in_flight import InFlight
 from score_service.grpc_api.methods import Handler, Method, kind_of
+from score_service.grpc_api.open_streams import OpenStreams
 from score_service.grpc_api.status import OVERLOADED, to_status
 from score_service.metrics import Metrics
 from service_runtime.tracing import inside
@@ -51,10 +53,28 @@ class Entrance:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler of a server."""
 
-    def __init__(
-        self, policy: Policy, metrics: Metrics, denials: Denials, stall_seconds: float, calls_max: int
+    def __init__(  # noqa: PLR0913 - what stands around a handler, each a part of its own
+        self,
+        policy: Policy,
+        metrics: Metrics,
+        denials: Denials,
+        *,
+        stall_seconds: float,
+        connection_seconds: float,
+        calls_max: int,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """Take for how long a stream's reader may leave one message untaken, and the slots of a service."""
+        """Make what wraps handlers.
+
+        Args:
+            policy: Who may call what.
+            metrics: Where calls are counted.
+            denials: Where denials are counted.
+            stall_seconds: For how long a stream's reader may leave one message untaken.
+            connection_seconds: The age at which the streams of a connection are ended.
+            calls_max: The slots for unary calls of a service.
+            now: The time in seconds since 1970.
+        """
         self._policy = policy
         self._metrics = metrics
         self._denials = denials
@@ -63,6 +83,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self.admissions = {service: Admission(service, calls_max) for service in SERVICES}
         """The slots for unary calls, by service."""
         self.in_flight = InFlight()
+        self.streams = OpenStreams(connection_seconds, now)
+        self._now = now
         self._entrances: dict[str, Entrance] = {}
         self._unknown = self._wrap_unknown()
 
@@ -130,8 +152,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> Any:
         try:
             with admission.slot() if admission else nullcontext():
-                self._authorize(method, context, call)
-                return await self._run(method, incoming, context, call)
+                peer = self._authorize(method, context, call)
+                return await self._run(method, incoming, context, call, peer)
         except grpc.aio.BaseError:
             raise
         except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
@@ -139,19 +161,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._denials.note([error], context.peer)
             await context.abort_with_status(to_status(error))
 
-    def _authorize(self, method: Method, context: ServicerContext, call: Call) -> None:
-        spiffe_id = read_spiffe_id(context.auth_context())
-        call.name_caller(spiffe_id)
+    def _authorize(self, method: Method, context: ServicerContext, call: Call) -> Peer:
+        peer = read_peer(context.auth_context())
+        call.name_caller(peer.spiffe_id)
+        peer.require_valid(self._now())
         if method.name != _UNKNOWN:
-            CALLER.set(Caller(self._policy.grant_of(spiffe_id, method.name), call.trace_id))
-        elif not self._policy.names(spiffe_id):
+            CALLER.set(Caller(self._policy.grant_of(peer.spiffe_id, method.name), call.trace_id))
+        elif not self._policy.names(peer.spiffe_id):
             raise NotAllowedError
+        return peer
 
-    async def _run(self, method: Method, incoming: Any, context: ServicerContext, call: Call) -> Any:
+    async def _run(
+        self, method: Method, incoming: Any, context: ServicerContext, call: Call, peer: Peer
+    ) -> Any:
         request = method.read_each(incoming) if method.takes_stream else method.read(incoming)
         if not method.gives_stream:
             return await method.behaviour(request, context)
-        async with self.in_flight.stream():
+        async with self.streams.open(peer, context.peer()):
             await self._send(method.behaviour(request, context), context, call)
         return None
 

@@ -39,6 +39,7 @@ OVERLOADED: Final = ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0
 TABLE: Final[Mapping[type[errors.ScoreServiceError], ErrorStatus]] = {
     errors.InvalidRequestError: ErrorStatus(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
     errors.IdentityMissingError: ErrorStatus(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
+    errors.CertificateExpiredError: ErrorStatus(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED"),
     errors.NotAllowedError: ErrorStatus(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.QuotaExceededError: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
     errors.OverloadedError: OVERLOADED,
@@ -50,6 +51,7 @@ TABLE: Final[Mapping[type[errors.ScoreServiceError], ErrorStatus]] = {
     errors.RecordUnavailableError: ErrorStatus(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", 1.0),
     errors.ProjectionUnavailableError: ErrorStatus(StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE", 1.0),
     errors.WatcherEvictedError: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED", 1.0),
+    errors.ConnectionAgedError: ErrorStatus(StatusCode.UNAVAILABLE, "CONNECTION_AGED", 0.0),
     errors.ShuttingDownError: ErrorStatus(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", 0.0),
 }
 

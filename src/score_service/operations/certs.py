@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from score_service.access.policy import Policy
+from score_service.certificates.files import CertificateFiles
 from score_service.certificates.grants import inspect_faults, inspect_grant
 from score_service.certificates.inspection import (
     PemFile,
@@ -22,7 +23,6 @@ from score_service.certificates.inspection import (
     inspect_key,
 )
 from score_service.certificates.remarks import Mark, Section, conclude, is_well
-from score_service.certificates.tls import CertificateFiles
 from score_service.settings import CertificateSettings, LogSettings
 from service_runtime.settings import SetupError
 

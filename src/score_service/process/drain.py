@@ -18,6 +18,7 @@ import grpc
 
 from score_service.boards.scoring import Scoring
 from score_service.grpc_api.in_flight import InFlight
+from score_service.grpc_api.open_streams import OpenStreams
 from service_runtime.lifecycle import wait_unless
 from service_runtime.readiness import Readiness
 
@@ -33,6 +34,7 @@ class Drain:
     """The parts that stop, and how long that may take."""
 
     readiness: Readiness
+    streams: OpenStreams
     in_flight: InFlight
     server: grpc.aio.Server
     scoring: Scoring
@@ -43,7 +45,7 @@ class Drain:
         """Stop. Once `forced` is set, nothing is waited for any more."""
         await self.readiness.stop()
         await wait_unless(forced, self.drain_seconds)
-        self.in_flight.end_streams()
+        self.streams.end_all()
         await self._stop_server(forced)
         await wait_unless(forced, _FINISH_SECONDS, self.in_flight.idle())
         await wait_unless(forced, _FINISH_SECONDS, self.scoring.finish())

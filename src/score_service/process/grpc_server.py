@@ -19,6 +19,9 @@ from service_runtime.settings import Address
 _CALLS_MAX: Final = 10_000
 _PENDING: Final = 1_000
 """Calls of one method that wait so, about a fifth of a second of rejections."""
+_AGE_JITTER: Final = 0.1
+"""How much earlier or later than at its age gRPC says goodbye to a connection (gRFC A9)."""
+_FENCE_SECONDS: Final = 10.0
 
 
 def make_server(interceptor: CallInterceptor, settings: ServeSettings) -> grpc.aio.Server:
@@ -38,7 +41,8 @@ def make_server(interceptor: CallInterceptor, settings: ServeSettings) -> grpc.a
             ("grpc.server.max_pending_requests_hard_limit", _PENDING * 3 // 2),
             # Callers look names up again, and show their newest certificate, only on a new connection.
             ("grpc.max_connection_age_ms", int(settings.connection_age_seconds * 1000)),
-            ("grpc.max_connection_age_grace_ms", int(settings.connection_grace_seconds * 1000)),
+            # Our own end of streams comes first: see `OpenStreams`.
+            ("grpc.max_connection_age_grace_ms", int(_connection_fence(settings) * 1000)),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
             # Clients may ask every 20 s whether we are there; more often closes the connection.
@@ -46,6 +50,17 @@ def make_server(interceptor: CallInterceptor, settings: ServeSettings) -> grpc.a
             ("grpc.http2.min_ping_interval_without_data_ms", 15_000),
         ],
     )
+
+
+def longest_connection(settings: ServeSettings) -> float:
+    """Return the age at which the streams of a connection are ended, which is after its GOAWAY."""
+    return settings.connection_age_seconds * (1 + _AGE_JITTER) + settings.connection_grace_seconds
+
+
+def _connection_fence(settings: ServeSettings) -> float:
+    """Return the grace after which gRPC closes a connection whose streams should have ended before."""
+    jitter = 2 * _AGE_JITTER * settings.connection_age_seconds
+    return jitter + settings.connection_grace_seconds + _FENCE_SECONDS
 
 
 def bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCredentials) -> Address:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 import grpc
@@ -11,7 +12,8 @@ import structlog
 
 from score_service.access.policy import Policy
 from score_service.access.quota import Quota
-from score_service.certificates.tls import CertificateFiles, Certificates
+from score_service.certificates.files import CertificateFiles
+from score_service.certificates.tls import Certificates
 from score_service.errors import ScoreServiceError
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.health import Health
@@ -32,6 +34,8 @@ from service_runtime.readiness import Readiness
 from service_runtime.settings import Address
 
 _CHECK_SECONDS: Final = 1.0
+_EXPIRY_SECONDS: Final = 5.0
+"""How often open streams are checked for certificates that have expired."""
 _log = structlog.get_logger(__name__)
 
 
@@ -52,6 +56,7 @@ class RunningService:
         settings = self.settings
         drain = Drain(
             self.readiness,
+            self.interceptor.streams,
             self.interceptor.in_flight,
             self.server,
             self.parts.scoring,
@@ -72,8 +77,16 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
     metrics = Metrics()
     policy = Policy.load(settings.policy_file)
     denials = Denials(policy, metrics.registry)
-    interceptor = CallInterceptor(policy, metrics, denials, settings.stall_seconds, settings.calls_max)
-    certificates = Certificates(CertificateFiles.of(settings))
+    interceptor = CallInterceptor(
+        policy,
+        metrics,
+        denials,
+        stall_seconds=settings.stall_seconds,
+        connection_seconds=grpc_server.longest_connection(settings),
+        calls_max=settings.calls_max,
+    )
+    activation_delay = timedelta(seconds=settings.tls_activation_seconds)
+    certificates = Certificates(CertificateFiles.of(settings), activation_delay)
     server = grpc_server.make_server(interceptor, settings)
     grpc_address = grpc_server.bind(server, settings.listen, certificates.credentials())
     async with AsyncExitStack() as stack:
@@ -95,6 +108,8 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         stack.push_async_callback(end_calls, server)
         reloading = tasks.create_task(certificates.watch(settings.tls_reload_seconds), name="certificates")
         stack.callback(reloading.cancel)
+        expiring = tasks.create_task(interceptor.streams.watch(_EXPIRY_SECONDS), name="expired_streams")
+        stack.callback(expiring.cancel)
         yield RunningService(grpc_address, address_of(bound), parts, readiness, interceptor, server, settings)
 
 

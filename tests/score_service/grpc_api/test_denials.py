@@ -58,7 +58,8 @@ def watch(stubs: Stubs) -> Any:
 
 async def test_denials_count_from_zero_for_each_identity_of_the_policy(score_service: ScoreService) -> None:
     named = {GATEWAY_ID, BACKEND_ID, READER_ID, METERED_ID}
-    expected = {(identity, "NOT_ALLOWED") for identity in {UNKNOWN, *named}}
+    reasons = ("NOT_ALLOWED", "CERTIFICATE_EXPIRED")
+    expected = {(identity, reason) for identity in {UNKNOWN, *named} for reason in reasons}
     expected |= {(identity, "QUOTA_EXCEEDED") for identity in named} | {(UNKNOWN, "IDENTITY_MISSING")}
 
     assert await counts(score_service) == dict.fromkeys(expected, 0.0)

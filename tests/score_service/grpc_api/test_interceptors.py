@@ -1,6 +1,7 @@
 """What stands around every handler: the impostors stay out, errors tell what they may, streams end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
 from tests.fixtures.postgres import Database
 from tests.fixtures.score_service import (
     Connect,
+    Refusal,
     ScoreService,
     StartScoreService,
     Stubs,
@@ -72,6 +74,14 @@ async def reflect(channel: grpc.aio.Channel) -> Any:
 
 async def unheard_of(channel: Any) -> object:
     return await channel.unary_unary("/score_api.v1.ScoreService/Unheard")(b"", timeout=20)
+
+
+async def end_of(stream: AsyncIterator[object]) -> Refusal:
+    """Read a stream to its end, which must be an error."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in stream:
+            pass
+    return read_refusal(caught.value)
 
 
 CALLS: tuple[Call, ...] = (unary, stream, check_health, watch_health, reflect, unheard_of)
@@ -140,6 +150,57 @@ async def test_a_certificate_without_exactly_one_identity_is_not_authenticated(
         [f"{GATEWAY_ID}?x"],
     ):
         assert await refuse(authority.issue("nobody", dns=["action-gateway"], uris=uris)) == NO_IDENTITY
+
+
+YEAR = 365 * 86_400.0
+
+
+async def test_a_caller_whose_certificate_has_expired_is_rejected_on_the_connection_that_it_has(
+    score_service: ScoreService, backend_stubs: Stubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await unary(backend_stubs.channel)
+    monkeypatch.setattr(score_service.running.interceptor, "_now", lambda: time.time() + YEAR)
+    told = [await refused(call(backend_stubs.channel)) for call in CALLS]
+    assert {(one.code, one.reason) for one in told} == {(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")}
+
+
+async def test_an_open_stream_ends_when_the_certificate_of_its_caller_has_expired(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    backend_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("score_service.process.server._EXPIRY_SECONDS", 0.05)
+    service = await start_score_service()
+    watch: Any = health_stub(connect(service, backend_certificate).channel).Watch(
+        health_pb2.HealthCheckRequest()
+    )
+    await anext(aiter(watch))
+    monkeypatch.setattr(service.running.interceptor.streams, "_now", lambda: time.time() + YEAR)
+    told = await end_of(watch)
+    assert (told.code, told.reason) == (StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
+
+
+async def test_a_stream_on_a_connection_of_age_ends_alike_for_its_caller_and_in_the_metrics(
+    start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
+) -> None:
+    service = await start_score_service(connection_age_seconds=0.2, connection_grace_seconds=0.1)
+    watch: Any = health_stub(connect(service, backend_certificate).channel).Watch(
+        health_pb2.HealthCheckRequest()
+    )
+    told = await end_of(watch)
+    assert (told.code, told.reason, told.retry_after) == (StatusCode.UNAVAILABLE, "CONNECTION_AGED", 0)
+    labels = {
+        "grpc_type": "server_stream",
+        "grpc_service": "grpc.health.v1.Health",
+        "grpc_method": "Watch",
+    }
+
+    async def is_counted() -> bool:
+        return await service.metric("grpc_server_handled_total", grpc_code="Unavailable", **labels) == 1
+
+    await eventually(is_counted)
+    assert await service.metric("grpc_server_handled_total", grpc_code="Canceled", **labels) == 0
 
 
 async def test_an_unknown_identity_is_denied_whatever_it_asks(
@@ -376,7 +437,7 @@ async def test_streams_are_ended_with_a_clear_status(
     )
     messages = aiter(watch)
     await anext(messages)
-    score_service.running.interceptor.in_flight.end_streams()
+    score_service.running.interceptor.streams.end_all()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async for _ in messages:
             pass
