@@ -6,6 +6,7 @@ server to be asked within the process.
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Any
 
 from cryptography import x509
 from grpc_channelz.v1 import channelz_pb2
@@ -23,6 +24,8 @@ class _Unreported:
 
 
 _CONTEXT = _Unreported()
+# The stubs leave out that it returns None for what is closed, and ask for the context of a call.
+_CHANNELZ: Any = ChannelzServicer
 
 
 def have_expired(target: str, now: datetime) -> bool:
@@ -43,9 +46,7 @@ def _find_certificates(target: str) -> Iterator[bytes]:
 def _find_channels() -> Iterator[channelz_pb2.Channel]:
     start = 0
     while True:
-        page = ChannelzServicer.GetTopChannels(
-            channelz_pb2.GetTopChannelsRequest(start_channel_id=start), _CONTEXT
-        )
+        page = _CHANNELZ.GetTopChannels(channelz_pb2.GetTopChannelsRequest(start_channel_id=start), _CONTEXT)
         if page is None:
             return
         yield from page.channel
@@ -56,11 +57,9 @@ def _find_channels() -> Iterator[channelz_pb2.Channel]:
 
 def _find_shown(subchannel_id: int) -> Iterator[bytes]:
     request = channelz_pb2.GetSubchannelRequest(subchannel_id=subchannel_id)
-    found = ChannelzServicer.GetSubchannel(request, _CONTEXT)
+    found = _CHANNELZ.GetSubchannel(request, _CONTEXT)
     for socket_ref in found.subchannel.socket_ref if found else ():
-        socket = ChannelzServicer.GetSocket(
-            channelz_pb2.GetSocketRequest(socket_id=socket_ref.socket_id), _CONTEXT
-        )
+        socket = _CHANNELZ.GetSocket(channelz_pb2.GetSocketRequest(socket_id=socket_ref.socket_id), _CONTEXT)
         if socket and (pem := socket.socket.security.tls.remote_certificate):
             yield pem
 
