@@ -53,7 +53,7 @@ class Entrance:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler of a server."""
 
-    def __init__(  # noqa: PLR0913 - what stands around a handler, each a part of its own
+    def __init__(
         self,
         policy: Policy,
         metrics: Metrics,
