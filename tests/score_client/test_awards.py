@@ -33,6 +33,15 @@ async def client(server: ScriptedServer, credentials: ClientCredentials) -> Asyn
         yield client
 
 
+@pytest.fixture
+async def patient_client(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> AsyncIterator[ScoreClient]:
+    """Give a client for hundreds of awards at once, which take a while on a busy machine."""
+    async with ScoreClient(server.target, credentials=credentials, timeout=60, attempt_timeout=60) as client:
+        yield client
+
+
 def award(client: ScoreClient, award_id: UUID | None = None, **changes: Any) -> Awaitable[AwardResult]:
     fields: dict[str, Any] = {"board_id": "main", "user_id": "ada", "points": 10}
     fields |= {"action_type": "puzzle", "action_id": "p1", "award_id": award_id or uuid4()}
@@ -81,13 +90,13 @@ async def test_award_that_is_alone_goes_by_itself(server: ScriptedServer, client
 
 
 async def test_awards_at_the_same_time_share_calls_and_each_gets_its_own_result(
-    server: ScriptedServer, client: ScoreClient
+    server: ScriptedServer, patient_client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer_one)
     server.script("BatchAwardPoints", answer_many)
     ids = [uuid4() for _ in range(300)]
 
-    results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
+    results = await asyncio.gather(*(award(patient_client, award_id) for award_id in ids))
 
     assert [result.award_id for result in results] == ids
     assert len(server.received) < 20
@@ -95,13 +104,13 @@ async def test_awards_at_the_same_time_share_calls_and_each_gets_its_own_result(
 
 
 async def test_call_holds_no_more_awards_and_boards_than_the_service_takes(
-    server: ScriptedServer, client: ScoreClient
+    server: ScriptedServer, patient_client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer_one)
     server.script("BatchAwardPoints", answer_many)
 
-    await asyncio.gather(*(award(client) for _ in range(2 * BATCH_MAX)))
-    await asyncio.gather(*(award(client, board_id=f"board{i}") for i in range(3 * BOARDS_MAX)))
+    await asyncio.gather(*(award(patient_client) for _ in range(2 * BATCH_MAX)))
+    await asyncio.gather(*(award(patient_client, board_id=f"board{i}") for i in range(3 * BOARDS_MAX)))
 
     assert max(sizes(server)) <= BATCH_MAX
     for call in server.calls("BatchAwardPoints"):
@@ -164,7 +173,9 @@ async def test_awards_go_one_by_one_where_batches_are_rejected(
     assert len({call.request.award.award_id for call in server.calls("AwardPoints")}) == 40
 
 
-async def test_single_awards_are_bounded_in_number_too(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_single_awards_are_bounded_in_number_too(
+    server: ScriptedServer, patient_client: ScoreClient
+) -> None:
     under_way, most = 0, 0
 
     async def answer_and_count(request: Any, context: Any) -> Message:
@@ -178,7 +189,7 @@ async def test_single_awards_are_bounded_in_number_too(server: ScriptedServer, c
     server.script("AwardPoints", answer_and_count)
     server.script("BatchAwardPoints", reject(StatusCode.UNIMPLEMENTED))
 
-    results = await asyncio.gather(*(award(client) for _ in range(400)))
+    results = await asyncio.gather(*(award(patient_client) for _ in range(400)))
 
     assert len(results) == 400
     assert most <= CALLS_MAX * ALONE_MAX
