@@ -6,6 +6,7 @@ reader sees all files of one issue.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,9 @@ from local_stack.ports import HOST
 
 SERVER_NAME: Final = "score-service.laurel.local"
 """The name in the certificates of the score services."""
+_VALID_FOR: Final = timedelta(days=30)
+_BACKDATED: Final = timedelta(minutes=10)
+"""More than the activation delay, so that processes use a certificate at once, and than clock skew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +50,9 @@ class Certificates:
         current = self._folder / "current"
         return CertificateFiles(current / "ca.pem", current / f"{name}.pem", current / f"{name}-key.pem")
 
-    def reissue(self) -> None:
-        """Issue new certificates of the same authority for all holders."""
-        self._publish(self._authority)
+    def reissue(self, valid_for: timedelta = _VALID_FOR) -> None:
+        """Issue new certificates of the same authority for all holders, which expire after a time."""
+        self._publish(self._authority, valid_for=valid_for)
 
     def rotate(self) -> "Rotation":
         """Begin to replace the authority."""
@@ -63,15 +67,23 @@ class Certificates:
         self._authorities += 1
         return CertificateAuthority.open(self._folder / f"authority-{self._authorities}")
 
-    def _publish(self, *trusted: CertificateAuthority) -> None:
+    def _publish(self, *trusted: CertificateAuthority, valid_for: timedelta = _VALID_FOR) -> None:
         self._issues += 1
         folder = self._folder / f"issue-{self._issues}"
         folder.mkdir(mode=0o700)
         (folder / "ca.pem").write_bytes(b"".join(authority.ca_file.read_bytes() for authority in trusted))
         issuer = replace(self._authority, folder=folder)
+        start = datetime.now(UTC) - _BACKDATED
         for holder in self._holders:
             dns, ips = ([SERVER_NAME], [HOST]) if holder.serves else ([], [])
-            issuer.issue(holder.name, uris=[holder.spiffe_id], dns=dns, ips=ips)
+            issuer.issue(
+                holder.name,
+                uris=[holder.spiffe_id],
+                dns=dns,
+                ips=ips,
+                not_before=start,
+                valid_for=_BACKDATED + valid_for,
+            )
         link = self._folder / "next"
         link.symlink_to(folder.name)
         link.replace(self._folder / "current")

@@ -205,7 +205,7 @@ def translate(error: score.ScoreClientError) -> GatewayError:
     match error:
         case score.UnavailableError() | score.QuotaExceededError():
             return UnavailableError(error.retry_after or 1.0)
-        case score.ServiceFaultError():
+        case score.ServiceFaultError() | score.NotAuthenticatedError(reason="CERTIFICATE_EXPIRED"):
             return UnavailableError()
         case score.TotalOutOfRangeError():
             return ScoreLimitError()

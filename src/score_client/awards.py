@@ -27,7 +27,9 @@ from score_api.v1 import score_service_pb2 as scores
 from score_client import tracing
 from score_client.channel import RenewedChannel
 from score_client.errors import (
+    InvalidRequestError,
     NotAllowedError,
+    NotAuthenticatedError,
     QuotaExceededError,
     ScoreClientError,
     ServiceFaultError,
@@ -47,6 +49,8 @@ BOARDS_MAX: Final = 16
 OVERLOADED: Final = "OVERLOADED"
 """Why a server rejects an award that it has no room for. It has not taken it in."""
 _PAUSE_MAX: Final = 5.0
+_REJECTIONS: Final = (InvalidRequestError, NotAllowedError, NotAuthenticatedError, QuotaExceededError)
+"""What the service answers before it looks whether there is such an award."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +101,12 @@ class Awards:
             except UnavailableError as error:
                 is_unknown = is_unknown or error.reason != OVERLOADED
                 raise
-            except QuotaExceededError as error:
+            except _REJECTIONS as error:
                 if not is_unknown:
                     raise
-                # The quota was checked first, so this does not say whether an earlier try has made the award.
-                raise UnavailableError(error.reason, error.message, error.retry_after) from error
+                # It was checked first, so this does not say whether an earlier try has made the award.
+                retry_after = error.retry_after if isinstance(error, QuotaExceededError) else None
+                raise UnavailableError(error.reason, error.message, retry_after) from error
 
         return await retried_calls(send_once, within=within, call_timeout=self._call_timeout)
 

@@ -21,6 +21,7 @@ REQUEST = Request({"type": "http", "method": "GET", "path": "/", "headers": []})
         (score.QuotaExceededError("QUOTA_EXCEEDED", "slower", 7.5), 503, "unavailable"),
         (score.ServiceFaultError("INTERNAL", "secret"), 503, "unavailable"),
         (score.TotalOutOfRangeError("TOTAL_OUT_OF_RANGE", "full"), 409, "score_limit_reached"),
+        (score.NotAuthenticatedError("CERTIFICATE_EXPIRED", "ended"), 503, "unavailable"),
         (score.InvalidRequestError("INVALID_FIELD", "secret", {"page_token": "bad"}), 422, "invalid_request"),
         (score.NotAllowedError("NOT_ALLOWED", "secret"), 500, "internal"),
         (HTTPException(404), 404, "not_found"),
