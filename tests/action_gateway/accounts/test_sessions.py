@@ -280,8 +280,18 @@ async def test_addresses_behind_a_trusted_proxy_count_apart(start_gateway: Start
         return response.status_code
 
     assert await register("ada", "203.0.113.1") == 201
-    assert await register("bob", "203.0.113.2") == 201
-    assert await register("eve", "203.0.113.1") == 429
+    assert await register("bob", "::ffff:203.0.113.2") == 201
+    assert await register("cyd", "[2001:db8::1]:50000") == 201
+    assert await register("dan", "::ffff:203.0.113.3, ::ffff:127.0.0.1") == 201
+    for address in (
+        "::ffff:203.0.113.1",
+        "203.0.113.1:50001",
+        "[::ffff:203.0.113.1]:50001",
+        "203.0.113.2",
+        "2001:db8::2",
+        "203.0.113.3, 127.0.0.1:443",
+    ):
+        assert await register("eve", address) == 429
 
 
 async def test_nobody_names_their_own_address(start_gateway: StartGateway) -> None:
