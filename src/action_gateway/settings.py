@@ -142,7 +142,8 @@ class ServeSettings(RedisFields, DatabaseSettings):
     access_token_seconds: Lifetime = Field(default=15 * 60, description="lifetime of an access token")
     refresh_token_seconds: Lifetime = Field(default=30 * 86_400, description="lifetime of a refresh token")
     refresh_grace_seconds: Seconds = Field(
-        default=30, description="how long the previous refresh token still gets the newest one"
+        default=30,
+        description="how long the previous refresh token gets the newest one without its Idempotency-Key",
     )
     action_token_seconds: Lifetime = Field(default=10 * 60, description="lifetime of an action token")
     attempts_per_token: Annotated[int, Field(ge=1, le=100)] = Field(

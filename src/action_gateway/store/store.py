@@ -19,7 +19,7 @@ from action_gateway.errors import ActionNotFoundError, BadActionTokenError, User
 from action_gateway.store.database import Database
 from service_runtime.postgres.pool import PoolSettings, PoolUse
 
-REQUIRED_REVISION: Final = "0001"
+REQUIRED_REVISION: Final = "0002"
 """The oldest schema that this code works with."""
 
 
@@ -48,6 +48,8 @@ class Rotation:
     predecessor_hash: bytes
     """The token that was put out by it."""
     successor_salt: bytes
+    key_hash: bytes | None
+    """Of the Idempotency-Key that came with it, if one did."""
     rotated_at: datetime
     expires_at: datetime
 
@@ -142,6 +144,7 @@ class Store:
         token_hash: bytes,
         successor_hash: bytes,
         successor_salt: bytes,
+        key_hash: bytes | None,
         now: datetime,
         expires_at: datetime,
     ) -> User | None:
@@ -151,6 +154,7 @@ class Store:
             token_hash=token_hash,
             successor_hash=successor_hash,
             successor_salt=successor_salt,
+            key_hash=key_hash,
             now=now,
             expires_at=expires_at,
         )
@@ -229,6 +233,7 @@ def _rotation(row: DictRow) -> Rotation:
         user=_user(row),
         predecessor_hash=row["predecessor_hash"],
         successor_salt=row["successor_salt"],
+        key_hash=row["rotation_key_hash"],
         rotated_at=row["rotated_at"],
         expires_at=row["expires_at"],
     )

@@ -13,6 +13,7 @@ from tests.fixtures.gateway import Gateway, StartGateway
 from tests.fixtures.postgres import Database
 
 PASSWORD = "correct horse battery"
+KEY = "5f0c1a52-9f7c-4d0e-8d0a-1f6f5f0e7b11"
 
 
 @pytest.fixture
@@ -40,8 +41,9 @@ async def log_in(gateway: Gateway, username: str = "ada") -> dict[str, Any]:
     return answer
 
 
-async def refresh(gateway: Gateway, token: str) -> httpx.Response:
-    return await post(gateway, "refresh", refreshToken=token)
+async def refresh(gateway: Gateway, token: str, key: str | None = None) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await gateway.http.post("/api/v1/auth/refresh", json={"refreshToken": token}, headers=headers)
 
 
 async def test_a_new_user_logs_in_and_is_who_they_are(gateway: Gateway) -> None:
@@ -154,6 +156,63 @@ async def test_after_that_while_it_ends_the_session(gateway: Gateway) -> None:
     assert code(await refresh(gateway, newest)) == (401, "bad_refresh_token")
 
 
+async def test_an_answer_that_got_lost_is_given_again_to_its_key_however_long_the_device_slept(
+    gateway: Gateway,
+) -> None:
+    token = (await log_in(gateway))["refreshToken"]
+    first = await refresh(gateway, token, KEY)
+    for seconds in (1, 31, 86_400):
+        gateway.clock.advance(seconds)
+        again = await refresh(gateway, token, KEY)
+
+        assert again.status_code == 200
+        assert again.json()["refreshToken"] == first.json()["refreshToken"]
+        access = gateway.running.parts.access_tokens.verify(again.json()["accessToken"])
+        assert access.user_id == again.json()["user"]["userId"]
+
+    assert (await refresh(gateway, first.json()["refreshToken"])).status_code == 200
+
+
+@pytest.mark.parametrize(("key", "other"), [(KEY, "another-key"), (KEY, None), (None, KEY)])
+async def test_without_the_key_that_came_first_it_is_as_long_as_for_everyone(
+    gateway: Gateway, key: str | None, other: str | None
+) -> None:
+    token = (await log_in(gateway))["refreshToken"]
+    newest = (await refresh(gateway, token, key)).json()["refreshToken"]
+    gateway.clock.advance(29)
+    assert (await refresh(gateway, token, other)).json()["refreshToken"] == newest
+    gateway.clock.advance(2)
+
+    assert code(await refresh(gateway, token, other)) == (401, "bad_refresh_token")
+    assert code(await refresh(gateway, newest)) == (401, "bad_refresh_token")
+    assert code(await refresh(gateway, token, key)) == (401, "bad_refresh_token")
+
+
+async def test_a_key_is_good_until_the_token_that_it_brought_is_used(gateway: Gateway) -> None:
+    first = (await log_in(gateway))["refreshToken"]
+    second = (await refresh(gateway, first, KEY)).json()["refreshToken"]
+    third = (await refresh(gateway, second, KEY)).json()["refreshToken"]
+
+    assert code(await refresh(gateway, first, KEY)) == (401, "bad_refresh_token")
+    assert code(await refresh(gateway, third, KEY)) == (401, "bad_refresh_token")
+
+
+async def test_a_key_prolongs_no_session(gateway: Gateway) -> None:
+    token = (await log_in(gateway))["refreshToken"]
+    await refresh(gateway, token, KEY)
+    gateway.clock.advance(30 * 86_400 + 1)
+
+    assert code(await refresh(gateway, token, KEY)) == (401, "bad_refresh_token")
+
+
+async def test_a_key_has_a_form(gateway: Gateway) -> None:
+    token = (await log_in(gateway))["refreshToken"]
+    for key in ("", "x" * 256, "a b", "\x7f"):
+        assert code(await refresh(gateway, token, key)) == (422, "invalid_request")
+
+    assert (await refresh(gateway, token, "x" * 255)).status_code == 200
+
+
 async def test_a_token_older_than_the_one_before_ends_the_session_at_once(gateway: Gateway) -> None:
     first = (await log_in(gateway))["refreshToken"]
     second = (await refresh(gateway, first)).json()["refreshToken"]
@@ -227,7 +286,7 @@ async def test_logging_out_of_nothing_is_no_failure(gateway: Gateway) -> None:
 
 async def test_no_token_is_kept_as_it_is(gateway: Gateway, database: Database) -> None:
     first = (await log_in(gateway))["refreshToken"]
-    second = (await refresh(gateway, first)).json()["refreshToken"]
+    second = (await refresh(gateway, first, KEY)).json()["refreshToken"]
     async with await psycopg.AsyncConnection.connect(database.gateway_owner_dsn) as connection:
         cursor = await connection.execute(
             "SELECT to_jsonb(s)::text FROM gateway.session s"
@@ -239,6 +298,8 @@ async def test_no_token_is_kept_as_it_is(gateway: Gateway, database: Database) -
         secret = base64.urlsafe_b64decode(token + "=")
         assert secret.hex() not in rows
         assert token not in rows
+    assert KEY not in rows
+    assert KEY.encode().hex() not in rows
 
 
 async def test_logins_have_a_limit_by_address_and_name(start_gateway: StartGateway) -> None:
