@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import unicodedata
 from collections import Counter
 from typing import Any
 
@@ -88,6 +89,25 @@ async def test_names_and_passwords_have_bounds(gateway: Gateway) -> None:
 
         assert code(response) == (422, "invalid_request")
         assert password not in response.text
+
+
+async def test_a_password_is_measured_as_it_is_hashed_and_good_from_any_keyboard(gateway: Gateway) -> None:
+    composed, decomposed = "\u00e9" * 8, "e\u0301" * 8
+    for faulty in ("e\u0301" * 7, "\u00e9" * 129, "tab\tbed is where", "zero\u200bwidth space"):
+        refused = await post(gateway, "register", username="ada", password=faulty)
+        assert code(refused) == (422, "invalid_request")
+        assert faulty not in refused.text
+    for username, password, typed in (
+        ("ada", decomposed, composed),
+        ("bob", composed, decomposed),
+        ("cyd", "\u1f82" * 128, unicodedata.normalize("NFD", "\u1f82" * 128)),
+    ):
+        assert (await post(gateway, "register", username=username, password=password)).status_code == 201
+        assert (await post(gateway, "login", username=username, password=typed)).status_code == 200
+        assert code(await post(gateway, "login", username=username, password="e" * 8)) == (
+            401,
+            "bad_credentials",
+        )
 
 
 async def test_registration_can_be_switched_off(start_gateway: StartGateway) -> None:
