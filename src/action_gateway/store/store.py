@@ -5,21 +5,24 @@ not arrive at all.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self
+from decimal import Decimal
+from typing import Any, Final, Self
 
 import psycopg
 from psycopg.rows import DictRow
 
 from action_gateway.domain.action import Repeat
+from action_gateway.domain.answer_key import AnswerKey
+from action_gateway.domain.number import Number
 from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
 from action_gateway.store.database import Database
 from service_runtime.postgres.pool import PoolSettings, PoolUse
 
-REQUIRED_REVISION: Final = "0002"
+REQUIRED_REVISION: Final = "0003"
 """The oldest schema that this code works with."""
 
 
@@ -184,8 +187,8 @@ class Store:
             raise ActionNotFoundError
         return _offered(row)
 
-    async def get_answers(self, action_id: str, version: int) -> list[str]:
-        """Get the right answers of an edition of an action.
+    async def get_answers(self, action_id: str, version: int) -> AnswerKey:
+        """Get what is right of an edition of an action.
 
         Raises:
             BadActionTokenError: there was never such an edition.
@@ -193,8 +196,7 @@ class Store:
         row = await self._database.fetch_one("get_answers", action_id=action_id, version=version)
         if row is None:
             raise BadActionTokenError
-        answers: list[str] = row["answers"]
-        return answers
+        return AnswerKey(row["answers"], _number(row["number"]) if row["number"] else None)
 
     async def reserve_attempt(
         self, nonce: uuid.UUID, *, right: bool, allowed: int, expires_at: datetime
@@ -236,6 +238,15 @@ def _rotation(row: DictRow) -> Rotation:
         key_hash=row["rotation_key_hash"],
         rotated_at=row["rotated_at"],
         expires_at=row["expires_at"],
+    )
+
+
+def _number(stored: Mapping[str, Any]) -> Number:
+    return Number(
+        value=Decimal(stored["value"]),
+        tolerance=Decimal(stored["tolerance"]),
+        relative_tolerance=Decimal(stored["relative_tolerance"]),
+        units=stored["units"],
     )
 
 
