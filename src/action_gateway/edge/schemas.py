@@ -63,7 +63,14 @@ class Start(_Request):
 class Proof(_Request):
     """That the action was done."""
 
-    answer: Annotated[str, Field(max_length=1000)]
+    answer: Annotated[
+        str,
+        Field(
+            max_length=1000,
+            description="as typed: letter case, the kind of quotation marks and dashes, invisible characters "
+            "and spaces around words do not count; a number may have grouped digits and a unit of the action",
+        ),
+    ]
 
 
 class Completion(_Request):
