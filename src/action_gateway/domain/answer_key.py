@@ -19,8 +19,10 @@ class AnswerKey:
     def accepts(self, answer: str) -> bool:
         """Return whether an answer is right, in a time that tells nothing of the right texts.
 
-        Texts are compared by what `fold` leaves of them.
+        Texts are compared by what `fold` leaves of them. If that is nothing, it is no answer.
         """
+        if not fold(answer):
+            return False
         given = _digest(answer)
         right = self.number is not None and self.number.accepts(answer)
         for text in self.texts:

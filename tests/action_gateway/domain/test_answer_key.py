@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from action_gateway.domain.answer_form import fold
 from action_gateway.domain.answer_key import AnswerKey
 from action_gateway.domain.number import Number
 
@@ -23,7 +24,12 @@ def test_no_other_text_is_right(answer: str) -> None:
 
 @given(st.text())
 def test_any_text_can_be_judged(answer: str) -> None:
-    assert AnswerKey([answer]).accepts(answer)
+    assert AnswerKey([answer]).accepts(answer) == bool(fold(answer))
+
+
+@pytest.mark.parametrize("answer", ["", " ", "\u200b", "\u00ad\ufeff"])
+def test_what_cannot_be_seen_is_no_answer(answer: str) -> None:
+    assert not AnswerKey([answer, "\u2060"]).accepts(answer)
 
 
 def test_a_number_is_right_as_a_number() -> None:
