@@ -16,7 +16,8 @@ from bench.theme import Measure, Theme
 from score_service.boards.coalescer import BATCH_MAX
 from score_service.domain.changes import Change, Changes
 from score_service.domain.position import Position
-from score_service.projection.projection import Applied, Projection, ProjectionSettings
+from score_service.projection.projection import Projection, ProjectionSettings
+from score_service.projection.replies import Applied
 from service_runtime.redis.access import RedisAccess, RedisUrl
 
 _BOARD = "bench-lua"

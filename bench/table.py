@@ -1,4 +1,4 @@
-"""What is told at the end: one table for a person, and the same with all rounds as JSON."""
+"""The report at the end: one table for a person, and the same with all rounds as JSON."""
 
 import math
 from collections.abc import Mapping, Sequence

@@ -80,7 +80,7 @@ def main(seed: int | None, minutes: float, json_path: Path | None, folder: Path 
 
 
 class _Progress:
-    """A line for each thing that is told, with how long it has been."""
+    """A line for each event, with the time since the start."""
 
     def __init__(self, console: Console) -> None:
         self._console = console

@@ -67,7 +67,7 @@ class Run:
         """Do all of it.
 
         Raises:
-            ServerFailedError: a part did not start, or did not come back after a fault.
+            ServerFailedError: a part did not start, or did not restart after a fault.
         """
         began = time.monotonic()
         async with running_cluster(self.folder) as cluster:

@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.logs",
     "tests.fixtures.postgres",
     "tests.fixtures.pgbouncer",
+    "tests.fixtures.forking",
     "tests.fixtures.processes",
     "tests.fixtures.proxy",
     "tests.fixtures.redis",

@@ -12,17 +12,18 @@ from typing import Any, Final, cast
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 
+from action_gateway.domain.payment import Payment
 from action_gateway.edge import problems
-from action_gateway.errors import GatewayError, Payment
-from action_gateway.streams.connections import Ending
+from action_gateway.errors import GatewayError
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX
+from action_gateway.streams.endings import Ending
 from score_service.errors import ScoreServiceError
 from score_service.grpc_api import status
 
 _SAMPLES: Final[dict[str, Any]] = {
     "fields": {"name": "fault"},
     "retry_after": 1.0,
-    "payment": Payment(points_earned=1, new_total_score=1, new_rank=1),
+    "payment": Payment(points=1, total=1, rank=1),
     "attempts_left": 1,
 }
 """A value for each parameter that the errors need."""
@@ -87,7 +88,7 @@ def _statuses() -> Iterator[tuple[str, ...]]:
         reason = _find(details, ErrorInfo()).reason
         retry = _find(details, RetryInfo())
         yield (
-            f"`{status.outcome_of(error).code.name}`",
+            f"`{status.error_status_of(error).code.name}`",
             f"`{reason}`",
             _describe_delay(kind, retry),
             f"`{kind.__name__}`",

@@ -1,4 +1,4 @@
-"""One backend: it asks the score service for awards, and keeps a record of what it asked and was told."""
+"""One backend: it asks the score service for awards, and keeps a record of its requests and their answers."""
 
 import time
 import uuid

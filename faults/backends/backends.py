@@ -62,7 +62,7 @@ class Backends:
         await self._pursue(remembered, self._any(), await self._award(remembered, self._any()))
 
     async def _leave(self) -> None:
-        """Ask and do not wait for the end of it; half of those who leave come back."""
+        """Ask and do not wait for the end of it; half of the time ask again."""
         remembered, backend = self._memory.keep(self.draw()), self._any()
         with suppress(TimeoutError):
             async with asyncio.timeout(self._randomness.random() * _SHORT):

@@ -17,7 +17,7 @@ class Remembered:
 
     asked: Asked
     revision: int | None = None
-    """None while no answer has told it."""
+    """None while no answer has it."""
     contested: bool = False
     """Whether its id was also asked for with another payload, of which either may have come first."""
 
@@ -48,6 +48,6 @@ class Memory:
         return self._randomness.choice(kept) if kept else None
 
     def newest_known(self) -> Remembered | None:
-        """Draw one of the newest whose revision was told."""
+        """Draw one of the newest whose revision was answered."""
         drawn = self._randomness.choice(self._newest) if self._newest else None
         return drawn if drawn and drawn.revision is not None else None

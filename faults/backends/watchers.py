@@ -1,4 +1,4 @@
-"""Watchers: they follow boards through the client library, and some of them leave and come back."""
+"""Watchers: they follow boards through the client library, and some of them leave and resume."""
 
 import asyncio
 import random

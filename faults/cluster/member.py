@@ -1,4 +1,4 @@
-"""A part of the stack that runs as a process, can die, and comes back at the same address.
+"""A part of the stack that runs as a process, can die, and restarts at the same address.
 
 Everything here is told to a process or read from outside; no member is asked to break itself. Members are
 started from the main thread, because they end with the thread that started them.

@@ -18,7 +18,7 @@ _TIMEOUT: Final = 5.0
 
 
 class Valkey(Member):
-    """A server with a file of what it was told, at one port."""
+    """A server with an append-only file, at one port."""
 
     def __init__(self, name: str, folder: ValkeyFolder, port: int, password: str) -> None:
         super().__init__(name)

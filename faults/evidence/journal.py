@@ -26,7 +26,7 @@ def _write(path: Path, events: Iterable[Event]) -> None:
 
 
 def _plain(event: Event) -> dict[str, Any]:
-    """Turn an event into what JSON knows; what was not told is left out."""
+    """Turn an event into what JSON knows; what is missing is left out."""
     named = {field.name: getattr(event, field.name) for field in fields(event)}
     return {name: _tuple(value) for name, value in named.items() if value not in {None, "", ()}}
 

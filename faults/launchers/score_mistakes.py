@@ -17,13 +17,15 @@ from score_service.domain.award import Award, RecordedAward
 from score_service.domain.changes import Change
 from score_service.errors import AwardConflictError, TotalOutOfRangeError
 from score_service.projection import scripts
-from score_service.projection.projection import Header, Projection
+from score_service.projection.projection import Projection
+from score_service.projection.replies import Header
+from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record import database, ledger
 from score_service.record.database import Database
+from score_service.stream.frame import Frame
 from score_service.stream.hubs import Hubs
-from score_service.stream.watcher import Frame, Watcher
+from score_service.stream.watcher import Watcher
 
 _GATE: Final = "if header[2] ~= ARGV[2] or header[3] ~= ARGV[3] then"
 _SET: Final = "local members = set_standings(ARGV[6])"
@@ -103,7 +105,7 @@ def _rank_ties_by_name() -> None:
 
 
 def _count_ranks_from_zero() -> None:
-    """The best is told to be at rank 0."""
+    """The best has rank 0."""
     _edit_script("apply_changes", ("KEYS[2], member) + 1", "KEYS[2], member)"))
 
 
@@ -118,9 +120,8 @@ def _answer_before_commit() -> None:
     """Callers are answered half a second before the commit."""
     transactions = set[asyncio.Task[None]]()
 
-    async def record(self: Any, statement: str, parameters: Mapping[str, object], rows: Any) -> None:
-        # This one reaches into the pool as the original does.
-        async with vars(self)["_pool"].connection() as connection, connection.transaction():
+    async def record(self: Database, statement: str, parameters: Mapping[str, object], rows: Any) -> None:
+        async with self.connection() as connection, connection.transaction():
             cursor = await connection.execute(_load_statement(statement), parameters)
             rows.set_result(await cursor.fetchall())
             await asyncio.sleep(0.5)
@@ -147,7 +148,7 @@ def _load_statement(name: str) -> Any:
 
 
 def _make_what_is_refused() -> None:
-    """Now and then an award that was made is told to be out of range."""
+    """Now and then an award that was made is answered as out of range."""
     numbers = itertools.count(1)
 
     def make(answer: Callable[..., Any]) -> Callable[..., Any]:
@@ -161,7 +162,7 @@ def _make_what_is_refused() -> None:
 
 
 def _forgive_conflicts() -> None:
-    """Another award under an id that was used is told as made."""
+    """Another award under an id that was used is answered as made."""
     patch(scoring, "is_replay", lambda _: lambda award, recorded: award.request_id != recorded.request_id)
 
 
@@ -227,7 +228,7 @@ def _lose_updates() -> None:
 
 
 def _forget_the_missed() -> None:
-    """A watch that comes back is not told what it missed."""
+    """A watch that resumes does not get what it missed."""
 
     async def find_nothing(*_: Any) -> tuple[()]:
         await asyncio.sleep(0)
@@ -239,11 +240,11 @@ def _forget_the_missed() -> None:
 def _trust_headers() -> None:
     """A header is taken to be of the record, whatever it says."""
 
-    async def find_header(self: Any, board_id: str) -> Header | None:
+    async def find(self: Any, board_id: str) -> Header | None:
         header: Header | None = await vars(self)["_projection"].read_header(board_id)
         return header
 
-    patch(Rebuilder, "find_header", lambda _: find_header)
+    patch(Headers, "find", lambda _: find)
 
 
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {

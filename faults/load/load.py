@@ -27,6 +27,6 @@ class Load:
     sockets: int = 8
     event_streams: int = 4
     stay_seconds: float = 20.0
-    """How long watches that leave and come back stay, on average."""
+    """How long watches that leave and resume stay, on average."""
     pending_max: int = 400
     """Calls of backends under way at most; while there are as many, none are begun."""

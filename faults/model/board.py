@@ -19,7 +19,7 @@ class Placed:
     asked: float = inf
     """When a client first asked for it; infinite if none did."""
     told: float = inf
-    """When a client was first told that it was made; infinite if none was."""
+    """When a client was first answered that it was made; infinite if none was."""
 
 
 @dataclass(slots=True)

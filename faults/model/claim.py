@@ -12,7 +12,7 @@ from faults.model.history import Row
 
 
 class Ranks(Enum):
-    """How the ranks of single users are told. Those of a top are always told, and hold."""
+    """How answers have the ranks of single users. Those of a top are always there, and hold."""
 
     EXACT = "as they are at the revision"
     IF_TOLD = "so, or not at all"

@@ -30,20 +30,26 @@ class Kind(StrEnum):
     STANDING_WRONG = "standing_wrong", "A standing is what the ledger adds up to; this one is not."
     HEAD_WRONG = "head_wrong", "A board's row tells its last commit; this one does not."
 
-    AWARD_LOST = "award_lost", "An award was told as made, and the record does not have it."
+    AWARD_LOST = "award_lost", "An award was answered as made, and the record does not have it."
     AWARD_NOT_COPIED = "award_not_copied", "An award was made before the copy, and is gone after its restore."
     AWARD_INVENTED = "award_invented", "No client asked for an award in the ledger."
     REFUSED_MADE = "refused_made", "An award was refused, and the ledger has it."
-    CONFLICT_WRONG = "conflict_wrong", "An award was told to be another one, and the ledger has no such one."
-    PAYLOAD_WRONG = "payload_wrong", "An award was told as made, and the ledger has another one under its id."
-    TOLD_WRONG = "told_wrong", "What was told of an award is not what the ledger has of it."
-    REPLAY_WRONG = "replay_wrong", "Whether another request made the award was told wrong."
-    RANK_WRONG = "rank_wrong", "A rank was told with an award that its user never had from then on."
-    ORDER_WRONG = "order_wrong", "An award was asked for after another was told as made, and is before it."
+    CONFLICT_WRONG = "conflict_wrong", "An award was answered as a conflict, and the ledger has no such one."
+    PAYLOAD_WRONG = (
+        "payload_wrong",
+        "An award was answered as made, and the ledger has another one under its id.",
+    )
+    TOLD_WRONG = "told_wrong", "The answer to an award is not what the ledger has of it."
+    REPLAY_WRONG = "replay_wrong", "The answer to an award is wrong on whether another request made it."
+    RANK_WRONG = "rank_wrong", "The answer to an award has a rank that its user never had from then on."
+    ORDER_WRONG = (
+        "order_wrong",
+        "An award was requested after another was answered as made, and is before it.",
+    )
 
-    POSITION_UNKNOWN = "position_unknown", "A position was told that the record never had."
-    POSITION_EARLY = "position_early", "A position was told before the last of its awards was asked for."
-    POSITION_LOST = "position_lost", "A position of a lost history was told long after the restore."
+    POSITION_UNKNOWN = "position_unknown", "An answer has a position that the record never had."
+    POSITION_EARLY = "position_early", "An answer has a position before the last of its awards was requested."
+    POSITION_LOST = "position_lost", "An answer has a position of a lost history long after the restore."
     READ_WRONG = "read_wrong", "A read shows what its board was not at the position it names."
     READ_OLD = "read_old", "A read is of an older revision than was asked for."
 
@@ -51,7 +57,7 @@ class Kind(StrEnum):
     STREAM_UNFOUNDED = "stream_unfounded", "A stream begins with something else than the whole top."
     STREAM_BACK = "stream_back", "A stream stepped back without a reset."
     CHANGE_UNTOLD = "change_untold", "A stream went past a change that it had to tell, without telling it."
-    STREAM_UNFINISHED = "stream_unfinished", "The last that a stream told is not what its board is."
+    STREAM_UNFINISHED = "stream_unfinished", "The last state that a stream sent is not that of its board."
 
     PROJECTION_MISSING = "projection_missing", "Redis has nothing, or a part, of a board that the record has."
     PROJECTION_FOREIGN = "projection_foreign", "Redis stands at a position that the record does not have."

@@ -14,9 +14,9 @@ class Outcome(StrEnum):
     """What the one who asked knows of an award after the call."""
 
     MADE = "made"
-    """It was told as made, now or earlier."""
+    """It was answered as made, now or earlier."""
     REFUSED = "refused"
-    """It was told that this call makes nothing, now or later."""
+    """It was answered that this call makes nothing, now or later."""
     UNKNOWN = "unknown"
     """Anything else: no answer in time, a fault, a connection lost."""
 
@@ -41,7 +41,7 @@ class Told(NamedTuple):
     points: int
     total: int
     rank: int | None = None
-    """None where it was not told."""
+    """None where it was not answered."""
     revision: int | None = None
     """None where the gateway does not tell it; the same goes for what follows."""
     position: str | None = None
@@ -99,7 +99,7 @@ class Read:
 class Message:
     """One message of a stream.
 
-    A stream is one observer, which comes back after its connection was lost: `connection` counts from 0 how
+    A stream is one observer, which reconnects after its connection was lost: `connection` counts from 0 how
     often that has happened, as far as it can be known.
     """
 
@@ -157,8 +157,8 @@ class Restore:
     former: str
     """The folder with the former state."""
     copied: float = -math.inf
-    """When the copy was begun: what was told as made before that, it has. Infinite for a standby, which has
-    whatever was ever told as made."""
+    """When the copy was begun: it has what was answered as made before. Infinite for a standby, which has
+    whatever was ever answered as made."""
 
 
 Event: TypeAlias = AwardCall | Read | Message | Closed | Fault | Restore

@@ -14,7 +14,7 @@ _BOTH: Final = ("standby",)
 
 
 class Failover(Injection):
-    """The primary is gone, and its standby takes its place. It comes back as the standby of that one."""
+    """The primary is gone, and its standby takes its place. It restarts as the standby of that one."""
 
     async def inject(self) -> None:
         """Have it end."""

@@ -41,7 +41,7 @@ class Nemesis:
         """Begin no more turns after so many seconds.
 
         Raises:
-            ServerFailedError: A part did not come back.
+            ServerFailedError: A part did not restart.
         """
         deadline = time.monotonic() + seconds
         for turn in turns:

@@ -13,7 +13,7 @@ _READY_SECONDS: Final = 30.0
 
 
 class Killed(Injection):
-    """A process is gone at once, and comes back."""
+    """A process is killed, and restarts."""
 
     async def inject(self) -> None:
         """Kill it."""
@@ -39,7 +39,7 @@ class Paused(Injection):
 
 
 class Stopped(Killed):
-    """A process is asked to end, and comes back."""
+    """A process is asked to end, and restarts."""
 
     async def inject(self) -> None:
         """Have it end in order."""

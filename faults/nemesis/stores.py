@@ -45,7 +45,7 @@ class Wiped(OneShot):
 
 
 class Emptied(Injection):
-    """Valkey dies and comes back without its file."""
+    """Valkey dies and restarts without its file."""
 
     async def inject(self) -> None:
         """Kill it."""
@@ -59,7 +59,7 @@ class Emptied(Injection):
 
 
 class RolledBack(Injection):
-    """Valkey dies and comes back as it was some seconds ago."""
+    """Valkey dies and restarts as it was some seconds ago."""
 
     async def inject(self) -> None:
         """Copy its file."""
@@ -75,7 +75,7 @@ class RolledBack(Injection):
 
 
 class FailedOver(Injection):
-    """A replica that has not heard of the last seconds takes Valkey's place."""
+    """A replica that lacks the last seconds takes Valkey's place."""
 
     async def inject(self) -> None:
         """Part the replica from the primary."""

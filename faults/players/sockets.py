@@ -1,4 +1,4 @@
-"""Sockets: players who follow the gateway's board over WebSockets and event streams, and always come back."""
+"""Sockets: players who follow the gateway's board over WebSockets and event streams, and reconnect."""
 
 import asyncio
 import json
@@ -117,7 +117,7 @@ class SocketFollower(Follower):
 
 @dataclass(slots=True)
 class EventFollower(Follower):
-    """Follows Server-Sent Events, and comes back with the last `id` that it got."""
+    """Follows Server-Sent Events, and reconnects with the last `id` that it got."""
 
     _last_id: str | None = field(default=None, init=False)
 

@@ -1,4 +1,4 @@
-"""What must hold between the awards that were asked for, what was told of them, and the ledger. Pure."""
+"""What must hold between the requested awards, their answers and the ledger. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ CONFLICT = "AWARD_CONFLICT"
 
 
 def check_awards(board: Board, calls: Sequence[AwardCall], epochs: Epochs) -> Iterable[Finding]:
-    """Find what does not fit, and note in the board when each of its awards was asked for and first told."""
+    """Find what does not fit, and note in the board when each award was requested and first answered."""
     by_award = defaultdict[str, list[AwardCall]](list)
     for call in calls:
         by_award[call.asked.award_id].append(call)
@@ -78,9 +78,9 @@ def _check_refusal(call: AwardCall, alike: Sequence[AwardCall], near: Sequence[P
 
 
 def _check_copies(board: Board, epochs: Epochs) -> Iterable[Finding]:
-    """Check that what was told as made before a copy was begun is there after the copy was restored.
+    """Check that awards answered as made before a copy was begun are there after it was restored.
 
-    A standby that took over is a copy of all that was ever told as made in the epoch before it.
+    A standby that took over is a copy of all that was ever answered as made in the epoch before it.
     """
     for epoch, restore in enumerate(epochs.restores, start=1):
         is_standby = restore.copied == inf
@@ -93,7 +93,7 @@ def _check_copies(board: Board, epochs: Epochs) -> Iterable[Finding]:
 
 
 def check_order(line: Line) -> Iterable[Finding]:
-    """Check that no award was told as made before one of a lower revision was asked for."""
+    """Check that no award was answered as made before one of a lower revision was asked for."""
     for placed in line.placed:
         revision = placed.award.revision
         if placed.told < line.earliest(revision - 1):
@@ -124,7 +124,7 @@ def _agrees(told: Told, placed: Placed, board: Board) -> bool:
 
 
 def _replays(call: AwardCall, award: Award) -> bool:
-    """Return whether it was told right whether another request made the award, where that is known."""
+    """Return whether the answer is right on whether another request made the award, where that is known."""
     if call.told is None or call.told.replayed is None or call.asked.request_id is None:
         return True
     return call.told.replayed == (call.asked.request_id != award.request_id)

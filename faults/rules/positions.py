@@ -1,4 +1,4 @@
-"""Whether a position can have been told when it was. Pure."""
+"""Whether a position was possible when it was answered. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ class Sight:
     who: str
     revision: int
     position: str | None
-    """None where only the revision was told."""
+    """None where only the revision was answered."""
     began: float
     """When it was asked for."""
     ended: float
-    """When it was told."""
+    """When it was answered."""
     lag: float
-    """For how many seconds after a restore the lost history may be told."""
+    """For how many seconds after a restore the lost history may be answered."""
 
 
 def locate(sight: Sight, board: Board, epochs: Epochs) -> int:

@@ -1,4 +1,4 @@
-"""Whether the ranks that were told with awards can have been. Pure.
+"""Whether the ranks in answers to awards were possible. Pure.
 
 A rank is that of some position at or after the award. While a user wins nothing, others can only pass: the
 rank right after an award of the user's own is the best until the next one, and the one right before that one

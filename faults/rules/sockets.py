@@ -18,7 +18,7 @@ from faults.rules.positions import Sight, check_sight, locate
 
 LAG: Final = 35.0
 """Seconds for which a socket may be of a lost history: a gateway that has lost its watch goes on telling what
-it saw last, and comes back after half a minute at most."""
+it saw last, and reconnects after half a minute at most."""
 INITIAL: Final = "leaderboard:initial"
 
 
@@ -71,7 +71,7 @@ class Socket:
         self._last = message
         self._top = self._top if message.top is None else message.top
         if message.scores:
-            # A score that a restore leaves as it was is not told again, and its rank is of the lost history.
+            # A score that a restore leaves as it was is not sent again, and its rank is of the lost history.
             self._score = tuple(row if is_of_end else row._replace(rank=None) for row in message.scores)
 
     def _check_step(self, message: Message) -> Iterable[Finding]:

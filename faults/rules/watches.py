@@ -32,7 +32,7 @@ class Watch:
     _last: str | None = None
     """Position of the last message."""
     _vouched: str | None = None
-    """What to come back with."""
+    """The position to resume from."""
     _since: int = 0
     """The revision at which it began, or began anew."""
     _all_scores: bool = False

@@ -31,20 +31,9 @@ The docstring of a class is its public text. Nothing that a client must not see 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import score_client.errors as score
-
-
-@dataclass(frozen=True, slots=True)
-class Payment:
-    """What a finished action brought."""
-
-    points_earned: int
-    new_total_score: int
-    """The user's total right after these points."""
-    new_rank: int | None
-    """The user's rank now, 1 for the best; None where it is not known."""
+from action_gateway.domain.payment import Payment
 
 
 class GatewayError(Exception):
@@ -166,7 +155,7 @@ class RateLimitedError(GatewayError):
     """Too many requests."""
 
     def __init__(self, retry_after: float, limit: str | None = None) -> None:
-        """Take the seconds after which a request has a chance again, and which of `limits.LIMITS` refuses.
+        """Take the seconds after which a request has a chance again, and which of `limits.LIMITS` rejects.
 
         None stands for a process that has no room for anybody's request.
         """

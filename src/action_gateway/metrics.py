@@ -10,12 +10,14 @@ _REQUEST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 
 
 class AdmissionMetrics:
-    """What is counted of places for requests."""
+    """What is counted of the admission of requests."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.under_way = Gauge("gateway_requests_under_way", "Requests that have a place.", registry=registry)
-        self.refused = Counter(
-            "gateway_requests_refused", "Requests refused for want of a place.", registry=registry
+        self.under_way = Gauge("gateway_requests_under_way", "Requests in progress.", registry=registry)
+        self.rejected = Counter(
+            "gateway_requests_refused",
+            "Requests rejected because the process was at capacity.",
+            registry=registry,
         )
 
 

@@ -129,7 +129,7 @@ class ServeSettings(RedisFields, DatabaseSettings):
     max_requests: Count = Field(
         default=128, description="most requests under way, without streams, health and files; more get 429"
     )
-    head_seconds: SecondsAboveZero = Field(
+    header_seconds: SecondsAboveZero = Field(
         default=10, description="how long the headers of a request may take to arrive"
     )
     max_sockets: Count = Field(default=10_000, description="most open WebSockets and event streams")

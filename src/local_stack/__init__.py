@@ -9,7 +9,7 @@ Exceptions:
     LocalStackError
     ├── MissingServerError       a program that the stack needs is not installed
     ├── ServerFailedError        a child process ended or did not get ready
-    ├── ServerAwayError          a server given by DATABASE_URL or REDIS_URL does not answer
+    ├── ServerUnavailableError          a server given by DATABASE_URL or REDIS_URL does not answer
     ├── PortInUseError           a port that was asked for is taken
     └── StateInUseError          another stack runs on the same state folder
 """

@@ -66,7 +66,7 @@ def _run(options: Options, state: StateFolder, terminal: Terminal) -> None:
         _stop_on_signals(stack)
         try:
             stack.start()
-            _show_places(stack, terminal)
+            _show_addresses(stack, terminal)
             stack.watch()
         except KeyboardInterrupt:
             terminal.say("")
@@ -85,21 +85,21 @@ def _stop(stack: Stack, terminal: Terminal) -> None:
 
 def _stop_on_signals(stack: Stack) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # Who ignores a signal on purpose, like nohup, goes on ignoring it.
+        # A signal that is ignored on purpose, as by nohup, stays ignored.
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: stack.interrupt())
 
 
-def _show_places(stack: Stack, terminal: Terminal) -> None:
+def _show_addresses(stack: Stack, terminal: Terminal) -> None:
     state = shown_path(stack.state.path)
-    places = {
+    addresses = {
         "Play": f"http://{stack.http_address}/",
         "HTTP API": f"http://{stack.http_address}/docs",
         "gRPC API": f"{stack.score_target.removeprefix('dns:///')}, mutual TLS with {state}/certificates",
         "Award points": f"{shown_python()} {shown_path(stack.example)}",
         "Logs": f"{state}/logs",
     }
-    terminal.show_places("Laurel is running. Ctrl-C stops it and keeps the data.", places)
+    terminal.show_addresses("Laurel is running. Ctrl-C stops it and keeps the data.", addresses)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The backing services: a PostgreSQL database and a Redis, our own or somebody else's, made ready."""
+"""The backing services: a PostgreSQL database and a Redis, of the stack or external, made ready."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import psycopg
 import redis
 from psycopg.conninfo import make_conninfo
 
-from local_stack.errors import ServerAwayError
+from local_stack.errors import ServerUnavailableError
 from local_stack.provision import ROLES, derive_passwords, provision
 
 _CONNECT_SECONDS = 10
@@ -31,10 +31,10 @@ class Record:
 
     @classmethod
     def prepare(cls, admin_url: str) -> Self:
-        """Provision the database of an administrator's URL, or raise ServerAwayError."""
+        """Provision the database of an administrator's URL, or raise ServerUnavailableError."""
         try:
             with psycopg.connect(admin_url, connect_timeout=_CONNECT_SECONDS) as connection:
-                # Without a password the server trusts whoever can connect, and any will do.
+                # Without a password the server trusts every connection, and any will do.
                 passwords = derive_passwords(connection.info.password or admin_url)
                 provision(connection, passwords)
                 return cls(
@@ -44,7 +44,8 @@ class Record:
                 )
         except psycopg.Error as error:
             reason = error.diag.message_primary or error
-            raise ServerAwayError(f"The database of DATABASE_URL cannot be set up: {reason}") from error
+            message = f"The database of DATABASE_URL cannot be set up: {reason}"
+            raise ServerUnavailableError(message) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +57,16 @@ class Cache:
 
     @classmethod
     def prepare(cls, url: str) -> Self:
-        """Take the password out of a URL, or raise ServerAwayError."""
+        """Take the password out of a URL, or raise ServerUnavailableError."""
         try:
             with redis.Redis.from_url(url, socket_timeout=_CONNECT_SECONDS) as client:
                 client.ping()
         except (redis.RedisError, ValueError) as error:
-            raise ServerAwayError(f"The server of REDIS_URL cannot be used: {error}") from error
+            raise ServerUnavailableError(f"The server of REDIS_URL cannot be used: {error}") from error
         parts = urlsplit(url)
-        login, _, place = parts.netloc.rpartition("@")
+        login, _, address = parts.netloc.rpartition("@")
         user = login.partition(":")[0]
-        bare = parts._replace(netloc=f"{user}@{place}" if user else place)
+        bare = parts._replace(netloc=f"{user}@{address}" if user else address)
         return cls(urlunsplit(bare), unquote(parts.password) if parts.password else None)
 
 

@@ -29,8 +29,8 @@ def bind_command(
     account. `paths` are the files and folders it needs: if the account cannot reach one of them, for example
     in a clone below root's home, the process keeps the capability to enter folders and no other.
 
-    Only Linux can do this. Elsewhere the command comes back as it is, and a stack that is killed the hard way
-    leaves its servers behind.
+    Only Linux can do this. Elsewhere the command is returned as it is, and a stack that is killed
+    leaves its servers running.
     """
     words = [str(word) for word in command]
     if sys.platform != "linux":

@@ -17,7 +17,7 @@ class ServerFailedError(LocalStackError):
     """A child process ended by itself or did not get ready in time."""
 
 
-class ServerAwayError(LocalStackError):
+class ServerUnavailableError(LocalStackError):
     """A server given by DATABASE_URL or REDIS_URL does not answer."""
 
 

@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 
 def free_port() -> int:
-    """Return a port nobody listens on at this moment; whoever binds it later may still find it taken."""
+    """Return a port that is free at this moment; it may be taken before it is bound."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port: int = probe.getsockname()[1]
@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 def start_on_free_port(start: Callable[[int], _T]) -> _T:
-    """Call `start` with a free port, and with another one if somebody took it before the server did."""
+    """Call `start` with a free port, and with another one if it was taken before the server bound it."""
     for _ in range(_ATTEMPTS - 1):
         try:
             return start(free_port())

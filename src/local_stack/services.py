@@ -19,7 +19,7 @@ ACTION_GATEWAY = "action_gateway"
 ACTIONS_FILE = Path(__file__).with_name("actions.toml")
 POLICY_FILE = Path(__file__).with_name("policy.toml")
 _CERTIFICATE_LIFETIME = timedelta(days=365)
-# Nobody sends requests through a balancer here, and whoever pressed Ctrl-C is waiting.
+# There is no balancer here, and the user who pressed Ctrl-C is waiting.
 _STOP = {"DRAIN_SECONDS": "0", "STOP_SECONDS": "5"}
 
 

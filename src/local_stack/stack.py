@@ -53,7 +53,7 @@ class Stack:
     interrupted: bool = False
 
     def interrupt(self) -> NoReturn:
-        """Raise KeyboardInterrupt, now and again until somebody acts on it.
+        """Raise KeyboardInterrupt, now and again until it is handled.
 
         An exception raised in a signal handler is lost where it happens to land in a destructor.
         """
@@ -64,7 +64,7 @@ class Stack:
         """Start everything and wait until both services are ready."""
         record = self._prepare_record()
         cache = self._prepare_cache()
-        # A server of somebody else's may serve stacks with other databases too.
+        # An external server may serve stacks with other databases too.
         prefix = f"{record.identity}:" if self.options.redis_url else ""
         settings = Settings(self.state, record, cache, prefix)
         with self.terminal.step("Migrations"):

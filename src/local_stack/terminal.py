@@ -27,14 +27,14 @@ class Terminal:
         seconds = time.monotonic() - started
         self.console.print(Text.assemble(("✓ ", "green"), done or name, (f"  {seconds:.1f} s", "dim")))
 
-    def show_places(self, title: str, places: Mapping[str, str]) -> None:
-        """Show a heading and a line for each place to look at, in one piece to copy."""
-        width = max(map(len, places)) + 2
+    def show_addresses(self, title: str, addresses: Mapping[str, str]) -> None:
+        """Show a heading and a line for each address, in one piece to copy."""
+        width = max(map(len, addresses)) + 2
         self.console.print()
         self.console.print(Text(title, style="bold green"))
         self.console.print()
-        for name, place in places.items():
-            self.console.print(Text.assemble((name.ljust(width), "bold"), place), soft_wrap=True)
+        for name, address in addresses.items():
+            self.console.print(Text.assemble((name.ljust(width), "bold"), address), soft_wrap=True)
         self.console.print()
 
     def say(self, text: str) -> None:

@@ -3,12 +3,11 @@
 Invariants:
 - A few calls are under way at a time. Awards asked for meanwhile gather and go together in the next one;
   where there is room, an award goes at once.
-- What is told of an award in a shared call reaches the one who asked for it, and nobody else.
+- The outcome of an award in a shared call reaches its caller only.
 - A caller that gives up only stops waiting.
-- A call that a server had no room for keeps its place for a while, so that awards which wait do not ask at
-  once in its stead. Where all places are kept so, the server is left alone.
-
-When something is tried again is no business of this module.
+- A call that a server had no room for keeps its slot for a while, so that awards which wait do not ask at
+  once instead. Where all slots are kept so, the server gets no call.
+- An award is tried again while nothing is known of it, with the same ids each time.
 """
 
 import asyncio
@@ -29,12 +28,13 @@ from score_client import tracing
 from score_client.channel import RenewedChannel
 from score_client.errors import (
     NotAllowedError,
+    QuotaExceededError,
     ScoreClientError,
     ServiceFaultError,
     UnavailableError,
     from_award_error,
 )
-from score_client.retry import outcome
+from score_client.retry import outcome, retried_calls
 from score_client.tracing import Metadata
 
 CALLS_MAX: Final = 2
@@ -45,13 +45,13 @@ ALONE_MAX: Final = 50
 BOARDS_MAX: Final = 16
 """The service takes no more boards in one call."""
 OVERLOADED: Final = "OVERLOADED"
-"""Why a server refuses an award that it has no room for. It has not taken it in."""
+"""Why a server rejects an award that it has no room for. It has not taken it in."""
 _PAUSE_MAX: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """An award, and where goes what is told of it."""
+    """An award, and the future for its outcome."""
 
     request: scores.AwardPointsRequest
     result: "asyncio.Future[scores.AwardResult]"
@@ -59,7 +59,7 @@ class _Waiting:
     """What it is sent for; an invalid one while tracing is off."""
 
     def settle(self, told: scores.AwardResult | ScoreClientError) -> None:
-        if self.result.done():  # Whoever asked has given up.
+        if self.result.done():  # The caller has given up.
             return
         if isinstance(told, ScoreClientError):
             self.result.set_exception(told)
@@ -77,17 +77,41 @@ class Awards:
         self._call_timeout = call_timeout
         self._waiting: deque[_Waiting] = deque()
         self._calls: set[asyncio.Task[None]] = set()
-        self._batches_refused = False
-        self._refused_in_a_row = 0
+        self._batches_rejected = False
+        self._rejected_in_a_row = 0
         self._finishing = asyncio.Event()
 
     async def send(self, request: scores.AwardPointsRequest, *, within: float) -> scores.AwardResult:
-        """Send an award, with others if there are any, and give what is told of it.
+        """Send an award, with others if there are any, again while the service is unavailable.
 
         Raises:
-            UnavailableError: Nothing was told within so many seconds.
-            ScoreClientError: What was told instead of a result.
+            UnavailableError: No outcome is known after so many seconds.
+            ScoreClientError: What was answered instead of a result.
         """
+        is_unknown = False
+
+        async def send_once(seconds: float) -> scores.AwardResult:
+            nonlocal is_unknown
+            try:
+                return await self._send_once(request, seconds)
+            except UnavailableError as error:
+                is_unknown = is_unknown or error.reason != OVERLOADED
+                raise
+            except QuotaExceededError as error:
+                if not is_unknown:
+                    raise
+                # The quota was checked first, so this does not say whether an earlier try has made the award.
+                raise UnavailableError(error.reason, error.message, error.retry_after) from error
+
+        return await retried_calls(send_once, within=within, call_timeout=self._call_timeout)
+
+    async def finish(self) -> None:
+        """Wait until every call has ended."""
+        self._finishing.set()
+        while self._calls:
+            await asyncio.wait(self._calls)
+
+    async def _send_once(self, request: scores.AwardPointsRequest, within: float) -> scores.AwardResult:
         waiting = _Waiting(request, asyncio.get_running_loop().create_future(), tracing.current_span())
         self._waiting.append(waiting)
         self._fill_calls()
@@ -96,12 +120,6 @@ class Awards:
                 return await waiting.result
         except TimeoutError:
             raise UnavailableError("DEADLINE_EXCEEDED", f"No answer within {within:.1f} s.") from None
-
-    async def finish(self) -> None:
-        """Wait until every call has ended."""
-        self._finishing.set()
-        while self._calls:
-            await asyncio.wait(self._calls)
 
     def _fill_calls(self) -> None:
         if self._waiting and len(self._calls) < CALLS_MAX:
@@ -115,18 +133,18 @@ class Awards:
 
     async def _call(self) -> None:
         batch = self._next_batch()
-        if len(batch) > 1 and not self._batches_refused:
-            await self._stay_away(await self._send_together(batch))
+        if len(batch) > 1 and not self._batches_rejected:
+            await self._keep_slot(await self._send_together(batch))
         else:
-            await self._stay_away(max(await asyncio.gather(*map(self._send_alone, batch)), default=0.0))
+            await self._keep_slot(max(await asyncio.gather(*map(self._send_alone, batch)), default=0.0))
 
-    async def _stay_away(self, seconds: float) -> None:
-        """Keep the place of this call for half to all of the time that the server asked for.
+    async def _keep_slot(self, seconds: float) -> None:
+        """Keep the slot of this call for half to all of the time that the server asked for.
 
-        One refusal after an answer costs nothing: of several servers, one may be full and the others not.
+        One rejection after an answer costs nothing: of several servers, one may be full and the others not.
         """
-        self._refused_in_a_row = self._refused_in_a_row + 1 if seconds > 0 else 0
-        if self._refused_in_a_row > 1:
+        self._rejected_in_a_row = self._rejected_in_a_row + 1 if seconds > 0 else 0
+        if self._rejected_in_a_row > 1:
             share = random.uniform(0.5, 1.0)  # noqa: S311 - Others were told the same at the same time.
             with suppress(TimeoutError):
                 async with asyncio.timeout(share * min(seconds, _PAUSE_MAX)):
@@ -135,7 +153,7 @@ class Awards:
     def _next_batch(self) -> Sequence[_Waiting]:
         """Take what goes into one call, in the order asked, leaving out those who have given up."""
         batch, boards = list[_Waiting](), set[str]()
-        most = ALONE_MAX if self._batches_refused else BATCH_MAX
+        most = ALONE_MAX if self._batches_rejected else BATCH_MAX
         while self._waiting and len(batch) < most:
             waiting = self._waiting[0]
             boards.add(waiting.request.award.board_id)
@@ -168,8 +186,8 @@ class Awards:
             with tracing.call(self._tracer, request, [waiting.span for waiting in batch]) as told:
                 response = await outcome(method(request, timeout=self._call_timeout, metadata=told))
         except ScoreClientError as error:
-            if _is_refusal_of_batches(error):
-                self._batches_refused = True
+            if _is_rejection_of_batches(error):
+                self._batches_rejected = True
                 self._waiting.extendleft(reversed(batch))
                 return 0.0
             for waiting in batch:
@@ -196,7 +214,7 @@ def _told(item: scores.BatchAwardPointsItem) -> scores.AwardResult | ScoreClient
     return ServiceFaultError("MALFORMED_ANSWER", "The answer is not what the contract says.")
 
 
-def _is_refusal_of_batches(error: ScoreClientError) -> bool:
+def _is_rejection_of_batches(error: ScoreClientError) -> bool:
     """Return whether batches are what the policy does not allow, or what an older service does not know."""
     return isinstance(error, NotAllowedError) or error.reason == "UNIMPLEMENTED"
 

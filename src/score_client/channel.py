@@ -2,20 +2,24 @@
 
 gRPC cannot renew the certificate of a channel. So a new connection is made beside the old one and takes
 over once a server has accepted it, while calls on the old one finish within a grace. Files that cannot be
-used, or that no server accepts, never take over. A connection has an age at which it is replaced, too: what
-the service's certificate and authority were checked for when it was made holds that long at most.
+used, or that no server accepts, never take over.
+
+TLS checks the service's certificate when a connection is made, and not again. So a connection is closed when
+the certificate of a server has expired. It also has an age at which it is replaced though nothing has
+changed, by one that no server has accepted yet if need be: the authority is checked again then.
 """
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from score_client.connection import Connection
-from score_client.credentials import CertificateStatus, ClientCredentials
+from score_client.credentials import CertificateStatus, ClientCredentials, LoadedCredentials
 from score_client.errors import ClientClosedError, ScoreClientError, UnavailableError
+from score_client.servers import have_expired
 
 # How long a new connection may take before it is given up until the next look at the files.
 CONNECT_TIMEOUT = 5.0
@@ -24,6 +28,10 @@ CONNECT_TIMEOUT = 5.0
 RETIREMENT_GRACE = 30.0
 
 _logger = logging.getLogger(__name__)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 class RenewedChannel:
@@ -37,12 +45,17 @@ class RenewedChannel:
         server_name: str | None,
         check_interval: float,
         connection_age: float,
+        activation_delay: float,
+        now: Callable[[], datetime] = _now,
     ) -> None:
         self._target = target
         self._credentials = credentials
         self._server_name = server_name
         self._check_interval = check_interval
         self._connection_age = connection_age
+        self._activation_delay = timedelta(seconds=activation_delay)
+        self._now = now
+        self._latest: LoadedCredentials | None = None
         self._current: Connection | None = None
         self._connected_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
@@ -65,7 +78,7 @@ class RenewedChannel:
         Raises:
             ClientClosedError: The channel is not open.
         """
-        return self.current.credentials.status(self._fault, datetime.now(UTC))
+        return self.current.credentials.status(self._fault, self._now())
 
     async def open(self) -> None:
         """Make the first connection, in the background.
@@ -73,7 +86,8 @@ class RenewedChannel:
         Raises:
             CredentialsError: The certificate files cannot be used.
         """
-        self._use(await self._connect())
+        self._latest = await asyncio.to_thread(self._credentials.load)
+        self._use(self._connect(self._latest))
         self._start(self._follow_files())
 
     async def close(self) -> None:
@@ -85,8 +99,7 @@ class RenewedChannel:
             await current.close()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _connect(self) -> Connection:
-        credentials = await asyncio.to_thread(self._credentials.load)
+    def _connect(self, credentials: LoadedCredentials) -> Connection:
         return Connection(self._target, credentials, self._server_name)
 
     def _use(self, connection: Connection) -> None:
@@ -107,22 +120,38 @@ class RenewedChannel:
                 self._fault = None
 
     async def _renew(self) -> None:
-        fingerprint = await asyncio.to_thread(self._credentials.fingerprint)
-        if fingerprint != self.current.credentials.fingerprint:
-            await self._replace()
+        used, now = self.current.credentials, self._now()
+        due = used.followed_by(await self._load_latest(), self._activation_delay, now)
+        age = asyncio.get_running_loop().time() - self._connected_at
+        if due is not used:
+            await self._replace(due)
             _logger.info("The new certificate is in use.")
-        elif asyncio.get_running_loop().time() - self._connected_at > self._connection_age:
-            with suppress(UnavailableError):  # Where no server answers, no other connection is better.
-                await self._replace()
+        elif await asyncio.to_thread(have_expired, self._target, now):
+            _logger.warning("The certificate of a server has expired on an open connection, which is closed.")
+            self._take_over(self._connect(due), None)
+        elif age > self._connection_age + RETIREMENT_GRACE:
+            self._take_over(self._connect(due), RETIREMENT_GRACE)
+        elif age > self._connection_age:
+            with suppress(UnavailableError):  # Where no server answers, no other connection is better yet.
+                await self._replace(due)
 
-    async def _replace(self) -> None:
-        connection = await self._connect()
+    async def _load_latest(self) -> LoadedCredentials:
+        fingerprint = await asyncio.to_thread(self._credentials.fingerprint)
+        if self._latest is None or fingerprint != self._latest.fingerprint:
+            self._latest = await asyncio.to_thread(self._credentials.load)
+        return self._latest
+
+    async def _replace(self, credentials: LoadedCredentials) -> None:
+        connection = self._connect(credentials)
         try:
             await connection.ready(within=CONNECT_TIMEOUT)
         except BaseException:
             await connection.close()
             raise
-        self._start(_retire(self.current))
+        self._take_over(connection, RETIREMENT_GRACE)
+
+    def _take_over(self, connection: Connection, grace: float | None) -> None:
+        self._start(_retire(self.current, grace))
         self._use(connection)
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -136,8 +165,8 @@ class RenewedChannel:
         self._fault = fault
 
 
-async def _retire(connection: Connection) -> None:
+async def _retire(connection: Connection, grace: float | None) -> None:
     try:
-        await connection.close(RETIREMENT_GRACE)
+        await connection.close(grace)
     finally:
         await connection.close()

@@ -4,10 +4,9 @@ Its methods may be called from many tasks at once. A call takes its timeout at m
 What is sent is judged by the service and not a second time here.
 """
 
-import asyncio
-import re
 import warnings
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import UUID, uuid4
@@ -17,12 +16,13 @@ from grpc.aio import UnaryUnaryMultiCallable
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
 from score_client import tracing
-from score_client.awards import OVERLOADED, Awards
+from score_client.awards import Awards
 from score_client.channel import RenewedChannel
 from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
 from score_client.credentials import CertificateStatus, ClientCredentials
-from score_client.errors import QuotaExceededError, ServiceFaultError, UnavailableError
+from score_client.errors import UnavailableError
 from score_client.marshal import (
+    canonical_trace_id,
     canonical_uuid,
     decode_award,
     decode_standing_view,
@@ -31,12 +31,11 @@ from score_client.marshal import (
     invalid,
     names,
 )
-from score_client.retry import outcome, retried
+from score_client.retry import outcome, retried_calls
 from score_client.types import AwardResult, StandingsView, StandingView, WatchEvent
 from score_client.watch import Watcher
 
 LONGEST_TIMEOUT = 86_400.0
-_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
@@ -53,19 +52,22 @@ class ScoreClient:
         credentials: The certificate files. They are read again when they change.
         timeout: Seconds a call may take, if it does not say otherwise.
         attempt_timeout: Seconds one try of a call may take, before it is tried again within its timeout.
-        stall_timeout: Seconds a watch may hear nothing before it reconnects. The service sends a sign of
+        stall_timeout: Seconds a watch may receive nothing before it reconnects. The service sends a sign of
             life every 15 s.
         certificate_check_interval: Seconds between two looks at the certificate files.
         connection_age: Seconds after which a connection is replaced, though the files are the same. It bounds
             for how long the service's certificate may have ended since it was checked; the service ends
-            connections by age, too.
+            connections by age, too. A connection to a server whose certificate has expired is closed at
+            the next look at the files.
+        certificate_activation_delay: Seconds for which a renewed certificate has been valid before it is
+            used, while the old one is valid: for servers whose clocks are behind. 0 uses it at once.
         server_name: The name the service's certificate must carry, if it is not the one in `target`.
 
     Raises:
-        InvalidRequestError: A number of seconds is not above 0 and at most a day.
+        InvalidRequestError: A number of seconds is not above 0 (the delay may be 0), or is more than a day.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a target, and what may be set by name
         self,
         target: str,
         *,
@@ -75,6 +77,7 @@ class ScoreClient:
         stall_timeout: float = 45.0,
         certificate_check_interval: float = 5.0,
         connection_age: float = 1800.0,
+        certificate_activation_delay: float = 300.0,
         server_name: str | None = None,
     ) -> None:
         self._open = False
@@ -88,6 +91,9 @@ class ScoreClient:
             server_name=server_name,
             check_interval=_seconds("certificate_check_interval", certificate_check_interval),
             connection_age=_seconds("connection_age", connection_age),
+            activation_delay=_seconds(
+                "certificate_activation_delay", certificate_activation_delay, may_be_zero=True
+            ),
         )
         self._tracer = tracing.find_tracer()
         self._awards = Awards(self._channel, self._tracer, call_timeout=self._attempt_timeout)
@@ -164,7 +170,7 @@ class ScoreClient:
             AwardConflictError: The award id was used for something else.
             TotalOutOfRangeError: The user's total would pass 2^53-1.
             QuotaExceededError: The caller's quota is used up.
-            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The award was refused.
+            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The award was rejected.
             UnavailableError, ServiceFaultError: The outcome is unknown.
         """
         award = encode(
@@ -178,26 +184,13 @@ class ScoreClient:
             action_id=action_id,
         )
         name = canonical_uuid("request_id", uuid4() if request_id is None else request_id)
-        request = scores.AwardPointsRequest(award=award, request_id=name, trace_id=_trace_id(trace_id))
+        request = scores.AwardPointsRequest(
+            award=award, request_id=name, trace_id=canonical_trace_id(trace_id)
+        )
         within = self._timeout if timeout is None else _seconds("timeout", timeout)
 
-        is_unknown = False
-
-        async def attempt(seconds: float) -> scores.AwardResult:
-            nonlocal is_unknown
-            try:
-                return await self._awards.send(request, within=seconds)
-            except UnavailableError as error:
-                is_unknown = is_unknown or error.reason != OVERLOADED
-                raise
-            except QuotaExceededError as error:
-                if not is_unknown:
-                    raise
-                # Whoever refused it did not look whether an earlier try has made it.
-                raise UnavailableError(error.reason, error.message, error.retry_after) from error
-
         with tracing.award(self._tracer, request):
-            return decode_award(await self._tried(attempt, within))
+            return decode_award(await self._awards.send(request, within=within))
 
     async def get_award(self, *, board_id: str, award_id: UUID) -> AwardResult:
         """Return the first result of an award.
@@ -329,7 +322,7 @@ class ScoreClient:
 
         Raises:
             BoardNotFoundError: No award was ever made on this board.
-            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The watch was refused.
+            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The watch was rejected.
         """
         request = encode(
             boards.WatchLeaderboardRequest,
@@ -342,12 +335,9 @@ class ScoreClient:
         watcher = Watcher(
             self._channel, request, first_timeout=self._timeout, stall_timeout=self._stall_timeout
         )
-        passing = (UnavailableError, QuotaExceededError, ServiceFaultError)
-        try:
-            while True:
-                yield await retried(watcher.next, on=passing, within=None)
-        finally:
-            watcher.close()
+        async with aclosing(watcher.events()) as events:
+            async for event in events:
+                yield event
 
     async def _call(
         self,
@@ -359,26 +349,11 @@ class ScoreClient:
             with tracing.call(self._tracer, request) as metadata:
                 return await outcome(ask(request, timeout=seconds, metadata=metadata))
 
-        return await self._tried(attempt, self._timeout)
-
-    async def _tried(self, attempt: Callable[[float], Awaitable[_Response]], within: float) -> _Response:
-        """Await `attempt(seconds)`, again while nothing answers, until the time is up."""
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + within
-
-        async def in_time() -> _Response:
-            return await attempt(min(self._attempt_timeout, deadline - clock()))
-
-        return await retried(in_time, on=(UnavailableError,), within=within)
+        return await retried_calls(attempt, within=self._timeout, call_timeout=self._attempt_timeout)
 
 
-def _trace_id(value: str | None) -> str:
-    if value is not None and not _TRACE_ID.fullmatch(str(value)):
-        raise invalid({"trace_id": "must be 32 lower-case hexadecimal digits, not all zero"})
-    return value or ""
-
-
-def _seconds(field: str, value: object) -> float:
-    if not isinstance(value, int | float) or not 0 < value <= LONGEST_TIMEOUT:
-        raise invalid({field: f"must be above 0 and at most {LONGEST_TIMEOUT:.0f} seconds"})
-    return value
+def _seconds(field: str, value: object, *, may_be_zero: bool = False) -> float:
+    if isinstance(value, int | float) and (0 < value <= LONGEST_TIMEOUT or (may_be_zero and value == 0)):
+        return value
+    least = "at least 0" if may_be_zero else "above 0"
+    raise invalid({field: f"must be {least} and at most {LONGEST_TIMEOUT:.0f} seconds"})

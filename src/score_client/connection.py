@@ -1,8 +1,8 @@
 """The gRPC channels to one target, made from one reading of the certificate files.
 
-Calls go round every healthy server behind the target. While none is healthy they go to any: it may still
-answer, or tell what is wrong. To a caller that the policy does not name, a server does not even tell its
-health, so without this such a caller would only hear that nobody is there.
+Calls are distributed over every healthy server behind the target. While none is healthy they go to any: it
+may still answer, or report what is wrong. To a caller that the policy does not name, a server does not even
+report its health, so without this such a caller would only learn that no server is available.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.keepalive_timeout_ms", 10_000),
     # The health stream is idle for long; without this, pings stop after two of them.
     ("grpc.http2.max_pings_without_data", 0),
-    # A server that comes back is found within a second or two, also under a new address.
+    # A server that restarts is found within a second or two, also under a new address.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),

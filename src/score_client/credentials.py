@@ -2,31 +2,21 @@
 
 Files are replaced one after the other, or all at once behind a link, so a reading may catch a new certificate
 beside an old key or old authorities. A reading is therefore used only if the three files stayed the same
-while they were read, and belong together. Nothing here keeps or shows a key longer than it takes to hand it
-to gRPC.
+while they were read, and belong together. The key in use is kept in memory, as gRPC does, and never shown.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import grpc
 
 from score_client.errors import CredentialsError
-from service_runtime.pem import (
-    Chain,
-    Stamp,
-    end_of,
-    end_of_authorities,
-    find_signers,
-    parse_certificates,
-    parse_key,
-    read_unchanged,
-    stamp,
-)
+from service_runtime.pem import Stamp, parse_certificates, parse_key, read_unchanged, stamp
+from service_runtime.tls_files import Authorities, KeyPair, TlsFiles
 
 _T = TypeVar("_T")
 Fingerprint = tuple[Stamp, ...]
@@ -55,18 +45,29 @@ class LoadedCredentials:
     """One reading of the files, fit for use."""
 
     fingerprint: Fingerprint
+    files: TlsFiles
     channel_credentials: grpc.ChannelCredentials
-    chain: Chain
-    authorities: Chain
-    signers: Chain
-    """Those of the authorities that signed the client's own chain."""
+
+    @classmethod
+    def of(cls, fingerprint: Fingerprint, files: TlsFiles) -> Self:
+        """Make what gRPC can use."""
+        pair, authorities = files.pair, files.authorities
+        credentials = grpc.ssl_channel_credentials(authorities.pem, pair.key_pem, pair.certificate_pem)
+        return cls(fingerprint, files, credentials)
+
+    def followed_by(self, latest: Self, delay: timedelta, now: datetime) -> Self:
+        """Return what to use now, where these are in use and the latest reading is another."""
+        files = self.files.followed_by(latest.files, delay, now)
+        if files is latest.files:
+            return latest
+        return self if files is self.files else self.of(self.fingerprint, files)
 
     def status(self, fault: str | None, now: datetime) -> CertificateStatus:
         """Return these files, while they are in use."""
         return CertificateStatus(
-            not_before=self.chain[0].not_valid_before_utc,
-            not_after=end_of(self.chain),
-            authority_not_after=end_of_authorities(self.authorities, self.signers, now),
+            not_before=self.files.not_before,
+            not_after=self.files.not_after,
+            authority_not_after=self.files.authority_not_after(now),
             fault=fault,
         )
 
@@ -126,9 +127,8 @@ class ClientCredentials:
         chain = _parse(parse_certificates, certificate, self.certificate_file)
         if _parse(parse_key, key, self.key_file).public_key() != chain[0].public_key():
             raise _unusable(f"{self.key_file} is not the key of the certificate.")
-        channel_credentials = grpc.ssl_channel_credentials(ca, key, certificate)
-        signers = find_signers(authorities, chain)
-        return LoadedCredentials(fingerprint, channel_credentials, chain, authorities, signers)
+        files = TlsFiles.of(KeyPair(chain, certificate, key), Authorities(authorities, ca))
+        return LoadedCredentials.of(fingerprint, files)
 
 
 def _parse(parse: Callable[[bytes], _T], pem: bytes, path: str | PathLike[str]) -> _T:

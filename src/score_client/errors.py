@@ -151,7 +151,7 @@ EXCEPTIONS: Mapping[tuple[grpc.StatusCode, str | None], type[ScoreClientError]] 
     (grpc.StatusCode.ALREADY_EXISTS, None): AwardConflictError,
     (grpc.StatusCode.OUT_OF_RANGE, None): TotalOutOfRangeError,
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"): QuotaExceededError,
-    # A watcher put out, a server that sheds load, an answer over the size limit.
+    # An evicted watcher, a server that sheds load, an answer over the size limit.
     (grpc.StatusCode.RESOURCE_EXHAUSTED, None): UnavailableError,
     (grpc.StatusCode.UNAVAILABLE, None): UnavailableError,
     (grpc.StatusCode.DEADLINE_EXCEEDED, None): UnavailableError,

@@ -3,6 +3,7 @@
 What the service can judge, it judges; only what no message can carry fails here.
 """
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -24,6 +25,8 @@ from score_client.types import (
     Update,
     WatchEvent,
 )
+
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 _M = TypeVar("_M", bound=Message)
 
@@ -48,7 +51,7 @@ def encode(kind: type[_M], path: str = "", /, **fields: Any) -> _M:
 
 
 def invalid(faults: dict[str, str]) -> InvalidRequestError:
-    """Refuse a request for what is wrong with its fields."""
+    """Reject a request for what is wrong with its fields."""
     text = "; ".join(f"{field} {fault}" for field, fault in faults.items())
     return InvalidRequestError("INVALID_FIELD", text, faults)
 
@@ -58,6 +61,13 @@ def canonical_uuid(field: str, value: object) -> str:
     if not isinstance(value, UUID):
         raise invalid({field: f"must be a UUID, not {type(value).__name__}"})
     return str(value)
+
+
+def canonical_trace_id(value: str | None) -> str:
+    """Write a trace id the way the contract wants it; the empty text for none."""
+    if value is not None and not _TRACE_ID.fullmatch(str(value)):
+        raise invalid({"trace_id": "must be 32 lower-case hexadecimal digits, not all zero"})
+    return value or ""
 
 
 def names(field: str, values: object) -> tuple[Any, ...]:

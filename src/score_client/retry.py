@@ -65,6 +65,23 @@ async def retried(
     return await retrying(attempt_again)
 
 
+async def retried_calls(call: Callable[[float], Awaitable[_T]], *, within: float, call_timeout: float) -> _T:
+    """Await `call(seconds)`, again while nothing answers, until the time is up.
+
+    Args:
+        call: Makes one call, which may take so many seconds.
+        within: Seconds that all of them may take together.
+        call_timeout: Seconds that one may take.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + within
+
+    async def attempt() -> _T:
+        return await call(min(call_timeout, deadline - clock()))
+
+    return await retried(attempt, on=(UnavailableError,), within=within)
+
+
 async def outcome(answer: Awaitable[_T]) -> _T:
     """Await a call, or a message of a stream, and raise its failure as an error of this library."""
     try:

@@ -93,7 +93,7 @@ def _call(tracer: Tracer, request: Message, callers: Sequence[Span]) -> Iterator
         [Link(caller.get_span_context()) for caller in sharing],
     )
     for caller in sharing:
-        if caller.is_recording():  # Whoever asked may have given up.
+        if caller.is_recording():  # The caller may have given up.
             caller.add_link(span.get_span_context())
     with _inside(span):
         yield _inject(trace.set_span_in_context(span, context))

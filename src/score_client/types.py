@@ -25,11 +25,11 @@ class AwardResult:
 
     Attributes:
         award_id: The award.
-        revision: The award's place in the board's ledger.
+        revision: The award's number in the board's ledger.
         position: The position of the commit that holds the award.
         points: The points given.
         total: The user's total right after this award.
-        rank: The user's place today.
+        rank: The user's current rank.
         replayed: True if another request made this award before.
     """
 
@@ -49,7 +49,7 @@ class Standing:
     Attributes:
         user_id: The user.
         total: The sum of the user's awards, 0 to 2^53-1.
-        rank: The place. Of equal totals, the one reached earlier is better.
+        rank: 1 for the best. Of equal totals, the one reached earlier is better.
         reached_revision: The revision at which the user reached this total.
     """
 
@@ -98,7 +98,7 @@ class Snapshot:
             score you have, and start from here.
         revision: The revision of the board.
         position: The position of the board. When a watch was resumed, the scores up to it follow in the
-            next update: until then, the older position is the one to come back with.
+            next update: until then, the older position is the one to resume from.
         source: Which store answered.
     """
 

@@ -1,30 +1,35 @@
 """One watch of a board, across all the streams it takes.
 
-A watch comes back with the position of the last event it can vouch for. After a reconnect that resumes,
+A watch resumes from the position of the last event it can vouch for. After a reconnect that resumes,
 the snapshot tells the top of now, while the score changes up to now come after it: until they have come,
-the old position is the one to come back with.
+it resumes from the old position.
 """
 
 import asyncio
+from collections.abc import AsyncGenerator
 
 import grpc
 
 from score_api.v1.leaderboard_service_pb2 import WatchLeaderboardRequest, WatchLeaderboardResponse
 from score_client.channel import RenewedChannel
 from score_client.connection import Connection
-from score_client.errors import UnavailableError
+from score_client.errors import QuotaExceededError, ServiceFaultError, UnavailableError
 from score_client.marshal import decode_event
-from score_client.retry import outcome
+from score_client.retry import outcome, retried
 from score_client.tracing import propagated
 from score_client.types import Snapshot, WatchEvent
 
 Stream = grpc.aio.UnaryStreamCall[WatchLeaderboardRequest, WatchLeaderboardResponse]
 
 
+_PASSING = (UnavailableError, QuotaExceededError, ServiceFaultError)
+"""The errors after which a watch connects again."""
+
+
 class Watcher:
     """Reads events, each from a new stream if the last one broke.
 
-    Every failure ends the stream. The next read opens another one, which makes `next` safe to retry.
+    Every failure ends the stream. The next read opens another one, which makes a read safe to retry.
     """
 
     def __init__(
@@ -43,18 +48,24 @@ class Watcher:
         self._stream: Stream | None = None
         self._resumes = False
 
-    async def next(self) -> WatchEvent:
-        """Return the next event."""
+    async def events(self) -> AsyncGenerator[WatchEvent, None]:
+        """Yield the events, for as long as a broken watch may be resumed."""
+        try:
+            while True:
+                yield await retried(self._next, on=_PASSING, within=None)
+        finally:
+            self._close()
+
+    async def _next(self) -> WatchEvent:
         try:
             event = decode_event(await self._read())
         except BaseException:
-            self.close()
+            self._close()
             raise
         self._move_to(event)
         return event
 
-    def close(self) -> None:
-        """End the stream, if there is one."""
+    def _close(self) -> None:
         stream, self._stream = self._stream, None
         if stream:
             stream.cancel()
@@ -74,7 +85,7 @@ class Watcher:
         connection = self._channel.current
         if self._stream and connection is self._connection:
             return self._stream, self._stall_timeout
-        self.close()
+        self._close()
         self._connection = connection
         self._stream = connection.stubs.boards.WatchLeaderboard(self._request, metadata=propagated())
         self._resumes = self._request.HasField("after_position")

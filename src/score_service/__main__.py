@@ -85,7 +85,7 @@ def verify(board_ids: Sequence[str], *, record_only: bool) -> None:
 @_boards
 @click.option("--all", "all_boards", is_flag=True, help="Rebuild every board.")
 def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
-    """Make the projections of boards anew from the record, while reads and awards go on."""
+    """Rebuild the projections of boards from the record, while reads and awards go on."""
     if all_boards == bool(board_ids):
         raise click.UsageError("name the boards, or give --all")
     from score_service.operations import boards  # noqa: PLC0415

@@ -3,6 +3,7 @@
     ScoreServiceError
     ├── InvalidRequestError         the request is not as described
     ├── IdentityMissingError        the caller shows no single identity
+    ├── CertificateExpiredError     the caller's certificate has expired
     ├── NotAllowedError             the policy does not let the caller do this
     ├── QuotaExceededError          the caller has used up its quota
     ├── OverloadedError             more calls wait than this process takes in
@@ -14,6 +15,7 @@
     ├── RecordUnavailableError      PostgreSQL is unavailable; the outcome of a write is unknown
     ├── ProjectionUnavailableError  Redis is unavailable or behind
     ├── WatcherEvictedError         a watcher too slow, or one too many
+    ├── ConnectionAgedError         a stream on a connection that is to be closed
     └── ShuttingDownError           this process is stopping
 
 The docstring of a class is its public text. Nothing that a caller must not see may go into a message.
@@ -40,6 +42,10 @@ class InvalidRequestError(ScoreServiceError):
 
 class IdentityMissingError(ScoreServiceError):
     """The client certificate must carry exactly one SPIFFE URI."""
+
+
+class CertificateExpiredError(ScoreServiceError):
+    """The client certificate, or an intermediate that signed it, has expired."""
 
 
 class NotAllowedError(ScoreServiceError):
@@ -89,6 +95,10 @@ class ProjectionUnavailableError(ScoreServiceError):
 
 class WatcherEvictedError(ScoreServiceError):
     """The watcher reads too slowly, or there are too many."""
+
+
+class ConnectionAgedError(ScoreServiceError):
+    """The connection has reached its age; open the stream again on a new one."""
 
 
 class ShuttingDownError(ScoreServiceError):

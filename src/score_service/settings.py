@@ -61,6 +61,11 @@ class ServeSettings(CertificateSettings, StoreSettings):
     tls_reload_seconds: SecondsAboveZero = Field(
         default=10, description="how often the three files are checked for changes"
     )
+    tls_activation_seconds: Seconds = Field(
+        default=300,
+        description="how long a renewed certificate is valid before it is used while the old one is valid, "
+        "for callers whose clocks are behind",
+    )
     policy_file: FilePath = Field(description="the policy file, TOML")
     reflection: bool = Field(default=True, description="serve gRPC reflection")
 

@@ -1,4 +1,4 @@
-"""A board that a test moves by hand, in the place of the score service behind the feed."""
+"""A board that a test moves by hand, instead of the score service behind the feed."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
@@ -18,7 +18,7 @@ from score_client.types import (
 
 @dataclass(eq=False)
 class OpenWatch:
-    """One watch, and what it has yet to be told."""
+    """One watch, and the events it has not received yet."""
 
     all_scores: bool
     user_ids: frozenset[str]
@@ -30,7 +30,7 @@ class OpenWatch:
 
 
 class ScriptedBoard:
-    """Totals that change when a test says so; every change is told to every watch at once.
+    """Totals that change when a test says so; every change is sent to every watch at once.
 
     Its positions read `<history>-<revision>`.
     """
@@ -55,7 +55,7 @@ class ScriptedBoard:
         )
 
     def award(self, user_id: str, points: int) -> None:
-        """Give points, and tell the watches."""
+        """Give points, and send the change to the watches."""
         before = self.ranking()
         self.revision += 1
         self.totals[user_id] = (self.totals.get(user_id, (0, 0))[0] + points, self.revision)
@@ -67,7 +67,7 @@ class ScriptedBoard:
             watch.events.put_nowait(self._update(top if changed else None, scores))
 
     def award_silently(self, user_id: str, points: int) -> None:
-        """Give points while the watches do not hear it."""
+        """Give points without sending the change to the watches."""
         watches, self.watches = self.watches, set()
         self.award(user_id, points)
         self.watches = watches
@@ -143,7 +143,7 @@ class ScriptedBoard:
 
     def _fail_if_away(self) -> None:
         if self.unavailable:
-            raise UnavailableError("UNAVAILABLE", "away")
+            raise UnavailableError("UNAVAILABLE", "unavailable")
         if not self.revision:
             raise BoardNotFoundError("BOARD_NOT_FOUND", "no award yet")
 

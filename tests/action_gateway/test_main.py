@@ -75,7 +75,9 @@ def test_the_version_is_the_projects(command: Command) -> None:
 
 
 @pytest.mark.parametrize("name", [("serve",), ("migrate",), ("load-actions", "x"), ("add-user", "ada")])
-def test_a_faulty_set_up_is_told_as_a_whole_with_exit_code_2(command: Command, name: tuple[str, ...]) -> None:
+def test_all_setup_errors_are_reported_at_once_with_exit_code_2(
+    command: Command, name: tuple[str, ...]
+) -> None:
     result = command(*name)
 
     assert result.exit_code == 2
@@ -103,7 +105,7 @@ def test_migrate_can_be_run_again(command: Command, owner: dict[str, str]) -> No
     assert (result.exit_code, result.stderr) == (0, "")
 
 
-def test_a_database_that_is_unavailable_fails_a_command_in_a_line(
+def test_an_unavailable_database_is_reported_in_one_line(
     command: Command, free_port: Callable[[], int]
 ) -> None:
     dsn = f"postgresql://gateway_owner@127.0.0.1:{free_port()}/laurel"
@@ -125,7 +127,7 @@ def test_actions_are_loaded_from_a_file(
     assert fetch(database, "SELECT action_id, points FROM gateway.action") == [("a1", 10)]
 
 
-def test_answers_that_nobody_can_type_are_warned_of_and_not_shown(
+def test_loading_warns_of_answers_that_cannot_be_typed_without_showing_them(
     command: Command, owner: dict[str, str], database: Database, tmp_path: Path
 ) -> None:
     file = tmp_path / "actions.toml"
@@ -182,7 +184,7 @@ def test_a_user_is_added_with_a_password_from_a_file(
 
 
 @pytest.mark.parametrize(("name", "password"), [("a", "correct horse battery"), ("ada", "short")])
-def test_a_user_that_the_gateway_would_not_take_is_refused(
+def test_a_user_with_invalid_credentials_is_rejected(
     command: Command, runtime: dict[str, str], database: Database, tmp_path: Path, name: str, password: str
 ) -> None:
     (tmp_path / "password").write_text(password, encoding="utf-8")

@@ -50,12 +50,12 @@ async def test_a_request_gets_one_line_with_its_route_and_user(
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", line["timestamp"])
 
 
-async def test_the_ends_of_the_certificate_for_the_score_service_are_metrics(
+async def test_the_expiry_of_the_certificate_for_the_score_service_is_exported(
     gateway: Gateway, gateway_certificate: CertificateFiles, authority: CertificateAuthority
 ) -> None:
     pem = gateway_certificate.certificate_file.read_bytes()
     metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
-    told = {
+    exported = {
         sample.name: sample.value
         for family in text_string_to_metric_families(metrics)
         for sample in family.samples
@@ -64,11 +64,11 @@ async def test_the_ends_of_the_certificate_for_the_score_service_are_metrics(
 
     shown = x509.load_pem_x509_certificate(pem)
     begin, end = shown.not_valid_before_utc, shown.not_valid_after_utc
-    assert told["gateway_certificate_not_before_timestamp_seconds"] == begin.timestamp()
-    assert told["gateway_certificate_not_after_timestamp_seconds"] == end.timestamp()
+    assert exported["gateway_certificate_not_before_timestamp_seconds"] == begin.timestamp()
+    assert exported["gateway_certificate_not_after_timestamp_seconds"] == end.timestamp()
     trusted = authority.certificate.not_valid_after_utc
-    assert told["gateway_authority_not_after_timestamp_seconds"] == trusted.timestamp()
-    assert told["gateway_certificate_faulty"] == 0
+    assert exported["gateway_authority_not_after_timestamp_seconds"] == trusted.timestamp()
+    assert exported["gateway_certificate_faulty"] == 0
 
 
 async def test_no_line_holds_a_secret(
@@ -134,7 +134,7 @@ async def test_failures_are_logged_and_counted_by_their_code(
     assert tasks > 0
 
 
-async def test_a_sane_request_id_is_taken_over_and_another_one_is_not(gateway: Gateway) -> None:
+async def test_a_valid_request_id_is_adopted_and_an_invalid_one_replaced(gateway: Gateway) -> None:
     async def answered(given: str) -> str:
         response = await gateway.http.get("/livez", headers={"X-Request-Id": given})
         return response.headers["x-request-id"]
@@ -145,7 +145,7 @@ async def test_a_sane_request_id_is_taken_over_and_another_one_is_not(gateway: G
         assert re.fullmatch(r"[0-9a-f-]{36}", await answered(given))
 
 
-async def test_the_trace_id_goes_through_to_the_ledger(
+async def test_the_trace_id_reaches_the_ledger(
     player: Player, database: Database, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     token = await player.start()
@@ -161,7 +161,7 @@ async def test_the_trace_id_goes_through_to_the_ledger(
     assert [line["trace_id"] for line in requests(lines(), "/api/v1/actions/complete")] == [TRACE_ID]
 
 
-async def test_a_trace_that_is_not_well_formed_is_begun_anew(
+async def test_a_malformed_trace_header_starts_a_new_trace(
     gateway: Gateway, lines: Callable[[], list[dict[str, Any]]]
 ) -> None:
     for parent in ("rubbish", f"00-{'0' * 32}-00f067aa0ba902b7-01", f"ff-{TRACE_ID}-00f067aa0ba902b7-01"):
@@ -172,7 +172,7 @@ async def test_a_trace_that_is_not_well_formed_is_begun_anew(
         assert line["trace_id"] not in {TRACE_ID, "0" * 32}
 
 
-async def test_what_nobody_expected_is_logged_whole_and_told_to_nobody(
+async def test_an_unexpected_failure_is_logged_in_full_and_not_disclosed(
     lines: Callable[[], list[dict[str, Any]]],
 ) -> None:
     async def fail(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Settings: read from the environment, refused with every fault at once."""
+"""Settings: read from the environment, rejected with every fault at once."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ def faults_of(kind: type[LogSettings]) -> dict[str, str]:
     return dict(fault.split(": ", 1) for fault in caught.value.faults)
 
 
-def test_the_required_ones_are_enough_and_the_others_are_as_the_contract_says(
+def test_required_settings_are_enough_and_others_have_the_defaults_of_the_contract(
     environment: pytest.MonkeyPatch,
 ) -> None:
     settings = load(ServeSettings)
@@ -59,7 +59,7 @@ def test_the_required_ones_are_enough_and_the_others_are_as_the_contract_says(
     assert settings.registration_enabled
 
 
-def test_every_missing_one_is_named_at_once() -> None:
+def test_all_missing_settings_are_reported_at_once() -> None:
     assert set(faults_of(ServeSettings)) == {
         "ACTION_GATEWAY_DATABASE_DSN",
         "ACTION_GATEWAY_REDIS_URL",
@@ -105,7 +105,7 @@ def test_every_missing_one_is_named_at_once() -> None:
         ("PREPARE_THRESHOLD", "-1"),
     ],
 )
-def test_a_fault_is_told_by_its_variable_and_shows_no_secret(
+def test_a_fault_is_reported_by_its_variable_without_secrets(
     environment: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     environment.setenv(PREFIX + name, value)
@@ -135,7 +135,7 @@ def test_lists_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
 
 
-def test_an_origin_is_spelled_as_browsers_spell_it(environment: pytest.MonkeyPatch) -> None:
+def test_allowed_origins_are_normalised_as_browsers_send_them(environment: pytest.MonkeyPatch) -> None:
     origins = "https://a.example:443,http://B.example:80,HTTPS://c.example:8443,http://[::1]:443"
     environment.setenv(f"{PREFIX}ALLOWED_ORIGINS", origins)
 
@@ -156,7 +156,7 @@ def test_statements_need_not_be_prepared(
     assert load(ServeSettings).prepare_threshold == threshold
 
 
-def test_variables_of_others_and_empty_ones_are_let_pass(environment: pytest.MonkeyPatch) -> None:
+def test_foreign_and_empty_variables_are_ignored(environment: pytest.MonkeyPatch) -> None:
     environment.setenv(f"{PREFIX}PORT", "tcp://10.0.0.1:8080")
     environment.setenv(f"{PREFIX}LISTEN", "")
 
@@ -164,7 +164,7 @@ def test_variables_of_others_and_empty_ones_are_let_pass(environment: pytest.Mon
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_setting_says_what_it_is_for(kind: type[LogSettings]) -> None:
+def test_every_setting_has_a_description(kind: type[LogSettings]) -> None:
     for name, field in kind.model_fields.items():
         assert field.description, name
         assert variable(kind, name).startswith(PREFIX)

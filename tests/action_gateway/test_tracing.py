@@ -39,7 +39,7 @@ def test_a_request_is_named_by_its_route_and_fails_if_the_server_does(
     assert (span.status.is_ok, span.status.description) == (not is_fault, None)
 
 
-async def test_what_meets_no_route_is_named_by_its_method_alone_and_health_by_nothing(
+async def test_a_request_without_a_route_is_named_by_its_method_and_health_checks_have_no_span(
     spans: InMemorySpanExporter, gateway: Gateway
 ) -> None:
     await gateway.http.get("/secret-path?and=query")
@@ -52,7 +52,7 @@ async def test_what_meets_no_route_is_named_by_its_method_alone_and_health_by_no
     assert "secret" not in f"{got.attributes}{brewed.attributes}"
 
 
-async def test_of_a_client_the_ids_are_taken_over_and_no_baggage(
+async def test_trace_ids_of_a_client_are_adopted_but_not_its_baggage(
     spans: InMemorySpanExporter, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = list[object]()
@@ -73,7 +73,7 @@ async def test_of_a_client_the_ids_are_taken_over_and_no_baggage(
     assert {context.trace_id for context in contexts if context} == {int("1f" * 16, 16)}
 
 
-async def test_a_store_says_of_what_kind_its_failure_was_and_not_with_which_words(
+async def test_a_failed_store_span_has_the_kind_of_the_failure_but_not_its_message(
     spans: InMemorySpanExporter,
 ) -> None:
     with trace.get_tracer("tests").start_as_current_span("around"):
@@ -82,14 +82,14 @@ async def test_a_store_says_of_what_kind_its_failure_was_and_not_with_which_word
         with pytest.raises(RateLimitedError), tracing.count("login"):
             raise RateLimitedError(1.0)
 
-    failed, refused, _ = spans.get_finished_spans()
+    failed, rejected, _ = spans.get_finished_spans()
     assert failed.attributes == {
         "db.system.name": "postgresql",
         "db.query.summary": "get_action",
         "error.type": "OperationalError",
     }
     assert (failed.status.is_ok, failed.status.description, failed.events) == (False, None, ())
-    assert (refused.name, refused.status.is_ok) == ("count login", True)
+    assert (rejected.name, rejected.status.is_ok) == ("count login", True)
 
 
 def test_while_tracing_is_off_no_span_is_valid() -> None:

@@ -209,9 +209,9 @@ async def check_metrics(rotation: Rotation, authority: CertificateAuthority) -> 
         ("gateway", rotation.gateway),
         *(("laurel", service) for service in rotation.services),
     ):
-        told = await read_metrics(service)
-        assert told[f"{prefix}_authority_not_after_timestamp_seconds"] == end
-        assert told[f"{prefix}_certificate_faulty"] == 0
+        exported = await read_metrics(service)
+        assert exported[f"{prefix}_authority_not_after_timestamp_seconds"] == end
+        assert exported[f"{prefix}_certificate_faulty"] == 0
 
 
 async def read_metrics(service: RunningService) -> dict[str, float]:
@@ -248,7 +248,7 @@ async def check_only_trusts(
 async def check_client_only_trusts(
     credentials: ClientCredentials, old: CertificateAuthority, new: CertificateAuthority
 ) -> None:
-    """Check that a client with the newest files turns away from a server of the old authority."""
+    """Check that a client with the newest files rejects a server of the old authority."""
     server = ScriptedServer(replace(old.issue("impostor", **SERVER), ca_file=new.ca_file))
     await server.start()
     async with ScoreClient(server.target, credentials=credentials, timeout=1) as client:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Reader:
-    """A watcher that adds up what it is told."""
+    """A watcher that adds up the changes it receives."""
 
     watch: "Watch"
     totals: dict[str, int] = field(default_factory=dict)
@@ -59,7 +59,7 @@ async def give_everyone(stubs: Stubs) -> int:
     return max(item.result.revision for item in response.items)
 
 
-async def test_watchers_that_stall_cost_the_others_nothing_and_are_ended(
+async def test_stalled_watchers_do_not_affect_others_and_are_evicted(
     start_score_service: StartScoreService, backend_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(stall_seconds=4, watch_tick_seconds=0.01)
@@ -95,7 +95,7 @@ async def test_watchers_that_stall_cost_the_others_nothing_and_are_ended(
 
 
 async def are_watching(service: ScoreService, count: int) -> bool:
-    return service.running.stores.hubs.watchers == count
+    return service.running.parts.hubs.watchers == count
 
 
 async def have_reached(readers: list[Reader], revision: int) -> bool:
@@ -103,8 +103,8 @@ async def have_reached(readers: list[Reader], revision: int) -> bool:
 
 
 def check_bounds(service: ScoreService) -> None:
-    """Check that nobody holds more than the newest frame and a standing a user."""
-    (hub,) = service.running.stores.hubs._hubs.values()
+    """Check that no watcher holds more than the newest frame and a standing a user."""
+    (hub,) = service.running.parts.hubs._hubs.values()
     assert all(watcher.frame is hub.frame for watcher in hub.watchers)
     assert all(len(watcher._scores) <= len(USERS) for watcher in hub.watchers)
-    assert hub._trail._noted <= len(USERS)
+    assert hub._frames._hints._noted <= len(USERS)

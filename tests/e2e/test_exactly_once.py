@@ -3,11 +3,12 @@
 import asyncio
 import itertools
 import uuid
+from functools import partial
 
-from redis.asyncio import Redis
 from tests.fixtures.mortal_valkey import MortalValkey
 from tests.fixtures.postgres import Database
 from tests.fixtures.record import award, check_ranks, check_record, read_ledger, wait_for_awards
+from tests.fixtures.redis import delete_keys, save_keys
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
 
@@ -115,7 +116,7 @@ async def test_wiped_and_killed_valkey_fails_no_award_and_heals(
         await check_ranks(client, check_record(database))
 
 
-async def test_watcher_resumed_across_a_lost_projection_ends_like_one_that_never_left(
+async def test_watcher_resumed_across_a_lost_projection_ends_like_an_uninterrupted_one(
     stack: Stack, database: Database, redis_url: str, redis_prefix: str
 ) -> None:
     service = await stack.start_score_service()
@@ -127,8 +128,8 @@ async def test_watcher_resumed_across_a_lost_projection_ends_like_one_that_never
         staying = asyncio.create_task(follow(client, stayed, position, 41))
         for n in range(20):
             await award(client, f"user{n % 6}")
-        async with Redis.from_url(redis_url) as redis:
-            await redis.delete(*[key async for key in redis.scan_iter(f"{redis_prefix}*")])
+        await eventually(partial(has_keys, redis_url, redis_prefix))
+        await delete_keys(redis_url, redis_prefix)
         for n in range(20):
             await award(client, f"user{n % 7}")
         await follow(client, left, position, 41)
@@ -137,6 +138,10 @@ async def test_watcher_resumed_across_a_lost_projection_ends_like_one_that_never
     assert left == stayed
     totals = {user: total for user, total, _ in check_record(database)}
     assert {"user0": 1, **stayed} == totals
+
+
+async def has_keys(url: str, prefix: str) -> bool:
+    return bool(await save_keys(url, prefix))
 
 
 async def follow(client: ScoreClient, totals: dict[str, int], after: str | None, until: int) -> str:

@@ -57,7 +57,7 @@ async def award_for_sure(client: ScoreClient, user_id: str) -> AwardResult:
         "after_commit=fail@3",
     ],
 )
-async def test_an_award_that_broke_the_service_is_made_once_and_told_as_the_first(
+async def test_an_award_that_crashed_the_service_is_made_once_and_returns_its_first_result(
     stack: Stack, database: Database, failpoint: str
 ) -> None:
     broken = await stack.start_score_service(launcher(failpoint))
@@ -112,10 +112,10 @@ async def test_a_maker_killed_before_it_switches_leaves_the_old_ranks_to_be_read
         assert await redis.hget(totals, "user0") == "999:1"
     whole = await stack.start_score_service(audit_seconds=0.2)
     async with stack.client(target_of(whole)) as client:
-        await eventually(partial(tells, client, check_record(database)))
+        await eventually(partial(shows, client, check_record(database)))
 
 
-async def tells(client: ScoreClient, expected: list[tuple[str, int, int]]) -> bool:
+async def shows(client: ScoreClient, expected: list[tuple[str, int, int]]) -> bool:
     with suppress(AssertionError):
         await check_ranks(client, expected)
         return True
@@ -125,7 +125,7 @@ async def tells(client: ScoreClient, expected: list[tuple[str, int, int]]) -> bo
 @pytest.mark.parametrize(
     "failpoint", ["after_reserve=kill@1", "before_award=kill@1", "after_award=kill@1", "after_award=fail@1"]
 )
-async def test_a_player_whose_gateway_broke_learns_the_outcome_from_another_one(
+async def test_a_player_whose_gateway_crashed_gets_the_outcome_from_another_one(
     stack: Stack, database: Database, failpoint: str
 ) -> None:
     service = await stack.start_score_service()
@@ -145,11 +145,11 @@ async def test_a_player_whose_gateway_broke_learns_the_outcome_from_another_one(
         else:
             assert (await ada.complete(token, **answer)).status_code == 500
         elsewhere = Browser(second, whole.addresses["http"], ada.user_id, ada.token)
-        told = await elsewhere.complete(token, **answer)
+        completed = await elsewhere.complete(token, **answer)
         again = await elsewhere.complete(token, **answer)
 
-    assert told.status_code == 200, told.text
-    assert (told.json()["pointsEarned"], told.json()["newTotalScore"]) == (20, 20)
-    assert again.json() == told.json()
+    assert completed.status_code == 200, completed.text
+    assert (completed.json()["pointsEarned"], completed.json()["newTotalScore"]) == (20, 20)
+    assert again.json() == completed.json()
     ((row),) = read_ledger(database)
     assert (row[2], row[5]) == (ada.user_id, 20)

@@ -1,4 +1,4 @@
-"""Thousands of open sockets: most are idle, many have stalled, and those that live hear of every change."""
+"""Thousands of open sockets: most are idle, many have stalled, and the live ones receive every change."""
 
 import asyncio
 import resource
@@ -43,7 +43,7 @@ async def sockets(player: Browser, count: int, *, stalls: bool) -> AsyncIterator
             socket.transport.abort()
 
 
-async def test_thousands_of_sockets_idle_or_stalled_keep_no_change_from_one_that_lives(stack: Stack) -> None:
+async def test_thousands_of_idle_or_stalled_sockets_do_not_delay_changes_to_a_live_one(stack: Stack) -> None:
     idle, stalled = counts()
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service), max_sockets_per_user=idle + stalled + 1)
@@ -75,12 +75,12 @@ async def test_thousands_of_sockets_idle_or_stalled_keep_no_change_from_one_that
             await heard(again, "leaderboard:initial")
 
 
-async def test_requests_that_drip_are_given_up_and_keep_nobody_out(stack: Stack) -> None:
+async def test_slow_requests_are_closed_and_do_not_block_others(stack: Stack) -> None:
     service = await stack.start_score_service()
     # The player below asks as long as it drips: on a busy machine, more often than players may at first.
     gateway = await stack.start_gateway(
         target_of(service),
-        head_seconds=2,
+        header_seconds=2,
         max_requests=8,
         starts_per_minute=1_000_000,
         completes_per_minute=1_000_000,
@@ -93,14 +93,14 @@ async def test_requests_that_drip_are_given_up_and_keep_nobody_out(stack: Stack)
     )
 
     async def drip(beginning: bytes) -> bytes:
-        """Send a byte now and then until the server has had enough; return what it said."""
+        """Send a byte now and then until the server closes the connection; return its answer."""
         async with wire(address) as connection:
             connection.writer.write(beginning)
-            told = asyncio.ensure_future(connection.reader.read())
-            while not told.done():
+            reply = asyncio.ensure_future(connection.reader.read())
+            while not reply.done():
                 connection.writer.write(b"x")
-                await asyncio.wait([told], timeout=0.2)
-            return b"" if told.exception() else told.result()
+                await asyncio.wait([reply], timeout=0.2)
+            return b"" if reply.exception() else reply.result()
 
     beginnings = [*heads * (DRIPPING // 4), *[slow_body] * (DRIPPING // 2)]
     dripping = asyncio.gather(*map(drip, beginnings))

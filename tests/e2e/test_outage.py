@@ -1,4 +1,4 @@
-"""Reads and watches through an outage of Redis, which dies and comes back empty."""
+"""Reads and watches through an outage of Redis, which dies and restarts empty."""
 
 import asyncio
 import uuid

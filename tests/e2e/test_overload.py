@@ -1,4 +1,4 @@
-"""Ten times as much as fits: what is taken in is done, the rest refused at once, and then all is as before.
+"""Ten times the capacity: accepted work is done, the rest is rejected at once, and then all is as before.
 
 Nothing here looks at a clock. What counts is how calls end, what the record has, how many were under way at
 a time, and what memory it took.
@@ -23,7 +23,7 @@ from tests.fixtures.wire import Wire, wire
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import score_service_pb2 as score_pb
 
-PLACES, TIMES, ROUNDS = 16, 10, 4
+CAPACITY, TIMES, ROUNDS = 16, 10, 4
 GROWTH = 1.5
 """By how much the memory of a process may grow in a flood."""
 OVERLOADED = "OVERLOADED"
@@ -75,33 +75,33 @@ class Backend:
 
 def _name(error: grpc.aio.AioRpcError) -> str:
     """Name the end of a call by its reason, if it says when to come again, and by its code otherwise."""
-    told = read_refusal(error)
-    return told.reason if told.retry_after else f"{told.code.name} {told.message}"
+    rejection = read_refusal(error)
+    return rejection.reason if rejection.retry_after else f"{rejection.code.name} {rejection.message}"
 
 
-async def test_of_ten_times_the_calls_that_have_a_place_each_is_answered_or_refused(
+async def test_at_ten_times_the_capacity_each_call_is_answered_or_rejected(
     stack: Stack, database: Database, backend_certificate: CertificateFiles
 ) -> None:
-    service = await stack.start_score_service(calls_max=PLACES)
+    service = await stack.start_score_service(calls_max=CAPACITY)
     async with grpc.aio.secure_channel(target_of(service), credentials_of(backend_certificate)) as channel:
         backend = Backend(channel)
-        await flood(backend.award, PLACES, ROUNDS)
+        await flood(backend.award, CAPACITY, ROUNDS)
         before = memory_of(service)
 
         async with watching(service, "laurel_calls_under_way") as highest:
-            ends = await flood(backend.award, TIMES * PLACES, ROUNDS)
+            ends = await flood(backend.award, TIMES * CAPACITY, ROUNDS)
 
         assert ends.keys() == {"OK", OVERLOADED}
-        assert ends.total() == TIMES * PLACES * ROUNDS
+        assert ends.total() == TIMES * CAPACITY * ROUNDS
         assert highest.looks
-        assert highest.metric <= PLACES
+        assert highest.metric <= CAPACITY
         assert highest.memory < GROWTH * before
         assert await backend.award() == "OK"
     assert recorded(database) == backend.made
     check_record(database)
 
 
-async def test_of_ten_times_the_awards_that_have_room_each_is_made_or_refused(
+async def test_at_ten_times_the_capacity_each_award_is_made_or_rejected(
     stack: Stack, database: Database, backend_certificate: CertificateFiles
 ) -> None:
     room, size = 400, 100
@@ -122,9 +122,7 @@ async def test_of_ten_times_the_awards_that_have_room_each_is_made_or_refused(
     check_record(database)
 
 
-async def test_clients_that_are_refused_come_again_until_all_is_done(
-    stack: Stack, database: Database
-) -> None:
+async def test_rejected_clients_retry_until_all_awards_are_made(stack: Stack, database: Database) -> None:
     service = await stack.start_score_service(calls_max=2)
     async with AsyncExitStack() as opened:
         clients = [await opened.enter_async_context(stack.client(target_of(service))) for _ in range(8)]
@@ -141,14 +139,14 @@ async def test_clients_that_are_refused_come_again_until_all_is_done(
 async def test_reads_are_answered_while_awards_flood(
     stack: Stack, backend_certificate: CertificateFiles
 ) -> None:
-    service = await stack.start_score_service(calls_max=PLACES)
+    service = await stack.start_score_service(calls_max=CAPACITY)
     async with (
         grpc.aio.secure_channel(target_of(service), credentials_of(backend_certificate)) as channel,
         stack.client(target_of(service)) as reader,
     ):
         backend = Backend(channel)
         assert await backend.award() == "OK"
-        flooding = asyncio.create_task(flood(backend.award, TIMES * PLACES, ROUNDS))
+        flooding = asyncio.create_task(flood(backend.award, TIMES * CAPACITY, ROUNDS))
         reads = 0
         while not flooding.done():
             view = await reader.get_standing(board_id="main", user_id="ada")
@@ -159,7 +157,7 @@ async def test_reads_are_answered_while_awards_flood(
         assert OVERLOADED in await flooding
 
 
-async def test_of_work_that_nobody_waits_for_any_more_little_is_begun(
+async def test_little_abandoned_work_is_started(
     stack: Stack, database: Database, backend_certificate: CertificateFiles
 ) -> None:
     calls = 300
@@ -201,16 +199,16 @@ class Page:
         return end
 
 
-async def test_of_ten_times_the_requests_that_have_a_place_each_is_answered_or_refused(
+async def test_at_ten_times_the_capacity_each_request_is_answered_or_rejected(
     stack: Stack, database: Database
 ) -> None:
-    places, each = 2, 3
+    capacity, each = 2, 3
     service = await stack.start_score_service()
-    gateway = await stack.start_gateway(target_of(service), max_requests=places)
+    gateway = await stack.start_gateway(target_of(service), max_requests=capacity)
     async with edge(gateway.addresses["http"]) as http, AsyncExitStack() as opened:
         player = await join(http, "ada")
         pages = []
-        for _ in range(TIMES * places):
+        for _ in range(TIMES * capacity):
             connection = await opened.enter_async_context(wire(gateway.addresses["http"]))
             pages.append(Page(connection, player, [await player.start("quick") for _ in range(each)]))
         before = memory_of(gateway)
@@ -221,14 +219,14 @@ async def test_of_ten_times_the_requests_that_have_a_place_each_is_answered_or_r
         ends = sum((page.ends for page in pages), Counter())
         assert ends.keys() == {"200", "429 rate_limited"}
         assert ends["200"] == len(pages) * each
-        assert highest.metric <= places
+        assert highest.metric <= capacity
         assert highest.memory < GROWTH * before
         assert (await http.get("/leaderboard", headers=player.headers)).status_code == 200
     assert len(recorded(database)) == len(pages) * each
     assert await metric_of(gateway, "gateway_requests_refused_total") == ends["429 rate_limited"]
 
 
-async def test_a_flood_of_logins_starves_nobody_who_is_in(stack: Stack) -> None:
+async def test_a_flood_of_logins_does_not_starve_logged_in_players(stack: Stack) -> None:
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service), score_timeout_seconds=30)
     async with edge(gateway.addresses["http"]) as http, AsyncExitStack() as opened:

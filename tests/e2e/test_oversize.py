@@ -1,4 +1,4 @@
-"""Whatever is too large is refused as such by both services, and costs nobody else anything."""
+"""Oversized input is rejected as such by both services, without an effect on others."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ REQUESTS = {
 }
 
 
-async def test_requests_that_are_too_large_are_refused_and_nothing_else_is(stack: Stack) -> None:
+async def test_only_oversized_requests_are_rejected(stack: Stack) -> None:
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service))
     address = gateway.addresses["http"]
@@ -48,7 +48,7 @@ FRAMES = {
 }
 
 
-async def test_frames_that_are_too_large_close_their_socket_and_no_other(stack: Stack) -> None:
+async def test_oversized_frames_close_their_socket_only(stack: Stack) -> None:
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service))
     async with edge(gateway.addresses["http"]) as http:
@@ -70,9 +70,7 @@ async def test_frames_that_are_too_large_close_their_socket_and_no_other(stack: 
     assert "Traceback" not in gateway.log()
 
 
-async def test_calls_that_are_too_large_are_refused_and_nothing_else_is(
-    stack: Stack, backend_certificate: CertificateFiles
-) -> None:
+async def test_only_oversized_calls_are_rejected(stack: Stack, backend_certificate: CertificateFiles) -> None:
     service = await stack.start_score_service()
     async with grpc.aio.secure_channel(target_of(service), credentials_of(backend_certificate)) as channel:
         stubs = Stubs.on(channel)

@@ -39,8 +39,8 @@ COUNT_GLIDES = """
         return animate.apply(this, given);
     };
 """
-# What the browser itself notes about an answer that is a refusal; the page shows it in its own words.
-REFUSAL = "Failed to load resource: the server responded with a status of 4"
+# What the browser itself notes about an answer that is a rejection; the page shows it in its own words.
+REJECTION = "Failed to load resource: the server responded with a status of 4"
 
 
 @dataclass  # Without slots: Playwright keeps its own notes on an object whose method it calls.
@@ -55,7 +55,7 @@ class Window:
         self.page.on("pageerror", lambda error: self.faults.append(str(error)))
 
     def _note(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not message.text.startswith(REFUSAL):
+        if message.type in {"error", "warning"} and not message.text.startswith(REJECTION):
             self.faults.append(message.text)
 
     async def register(self, name: str) -> None:
@@ -161,9 +161,9 @@ async def test_points_arrive_and_the_board_moves_in_every_window(
 ) -> None:
     site = await start_site()
     ada, bob = await open_window(site, COUNT_GLIDES), await open_window(site)
-    refusals: list[int] = []
+    rejections: list[int] = []
     for window in (ada, bob):
-        window.page.on("response", lambda answer: refusals.append(answer.status))
+        window.page.on("response", lambda answer: rejections.append(answer.status))
     await ada.register("ada")
     await bob.register("bob")
     await ada.scores(0, None)
@@ -183,10 +183,10 @@ async def test_points_arrive_and_the_board_moves_in_every_window(
 
     await ada.page.get_by_role("button", name="Log out").click()
     await expect(ada.page.get_by_role("heading", name="Log in")).to_be_focused()
-    assert max(refusals) < 400
+    assert max(rejections) < 400
 
 
-async def test_page_gets_over_a_restarted_server_and_a_lost_reply(
+async def test_page_recovers_from_a_restarted_server_and_a_lost_reply(
     start_site: StartSite, open_window: OpenWindow
 ) -> None:
     site = await start_site()
@@ -227,7 +227,7 @@ async def test_page_gets_over_a_restarted_server_and_a_lost_reply(
     ada.faults[:] = [fault for fault in ada.faults if not lost.search(fault)]
 
 
-async def test_a_renewal_whose_answer_got_lost_with_the_tab_is_finished_by_the_next_visit(
+async def test_a_refresh_whose_answer_was_lost_is_repeated_on_the_next_visit(
     start_site: StartSite, open_window: OpenWindow
 ) -> None:
     site = await start_site(refresh_grace_seconds=0)
@@ -259,7 +259,7 @@ async def test_a_renewal_whose_answer_got_lost_with_the_tab_is_finished_by_the_n
     ada.faults[:] = [fault for fault in ada.faults if "ERR_FAILED" not in fault]
 
 
-async def test_refusals_are_said_in_plain_words(start_site: StartSite, open_window: OpenWindow) -> None:
+async def test_rejections_are_shown_in_plain_words(start_site: StartSite, open_window: OpenWindow) -> None:
     site = await start_site(completes_per_minute=7)
     ada = await open_window(site)
     page = ada.page
@@ -333,7 +333,7 @@ async def test_keyboard_is_enough(start_site: StartSite, open_window: OpenWindow
     await expect(page.get_by_role("button", name="Solve Once")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(page.get_by_label("Your answer")).to_be_focused()
-    # Quick fingers: opened again before the browser has told that it was closed.
+    # Quick fingers: opened again before the browser has reported that it was closed.
     await page.evaluate("challenge.close(); document.activeElement.click()")
     await expect(page.get_by_label("Your answer")).to_be_focused()
     await page.keyboard.type("1")

@@ -109,7 +109,7 @@ async def test_stream_of_events_resumes_where_it_ended(stack: Stack) -> None:
 
         await award()
         async with aclosing(ada.events()) as events:
-            # Until the gateway has seen the first award, there is no position to come back to.
+            # Until the gateway has seen the first award, there is no position to resume from.
             position = await first_position(events)
         await award()
         async with aclosing(ada.events(position)) as events:

@@ -33,7 +33,7 @@ CONNECTIONS: LiteralString = (
 
 @dataclass(slots=True)
 class Load:
-    """Backends and a player who go on until they are told to stop, and what they were told."""
+    """Backends and a player who continue until they are stopped, and the answers they got."""
 
     client: ScoreClient
     player: Browser

@@ -84,7 +84,7 @@ async def test_slot_of_a_board_moves_and_no_award_is_lost_or_doubled(
     assert {valkey_cluster.owner_of(board_id).port for board_id in BOARDS} > {target.port}
 
 
-async def test_node_dies_and_comes_back_while_boards_of_the_others_keep_their_ranks(
+async def test_node_fails_and_recovers_while_boards_of_the_others_keep_their_ranks(
     service: ScoreService, client: ScoreClient, valkey_cluster: ValkeyCluster
 ) -> None:
     lost, _ = others(valkey_cluster, "main")
@@ -104,7 +104,7 @@ async def test_node_dies_and_comes_back_while_boards_of_the_others_keep_their_ra
             await awarding.ranked(kept)
         header = await service.projection.read_header(quiet)
         assert header is not None
-        await service.projection.drop_board(quiet, header)  # Only the look at all boards can tell.
+        await service.projection.drop_board(quiet, header)  # Only the check of all boards finds it.
         await eventually(partial(is_projected, service.ledger, service.projection, quiet))
         assert math.isnan(await service.metric("laurel_projection_lag_revisions"))
         lost.spawn()

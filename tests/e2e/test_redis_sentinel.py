@@ -56,7 +56,7 @@ async def test_primary_is_lost_and_no_award_fails_while_ranks_and_watches_follow
                 await awarding.ranked(board_id)
             assert await service.metric("laurel_projection_rebuilds") == 0
             bring_back(former)
-            await awarding.more("main", 5)  # It is back, writable, and nobody asks it.
+            await awarding.more("main", 5)  # The old primary runs again, is writable, and is not used.
 
         async def has_seen_all() -> bool:
             return seen == dict(awarding.totals["main"]) and sources[-1] is Source.CACHE

@@ -97,7 +97,7 @@ async def test_both_services_need_no_more_of_redis_than_the_access_list_says(
         ("user", "username-password"),
     ],
 )
-async def test_redis_that_refuses_or_is_not_trusted_is_told_with_the_reason(
+async def test_redis_that_rejects_or_is_not_trusted_is_reported_with_the_reason(
     start_score_service: StartScoreService,
     start_gateway: StartGateway,
     secure_redis: SecureRedis,
@@ -133,7 +133,7 @@ async def test_redis_that_refuses_or_is_not_trusted_is_told_with_the_reason(
 
 @pytest.fixture
 async def door(server_certificate: CertificateFiles) -> AsyncIterator[tuple[int, list[None]]]:
-    """Return the port of a server that gives nobody more than a TLS connection, and those that it gave."""
+    """Return the port of a server that offers TLS and nothing else, and the connections it accepted."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server_certificate.certificate_file, server_certificate.key_file)
     connected: list[None] = []
@@ -168,7 +168,7 @@ async def asking_as_score_service(access: service_runtime.redis.access.RedisAcce
         (service_runtime.redis.access, asking_as_score_service),
     ],
 )
-async def test_in_no_form_of_redis_is_a_file_read_once_and_for_all(
+async def test_files_are_reread_for_every_form_of_redis(
     door: tuple[int, list[None]],
     server_certificate: CertificateFiles,
     foreign_authority: CertificateAuthority,
@@ -183,14 +183,14 @@ async def test_in_no_form_of_redis_is_a_file_read_once_and_for_all(
     url = package.RedisUrl.parse(form.format(f"localhost:{port}"))
     async with asking(package.RedisAccess(url, ca_file=trusted)) as ask:
 
-        async def is_let_in() -> bool:
+        async def is_accepted() -> bool:
             with pytest.raises((RedisError, RedisClusterException, ProjectionUnavailableError)):
                 await ask()
             return bool(connected)
 
-        assert not await is_let_in()
+        assert not await is_accepted()
         shutil.copy(server_certificate.ca_file, trusted)
-        await eventually(is_let_in)
+        await eventually(is_accepted)
 
 
 async def test_both_services_reach_postgresql_by_tls_whose_certificate_they_check(
@@ -230,7 +230,7 @@ async def test_both_services_reach_postgresql_by_tls_whose_certificate_they_chec
 
 
 @pytest.mark.parametrize("wrong", ["authority", "host", "password"])
-async def test_postgresql_that_refuses_or_is_not_trusted_is_told_with_the_reason(
+async def test_postgresql_that_rejects_or_is_not_trusted_is_reported_with_the_reason(
     start_score_service: StartScoreService,
     secure_postgres: SecurePostgres,
     authority: CertificateAuthority,

@@ -1,4 +1,4 @@
-"""A stop while an award is under way and PostgreSQL does not answer: it is not lost, whatever is told."""
+"""A stop while an award is under way and PostgreSQL does not answer: it is not lost, whatever is answered."""
 
 import asyncio
 import signal
@@ -91,13 +91,13 @@ async def test_an_award_under_way_is_answered_once_the_record_answers(
     await ask_to_stop(service)
     proxy.release()
 
-    told = (await call).result
-    assert (told.revision, told.total, told.replayed) == (2, 15, False)
+    outcome = (await call).result
+    assert (outcome.revision, outcome.total, outcome.replayed) == (2, 15, False)
     await check_another_tells_it_as_made(stack, service, connect)
     assert check_record(database) == [("ada", 15, 2)]
 
 
-async def test_an_award_under_way_is_told_to_be_unknown_where_the_record_never_answers(
+async def test_an_award_under_way_is_reported_as_unknown_where_the_record_never_answers(
     stack: Stack,
     database: Database,
     service: RunningService,
@@ -107,7 +107,7 @@ async def test_an_award_under_way_is_told_to_be_unknown_where_the_record_never_a
     call = await begin(connect(service), proxy, database)
     await ask_to_stop(service)
 
-    told = await refused(call)
-    assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE")
+    outcome = await refused(call)
+    assert (outcome.code, outcome.reason) == (StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE")
     await check_another_tells_it_as_made(stack, service, connect)
     assert len(read_ledger(database)) == 2

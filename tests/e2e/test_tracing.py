@@ -21,14 +21,14 @@ from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
 if TYPE_CHECKING:  # Only the type stubs have this.
     from score_api.v1.score_service_pb2_grpc import ScoreServiceAsyncStub
 
-IMPORTS_TOLD: dict[str, Any] = {"PYTHONPROFILEIMPORTTIME": "1"}
+IMPORTS_LISTED: dict[str, Any] = {"PYTHONPROFILEIMPORTTIME": "1"}
 TRACING_MODULES = {"opentelemetry.sdk.trace", "opentelemetry.sdk.trace.export"}
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 AWARD = "score_api.v1.ScoreService/AwardPoints"
 WARNED_OF = {"OTEL_TRACES_SAMPLER": "unheard_of"}
 """The SDK warns of it before it has a provider, and goes on with the default."""
 SPOILT = {"baggage": "theirs=kept-out,planted,planted", "tracestate": "planted,planted"}
-"""Headers that the API would warn of, word for word, as often as somebody sends them."""
+"""Headers that the API would warn of, word for word, as often as they are sent."""
 
 
 def lines(service: RunningService, trace_id: str) -> list[dict[str, Any]]:
@@ -121,8 +121,10 @@ async def test_a_completion_is_one_trace_from_the_request_to_both_stores_and_nam
         assert len(line["span_id"]) == 16
 
     # Nothing of what was asked or answered, and nothing that goes on for as long as a socket.
-    told = str(collector.spans)
-    assert not any(word in told for word in (ada.user_id, "in-no-span", "quick", "yes", "main", "kept-out"))
+    exported = str(collector.spans)
+    assert not any(
+        word in exported for word in (ada.user_id, "in-no-span", "quick", "yes", "main", "kept-out")
+    )
     assert not [span for span in collector.spans if "Health" in span.name or "health" in span.name]
     assert "planted" not in gateway.log()
     assert [service.stop(), gateway.stop()] == [0, 0]
@@ -163,13 +165,13 @@ async def test_batches_lead_to_the_calls_of_all_their_awards_and_each_call_to_it
         assert {calls[link].links for link in batch.links} == {frozenset({batch.span_id})}
 
 
-async def test_spans_that_nobody_takes_hold_nothing_up(stack: Stack, collector: Collector) -> None:
+async def test_an_unavailable_collector_delays_nothing(stack: Stack, collector: Collector) -> None:
     collector.answers.clear()
     # Whoever waited for the exporter to give up would be killed by the end of the test.
     patient = {**collector.environment, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
     service = await stack.start_score_service(**patient)
     nowhere = {**patient, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
-    gateway = await stack.start_gateway(target_of(service), **nowhere, **IMPORTS_TOLD)
+    gateway = await stack.start_gateway(target_of(service), **nowhere, **IMPORTS_LISTED)
     async with edge(gateway.addresses["http"]) as http:
         ada = await join(http, "ada")
         for _ in range(5):
@@ -181,12 +183,12 @@ async def test_spans_that_nobody_takes_hold_nothing_up(stack: Stack, collector: 
     assert collector.spans == []
 
 
-async def test_without_a_word_about_tracing_there_is_none_and_the_sdk_is_not_even_imported(
+async def test_without_tracing_the_sdk_is_not_imported(
     stack: Stack, database: Database, collector: Collector
 ) -> None:
     off = {**collector.environment, "OTEL_SDK_DISABLED": "true"}
-    service = await stack.start_score_service(**off, **IMPORTS_TOLD)
-    gateway = await stack.start_gateway(target_of(service), **IMPORTS_TOLD)
+    service = await stack.start_score_service(**off, **IMPORTS_LISTED)
+    gateway = await stack.start_gateway(target_of(service), **IMPORTS_LISTED)
     trace_id = secrets.token_hex(16)
     async with edge(gateway.addresses["http"]) as http:
         ada = await join(http, "ada")

@@ -46,7 +46,7 @@ def test_figures_count_what_happened_and_what_was_found(run: Run) -> None:
     assert json.loads(json.dumps(figures)) == figures
 
 
-def test_the_table_tells_the_figures(run: Run) -> None:
+def test_the_table_has_the_figures(run: Run) -> None:
     console = Console(width=120)
     with console.capture() as capture:
         console.print(make_table(make_figures(run)))

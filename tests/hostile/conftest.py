@@ -12,7 +12,7 @@ FAULTS = ("[error", "[critical")
 
 @pytest.fixture(autouse=True)
 def no_faults(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Let no test pass in which a service logged a failure that nobody expected."""
+    """Let no test pass in which a service logged an unexpected failure."""
     yield
     said = capsys.readouterr().out + caplog.text
     SECRETS.hear("what was printed", said)

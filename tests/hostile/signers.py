@@ -47,7 +47,7 @@ class Signers:
 
     errors: ClassVar = {"access": UnauthenticatedError, "action": BadActionTokenError}
 
-    def refuse(self, token: str) -> None:
+    def reject(self, token: str) -> None:
         """Check that a text passes for neither kind, and fails as is described."""
         with pytest.raises(UnauthenticatedError):
             self.access.verify(token)

@@ -119,7 +119,7 @@ async def test_no_message_of_a_call_gets_an_answer_outside_the_contract(
     assert await code_of(gateway_stubs.channel, *asked) in ANSWERS
 
 
-async def test_a_request_that_is_right_is_answered_by_every_method(gateway_stubs: Stubs) -> None:
+async def test_every_method_answers_a_valid_request(gateway_stubs: Stubs) -> None:
     await gateway_stubs.score.AwardPoints(award_request(user_id="ada"))
     for method, request in METHODS.items():
         assert await code_of(gateway_stubs.channel, method, request.SerializeToString()) in {

@@ -1,4 +1,4 @@
-"""Certificates of callers: what an authority may have signed, and only what is meant for a caller lets in.
+"""Certificates of callers: only one that an authority signed, and that is meant for a caller, is accepted.
 
 The plain cases (none, a foreign authority, another time, no or several identities) are in the tests of the
 interceptors.
@@ -52,19 +52,19 @@ def issue(authority: CertificateAuthority, tmp_path: Path) -> Issue:
 
 
 @pytest.fixture
-def tell(score_service: ScoreService, connect: Connect) -> Callable[[CertificateFiles], Any]:
-    """Return a function that makes an award with a certificate, and tells the refusal."""
+def try_award(score_service: ScoreService, connect: Connect) -> Callable[[CertificateFiles], Any]:
+    """Return a function that makes an award with a certificate, and returns the status of the rejection."""
 
-    async def tell(certificate: CertificateFiles) -> tuple[StatusCode, str]:
+    async def award(certificate: CertificateFiles) -> tuple[StatusCode, str]:
         stubs = connect(score_service, certificate)
-        told = await refused(stubs.score.AwardPoints(award_request(), timeout=20))
-        return told.code, told.reason
+        status = await refused(stubs.score.AwardPoints(award_request(), timeout=20))
+        return status.code, status.reason
 
-    return tell
+    return award
 
 
 @pytest.mark.parametrize("is_authority", [False, True])
-async def test_a_certificate_like_those_of_the_tests_below_lets_in(
+async def test_a_valid_certificate_is_accepted(
     score_service: ScoreService, connect: Connect, issue: Issue, *, is_authority: bool
 ) -> None:
     stubs = connect(score_service, issue(uri(GATEWAY_ID), is_authority=is_authority))
@@ -72,22 +72,22 @@ async def test_a_certificate_like_those_of_the_tests_below_lets_in(
     assert (await stubs.score.AwardPoints(award_request(), timeout=20)).result.total == 10
 
 
-async def test_a_certificate_for_servers_alone_is_refused(tell: Any, issue: Issue) -> None:
-    assert await tell(issue(uri(GATEWAY_ID), usages=[ExtendedKeyUsageOID.SERVER_AUTH])) == NO_HANDSHAKE
+async def test_a_certificate_for_servers_alone_is_rejected(try_award: Any, issue: Issue) -> None:
+    assert await try_award(issue(uri(GATEWAY_ID), usages=[ExtendedKeyUsageOID.SERVER_AUTH])) == NO_HANDSHAKE
 
 
-async def test_a_certificate_that_the_caller_signed_is_refused(
-    tell: Any, authority: CertificateAuthority, tmp_path: Path
+async def test_a_certificate_that_the_caller_signed_is_rejected(
+    try_award: Any, authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     # Even under the name of the authority.
     own = build_certificate(authority.certificate.subject, key, [uri(GATEWAY_ID)]).sign(key, hashes.SHA256())
     pem = own.public_bytes(Encoding.PEM)
-    assert await tell(write(tmp_path, authority.ca_file, pem, key)) == NO_HANDSHAKE
+    assert await try_award(write(tmp_path, authority.ca_file, pem, key)) == NO_HANDSHAKE
 
 
-async def test_a_certificate_signed_by_a_callers_certificate_is_refused(
-    tell: Any, authority: CertificateAuthority, tmp_path: Path
+async def test_a_certificate_signed_by_a_callers_certificate_is_rejected(
+    try_award: Any, authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     middle_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "odd")])
@@ -96,13 +96,15 @@ async def test_a_certificate_signed_by_a_callers_certificate_is_refused(
     )
     leaf = build_certificate(name, key, [uri(GATEWAY_ID)], subject="leaf").sign(middle_key, hashes.SHA256())
     chain = leaf.public_bytes(Encoding.PEM) + middle.public_bytes(Encoding.PEM)
-    assert await tell(write(tmp_path, authority.ca_file, chain, key)) == NO_HANDSHAKE
+    assert await try_award(write(tmp_path, authority.ca_file, chain, key)) == NO_HANDSHAKE
 
 
-async def test_a_certificate_of_somebody_else_without_its_key_is_of_no_use(
-    tell: Any, gateway_certificate: CertificateFiles, backend_certificate: CertificateFiles
+async def test_a_foreign_certificate_without_its_key_is_rejected(
+    try_award: Any, gateway_certificate: CertificateFiles, backend_certificate: CertificateFiles
 ) -> None:
-    assert await tell(replace(gateway_certificate, key_file=backend_certificate.key_file)) == NO_HANDSHAKE
+    assert (
+        await try_award(replace(gateway_certificate, key_file=backend_certificate.key_file)) == NO_HANDSHAKE
+    )
 
 
 NAMES = [
@@ -125,17 +127,17 @@ NAMES = [
 ]
 
 
-async def test_an_identity_is_the_whole_of_the_name_and_nothing_like_it(tell: Any, issue: Issue) -> None:
+async def test_an_identity_is_the_whole_of_the_name_and_nothing_like_it(try_award: Any, issue: Issue) -> None:
     for name in NAMES:
-        assert await tell(issue(uri(name))) in {NO_IDENTITY, DENIED}, name
+        assert await try_award(issue(uri(name))) in {NO_IDENTITY, DENIED}, name
 
 
-async def test_no_other_part_of_a_certificate_is_an_identity(tell: Any, issue: Issue) -> None:
+async def test_no_other_part_of_a_certificate_is_an_identity(try_award: Any, issue: Issue) -> None:
     names = [x509.DNSName("action-gateway"), x509.RFC822Name("gateway@laurel.local")]
-    assert await tell(issue(*names, subject=GATEWAY_ID)) == NO_IDENTITY
-    assert await tell(issue(x509.DNSName(GATEWAY_ID), subject=GATEWAY_ID)) == NO_IDENTITY
+    assert await try_award(issue(*names, subject=GATEWAY_ID)) == NO_IDENTITY
+    assert await try_award(issue(x509.DNSName(GATEWAY_ID), subject=GATEWAY_ID)) == NO_IDENTITY
 
 
-async def test_an_identity_of_another_trust_domain_is_denied(tell: Any, issue: Issue) -> None:
+async def test_an_identity_of_another_trust_domain_is_denied(try_award: Any, issue: Issue) -> None:
     for domain in (f"{TRUST_DOMAIN}.evil.example.org", f"evil.{TRUST_DOMAIN}", "evil"):
-        assert await tell(issue(uri(f"spiffe://{domain}/action-gateway"))) == DENIED
+        assert await try_award(issue(uri(f"spiffe://{domain}/action-gateway"))) == DENIED

@@ -19,11 +19,11 @@ Operation = Any
 EVENTS = "/api/v1/leaderboard/events"
 DOORS = "/api/v1/auth/"
 # Data can be as described and still not be a token of ours, or be wrong as an answer.
-REFUSALS = [400, 401, 404, 409, 422]
+REJECTIONS = [400, 401, 404, 409, 422]
 CONFIG = {
     "checks": {
-        "positive_data_acceptance": {"expected-statuses": ["2xx", *REFUSALS]},
-        "negative_data_rejection": {"expected-statuses": [*REFUSALS, 413]},
+        "positive_data_acceptance": {"expected-statuses": ["2xx", *REJECTIONS]},
+        "negative_data_rejection": {"expected-statuses": [*REJECTIONS, 413]},
     }
 }
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
@@ -64,7 +64,7 @@ def has_wrong_body(case: Any) -> bool:
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
-async def test_whatever_is_described_or_not_gets_a_described_answer(
+async def test_every_request_gets_a_described_answer(
     gateway: Gateway, player: Player, mode: GenerationMode
 ) -> None:
     def check(case: Any) -> None:
@@ -79,7 +79,7 @@ async def test_whatever_is_described_or_not_gets_a_described_answer(
     await asyncio.to_thread(run)
 
 
-async def test_without_an_access_token_every_answer_is_described_too(gateway: Gateway) -> None:
+async def test_without_an_access_token_every_request_gets_a_described_answer(gateway: Gateway) -> None:
     def check(case: Any) -> None:
         response = case.call(timeout=20)
         if case.operation.path.startswith("/api") and not case.operation.path.startswith(DOORS):
@@ -95,7 +95,7 @@ async def test_without_an_access_token_every_answer_is_described_too(gateway: Ga
     await asyncio.to_thread(run)
 
 
-async def test_every_other_method_is_refused_by_name(gateway: Gateway) -> None:
+async def test_every_other_method_is_rejected(gateway: Gateway) -> None:
     paths: dict[str, Any] = (await gateway.http.get("/openapi.json")).json()["paths"]
     for path, described in paths.items():
         for method in METHODS:

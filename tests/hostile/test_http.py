@@ -44,7 +44,7 @@ REQUEST = b"GET %b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%b\r\n"
 
 @fuzzing(150)
 @given(raw=st.binary(max_size=300) | st.lists(st.sampled_from(HEADS), max_size=12).map(b"".join))
-async def test_no_bytes_on_the_public_port_are_the_servers_fault(gateway: Gateway, raw: bytes) -> None:
+async def test_no_bytes_on_the_public_port_cause_a_server_error(gateway: Gateway, raw: bytes) -> None:
     async with connected(gateway.url) as wire:
         wire.writer.write(raw)
         assert status_of(await wire.listen()) < 500
@@ -72,7 +72,7 @@ ODD_REQUESTS = [
 ]
 
 
-async def test_no_odd_request_is_the_servers_fault(gateway: Gateway) -> None:
+async def test_no_unusual_request_causes_a_server_error(gateway: Gateway) -> None:
     for url, request in itertools.product((gateway.url, gateway.admin_url), ODD_REQUESTS):
         async with connected(url) as wire:
             wire.writer.write(request)
@@ -145,7 +145,7 @@ VALUES = (
         max_size=4,
     ),
 )
-async def test_no_headers_are_the_servers_fault(
+async def test_no_headers_cause_a_server_error(
     gateway: Gateway, player: Player, path: str, fields: list[tuple[str, str]]
 ) -> None:
     own = [] if any(name == "Authorization" for name, _ in fields) else list(player.headers.items())
@@ -219,7 +219,7 @@ DESCRIBED = {200, 201, 204, 400, 401, 403, 404, 409, 413, 422}
         b'{"username":"ada","username":"bob","password":"\\u0000\\u0000\\u0000\\u0000\\u0000xyz"}',
     )
 )
-async def test_no_body_is_the_servers_fault(
+async def test_no_body_causes_a_server_error(
     gateway: Gateway, player: Player, asked: tuple[str, bytes]
 ) -> None:
     route, body = asked

@@ -43,7 +43,7 @@ async def settle(service: RunningService, http: httpx.AsyncClient) -> str:
     return service.log()
 
 
-async def test_no_log_tells_a_secret_that_a_client_put_in_the_wrong_place(stack: Stack) -> None:
+async def test_no_log_has_a_secret_that_a_client_sent_in_the_wrong_field(stack: Stack) -> None:
     service = await stack.start_score_service(log_level="debug")
     gateway = await stack.start_gateway(target_of(service), log_level="debug")
     api = f"{url_of(gateway)}/api/v1"
@@ -55,7 +55,7 @@ async def test_no_log_tells_a_secret_that_a_client_put_in_the_wrong_place(stack:
         bearer = {"Authorization": f"Bearer {access}"}
         start = await http.post(f"{api}/actions/start", json={"actionId": "quick"}, headers=bearer)
         action = start.json()["actionToken"]
-        told = [
+        answers = [
             *[
                 await http.get(path, params={"token": access})
                 for path in ("/", "/nothing", "/api/v1/leaderboard")
@@ -90,10 +90,10 @@ async def test_no_log_tells_a_secret_that_a_client_put_in_the_wrong_place(stack:
     for secret in (PASSWORD, TYPED, access, refresh, action):
         assert secret not in log
         assert secret not in service.log()
-        assert not [one.text for one in told if secret in one.text]
+        assert not [one.text for one in answers if secret in one.text]
 
 
-async def test_no_log_tells_a_secret_that_a_caller_put_in_the_wrong_place(
+async def test_no_log_has_a_secret_that_a_caller_sent_in_the_wrong_field(
     stack: Stack, backend_certificate: CertificateFiles
 ) -> None:
     service = await stack.start_score_service(log_level="debug")
@@ -114,12 +114,10 @@ async def test_no_log_tells_a_secret_that_a_caller_put_in_the_wrong_place(
 
 
 @pytest.mark.parametrize("package", ["score_service", "action_gateway"])
-async def test_no_log_tells_a_password_that_a_store_refuses(
-    stack: Stack, tmp_path: Path, package: str
-) -> None:
+async def test_no_log_has_a_password_that_a_store_rejects(stack: Stack, tmp_path: Path, package: str) -> None:
     wrong = tmp_path / "wrong-password"
     wrong.write_text(PASSWORD, encoding="ascii")
-    SECRETS.note("a password that is refused", PASSWORD)
+    SECRETS.note("a password that is rejected", PASSWORD)
     settings: dict[str, Any] = {"score_target": "dns:///localhost:1", "log_level": "debug"}
     settings |= stack.score_settings if package == "score_service" else stack.gateway_settings
     for store in ("DATABASE", "REDIS"):

@@ -87,7 +87,7 @@ async def test_a_listed_page_may_send_what_it_needs_and_nothing_else(gateway: Ga
     assert not await may("POST", "cookie")
 
 
-async def test_without_a_list_no_page_elsewhere_reads_anything(start_gateway: StartGateway) -> None:
+async def test_without_a_list_no_foreign_page_reads_anything(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ready=False, score_target="dns:///localhost:1")
     for origin in (LISTED, "null", gateway.url):
         answer = await gateway.http.get("/openapi.json", headers={"Origin": origin})
@@ -120,7 +120,7 @@ async def test_a_page_of_another_port_of_the_same_host_opens_no_socket(realtime:
             assert await close_code(socket) == 4403
 
 
-async def test_two_origins_are_none_of_ours(realtime: Realtime) -> None:
+async def test_two_origin_headers_are_rejected(realtime: Realtime) -> None:
     with pytest.raises(InvalidStatus, match="HTTP 400"):
         async with realtime.connected(headers={"Origin": LISTED}, origin=LISTED):
             pass

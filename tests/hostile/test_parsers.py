@@ -23,10 +23,10 @@ from action_gateway.accounts.keys import KeyFolder
 from action_gateway.actions.catalog import read_catalog
 from action_gateway.errors import BadRefreshTokenError
 from local_stack.certificates import CertificateFiles
-from score_service.access.identity import is_spiffe_id, read_spiffe_id
+from score_service.access.identity import is_spiffe_id, read_peer
 from score_service.access.policy import Policy
-from score_service.certificates.tls import CertificateFiles as ServerFiles
-from score_service.certificates.tls import read_certificates
+from score_service.certificates.files import CertificateFiles as ServerFiles
+from score_service.certificates.files import read_certificates
 from score_service.domain.page_token import PageEnd, read_page_token, write_page_token
 from score_service.domain.standing import Standing
 from score_service.errors import IdentityMissingError, InvalidRequestError
@@ -79,41 +79,41 @@ def mutations(draw: st.DrawFn, text: str) -> str:
 
 @fuzzing(200)
 @given(text=st.text(max_size=200) | st.text("abcABC019._-=", max_size=200))
-def test_no_text_is_a_token(signers: Signers, text: str) -> None:
-    signers.refuse(text)
+def test_arbitrary_text_is_no_valid_token(signers: Signers, text: str) -> None:
+    signers.reject(text)
 
 
 @fuzzing(300)
 @given(data=st.data())
-def test_no_token_that_was_changed_is_a_token(signers: Signers, data: st.DataObject) -> None:
+def test_a_changed_token_is_invalid(signers: Signers, data: st.DataObject) -> None:
     good = data.draw(st.sampled_from([signers.access_token, signers.action_token]))
     changed = data.draw(mutations(good))
     if changed != good:
-        signers.refuse(changed)
+        signers.reject(changed)
 
 
 @pytest.mark.parametrize("padding", ["=", "==", "==="])
 def test_a_token_has_one_spelling(signers: Signers, padding: str) -> None:
-    signers.refuse(signers.access_token + padding)
-    signers.refuse(signers.action_token + padding)
+    signers.reject(signers.access_token + padding)
+    signers.reject(signers.action_token + padding)
 
 
 @fuzzing(200)
 @given(head=JSON, claims=JSON)
-def test_no_header_and_no_claims_make_a_token(signers: Signers, head: Any, claims: Any) -> None:
+def test_arbitrary_headers_and_claims_make_no_valid_token(signers: Signers, head: Any, claims: Any) -> None:
     if isinstance(head, dict):
         head |= signers.head
     for signature in ("", signers.access_token.rpartition(".")[2]):
         body = f"{encode(json.dumps(head).encode())}.{encode(json.dumps(claims).encode())}"
-        signers.refuse(f"{body}.{signature}")
+        signers.reject(f"{body}.{signature}")
 
 
 @pytest.mark.parametrize("raw", ODD_JSON, ids=range(len(ODD_JSON)))
-def test_no_odd_json_makes_a_token(signers: Signers, raw: bytes) -> None:
+def test_unusual_json_makes_no_valid_token(signers: Signers, raw: bytes) -> None:
     _, claims, signature = signers.access_token.split(".")
     head = signers.access_token.split(".")[0]
-    signers.refuse(f"{encode(raw)}.{claims}.{signature}")
-    signers.refuse(f"{head}.{encode(raw)}.{signature}")
+    signers.reject(f"{encode(raw)}.{claims}.{signature}")
+    signers.reject(f"{head}.{encode(raw)}.{signature}")
 
 
 REFRESH_TOKEN = encode(bytes(range(32)))
@@ -127,7 +127,7 @@ REFRESH_TOKEN = encode(bytes(range(32)))
 @example("+/" * 21 + "A")
 @example("A" * 44)
 @example("\ud800" * 43)
-def test_a_refresh_token_is_read_in_its_one_spelling_or_refused(text: str) -> None:
+def test_a_refresh_token_is_read_in_its_one_spelling_or_rejected(text: str) -> None:
     try:
         token = sessions._decode(text)
     except BadRefreshTokenError:
@@ -153,7 +153,7 @@ PAGE_TOKEN = write_page_token(Standing("ada", 10, 1, 7))
 @example(encode(b"007 1 ada"))
 @example(encode("\u0661 1 ada".encode()))
 @example("\ud800")
-def test_a_page_token_is_read_in_its_one_spelling_or_refused(token: str) -> None:
+def test_a_page_token_is_read_in_its_one_spelling_or_rejected(token: str) -> None:
     try:
         end = read_page_token(token)
     except InvalidRequestError:
@@ -200,18 +200,18 @@ def check_catalog(file: Path, content: bytes) -> None:
 
 @fuzzing(200)
 @given(text=TOML)
-def test_a_policy_is_read_or_its_faults_are_told(text: str) -> None:
+def test_a_policy_is_read_or_its_faults_are_reported(text: str) -> None:
     check_policy(text)
 
 
 @fuzzing(200)
 @given(text=TOML)
-def test_a_catalog_is_read_or_its_faults_are_told(tmp_path: Path, text: str) -> None:
+def test_a_catalog_is_read_or_its_faults_are_reported(tmp_path: Path, text: str) -> None:
     check_catalog(tmp_path / "actions.toml", text.encode(errors="surrogatepass"))
 
 
 @pytest.mark.parametrize("text", ODD_TOML, ids=range(len(ODD_TOML)))
-def test_no_odd_toml_is_more_than_a_fault(tmp_path: Path, text: str) -> None:
+def test_unusual_toml_is_reported_as_a_fault(tmp_path: Path, text: str) -> None:
     check_policy(text)
     check_catalog(tmp_path / "actions.toml", text.encode())
 
@@ -241,7 +241,7 @@ CERTIFICATE = certificate_with(GATEWAY_ID).decode()
 @example([b"spiffe://laurel.local/../a"], CERTIFICATE.encode())
 def test_an_identity_is_read_whole_or_missing(values: list[bytes], certificate: bytes) -> None:
     try:
-        spiffe_id = read_spiffe_id({"peer_spiffe_id": values, "x509_pem_cert": [certificate]})
+        spiffe_id = read_peer({"peer_spiffe_id": values, "x509_pem_cert": [certificate]}).spiffe_id
     except IdentityMissingError:
         return
     assert [spiffe_id.encode()] == values == [GATEWAY_ID.encode()]
@@ -251,7 +251,7 @@ def test_an_identity_is_read_whole_or_missing(values: list[bytes], certificate: 
 @pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @fuzzing(100)
 @given(data=st.data())
-def test_certificate_files_are_taken_or_their_faults_are_told(
+def test_certificate_files_are_accepted_or_their_faults_reported(
     tmp_path: Path, server_certificate: CertificateFiles, data: st.DataObject
 ) -> None:
     parts = (server_certificate.certificate_file, server_certificate.key_file, server_certificate.ca_file)
@@ -280,7 +280,7 @@ def test_a_certificate_whose_key_is_no_point_of_its_curve_is_a_fault(
         read_certificates(ServerFiles(odd, server_certificate.key_file, odd), datetime.now(UTC))
 
 
-def test_a_signing_key_of_an_unheard_of_algorithm_is_a_fault(tmp_path: Path) -> None:
+def test_a_signing_key_of_an_unsupported_algorithm_is_a_fault(tmp_path: Path) -> None:
     key = "MC4CAQAwBQYD0aVwBCI////001178AEEGIIJMMMNMMPSTbdegij++l77222st55z"
     (tmp_path / "1.pem").write_text(f"-----BEGIN PRIVATE KEY-----{key}-----END PRIVATE KEY-----")
 
@@ -290,7 +290,7 @@ def test_a_signing_key_of_an_unheard_of_algorithm_is_a_fault(tmp_path: Path) -> 
 
 @fuzzing(100)
 @given(data=st.data())
-def test_a_signing_key_is_taken_or_its_fault_is_told(tmp_path: Path, data: st.DataObject) -> None:
+def test_a_signing_key_is_accepted_or_its_fault_reported(tmp_path: Path, data: st.DataObject) -> None:
     folder = tmp_path / "keys"
     add_signing_key(folder)
     pem = (folder / "1.pem").read_text(encoding="ascii")

@@ -1,4 +1,4 @@
-"""A refresh token that was stolen (RFC 9700, 4.14): thief and victim never both go on, whoever is first."""
+"""A refresh token that was stolen (RFC 9700, 4.14): thief and victim never both continue."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Holder:
     access_token: str = ""
 
     async def refresh(self, key: str | None = None) -> bool:
-        """Go on with the session; tell whether it did."""
+        """Refresh the session; return whether that succeeded."""
         response = await self.gateway.http.post(
             "/api/v1/auth/refresh",
             json={"refreshToken": self.token},
@@ -59,7 +59,7 @@ async def log_in(gateway: Gateway, username: str) -> Holder:
     return Holder(gateway, login["refreshToken"], login["accessToken"])
 
 
-async def test_a_thief_who_comes_late_ends_the_session_for_both(gateway: Gateway, victim: Holder) -> None:
+async def test_a_late_thief_ends_the_session_for_both(gateway: Gateway, victim: Holder) -> None:
     thief = victim.robbed()
     assert await victim.refresh()
     gateway.clock.advance(GRACE + 1)
@@ -68,7 +68,7 @@ async def test_a_thief_who_comes_late_ends_the_session_for_both(gateway: Gateway
     assert not await victim.refresh()
 
 
-async def test_a_thief_who_comes_first_is_put_out_as_soon_as_the_victim_comes(
+async def test_an_early_thief_loses_the_session_once_the_victim_refreshes(
     gateway: Gateway, victim: Holder
 ) -> None:
     thief = victim.robbed()
@@ -79,7 +79,7 @@ async def test_a_thief_who_comes_first_is_put_out_as_soon_as_the_victim_comes(
     assert not await thief.refresh()
 
 
-async def test_a_thief_who_goes_on_alone_is_put_out_however_often_it_did(
+async def test_a_thief_who_refreshed_repeatedly_loses_the_session_once_the_victim_refreshes(
     gateway: Gateway, victim: Holder
 ) -> None:
     thief = victim.robbed()
@@ -92,7 +92,7 @@ async def test_a_thief_who_goes_on_alone_is_put_out_however_often_it_did(
     assert not await thief.refresh()
 
 
-async def test_while_a_lost_answer_may_be_asked_for_both_hold_one_token_and_the_next_step_tells_them_apart(
+async def test_within_the_grace_period_both_hold_one_token_and_the_next_refresh_detects_the_theft(
     gateway: Gateway, victim: Holder
 ) -> None:
     thief = victim.robbed()
@@ -107,7 +107,7 @@ async def test_while_a_lost_answer_may_be_asked_for_both_hold_one_token_and_the_
 
 
 @pytest.mark.parametrize("thiefs_key", [None, "a-guess"])
-async def test_a_thief_has_the_token_without_its_key_and_ends_the_session_whoever_is_first(
+async def test_a_stolen_token_without_its_key_ends_the_session(
     gateway: Gateway, victim: Holder, thiefs_key: str | None
 ) -> None:
     for order in ("victim first", "thief first"):
@@ -122,7 +122,7 @@ async def test_a_thief_has_the_token_without_its_key_and_ends_the_session_whoeve
         assert not await first[0].refresh(first[1])
 
 
-async def test_a_thief_who_has_the_key_as_well_goes_on_no_further_than_the_next_step(
+async def test_a_stolen_token_with_its_key_works_until_the_next_refresh(
     gateway: Gateway, victim: Holder
 ) -> None:
     thief = victim.robbed()
@@ -137,7 +137,7 @@ async def test_a_thief_who_has_the_key_as_well_goes_on_no_further_than_the_next_
     assert not await victim.refresh()
 
 
-async def test_what_is_over_stays_over(gateway: Gateway, victim: Holder) -> None:
+async def test_an_ended_session_stays_ended(gateway: Gateway, victim: Holder) -> None:
     tokens = [victim.token]
     for _ in range(3):
         await victim.refresh()
@@ -164,7 +164,7 @@ async def test_the_victim_logs_in_again_and_no_old_token_harms_the_new_session(
     assert await again.refresh()
 
 
-async def test_nobody_elses_session_ends(gateway: Gateway, victim: Holder) -> None:
+async def test_other_sessions_do_not_end(gateway: Gateway, victim: Holder) -> None:
     bob = await log_in(gateway, "bob")
     thief = victim.robbed()
     await victim.refresh()
@@ -174,7 +174,7 @@ async def test_nobody_elses_session_ends(gateway: Gateway, victim: Holder) -> No
     assert await bob.refresh()
 
 
-async def test_an_access_token_that_is_out_ends_by_itself(gateway: Gateway, victim: Holder) -> None:
+async def test_an_issued_access_token_expires_by_itself(gateway: Gateway, victim: Holder) -> None:
     thief = victim.robbed()
     assert await thief.refresh()
     gateway.clock.advance(GRACE + 1)
@@ -186,7 +186,7 @@ async def test_an_access_token_that_is_out_ends_by_itself(gateway: Gateway, vict
     assert not await victim.is_let_in()
 
 
-async def test_of_thief_and_victim_at_once_neither_has_a_token_that_is_good(
+async def test_after_concurrent_use_by_thief_and_victim_neither_has_a_valid_token(
     start_gateway: StartGateway, gateway: Gateway, victim: Holder
 ) -> None:
     other = await start_gateway(ready=False, score_target="dns:///localhost:1")

@@ -27,7 +27,7 @@ def test_shape(): print("kept as $argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0
 """
 
 
-def test_whatever_is_planted_fails_its_test(tmp_path: Path) -> None:
+def test_every_planted_secret_fails_its_test(tmp_path: Path) -> None:
     planted, said = tmp_path / "test_planted.py", tmp_path / "said"
     planted.write_text(PLANTED, encoding="utf-8")
     options = ["-p", "tests.fixtures.secrets", "-p", "no:schemathesis", "-p", "no:cacheprovider", "-rpE"]
@@ -59,7 +59,7 @@ def test_a_secret_is_found_wherever_it_stands_in_a_text() -> None:
     assert find_leaks(secrets, {"a log": f"x{SECRET}y", "another": SECRET[:-1]}) == ["a log: a password"]
 
 
-def test_what_may_be_found_by_chance_is_no_secret() -> None:
+def test_short_texts_are_not_treated_as_secrets() -> None:
     secrets = Secrets()
     secrets.note("an answer", "ABC")
     secrets.note("a password", "0" * 40)

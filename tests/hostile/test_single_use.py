@@ -48,7 +48,7 @@ def outcomes(responses: list[httpx.Response]) -> set[tuple[int, int]]:
     return {(body["pointsEarned"], body["newTotalScore"]) for body in bodies}
 
 
-async def test_an_action_token_pays_once_at_all_gateways_together(
+async def test_an_action_token_pays_once_across_all_gateways(
     players: list[Player], database: Database
 ) -> None:
     token = await players[0].start()
@@ -93,17 +93,15 @@ async def test_an_action_that_pays_once_does_so_whatever_tokens_are_out(
     responses = await race(player.complete(token, answer) for player, token in calls)
     again = await race(player.post("/actions/start", {"actionId": action_id}) for player in players)
 
-    told = codes(responses + again)
-    assert told.pop(200) == 1
-    assert set(told) <= {"action_token_used", "action_already_completed"}
+    observed = codes(responses + again)
+    assert observed.pop(200) == 1
+    assert set(observed) <= {"action_token_used", "action_already_completed"}
     assert codes(again) == {"action_already_completed": 2}
     assert outcomes(responses + again) == {(points, points)}
     assert points_in_ledger(database) == [points]
 
 
-async def test_attempts_are_counted_at_all_gateways_together(
-    players: list[Player], database: Database
-) -> None:
+async def test_attempts_are_counted_across_all_gateways(players: list[Player], database: Database) -> None:
     token = await players[0].start()
     responses = await race(players[n % 2].complete(token, "no") for n in range(AT_ONCE))
     late = await race(player.complete(token) for player in players)
@@ -115,7 +113,7 @@ async def test_attempts_are_counted_at_all_gateways_together(
     assert points_in_ledger(database) == []
 
 
-async def test_a_right_answer_among_wrong_ones_pays_at_most_once_and_is_told_to_all_who_come_later(
+async def test_a_right_answer_among_wrong_ones_pays_at_most_once_and_later_requests_get_its_outcome(
     players: list[Player], database: Database
 ) -> None:
     token = await players[0].start()
@@ -123,15 +121,15 @@ async def test_a_right_answer_among_wrong_ones_pays_at_most_once_and_is_told_to_
     responses = await race(players[n % 2].complete(token, answer) for n, answer in enumerate(answers))
     later = await race(player.complete(token, "no") for player in players)
 
-    told = codes(responses)
-    assert set(told) <= {200, "wrong_answer", "action_token_used", "action_token_spent"}
-    assert told["wrong_answer"] <= 5
-    assert points_in_ledger(database) == [5] * told[200]
+    observed = codes(responses)
+    assert set(observed) <= {200, "wrong_answer", "action_token_used", "action_token_spent"}
+    assert observed["wrong_answer"] <= 5
+    assert points_in_ledger(database) == [5] * observed[200]
     # The first five answers may all have been wrong ones.
-    assert codes(later) == ({"action_token_used": 2} if told[200] else {"action_token_spent": 2})
+    assert codes(later) == ({"action_token_used": 2} if observed[200] else {"action_token_spent": 2})
 
 
-async def test_a_name_is_given_once_at_all_gateways_together(gateways: list[Gateway]) -> None:
+async def test_a_name_is_registered_once_across_all_gateways(gateways: list[Gateway]) -> None:
     names = ["ada", "ADA", "Ada", "aDa"]
     responses = await race(
         gateway.http.post("/api/v1/auth/register", json={"username": name, "password": PASSWORD})
@@ -150,7 +148,7 @@ async def log_in(gateway: Gateway) -> str:
     return token
 
 
-async def test_a_refresh_token_has_one_successor_at_all_gateways_together(gateways: list[Gateway]) -> None:
+async def test_a_refresh_token_has_one_successor_across_all_gateways(gateways: list[Gateway]) -> None:
     token = await log_in(gateways[0])
     responses = await race(
         gateways[n % 2].http.post("/api/v1/auth/refresh", json={"refreshToken": token})
@@ -162,7 +160,7 @@ async def test_a_refresh_token_has_one_successor_at_all_gateways_together(gatewa
     assert len({one.json()["accessToken"] for one in responses}) == AT_ONCE
 
 
-async def test_a_session_that_is_left_while_it_goes_on_is_over(gateways: list[Gateway]) -> None:
+async def test_a_session_that_is_logged_out_during_a_refresh_is_over(gateways: list[Gateway]) -> None:
     token = await log_in(gateways[0])
     paths = ["refresh", "logout"] * 4
     responses = await race(

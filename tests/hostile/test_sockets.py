@@ -26,7 +26,9 @@ CLOSES = {1007, 1008, 1009, 4401}
 @example('{"type":"auth","accessToken":"' + "a" * 4_000 + '"}')
 @example("[" * 4_096)
 @example(b"\x00" * 5_000)
-async def test_no_message_keeps_a_socket_open_or_breaks_it(realtime: Realtime, message: str | bytes) -> None:
+async def test_no_message_keeps_a_socket_open_or_causes_a_server_error(
+    realtime: Realtime, message: str | bytes
+) -> None:
     async with realtime.connected(None) as socket:
         await socket.send(message)
         assert await close_code(socket) in CLOSES
@@ -49,7 +51,7 @@ HANDSHAKE = (
 @example(b"\x88\x81\x00\x00\x00\x00\x01")  # Half a close code.
 @example(b"\x88\x82\x00\x00\x00\x00\x03\xed")  # A code that is never sent.
 @example(b"\x81\xff\xff\xff\xff\xff\xff\xff\xff\xff" + bytes(4))  # A message without end.
-async def test_no_frame_is_the_servers_fault(realtime: Realtime, raw: bytes) -> None:
+async def test_no_frame_causes_a_server_error(realtime: Realtime, raw: bytes) -> None:
     async with connected(f"http://{realtime.listener.address}") as wire:
         wire.writer.write(HANDSHAKE)
         assert status_of(await wire.reader.readuntil(b"\r\n\r\n")) == 101

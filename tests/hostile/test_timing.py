@@ -1,6 +1,6 @@
-"""What an answer gives away by its time or its form: whether a user, or a session, exists.
+"""What an answer discloses by its time or its form: whether a user, or a session, exists.
 
-Not by the clock, which tells nothing on a busy machine: by the work that is done, and by its time on the CPU.
+Not by the clock, which is of no use on a busy machine: by the work that is done, and by its time on the CPU.
 """
 
 import statistics
@@ -69,7 +69,7 @@ async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer_for_the_
     assert works[0] == works[1] == works[2]
 
 
-def test_a_hash_that_is_nobodys_takes_the_time_on_the_cpu_that_a_users_does() -> None:
+def test_the_check_for_an_unknown_user_takes_as_much_cpu_time_as_for_a_known_one() -> None:
     with Passwords(workers=1, queue=0) as passwords:
         kept = passwords._hasher.hash(PASSWORD)
         seconds: dict[str, list[float]] = {kept: [], passwords._nobody: []}
@@ -86,7 +86,7 @@ def test_a_hash_that_is_nobodys_takes_the_time_on_the_cpu_that_a_users_does() ->
 async def test_attempts_at_users_who_do_not_exist_are_limited_alike(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ready=False, score_target="dns:///localhost:1", logins_per_minute=2)
     await post(gateway, "register", username="ada", password=PASSWORD)
-    told = {
+    statuses = {
         username: [
             (await post(gateway, "login", username=username, password="wrong password")).status_code
             for _ in range(3)
@@ -94,10 +94,10 @@ async def test_attempts_at_users_who_do_not_exist_are_limited_alike(start_gatewa
         for username in ("ada", "bob")
     }
 
-    assert told["ada"] == told["bob"] == [401, 401, 429]
+    assert statuses["ada"] == statuses["bob"] == [401, 401, 429]
 
 
-async def test_refresh_tokens_that_are_no_good_are_not_told_apart(gateway: Gateway) -> None:
+async def test_invalid_refresh_tokens_are_indistinguishable(gateway: Gateway) -> None:
     await post(gateway, "register", username="ada", password=PASSWORD)
     tokens = [
         (await post(gateway, "login", username="ada", password=PASSWORD)).json()["refreshToken"]
@@ -119,7 +119,7 @@ async def test_refresh_tokens_that_are_no_good_are_not_told_apart(gateway: Gatew
     assert all(answer == answers[0] for answer in answers)
 
 
-async def test_leaving_a_session_tells_nothing_of_it(gateway: Gateway) -> None:
+async def test_logging_out_discloses_nothing_about_the_session(gateway: Gateway) -> None:
     await post(gateway, "register", username="ada", password=PASSWORD)
     token = (await post(gateway, "login", username="ada", password=PASSWORD)).json()["refreshToken"]
     answers = [

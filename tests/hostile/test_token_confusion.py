@@ -70,7 +70,7 @@ def code(response: Any) -> tuple[int, str]:
     return response.status_code, response.json()["code"]
 
 
-async def test_nothing_but_an_access_token_speaks_for_a_user(gateway: Gateway, tokens: Tokens) -> None:
+async def test_nothing_but_an_access_token_identifies_a_user(gateway: Gateway, tokens: Tokens) -> None:
     for scheme in ("Bearer ", "bearer ", "", "Basic ", "DPoP ", "Bearer Bearer "):
         right = ["access"] if scheme.lower() == "bearer " else []
         for kind, token in tokens.others(*right).items():
@@ -79,9 +79,7 @@ async def test_nothing_but_an_access_token_speaks_for_a_user(gateway: Gateway, t
             assert code(response) == (401, "unauthenticated"), (scheme, kind)
 
 
-async def test_an_access_token_anywhere_but_in_its_header_speaks_for_nobody(
-    gateway: Gateway, tokens: Tokens
-) -> None:
+async def test_an_access_token_outside_its_header_is_ignored(gateway: Gateway, tokens: Tokens) -> None:
     for name in ("access_token", "accessToken", "token", "authorization"):
         response = await gateway.http.get("/api/v1/actions", params={name: tokens.access})
         assert code(response) == (401, "unauthenticated")
@@ -107,7 +105,7 @@ async def test_nothing_but_an_action_token_is_paid_for(player: Player, tokens: T
         assert code(await player.complete(token)) == (400, "bad_action_token"), kind
 
 
-async def test_nothing_but_a_refresh_token_goes_on_or_ends_a_session(
+async def test_nothing_but_a_refresh_token_continues_or_ends_a_session(
     gateway: Gateway, tokens: Tokens
 ) -> None:
     for kind, token in tokens.others("refresh").items():
@@ -119,7 +117,7 @@ async def test_nothing_but_a_refresh_token_goes_on_or_ends_a_session(
     assert response.status_code == 200
 
 
-async def test_nothing_but_a_page_token_is_the_place_of_a_page(player: Player, tokens: Tokens) -> None:
+async def test_nothing_but_a_page_token_is_accepted_as_one(player: Player, tokens: Tokens) -> None:
     for kind, token in tokens.others("page").items():
         response = await player.get("/leaderboard", params={"pageToken": token})
         assert code(response) == (422, "invalid_request"), kind
@@ -134,7 +132,7 @@ async def test_no_token_is_a_user_or_an_action(player: Player, tokens: Tokens) -
         assert code(login) in {(401, "bad_credentials"), (422, "invalid_request")}, kind
 
 
-async def test_the_score_service_takes_none_for_another_either(
+async def test_the_score_service_confuses_no_tokens_either(
     gateway_stubs: Stubs, gateway: Gateway, tokens: Tokens
 ) -> None:
     for token in tokens.others("page").values():
@@ -265,12 +263,12 @@ def test_the_key_of_the_other_kind_signs_nothing_here(signers: Signers, target: 
                     target.verify(token)
 
 
-def test_a_header_that_leads_elsewhere_is_not_followed(target: Target) -> None:
+def test_a_header_that_refers_to_another_key_is_not_followed(target: Target) -> None:
     leads = {"jku": URL, "x5u": URL, "jwk": {"kty": "oct", "k": "AAAA"}, "x5c": ["MIIB"]}
     target.verify(by_us(**leads)(target.key, target.claims, target.typ))
 
 
-async def test_a_token_of_a_gateway_with_other_keys_counts_nowhere(
+async def test_a_token_of_a_gateway_with_other_keys_is_rejected_everywhere(
     gateway: Gateway, signers: Signers
 ) -> None:
     foreign = gateway.as_player(str(uuid.uuid4()))

@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from tests.fixtures.postgres import Database
 
 from local_stack.backing import Cache, Record
-from local_stack.errors import ServerAwayError
+from local_stack.errors import ServerUnavailableError
 from local_stack.ports import free_port
 from local_stack.postgres import PostgresCluster, PostgresServer
 from local_stack.provision import derive_passwords
@@ -56,19 +56,20 @@ def test_an_administrator_need_not_be_a_superuser(managed_server: PostgresServer
         psycopg.connect(dsn, password=record.passwords[role]).close()
 
 
-def test_an_administrator_without_the_rights_is_told_and_no_password_is(
+def test_missing_rights_of_the_administrator_are_reported_without_passwords(
     managed_server: PostgresServer,
 ) -> None:
     Record.prepare(managed_server.admin_url("managed"))
-    with pytest.raises(ServerAwayError, match="DATABASE_URL cannot be set up: permission denied") as raised:
+    expected = "DATABASE_URL cannot be set up: permission denied"
+    with pytest.raises(ServerUnavailableError, match=expected) as raised:
         Record.prepare(managed_server.url("managed", "manager", "secret"))
     passwords = derive_passwords("secret").values()
     assert not any(password in str(raised.value) for password in passwords)
     assert not any(password in managed_server.child.log_path.read_text() for password in passwords)
 
 
-def test_a_database_that_is_unavailable_is_told(database: Database) -> None:
-    with pytest.raises(ServerAwayError, match="DATABASE_URL"):
+def test_an_unavailable_database_is_reported(database: Database) -> None:
+    with pytest.raises(ServerUnavailableError, match="DATABASE_URL"):
         Record.prepare(f"postgresql://postgres:secret@127.0.0.1:{free_port()}/laurel")
 
 
@@ -83,9 +84,7 @@ def test_a_user_name_stays_in_a_redis_url(valkey_server: ValkeyServer) -> None:
 
 
 @pytest.mark.parametrize("url", ["redis://:wrong@127.0.0.1:{port}/0", "http://127.0.0.1:{port}"])
-def test_a_redis_that_cannot_be_used_is_told_without_the_password(
-    valkey_server: ValkeyServer, url: str
-) -> None:
-    with pytest.raises(ServerAwayError, match="REDIS_URL") as raised:
+def test_an_unusable_redis_is_reported_without_the_password(valkey_server: ValkeyServer, url: str) -> None:
+    with pytest.raises(ServerUnavailableError, match="REDIS_URL") as raised:
         Cache.prepare(url.format(port=valkey_server.port))
     assert "wrong@" not in str(raised.value)

@@ -24,7 +24,7 @@ def _context(files: CertificateFiles, protocol: int) -> ssl.SSLContext:
 
 
 def _handshake(server: CertificateFiles, client: CertificateFiles, name: str = "localhost") -> None:
-    """Shake hands like the services do; raise what the end that refuses raises."""
+    """Shake hands like the services do; raise what the end that rejects raises."""
     ends = socket.socketpair()
     server_context = _context(server, ssl.PROTOCOL_TLS_SERVER)
     client_context = _context(client, ssl.PROTOCOL_TLS_CLIENT)
@@ -56,14 +56,14 @@ def test_service_and_gateway_shake_hands(
     _handshake(server_certificate, gateway_certificate, name)
 
 
-def test_a_server_is_refused_under_a_name_it_does_not_have(
+def test_a_server_is_rejected_under_a_name_it_does_not_have(
     server_certificate: CertificateFiles, gateway_certificate: CertificateFiles
 ) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
         _handshake(server_certificate, gateway_certificate, "elsewhere")
 
 
-def test_a_certificate_of_another_authority_is_refused(
+def test_a_certificate_of_another_authority_is_rejected(
     server_certificate: CertificateFiles, foreign_authority: CertificateAuthority
 ) -> None:
     client = foreign_authority.issue("impostor", uris=[GATEWAY_ID])
@@ -77,7 +77,7 @@ def test_a_certificate_of_another_authority_is_refused(
     [datetime.now(UTC) - timedelta(days=2), datetime.now(UTC) + timedelta(days=2)],
     ids=["expired", "not valid yet"],
 )
-def test_a_certificate_out_of_its_time_is_refused(
+def test_a_certificate_out_of_its_time_is_rejected(
     server_certificate: CertificateFiles, authority: CertificateAuthority, not_before: datetime
 ) -> None:
     client = authority.issue(

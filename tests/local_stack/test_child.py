@@ -33,7 +33,7 @@ def _is_alive(pid: int) -> bool:
         status = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     except FileNotFoundError:
         return False
-    # A zombie has ended; that nobody reaps it is not its own affair.
+    # A zombie has ended; reaping it is the task of its parent.
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
@@ -61,7 +61,7 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     parent.stop()
 
 
-def test_a_child_that_ends_too_early_is_told_with_its_last_lines(tmp_path: Path) -> None:
+def test_a_child_that_ends_too_early_is_reported_with_its_last_lines(tmp_path: Path) -> None:
     child = _python("print('no memory'); raise SystemExit(3)", tmp_path)
     with pytest.raises(ServerFailedError, match=r"child ended \(exit code 3\)(.|\n)*no memory"):
         child.wait_until(lambda: False, 30)
@@ -94,7 +94,7 @@ def test_stopping_twice_does_no_harm(tmp_path: Path) -> None:
     child.stop()
 
 
-def test_a_child_does_not_hear_the_ctrl_c_of_the_terminal(tmp_path: Path) -> None:
+def test_a_child_does_not_receive_the_ctrl_c_of_the_terminal(tmp_path: Path) -> None:
     child = _python("import os; print(os.getsid(0) == os.getpid())", tmp_path)
     child.finish()
     assert child.tail() == "True"

@@ -8,7 +8,7 @@ from local_stack.errors import PortInUseError, ServerFailedError
 from local_stack.ports import HOST, free_port, require_free, start_on_free_port
 
 
-def test_a_port_that_somebody_listens_on_is_named_with_the_way_out() -> None:
+def test_a_port_in_use_is_reported_with_a_way_to_change_it() -> None:
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
         with pytest.raises(PortInUseError, match=rf"Port {port} is in use.*HTTP_PORT="):
@@ -29,7 +29,7 @@ def test_a_port_whose_last_connection_lingers_is_free() -> None:
     require_free(address[1], "HTTP_PORT")
 
 
-def test_a_server_whose_port_was_taken_meanwhile_gets_another() -> None:
+def test_a_server_whose_port_is_taken_during_the_start_gets_another() -> None:
     tried: list[int] = []
 
     def start(port: int) -> str:

@@ -30,7 +30,7 @@ def test_data_outlives_the_server(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_data_half_made_by_a_start_that_was_killed_is_made_anew(tmp_path: Path) -> None:
+def test_incomplete_data_of_a_killed_start_is_recreated(tmp_path: Path) -> None:
     half_made = tmp_path / "postgres" / "data-18.unfinished"
     half_made.mkdir(parents=True)
     (half_made / "PG_VERSION").write_text("18")
@@ -39,7 +39,7 @@ def test_data_half_made_by_a_start_that_was_killed_is_made_anew(tmp_path: Path) 
     assert not half_made.exists()
 
 
-def test_nobody_gets_in_without_a_password(postgres_server: PostgresServer) -> None:
+def test_connections_without_a_password_are_rejected(postgres_server: PostgresServer) -> None:
     with pytest.raises(psycopg.OperationalError, match="password"):
         psycopg.connect(postgres_server.url("postgres", "postgres", "wrong"))
 

@@ -36,7 +36,7 @@ def test_there_are_actions_of_each_kind() -> None:
 @pytest.mark.parametrize(
     ("identity", "board", "max_points"), [("action-gateway", "any", 10_000), ("sample-backend", "main", 100)]
 )
-def test_the_policy_lets_the_identities_of_the_stack_award(
+def test_the_policy_allows_the_identities_of_the_stack_to_award(
     identity: str, board: str, max_points: int
 ) -> None:
     policy = Policy.load(services.POLICY_FILE)

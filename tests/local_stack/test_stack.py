@@ -111,7 +111,7 @@ class Launcher:
         stack.await_output("Logs  ")
         return stack
 
-    def refuse(self, **variables: str) -> tuple[int, str]:
+    def reject(self, **variables: str) -> tuple[int, str]:
         """Launch a stack that cannot start; return its exit code and output."""
         stack = self.launch(**variables)
         return stack.child.process.wait(_START_SECONDS), stack.output
@@ -156,7 +156,7 @@ def _command(process: Path) -> bytes:
 
 
 @pytest.mark.parametrize("path", ["/", "/docs", "/readyz"])
-def test_the_printed_places_answer(stack: RunningStack, path: str) -> None:
+def test_the_printed_addresses_answer(stack: RunningStack, path: str) -> None:
     assert stack.http_url in stack.output
     with urllib.request.urlopen(stack.http_url + path, timeout=10) as response:
         assert response.status == 200
@@ -171,8 +171,10 @@ def test_nothing_in_output_and_logs_is_secret(stack: RunningStack) -> None:
         assert not any(secret in text for secret in secrets)
 
 
-def test_a_second_start_on_the_same_folder_is_refused(stack: RunningStack, shared_launcher: Launcher) -> None:
-    code, output = shared_launcher.refuse()
+def test_a_second_start_on_the_same_folder_is_rejected(
+    stack: RunningStack, shared_launcher: Launcher
+) -> None:
+    code, output = shared_launcher.reject()
     assert code == 2
     assert f"A stack already runs on {stack.state_dir}" in output
     assert stack.child.exit_code is None
@@ -185,7 +187,7 @@ def test_two_stacks_run_side_by_side(stack: RunningStack, launcher: Launcher) ->
 
 
 @pytest.mark.timeout(300)
-def test_no_end_leaves_a_process_or_loses_data(launcher: Launcher) -> None:
+def test_stopping_leaves_no_process_and_loses_no_data(launcher: Launcher) -> None:
     first = launcher.start()
     assert first.award_as_printed().startswith("+10 for ada: 10 points, rank 1, revision 1")
     assert len(first.pids()) >= 5
@@ -243,10 +245,10 @@ def test_a_stack_uses_the_servers_it_is_given(
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PORT", "GRPC_PORT"])
-def test_a_port_in_use_is_told_before_anything_starts(launcher: Launcher, variable: str) -> None:
+def test_a_port_in_use_is_reported_before_anything_starts(launcher: Launcher, variable: str) -> None:
     with socket.create_server((HOST, 0)) as server:
         port = server.getsockname()[1]
-        code, output = launcher.refuse(**{variable: str(port)})
+        code, output = launcher.reject(**{variable: str(port)})
     assert code == 2
     assert f"Port {port} is in use. Choose another with {variable}=…" in output
     assert not (launcher.folder / "state" / "postgres").exists()
@@ -257,16 +259,16 @@ def test_a_port_in_use_is_told_before_anything_starts(launcher: Launcher, variab
     [{"HTTP_PORT": "eighty"}, {"GRPC_PORT": "65536"}, {"HTTP_PORT": "8123", "GRPC_PORT": "8123"}],
     ids=["no number", "too large", "the same"],
 )
-def test_ports_that_cannot_be_are_told(launcher: Launcher, variables: dict[str, str]) -> None:
-    code, output = launcher.refuse(**variables)
+def test_invalid_ports_are_reported(launcher: Launcher, variables: dict[str, str]) -> None:
+    code, output = launcher.reject(**variables)
     assert code == 2
     assert "Traceback" not in output
     assert "Error: " in output
 
 
-def test_a_state_folder_that_cannot_be_made_is_told(launcher: Launcher) -> None:
+def test_a_state_folder_that_cannot_be_made_is_reported(launcher: Launcher) -> None:
     (launcher.folder / "state").write_text("a file")
-    code, output = launcher.refuse()
+    code, output = launcher.reject()
     assert code == 2
     assert "Traceback" not in output
     assert "is a file" in output

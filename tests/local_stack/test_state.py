@@ -35,7 +35,7 @@ def test_a_claim_waits_for_the_children_of_a_stack_that_is_gone(tmp_path: Path) 
     child.finish()
 
 
-def test_what_is_in_the_folder_is_closed_to_others(tmp_path: Path) -> None:
+def test_the_files_in_the_folder_are_private(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path / "state")
     with folder.claim():
         assert stat.S_IMODE(folder.path.stat().st_mode) & 0o066 == 0
@@ -43,7 +43,7 @@ def test_what_is_in_the_folder_is_closed_to_others(tmp_path: Path) -> None:
         assert stat.S_IMODE(folder.new_log("service").stat().st_mode) == 0o600
 
 
-def test_the_log_of_the_start_before_is_kept(tmp_path: Path) -> None:
+def test_the_log_of_the_previous_start_is_kept(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
     folder.new_log("service").write_text("first")
     assert folder.new_log("service").read_text() == ""

@@ -26,7 +26,7 @@ def test_data_outlives_the_server(tmp_path: Path) -> None:
         server.stop()
 
 
-def test_nobody_gets_in_without_the_password(valkey_server: ValkeyServer) -> None:
+def test_connections_without_the_password_are_rejected(valkey_server: ValkeyServer) -> None:
     with (
         redis.Redis.from_url(valkey_server.url(with_password=False)) as client,
         pytest.raises(redis.AuthenticationError),

@@ -105,7 +105,7 @@ class ScriptedServer:
         await self.set_healthy(healthy=True)
 
     async def set_healthy(self, *, healthy: bool) -> None:
-        """Tell clients that watch this server's health to use it, or to stay away."""
+        """Report this server as healthy or not to clients that watch its health."""
         status = health_pb2.HealthCheckResponse
         await self._health.set(HEALTH_NAME, status.SERVING if healthy else status.NOT_SERVING)
 
@@ -152,7 +152,7 @@ async def hang(_request: Message, _context: Context) -> Message:
     return await asyncio.Event().wait()  # type: ignore[return-value]
 
 
-def refuse(code: grpc.StatusCode, reason: str = "", **details: Any) -> Step:
+def reject(code: grpc.StatusCode, reason: str = "", **details: Any) -> Step:
     """End the call with the status that `make_status` makes."""
 
     async def step(_request: Message, context: Context) -> Message:

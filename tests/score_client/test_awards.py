@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
-from tests.score_client.scripted import ScriptedServer, hang, refuse
+from tests.score_client.scripted import ScriptedServer, hang, reject
 
 from score_api.v1 import score_service_pb2 as scores
 from score_client import (
@@ -24,12 +24,21 @@ from score_client import (
 from score_client.awards import ALONE_MAX, BATCH_MAX, BOARDS_MAX, CALLS_MAX
 
 Step = Callable[[Message, Any], Awaitable[Message]]
-FULL = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=3.0)
+FULL = reject(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=3.0)
 
 
 @pytest.fixture
 async def client(server: ScriptedServer, credentials: ClientCredentials) -> AsyncIterator[ScoreClient]:
     async with ScoreClient(server.target, credentials=credentials, attempt_timeout=1) as client:
+        yield client
+
+
+@pytest.fixture
+async def patient_client(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> AsyncIterator[ScoreClient]:
+    """Give a client for hundreds of awards at once, which take a while on a busy machine."""
+    async with ScoreClient(server.target, credentials=credentials, timeout=60, attempt_timeout=60) as client:
         yield client
 
 
@@ -59,8 +68,8 @@ def answer_errors(**errors: scores.AwardError) -> Step:
         items = []
         for asked in request.requests:
             error = errors.get(asked.award.user_id)
-            told = {"error": error} if error else {"result": result_of(asked)}
-            items.append(scores.BatchAwardPointsItem(**told))
+            outcome_fields = {"error": error} if error else {"result": result_of(asked)}
+            items.append(scores.BatchAwardPointsItem(**outcome_fields))
         return scores.BatchAwardPointsResponse(items=items)
 
     return step
@@ -81,13 +90,13 @@ async def test_award_that_is_alone_goes_by_itself(server: ScriptedServer, client
 
 
 async def test_awards_at_the_same_time_share_calls_and_each_gets_its_own_result(
-    server: ScriptedServer, client: ScoreClient
+    server: ScriptedServer, patient_client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer_one)
     server.script("BatchAwardPoints", answer_many)
     ids = [uuid4() for _ in range(300)]
 
-    results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
+    results = await asyncio.gather(*(award(patient_client, award_id) for award_id in ids))
 
     assert [result.award_id for result in results] == ids
     assert len(server.received) < 20
@@ -95,20 +104,20 @@ async def test_awards_at_the_same_time_share_calls_and_each_gets_its_own_result(
 
 
 async def test_call_holds_no_more_awards_and_boards_than_the_service_takes(
-    server: ScriptedServer, client: ScoreClient
+    server: ScriptedServer, patient_client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer_one)
     server.script("BatchAwardPoints", answer_many)
 
-    await asyncio.gather(*(award(client) for _ in range(2 * BATCH_MAX)))
-    await asyncio.gather(*(award(client, board_id=f"board{i}") for i in range(3 * BOARDS_MAX)))
+    await asyncio.gather(*(award(patient_client) for _ in range(2 * BATCH_MAX)))
+    await asyncio.gather(*(award(patient_client, board_id=f"board{i}") for i in range(3 * BOARDS_MAX)))
 
     assert max(sizes(server)) <= BATCH_MAX
     for call in server.calls("BatchAwardPoints"):
         assert len({asked.award.board_id for asked in call.request.requests}) <= BOARDS_MAX
 
 
-async def test_what_is_wrong_with_one_award_is_told_to_its_caller_alone(
+async def test_a_failure_of_one_award_reaches_its_caller_only(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer_one)
@@ -129,11 +138,9 @@ async def test_what_is_wrong_with_one_award_is_told_to_its_caller_alone(
     assert dan.retry_after == 2.5
 
 
-async def test_call_that_fails_is_tried_again_with_the_same_ids(
-    server: ScriptedServer, client: ScoreClient
-) -> None:
+async def test_failed_call_is_retried_with_the_same_ids(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("AwardPoints", answer_one)
-    server.script("BatchAwardPoints", refuse(StatusCode.UNAVAILABLE), answer_many)
+    server.script("BatchAwardPoints", reject(StatusCode.UNAVAILABLE), answer_many)
     ids = [uuid4() for _ in range(20)]
 
     results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
@@ -148,13 +155,13 @@ async def test_call_that_fails_is_tried_again_with_the_same_ids(
 
 
 @pytest.mark.parametrize(
-    "refusal", [refuse(StatusCode.UNIMPLEMENTED), refuse(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")]
+    "rejection", [reject(StatusCode.UNIMPLEMENTED), reject(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")]
 )
-async def test_awards_go_one_by_one_where_batches_are_refused(
-    server: ScriptedServer, client: ScoreClient, refusal: Step
+async def test_awards_go_one_by_one_where_batches_are_rejected(
+    server: ScriptedServer, client: ScoreClient, rejection: Step
 ) -> None:
     server.script("AwardPoints", answer_one)
-    server.script("BatchAwardPoints", refusal)
+    server.script("BatchAwardPoints", rejection)
     ids = [uuid4() for _ in range(20)]
 
     results = await asyncio.gather(*(award(client, award_id) for award_id in ids))
@@ -166,7 +173,9 @@ async def test_awards_go_one_by_one_where_batches_are_refused(
     assert len({call.request.award.award_id for call in server.calls("AwardPoints")}) == 40
 
 
-async def test_one_by_one_too_they_do_not_go_all_at_once(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_single_awards_are_bounded_in_number_too(
+    server: ScriptedServer, patient_client: ScoreClient
+) -> None:
     under_way, most = 0, 0
 
     async def answer_and_count(request: Any, context: Any) -> Message:
@@ -178,15 +187,15 @@ async def test_one_by_one_too_they_do_not_go_all_at_once(server: ScriptedServer,
         return await answer_one(request, context)
 
     server.script("AwardPoints", answer_and_count)
-    server.script("BatchAwardPoints", refuse(StatusCode.UNIMPLEMENTED))
+    server.script("BatchAwardPoints", reject(StatusCode.UNIMPLEMENTED))
 
-    results = await asyncio.gather(*(award(client) for _ in range(400)))
+    results = await asyncio.gather(*(award(patient_client) for _ in range(400)))
 
     assert len(results) == 400
     assert most <= CALLS_MAX * ALONE_MAX
 
 
-async def test_a_server_without_room_is_left_alone_by_all_awards(
+async def test_an_overloaded_server_gets_no_awards_for_a_while(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("AwardPoints", FULL)
@@ -200,7 +209,7 @@ async def test_a_server_without_room_is_left_alone_by_all_awards(
     assert len(server.received) <= 2 * CALLS_MAX
 
 
-async def test_a_full_server_among_others_keeps_no_award_from_them(
+async def test_an_overloaded_server_does_not_delay_awards_to_others(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("AwardPoints", *(2 * [FULL, answer_one]))
@@ -212,10 +221,10 @@ async def test_a_full_server_among_others_keeps_no_award_from_them(
             await award(client)
 
 
-async def test_what_a_server_without_room_refused_is_made_when_it_has_room_again(
+async def test_awards_rejected_by_an_overloaded_server_are_made_once_it_recovers(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
-    full = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.1)
+    full = reject(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.1)
     server.script("AwardPoints", full, answer_one)
     server.script("BatchAwardPoints", full, answer_many)
 
@@ -224,7 +233,7 @@ async def test_what_a_server_without_room_refused_is_made_when_it_has_room_again
     assert all(isinstance(result, AwardResult) for result in results)
 
 
-async def test_a_client_that_stays_away_can_be_closed(
+async def test_a_client_that_pauses_can_be_closed(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("AwardPoints", FULL)
@@ -237,7 +246,7 @@ async def test_a_client_that_stays_away_can_be_closed(
     assert not client._awards._calls
 
 
-async def test_caller_that_gives_up_takes_nobody_along(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_cancelled_caller_does_not_affect_others(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("AwardPoints", answer_one)
     server.script("BatchAwardPoints", answer_many)
     calls = [asyncio.ensure_future(award(client)) for _ in range(30)]
@@ -251,7 +260,7 @@ async def test_caller_that_gives_up_takes_nobody_along(server: ScriptedServer, c
     assert all(isinstance(result, AwardResult) for result in results[1::2])
 
 
-async def test_server_that_does_not_answer_lets_nobody_wait_for_ever(
+async def test_no_caller_waits_for_ever_for_a_server_that_does_not_answer(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     server.script("AwardPoints", hang)
@@ -262,7 +271,7 @@ async def test_server_that_does_not_answer_lets_nobody_wait_for_ever(
     assert [type(result) for result in results] == [UnavailableError] * 10
 
 
-async def test_short_answer_is_a_fault_of_those_it_says_nothing_of(
+async def test_missing_items_of_an_answer_are_a_fault_of_the_service(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     async def answer_half(request: Any, _context: Any) -> Message:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -140,7 +141,7 @@ async def test_a_half_written_pair_keeps_the_old_channel_and_is_logged_once(
     await wait_for_identity(server, client, GATEWAY_ID)
 
 
-async def test_the_state_of_the_files_is_told(
+async def test_the_state_of_the_files_is_reported(
     client: ScoreClient, certificate: RenewableCertificate, gateway_certificate: CertificateFiles
 ) -> None:
     async def is_faulty() -> bool:
@@ -162,7 +163,7 @@ async def test_the_state_of_the_files_is_told(
     assert client.certificate_status().not_after == renewed.not_valid_after_utc
 
 
-async def test_a_look_that_fails_is_told_and_does_not_end_the_looking(
+async def test_a_failed_check_of_the_files_is_reported_and_checking_continues(
     client: ScoreClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_credentials: ClientCredentials) -> None:
@@ -247,6 +248,100 @@ async def test_a_connection_that_cannot_be_replaced_at_its_age_stays_and_is_no_f
         assert (await read(client)).revision == 9
 
 
+async def test_a_connection_that_could_not_be_replaced_within_the_grace_is_given_up(
+    server: ScriptedServer, credentials: ClientCredentials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never_ready(_connection: Connection, *, within: float) -> None:
+        raise UnavailableError("UNAVAILABLE", f"Not within {within} s.")
+
+    monkeypatch.setattr(Connection, "ready", never_ready)
+    monkeypatch.setattr("score_client.channel.RETIREMENT_GRACE", 0.05)
+    server.script("GetStanding", answer(STANDING))
+    async with (
+        ScoreClient(
+            server.target, credentials=credentials, certificate_check_interval=0.02, connection_age=0.1
+        ) as client,
+        asyncio.timeout(20),
+    ):
+        while len({call.peer for call in server.received}) < 3:
+            assert (await read(client)).revision == 9
+
+
+async def test_a_connection_to_a_server_whose_certificate_has_expired_is_closed(
+    authority: CertificateAuthority, credentials: ClientCredentials, caplog: pytest.LogCaptureFixture
+) -> None:
+    start = datetime.now(UTC) - timedelta(hours=1)
+    ending = authority.issue(
+        "ending-server", dns=["localhost"], not_before=start, valid_for=timedelta(hours=1, seconds=6)
+    )
+    server = ScriptedServer(ending)
+    server.script("GetStanding", answer(STANDING))
+    await server.start()
+    async with ScoreClient(
+        server.target, credentials=credentials, certificate_check_interval=0.05, timeout=0.5
+    ) as client:
+        assert (await read(client)).revision == 9
+
+        async def is_closed() -> bool:
+            try:
+                await read(client)
+            except UnavailableError:
+                return True
+            return False
+
+        await eventually(is_closed)
+        assert await is_closed()
+    assert any("certificate of a server has expired" in record.message for record in caplog.records)
+    await server.stop()
+
+
+async def test_a_renewed_certificate_is_used_once_it_has_been_valid_for_the_activation_delay(
+    server: ScriptedServer,
+    certificate: RenewableCertificate,
+    authority: CertificateAuthority,
+) -> None:
+    server.script("GetStanding", answer(STANDING))
+    async with ScoreClient(
+        server.target,
+        credentials=certificate.credentials,
+        certificate_check_interval=0.02,
+        certificate_activation_delay=1.5,
+    ) as client:
+        first = client.certificate_status().not_before
+        renewed = datetime.now(UTC)
+        certificate.replace(authority.issue("renewed", uris=[GATEWAY_ID], not_before=renewed))
+        await wait_for_identity(server, client, GATEWAY_ID)
+
+        assert datetime.now(UTC) >= renewed.replace(microsecond=0) + timedelta(seconds=1.5)
+        assert client.certificate_status().not_before == renewed.replace(microsecond=0) > first
+
+
+async def test_changed_authorities_are_used_before_the_renewed_certificate(
+    server: ScriptedServer,
+    certificate: RenewableCertificate,
+    authority: CertificateAuthority,
+    foreign_authority: CertificateAuthority,
+    tmp_path: Path,
+) -> None:
+    server.script("GetStanding", answer(STANDING))
+    both = tmp_path / "both.pem"
+    both.write_bytes(authority.ca_file.read_bytes() + foreign_authority.ca_file.read_bytes())
+    async with ScoreClient(
+        server.target, credentials=certificate.credentials, certificate_check_interval=0.02
+    ) as client:
+        first = client.certificate_status()
+        renewed = authority.issue("renewed", uris=[GATEWAY_ID], not_before=datetime.now(UTC))
+        certificate.replace(replace(renewed, ca_file=both))
+
+        async def is_connected_anew() -> bool:
+            await read(client)
+            return len({call.peer for call in server.received}) == 2
+
+        await eventually(is_connected_anew)
+        assert client.certificate_status().not_before == first.not_before
+        assert await identity(server, client) == BACKEND_ID
+
+
 async def test_a_missing_file_keeps_the_old_channel(
     server: ScriptedServer,
     client: ScoreClient,
@@ -260,7 +355,7 @@ async def test_a_missing_file_keeps_the_old_channel(
     assert await identity(server, client) == BACKEND_ID
 
 
-async def test_a_certificate_the_server_refuses_keeps_the_old_channel(
+async def test_a_certificate_the_server_rejects_keeps_the_old_channel(
     server: ScriptedServer,
     client: ScoreClient,
     certificate: RenewableCertificate,
@@ -296,7 +391,7 @@ async def test_the_servers_name_is_checked(server: ScriptedServer, credentials: 
             await read(client)
 
 
-async def test_another_name_of_the_server_can_be_told(
+async def test_another_name_of_the_server_can_be_configured(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("GetStanding", answer(STANDING))
@@ -447,7 +542,7 @@ async def test_a_reply_cut_in_two_costs_one_more_attempt(
     assert proxy.connections == 2
 
 
-async def test_a_black_hole_is_left_at_the_timeout(
+async def test_an_unresponsive_server_is_given_up_at_the_timeout(
     server: ScriptedServer,
     credentials: ClientCredentials,
     start_proxy: Callable[[str], Awaitable[Proxy]],

@@ -1,4 +1,4 @@
-"""Calls against a scripted server: what goes out, what comes back, what is tried again."""
+"""Calls against a scripted server: requests, results and retries."""
 
 import asyncio
 import re
@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
-from tests.score_client.scripted import ScriptedServer, answer, hang, refuse
+from tests.score_client.scripted import ScriptedServer, answer, hang, reject
 
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
@@ -68,7 +68,7 @@ def read_award(client: ScoreClient) -> Awaitable[AwardResult]:
     return client.get_award(board_id="main", award_id=AWARD_ID)
 
 
-async def test_an_award_goes_out_whole_and_comes_back_typed(
+async def test_an_award_is_sent_completely_and_its_result_is_typed(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     server.script("AwardPoints", answer(scores.AwardPointsResponse(result=RESULT)))
@@ -177,7 +177,7 @@ async def test_several_standings_are_read(
     assert server.received[0].request == request_
 
 
-async def test_a_page_tells_where_the_next_one_starts(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_a_page_has_the_token_of_the_next_one(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("ListStandings", answer(boards.ListStandingsResponse(next_page_token="more")))
 
     assert (await client.list_standings(board_id="main")).next_page_token == "more"
@@ -198,11 +198,11 @@ async def test_each_award_has_new_ids_unless_they_are_given(
 @pytest.mark.parametrize(
     "failure",
     [
-        refuse(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE"),
-        refuse(StatusCode.UNAVAILABLE),
-        refuse(StatusCode.CANCELLED),
-        refuse(StatusCode.DEADLINE_EXCEEDED),
-        refuse(StatusCode.RESOURCE_EXHAUSTED),
+        reject(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE"),
+        reject(StatusCode.UNAVAILABLE),
+        reject(StatusCode.CANCELLED),
+        reject(StatusCode.DEADLINE_EXCEEDED),
+        reject(StatusCode.RESOURCE_EXHAUSTED),
         hang,
     ],
 )
@@ -218,31 +218,31 @@ async def test_an_award_without_an_answer_is_sent_again_with_the_same_ids(
     assert len({call.metadata["x-request-id"] for call in server.received}) == 1
 
 
-async def test_an_award_whose_first_answer_was_lost_is_not_told_as_refused(
+async def test_an_award_whose_first_answer_was_lost_is_not_reported_as_rejected(
     server: ScriptedServer, impatient_client: ScoreClient
 ) -> None:
-    lost = refuse(StatusCode.UNAVAILABLE)
-    refusal = refuse(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01)
-    server.script("AwardPoints", lost, refusal, answer(scores.AwardPointsResponse(result=RESULT)))
+    lost = reject(StatusCode.UNAVAILABLE)
+    rejection = reject(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01)
+    server.script("AwardPoints", lost, rejection, answer(scores.AwardPointsResponse(result=RESULT)))
     await give(impatient_client)
 
-    server.script("AwardPoints", lost, refusal)
+    server.script("AwardPoints", lost, rejection)
     with pytest.raises(UnavailableError):
         await give(impatient_client, timeout=0.5)
 
 
-async def test_an_award_that_no_try_was_taken_in_of_is_told_as_refused(
+async def test_an_award_of_which_no_attempt_was_accepted_is_reported_as_rejected(
     server: ScriptedServer, impatient_client: ScoreClient
 ) -> None:
-    full = refuse(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.01)
-    refusal = refuse(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01)
-    server.script("AwardPoints", full, refusal)
+    full = reject(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=0.01)
+    rejection = reject(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01)
+    server.script("AwardPoints", full, rejection)
     with pytest.raises(QuotaExceededError):
         await give(impatient_client)
 
 
-async def test_reads_are_tried_again_too(server: ScriptedServer, client: ScoreClient) -> None:
-    server.script("GetAward", refuse(StatusCode.UNAVAILABLE), answer(scores.GetAwardResponse(result=RESULT)))
+async def test_reads_are_retried_too(server: ScriptedServer, client: ScoreClient) -> None:
+    server.script("GetAward", reject(StatusCode.UNAVAILABLE), answer(scores.GetAwardResponse(result=RESULT)))
 
     assert (await read_award(client)).revision == 7
 
@@ -250,15 +250,15 @@ async def test_reads_are_tried_again_too(server: ScriptedServer, client: ScoreCl
 @pytest.mark.parametrize(
     ("failure", "error"),
     [
-        (refuse(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01), QuotaExceededError),
-        (refuse(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"), InvalidRequestError),
-        (refuse(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"), NotAllowedError),
-        (refuse(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"), AwardNotFoundError),
-        (refuse(StatusCode.INTERNAL, "INTERNAL"), ServiceFaultError),
-        (refuse(StatusCode.UNIMPLEMENTED), ServiceFaultError),
+        (reject(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01), QuotaExceededError),
+        (reject(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"), InvalidRequestError),
+        (reject(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"), NotAllowedError),
+        (reject(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"), AwardNotFoundError),
+        (reject(StatusCode.INTERNAL, "INTERNAL"), ServiceFaultError),
+        (reject(StatusCode.UNIMPLEMENTED), ServiceFaultError),
     ],
 )
-async def test_what_a_retry_cannot_help_is_not_tried_again(
+async def test_permanent_failures_are_not_retried(
     server: ScriptedServer, client: ScoreClient, failure: Any, error: type[Exception]
 ) -> None:
     server.script("GetAward", failure)
@@ -278,7 +278,7 @@ async def test_a_retry_waits_as_long_as_the_service_asks(
         pauses.append(seconds)
         await sleep(0)
 
-    busy = refuse(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", retry_after=0.4)
+    busy = reject(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", retry_after=0.4)
     server.script("GetAward", busy, answer(scores.GetAwardResponse(result=RESULT)))
     monkeypatch.setattr(asyncio, "sleep", note)
 
@@ -290,7 +290,7 @@ async def test_a_retry_waits_as_long_as_the_service_asks(
 async def test_no_retry_is_begun_that_would_end_after_the_timeout(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
-    server.script("AwardPoints", refuse(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", retry_after=60))
+    server.script("AwardPoints", reject(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", retry_after=60))
 
     with pytest.raises(UnavailableError) as caught:
         await give(client)
@@ -313,7 +313,7 @@ async def test_every_attempt_carries_a_deadline_within_the_timeout(
     assert all(seconds is not None and seconds < 0.4 for seconds in deadlines)
 
 
-async def test_a_server_that_is_unavailable_is_unavailable(credentials: ClientCredentials) -> None:
+async def test_a_stopped_server_is_unavailable(credentials: ClientCredentials) -> None:
     async with ScoreClient("dns:///localhost:1", credentials=credentials, timeout=0.3) as client:
         with pytest.raises(UnavailableError) as caught:
             await read_award(client)
@@ -322,7 +322,7 @@ async def test_a_server_that_is_unavailable_is_unavailable(credentials: ClientCr
     assert "connect" in caught.value.message
 
 
-async def test_the_callers_own_cancellation_passes_through_and_is_not_tried_again(
+async def test_cancellation_by_the_caller_is_passed_on_and_not_retried(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
     arrived, ended = asyncio.Event(), asyncio.Event()
@@ -356,7 +356,7 @@ async def test_a_timeout_of_the_caller_passes_through(server: ScriptedServer, cl
 async def test_cancelled_between_two_attempts_the_call_ends(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
-    server.script("AwardPoints", refuse(StatusCode.UNAVAILABLE, retry_after=0.9))
+    server.script("AwardPoints", reject(StatusCode.UNAVAILABLE, retry_after=0.9))
     task = asyncio.create_task(give(client))
     await server.wait_for_calls("AwardPoints", 1)
     task.cancel()
@@ -366,7 +366,7 @@ async def test_cancelled_between_two_attempts_the_call_ends(
     assert len(server.received) == 1
 
 
-async def test_the_request_id_and_the_trace_id_go_along(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_the_request_id_and_the_trace_id_are_sent(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("AwardPoints", answer(scores.AwardPointsResponse(result=RESULT)))
 
     await give(client, request_id=REQUEST_ID, trace_id=TRACE_ID)
@@ -416,7 +416,7 @@ async def test_what_cannot_be_sent_is_an_invalid_request(
 
 
 @pytest.mark.parametrize("user_ids", ["ada", 5, [5]])
-async def test_what_is_no_collection_of_names_is_an_invalid_request(
+async def test_user_ids_that_are_no_collection_are_an_invalid_request(
     client: ScoreClient, user_ids: Any
 ) -> None:
     with pytest.raises(InvalidRequestError) as caught:
@@ -428,10 +428,10 @@ async def test_what_is_no_collection_of_names_is_an_invalid_request(
 async def test_arguments_are_left_for_the_service_to_judge(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
-    refusal = refuse(
+    rejection = reject(
         StatusCode.INVALID_ARGUMENT, "INVALID_FIELD", fields={"award.points": "must be positive"}
     )
-    server.script("AwardPoints", refusal)
+    server.script("AwardPoints", rejection)
 
     with pytest.raises(InvalidRequestError) as caught:
         await give(client, points=-1)
@@ -440,7 +440,7 @@ async def test_arguments_are_left_for_the_service_to_judge(
 
 
 @pytest.mark.parametrize("response", [b"\xff", scores.AwardPointsResponse()])
-async def test_an_answer_that_makes_no_sense_is_a_fault_of_the_service(
+async def test_a_malformed_answer_is_a_fault_of_the_service(
     server: ScriptedServer, client: ScoreClient, response: Message | bytes
 ) -> None:
     server.script("AwardPoints", answer(response))
@@ -464,7 +464,7 @@ async def test_many_calls_share_one_client(server: ScriptedServer, client: Score
     assert len(server.received) == 100
 
 
-async def test_a_client_that_is_not_open_says_so(credentials: ClientCredentials) -> None:
+async def test_a_call_on_a_closed_client_fails(credentials: ClientCredentials) -> None:
     client = ScoreClient("dns:///localhost:1", credentials=credentials)
     with pytest.raises(ClientClosedError):
         await read_award(client)

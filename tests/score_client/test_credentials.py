@@ -53,12 +53,12 @@ def test_files_that_are_switched_while_they_are_read_are_never_mixed(
     files = volume.files
     loaded = ClientCredentials(files.ca_file, files.certificate_file, files.key_file).load()
 
-    assert list(loaded.authorities) == [foreign_authority.certificate]
-    loaded.chain[0].verify_directly_issued_by(foreign_authority.certificate)
+    assert list(loaded.files.authorities.trusted) == [foreign_authority.certificate]
+    loaded.files.pair.chain[0].verify_directly_issued_by(foreign_authority.certificate)
     assert len(paths) == 6
 
 
-def test_files_that_never_stay_the_same_are_refused(
+def test_files_that_never_stay_the_same_are_rejected(
     files: ClientCredentials, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     numbers = itertools.count()
@@ -68,7 +68,7 @@ def test_files_that_never_stay_the_same_are_refused(
         files.load()
 
 
-def test_a_bundle_that_is_cut_off_is_refused(
+def test_a_bundle_that_is_cut_off_is_rejected(
     files: ClientCredentials, foreign_authority: CertificateAuthority
 ) -> None:
     bundle = Path(files.ca_file).read_bytes() + foreign_authority.ca_file.read_bytes()
@@ -78,7 +78,7 @@ def test_a_bundle_that_is_cut_off_is_refused(
         files.load()
 
 
-def test_the_ends_of_the_certificate_and_of_its_authority_are_told(
+def test_the_expiry_of_the_certificate_and_of_its_authority_is_reported(
     authority: CertificateAuthority, tmp_path: Path
 ) -> None:
     now = datetime.now(UTC)
@@ -109,7 +109,7 @@ def test_a_missing_file_is_named(files: ClientCredentials, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ca_file", "certificate_file", "key_file"])
 @pytest.mark.parametrize("part", [0, 0.5])
-def test_a_half_written_file_is_refused(files: ClientCredentials, name: str, part: float) -> None:
+def test_a_half_written_file_is_rejected(files: ClientCredentials, name: str, part: float) -> None:
     path = Path(getattr(files, name))
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * part)])
@@ -118,7 +118,7 @@ def test_a_half_written_file_is_refused(files: ClientCredentials, name: str, par
         files.load()
 
 
-def test_a_certificate_of_no_known_version_is_refused(
+def test_a_certificate_of_no_known_version_is_rejected(
     files: ClientCredentials, authority: CertificateAuthority
 ) -> None:
     Path(files.ca_file).write_bytes(with_unknown_version(authority.certificate))
@@ -127,7 +127,7 @@ def test_a_certificate_of_no_known_version_is_refused(
         files.load()
 
 
-def test_a_key_of_another_certificate_is_refused(
+def test_a_key_of_another_certificate_is_rejected(
     files: ClientCredentials, gateway_certificate: CertificateFiles
 ) -> None:
     shutil.copy(gateway_certificate.key_file, files.key_file)
@@ -136,7 +136,7 @@ def test_a_key_of_another_certificate_is_refused(
         files.load()
 
 
-def test_a_key_under_a_password_is_refused_without_asking_for_it(
+def test_a_key_under_a_password_is_rejected_without_asking_for_it(
     authority: CertificateAuthority, files: ClientCredentials
 ) -> None:
     key = serialization.load_pem_private_key(Path(files.key_file).read_bytes(), password=None)

@@ -28,6 +28,7 @@ from score_client.errors import from_rpc_error
 CONTRACT = {
     "INVALID_FIELD": (StatusCode.INVALID_ARGUMENT, InvalidRequestError),
     "IDENTITY_MISSING": (StatusCode.UNAUTHENTICATED, NotAuthenticatedError),
+    "CERTIFICATE_EXPIRED": (StatusCode.UNAUTHENTICATED, NotAuthenticatedError),
     "NOT_ALLOWED": (StatusCode.PERMISSION_DENIED, NotAllowedError),
     "QUOTA_EXCEEDED": (StatusCode.RESOURCE_EXHAUSTED, QuotaExceededError),
     "OVERLOADED": (StatusCode.RESOURCE_EXHAUSTED, UnavailableError),
@@ -38,6 +39,7 @@ CONTRACT = {
     "STANDING_NOT_FOUND": (StatusCode.NOT_FOUND, StandingNotFoundError),
     "RECORD_UNAVAILABLE": (StatusCode.UNAVAILABLE, UnavailableError),
     "PROJECTION_UNAVAILABLE": (StatusCode.UNAVAILABLE, UnavailableError),
+    "CONNECTION_AGED": (StatusCode.UNAVAILABLE, UnavailableError),
     "SHUTTING_DOWN": (StatusCode.UNAVAILABLE, UnavailableError),
     "WATCHER_EVICTED": (StatusCode.RESOURCE_EXHAUSTED, UnavailableError),
     "INTERNAL": (StatusCode.INTERNAL, ServiceFaultError),
@@ -104,14 +106,14 @@ def test_fields_at_fault_are_named() -> None:
     assert error.fields == {"top_n": "too big"}
 
 
-@pytest.mark.parametrize(("asked", "told"), [(None, None), (0.25, 0.25), (-0.5, 0.0)])
-def test_when_to_come_again_is_told(asked: float | None, told: float | None) -> None:
+@pytest.mark.parametrize(("asked", "reported"), [(None, None), (0.25, 0.25), (-0.5, 0.0)])
+def test_the_retry_time_is_reported(asked: float | None, reported: float | None) -> None:
     error = from_rpc_error(
         ended_with(make_status(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=asked))
     )
 
     assert isinstance(error, QuotaExceededError)
-    assert error.retry_after == told
+    assert error.retry_after == reported
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_when_to_come_again_is_told(asked: float | None, told: float | None) -> 
         dict(make_status(StatusCode.INTERNAL, "INTERNAL").trailing_metadata)["grpc-status-details-bin"],
     ],
 )
-def test_details_that_make_no_sense_are_left_out(details: bytes) -> None:
+def test_malformed_details_are_left_out(details: bytes) -> None:
     trailing = grpc.aio.Metadata(("grpc-status-details-bin", details))
     error = from_rpc_error(grpc.aio.AioRpcError(StatusCode.UNAVAILABLE, grpc.aio.Metadata(), trailing))
 
@@ -142,7 +144,7 @@ def test_an_error_reads_as_reason_and_message() -> None:
         UnavailableError("UNAVAILABLE", "Later.", 1.5),
     ],
 )
-def test_an_error_survives_the_way_to_another_process(error: ScoreClientError) -> None:
+def test_an_error_can_be_pickled(error: ScoreClientError) -> None:
     copy = pickle.loads(pickle.dumps(error))
 
     assert (type(copy), vars(copy)) == (type(error), vars(error))

@@ -67,7 +67,7 @@ async def test_the_last_error_is_raised_when_the_time_is_over(pauses: list[float
 
 
 @pytest.mark.parametrize("left", [0.5, 1.5])
-async def test_an_outage_that_ends_before_the_time_does_is_lived_through(
+async def test_an_outage_shorter_than_the_timeout_is_survived(
     pauses: list[float], monkeypatch: pytest.MonkeyPatch, left: float
 ) -> None:
     began = time.monotonic()
@@ -84,7 +84,7 @@ async def test_an_outage_that_ends_before_the_time_does_is_lived_through(
 
 
 @pytest.mark.parametrize("error", [NotAllowedError("NOT_ALLOWED", "No."), asyncio.CancelledError()])
-async def test_other_ends_pass_through_untouched(pauses: list[float], error: BaseException) -> None:
+async def test_other_outcomes_are_passed_on_unchanged(pauses: list[float], error: BaseException) -> None:
     with pytest.raises(type(error)) as caught:
         await retried(failing(error), on=(UnavailableError,), within=None)
 
@@ -92,7 +92,7 @@ async def test_other_ends_pass_through_untouched(pauses: list[float], error: Bas
     assert pauses == []
 
 
-async def test_a_long_outage_is_told_once(pauses: list[float], caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_long_outage_is_logged_once(pauses: list[float], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
 
     await retried(failing(*[unavailable() for _ in range(5)]), on=(UnavailableError,), within=None)

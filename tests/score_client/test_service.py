@@ -83,7 +83,7 @@ async def test_a_service_that_is_not_ready_fails_a_ping(
     assert caught.value.reason == "NOT_SERVING"
 
 
-async def test_a_stranger_is_not_told_whether_the_service_is_ready(
+async def test_an_unknown_caller_does_not_learn_whether_the_service_is_ready(
     score_service: ScoreService, stranger_certificate: CertificateFiles
 ) -> None:
     credentials = credentials_of(stranger_certificate)
@@ -92,7 +92,7 @@ async def test_a_stranger_is_not_told_whether_the_service_is_ready(
             await client.ping()
 
 
-async def test_a_second_use_of_an_award_is_told_the_first_result(client: ScoreClient) -> None:
+async def test_a_second_use_of_an_award_gets_the_first_result(client: ScoreClient) -> None:
     award_id, request_id = uuid4(), uuid4()
     first = await give(client, award_id=award_id, request_id=request_id)
     same_call = await give(client, award_id=award_id, request_id=request_id)
@@ -141,7 +141,7 @@ async def test_an_award_whose_answer_is_cut_is_not_a_replay(
     assert proxy.connections > 1
 
 
-async def test_every_read_tells_the_same_board(client: ScoreClient) -> None:
+async def test_all_reads_agree(client: ScoreClient) -> None:
     for user_id, points in [("ada", 30), ("ben", 20), ("cy", 20)]:
         last = await give(client, user_id, points)
     ada, ben, cy = (
@@ -185,7 +185,7 @@ async def test_invalid_fields_are_named(client: ScoreClient) -> None:
     assert set(caught.value.fields) == {"after_position"}
 
 
-async def test_the_policy_is_felt(
+async def test_the_policy_is_enforced(
     score_service: ScoreService,
     client: ScoreClient,
     reader_certificate: CertificateFiles,
@@ -223,14 +223,14 @@ class Fold:
             self.totals |= {standing.user_id: standing.total for standing in event.scores}
 
     async def follow(self, events: AsyncIterator[WatchEvent], revision: int) -> None:
-        """Apply events until the board stands at a revision and every score up to it was told."""
+        """Apply events until the board stands at a revision and every score up to it was received."""
         async for event in events:
             self.apply(event)
             if event.revision >= revision and not isinstance(event, Snapshot):
                 return
 
 
-async def test_a_watch_that_breaks_again_and_again_ends_like_one_that_never_left(
+async def test_a_watch_that_breaks_repeatedly_ends_like_an_uninterrupted_one(
     client: ScoreClient, proxied_client: ScoreClient, proxy: Proxy
 ) -> None:
     awards = 60
@@ -293,7 +293,7 @@ async def test_no_award_fails_while_one_of_two_servers_drains_and_stops(
         ([BACKEND_ID, GATEWAY_ID], NotAuthenticatedError),
     ],
 )
-async def test_a_caller_whom_the_policy_does_not_know_is_told_so(
+async def test_a_caller_unknown_to_the_policy_is_denied(
     score_service: ScoreService, authority: CertificateAuthority, uris: list[str], error: type[Exception]
 ) -> None:
     credentials = credentials_of(authority.issue(f"caller-{len(uris)}", uris=uris))

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
-from tests.score_client.scripted import ScriptedServer, answer, play, refuse
+from tests.score_client.scripted import ScriptedServer, answer, play, reject
 
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
@@ -73,10 +73,10 @@ async def answer_many(request: Any, _context: Any) -> Message:
     return scores.BatchAwardPointsResponse(items=[scores.BatchAwardPointsItem(result=r) for r in results])
 
 
-async def test_each_try_of_an_award_has_a_span_of_its_own_that_the_service_is_told_of(
+async def test_each_attempt_of_an_award_has_its_own_span_that_is_propagated(
     server: ScriptedServer, client: ScoreClient, spans: InMemorySpanExporter
 ) -> None:
-    server.script("AwardPoints", refuse(StatusCode.UNAVAILABLE), answer_one)
+    server.script("AwardPoints", reject(StatusCode.UNAVAILABLE), answer_one)
 
     with trace.get_tracer("tests").start_as_current_span("request") as request:
         await award(client)
@@ -117,13 +117,13 @@ async def test_awards_that_share_a_call_lead_to_its_span_and_back(
         for link in links_of(call):
             assert links_of(awards[link]) == [id_of(call)]
     assert not any(call.links for call in alone)
-    told = {call.metadata["traceparent"] for call in server.calls("BatchAwardPoints")}
-    assert told == {traceparent(call) for call in shared}
+    propagated = {call.metadata["traceparent"] for call in server.calls("BatchAwardPoints")}
+    assert propagated == {traceparent(call) for call in shared}
     asked = [request for call in server.calls("BatchAwardPoints") for request in call.request.requests]
     assert len({request.trace_id for request in asked}) == len(asked) > 1
 
 
-async def test_the_decision_not_to_sample_goes_on_and_the_trace_is_named_all_the_same(
+async def test_the_decision_not_to_sample_is_propagated_with_the_trace(
     server: ScriptedServer, client: ScoreClient, spans: InMemorySpanExporter
 ) -> None:
     server.script("AwardPoints", answer_one)
@@ -139,10 +139,10 @@ async def test_the_decision_not_to_sample_goes_on_and_the_trace_is_named_all_the
     assert call.request.trace_id == format_trace_id(7 << 64)
 
 
-async def test_a_read_that_fails_has_a_span_that_says_why_and_not_about_whom(
+async def test_a_failed_read_has_a_span_with_the_reason_and_without_users(
     server: ScriptedServer, client: ScoreClient, spans: InMemorySpanExporter
 ) -> None:
-    server.script("GetAward", refuse(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"))
+    server.script("GetAward", reject(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"))
 
     with pytest.raises(AwardNotFoundError):
         await client.get_award(board_id="main", award_id=uuid4())
@@ -160,7 +160,7 @@ async def test_a_read_that_fails_has_a_span_that_says_why_and_not_about_whom(
     assert call.metadata["traceparent"] == traceparent(span)
 
 
-async def test_a_watch_has_no_span_but_tells_of_the_one_it_began_in(
+async def test_a_watch_has_no_span_but_propagates_the_current_one(
     server: ScriptedServer, client: ScoreClient, spans: InMemorySpanExporter
 ) -> None:
     snapshot = boards.Snapshot()
@@ -178,7 +178,7 @@ async def test_a_watch_has_no_span_but_tells_of_the_one_it_began_in(
     assert call.metadata["traceparent"] == traceparent(request)
 
 
-async def test_without_tracing_a_trace_that_is_given_is_told_and_no_other_is_made(
+async def test_without_tracing_a_given_trace_is_propagated_and_none_is_created(
     server: ScriptedServer, credentials: ClientCredentials
 ) -> None:
     server.script("AwardPoints", answer_one)

@@ -10,7 +10,7 @@ from grpc import StatusCode
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually
 from tests.score_client.renewable import RenewableCertificate
-from tests.score_client.scripted import ScriptedServer, Step, play, refuse
+from tests.score_client.scripted import ScriptedServer, Step, play, reject
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as boards
@@ -89,7 +89,7 @@ async def test_a_watch_yields_typed_events(server: ScriptedServer, client: Score
     ]
 
 
-async def test_a_watch_asks_for_what_it_is_told(server: ScriptedServer, client: ScoreClient) -> None:
+async def test_a_watch_requests_what_its_arguments_say(server: ScriptedServer, client: ScoreClient) -> None:
     server.script("WatchLeaderboard", play(snapshot(1)))
 
     await take(client.watch(board_id="main", top_n=3, after_position="0-00", user_ids=["ada"]), 1)
@@ -111,14 +111,14 @@ async def test_a_kind_of_event_not_known_yet_counts_as_a_checkpoint(
 
 BREAKS: list[Step | None] = [
     None,
-    refuse(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", retry_after=0),
-    refuse(StatusCode.UNAVAILABLE),
-    refuse(StatusCode.CANCELLED),
-    refuse(StatusCode.DEADLINE_EXCEEDED),
-    refuse(StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED", retry_after=0.01),
-    refuse(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
-    refuse(StatusCode.INTERNAL, "INTERNAL"),
-    refuse(StatusCode.UNKNOWN),
+    reject(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", retry_after=0),
+    reject(StatusCode.UNAVAILABLE),
+    reject(StatusCode.CANCELLED),
+    reject(StatusCode.DEADLINE_EXCEEDED),
+    reject(StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED", retry_after=0.01),
+    reject(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
+    reject(StatusCode.INTERNAL, "INTERNAL"),
+    reject(StatusCode.UNKNOWN),
 ]
 
 
@@ -141,7 +141,7 @@ async def test_a_broken_watch_resumes_from_its_last_position(
 async def test_a_resumed_snapshot_is_no_position_before_the_scores_behind_it(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
-    cut = refuse(StatusCode.UNAVAILABLE)
+    cut = reject(StatusCode.UNAVAILABLE)
     server.script(
         "WatchLeaderboard",
         play(snapshot(1), then=cut),
@@ -158,7 +158,7 @@ async def test_a_resumed_snapshot_is_no_position_before_the_scores_behind_it(
 async def test_a_reset_snapshot_is_passed_on_and_starts_anew(
     server: ScriptedServer, client: ScoreClient
 ) -> None:
-    cut = refuse(StatusCode.UNAVAILABLE)
+    cut = reject(StatusCode.UNAVAILABLE)
     server.script(
         "WatchLeaderboard",
         play(snapshot(9), then=cut),
@@ -173,18 +173,18 @@ async def test_a_reset_snapshot_is_passed_on_and_starts_anew(
 
 
 @pytest.mark.parametrize(
-    ("refusal", "error"),
+    ("rejection", "error"),
     [
-        (refuse(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"), InvalidRequestError),
-        (refuse(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"), NotAuthenticatedError),
-        (refuse(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"), NotAllowedError),
-        (refuse(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"), BoardNotFoundError),
+        (reject(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"), InvalidRequestError),
+        (reject(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"), NotAuthenticatedError),
+        (reject(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"), NotAllowedError),
+        (reject(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"), BoardNotFoundError),
     ],
 )
-async def test_a_watch_ends_with_what_a_retry_cannot_help(
-    server: ScriptedServer, client: ScoreClient, refusal: Step, error: type[Exception]
+async def test_a_watch_ends_with_a_permanent_failure(
+    server: ScriptedServer, client: ScoreClient, rejection: Step, error: type[Exception]
 ) -> None:
-    server.script("WatchLeaderboard", play(then=refusal))
+    server.script("WatchLeaderboard", play(then=rejection))
 
     with pytest.raises(error):
         await take(client.watch(board_id="main"), 1)

@@ -43,7 +43,7 @@ from score_service.projection import scripts
 from score_service.projection.lua import load_script
 from score_service.projection.projection import Projection
 from score_service.projection.redis_servers import ServersSettings
-from score_service.reconcile import projector
+from score_service.reconcile import repairs
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record import database as service_database
 from score_service.record.database import Database
@@ -71,7 +71,7 @@ async def stores(
 @pytest.fixture(autouse=True)
 def near(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take boards that are few awards behind for far behind, so that both ways to catch up are gone."""
-    monkeypatch.setattr(projector, "_NEAR_MAX", 4)
+    monkeypatch.setattr(repairs, "_NEAR_MAX", 4)
 
 
 async def live(stores: Stores, history: History) -> None:

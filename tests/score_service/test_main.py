@@ -37,7 +37,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
-def test_help_and_version_are_told(runner: CliRunner) -> None:
+def test_help_and_version_are_printed(runner: CliRunner) -> None:
     assert "serve" in runner.invoke(main, ["--help"]).stdout
     assert runner.invoke(main, ["--version"]).stdout.startswith("score-service, version ")
 
@@ -52,7 +52,7 @@ def test_help_and_version_are_told(runner: CliRunner) -> None:
         ("certs check", CertificateSettings),
     ],
 )
-def test_help_of_a_command_tells_every_setting(runner: CliRunner, command: str, kind: Any) -> None:
+def test_help_of_a_command_lists_every_setting(runner: CliRunner, command: str, kind: Any) -> None:
     shown = runner.invoke(main, [*command.split(), "--help"]).stdout
     for field in kind.model_fields:
         assert f" {variable(kind, field)}" in shown

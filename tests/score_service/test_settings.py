@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from local_stack.certificates import CertificateFiles
-from score_service.process.server import _hub_settings
+from score_service.process.parts import hub_settings
 from score_service.settings import (
     LogSettings,
     MigrateSettings,
@@ -203,8 +203,8 @@ def test_fields_name_their_variables() -> None:
     assert variable(ServeSettings, "database_password_file") == "SCORE_SERVICE_DATABASE_PASSWORD_FILE"
 
 
-def test_watches_without_settings_of_their_own_are_as_the_hub_says(environment: pytest.MonkeyPatch) -> None:
-    assert _hub_settings(load(ServeSettings)) == HubSettings()
+def test_watches_without_settings_have_the_defaults_of_the_hub(environment: pytest.MonkeyPatch) -> None:
+    assert hub_settings(load(ServeSettings)) == HubSettings()
 
 
 def test_watches_can_be_set(environment: pytest.MonkeyPatch) -> None:
@@ -220,7 +220,7 @@ def test_watches_can_be_set(environment: pytest.MonkeyPatch) -> None:
 
     settings = load(ServeSettings)
 
-    assert _hub_settings(settings) == HubSettings(0.2, 3, 7, 0, 9)
+    assert hub_settings(settings) == HubSettings(0.2, 3, 7, 0, 9)
     assert settings.projector_seconds == 0.1
 
 

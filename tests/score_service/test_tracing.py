@@ -92,7 +92,7 @@ def test_a_batch_of_which_nothing_is_sampled_only_names_a_trace(spans: InMemoryS
     assert not spans.get_finished_spans()
 
 
-async def test_a_statement_that_fails_says_of_what_kind_and_not_with_which_words(
+async def test_a_statement_that_fails_has_the_kind_of_its_error_and_not_its_text(
     spans: InMemorySpanExporter,
 ) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:1/none"

@@ -31,7 +31,7 @@ async def test_livez_answers(score_service: ScoreService) -> None:
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
-async def test_readyz_says_that_nothing_is_missing(score_service: ScoreService) -> None:
+async def test_readyz_reports_that_nothing_is_missing(score_service: ScoreService) -> None:
     response = await get(score_service, "/readyz")
     assert (response.status_code, response.json()) == (200, {"status": "ready", "missing": {}})
 

@@ -135,7 +135,7 @@ async def name_client(request: Request) -> Response:
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-async def test_a_trusted_proxy_is_known_on_a_socket_of_both_families() -> None:
+async def test_a_trusted_proxy_is_recognised_on_a_dual_stack_socket() -> None:
     both = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
     settings = ListenerSettings(connections_max=10, stop_seconds=1, trusted_proxies=("127.0.0.0/8",))
     app = Starlette(routes=[Route("/", name_client)])

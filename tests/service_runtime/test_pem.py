@@ -93,7 +93,7 @@ def _renew(authority: CertificateAuthority, end: datetime) -> x509.Certificate:
 
 
 @pytest.mark.parametrize("pem", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n"])
-def test_what_is_no_certificate_is_told(pem: bytes) -> None:
+def test_what_is_no_certificate_is_reported(pem: bytes) -> None:
     with pytest.raises(ValueError, match=r"^is not a certificate in PEM$"):
         parse_certificates(pem)
 
@@ -113,7 +113,7 @@ def test_a_bundle_that_is_cut_off_is_no_bundle(
 
 
 @pytest.mark.parametrize("pem", [b"", b"nonsense", b"-----BEGIN PRIVATE KEY-----\nAAAA\n"])
-def test_what_is_no_key_is_told(pem: bytes) -> None:
+def test_what_is_no_key_is_reported(pem: bytes) -> None:
     with pytest.raises(ValueError, match=r"^is not a private key in PEM, or is encrypted$"):
         parse_key(pem)
 

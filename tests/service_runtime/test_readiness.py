@@ -52,7 +52,7 @@ async def test_before_the_first_check_nothing_is_ready(make: Callable[..., Readi
     assert readiness.missing == dict.fromkeys(("store", "cache", "feed"), "was not checked yet")
 
 
-async def test_it_is_ready_without_a_part_that_is_not_required_and_says_so(
+async def test_it_is_ready_without_a_part_that_is_not_required_and_reports_so(
     make: Callable[..., Readiness], parts: dict[str, Part], gauge: Gauge
 ) -> None:
     readiness = make()

@@ -1,4 +1,4 @@
-"""How many events get through, and what is told of the others."""
+"""How many events get through, and how the others are counted."""
 
 from itertools import accumulate
 

@@ -38,7 +38,7 @@ class Passwords:
     def __init__(self, *, workers: int, queue: int, hasher: PasswordHasher = HASHER) -> None:
         """Take how many hashes may be made at once, and how many may wait for that."""
         self._hasher = hasher
-        self.places = self._room = workers + queue
+        self.capacity = self._room = workers + queue
         """How many hashes may be made or wait, at most."""
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="argon2")
         self._nobody = hasher.hash(secrets.token_bytes())
@@ -54,7 +54,7 @@ class Passwords:
     @property
     def under_way(self) -> int:
         """How many hashes are made or wait."""
-        return self.places - self._room
+        return self.capacity - self._room
 
     async def hash(self, password: str) -> str:
         """Make the hash to keep of a password.

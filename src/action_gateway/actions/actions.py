@@ -8,15 +8,15 @@ used up by a part that was unavailable.
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from action_gateway.accounts.tokens import ActionTokens
-from action_gateway.domain.action import Repeat, StartedAction, find_award_id, find_request_id
+from action_gateway.actions.payments import Payments
+from action_gateway.domain.action import Repeat, StartedAction, find_request_id
 from action_gateway.domain.clock import Clock
+from action_gateway.domain.payment import Payment
 from action_gateway.errors import (
     ActionCompletedError,
     ActionTokenExpiredError,
@@ -25,20 +25,14 @@ from action_gateway.errors import (
     ActionTokenUsedError,
     GatewayError,
     PaidError,
-    Payment,
     TooFastError,
     UnavailableError,
     WrongAnswerError,
-    translate,
 )
 from action_gateway.limits.limits import Limits
-from action_gateway.request_context import find_trace_id, note_action
+from action_gateway.request_context import note_action
 from action_gateway.store.store import OfferedAction, Store
-from score_client.client import ScoreClient
-from score_client.errors import AwardConflictError, NotFoundError, ScoreClientError
-from score_client.types import AwardResult
 
-_ACTION_TYPE: Final = "puzzle"
 _LOOKUPS_AT_ONCE: Final = 8
 
 
@@ -75,7 +69,7 @@ class Actions:
         self,
         *,
         store: Store,
-        score_client: ScoreClient,
+        payments: Payments,
         limits: Limits,
         action_tokens: ActionTokens,
         clock: Clock,
@@ -85,7 +79,7 @@ class Actions:
     ) -> None:
         """Take the seconds that an action token lives, and how many answers it allows."""
         self._store = store
-        self._score_client = score_client
+        self._payments = payments
         self._limits = limits
         self._action_tokens = action_tokens
         self._clock = clock
@@ -118,7 +112,7 @@ class Actions:
         started = self._begin(action, user_id)
         completion = await self._find_completion(started)
         if completion is not None:
-            raise ActionCompletedError(_payment(completion))
+            raise ActionCompletedError(completion)
         expires_at = datetime.fromtimestamp(started.expires_at, UTC)
         return Start(action, self._action_tokens.issue(started), expires_at)
 
@@ -138,12 +132,12 @@ class Actions:
             raise ActionTokenForeignError
         try:
             solved_before = await self._judge(started, given.answer)
-        except GatewayError as refusal:
-            return await self._reconsider(started, given, refusal)
-        result = await self._award(started, given.name_request())
-        if result.replayed:
-            raise _paid(started, given, result, solved=solved_before)
-        return _payment(result)
+        except GatewayError as rejection:
+            return await self._reconsider(started, given, rejection)
+        payment, is_first = await self._payments.make(started, given.name_request())
+        if not is_first:
+            raise _paid(started, given, payment, solved=solved_before)
+        return payment
 
     async def _judge(self, started: StartedAction, answer: str) -> bool:
         """Count an attempt and find the answer right; tell whether an earlier attempt was right already.
@@ -173,28 +167,28 @@ class Actions:
             raise WrongAnswerError(self._attempts - attempt.number)
         return attempt.number != attempt.solved_by
 
-    async def _reconsider(self, started: StartedAction, given: Answer, refusal: GatewayError) -> Payment:
-        """Let a payment that was made win over a refusal.
+    async def _reconsider(self, started: StartedAction, given: Answer, rejection: GatewayError) -> Payment:
+        """Let a payment that was made win over a rejection.
 
         A request that may be repeated gets the payment again if it was the one that made it.
         """
-        paid = await self._find_payment(started, refusal)
+        paid = await self._find_payment(started, rejection)
         if paid is None:
-            raise refusal
+            raise rejection
         if given.idempotency_key is not None:
-            result = await self._award(started, given.name_request())
-            if not result.replayed:
-                return _payment(result)
+            payment, is_first = await self._payments.make(started, given.name_request())
+            if is_first:
+                return payment
         solved = started.repeat is Repeat.UNLIMITED or await self._store.is_solved(started.nonce)
         raise _paid(started, given, paid, solved=solved)
 
-    async def _find_payment(self, started: StartedAction, refusal: GatewayError) -> AwardResult | None:
+    async def _find_payment(self, started: StartedAction, rejection: GatewayError) -> Payment | None:
         try:
-            return await self._find_award(started)
+            return await self._payments.find(started)
         except UnavailableError:
-            if isinstance(refusal, WrongAnswerError):
+            if isinstance(rejection, WrongAnswerError):
                 # True whatever was paid, and an attempt is gone, so the client has to know.
-                raise refusal from None
+                raise rejection from None
             raise
 
     def _begin(self, action: OfferedAction, user_id: str) -> StartedAction:
@@ -212,59 +206,18 @@ class Actions:
             expires_at=int(now) + self._lifetime,
         )
 
-    async def _find_completion(self, started: StartedAction) -> AwardResult | None:
-        return None if started.repeat is Repeat.UNLIMITED else await self._find_award(started)
-
-    async def _find_award(self, started: StartedAction) -> AwardResult | None:
-        async with _asking():
-            try:
-                return await self._score_client.get_award(
-                    board_id=started.board_id, award_id=find_award_id(started)
-                )
-            except NotFoundError:
-                return None
-
-    async def _award(self, started: StartedAction, request_id: uuid.UUID) -> AwardResult:
-        async with _asking():
-            try:
-                return await self._score_client.award(
-                    board_id=started.board_id,
-                    user_id=started.user_id,
-                    points=started.points,
-                    action_type=_ACTION_TYPE,
-                    action_id=started.action_id,
-                    award_id=find_award_id(started),
-                    request_id=request_id,
-                    trace_id=find_trace_id(),
-                )
-            except AwardConflictError:
-                # It was paid before it was edited, with other points.
-                paid = await self._score_client.get_award(
-                    board_id=started.board_id, award_id=find_award_id(started)
-                )
-                return replace(paid, replayed=True)
+    async def _find_completion(self, started: StartedAction) -> Payment | None:
+        return None if started.repeat is Repeat.UNLIMITED else await self._payments.find(started)
 
 
-@asynccontextmanager
-async def _asking() -> AsyncIterator[None]:
-    try:
-        yield
-    except ScoreClientError as error:
-        raise translate(error) from error
-
-
-def _payment(result: AwardResult) -> Payment:
-    return Payment(result.points, result.total, result.rank)
-
-
-def _paid(started: StartedAction, given: Answer, result: AwardResult, *, solved: bool) -> PaidError:
+def _paid(started: StartedAction, given: Answer, payment: Payment, *, solved: bool) -> PaidError:
     """Say that it was paid before: for this token if it was answered rightly, for another one if not.
 
     Where each token is paid for by itself, a request over again would have been the one that was paid. Where
     it is not, one with a key may have been told before that the action was completed.
     """
     if started.repeat is Repeat.UNLIMITED:
-        return ActionTokenUsedError(_payment(result))
+        return ActionTokenUsedError(payment)
     if solved:
-        return ActionTokenUsedError(_payment(result), repeated=given.idempotency_key is not None)
-    return ActionCompletedError(_payment(result))
+        return ActionTokenUsedError(payment, repeated=given.idempotency_key is not None)
+    return ActionCompletedError(payment)

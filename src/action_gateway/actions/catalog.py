@@ -107,7 +107,7 @@ def read_catalog(file: Path) -> list[CatalogAction]:
         raise SetupError([f"{file}: {error}"]) from error
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise SetupError([f"{file}: {_place(fault['loc'])}: {fault['msg']}" for fault in faults]) from None
+        raise SetupError([f"{file}: {_locate(fault['loc'])}: {fault['msg']}" for fault in faults]) from None
     except (ValueError, RecursionError):
         raise SetupError([f"{file}: has a number too long, or is nested too deep"]) from None
     counts = Counter(action.action_id for action in actions)
@@ -162,5 +162,5 @@ def _number(numeric: NumericAnswer) -> dict[str, object]:
     }
 
 
-def _place(loc: tuple[int | str, ...]) -> str:
+def _locate(loc: tuple[int | str, ...]) -> str:
     return " ".join(str(part + 1) if isinstance(part, int) else str(part) for part in loc)

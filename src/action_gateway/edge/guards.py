@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from action_gateway.edge.problems import answer
 from action_gateway.errors import HeadersTooLargeError
 
-MAX_HEAD_BYTES: Final = 16 * 1024
+MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 16 * 1024
 _FIELD_BYTES: Final = 4
 """What stands between a header's name and its value, and after that."""
@@ -85,14 +85,14 @@ class RequestGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if _head_size(scope) > MAX_HEAD_BYTES:
+        if _header_size(scope) > MAX_HEADER_BYTES:
             await answer(HeadersTooLargeError())(scope, receive, send)
             return
         body = _Body(receive, asyncio.get_running_loop().time() + self._seconds)
         await self._app(scope, body.receive, send)
 
 
-def _head_size(scope: Scope) -> int:
+def _header_size(scope: Scope) -> int:
     fields = sum(len(name) + len(value) + _FIELD_BYTES for name, value in scope["headers"])
     return fields + len(scope["raw_path"]) + len(scope["query_string"])
 

@@ -20,6 +20,7 @@ from action_gateway.errors import (
     UnauthenticatedError,
     UnavailableError,
 )
+from action_gateway.leaderboard.board_reader import no_standing
 from action_gateway.leaderboard.usernames import Usernames
 from score_client.client import ScoreClient
 from score_client.errors import BoardNotFoundError, StandingNotFoundError
@@ -105,9 +106,8 @@ class Leaderboard:
     async def around(self, user_id: str, radius: int) -> Neighbourhood:
         """Read a user's neighbourhood. Raises a ScoreClientError where that fails."""
         view = await self._around(user_id, radius)
-        nobody = Standing(user_id=user_id, total=0, rank=None, reached_revision=0)
-        mine = next((standing for standing in view.standings if standing.user_id == user_id), nobody)
-        me, *entries = await self._entries((mine, *view.standings))
+        mine = next((standing for standing in view.standings if standing.user_id == user_id), None)
+        me, *entries = await self._entries((mine or no_standing(user_id), *view.standings))
         return Neighbourhood(me=me, entries=tuple(entries), revision=view.revision, source=view.source)
 
     async def _around(self, user_id: str, radius: int) -> StandingsView:

@@ -1,32 +1,19 @@
-"""THE table from exception to problem document (RFC 9457), and the handlers that apply it.
-
-Whatever is not in the table is our fault: it is logged whole and leaves as one fixed text. What a client
-sent is never sent back to it.
-"""
+"""THE table from exception to problem document (RFC 9457), and the documents it makes."""
 
 import math
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 import structlog
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from action_gateway import errors
-from action_gateway.errors import translate
-from score_client.errors import ScoreClientError
+from action_gateway.domain.payment import Payment
 
 MEDIA_TYPE: Final = "application/problem+json"
-_MAX_FIELDS: Final = 20
-
-Handler = Callable[[Request, Any], Coroutine[Any, Any, Response]]
-
-_log = structlog.get_logger(__name__)
 
 
 class Kind(NamedTuple):
@@ -64,13 +51,6 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.GatewayError: Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "internal"),
 }
 
-_FRAMEWORK: Final[Mapping[int, type[errors.GatewayError]]] = {
-    HTTPStatus.NOT_FOUND: errors.NotFoundError,
-    HTTPStatus.METHOD_NOT_ALLOWED: errors.MethodNotAllowedError,
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.BodyTooLargeError,
-    HTTPStatus.REQUEST_TIMEOUT: errors.BodyTooSlowError,
-}
-
 _ANYWHERE: Final = (errors.RateLimitedError, errors.HeadersTooLargeError)
 
 _RETRY_AFTER: Final = {
@@ -88,18 +68,6 @@ _DESCRIBED_HEADERS: Final = {
 }
 
 
-class Award(BaseModel):
-    """What a finished action brought."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True)
-
-    points_earned: int
-    new_total_score: int
-    """The user's total right after these points."""
-    new_rank: int | None
-    """The user's rank now; null where it is not known."""
-
-
 class Problem(BaseModel):
     """Why a request failed. `code` is for programs, `detail` for people; the other members depend on it."""
 
@@ -112,7 +80,7 @@ class Problem(BaseModel):
     code: str
     fields: dict[str, str] | None = Field(default=None, description="of invalid_request: what is wrong where")
     attempts_left: int | None = Field(default=None, description="of wrong_answer")
-    award: Award | None = Field(
+    award: Payment | None = Field(
         default=None, description="of action_token_used and action_already_completed: the first outcome"
     )
 
@@ -149,43 +117,6 @@ def describe(kinds: Iterable[type[errors.GatewayError]]) -> dict[int | str, dict
     }
 
 
-async def _answer_ours(_: Request, error: errors.GatewayError) -> Response:
-    return answer_unknown(error) if type(error) is errors.GatewayError else answer(error)
-
-
-async def _answer_score(request: Request, error: ScoreClientError) -> Response:
-    ours = translate(error)
-    ours.__cause__ = error
-    return await _answer_ours(request, ours)
-
-
-async def _answer_framework(_: Request, error: HTTPException) -> Response:
-    if error.status_code == HTTPStatus.BAD_REQUEST:
-        return answer(errors.InvalidRequestError({"body": "is not JSON"}))
-    response = answer(_FRAMEWORK.get(error.status_code, errors.GatewayError)())
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def _answer_validation(_: Request, error: RequestValidationError) -> Response:
-    faults = error.errors()[:_MAX_FIELDS]
-    return answer(errors.InvalidRequestError({_place(fault): _said(fault) for fault in faults}))
-
-
-def answer_unknown(error: Exception) -> Response:
-    """Log a failure that nobody expected, and tell nothing of it."""
-    _log.error("request_failed", exc_info=error)
-    return answer(errors.GatewayError())
-
-
-HANDLERS: Final[dict[int | type[Exception], Handler]] = {
-    errors.GatewayError: _answer_ours,
-    ScoreClientError: _answer_score,
-    HTTPException: _answer_framework,
-    RequestValidationError: _answer_validation,
-}
-
-
 def _members(error: errors.GatewayError) -> dict[str, Any]:
     match error:
         case errors.InvalidRequestError():
@@ -193,12 +124,7 @@ def _members(error: errors.GatewayError) -> dict[str, Any]:
         case errors.WrongAnswerError():
             return {"attempts_left": error.attempts_left}
         case errors.PaidError(payment=payment):
-            award = Award(
-                points_earned=payment.points_earned,
-                new_total_score=payment.new_total_score,
-                new_rank=payment.new_rank,
-            )
-            return {"award": award}
+            return {"award": payment}
     return {}
 
 
@@ -208,18 +134,3 @@ def _headers(error: errors.GatewayError, kind: Kind) -> dict[str, str]:
     if isinstance(error, (errors.RateLimitedError, errors.UnavailableError)):
         return {"Retry-After": str(max(1, math.ceil(error.retry_after)))}
     return {}
-
-
-def _place(fault: Mapping[str, Any]) -> str:
-    # The name of a field that is not described comes from the client; its parent says enough.
-    place = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]
-    return ".".join(str(part) for part in place if isinstance(part, str)) or "body"
-
-
-def _said(fault: Mapping[str, Any]) -> str:
-    match fault["type"]:
-        case "json_invalid":
-            return "is not JSON"
-        case "extra_forbidden":
-            return "has a field that is not described"
-    return str(fault["msg"])

@@ -17,7 +17,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from action_gateway import tracing
-from action_gateway.edge.problems import answer_unknown
+from action_gateway.edge.exception_handlers import answer_unknown
 from action_gateway.metrics import Metrics
 from action_gateway.request_context import begin_request
 from service_runtime.admin import LIVE_PATH, READY_PATH
@@ -32,9 +32,9 @@ _log = structlog.get_logger(__name__)
 
 
 class RequestTelemetry:
-    """Names every request, logs and counts it, and keeps what nobody expected from leaking.
+    """Names every request, logs and counts it, and keeps unexpected failures from leaking.
 
-    The outermost layer of what has a place. `X-Request-Id` and `traceparent` are taken over if they are
+    The outermost layer of what was accepted. `X-Request-Id` and `traceparent` are taken over if they are
     well-formed, and made otherwise.
     """
 

@@ -54,8 +54,8 @@ class SessionRoutes:
             status_code=201,
         )
         _add_post(router, "/login", self.log_in, schemas.Credentials, (errors.BadCredentialsError, *_BUSY))
-        refusals = (errors.BadRefreshTokenError, errors.UnavailableError)
-        _add_post(router, "/refresh", self.refresh, schemas.RefreshToken, refusals)
+        rejections = (errors.BadRefreshTokenError, errors.UnavailableError)
+        _add_post(router, "/refresh", self.refresh, schemas.RefreshToken, rejections)
         _add_post(
             router,
             "/logout",
@@ -102,8 +102,8 @@ class ActionRoutes:
     def router(self) -> APIRouter:
         """Return the routes, relative to the prefix of the API."""
         router = APIRouter(prefix="/actions", tags=["actions"])
-        refusals = describe([errors.UnauthenticatedError, *_BUSY])
-        router.add_api_route("", self.list_actions, methods=["GET"], responses=refusals)
+        rejections = describe([errors.UnauthenticatedError, *_BUSY])
+        router.add_api_route("", self.list_actions, methods=["GET"], responses=rejections)
         _add_post(
             router,
             "/start",
@@ -152,11 +152,7 @@ class ActionRoutes:
         """Complete an action, which pays its points once."""
         given = Answer(user.user_id, body.action_token, body.proof.answer, idempotency_key)
         payment = await self._actions.complete(given)
-        return schemas.Completed(
-            points_earned=payment.points_earned,
-            new_total_score=payment.new_total_score,
-            new_rank=payment.new_rank,
-        )
+        return schemas.Completed(**dict(payment))
 
 
 def _add_post(
@@ -164,7 +160,7 @@ def _add_post(
     path: str,
     endpoint: Callable[..., Any],
     body: type[BaseModel],
-    refusals: tuple[type[errors.GatewayError], ...],
+    rejections: tuple[type[errors.GatewayError], ...],
     *,
     status_code: int = 200,
 ) -> None:
@@ -174,7 +170,7 @@ def _add_post(
         methods=["POST"],
         status_code=status_code,
         openapi_extra=describe_body(body),
-        responses=describe([*FAILURES, *refusals]),
+        responses=describe([*FAILURES, *rejections]),
     )
 
 

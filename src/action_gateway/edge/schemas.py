@@ -8,6 +8,7 @@ from pydantic.alias_generators import to_camel
 
 from action_gateway.accounts.password_form import prepare
 from action_gateway.domain.action import ActionId, Repeat
+from action_gateway.domain.payment import Payment
 
 Username = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
 
@@ -42,7 +43,7 @@ class Registration(_Request):
 
 
 class Credentials(_Request):
-    """Who logs in."""
+    """The name and the password of a user who logs in."""
 
     username: Username
     password: Password
@@ -136,10 +137,7 @@ class Started(_Body):
     action_details: ActionDetails
 
 
-class Completed(_Body):
-    """Points."""
+class Completed(Payment):
+    """The points of an action that was completed now."""
 
     success: Literal[True] = True
-    points_earned: int
-    new_total_score: int
-    new_rank: int | None = Field(description="1 for the best; null where it is not known")

@@ -1,10 +1,10 @@
 """What looks like an attempt to cheat or to break in: counted, and told in the log.
 
 A suspicion is no proof. Honest players mistype, and their clients send again what got no answer; so a signal
-tells by its rate, and by who and where its events come from. What is refused, and how, is decided elsewhere:
+tells by its rate, and by who and where its events come from. What is rejected, and how, is decided elsewhere:
 this only reads the error that a request ends with.
 
-Everything is counted. Events are bounded, so that nobody can fill the disk with them. None holds a token, an
+Everything is counted. Events are bounded, so that they cannot fill the disk. None holds a token, an
 answer, a password or a name that was typed; user and action are those of the request's other lines.
 """
 
@@ -21,7 +21,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from action_gateway import errors
-from action_gateway.edge.problems import Handler
+from action_gateway.edge.exception_handlers import Handler
 from action_gateway.limits.limits import LIMITS, find_site
 from service_runtime.throttle import Throttle
 
@@ -107,7 +107,7 @@ class Suspicions:
         )
         self._limited = Counter(
             "gateway_rate_limited",
-            "Requests refused because one user or address did too much of one thing, by the limit. Want of "
+            "Requests rejected because one user or address did too much of one thing, by the limit. Want of "
             "room in the process is counted by gateway_requests_refused_total.",
             ["limit"],
             registry=registry,

@@ -73,7 +73,7 @@ class Audience:
             self._timer = loop.call_at(due, self._wake)
 
     def close(self) -> None:
-        """Wake nobody any more."""
+        """Wake no subscription any more."""
         if self._timer is not None:
             self._timer.cancel()
 

@@ -29,13 +29,13 @@ class News:
 
     messages: tuple[Message, ...]
     position: str | None
-    """Where to come back to; None on an empty board, and while it is unsure what was missed before."""
+    """The position to resume from; None on an empty board, and until all that was missed is known."""
 
 
 class Subscription:
     """One client's view of the board: `begin` it once, then `await news()` again and again.
 
-    One that comes back to a position is told what it missed since, as soon as that is found out: somebody
+    One that resumes from a position receives what it missed since, as soon as that is found: the feed then
     has to `settle` it.
     """
 
@@ -68,7 +68,7 @@ class Subscription:
         self._woken.set()
 
     def miss(self, standing: Standing) -> None:
-        """Take a standing that the user reached after the position to come back to."""
+        """Take a standing that the user reached after the position to resume from."""
         me, scored = self._me, self._scored
         # A score that the board has yet to show will be news by itself.
         if me is not None and not scored and standing.reached_revision <= me.reached_revision:

@@ -1,8 +1,8 @@
 """How often a user or an address may do what costs something.
 
 Counted in Redis, for all replicas together, over the last minute. While Redis is unavailable, what players do
-goes on under the same limits counted in this process alone; logins and registrations are refused, because the
-count is what stands between a password and guessing it.
+goes on under the same limits counted in this process alone. Logins and registrations are rejected: the count
+is what stands between a password and guessing it.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ class Rates:
 
 
 class Limits:
-    """Counts, and refuses what is too much with RateLimitedError."""
+    """Counts, and rejects what is too much with RateLimitedError."""
 
     def __init__(
         self,

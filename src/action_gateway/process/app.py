@@ -21,8 +21,9 @@ from starlette.staticfiles import StaticFiles
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.edge import schemas
 from action_gateway.edge.admission import Admission
+from action_gateway.edge.exception_handlers import HANDLERS
 from action_gateway.edge.guards import ConnectionClose, RequestGuard, SecurityHeaders
-from action_gateway.edge.problems import HANDLERS, Problem, describe
+from action_gateway.edge.problems import Problem, describe
 from action_gateway.edge.request_telemetry import RequestTelemetry
 from action_gateway.edge.routes import ActionRoutes, SessionRoutes
 from action_gateway.errors import GatewayError
@@ -90,7 +91,7 @@ def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
         Middleware(
             Admission,
             parts.metrics.admission,
-            places=parts.settings.max_requests,
+            capacity=parts.settings.max_requests,
             holds=not parts.settings.trusted_proxies,
             # A page that lacks one of its files is broken, and they cost little.
             open_paths=(LIVE_PATH, READY_PATH, API_PREFIX + EVENTS_PATH, *files),

@@ -44,7 +44,7 @@ def follow_certificates(score_client: ScoreClient, metrics: Metrics) -> None:
 def follow_use(store: Store, passwords: Passwords, settings: ServeSettings, metrics: Metrics) -> None:
     """Report how much there is of each thing that is bounded, and its bound."""
     follow = metrics.follow
-    follow("gateway_requests_max", "Requests that may have a place.", lambda: settings.max_requests)
+    follow("gateway_requests_max", "Requests that may be in progress.", lambda: settings.max_requests)
     follow("gateway_sockets_max", "Sockets and event streams that may be open.", lambda: settings.max_sockets)
     follow("gateway_connections_max", "Connections that may be open.", lambda: settings.max_connections)
     follow(
@@ -52,7 +52,7 @@ def follow_use(store: Store, passwords: Passwords, settings: ServeSettings, metr
         "Passwords that are hashed, or wait for that.",
         lambda: passwords.under_way,
     )
-    follow("gateway_passwords_max", "Passwords that may be hashed or wait.", lambda: passwords.places)
+    follow("gateway_passwords_max", "Passwords that may be hashed or wait.", lambda: passwords.capacity)
     follow(
         "gateway_database_connections",
         "Connections to PostgreSQL that are not idle.",

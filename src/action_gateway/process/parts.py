@@ -1,8 +1,4 @@
-"""What a gateway is made of, opened in order and closed in the other one.
-
-PostgreSQL, Redis and the score service may be unavailable meanwhile; what cannot be used at all is a
-SetupError.
-"""
+"""What a gateway is made of, opened in order and closed in the other one."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,32 +14,30 @@ from action_gateway.accounts.passwords import Passwords
 from action_gateway.accounts.sessions import Sessions
 from action_gateway.accounts.tokens import AccessTokens, ActionTokens
 from action_gateway.actions.actions import Actions
+from action_gateway.actions.payments import Payments
 from action_gateway.domain.clock import Clock
 from action_gateway.edge.leaderboards import Leaderboard
 from action_gateway.edge.suspicions import Suspicions
 from action_gateway.errors import GatewayError
+from action_gateway.leaderboard.board_reader import BoardReader
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.usernames import Usernames
 from action_gateway.limits.limits import Limits, Rates
-from action_gateway.limits.redis_storage import Counters, open_counters
+from action_gateway.limits.redis_storage import Counters
 from action_gateway.metrics import Metrics
 from action_gateway.process import gauges
 from action_gateway.process.checks import DATABASE, checks_of
-from action_gateway.process.sweeper import keep_sweeping
+from action_gateway.process.cleanup import run_cleanup
+from action_gateway.process.dependencies import Dependencies, open_dependencies
 from action_gateway.settings import ServeSettings
 from action_gateway.store.store import Store
 from action_gateway.streams.connections import ConnectionMetrics, Connections
 from action_gateway.streams.events import LeaderboardEvents
 from action_gateway.streams.websocket import LeaderboardSockets
-from score_client.client import ScoreClient
-from score_client.credentials import ClientCredentials
-from score_client.errors import CredentialsError, ScoreClientError
-from service_runtime.postgres.pool import PoolSettings
+from score_client.errors import ScoreClientError
 from service_runtime.readiness import Readiness
-from service_runtime.settings import SetupError, reveal
+from service_runtime.settings import SetupError
 
-_STATEMENTS_WAITING_MAX: Final = 200
-_STATEMENT_SECONDS: Final = 3.0
 _CHECK_SECONDS: Final = 1.0
 _CHECK_SECONDS_AT_START: Final = 0.2
 
@@ -67,15 +61,6 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class _Neighbours:
-    """What is outside of the process."""
-
-    store: Store
-    counters: Counters
-    score_client: ScoreClient
-
-
-@dataclass(frozen=True, slots=True)
 class _Tokens:
     """The makers of tokens."""
 
@@ -89,20 +74,20 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
     """Open everything. Raises SetupError if keys or certificates cannot be used."""
     async with AsyncExitStack() as stack:
         metrics, tokens = Metrics(), _make_tokens(settings, clock)
-        neighbours = await _open_neighbours(stack, settings)
-        store, score_client = neighbours.store, neighbours.score_client
-        limits = _make_limits(neighbours.counters, settings)
+        dependencies = await stack.enter_async_context(open_dependencies(settings))
+        store, score_client = dependencies.store, dependencies.score_client
+        limits = _make_limits(dependencies.counters, settings)
         passwords = stack.enter_context(
             Passwords(workers=settings.password_workers, queue=settings.password_queue)
         )
         usernames = Usernames(store.get_usernames)
-        feed = await stack.enter_async_context(Feed(score_client, usernames, settings.board_id))
+        feed = await stack.enter_async_context(Feed(BoardReader(score_client, usernames, settings.board_id)))
         connections = _make_connections(metrics, settings)
         gauges.follow_process(metrics)
         gauges.follow_certificates(score_client, metrics)
         gauges.follow_use(store, passwords, settings, metrics)
-        checks = checks_of(store, neighbours.counters, score_client, feed)
-        _begin_sweeping(stack, store, clock, settings)
+        checks = checks_of(store, dependencies.counters, score_client, feed)
+        _start_cleanup(stack, store, clock, settings)
         readiness = Readiness(
             checks,
             metrics.ready,
@@ -118,8 +103,8 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             readiness=readiness,
             access_keys=tokens.access_keys,
             access_tokens=tokens.access,
-            sessions=_make_sessions(neighbours, passwords, limits, tokens, clock, settings),
-            actions=_make_actions(neighbours, limits, tokens, clock, settings),
+            sessions=_make_sessions(dependencies, passwords, limits, tokens, clock, settings),
+            actions=_make_actions(dependencies, limits, tokens, clock, settings),
             connections=connections,
             suspicions=Suspicions(metrics.registry),
             leaderboard=Leaderboard(score_client, usernames, settings.board_id),
@@ -145,44 +130,6 @@ def _make_tokens(settings: ServeSettings, clock: Clock) -> _Tokens:
     return _Tokens(access_keys, access, ActionTokens(action_keys, issuer=settings.issuer))
 
 
-async def _open_neighbours(stack: AsyncExitStack, settings: ServeSettings) -> _Neighbours:
-    store = Store.open(
-        PoolSettings(
-            settings.database_dsn,
-            reveal(settings.database_password_file),
-            prepare_threshold=settings.prepare_threshold,
-            connections_max=settings.database_connections,
-            waiting_max=_STATEMENTS_WAITING_MAX,
-            wait_seconds=settings.database_wait_seconds,
-            statement_seconds=_STATEMENT_SECONDS,
-        )
-    )
-    counters = open_counters(settings.redis_access, settings.redis_prefix, settings.redis_timeout_seconds)
-    return _Neighbours(
-        await stack.enter_async_context(store),
-        await stack.enter_async_context(counters),
-        await _open_score_client(stack, settings),
-    )
-
-
-async def _open_score_client(stack: AsyncExitStack, settings: ServeSettings) -> ScoreClient:
-    credentials = ClientCredentials(
-        settings.score_ca_file, settings.score_certificate_file, settings.score_key_file
-    )
-    client = ScoreClient(
-        settings.score_target,
-        credentials=credentials,
-        timeout=settings.score_timeout_seconds,
-        server_name=settings.score_server_name,
-    )
-    try:
-        return await stack.enter_async_context(client)
-    except CredentialsError as error:
-        raise SetupError(
-            [f"the certificate for the score service cannot be used: {error.message}"]
-        ) from error
-
-
 def _make_limits(counters: Counters, settings: ServeSettings) -> Limits:
     rates = Rates(
         starts=settings.starts_per_minute,
@@ -202,7 +149,7 @@ def _make_connections(metrics: Metrics, settings: ServeSettings) -> Connections:
 
 
 def _make_sessions(
-    neighbours: _Neighbours,
+    dependencies: Dependencies,
     passwords: Passwords,
     limits: Limits,
     tokens: _Tokens,
@@ -210,7 +157,7 @@ def _make_sessions(
     settings: ServeSettings,
 ) -> Sessions:
     return Sessions(
-        store=neighbours.store,
+        store=dependencies.store,
         passwords=passwords,
         limits=limits,
         access_tokens=tokens.access,
@@ -221,11 +168,11 @@ def _make_sessions(
 
 
 def _make_actions(
-    neighbours: _Neighbours, limits: Limits, tokens: _Tokens, clock: Clock, settings: ServeSettings
+    dependencies: Dependencies, limits: Limits, tokens: _Tokens, clock: Clock, settings: ServeSettings
 ) -> Actions:
     return Actions(
-        store=neighbours.store,
-        score_client=neighbours.score_client,
+        store=dependencies.store,
+        payments=Payments(dependencies.score_client),
         limits=limits,
         action_tokens=tokens.action,
         clock=clock,
@@ -235,7 +182,7 @@ def _make_actions(
     )
 
 
-def _begin_sweeping(stack: AsyncExitStack, store: Store, clock: Clock, settings: ServeSettings) -> None:
+def _start_cleanup(stack: AsyncExitStack, store: Store, clock: Clock, settings: ServeSettings) -> None:
     lifetime = timedelta(seconds=settings.refresh_token_seconds)
-    sweeping = asyncio.create_task(keep_sweeping(store, clock, refresh_lifetime=lifetime), name="sweeper")
-    stack.callback(sweeping.cancel)
+    cleanup = asyncio.create_task(run_cleanup(store, clock, refresh_lifetime=lifetime), name="cleanup")
+    stack.callback(cleanup.cancel)

@@ -1,8 +1,8 @@
 """Serves both ports, and stops without losing anything.
 
 A stop has an order: not ready; a while for balancers to notice, in which answers go on but each is the last
-on its connection, and no socket is let in; the sockets, spread over seconds, which reconnect elsewhere; the
-requests under way; the parts. Each step is bounded, and a second signal ends the waiting.
+on its connection, and new sockets are rejected; the sockets, spread over seconds, which reconnect elsewhere;
+the requests under way; the parts. Each step is bounded, and a second signal ends the waiting.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import structlog
 
 from action_gateway.domain.clock import Clock
-from action_gateway.edge.guards import MAX_HEAD_BYTES
+from action_gateway.edge.guards import MAX_HEADER_BYTES
 from action_gateway.process.app import create_app as create_public_app
 from action_gateway.process.parts import Parts, open_parts
 from action_gateway.settings import ServeSettings
@@ -123,8 +123,8 @@ def _public_listener(settings: ServeSettings) -> ListenerSettings:
     return ListenerSettings(
         connections_max=settings.max_connections,
         stop_seconds=settings.stop_seconds,
-        header_seconds=settings.head_seconds,
-        header_bytes_max=MAX_HEAD_BYTES,
+        header_seconds=settings.header_seconds,
+        header_bytes_max=MAX_HEADER_BYTES,
         message_bytes_max=MESSAGE_BYTES_MAX,
         trusted_proxies=settings.trusted_proxies,
     )

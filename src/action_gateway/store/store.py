@@ -96,7 +96,7 @@ class Store:
     @property
     def pool_use(self) -> PoolUse:
         """How much of the pool of connections is in use now."""
-        return self._database.pool_use
+        return self._database.use
 
     async def read_schema_revision(self) -> str:
         """Return which revision the schema has."""

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from action_gateway.accounts.tokens import Access
 from action_gateway.edge.authentication import find_token
 from action_gateway.errors import UnauthenticatedError
-from action_gateway.streams.connections import EndedError, Ending
+from action_gateway.streams.endings import EndedError, Ending
 
 MESSAGE_BYTES_MAX = 4096
 """Of a message from a client. The server that reads the socket enforces it, with close code 1009."""
@@ -43,7 +43,7 @@ class Conversation:
         self._verify = verify
         self._times: deque[float] = deque(maxlen=_MESSAGES_MAX)
         self.access: Access | None = None
-        """Who the client is and until when; None while it has not said."""
+        """The user and until when the token is valid; None before the client has authenticated."""
 
     def greet(self, authorization: list[str]) -> Access | None:
         """Take the Authorization headers of the handshake; None if there are none and a message must come."""

@@ -1,7 +1,7 @@
 """`GET /leaderboard/events`: the leaderboard as it changes, as Server-Sent Events.
 
 The same messages as on the WebSocket. The `id` of an event is the board's position. It stands on the last
-event of a revision only, so a client that comes back with it has missed nothing of that revision. What
+event of a revision only, so a client that resumes from it has missed nothing of that revision. What
 fails before the stream begins is an ordinary problem document.
 """
 
@@ -29,7 +29,9 @@ from action_gateway.errors import (
 )
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.subscription import News, Subscription
-from action_gateway.streams.connections import Connection, Connections, EndedError, Ending, beside
+from action_gateway.streams.connection import Connection, beside
+from action_gateway.streams.connections import Connections
+from action_gateway.streams.endings import EndedError, Ending
 
 PATH = "/leaderboard/events"
 

@@ -20,8 +20,10 @@ from action_gateway.errors import UnavailableError
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.subscription import News, Subscription
 from action_gateway.request_context import note_user
-from action_gateway.streams.connections import Connection, Connections, EndedError, Ending, beside
+from action_gateway.streams.connection import Connection, beside
+from action_gateway.streams.connections import Connections
 from action_gateway.streams.conversation import Conversation, Verify, allows_origin
+from action_gateway.streams.endings import EndedError, Ending
 from score_client.errors import ScoreClientError
 
 PATH = "/leaderboard/ws"
@@ -44,7 +46,7 @@ class LeaderboardSockets:
         write_seconds: float = 10.0,
         close_seconds: float = 5.0,
     ) -> None:
-        """Take how long a client may take to say who it is, to take in a message, and to hear why it ends."""
+        """Take the seconds a client may take to authenticate, to receive a message, and to close."""
         self._feed = feed
         self._connections = connections
         self._verify = verify

@@ -56,6 +56,10 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """INTERNAL: an unexpected failure of the service. It is logged there; the caller gets no details."""
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 15
     """RESOURCE_EXHAUSTED: too many calls or awards are queued; `google.rpc.RetryInfo` says when to retry."""
+    ERROR_REASON_CERTIFICATE_EXPIRED: _ErrorReason.ValueType  # 16
+    """UNAUTHENTICATED: the client certificate, or an intermediate that signed it, has expired since the handshake."""
+    ERROR_REASON_CONNECTION_AGED: _ErrorReason.ValueType  # 17
+    """UNAVAILABLE: the connection of this stream has reached its age and is closed; open it again on a new one."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists the values of `google.rpc.ErrorInfo.reason`, there without the prefix `ERROR_REASON_`.
@@ -96,3 +100,7 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 14
 """INTERNAL: an unexpected failure of the service. It is logged there; the caller gets no details."""
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 15
 """RESOURCE_EXHAUSTED: too many calls or awards are queued; `google.rpc.RetryInfo` says when to retry."""
+ERROR_REASON_CERTIFICATE_EXPIRED: ErrorReason.ValueType  # 16
+"""UNAUTHENTICATED: the client certificate, or an intermediate that signed it, has expired since the handshake."""
+ERROR_REASON_CONNECTION_AGED: ErrorReason.ValueType  # 17
+"""UNAVAILABLE: the connection of this stream has reached its age and is closed; open it again on a new one."""

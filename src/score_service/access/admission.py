@@ -1,10 +1,10 @@
-"""How many calls may be under way at a time: who comes when all places are taken is refused at once.
+"""How many calls of a service may be in flight: those that come when all slots are taken are rejected.
 
-A call that waits behind thousands of others is answered when its caller has given up and asks again, so the
-work is done for nobody. With few places, what is taken in is answered soon.
+A call that waits behind thousands of others is answered when its caller has given up and tries again, so the
+work is done for nobody. With few slots, each call that is admitted is answered soon.
 
-To refuse a call must cost a small part of what a call costs, so nothing is read and no line logged for it;
-one line a second tells how many there were.
+To reject a call must cost a small part of what a call costs, so nothing is read and no line logged for it;
+one line a second says how many there were.
 """
 
 import time
@@ -23,38 +23,38 @@ _log = structlog.get_logger(__name__)
 
 
 class Admission:
-    """The places for calls of one service. Not for more than one event loop."""
+    """The slots for calls of one service. Not for more than one event loop."""
 
-    def __init__(self, service: str, places: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take the service's name for the log."""
+    def __init__(self, service: str, capacity: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the service's name for the log, and its number of slots."""
         self._service = service
-        self._places = places
+        self._capacity = capacity
         self._lines = Throttle(_LINES_A_SECOND, clock)
-        self.under_way = 0
-        """Calls that have a place."""
+        self.in_flight = 0
+        """Calls that have a slot."""
 
     @property
     def is_full(self) -> bool:
-        """Whether every place is taken."""
-        return self.under_way >= self._places
+        """Whether every slot is taken."""
+        return self.in_flight >= self._capacity
 
     @contextmanager
-    def place(self) -> Iterator[None]:
-        """Take a place for as long as the block runs.
+    def slot(self) -> Iterator[None]:
+        """Take a slot for as long as the block runs.
 
         Raises:
             OverloadedError: there is none.
         """
         if self.is_full:
-            self.note_refusal()
+            self.note_rejection()
             raise OverloadedError
-        self.under_way += 1
+        self.in_flight += 1
         try:
             yield
         finally:
-            self.under_way -= 1
+            self.in_flight -= 1
 
-    def note_refusal(self) -> None:
-        """Count a call that gets no place, and tell of it unless that was done within the last second."""
+    def note_rejection(self) -> None:
+        """Count a call that gets no slot, and log it unless that was done within the last second."""
         if (left_out := self._lines.let_through()) is not None:
-            _log.warning("calls_rejected", service=self._service, places=self._places, count=left_out + 1)
+            _log.warning("calls_rejected", service=self._service, capacity=self._capacity, count=left_out + 1)

@@ -19,7 +19,7 @@ _TRACEPARENT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A caller that the policy has let in."""
+    """A caller that the policy admits."""
 
     grant: Grant
     trace_id: str

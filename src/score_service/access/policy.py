@@ -1,7 +1,7 @@
 """The policy: which caller may call what, on which boards, how much and how fast. Pure but for `load`.
 
 What the file does not name is denied. Health and reflection are open to every caller it names, and to
-nobody else. A file with any fault is refused whole, with all its faults.
+nobody else. A file with any fault is rejected whole, with all its faults.
 """
 
 import tomllib
@@ -82,7 +82,7 @@ class Policy:
         """Return what the caller of a method may do.
 
         Raises:
-            NotAllowedError: the identity is unknown or may not call the method; which of them is not told.
+            NotAllowedError: the identity is unknown or may not call the method; the error hides which.
         """
         grant = self._grants.get(spiffe_id)
         if grant is None or not grant.allows_method(method):
@@ -104,7 +104,7 @@ class Policy:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a policy file. Raises SetupError with all its faults, each with its place in the file."""
+        """Read a policy file. Raises SetupError with all its faults, each with its path in the file."""
         try:
             return cls.parse(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""Reports who gets points far faster than the others: counted, and told in the log. It refuses nothing.
+"""Reports who gets points far faster than the others: counted and logged. It rejects nothing.
 
 It sees the awards of all callers, but only those that this process makes; the replicas do not add up.
 """
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Surges:
-    """Counts surges and tells of them."""
+    """Counts and logs surges."""
 
     def __init__(
         self, velocity: Velocity, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic

@@ -31,7 +31,7 @@ SAMPLES_MIN: Final = 10
 _SAMPLES_RENEWED: Final = 16
 """Of new ones, to ask again what is typical."""
 BOARDS_MAX: Final = 1_000
-"""Of more that get awards by turns, each is forgotten before it is known, and nothing is told of it."""
+"""Of more that get awards by turns, each is forgotten before it is known, and nothing is reported."""
 WARM_UP_WINDOWS: Final = 3
 
 
@@ -66,7 +66,7 @@ class Velocity:
         self._boards: OrderedDict[str, _Board] = OrderedDict()
 
     def note(self, board_id: str, user_id: str, points: int, now: float) -> Surge | None:
-        """Take in an award made now. Tell of a surge as it begins, at most once a user and window."""
+        """Take in an award made now. Report a surge as it begins, at most once a user and window."""
         key = board_id, user_id
         pace = self._paces.get(key)
         if pace is None:
@@ -129,7 +129,7 @@ class _Pace:
         self.current = 0
         self.previous = 0
         self.is_told = False
-        """Whether the surge in this window was told."""
+        """Whether the surge in this window was reported."""
 
 
 class _Board:

@@ -35,7 +35,7 @@ Commit: TypeAlias = Callable[[str, Sequence[Award]], Awaitable[RecordedBatch]]
 """Writes awards of one board. Raises RecordUnavailableError, or what is wrong with one of them."""
 AwardReply: TypeAlias = AwardOutcome | Exception
 Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequence[AwardReply]]]
-"""Tells the outcome of each award of a commit, in order."""
+"""Returns the outcome of each award of a commit, in order."""
 
 _ENOUGH: Final = 64
 """A commit costs this process as much as a few calls; among so many awards that is little."""
@@ -56,14 +56,14 @@ class _Asked:
         self._outcomes: list[AwardReply] = [OverloadedError()] * count
         self._left = count
 
-    def settle(self, place: int, outcome: AwardReply) -> None:
-        self._outcomes[place] = outcome
+    def settle(self, offset: int, outcome: AwardReply) -> None:
+        self._outcomes[offset] = outcome
         self.leave(1)
 
     def leave(self, count: int) -> None:
         """Count awards whose outcome stands."""
         self._left -= count
-        if self._left == 0 and not self.done.done():  # Whoever asked may have given up.
+        if self._left == 0 and not self.done.done():  # Its caller may have given up.
             self.done.set_result(self._outcomes)
 
 
@@ -72,7 +72,7 @@ class _Waiting(NamedTuple):
 
     award: Award
     asked: _Asked
-    place: int
+    offset: int
     """Among those asked for together."""
 
 
@@ -116,8 +116,8 @@ class Coalescer:
         """
         asked = _Asked(len(awards))
         room = max(0, self._waiting_max - self.waiting)
-        for place, award in enumerate(awards[:room]):
-            self._board(award.board_id).waiting.append(_Waiting(award, asked, place))
+        for offset, award in enumerate(awards[:room]):
+            self._board(award.board_id).waiting.append(_Waiting(award, asked, offset))
         self.waiting += min(room, len(awards))
         asked.leave(max(0, len(awards) - room))
         return asked.done
@@ -168,7 +168,7 @@ class Coalescer:
         except RecordUnavailableError:
             self._settle(batch, [RecordUnavailableError()] * len(batch))
             return []
-        except Exception as error:  # noqa: BLE001 - Logged whole, and told to whom it belongs.
+        except Exception as error:  # noqa: BLE001 - Logged whole, and given to its caller.
             if len(batch) > 1:
                 half = len(batch) // 2
                 first = await self._committed(board_id, batch[:half])
@@ -189,7 +189,7 @@ class Coalescer:
             for batch, recorded in committed:
                 try:
                     outcomes: Sequence[AwardReply] = await self._answer([w.award for w in batch], recorded)
-                except Exception as error:  # noqa: BLE001 - Logged whole, and told to all: nobody may wait for ever.
+                except Exception as error:  # noqa: BLE001 - Logged whole, and given to all: none may wait for ever.
                     _log.exception("batch_failed", board_id=batch[0].award.board_id)
                     outcomes = [error] * len(batch)
                 self._settle(batch, outcomes)
@@ -197,5 +197,5 @@ class Coalescer:
 
     def _settle(self, batch: _Batch, outcomes: Sequence[AwardReply]) -> None:
         for waiting, outcome in zip(batch, outcomes, strict=True):
-            waiting.asked.settle(waiting.place, outcome)
+            waiting.asked.settle(waiting.offset, outcome)
         self.waiting -= len(batch)

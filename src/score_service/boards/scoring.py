@@ -50,8 +50,8 @@ class Scoring:
         Args:
             ledger: The record.
             projector: What keeps the ranks up with it.
-            on_outcomes: Is told of all outcomes.
-            on_made: Is told of the awards that are new, each once.
+            on_outcomes: Called with all outcomes.
+            on_made: Called with the awards that are new, each once.
             rank_seconds: How long a batch waits for its ranks.
             batch_max: Awards in one commit, at most.
             waiting_max: Awards taken in and not yet answered, at most.
@@ -80,10 +80,10 @@ class Scoring:
             raise OverloadedError
 
     async def award(self, award: Award) -> AwardOutcome:
-        """Make an award, or tell the first result if it was made before.
+        """Make an award, or return the first result if it was made before.
 
         Raises:
-            ScoreServiceError: one of what `award_all` tells of.
+            ScoreServiceError: one of those that `award_all` returns.
         """
         (outcome,) = await self.award_all([award])
         if isinstance(outcome, Exception):
@@ -91,7 +91,7 @@ class Scoring:
         return outcome
 
     async def award_all(self, awards: Sequence[Award]) -> list[AwardReply]:
-        """Make awards, or tell the first results of those made before.
+        """Make awards, or return the first results of those made before.
 
         Returns:
             What became of each, in order. Where that is no `AwardOutcome`, it is
@@ -131,8 +131,8 @@ class Scoring:
             outcomes.append(outcome)
         self._on_outcomes(outcome for outcome in outcomes if isinstance(outcome, AwardOutcome))
         if self._on_made:
-            told = zip(awards, outcomes, strict=True)
-            self._on_made([award for award, outcome in told if _is_new(outcome)])
+            answered = zip(awards, outcomes, strict=True)
+            self._on_made([award for award, outcome in answered if _is_new(outcome)])
         return outcomes
 
     async def _in_time(self, board_id: str, find_ranks: Callable[[], Awaitable[Ranks]]) -> Ranks:

@@ -2,7 +2,7 @@
 
 Invariants:
 - A board is asked one question at a time, and few boards are at once, so that awards find PostgreSQL free.
-- Whoever asks the same at the same time shares the answer, and an answer serves for up to a second, but
+- Callers that ask the same at the same time share the answer, and an answer serves for up to a second, but
   nobody is given one from before the revision that they ask for.
 - What is kept, how many wait and how long they wait is bounded.
 
@@ -58,7 +58,7 @@ class RecordReader:
         self._kept_size = 0
         self._questions: dict[_Key, _Question] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._places = asyncio.Semaphore(self._settings.at_once)
+        self._slots = asyncio.Semaphore(self._settings.at_once)
         self._waiting = 0
 
     async def read(self, ask: Ask, board_id: str, *rest: Hashable, min_revision: int = 0) -> Reading:
@@ -96,7 +96,7 @@ class RecordReader:
             self._waiting -= 1
 
     async def _join(self, key: _Key, board_id: str) -> Reading:
-        """Wait for the answer to a question together with whoever does. Whoever leaves leaves it to them."""
+        """Wait for the answer to a question, which others may wait for too."""
         question = self._questions.get(key)
         if question is None:
             # What is logged of an answer that many share belongs to no one call.
@@ -111,7 +111,7 @@ class RecordReader:
 
     async def _answer(self, key: _Key, board_id: str) -> Reading:
         try:
-            async with self._turns.setdefault(board_id, asyncio.Lock()), self._places:
+            async with self._turns.setdefault(board_id, asyncio.Lock()), self._slots:
                 if not self._questions[key].waiting:
                     raise OverloadedError  # Said to nobody: all who asked have left.
                 asked_at = asyncio.get_running_loop().time()

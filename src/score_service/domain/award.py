@@ -44,7 +44,7 @@ class RecordedAward(NamedTuple):
     """The commit that holds the award."""
     user_id: str
     points: int
-    total_after: int
+    total: int
     """The user's total right after this award."""
     action_type: str
     action_id: str
@@ -52,11 +52,11 @@ class RecordedAward(NamedTuple):
 
 
 class AwardOutcome(NamedTuple):
-    """What a caller is told of an award."""
+    """What an award is answered with."""
 
     recorded: RecordedAward
     rank: int | None
-    """The user's place now, 1 for the best; None where it is not known."""
+    """The user's rank now, 1 for the best; None where it is not known."""
     replayed: bool
     """True if another request made the award before."""
     is_new: bool = False

@@ -9,7 +9,7 @@ from typing import Final
 _KEPT_MAX: Final = 20
 
 Progress = Callable[[str, int, int], None]
-"""Told again and again by a check: what it looks at, how many it has done, how many there are about."""
+"""Called again and again by a check: what it looks at, how many it has done, how many there are about."""
 
 
 def ignore_progress(what: str, done: int, length: int) -> None:

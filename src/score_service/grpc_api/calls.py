@@ -1,4 +1,4 @@
-"""One call, as the log and the metrics tell of it: who called what, how it ended and how long it took.
+"""One call, as the log and the metrics have it: who called what, how it ended and how long it took.
 
 Never what was in it.
 """
@@ -14,7 +14,7 @@ from opentelemetry.trace import INVALID_SPAN, Span
 
 from score_service import tracing
 from score_service.access.caller import read_request_id, read_trace_id
-from score_service.grpc_api.status import INTERNAL, outcome_of
+from score_service.grpc_api.status import INTERNAL, error_status_of
 from score_service.metrics import CALL_FIELDS, MethodMetrics, Metrics
 from service_runtime.tracing import ids_of
 
@@ -70,9 +70,9 @@ class Call:
 
     def fail(self, error: Exception) -> None:
         """Take the error that ends the call. One that is no answer to a request is logged whole."""
-        outcome = outcome_of(error)
-        self.code, self.reason = outcome.code, outcome.reason
-        if outcome is INTERNAL:
+        status = error_status_of(error)
+        self.code, self.reason = status.code, status.reason
+        if status is INTERNAL:
             self._observer.log.error("call_failed", exc_info=error)
 
     def cut(self, error: BaseException) -> None:
@@ -96,7 +96,7 @@ def _begin_span(method: str, metadata: Mapping[str, str | bytes]) -> Span:
 
 
 class Observer:
-    """Tells the log and the metrics of calls."""
+    """Logs and counts calls."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics

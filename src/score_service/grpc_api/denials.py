@@ -1,4 +1,4 @@
-"""Who was denied what: counted by identity, and told in the log.
+"""Who was denied what: counted by identity, and logged.
 
 What is denied stands in `policy.py` and `quota.py`; this only reads the errors that come of it, of whole
 calls and of single awards in a batch. Everything is counted. Events are bounded, so that nobody can fill the
@@ -17,7 +17,12 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from score_service.access.policy import Policy
-from score_service.errors import IdentityMissingError, NotAllowedError, QuotaExceededError
+from score_service.errors import (
+    CertificateExpiredError,
+    IdentityMissingError,
+    NotAllowedError,
+    QuotaExceededError,
+)
 from score_service.grpc_api.status import TABLE
 from score_service.metrics import CALL_FIELDS
 from service_runtime.throttle import Throttle
@@ -27,14 +32,15 @@ EVENTS_A_SECOND: Final = 5
 UNKNOWN: Final = "unknown"
 """Stands for all identities that the policy does not name, and for none."""
 _REASONS: Final[Mapping[type[object], str]] = {
-    kind: TABLE[kind].reason for kind in (IdentityMissingError, NotAllowedError, QuotaExceededError)
+    kind: TABLE[kind].reason
+    for kind in (IdentityMissingError, CertificateExpiredError, NotAllowedError, QuotaExceededError)
 }
 
 _log = structlog.get_logger(__name__)
 
 
 class Denials:
-    """Counts denials and tells of them."""
+    """Counts and logs denials."""
 
     def __init__(
         self, policy: Policy, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic
@@ -53,11 +59,11 @@ class Denials:
         self._events = {reason: Throttle(EVENTS_A_SECOND, clock) for reason in _REASONS.values()}
 
     def note(self, outcomes: Iterable[object], find_peer: Callable[[], str]) -> None:
-        """Count and tell what of the outcomes of the call at hand is a denial.
+        """Count and log what of the outcomes of the call at hand is a denial.
 
         Args:
             outcomes: Errors, and whatever else became of the awards of a batch.
-            find_peer: Tells the address of the caller.
+            find_peer: Returns the address of the caller.
         """
         denied = Tally(_REASONS[type(outcome)] for outcome in outcomes if type(outcome) in _REASONS)
         for reason, count in denied.items():
@@ -71,9 +77,10 @@ class Denials:
 
 def _possible(policy: Policy) -> Iterator[tuple[str, str]]:
     """Make the label sets that there can be, so that rates start from zero."""
-    missing, not_allowed, exceeded = _REASONS.values()
+    missing, expired, not_allowed, exceeded = _REASONS.values()
     yield UNKNOWN, missing
     for identity in (UNKNOWN, *policy.identities):
+        yield identity, expired
         yield identity, not_allowed
     for identity in policy.identities:
         yield identity, exceeded

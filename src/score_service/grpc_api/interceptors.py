@@ -4,104 +4,37 @@ The handlers of all methods are wrapped, because a gRPC interceptor itself does 
 function serves unary and streaming calls alike, so neither can get past a check that the other has.
 A message is parsed in here, not by gRPC, which would answer an unreadable one with UNKNOWN.
 
-Unary calls of our own services have a bounded number of places, awards and reads each their own. Health
-is always told, and streams are counted where they are served.
+The unary calls in flight of our own services are bounded, of awards and of reads each on their own. Health
+is always answered, and streams are counted where they are served.
 """
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import DecodeError
 from grpc import StatusCode
 
 from score_service.access.admission import Admission
 from score_service.access.caller import CALLER, Caller
-from score_service.access.identity import read_spiffe_id
+from score_service.access.identity import Peer, read_peer
 from score_service.access.policy import SERVICES, Policy
-from score_service.errors import (
-    InvalidRequestError,
-    NotAllowedError,
-    OverloadedError,
-    ShuttingDownError,
-    WatcherEvictedError,
-)
+from score_service.errors import NotAllowedError, OverloadedError, WatcherEvictedError
 from score_service.grpc_api.calls import Call, Observer, ServicerContext
 from score_service.grpc_api.denials import Denials
+from score_service.grpc_api.in_flight import InFlight
+from score_service.grpc_api.methods import Handler, Method, kind_of
+from score_service.grpc_api.open_streams import OpenStreams
 from score_service.grpc_api.status import OVERLOADED, to_status
-from score_service.metrics import MethodMetrics, Metrics
+from score_service.metrics import Metrics
 from service_runtime.tracing import inside
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """One of the four kinds of method."""
-
-    label: str
-    """Its name in the metrics."""
-    field: str
-    """Where a handler of this kind keeps its behaviour."""
-    make_handler: Callable[..., Handler]
-
-
-_KINDS: Final = {
-    # By whether requests are streamed, and whether responses are.
-    (False, False): Kind("unary", "unary_unary", grpc.unary_unary_rpc_method_handler),
-    (False, True): Kind("server_stream", "unary_stream", grpc.unary_stream_rpc_method_handler),
-    (True, False): Kind("client_stream", "stream_unary", grpc.stream_unary_rpc_method_handler),
-    (True, True): Kind("bidi_stream", "stream_stream", grpc.stream_stream_rpc_method_handler),
-}
 _UNKNOWN: Final = "unknown"
-_QUIET_SECONDS: Final = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """A method of the server as its generated code has it."""
-
-    name: str
-    """`package.Service/Method`."""
-    takes_stream: bool
-    gives_stream: bool
-    parse: Callable[[bytes], Any]
-    serialize: Callable[[Any], bytes]
-    behaviour: Callable[[Any, ServicerContext], Any]
-    metrics: MethodMetrics
-    admission: Admission | None = None
-    """Where its calls get a place, if they need one."""
-
-    def place(self) -> AbstractContextManager[None]:
-        """Take a place for a call. Raises OverloadedError if there is none."""
-        return self.admission.place() if self.admission else nullcontext()
-
-    def read(self, raw: bytes) -> Any:
-        """Parse a message.
-
-        Raises:
-            InvalidRequestError: the bytes are no message of this type.
-        """
-        self.metrics.received.inc()
-        try:
-            return self.parse(raw)
-        except DecodeError:
-            raise InvalidRequestError({"request": "is not a message of this method"}) from None
-
-    async def read_each(self, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        """Parse a stream of messages."""
-        async for raw in raws:
-            yield self.read(raw)
-
-    def write(self, message: Any) -> bytes:
-        """Serialize a message."""
-        self.metrics.sent.inc()
-        return self.serialize(message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,36 +42,51 @@ class Entrance:
     """What a call of a method meets first."""
 
     handler: Handler
-    refusal: Handler
+    rejection: Handler
     admission: Admission | None
 
     def choose(self) -> Handler:
-        """Choose the refusal while there is no place. It does not wait for the request."""
-        return self.refusal if self.admission and self.admission.is_full else self.handler
+        """Choose the rejection while all slots are taken. It does not wait for the request."""
+        return self.rejection if self.admission and self.admission.is_full else self.handler
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every handler of a server."""
 
     def __init__(
-        self, policy: Policy, metrics: Metrics, denials: Denials, stall_seconds: float, places: int
+        self,
+        policy: Policy,
+        metrics: Metrics,
+        denials: Denials,
+        *,
+        stall_seconds: float,
+        connection_seconds: float,
+        calls_max: int,
+        now: Callable[[], float] = time.time,
     ) -> None:
-        """Take for how long a stream's reader may leave one message untaken, and the places of a service."""
+        """Make what wraps handlers.
+
+        Args:
+            policy: Who may call what.
+            metrics: Where calls are counted.
+            denials: Where denials are counted.
+            stall_seconds: For how long a stream's reader may leave one message untaken.
+            connection_seconds: The age at which the streams of a connection are ended.
+            calls_max: The slots for unary calls of a service.
+            now: The time in seconds since 1970.
+        """
         self._policy = policy
         self._metrics = metrics
         self._denials = denials
         self._observer = Observer(metrics)
         self._stall_seconds = stall_seconds
-        self.admissions = {service: Admission(service, places) for service in SERVICES}
-        """The places for unary calls, by service."""
+        self.admissions = {service: Admission(service, calls_max) for service in SERVICES}
+        """The slots for unary calls, by service."""
+        self.in_flight = InFlight()
+        self.streams = OpenStreams(connection_seconds, now)
+        self._now = now
         self._entrances: dict[str, Entrance] = {}
         self._unknown = self._wrap_unknown()
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._streams: set[asyncio.Timeout] = set()
-        self._stopping = False
-        self._may_begin = asyncio.Event()
-        self._may_begin.set()
-        self._taken_in = 0
 
     async def intercept_service(
         self,
@@ -154,102 +102,58 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._entrances[name] = self._wrap_known(name.removeprefix("/"), handler)
         return self._entrances[name].choose()
 
-    def end_streams(self) -> None:
-        """End all streams with SHUTTING_DOWN, and each one that is opened from now on."""
-        self._stopping = True
-        for scope in self._streams:
-            scope.reschedule(asyncio.get_running_loop().time())
-
-    @contextmanager
-    def holding(self) -> Iterator[None]:
-        """Take calls in, but begin none of them before the end of the block."""
-        self._may_begin.clear()
-        try:
-            yield
-        finally:
-            self._may_begin.set()
-
-    async def quiet(self) -> None:
-        """Wait until no call has come for a moment."""
-        before = -1
-        while before != self._taken_in:
-            before = self._taken_in
-            await asyncio.sleep(_QUIET_SECONDS)
-
-    async def idle(self) -> None:
-        """Wait until no handler runs. The server's own stop may return before that."""
-        while self._tasks:
-            await asyncio.wait(self._tasks)
-
     def announce(self, service: ServiceDescriptor) -> None:
         """Make the metrics of methods that nobody has called yet, so that rates start from zero."""
         for method in service.methods:
-            kind = _KINDS[method.client_streaming, method.server_streaming]
+            kind = kind_of(takes_stream=method.client_streaming, gives_stream=method.server_streaming)
             self._metrics.calls.of(kind.label, service.full_name, method.name)
 
     def _wrap_known(self, name: str, handler: Handler) -> Entrance:
-        kind = _KINDS[handler.request_streaming, handler.response_streaming]
-        service, _, method_name = name.partition("/")
-        method = Method(
-            name,
-            takes_stream=handler.request_streaming,
-            gives_stream=handler.response_streaming,
-            parse=handler.request_deserializer or bytes,
-            serialize=handler.response_serializer or bytes,
-            behaviour=getattr(handler, kind.field),
-            metrics=self._metrics.calls.of(kind.label, service, method_name),
-            admission=None if handler.response_streaming else self.admissions.get(service),
-        )
-        return Entrance(self._wrap(method), self._wrap_refusal(method), method.admission)
+        method = Method.of(name, handler, self._metrics)
+        admission = None if method.gives_stream else self.admissions.get(name.partition("/")[0])
+        return Entrance(self._wrap(method, admission), self._wrap_rejection(method, admission), admission)
 
-    def _wrap_refusal(self, method: Method) -> Handler:
-        """Make the handler that refuses for want of a place: as little as can be done for a call."""
+    def _wrap_rejection(self, method: Method, admission: Admission | None) -> Handler:
+        """Make the handler that rejects for want of a slot: as little as can be done for a call."""
         handled = method.metrics.handled[OVERLOADED.code.name]
         rejected = self._metrics.rejected.labels(OVERLOADED.reason)
         status = to_status(OverloadedError())
 
-        async def refuse(_requests: AsyncIterator[bytes], context: ServicerContext) -> None:
+        async def reject(_requests: AsyncIterator[bytes], context: ServicerContext) -> None:
             for counter in (method.metrics.started, handled, rejected):
                 counter.inc()
-            if method.admission:
-                method.admission.note_refusal()
+            if admission:
+                admission.note_rejection()
             await context.abort_with_status(status)
 
         # Only the handler of a two-way stream is called before the request has come.
-        return grpc.stream_stream_rpc_method_handler(refuse)
+        return grpc.stream_stream_rpc_method_handler(reject)
 
     def _wrap_unknown(self) -> Handler:
-        async def refuse(_requests: AsyncIterator[bytes], context: ServicerContext) -> None:
+        async def reject(_requests: AsyncIterator[bytes], context: ServicerContext) -> None:
             await context.abort(StatusCode.UNIMPLEMENTED, "There is no such method.")
 
         metrics = self._metrics.calls.of("bidi_stream", _UNKNOWN, _UNKNOWN)
-        return self._wrap(Method(_UNKNOWN, True, True, bytes, bytes, refuse, metrics))
+        return self._wrap(Method(_UNKNOWN, True, True, bytes, bytes, reject, metrics), None)
 
-    def _wrap(self, method: Method) -> Handler:
+    def _wrap(self, method: Method, admission: Admission | None) -> Handler:
         async def respond(incoming: Any, context: ServicerContext) -> Any:
-            task = asyncio.current_task()
-            if task is None:
-                raise RuntimeError("A handler runs in a task.")
-            self._tasks.add(task)
-            self._taken_in += 1
-            try:
-                await self._may_begin.wait()
+            async with self.in_flight.call():
                 with (
                     self._observer.observe(method.name, context, method.metrics) as call,
                     inside(call.span),
                 ):
-                    return await self._answer(method, incoming, context, call)
-            finally:
-                self._tasks.discard(task)
+                    return await self._answer(method, admission, incoming, context, call)
 
-        kind = _KINDS[method.takes_stream, method.gives_stream]
-        return kind.make_handler(respond, response_serializer=method.write)
+        return method.make_handler(respond)
 
-    async def _answer(self, method: Method, incoming: Any, context: ServicerContext, call: Call) -> Any:
+    async def _answer(
+        self, method: Method, admission: Admission | None, incoming: Any, context: ServicerContext, call: Call
+    ) -> Any:
         try:
-            with method.place():
-                self._admit(method, context, call)
-                return await self._run(method, incoming, context, call)
+            with admission.slot() if admission else nullcontext():
+                peer = self._authorize(method, context, call)
+                return await self._run(method, incoming, context, call, peer)
         except grpc.aio.BaseError:
             raise
         except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
@@ -257,19 +161,23 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._denials.note([error], context.peer)
             await context.abort_with_status(to_status(error))
 
-    def _admit(self, method: Method, context: ServicerContext, call: Call) -> None:
-        spiffe_id = read_spiffe_id(context.auth_context())
-        call.name_caller(spiffe_id)
+    def _authorize(self, method: Method, context: ServicerContext, call: Call) -> Peer:
+        peer = read_peer(context.auth_context())
+        call.name_caller(peer.spiffe_id)
+        peer.require_valid(self._now())
         if method.name != _UNKNOWN:
-            CALLER.set(Caller(self._policy.grant_of(spiffe_id, method.name), call.trace_id))
-        elif not self._policy.names(spiffe_id):
+            CALLER.set(Caller(self._policy.grant_of(peer.spiffe_id, method.name), call.trace_id))
+        elif not self._policy.names(peer.spiffe_id):
             raise NotAllowedError
+        return peer
 
-    async def _run(self, method: Method, incoming: Any, context: ServicerContext, call: Call) -> Any:
+    async def _run(
+        self, method: Method, incoming: Any, context: ServicerContext, call: Call, peer: Peer
+    ) -> Any:
         request = method.read_each(incoming) if method.takes_stream else method.read(incoming)
         if not method.gives_stream:
             return await method.behaviour(request, context)
-        async with self._stream():
+        async with self.streams.open(peer, context.peer()):
             await self._send(method.behaviour(request, context), context, call)
         return None
 
@@ -287,20 +195,3 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 except TimeoutError:
                     self._metrics.evicted.inc()
                     raise WatcherEvictedError from None
-
-    @asynccontextmanager
-    async def _stream(self) -> AsyncIterator[None]:
-        """Let a stream run until `end_streams`."""
-        if self._stopping:
-            raise ShuttingDownError
-        scope = asyncio.timeout(None)
-        self._streams.add(scope)
-        try:
-            async with scope:
-                yield
-        except TimeoutError:
-            if scope.expired():
-                raise ShuttingDownError from None
-            raise
-        finally:
-            self._streams.discard(scope)

@@ -1,11 +1,11 @@
 """Messages of the contract to values of the service and back. Pure.
 
-A request is read whole: every fault in it is found before it is refused. Descriptions of faults never
+A request is read whole: every fault in it is found before it is rejected. Descriptions of faults never
 repeat what was sent.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
@@ -32,6 +32,13 @@ _SOURCES: Final = {
     Source.CACHE: types_pb.SOURCE_CACHE,
     Source.RECORD: types_pb.SOURCE_RECORD,
 }
+
+_Response = TypeVar(
+    "_Response",
+    leaderboard_pb.BatchGetStandingsResponse,
+    leaderboard_pb.ListStandingsResponse,
+    leaderboard_pb.ListStandingsAroundResponse,
+)
 
 
 class FieldReader:
@@ -203,7 +210,7 @@ def write_result(outcome: AwardOutcome) -> score_pb.AwardResult:
         revision=recorded.revision,
         position=str(recorded.position),
         points=recorded.points,
-        total=recorded.total_after,
+        total=recorded.total,
         rank=outcome.rank,
         replayed=outcome.replayed,
     )
@@ -222,7 +229,7 @@ def write_standings(standings: Iterable[Standing]) -> list[types_pb.Standing]:
     ]
 
 
-def _write_place(position: Position, source: Source) -> dict[str, Any]:
+def _write_origin(position: Position, source: Source) -> dict[str, Any]:
     """Write where an answer holds, and which store gave it: the fields that every answer has."""
     return {"revision": position.revision, "position": str(position), "source": _SOURCES[source]}
 
@@ -232,39 +239,21 @@ def write_standing(view: BoardView) -> leaderboard_pb.GetStandingResponse:
     (standing,) = write_standings(view.standings)
     return leaderboard_pb.GetStandingResponse(
         standing=standing,
-        **_write_place(view.position, view.source),
+        **_write_origin(view.position, view.source),
     )
 
 
-def write_batch(view: BoardView) -> leaderboard_pb.BatchGetStandingsResponse:
-    """Write the standings of the users asked for."""
-    return leaderboard_pb.BatchGetStandingsResponse(
-        standings=write_standings(view.standings),
-        **_write_place(view.position, view.source),
-    )
-
-
-def write_page(view: BoardView) -> leaderboard_pb.ListStandingsResponse:
-    """Write a page."""
-    return leaderboard_pb.ListStandingsResponse(
-        standings=write_standings(view.standings),
-        next_page_token=view.next_page_token,
-        **_write_place(view.position, view.source),
-    )
-
-
-def write_neighbours(view: BoardView) -> leaderboard_pb.ListStandingsAroundResponse:
-    """Write a user and its neighbours."""
-    return leaderboard_pb.ListStandingsAroundResponse(
-        standings=write_standings(view.standings),
-        **_write_place(view.position, view.source),
+def write_view(view: BoardView, response: type[_Response], **fields: Any) -> _Response:
+    """Write the standings of a view as a response of some type, with the fields that only this type has."""
+    return response(
+        standings=write_standings(view.standings), **_write_origin(view.position, view.source), **fields
     )
 
 
 def write_watch_message(message: watch.WatchMessage) -> leaderboard_pb.WatchLeaderboardResponse:
     """Write one message of a watch."""
     response = leaderboard_pb.WatchLeaderboardResponse(
-        **_write_place(message.position, message.source),
+        **_write_origin(message.position, message.source),
     )
     match message.body:
         case watch.Snapshot(top, reset):

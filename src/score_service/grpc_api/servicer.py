@@ -1,6 +1,6 @@
 """The two gRPC services: read the request, look at what the caller may do, call the core, write the answer.
 
-The order is the same everywhere: a request that is not as described is refused as such to anyone whom
+The order is the same everywhere: a request that is not as described is rejected as such to anyone whom
 the policy lets call the method; then the board is looked at, then the amount, then the quota. Only where
 there is no room for any award, nothing of one is looked at.
 """
@@ -45,7 +45,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         denials: Denials,
         new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        """Take whom to tell the reason why an award of a batch failed: its call will be OK."""
+        """Take what is called with the reason why an award of a batch failed: its call will be OK."""
         self._scoring = scoring
         self._quota = quota
         self._on_item_error = on_item_error
@@ -55,7 +55,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
     async def AwardPoints(
         self, request: score_pb.AwardPointsRequest, context: object
     ) -> score_pb.AwardPointsResponse:
-        """Make an award, or tell its first result."""
+        """Make an award, or return its first result."""
         self._scoring.require_room()
         award = self._read(request)
         self._quota.take(CALLER.get().grant, award.points)
@@ -65,15 +65,15 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
     async def BatchAwardPoints(
         self, request: score_pb.BatchAwardPointsRequest, context: ServicerContext
     ) -> score_pb.BatchAwardPointsResponse:
-        """Make many awards, or tell their first results. One that fails fails alone."""
+        """Make many awards, or return their first results. One that fails fails alone."""
         self._scoring.require_room()
         admitted = self._admit([self._try_read(asked) for asked in marshal.read_batch(request)])
         awards = [award for award in admitted if isinstance(award, Award)]
         if len(awards) < len(admitted):
             self._denials.note(admitted, context.peer)
         outcomes = iter(await self._scoring.award_all(awards))
-        told = (next(outcomes) if isinstance(award, Award) else award for award in admitted)
-        return score_pb.BatchAwardPointsResponse(items=map(self._write_item, told))
+        results = (next(outcomes) if isinstance(award, Award) else award for award in admitted)
+        return score_pb.BatchAwardPointsResponse(items=map(self._write_item, results))
 
     def _read(self, request: score_pb.AwardPointsRequest) -> Award:
         """Read an award, if the caller may make it."""
@@ -146,7 +146,8 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         """Return many users' standings."""
         board_id, user_ids, min_revision = marshal.read_standings_query(request)
         _require_board(board_id)
-        return marshal.write_batch(await self._leaderboard.get_standings(board_id, user_ids, min_revision))
+        view = await self._leaderboard.get_standings(board_id, user_ids, min_revision)
+        return marshal.write_view(view, leaderboard_pb.BatchGetStandingsResponse)
 
     async def ListStandings(
         self, request: leaderboard_pb.ListStandingsRequest, context: object
@@ -155,7 +156,8 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         board_id, page_size, page_token, min_revision = marshal.read_page_query(request)
         _require_board(board_id)
         view = await self._leaderboard.list_standings(board_id, page_size, page_token, min_revision)
-        return marshal.write_page(view)
+        token = view.next_page_token
+        return marshal.write_view(view, leaderboard_pb.ListStandingsResponse, next_page_token=token)
 
     async def ListStandingsAround(
         self, request: leaderboard_pb.ListStandingsAroundRequest, context: object
@@ -164,7 +166,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         board_id, user_id, radius, min_revision = marshal.read_neighbours_query(request)
         _require_board(board_id)
         view = await self._leaderboard.list_standings_around(board_id, user_id, radius, min_revision)
-        return marshal.write_neighbours(view)
+        return marshal.write_view(view, leaderboard_pb.ListStandingsAroundResponse)
 
     async def WatchLeaderboard(
         self, request: leaderboard_pb.WatchLeaderboardRequest, context: object

@@ -1,7 +1,7 @@
 """The one table from the errors of this service to what the caller sees.
 
 An error that is not in the table is a fault of ours: it leaves as INTERNAL with one fixed text, and
-nothing of it is told.
+nothing of it is shown.
 """
 
 from collections.abc import Mapping
@@ -39,6 +39,7 @@ OVERLOADED: Final = ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0
 TABLE: Final[Mapping[type[errors.ScoreServiceError], ErrorStatus]] = {
     errors.InvalidRequestError: ErrorStatus(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
     errors.IdentityMissingError: ErrorStatus(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
+    errors.CertificateExpiredError: ErrorStatus(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED"),
     errors.NotAllowedError: ErrorStatus(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
     errors.QuotaExceededError: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"),
     errors.OverloadedError: OVERLOADED,
@@ -50,44 +51,45 @@ TABLE: Final[Mapping[type[errors.ScoreServiceError], ErrorStatus]] = {
     errors.RecordUnavailableError: ErrorStatus(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", 1.0),
     errors.ProjectionUnavailableError: ErrorStatus(StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE", 1.0),
     errors.WatcherEvictedError: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED", 1.0),
+    errors.ConnectionAgedError: ErrorStatus(StatusCode.UNAVAILABLE, "CONNECTION_AGED", 0.0),
     errors.ShuttingDownError: ErrorStatus(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", 0.0),
 }
 
 
-def outcome_of(error: BaseException) -> ErrorStatus:
+def error_status_of(error: BaseException) -> ErrorStatus:
     """Return what an error becomes."""
     return TABLE.get(type(error), INTERNAL) if isinstance(error, errors.ScoreServiceError) else INTERNAL
 
 
 def to_status(error: BaseException) -> grpc.Status:
     """Make the status of an error, with the details that tell a program what to do."""
-    outcome = outcome_of(error)
-    details = [_pack(ErrorInfo(reason=outcome.reason, domain=DOMAIN))]
+    status = error_status_of(error)
+    details = [_pack(ErrorInfo(reason=status.reason, domain=DOMAIN))]
     if (retry_after := _retry_after(error)) is not None:
         details.append(_pack(RetryInfo(retry_delay=_duration(retry_after))))
     if isinstance(error, errors.InvalidRequestError):
         details.append(_pack(_bad_request(error.fields)))
-    return rpc_status.to_status(Status(code=outcome.code.value[0], message=_message(error), details=details))
+    return rpc_status.to_status(Status(code=status.code.value[0], message=_message(error), details=details))
 
 
 def to_award_error(error: BaseException) -> AwardError:
-    """Return one award in a batch what the status would tell of a call."""
-    outcome = outcome_of(error)
-    told = AwardError(code=outcome.code.value[0], reason=outcome.reason, message=_message(error))
+    """Return for one award of a batch what the status is for a call."""
+    status = error_status_of(error)
+    written = AwardError(code=status.code.value[0], reason=status.reason, message=_message(error))
     if (retry_after := _retry_after(error)) is not None:
-        told.retry_after_seconds = retry_after
+        written.retry_after_seconds = retry_after
     if isinstance(error, errors.InvalidRequestError):
-        told.fields.update(error.fields)
-    return told
+        written.fields.update(error.fields)
+    return written
 
 
 def _message(error: BaseException) -> str:
-    return _INTERNAL if outcome_of(error) is INTERNAL else str(error)
+    return _INTERNAL if error_status_of(error) is INTERNAL else str(error)
 
 
 def _retry_after(error: BaseException) -> float | None:
-    outcome = outcome_of(error)
-    return getattr(error, "retry_after", outcome.retry_after) if outcome is not INTERNAL else None
+    status = error_status_of(error)
+    return getattr(error, "retry_after", status.retry_after) if status is not INTERNAL else None
 
 
 def _bad_request(fields: Mapping[str, str]) -> BadRequest:

@@ -35,7 +35,7 @@ _WHY: Final[Mapping[type[ScoreServiceError], str]] = {
 
 
 async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
-    """Verify boards, all of them where none is named, and tell whether all is well.
+    """Verify boards, all of them where none is named, and return whether all is well.
 
     The projection is compared with the record where the settings say how to reach it.
     """
@@ -53,7 +53,7 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
 
 
 async def rebuild(settings: StoreSettings, board_ids: Sequence[str]) -> bool:
-    """Rebuild boards, all of them where none is named, and tell whether that was done."""
+    """Rebuild boards, all of them where none is named, and return whether that was done."""
     async with open_database(settings) as database, open_projection(settings) as projection:
         ledger, standings = Ledger(database), Standings(database)
         rebuilder = Rebuilder(ledger, standings, projection)
@@ -94,19 +94,19 @@ async def _named(board_ids: Sequence[str]) -> AsyncIterator[str]:
 async def _verify_board(verifier: Verifier, auditor: Auditor | None, board_id: str) -> bool:
     with _Bars(board_id) as bars:
         record = await verifier.verify_board(board_id, bars.show)
-        told = [_describe_record(record)]
+        lines = [_describe_record(record)]
         found = [record.findings]
         is_well = not record.findings
         if auditor:
             try:
                 audit = await auditor.audit_board(board_id, bars.show)
             except tuple(_WHY) as error:
-                told.append(f"projection not checked, {_WHY[type(error)]}")
+                lines.append(f"projection not checked, {_WHY[type(error)]}")
                 is_well = False
             else:
-                told.append(_describe_projection(audit))
+                lines.append(_describe_projection(audit))
                 found.append(audit.findings)
-    _tell(board_id, told, found)
+    _print(board_id, lines, found)
     return is_well and not any(found)
 
 
@@ -144,8 +144,8 @@ def _describe_projection(audit: BoardAudit) -> str:
     return "projection as the record, 0 differ"
 
 
-def _tell(board_id: str, told: Sequence[str], found: Sequence[Findings]) -> None:
-    click.echo(f"{board_id}: {'; '.join(told)}")
+def _print(board_id: str, lines: Sequence[str], found: Sequence[Findings]) -> None:
+    click.echo(f"{board_id}: {'; '.join(lines)}")
     for findings in found:
         for finding in findings.kept:
             click.echo(f"  {finding}")

@@ -12,21 +12,17 @@ from typing import Final
 import click
 
 from score_service.access.policy import Policy
+from score_service.certificates.files import CertificateFiles
+from score_service.certificates.grants import inspect_faults, inspect_grant
 from score_service.certificates.inspection import (
-    Mark,
     PemFile,
     Role,
-    Section,
-    conclude,
     find_identity,
     inspect_authorities,
     inspect_certificate,
-    inspect_faults,
-    inspect_grant,
     inspect_key,
-    is_well,
 )
-from score_service.certificates.tls import CertificateFiles
+from score_service.certificates.remarks import Mark, Section, conclude, is_well
 from score_service.settings import CertificateSettings, LogSettings
 from service_runtime.settings import SetupError
 

@@ -1,9 +1,9 @@
 """Stops a service in order, so that no call is lost that had come in.
 
 1. Not ready: callers that ask after our health go elsewhere. All are answered meanwhile.
-2. Streams end, told to come again.
-3. Calls that come now are taken in but not begun; then connections are told that this is the end. gRPC drops
-   what it has not handed over to us by then, and whoever waits for an answer before the next call has none
+2. Streams end, with a status to retry.
+3. Calls that come now are taken in but not begun; then connections get a GOAWAY. gRPC drops what
+   it has not handed over to us by then, and callers that wait for an answer before the next call have none
    there. What was taken in is begun after that, and callers take their next one elsewhere.
 4. Calls are finished, and awards that nobody waits for any more.
 
@@ -17,7 +17,8 @@ from typing import Final
 import grpc
 
 from score_service.boards.scoring import Scoring
-from score_service.grpc_api.interceptors import CallInterceptor
+from score_service.grpc_api.in_flight import InFlight
+from score_service.grpc_api.open_streams import OpenStreams
 from service_runtime.lifecycle import wait_unless
 from service_runtime.readiness import Readiness
 
@@ -33,7 +34,8 @@ class Drain:
     """The parts that stop, and how long that may take."""
 
     readiness: Readiness
-    interceptor: CallInterceptor
+    streams: OpenStreams
+    in_flight: InFlight
     server: grpc.aio.Server
     scoring: Scoring
     drain_seconds: float
@@ -43,14 +45,14 @@ class Drain:
         """Stop. Once `forced` is set, nothing is waited for any more."""
         await self.readiness.stop()
         await wait_unless(forced, self.drain_seconds)
-        self.interceptor.end_streams()
+        self.streams.end_all()
         await self._stop_server(forced)
-        await wait_unless(forced, _FINISH_SECONDS, self.interceptor.idle())
+        await wait_unless(forced, _FINISH_SECONDS, self.in_flight.idle())
         await wait_unless(forced, _FINISH_SECONDS, self.scoring.finish())
 
     async def _stop_server(self, forced: asyncio.Event) -> None:
-        with self.interceptor.holding():
-            await wait_unless(forced, _GATHER_SECONDS, self.interceptor.quiet())
+        with self.in_flight.holding():
+            await wait_unless(forced, _GATHER_SECONDS, self.in_flight.quiet())
             stopping = asyncio.create_task(self.server.stop(self.stop_seconds))
             await wait_unless(forced, _GOAWAY_SECONDS)
         # See `end_calls` for what a cancellation would do.

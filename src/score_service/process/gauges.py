@@ -1,4 +1,4 @@
-"""The gauges: what each part of the service tells of itself whenever the metrics are read."""
+"""The gauges: the state of each part of the service whenever the metrics are read."""
 
 import asyncio
 from datetime import datetime
@@ -25,22 +25,22 @@ def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics)
     metrics.follow(
         "laurel_projection_lag_revisions",
         "Revisions by which the projection furthest behind the record is behind.",
-        lambda: projector.lag,
+        lambda: projector.scanner.lag,
     )
     metrics.follow(
         "laurel_projection_looks",
         "Times that all boards of the projection were compared with the record.",
-        lambda: projector.looks,
+        lambda: projector.scanner.scans,
     )
     metrics.follow(
         "laurel_projection_rebuilds",
         "Boards that this process has rebuilt in the projection.",
-        lambda: projector.rebuilt,
+        lambda: projector.repairs.rebuilt,
     )
     metrics.follow(
         "laurel_projection_rebuilds_given_up",
         "Rebuilds for nothing: another process was faster, or a store stepped back meanwhile.",
-        lambda: projector.given_up,
+        lambda: projector.repairs.given_up,
     )
     metrics.follow(
         "laurel_drift_standings",
@@ -87,11 +87,11 @@ def follow_calls(interceptor: CallInterceptor, settings: ServeSettings, metrics:
     """Report how many calls there are of how many that there may be."""
     metrics.follow(
         "laurel_calls_under_way",
-        "Unary calls that have a place, of the service where they are most.",
-        lambda: max(admission.under_way for admission in interceptor.admissions.values()),
+        "Unary calls in flight, of the service where they are most.",
+        lambda: max(admission.in_flight for admission in interceptor.admissions.values()),
     )
     metrics.follow(
-        "laurel_calls_max", "Unary calls of one service that may have a place.", lambda: settings.calls_max
+        "laurel_calls_max", "Unary calls of one service that may be in flight.", lambda: settings.calls_max
     )
 
 
@@ -112,15 +112,15 @@ def follow_database(database: Database, metrics: Metrics) -> None:
     metrics.follow(
         "laurel_database_connections",
         "Connections to PostgreSQL that are not idle.",
-        lambda: database.pool_use.connections,
+        lambda: database.use.connections,
     )
     metrics.follow(
         "laurel_database_connections_max",
         "Connections to PostgreSQL that may be open.",
-        lambda: database.pool_use.connections_max,
+        lambda: database.use.connections_max,
     )
     metrics.follow(
         "laurel_database_waiting",
         "Statements that wait for a connection to PostgreSQL.",
-        lambda: database.pool_use.waiting,
+        lambda: database.use.waiting,
     )

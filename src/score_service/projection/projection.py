@@ -1,13 +1,12 @@
 """The ranks in Redis: a pure function of the ledger up to the position in a board's header.
 
 Invariants:
-- A board moves from one position to a later one in one script, and only from where it stands; totals are
+- A board moves from one position to a later one in one script, and only from where it is; totals are
   set, never added to. So nothing is applied twice, half, or out of order.
 - Everything a read answers holds at the one position it names.
-- The keys of a board share a hash tag, so that a cluster keeps them together, and bear its generation.
 
-It knows nothing of PostgreSQL. That the header's position is one of the record's is for `projector.py`
-to see to.
+It knows nothing of PostgreSQL. That the header's position is one of the record's is for
+`reconcile/headers.py` to check.
 """
 
 import secrets
@@ -17,73 +16,34 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-import structlog
-
-from score_service.domain.award import MAX_TOTAL
 from score_service.domain.changes import Changes
 from score_service.domain.hint import Hint, read_hint
-from score_service.domain.page_token import read_page_token, write_page_token
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Source, Standing
+from score_service.domain.page_token import read_page_token
+from score_service.domain.standing import Reading
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.generation import Generation
+from score_service.projection.keys import Keys
 from score_service.projection.redis_servers import ServersSettings
+from score_service.projection.replies import (
+    Applied,
+    Comparison,
+    Header,
+    PositionMismatch,
+    read_applied,
+    read_comparison,
+    read_header,
+    read_neighbours,
+    read_page,
+    read_standings,
+    write_member,
+)
 from score_service.projection.scripts import Cache, ScriptCall
 from service_runtime.redis.access import RedisAccess
 
-_MEMBER_PREFIX: Final = 16
-"""Digits before the user id in a sorted-set member, see `board.lua`."""
 _KNOWN_GENERATIONS: Final = 100_000
 _POLICY: Final = "noeviction"
 _READS_MAX: Final = 3
 """How often a read is tried while the generation changes."""
-
-_log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What a board's projection says of itself."""
-
-    generation: str
-    position: Position
-    members: int = 0
-    is_whole: bool = True
-    """Whether its keys have as many members as it says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Applied:
-    """The changes were made."""
-
-    ranks: dict[str, int]
-    """Of each user that changed, 1 for the best."""
-
-
-@dataclass(frozen=True, slots=True)
-class Elsewhere:
-    """Nothing was done: the projection does not stand where the changes begin."""
-
-    header: Header | None
-    """None where there is no projection."""
-
-    def stands_at(self, position: Position) -> bool:
-        """Return whether the projection is whole and stands at a position."""
-        header = self.header
-        return header is not None and header.is_whole and header.position == position
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """How the projection agrees with standings of the record."""
-
-    position: Position
-    """Where the projection stood."""
-    members: int
-    unready: int
-    """Users whose standing in the record is newer than the projection."""
-    differing: tuple[str, ...]
-    """Users whose entries in the projection are not what they must be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +56,8 @@ class ProjectionSettings:
     """Seconds for one operation, connecting and a retry included."""
     connections_max: int = 32
     """To one server."""
-    listeners_max: int = 256
-    """Boards that are listened to at once, each on a connection of its own."""
+    subscriptions_max: int = 256
+    """Boards that are subscribed to at once, each on a connection of its own."""
 
 
 class Projection:
@@ -105,7 +65,7 @@ class Projection:
 
     def __init__(self, cache: Cache, prefix: str) -> None:
         self._cache = cache
-        self._prefix = prefix
+        self._keys = Keys(prefix)
         self._generations: OrderedDict[str, str] = OrderedDict()
         """Of each board, as last seen; kept also when a header is gone, to remove what else is left."""
 
@@ -114,7 +74,7 @@ class Projection:
     async def open(cls, settings: ProjectionSettings) -> AsyncIterator[Self]:
         """Make the connection pools, whether or not Redis is there, and close them at the end."""
         servers = ServersSettings(
-            settings.redis, settings.timeout, settings.connections_max, settings.listeners_max
+            settings.redis, settings.timeout, settings.connections_max, settings.subscriptions_max
         )
         async with Cache.open(servers) as cache:
             yield cls(cache, settings.prefix)
@@ -128,7 +88,7 @@ class Projection:
         wrong = await self._cache.read_policies() - {_POLICY}
         return f"evicts keys: maxmemory-policy is {min(wrong)}, not {_POLICY}" if wrong else None
 
-    async def apply_changes(self, changes: Changes) -> Applied | Elsewhere:
+    async def apply_changes(self, changes: Changes) -> Applied | PositionMismatch:
         """Move a board's projection over changes of its ledger, if it stands where they begin.
 
         Raises:
@@ -137,22 +97,21 @@ class Projection:
         for _ in range(_READS_MAX):
             outcome = await self._apply_changes(changes)
             # Where it would fit but for the generation, that has changed since it was last seen.
-            if isinstance(outcome, Applied) or not outcome.stands_at(changes.before):
+            if isinstance(outcome, Applied) or not (outcome.header and outcome.header.is_at(changes.before)):
                 break
         return outcome
 
-    async def _apply_changes(self, changes: Changes) -> Applied | Elsewhere:
+    async def _apply_changes(self, changes: Changes) -> Applied | PositionMismatch:
         board_id, before, after = changes.board_id, changes.before, changes.after
         generation = self._generations.get(board_id) or secrets.token_hex(8)
         positions = [str(before.revision), before.mark, str(after.revision), after.mark]
-        arguments = [generation, *positions, changes.lines(), self.channel(board_id)]
-        call = ScriptCall(self._keys(board_id, generation), arguments)
+        arguments = [generation, *positions, changes.lines(), self._keys.channel(board_id)]
+        call = ScriptCall(self._keys.of_board(board_id, generation), arguments)
         reply = await self._cache.run("apply_changes", call)
         if reply[0] != "applied":
-            return Elsewhere(self._remember(board_id, reply))
+            return PositionMismatch(self._remember(board_id, reply))
         self._know(board_id, generation)
-        users = (change.user_id for change in changes.changes)
-        return Applied(dict(zip(users, map(int, reply[1].split()), strict=True)))
+        return read_applied(reply, changes)
 
     async def read_header(self, board_id: str) -> Header | None:
         """Return where a board's projection stands; None where there is none.
@@ -191,19 +150,7 @@ class Projection:
             ProjectionUnavailableError: Redis is unavailable.
         """
         reply = await self._read("get_standings", board_id, [str(top_n), *user_ids])
-        if reply is None:
-            return None
-        _, _, revision, mark, top, found = reply
-        return Reading(
-            Position(int(revision), mark),
-            Source.CACHE,
-            top=_run(top, 0),
-            users=tuple(
-                _standing(user_id, standing, rank)
-                for user_id, standing, rank in zip(user_ids, found[::2], found[1::2], strict=True)
-                if standing
-            ),
-        )
+        return None if reply is None else read_standings(reply, user_ids)
 
     async def list_standings(self, board_id: str, page_size: int, page_token: str) -> Reading | None:
         """Read a page of a board; None where the board has no projection.
@@ -215,14 +162,9 @@ class Projection:
         after = read_page_token(page_token)
         arguments = [str(page_size + 1)]
         if after is not None:
-            arguments += str(after.total), _member(after.user_id, after.reached_revision)
+            arguments += str(after.total), write_member(after.user_id, after.reached_revision)
         reply = await self._read("list_standings", board_id, arguments)
-        if reply is None:
-            return None
-        _, _, revision, mark, first, page = reply
-        standings = _run(page[: 2 * page_size], int(first))
-        token = write_page_token(standings[-1]) if len(page) > 2 * page_size else ""
-        return Reading(Position(int(revision), mark), Source.CACHE, top=standings, next_page_token=token)
+        return None if reply is None else read_page(reply, page_size)
 
     async def list_standings_around(self, board_id: str, user_id: str, radius: int) -> Reading | None:
         """Read a user's neighbours; None where the board has no projection.
@@ -231,10 +173,7 @@ class Projection:
             ProjectionUnavailableError: Redis is unavailable.
         """
         reply = await self._read("list_standings_around", board_id, [user_id, str(radius)])
-        if reply is None:
-            return None
-        _, _, revision, mark, first, page = reply
-        return Reading(Position(int(revision), mark), Source.CACHE, top=_run(page, int(first)))
+        return None if reply is None else read_neighbours(reply)
 
     async def compare_standings(self, board_id: str, revision: int, lines: str) -> Comparison | None:
         """Compare lines of `user_id total reached_revision` with a board; None where it has no projection.
@@ -248,10 +187,7 @@ class Projection:
             ProjectionUnavailableError: Redis is unavailable.
         """
         reply = await self._read("compare_standings", board_id, [str(revision), lines])
-        if reply is None:
-            return None
-        _, _, here, mark, members, unready, differing = reply
-        return Comparison(Position(int(here), mark), members, unready, tuple(differing))
+        return None if reply is None else read_comparison(reply)
 
     async def drop_board(self, board_id: str, header: Header) -> None:
         """Remove a board's projection if it still says what it said.
@@ -259,7 +195,7 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
         """
-        keys, position = self._keys(board_id, header.generation), header.position
+        keys, position = self._keys.of_board(board_id, header.generation), header.position
         call = ScriptCall(keys, [header.generation, str(position.revision), position.mark])
         await self._cache.run("drop_board", call)
 
@@ -269,29 +205,30 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
         """
-        return bool(await self._cache.run("is_being_made", ScriptCall([self._making(board_id)], [])))
+        return bool(await self._cache.run("is_being_made", ScriptCall([self._keys.making(board_id)], [])))
 
     def make_generation(self, board_id: str, seen: Header | None) -> Generation:
         """Begin a generation to take the place of the one in a header, or of a header that is not there."""
         name = secrets.token_hex(8)
         former = seen.generation if seen else self._generations.get(board_id, "")
+        keys = self._keys.of_board(board_id, name)
         return Generation(
             self._cache,
             name,
-            [*self._keys(board_id, name), f"{self._board(board_id)}:{name}:steps", self._making(board_id)],
+            [*keys, self._keys.steps(board_id, name), self._keys.making(board_id)],
             seen.generation if seen else "",
-            self._keys(board_id, former)[1:],
+            self._keys.of_generation(board_id, former),
         )
 
     @asynccontextmanager
-    async def listen(self, board_id: str) -> AsyncIterator[AsyncIterator[Hint]]:
-        """Hear what is applied to a board from now on, until Redis becomes unavailable.
+    async def subscribe(self, board_id: str) -> AsyncIterator[AsyncIterator[Hint]]:
+        """Receive what is applied to a board from now on, until Redis becomes unavailable.
 
         Raises:
-            ProjectionUnavailableError: Redis is unavailable, or there are too many listeners; the former also
-                out of the iterator.
+            ProjectionUnavailableError: Redis is unavailable, or there are too many subscriptions; the former
+                also out of the iterator.
         """
-        async with self._cache.listen(self.channel(board_id)) as messages:
+        async with self._cache.subscribe(self._keys.channel(board_id)) as messages:
             yield (hint async for message in messages if (hint := read_hint(message)))
 
     async def _read(self, script: str, board_id: str, arguments: Sequence[str]) -> list[Any] | None:
@@ -307,54 +244,16 @@ class Projection:
 
     def _call(self, board_id: str, *arguments: str) -> ScriptCall:
         generation = self._generations.get(board_id, "")
-        return ScriptCall(self._keys(board_id, generation), [generation, *arguments])
-
-    def channel(self, board_id: str) -> str:
-        """Name the channel on which a board's hints are published: in a cluster, of the slot of its keys."""
-        return f"{self._board(board_id)}:changes"
-
-    def _making(self, board_id: str) -> str:
-        return f"{self._board(board_id)}:making"
-
-    def _board(self, board_id: str) -> str:
-        return f"{self._prefix}{{{board_id}}}"
-
-    def _keys(self, board_id: str, generation: str) -> list[str]:
-        board = self._board(board_id)
-        period = f"{board}:{generation}:all_time"
-        return [f"{board}:header", f"{period}:ranks", f"{period}:totals"]
+        return ScriptCall(self._keys.of_board(board_id, generation), [generation, *arguments])
 
     def _remember(self, board_id: str, reply: Sequence[str]) -> Header | None:
         """Read the header in a reply, and keep its generation for the next call."""
-        if reply[0] == "missing":
-            return None
-        state, generation, revision, mark, members = reply
-        self._know(board_id, generation)
-        return Header(generation, Position(int(revision), mark), int(members), is_whole=state != "broken")
+        header = read_header(reply)
+        if header is not None:
+            self._know(board_id, header.generation)
+        return header
 
     def _know(self, board_id: str, generation: str) -> None:
         self._generations[board_id] = generation
         if len(self._generations) > _KNOWN_GENERATIONS:
             self._generations.popitem(last=False)
-
-
-def _run(flat: Sequence[str], first: int) -> tuple[Standing, ...]:
-    """Read neighbours out of a flat list of member and score; `first` is the 0-based rank of the first."""
-    return tuple(
-        Standing(
-            user_id=member[_MEMBER_PREFIX:],
-            total=int(score),
-            rank=first + offset + 1,
-            reached_revision=MAX_TOTAL - int(member[:_MEMBER_PREFIX]),
-        )
-        for offset, (member, score) in enumerate(zip(flat[::2], flat[1::2], strict=True))
-    )
-
-
-def _member(user_id: str, reached_revision: int) -> str:
-    return f"{MAX_TOTAL - reached_revision:0{_MEMBER_PREFIX}}{user_id}"
-
-
-def _standing(user_id: str, standing: str, rank: str) -> Standing:
-    total, reached = standing.split(":")
-    return Standing(user_id, int(total), int(rank) + 1, int(reached))

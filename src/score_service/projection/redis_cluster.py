@@ -1,7 +1,7 @@
 """The primaries of a Redis cluster, and which of them has which slot.
 
 What a cluster said of its slots holds until a server says otherwise or is unavailable. Then any server is
-asked anew, by one caller for all who wait.
+asked again, by one caller for all who wait.
 
 redis-py's own client for clusters does not do, as of 8.1:
 - It sends ASKING and the command that it stands for on different connections of a pool, so a slot that is
@@ -84,11 +84,11 @@ class Cluster(Servers):
             await server.close()
 
     def _mark_stale(self) -> None:
-        """Ask anew before the next operation."""
+        """Ask again before the next operation."""
         self._is_stale = True
 
     async def _learn(self, give_up_at: float) -> None:
-        """Ask which server has which slots. Where none tells it soon, what was known is all there is."""
+        """Ask which server has which slots. Where none answers soon, the former answer stays."""
         if self._learning is None or self._learning.done():
             self._learning = asyncio.create_task(self._refresh_slots(), name="slots", context=Context())
         left = give_up_at - asyncio.get_running_loop().time()

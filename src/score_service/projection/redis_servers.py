@@ -52,17 +52,17 @@ class ServersSettings:
     """Seconds for one operation, connecting and a retry included."""
     connections_max: int
     """For operations, to one server."""
-    listeners_max: int
-    """For listeners, to one server."""
+    subscriptions_max: int
+    """For subscriptions, to one server."""
 
 
 class Server:
     """A primary, or whichever server is the primary at present."""
 
-    def __init__(self, client: Any, listener: Any, host: str = "") -> None:
-        """Take a client for operations, and one that a listener may keep a connection of."""
+    def __init__(self, client: Any, subscriber: Any, host: str = "") -> None:
+        """Take a client for operations, and one that a subscription may keep a connection of."""
         self.client = client
-        self.listener = listener
+        self.subscriber = subscriber
         self.host = host
         self.breaker = Breaker(time.monotonic)
         self.on_loss: Callable[[], None] = lambda: None
@@ -75,7 +75,7 @@ class Server:
         Redirects are let through.
 
         Raises:
-            ProjectionUnavailableError: it is unavailable, or refuses.
+            ProjectionUnavailableError: it is unavailable, or rejects the operation.
         """
         if not self.breaker.admit():
             raise ProjectionUnavailableError
@@ -99,7 +99,7 @@ class Server:
 
     async def close(self) -> None:
         """Close all connections. TLS would wait long for the goodbye of a server that is unavailable."""
-        for client in (self.client, self.listener):
+        for client in (self.client, self.subscriber):
             with suppress(RedisError, OSError):
                 async with asyncio.timeout(_CLOSE_SECONDS):
                     await client.aclose()
@@ -145,7 +145,7 @@ class Servers(ABC):
         question: Callable[[Any], Awaitable[_T]],
         give_up_at: float,
         *,
-        listening: bool = False,
+        subscribing: bool = False,
     ) -> _T:
         """Put a question to the server that has a key, wherever that moves meanwhile.
 
@@ -156,7 +156,7 @@ class Servers(ABC):
         for _ in range(_HOPS_MAX):
             try:
                 async with server.reached(give_up_at):
-                    client = server.listener if listening else server.client
+                    client = server.subscriber if subscribing else server.client
                     return await (_ask_importing(client, question) if asking else question(client))
             except TryAgainError:
                 await asyncio.sleep(_SPLIT_SECONDS)

@@ -32,9 +32,9 @@ async def open_servers(settings: ServersSettings) -> AsyncIterator[Servers]:
 
         def connect(*node: Any) -> Server:
             operations = connector.blocking_pool(settings.connections_max, settings.timeout, node or None)
-            listeners = connector.pool(settings.listeners_max, node or None)
+            subscriptions = connector.pool(settings.subscriptions_max, node or None)
             host = node[0] if node else ""
-            return Server(Redis.from_pool(operations), Redis.from_pool(listeners), host)
+            return Server(Redis.from_pool(operations), Redis.from_pool(subscriptions), host)
 
         if url.topology == "cluster":
             cluster = Cluster(url.hosts, connect, settings.timeout)

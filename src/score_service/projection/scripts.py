@@ -45,7 +45,7 @@ _SCRIPTS: Final = (
 )
 
 _QUIET_SECONDS: Final = 1.0
-"""After which a listener that hears nothing asks whether Redis is there."""
+"""After which a subscriber that has received nothing asks whether Redis is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Cache:
 
     def __init__(self, servers: Servers, settings: ServersSettings) -> None:
         self._servers = servers
-        self._listeners_left = settings.listeners_max
+        self._subscriptions_left = settings.subscriptions_max
         self._timeout = settings.timeout
         self._scripts = {name: _Script.load(name) for name in _SCRIPTS}
 
@@ -154,32 +154,32 @@ class Cache:
         return policies
 
     @asynccontextmanager
-    async def listen(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
-        """Hear what is published on a channel from now on.
+    async def subscribe(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
+        """Receive what is published on a channel from now on.
 
         Raises:
-            ProjectionUnavailableError: there are too many listeners, or Redis is unavailable; the latter also
-                out of the iterator, and where the channel has moved to another server.
+            ProjectionUnavailableError: there are too many subscriptions, or Redis is unavailable; the latter
+                also out of the iterator, and where the channel has moved to another server.
         """
-        if not self._listeners_left:
+        if not self._subscriptions_left:
             raise ProjectionUnavailableError
-        self._listeners_left -= 1
+        self._subscriptions_left -= 1
         try:
             pubsub = await self._servers.ask(
-                channel, lambda client: _subscribe(client, channel), _in(self._timeout), listening=True
+                channel, lambda client: _subscribe(client, channel), _in(self._timeout), subscribing=True
             )
             try:
                 yield self._messages(pubsub)
             finally:
                 await pubsub.aclose()
         finally:
-            self._listeners_left += 1
+            self._subscriptions_left += 1
 
     async def _messages(self, pubsub: Any) -> AsyncIterator[str]:
-        """Return what comes. Quiet looks like a network that swallows everything, so Redis is asked then."""
+        """Return what comes. Silence looks like a network that drops everything, so Redis is asked then."""
         while True:
             try:
-                # A listener alone may lose its connection because it reads too slowly.
+                # A subscriber alone may lose its connection because it reads too slowly.
                 async with bounded(_in(_QUIET_SECONDS + self._timeout)):
                     message = await pubsub.get_message(timeout=_QUIET_SECONDS)
                     if message is None:
@@ -190,13 +190,13 @@ class Cache:
             if message is None:
                 continue
             if message["type"] == "sunsubscribe":
-                raise ProjectionUnavailableError  # The slot has moved; who listens anew is led there.
+                raise ProjectionUnavailableError  # The slot has moved; a new subscription is led there.
             if message["type"] == "smessage":
                 yield message["data"]
 
 
 async def _subscribe(client: Any, channel: str) -> Any:
-    """Begin to listen, and wait until the server has agreed."""
+    """Subscribe, and wait until the server has confirmed it."""
     pubsub = client.pubsub()
     try:
         await pubsub.ssubscribe(channel)

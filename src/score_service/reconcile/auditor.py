@@ -20,7 +20,8 @@ import structlog
 from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
-from score_service.projection.projection import Comparison, Projection
+from score_service.projection.projection import Projection
+from score_service.projection.replies import Comparison
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.standings import StandingPage, Standings
@@ -80,7 +81,7 @@ class Auditor:
         return audit
 
     async def _compare_members(self, audit: BoardAudit) -> bool:
-        """Compare how many members there are, and tell whether there is a projection to go on with."""
+        """Compare how many members there are, and return whether there is a projection to go on with."""
         surplus = await self._count_surplus(audit)
         if surplus:
             surplus = await self._count_surplus(audit)
@@ -107,7 +108,7 @@ class Auditor:
         return members - await self._ledger.count_newcomers(board_id, revision, position.revision)
 
     async def _compare_page(self, audit: BoardAudit, after: str, page: StandingPage) -> bool:
-        """Compare a page of standings, and tell whether the projection is still there."""
+        """Compare a page of standings, and return whether the projection is still there."""
         first = await self._look_until_ready(audit, page)
         if first is None or not first.differing:
             return first is not None

@@ -1,4 +1,4 @@
-"""Makes a board's projection anew from the record, beside the one that is read, and switches it in.
+"""Rebuilds a board's projection from the record, beside the one that is read, and switches it in.
 
 Invariants:
 - The standings are read page by page, each page at a position of its own, and then the ledger from where it
@@ -20,7 +20,8 @@ import structlog
 from score_service.domain.position import Position
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.generation import Generation, Switched
-from score_service.projection.projection import Header, Projection
+from score_service.projection.projection import Projection
+from score_service.reconcile.headers import Headers
 from score_service.record.ledger import Ledger
 from score_service.record.standings import StandingPage, Standings
 
@@ -56,36 +57,16 @@ class Rebuilder:
         self._standings = standings
         self._projection = projection
         self._page_size = page_size
-
-    async def find_header(self, board_id: str) -> Header | None:
-        """Read a board's header, and drop it where nobody must read it.
-
-        Returns:
-            The header; None if there is none, or was none of this record's, or Redis had lost its keys.
-
-        Raises:
-            ProjectionUnavailableError: Redis is unavailable.
-            RecordUnavailableError: PostgreSQL is unavailable.
-        """
-        # In this order: a header read after the record could be one of its future.
-        header = await self._projection.read_header(board_id)
-        if header is None:
-            return None
-        if header.is_whole and await self._ledger.has_position(board_id, header.position):
-            return header
-        why = "of another history" if header.is_whole else "with lost keys"
-        _log.warning("projection_dropped", board_id=board_id, position=str(header.position), why=why)
-        await self._projection.drop_board(board_id, header)
-        return None
+        self._headers = Headers(ledger, projection)
 
     async def rebuild(
         self, board_id: str, *, on_progress: Callable[[int], None] = lambda _members: None
     ) -> Rebuilt | None:
-        """Make a board's projection anew.
+        """Rebuild a board's projection.
 
         Args:
             board_id: the board.
-            on_progress: told the number of standings of each page that was loaded.
+            on_progress: called with the number of standings of each page that was loaded.
 
         Returns:
             None if it was given up: somebody else was faster, or one of the stores stepped back meanwhile.
@@ -95,7 +76,7 @@ class Rebuilder:
             ProjectionUnavailableError: Redis is unavailable.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        seen = await self.find_header(board_id)
+        seen = await self._headers.find(board_id)
         generation = self._projection.make_generation(board_id, seen)
         try:
             filled = await self._fill(board_id, generation, on_progress)
@@ -147,7 +128,7 @@ class Rebuilder:
     async def _load_pages(
         self, board_id: str, generation: Generation, at: Position, on_progress: Callable[[int], None]
     ) -> Position:
-        """Load all standings, and tell at which position the last of them were read.
+        """Load all standings, and return at which position the last of them were read.
 
         A record that was restored meanwhile may not have what earlier pages had. So the position before is
         asked for again after each later read.

@@ -9,9 +9,9 @@ It knows the names of statements and nothing of what they say.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Final, Self
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
 
 import psycopg
 from psycopg.rows import DictRow
@@ -23,13 +23,10 @@ from service_runtime.postgres.pool import (
     UNAVAILABLE,
     Connection,
     Pool,
-    PoolSettings,
-    PoolUse,
     is_connection_lost,
     log_unavailable,
 )
 
-_APPLICATION_NAME: Final = "score-service"
 _RETRY_SECONDS: Final = 0.05
 _WAIT_FOR_STANDBYS: Final = "SyncRepWaitForLSN"
 """The function of PostgreSQL that warns of a wait that was cut short: neither the code nor the words of that
@@ -44,23 +41,10 @@ _HELD_UP: Final = (_UnconfirmedError, psycopg.errors.LockNotAvailable)
 """What the same statement on the same connection may overcome."""
 
 
-class Database:
+class Database(Pool):
     """Runs the statements of `sql` by name."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    @classmethod
-    @asynccontextmanager
-    async def open(cls, settings: PoolSettings) -> AsyncIterator[Self]:
-        """Open the pool, whether or not the database is available, and close it at the end."""
-        async with Pool.open(settings, _APPLICATION_NAME) as pool:
-            yield cls(pool)
-
-    @property
-    def pool_use(self) -> PoolUse:
-        """How much of the pool is in use now."""
-        return self._pool.use
+    application_name = "score-service"
 
     async def fetch_all(
         self,
@@ -76,20 +60,20 @@ class Database:
             statement: its name, see `sql`.
             parameters: by name.
             seconds: how long it may run, at most; None for what the settings say.
-            prepare: False has it planned anew each time, for one whose best plan depends on the board.
+            prepare: False has it planned each time, for one whose best plan depends on the board.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable, or did not answer in time. Whether a statement
                 that writes has done so is unknown.
         """
         clock = asyncio.get_running_loop().time
-        seconds = seconds or self._pool.statement_seconds
+        seconds = seconds or self.statement_seconds
         give_up_at = clock() + seconds
         while True:
             began = clock()
             try:
                 with tracing.statement(statement):
-                    async with self._pool.connection(seconds) as connection:
+                    async with self.connection(seconds) as connection:
                         with _confirmation(connection):
                             cursor = await connection.execute(
                                 load_statement(statement), parameters, prepare=prepare
@@ -98,7 +82,7 @@ class Database:
             except (*UNAVAILABLE, _UnconfirmedError) as error:
                 log_unavailable(statement, error)
                 if is_connection_lost(error):
-                    await self._pool.renew(began)
+                    await self.renew(began)
                 elif not isinstance(error, _HELD_UP):
                     raise RecordUnavailableError from error
                 if clock() >= give_up_at:

@@ -226,7 +226,7 @@ def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) ->
             position=position,
             user_id=award.user_id,
             points=award.points,
-            total_after=total,
+            total=total,
             action_type=award.action_type,
             action_id=award.action_id,
             request_id=award.request_id,
@@ -242,7 +242,7 @@ def _recorded(row: DictRow) -> RecordedAward:
         position=Position.of(row["commit_revision"], row["commit_digest"]),
         user_id=row["user_id"],
         points=row["points"],
-        total_after=row["total_after"],
+        total=row["total_after"],
         action_type=row["action_type"],
         action_id=row["action_id"],
         request_id=row["request_id"],
@@ -251,5 +251,5 @@ def _recorded(row: DictRow) -> RecordedAward:
 
 def _fold(recorded: Iterable[RecordedAward]) -> tuple[Change, ...]:
     """Keep the newest change of each user among awards in the order of their revisions."""
-    newest = {award.user_id: Change(award.user_id, award.total_after, award.revision) for award in recorded}
+    newest = {award.user_id: Change(award.user_id, award.total, award.revision) for award in recorded}
     return tuple(newest.values())

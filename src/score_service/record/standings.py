@@ -3,7 +3,7 @@
 Every answer is one statement, so it holds at one position: that of the board's row in its snapshot.
 
 There is no index by total, which would cost every award its cheap update in place. So the order of a board
-is found by looking at all of it, and a rank that would take much looking is not told: that of a page further
+is found by looking at all of it, and a rank that would cost too much is left out: that of a page further
 down than `RANKED_MAX`, and that of a single user on a board of more users than that.
 
 It only reads. The standings are written together with the awards, by the ledger's transaction.
@@ -100,7 +100,7 @@ class Standings:
         return StandingPage(_position(row), row["members"], row["last_user_id"], row["lines"])
 
     async def count_members(self, board_id: str) -> tuple[Position, int]:
-        """Count the users of a board, and tell the position at which they are so many."""
+        """Count the users of a board, and return the position at which they are so many."""
         (row,) = await self._read(board_id, "count_members", {})
         return _position(row), row["members"]
 

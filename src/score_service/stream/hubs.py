@@ -1,6 +1,6 @@
 """The watches of this process: each is fed by the hub of its board, which lives as long as it is watched.
 
-A watcher that comes back is told from the ledger alone what it has missed, so it does not matter whether
+A watcher that resumes gets what it has missed from the ledger alone, so it does not matter whether
 Redis was lost in between.
 """
 
@@ -14,8 +14,10 @@ from score_service.domain.changes import Change
 from score_service.domain.standing import Standing
 from score_service.domain.watch import Update, WatchMessage, WatchRequest
 from score_service.errors import ProjectionUnavailableError, ShuttingDownError, WatcherEvictedError
-from score_service.stream.hub import Feeds, Hub, HubSettings
-from score_service.stream.watcher import Frame, Watcher
+from score_service.stream.feeds import Feeds
+from score_service.stream.frame import Frame
+from score_service.stream.hub import Hub, HubSettings
+from score_service.stream.watcher import Watcher
 
 
 class Hubs:
@@ -125,7 +127,7 @@ class Hubs:
         return await self._ranked(board_id, changed, frame) if position == upto else None
 
     async def _ranked(self, board_id: str, changed: dict[str, Change], frame: Frame) -> tuple[Standing, ...]:
-        """Add the ranks at the frame's position, where its top or the projection still tells them."""
+        """Add the ranks at the frame's position, where its top or the projection still has them."""
         ranks = {standing.user_id: standing.rank for standing in frame.top}
         if below := [user_id for user_id in changed if user_id not in ranks]:
             with suppress(ProjectionUnavailableError):

@@ -2,71 +2,25 @@
 
 Invariants:
 - A watcher holds one top and one standing a user, however many frames it is offered, so a slow one costs
-  memory by users, not by events; past a bound it is told to start anew.
-- All of a message holds at its position: of a standing from a frame before, the rank is told only if the
-  newest frame tells it too.
+  memory by users, not by events; past a bound it gets a reset.
+- All of a message holds at its position: of a standing from a frame before, the rank is sent only if the
+  newest frame has it too.
 - Positions never step back, except by a snapshot marked `reset`.
 """
 
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from typing import Final, TypeAlias
+from dataclasses import replace
+from typing import Final
 
-from score_service.domain.position import Position
-from score_service.domain.standing import Source, Standing
-from score_service.domain.watch import Body, Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.domain.standing import Standing
+from score_service.domain.watch import Update, WatchMessage, WatchRequest
 from score_service.errors import ScoreServiceError
+from score_service.stream.frame import Frame
 
 PENDING_MAX: Final = 10_000
 """Users with unsent changes, of one watcher or one hub, at most."""
-
-_Shape: TypeAlias = tuple[type[Body], int, bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What a board became since the frame before. All of it holds at one position.
-
-    What many watchers are told in the same words is said once: they are given the same message.
-    """
-
-    position: Position
-    top: tuple[Standing, ...]
-    """The first `MAX_TOP` of the board."""
-    scores: Mapping[str, Standing]
-    """The standings that changed, by user."""
-    source: Source = Source.CACHE
-    reset: bool = False
-    """The history before this frame is another one, or what changed is not known."""
-    _tops: dict[int, tuple[Standing, ...]] = field(
-        default_factory=dict, init=False, compare=False, repr=False
-    )
-    _messages: dict[_Shape, WatchMessage] = field(default_factory=dict, init=False, compare=False, repr=False)
-
-    def first(self, top_n: int) -> tuple[Standing, ...]:
-        """Return the first so many of the board."""
-        return self._tops.setdefault(top_n, self.top[:top_n])
-
-    def snapshot(self, top_n: int, *, reset: bool) -> WatchMessage:
-        """Return the top."""
-        return self._share((Snapshot, top_n, reset), Snapshot(self.first(top_n), reset))
-
-    def update(self, top_n: int) -> WatchMessage:
-        """Return the top, which has changed."""
-        return self._share((Update, top_n, False), Update(self.first(top_n), ()))
-
-    def checkpoint(self) -> WatchMessage:
-        """Return that nothing has changed."""
-        return self._share((Checkpoint, 0, False), Checkpoint())
-
-    def message(self, body: Body) -> WatchMessage:
-        """Return what only one watcher is told."""
-        return WatchMessage(body, self.position, self.source)
-
-    def _share(self, shape: _Shape, body: Body) -> WatchMessage:
-        return self._messages.get(shape) or self._messages.setdefault(shape, self.message(body))
 
 
 class Watcher:
@@ -88,7 +42,7 @@ class Watcher:
     def offer(self, frame: Frame) -> None:
         """Take in a frame. Of one that is not newer, only which store it is from is taken."""
         if frame.reset:
-            self._start_anew()
+            self._begin_reset()
         elif frame.position.revision <= self.frame.position.revision:
             self.frame = frame if frame.position == self.frame.position else self.frame
             return
@@ -97,7 +51,7 @@ class Watcher:
             self._newest = self._wanted(frame.scores)
             self._scores.update(self._newest)
         if len(self._scores) > PENDING_MAX:
-            self._start_anew()
+            self._begin_reset()
         if self._reset or self._scores or frame.first(self.request.top_n) != self._sent_top:
             self._ready.set()
 
@@ -118,7 +72,7 @@ class Watcher:
                     await self._ready.wait()
         if self._failure is not None:
             raise self._failure
-        # A frame may have come just as the time ended: its position must not be told without its changes.
+        # A frame may have come just as the time ended: its position must not be sent without its changes.
         return self._take()
 
     def _take(self) -> WatchMessage:
@@ -148,7 +102,7 @@ class Watcher:
             known.get(user_id) or replace(standing, rank=None) for user_id, standing in self._scores.items()
         )
 
-    def _start_anew(self) -> None:
+    def _begin_reset(self) -> None:
         self._reset = True
         self._scores = {}
 

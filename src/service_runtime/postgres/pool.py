@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal, NamedTuple, Self, TypeAlias
+from typing import ClassVar, Final, Literal, NamedTuple, Self, TypeAlias
 
 import psycopg
 import structlog
@@ -93,7 +93,10 @@ class PoolUse(NamedTuple):
 
 
 class Pool:
-    """Connections to one database."""
+    """Connections to one database. A subclass names the application, and runs its statements."""
+
+    application_name: ClassVar[str]
+    """As PostgreSQL shows it to its operator."""
 
     def __init__(self, pool: AsyncConnectionPool[Connection], settings: PoolSettings) -> None:
         self._pool = pool
@@ -103,10 +106,10 @@ class Pool:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, settings: PoolSettings, application_name: str) -> AsyncIterator[Self]:
+    async def open(cls, settings: PoolSettings) -> AsyncIterator[Self]:
         """Open the pool, whether or not the database is available, and close it at the end."""
         pool = AsyncConnectionPool(
-            _conninfo(settings, application_name),
+            _conninfo(settings, cls.application_name),
             connection_class=Connection,
             kwargs={"autocommit": True, "row_factory": dict_row},
             configure=partial(_configure, settings),
@@ -116,7 +119,7 @@ class Pool:
             timeout=settings.wait_seconds,
             reconnect_timeout=5,
             open=False,
-            name=application_name,
+            name=cls.application_name,
         )
         await pool.open(wait=False)
         try:

@@ -99,7 +99,7 @@ class RedisAccess:
         return {"password": self.sentinel_password, "ssl": self.url.is_tls, **self._shared_options()}
 
     def _shared_options(self) -> dict[str, Any]:
-        # It would tell its name and version, by commands that an access list would have to allow.
+        # It would send its name and version, by commands that an access list would have to allow.
         return {"driver_info": None, **self._tls_options()}
 
     def _tls_options(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_a_key_that_is_added_signs_without_a_restart(folder: Path) -> None:
     assert len(keys.to_jwks()["keys"]) == 2
 
 
-def test_a_key_that_is_not_known_is_looked_for_at_once(folder: Path) -> None:
+def test_an_unknown_key_is_looked_up_at_once(folder: Path) -> None:
     add_signing_key(folder, "1")
     time = MovableTime()
     keys = KeyFolder(folder, time)
@@ -116,7 +116,7 @@ def test_a_folder_without_a_usable_key_stops_the_start(folder: Path) -> None:
         KeyFolder(folder)
 
 
-def test_a_key_does_not_show_itself(folder: Path) -> None:
+def test_the_repr_of_a_key_has_no_secret(folder: Path) -> None:
     add_signing_key(folder)
 
     assert "0x" in repr(KeyFolder(folder).signing_key())

@@ -49,12 +49,12 @@ async def test_the_same_password_has_another_hash_each_time(passwords: Passwords
     assert await passwords.hash("secret") != await passwords.hash("secret")
 
 
-async def test_nobody_has_no_password(passwords: Passwords) -> None:
+async def test_an_unknown_user_has_no_password(passwords: Passwords) -> None:
     for password in ("", "secret"):
         assert not (await passwords.verify(None, password)).right
 
 
-async def test_what_is_no_hash_fits_no_password(passwords: Passwords) -> None:
+async def test_an_invalid_hash_matches_no_password(passwords: Passwords) -> None:
     for rubbish in ("", "rubbish", "$argon2id$"):
         assert not (await passwords.verify(rubbish, "")).right
 
@@ -69,7 +69,7 @@ async def test_a_hash_of_another_cost_is_to_be_renewed(passwords: Passwords) -> 
     assert (await passwords.verify(outdated, "wrong")).new_hash is None
 
 
-async def test_a_password_is_right_however_a_keyboard_spells_it(passwords: Passwords) -> None:
+async def test_equivalent_spellings_of_a_password_are_accepted(passwords: Passwords) -> None:
     password_hash = await passwords.hash("cafe\N{COMBINING ACUTE ACCENT} cr\u00e8me")
 
     for typed in ("caf\u00e9 cre\u0300me", "cafe\u0301\N{NO-BREAK SPACE}cr\u00e8me"):
@@ -79,7 +79,7 @@ async def test_a_password_is_right_however_a_keyboard_spells_it(passwords: Passw
 
 
 @pytest.mark.parametrize("typed", ["cre\u0300me\u00a0br\u00fbl\u00e9e", "ab\u200dcd", "tab\tbed", "\u0378"])
-async def test_a_hash_of_a_password_as_it_was_typed_is_good_and_made_anew_where_it_can_be(
+async def test_an_old_hash_of_the_typed_form_is_accepted_and_replaced(
     passwords: Passwords, typed: str
 ) -> None:
     verdict = await passwords.verify(CHEAP.hash(typed), typed)
@@ -97,7 +97,7 @@ async def test_a_hash_of_a_password_as_it_was_typed_is_good_and_made_anew_where_
 @pytest.mark.parametrize(
     "password", ["", "tab\tbed", "in\u200bvisible", "\ue000 private", "\u0378 unassigned"]
 )
-async def test_what_the_profile_does_not_allow_is_no_password(passwords: Passwords, password: str) -> None:
+async def test_a_password_that_the_profile_disallows_is_rejected(passwords: Passwords, password: str) -> None:
     with pytest.raises(ValueError, match="may not be empty, or hold") as refused:
         await passwords.hash(password)
 
@@ -105,13 +105,13 @@ async def test_what_the_profile_does_not_allow_is_no_password(passwords: Passwor
     assert passwords.under_way == 0
 
 
-async def test_who_comes_when_the_line_is_full_is_sent_away() -> None:
+async def test_a_password_above_the_queue_limit_is_rejected() -> None:
     hasher = SlowHasher()
     with Passwords(workers=1, queue=1, hasher=hasher) as passwords:
         hasher.may_go_on.clear()
         served, waiting = (asyncio.create_task(passwords.hash("x")) for _ in range(2))
         await asyncio.sleep(0)
-        assert passwords.under_way == passwords.places == 2
+        assert passwords.under_way == passwords.capacity == 2
         with pytest.raises(UnavailableError):
             await passwords.hash("x")
         hasher.may_go_on.set()
@@ -122,7 +122,7 @@ async def test_who_comes_when_the_line_is_full_is_sent_away() -> None:
         assert await passwords.hash("x")
 
 
-async def test_who_leaves_keeps_the_place_until_the_work_is_done() -> None:
+async def test_a_cancelled_check_keeps_its_slot_until_the_work_is_done() -> None:
     hasher = SlowHasher()
     with Passwords(workers=1, queue=0, hasher=hasher) as passwords:
         hasher.may_go_on.clear()

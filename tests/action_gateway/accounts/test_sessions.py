@@ -47,7 +47,7 @@ async def refresh(gateway: Gateway, token: str, key: str | None = None) -> httpx
     return await gateway.http.post("/api/v1/auth/refresh", json={"refreshToken": token}, headers=headers)
 
 
-async def test_a_new_user_logs_in_and_is_who_they_are(gateway: Gateway) -> None:
+async def test_a_new_user_logs_in_and_is_identified(gateway: Gateway) -> None:
     registered = await post(gateway, "register", username="Ada.Lovelace", password=PASSWORD)
     login = await post(gateway, "login", username="ada.lovelace", password=PASSWORD)
 
@@ -67,7 +67,7 @@ async def test_a_name_is_taken_whatever_its_letter_case(gateway: Gateway) -> Non
     assert code(await post(gateway, "register", username="ADA", password=PASSWORD)) == (409, "username_taken")
 
 
-async def test_of_many_who_want_a_name_at_once_one_gets_it(gateway: Gateway) -> None:
+async def test_of_concurrent_registrations_of_a_name_one_succeeds(gateway: Gateway) -> None:
     responses = await asyncio.gather(
         *(post(gateway, "register", username="ada", password=PASSWORD) for _ in range(6))
     )
@@ -91,7 +91,7 @@ async def test_names_and_passwords_have_bounds(gateway: Gateway) -> None:
         assert password not in response.text
 
 
-async def test_a_password_is_measured_as_it_is_hashed_and_good_from_any_keyboard(gateway: Gateway) -> None:
+async def test_the_length_of_a_password_is_checked_in_its_prepared_form(gateway: Gateway) -> None:
     composed, decomposed = "\u00e9" * 8, "e\u0301" * 8
     for faulty in ("e\u0301" * 7, "\u00e9" * 129, "tab\tbed is where", "zero\u200bwidth space"):
         refused = await post(gateway, "register", username="ada", password=faulty)
@@ -144,7 +144,7 @@ async def test_a_password_is_kept_as_argon2id_and_hashed_anew_when_the_cost_has_
     assert renewed.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_a_session_goes_on_with_each_new_refresh_token(gateway: Gateway) -> None:
+async def test_a_session_continues_with_each_new_refresh_token(gateway: Gateway) -> None:
     login = await log_in(gateway)
     tokens = [login["refreshToken"]]
     for _ in range(3):
@@ -156,7 +156,7 @@ async def test_a_session_goes_on_with_each_new_refresh_token(gateway: Gateway) -
     assert len(set(tokens)) == 4
 
 
-async def test_the_token_before_gets_the_same_successor_for_a_while(gateway: Gateway) -> None:
+async def test_the_previous_token_gets_the_same_successor_within_the_grace_period(gateway: Gateway) -> None:
     token = (await log_in(gateway))["refreshToken"]
     first = await refresh(gateway, token)
     gateway.clock.advance(29)
@@ -167,7 +167,7 @@ async def test_the_token_before_gets_the_same_successor_for_a_while(gateway: Gat
     assert (await refresh(gateway, again.json()["refreshToken"])).status_code == 200
 
 
-async def test_after_that_while_it_ends_the_session(gateway: Gateway) -> None:
+async def test_after_the_grace_period_the_previous_token_ends_the_session(gateway: Gateway) -> None:
     token = (await log_in(gateway))["refreshToken"]
     newest = (await refresh(gateway, token)).json()["refreshToken"]
     gateway.clock.advance(31)
@@ -176,7 +176,7 @@ async def test_after_that_while_it_ends_the_session(gateway: Gateway) -> None:
     assert code(await refresh(gateway, newest)) == (401, "bad_refresh_token")
 
 
-async def test_an_answer_that_got_lost_is_given_again_to_its_key_however_long_the_device_slept(
+async def test_a_lost_refresh_is_repeated_with_its_key_after_any_time(
     gateway: Gateway,
 ) -> None:
     token = (await log_in(gateway))["refreshToken"]
@@ -194,7 +194,7 @@ async def test_an_answer_that_got_lost_is_given_again_to_its_key_however_long_th
 
 
 @pytest.mark.parametrize(("key", "other"), [(KEY, "another-key"), (KEY, None), (None, KEY)])
-async def test_without_the_key_that_came_first_it_is_as_long_as_for_everyone(
+async def test_another_key_or_none_repeats_a_refresh_only_within_the_grace_period(
     gateway: Gateway, key: str | None, other: str | None
 ) -> None:
     token = (await log_in(gateway))["refreshToken"]
@@ -208,7 +208,7 @@ async def test_without_the_key_that_came_first_it_is_as_long_as_for_everyone(
     assert code(await refresh(gateway, token, key)) == (401, "bad_refresh_token")
 
 
-async def test_a_key_is_good_until_the_token_that_it_brought_is_used(gateway: Gateway) -> None:
+async def test_a_key_works_until_the_new_token_is_used(gateway: Gateway) -> None:
     first = (await log_in(gateway))["refreshToken"]
     second = (await refresh(gateway, first, KEY)).json()["refreshToken"]
     third = (await refresh(gateway, second, KEY)).json()["refreshToken"]
@@ -217,7 +217,7 @@ async def test_a_key_is_good_until_the_token_that_it_brought_is_used(gateway: Ga
     assert code(await refresh(gateway, third, KEY)) == (401, "bad_refresh_token")
 
 
-async def test_a_key_prolongs_no_session(gateway: Gateway) -> None:
+async def test_a_key_does_not_extend_a_session(gateway: Gateway) -> None:
     token = (await log_in(gateway))["refreshToken"]
     await refresh(gateway, token, KEY)
     gateway.clock.advance(30 * 86_400 + 1)
@@ -225,7 +225,7 @@ async def test_a_key_prolongs_no_session(gateway: Gateway) -> None:
     assert code(await refresh(gateway, token, KEY)) == (401, "bad_refresh_token")
 
 
-async def test_a_key_has_a_form(gateway: Gateway) -> None:
+async def test_a_malformed_key_is_rejected(gateway: Gateway) -> None:
     token = (await log_in(gateway))["refreshToken"]
     for key in ("", "x" * 256, "a b", "\x7f"):
         assert code(await refresh(gateway, token, key)) == (422, "invalid_request")
@@ -233,7 +233,7 @@ async def test_a_key_has_a_form(gateway: Gateway) -> None:
     assert (await refresh(gateway, token, "x" * 255)).status_code == 200
 
 
-async def test_a_token_older_than_the_one_before_ends_the_session_at_once(gateway: Gateway) -> None:
+async def test_a_token_older_than_the_previous_one_ends_the_session_at_once(gateway: Gateway) -> None:
     first = (await log_in(gateway))["refreshToken"]
     second = (await refresh(gateway, first)).json()["refreshToken"]
     third = (await refresh(gateway, second)).json()["refreshToken"]
@@ -274,7 +274,7 @@ async def test_every_refresh_prolongs_the_session(gateway: Gateway) -> None:
         token = (await refresh(gateway, token)).json()["refreshToken"]
 
 
-async def test_what_is_no_refresh_token_gets_none(gateway: Gateway) -> None:
+async def test_an_invalid_refresh_token_is_rejected(gateway: Gateway) -> None:
     for token in ("x", "A" * 43, "A" * 44, "A" * 4096, "ü", "a b", "=" * 43):
         response = await refresh(gateway, token)
 
@@ -299,12 +299,12 @@ async def test_logging_out_ends_the_session_also_with_an_old_token(gateway: Gate
     assert code(await refresh(gateway, first)) == (401, "bad_refresh_token")
 
 
-async def test_logging_out_of_nothing_is_no_failure(gateway: Gateway) -> None:
+async def test_logging_out_of_an_unknown_session_succeeds(gateway: Gateway) -> None:
     for token in ("x", "A" * 43):
         assert (await post(gateway, "logout", refreshToken=token)).status_code == 204
 
 
-async def test_no_token_is_kept_as_it_is(gateway: Gateway, database: Database) -> None:
+async def test_no_token_is_stored_in_plain_text(gateway: Gateway, database: Database) -> None:
     first = (await log_in(gateway))["refreshToken"]
     second = (await refresh(gateway, first, KEY)).json()["refreshToken"]
     async with await psycopg.AsyncConnection.connect(database.gateway_owner_dsn) as connection:
@@ -344,7 +344,7 @@ async def test_registrations_have_a_limit_by_address(start_gateway: StartGateway
     assert code(second) == (429, "rate_limited")
 
 
-async def test_addresses_behind_a_trusted_proxy_count_apart(start_gateway: StartGateway) -> None:
+async def test_addresses_behind_a_trusted_proxy_are_counted_separately(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(
         ready=False,
         score_target="dns:///localhost:1",
@@ -375,7 +375,7 @@ async def test_addresses_behind_a_trusted_proxy_count_apart(start_gateway: Start
         assert await register("eve", address) == 429
 
 
-async def test_nobody_names_their_own_address(start_gateway: StartGateway) -> None:
+async def test_a_client_cannot_choose_its_own_address(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(ready=False, score_target="dns:///localhost:1", registrations_per_minute=1)
     statuses = [
         (

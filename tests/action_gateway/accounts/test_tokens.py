@@ -62,14 +62,14 @@ def started(clock: MovableClock) -> StartedAction:
     )
 
 
-def test_an_access_token_speaks_for_its_user(access_tokens: AccessTokens, clock: MovableClock) -> None:
+def test_an_access_token_identifies_its_user(access_tokens: AccessTokens, clock: MovableClock) -> None:
     access = access_tokens.verify(access_tokens.issue(USER))
 
     assert access.user_id == USER
     assert access.expires_at == int(clock()) + 900
 
 
-def test_an_access_token_says_what_it_is(access_tokens: AccessTokens, access_keys: KeyFolder) -> None:
+def test_an_access_token_states_its_type(access_tokens: AccessTokens, access_keys: KeyFolder) -> None:
     token = access_tokens.issue(USER)
 
     assert jwt.get_unverified_header(token) == {
@@ -81,7 +81,7 @@ def test_an_access_token_says_what_it_is(access_tokens: AccessTokens, access_key
     assert claims.keys() == {"iss", "aud", "sub", "jti", "iat", "nbf", "exp"}
 
 
-def test_an_action_token_says_all_that_was_started(
+def test_an_action_token_contains_the_started_action(
     action_tokens: ActionTokens, started: StartedAction
 ) -> None:
     token = action_tokens.issue(started)
@@ -90,7 +90,7 @@ def test_an_action_token_says_all_that_was_started(
     assert jwt.get_unverified_header(token)["typ"] == "action+jwt"
 
 
-def test_an_access_token_ends(access_tokens: AccessTokens, clock: MovableClock) -> None:
+def test_an_access_token_expires(access_tokens: AccessTokens, clock: MovableClock) -> None:
     token = access_tokens.issue(USER)
     clock.advance(899)
     access_tokens.verify(token)
@@ -108,9 +108,9 @@ def test_an_expired_access_token_is_no_forgery_even_once_its_key_is_gone(
     token = access_tokens.issue(USER)
 
     def is_forged() -> bool:
-        with pytest.raises(UnauthenticatedError) as refusal:
+        with pytest.raises(UnauthenticatedError) as rejection:
             others.verify(token)
-        return refusal.value.forged
+        return rejection.value.forged
 
     assert is_forged()
     clock.advance(900)
@@ -140,7 +140,7 @@ def test_an_expired_action_token_can_still_be_read(
     assert action_tokens.verify(token) == started
 
 
-def test_neither_kind_passes_for_the_other(
+def test_neither_kind_is_accepted_as_the_other(
     access_tokens: AccessTokens, action_tokens: ActionTokens, started: StartedAction
 ) -> None:
     with pytest.raises(UnauthenticatedError):
@@ -149,7 +149,7 @@ def test_neither_kind_passes_for_the_other(
         action_tokens.verify(access_tokens.issue(USER))
 
 
-def test_neither_kind_passes_for_the_other_even_under_one_key(
+def test_neither_kind_is_accepted_as_the_other_even_under_one_key(
     access_keys: KeyFolder, clock: MovableClock, started: StartedAction
 ) -> None:
     access_tokens = AccessTokens(access_keys, issuer="laurel", lifetime=900, clock=clock)
@@ -161,7 +161,7 @@ def test_neither_kind_passes_for_the_other_even_under_one_key(
         action_tokens.verify(access_tokens.issue(USER))
 
 
-def test_a_changed_token_does_not_count(access_tokens: AccessTokens) -> None:
+def test_a_changed_token_is_rejected(access_tokens: AccessTokens) -> None:
     token = access_tokens.issue(USER)
     head, body, signature = token.split(".")
     for changed in (
@@ -181,7 +181,7 @@ def test_a_changed_token_does_not_count(access_tokens: AccessTokens) -> None:
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE", "", None, "ES256", "HS256"])
-def test_no_other_algorithm_counts(access_tokens: AccessTokens, alg: str | None) -> None:
+def test_no_other_algorithm_is_accepted(access_tokens: AccessTokens, alg: str | None) -> None:
     token = forge(access_tokens.issue(USER), header={"alg": alg})
     for forged in (token, token.rpartition(".")[0] + "."):
         with pytest.raises(UnauthenticatedError):
@@ -209,7 +209,7 @@ def test_a_key_is_found_by_its_name_among_our_own_alone(access_tokens: AccessTok
         access_tokens.verify(forge(access_tokens.issue(USER), header={"kid": kid}))
 
 
-def test_a_token_signed_by_a_stranger_under_our_key_name_does_not_count(
+def test_a_token_signed_by_a_foreign_key_under_a_known_key_id_is_rejected(
     access_tokens: AccessTokens, access_keys: KeyFolder, tmp_path: Path, clock: MovableClock
 ) -> None:
     stranger = add_signing_key(tmp_path / "stranger")
@@ -266,7 +266,7 @@ def test_every_claim_has_to_be_as_it_should_even_when_it_is_signed(
 
 
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "jti", "iat", "nbf", "exp"])
-def test_every_claim_has_to_be_there(
+def test_every_claim_is_required(
     access_tokens: AccessTokens, access_keys: KeyFolder, clock: MovableClock, claim: str
 ) -> None:
     now = int(clock())
@@ -287,7 +287,7 @@ def test_every_claim_has_to_be_there(
         access_tokens.verify(token)
 
 
-def test_a_token_of_a_key_that_signed_before_still_counts(
+def test_a_token_of_an_earlier_signing_key_is_still_accepted(
     tmp_path: Path, clock: MovableClock, access_keys: KeyFolder
 ) -> None:
     before = AccessTokens(access_keys, issuer="laurel", lifetime=900, clock=clock).issue(USER)

@@ -35,7 +35,7 @@ async def count_awards(score_service: ScoreService, database: Database) -> int:
     return int(row[0])
 
 
-async def test_a_start_tells_what_to_do_and_until_when(gateway: Gateway, player: Player) -> None:
+async def test_a_start_returns_the_prompt_and_the_expiry(gateway: Gateway, player: Player) -> None:
     response = await player.post("/actions/start", {"actionId": "quick"})
 
     assert response.status_code == 200
@@ -78,7 +78,7 @@ async def test_points_add_up(player: Player) -> None:
         ({"numeric": {"value": "40", "relative_tolerance": "0.01"}}, ["40.00", "39,6"], ["39.59", "forty"]),
     ],
 )
-async def test_an_answer_is_right_however_a_keyboard_spells_it(
+async def test_equivalent_spellings_of_an_answer_are_accepted(
     player: Player, database: Database, key: dict[str, Any], right: list[str], wrong: list[str]
 ) -> None:
     quick = ACTIONS[1].model_dump(exclude={"answer", "answers", "numeric"})
@@ -95,7 +95,7 @@ async def test_an_action_that_does_not_exist_cannot_be_started(player: Player) -
     assert code(await player.post("/actions/start", {"actionId": "nothing"})) == (404, "action_not_found")
 
 
-async def test_nobody_starts_or_completes_without_an_access_token(gateway: Gateway) -> None:
+async def test_start_and_completion_need_an_access_token(gateway: Gateway) -> None:
     for path in ("/actions/start", "/actions/complete"):
         response = await gateway.http.post(f"/api/v1{path}", content=b"{")
 
@@ -103,14 +103,14 @@ async def test_nobody_starts_or_completes_without_an_access_token(gateway: Gatew
         assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_a_client_cannot_name_points(player: Player) -> None:
+async def test_a_client_cannot_choose_points(player: Player) -> None:
     token = await player.start()
     body = {"actionToken": token, "proof": {"answer": "yes"}, "points": 1000}
 
     assert code(await player.post("/actions/complete", body)) == (422, "invalid_request")
 
 
-async def test_a_token_used_again_tells_its_first_outcome(player: Player) -> None:
+async def test_a_reused_token_returns_its_first_outcome(player: Player) -> None:
     token = await player.start()
     await player.complete(token)
     response = await player.complete(token)
@@ -126,8 +126,8 @@ async def test_of_eight_completions_at_once_one_pays(
     responses = await asyncio.gather(*(player.complete(token) for _ in range(8)))
 
     assert Counter(response.status_code for response in responses) == {200: 1, 409: 7}
-    refused = [response.json() for response in responses if response.status_code == 409]
-    assert all(body["code"] == "action_token_used" and body["award"] == AWARD for body in refused)
+    rejected = [response.json() for response in responses if response.status_code == 409]
+    assert all(body["code"] == "action_token_used" and body["award"] == AWARD for body in rejected)
     assert await count_awards(score_service, database) == 1
 
 
@@ -161,7 +161,7 @@ async def test_a_repeated_request_is_answered_after_the_token_has_expired(
     assert code(await later.complete(token)) == (409, "action_token_used")
 
 
-async def test_a_malformed_idempotency_key_is_refused(player: Player) -> None:
+async def test_a_malformed_idempotency_key_is_rejected(player: Player) -> None:
     body = {"actionToken": "x", "proof": {"answer": "yes"}}
     for key in ("", "a b", "x" * 256, "schlüssel"):
         headers = [
@@ -216,7 +216,7 @@ async def test_a_token_expires(gateway: Gateway, player: Player) -> None:
     assert code(await later.complete(token)) == (400, "action_token_expired")
 
 
-async def test_a_token_is_of_use_to_its_user_alone(gateway: Gateway, player: Player) -> None:
+async def test_a_token_is_valid_for_its_user_only(gateway: Gateway, player: Player) -> None:
     token = await player.start()
     thief = await gateway.player()
 
@@ -225,7 +225,7 @@ async def test_a_token_is_of_use_to_its_user_alone(gateway: Gateway, player: Pla
     assert code(await thief.complete(token)) == (403, "action_token_foreign")
 
 
-async def test_what_is_no_action_token_of_ours_is_refused(gateway: Gateway, player: Player) -> None:
+async def test_an_invalid_action_token_is_rejected(gateway: Gateway, player: Player) -> None:
     token = await player.start()
     action_keys = KeyFolder(gateway.settings.action_keys_dir)
     for forged in (
@@ -259,7 +259,7 @@ async def test_an_action_token_is_no_access_token(gateway: Gateway, player: Play
         assert code(await impostor.complete(token)) == (401, "unauthenticated")
 
 
-async def test_an_action_that_pays_once_says_so_from_then_on(player: Player) -> None:
+async def test_an_action_that_pays_once_is_reported_as_completed_afterwards(player: Player) -> None:
     first, second = await player.start("once"), await player.start("once")
     assert (await player.complete(first, "1")).status_code == 200
     award = {"pointsEarned": 20, "newTotalScore": 20, "newRank": 1}
@@ -274,7 +274,7 @@ async def test_an_action_that_pays_once_says_so_from_then_on(player: Player) -> 
         assert response.json()["award"] == award
 
 
-async def test_a_wrong_answer_for_what_another_token_was_paid_for_says_that_it_was_paid(
+async def test_a_wrong_answer_to_an_action_paid_by_another_token_reports_the_payment(
     player: Player,
 ) -> None:
     first, second = await player.start("once"), await player.start("once")
@@ -320,9 +320,7 @@ async def test_the_list_shows_every_action_and_what_is_completed(player: Player)
     }
 
 
-async def test_an_action_edited_meanwhile_changes_nothing_for_tokens_that_are_out(
-    player: Player, database: Database
-) -> None:
+async def test_an_edited_action_changes_nothing_for_issued_tokens(player: Player, database: Database) -> None:
     token = await player.start()
     edited = ACTIONS[1].model_copy(update={"answers": ["nope"], "points": 500, "min_seconds": 60.0})
     replace_actions(database.gateway_owner_dsn, None, [edited])
@@ -331,9 +329,7 @@ async def test_an_action_edited_meanwhile_changes_nothing_for_tokens_that_are_ou
     assert code(await player.complete(await player.start(), "nope")) == (422, "too_fast")
 
 
-async def test_an_action_retired_meanwhile_still_pays_the_tokens_that_are_out(
-    player: Player, database: Database
-) -> None:
+async def test_a_retired_action_still_pays_issued_tokens(player: Player, database: Database) -> None:
     token = await player.start()
     replace_actions(database.gateway_owner_dsn, None, [ACTIONS[0]])
 
@@ -363,20 +359,20 @@ async def test_starts_and_completes_have_limits_by_user(
     )
     player, other = await gateway.player(), await gateway.player()
     tokens = [await player.start(), await player.start()]
-    refused = await player.post("/actions/start", {"actionId": "quick"})
+    rejected = await player.post("/actions/start", {"actionId": "quick"})
     completed = [await player.complete(token) for token in tokens]
     wrong = await player.complete(tokens[0], "no")
     limited = await player.complete(tokens[1], "no")
 
-    assert code(refused) == (429, "rate_limited")
-    assert 1 <= int(refused.headers["retry-after"]) <= 60
+    assert code(rejected) == (429, "rate_limited")
+    assert 1 <= int(rejected.headers["retry-after"]) <= 60
     assert [response.status_code for response in completed] == [200, 200]
-    # What was paid is told, also to who is over the limit.
+    # A payment is reported above the limit, too.
     assert code(wrong) == code(limited) == (409, "action_token_used")
     assert (await other.complete(await other.start())).status_code == 200
 
 
-async def test_who_is_over_the_limit_spends_no_attempt(
+async def test_a_rate_limited_answer_costs_no_attempt(
     start_gateway: StartGateway, score_service: ScoreService
 ) -> None:
     gateway = await start_gateway(score_target=score_service.target, completes_per_minute=1)
@@ -391,7 +387,7 @@ async def test_who_is_over_the_limit_spends_no_attempt(
     ]
 
 
-async def test_while_redis_is_unavailable_players_play_on_and_nobody_logs_in(
+async def test_while_redis_is_unavailable_players_continue_and_logins_are_rejected(
     start_gateway: StartGateway, score_service: ScoreService, free_port: Callable[[], int]
 ) -> None:
     gateway = await start_gateway(
@@ -454,7 +450,7 @@ class TestWhileTheScoreServiceIsAway:
 
         assert code(await player.complete(token, "no"))[1] in {"action_token_spent", "action_token_used"}
 
-    async def test_a_lost_answer_is_no_second_use(
+    async def test_a_lost_response_does_not_count_as_a_use(
         self, player: Player, proxy: Proxy, score_service: ScoreService, database: Database
     ) -> None:
         token = await player.start()
@@ -464,7 +460,9 @@ class TestWhileTheScoreServiceIsAway:
         assert response.json() == {"success": True, **AWARD}
         assert await count_awards(score_service, database) == 1
 
-    async def test_a_wrong_answer_is_wrong_all_the_same(self, player: Player, proxy: Proxy) -> None:
+    async def test_a_wrong_answer_is_reported_while_the_score_service_is_unavailable(
+        self, player: Player, proxy: Proxy
+    ) -> None:
         token = await player.start()
         proxy.hold()
         response = await player.complete(token, "no")
@@ -473,7 +471,7 @@ class TestWhileTheScoreServiceIsAway:
         assert code(response) == (422, "wrong_answer")
         assert response.json()["attemptsLeft"] == 4
 
-    async def test_nobody_is_told_that_a_token_has_expired_which_may_have_been_paid(
+    async def test_expiry_is_not_reported_for_a_token_that_may_have_been_paid(
         self, gateway: Gateway, player: Player, proxy: Proxy
     ) -> None:
         token = await player.start()
@@ -487,7 +485,7 @@ class TestWhileTheScoreServiceIsAway:
         assert code(unavailable) == (503, "unavailable")
         assert code(await later.complete(token)) == (409, "action_token_used")
 
-    async def test_actions_that_pay_without_end_can_still_be_started(
+    async def test_unlimited_actions_can_be_started_while_the_score_service_is_unavailable(
         self, player: Player, proxy: Proxy
     ) -> None:
         proxy.hold()
@@ -499,7 +497,7 @@ class TestWhileTheScoreServiceIsAway:
         assert code(once) == (503, "unavailable")
 
 
-async def test_while_the_database_is_unavailable_the_token_stays_good(
+async def test_while_the_database_is_unavailable_the_token_stays_valid(
     start_gateway: StartGateway,
     score_service: ScoreService,
     gateway_settings: dict[str, Any],

@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def read_faults(file: Path, text: str) -> str:
-    """Read a faulty catalog and tell what it is told."""
+    """Read a faulty catalog and return the faults."""
     file.write_text(text, encoding="utf-8")
     with pytest.raises(SetupError) as error:
         read_catalog(file)
@@ -115,7 +115,7 @@ def test_a_catalog_is_read(file: Path) -> None:
         ("[[action]]", "[[action]", "line"),
     ],
 )
-def test_a_fault_is_told_by_its_place_and_shows_no_answer(
+def test_a_fault_is_reported_with_its_location_and_without_answers(
     file: Path, before: str, after: str, place: str
 ) -> None:
     faults = read_faults(file, GOOD.replace(before, after))
@@ -125,7 +125,7 @@ def test_a_fault_is_told_by_its_place_and_shows_no_answer(
     assert "secret" not in faults
 
 
-def test_all_faults_are_told_at_once(file: Path) -> None:
+def test_all_faults_are_reported_at_once(file: Path) -> None:
     faults = read_faults(file, GOOD.replace("points = 10\n", "points = 0\n").replace('"once"', '"x"'))
 
     assert len(faults.splitlines()) == 2
@@ -156,7 +156,7 @@ async def test_loading_the_same_again_changes_nothing(database: Database) -> Non
         assert versions(database) == [("puzzle_123", 1), ("quick", 1), ("once", 1), ("daily", 1)]
 
 
-async def test_what_is_edited_becomes_a_new_edition_and_what_is_gone_is_not_offered(
+async def test_an_edited_action_becomes_a_new_version_and_a_removed_one_is_not_offered(
     database: Database,
 ) -> None:
     replace_actions(database.gateway_owner_dsn, None, ACTIONS)
@@ -170,7 +170,7 @@ async def test_what_is_edited_becomes_a_new_edition_and_what_is_gone_is_not_offe
         assert (await store.get_answers("once", 1)).texts == ["1"]
 
 
-async def test_what_comes_back_is_a_new_edition(database: Database) -> None:
+async def test_an_action_that_is_added_again_is_a_new_version(database: Database) -> None:
     for actions in ([ACTIONS[0]], [], [ACTIONS[0]]):
         replace_actions(database.gateway_owner_dsn, None, actions)
 

@@ -59,7 +59,7 @@ EVERY_CHARACTER = [
         ("two words", ["Two  Words", "two\u3000words", "two\twords"]),
     ],
 )
-def test_what_people_type_for_one_answer_is_one_answer(one: str, others: list[str]) -> None:
+def test_equivalent_spellings_fold_to_the_same_text(one: str, others: list[str]) -> None:
     assert {fold(other) for other in others} == {fold(one)}
 
 
@@ -85,16 +85,16 @@ def test_what_people_type_for_one_answer_is_one_answer(one: str, others: list[st
         ("\u6771\u4eac", "\u4eac\u6771"),
     ],
 )
-def test_other_words_are_other_answers(one: str, other: str) -> None:
+def test_different_words_stay_different(one: str, other: str) -> None:
     assert fold(one) != fold(other)
 
 
 @given(st.text())
-def test_what_is_reduced_stays_as_it_is(text: str) -> None:
+def test_folding_is_idempotent(text: str) -> None:
     assert fold(fold(text)) == fold(text)
 
 
-def test_every_character_beside_others_is_reduced_in_one_go() -> None:
+def test_folding_is_idempotent_for_every_character() -> None:
     for character in EVERY_CHARACTER:
         if unicodedata.category(character) == "Lo" and unicodedata.is_normalized("NFKD", character):
             continue  # Nothing is done to it.
@@ -127,7 +127,7 @@ def test_no_letter_or_digit_is_taken_for_another_beyond_what_the_standard_does()
     }
 
 
-def test_every_dash_is_one() -> None:
+def test_all_dashes_are_equivalent() -> None:
     dashes = [character for character in EVERY_CHARACTER if unicodedata.category(character) == "Pd"]
 
     assert {fold(dash) for dash in dashes} == {"-", "~"}

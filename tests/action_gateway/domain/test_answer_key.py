@@ -28,7 +28,7 @@ def test_any_text_can_be_judged(answer: str) -> None:
 
 
 @pytest.mark.parametrize("answer", ["", " ", "\u200b", "\u00ad\ufeff"])
-def test_what_cannot_be_seen_is_no_answer(answer: str) -> None:
+def test_an_invisible_answer_is_wrong(answer: str) -> None:
     assert not AnswerKey([answer, "\u2060"]).accepts(answer)
 
 
@@ -40,7 +40,7 @@ def test_a_number_is_right_as_a_number() -> None:
     assert not key.accepts("")
 
 
-def test_what_is_right_is_not_shown() -> None:
+def test_right_answers_are_not_in_the_repr() -> None:
     key = AnswerKey(["secret"], Number(Decimal(4711)))
 
     assert "secret" not in repr(key)

@@ -36,7 +36,7 @@ def test_replacing_the_rows_of_the_changed_ranks_makes_the_new_leaderboard(
 
 
 @given(ENTRIES, ENTRIES)
-def test_no_rank_is_told_whose_row_is_the_same(before: list[Entry], after: list[Entry]) -> None:
+def test_ranks_of_equal_rows_are_not_reported(before: list[Entry], after: list[Entry]) -> None:
     for rank in changed_ranks(before, after):
         assert before[rank - 1 : rank] != after[rank - 1 : rank]
 

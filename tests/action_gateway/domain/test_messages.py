@@ -21,7 +21,7 @@ def read(message: Message) -> Any:
     return json.loads(message.text)
 
 
-def test_the_first_message_tells_the_leaderboard_and_the_users_own_place() -> None:
+def test_the_first_message_has_the_leaderboard_and_the_users_own_rank() -> None:
     assert read(tell_initial(Top((ADA, BOB)), standing(), 7)) == {
         "event": "leaderboard:initial",
         "revision": 7,
@@ -34,7 +34,7 @@ def test_a_user_without_an_award_has_score_zero_and_no_rank() -> None:
     assert message["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}}
 
 
-def test_an_update_tells_the_whole_leaderboard_and_which_ranks_differ() -> None:
+def test_an_update_has_the_whole_leaderboard_and_the_changed_ranks() -> None:
     assert read(tell_update(Top((ADA,)), Top((ADA, BOB)), 8)) == {
         "event": "leaderboard:update",
         "revision": 8,
@@ -47,7 +47,7 @@ def test_the_update_between_two_leaderboards_is_made_once_for_all_sockets() -> N
     assert tell_update(before, after, 8) is tell_update(before, after, 8)
 
 
-def test_a_score_update_tells_whose_score_and_rank_it_is() -> None:
+def test_a_score_update_has_user_score_and_rank() -> None:
     assert read(tell_score(standing(), 9)) == {
         "event": "score:update",
         "revision": 9,

@@ -85,7 +85,7 @@ def test_anything_else_is_not_that_number(answer: str) -> None:
 @pytest.mark.parametrize(
     "text", ["nan", "inf", "Infinity", "1e61", "1e-61", "1e9999", "9" * 41, "1" + "0" * 99, "1.2.3"]
 )
-def test_what_is_out_of_bounds_is_no_number(text: str) -> None:
+def test_a_number_out_of_bounds_is_rejected(text: str) -> None:
     assert read_number(fold(text)) == set()
 
 

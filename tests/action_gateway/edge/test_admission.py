@@ -1,4 +1,4 @@
-"""Places for requests: how many, who gets one, and what is told to those who get none."""
+"""The capacity for requests: which are accepted, and what the rejected ones are answered."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from action_gateway.edge.admission import Admission
 from action_gateway.errors import RateLimitedError
 from action_gateway.metrics import AdmissionMetrics
 
-PLACES = 2
+CAPACITY = 2
 CREDENTIALS = {"username": "nobody", "password": "correct horse battery"}
 
 
@@ -32,12 +32,12 @@ async def no_body() -> Message:
 
 
 class Desk:
-    """An application behind places, whose requests end when the test says so."""
+    """An application with bounded capacity, whose requests end when the test says so."""
 
     def __init__(
         self,
         app: ASGIApp | None = None,
-        places: int = PLACES,
+        capacity: int = CAPACITY,
         *,
         holds: bool = True,
         retry_seconds: float = 0.01,
@@ -49,7 +49,7 @@ class Desk:
         self.layer = Admission(
             app or self._serve,
             AdmissionMetrics(self.registry),
-            places=places,
+            capacity=capacity,
             open_paths=["/open"],
             holds=holds,
             retry_seconds=retry_seconds,
@@ -61,7 +61,7 @@ class Desk:
         await self.end.wait()
 
     async def ask(self, scope: Scope | None = None, receive: Receive = no_body) -> list[Message]:
-        """Make a request, and tell what was sent back."""
+        """Make a request, and return what was sent back."""
         sent: list[Message] = []
 
         async def send(message: Message) -> None:
@@ -82,22 +82,22 @@ async def under_way(*requests: Awaitable[object]) -> AsyncIterator[None]:
     await asyncio.gather(*tasks)
 
 
-async def test_who_comes_when_all_places_are_taken_is_refused_with_429() -> None:
+async def test_a_request_at_capacity_is_rejected_with_429() -> None:
     desk = Desk()
     async with under_way(desk.ask(), desk.ask()):
         start, body, *_ = await desk.ask()
         assert start["status"] == 429
         assert dict(start["headers"])[b"retry-after"] == b"1"
         assert b'"rate_limited"' in body["body"]
-        assert desk.serving == desk.metric("gateway_requests_under_way") == PLACES
+        assert desk.serving == desk.metric("gateway_requests_under_way") == CAPACITY
         assert desk.metric("gateway_requests_refused_total") == 1
         desk.end.set()
     assert desk.metric("gateway_requests_under_way") == 0
     assert await desk.ask() == []
 
 
-async def test_the_end_of_a_refusal_is_held_back_but_not_what_it_says() -> None:
-    desk = Desk(places=0, retry_seconds=0.2)
+async def test_the_end_of_a_rejection_is_delayed_but_not_its_content() -> None:
+    desk = Desk(capacity=0, retry_seconds=0.2)
     sent: list[tuple[float, Message]] = []
     clock = asyncio.get_running_loop().time
 
@@ -112,25 +112,25 @@ async def test_the_end_of_a_refusal_is_held_back_but_not_what_it_says() -> None:
     assert ended_at - told_at >= 0.19  # The loop's clock is not finer than that.
 
 
-async def test_a_refusal_on_a_connection_that_a_proxy_shares_is_not_held_back() -> None:
-    desk = Desk(places=0, holds=False, retry_seconds=3600.0)
+async def test_a_rejection_on_a_connection_shared_by_a_proxy_is_not_delayed() -> None:
+    desk = Desk(capacity=0, holds=False, retry_seconds=3600.0)
     _, body = await desk.ask()
     assert not body.get("more_body")
 
 
-async def test_a_place_is_given_back_when_a_request_fails() -> None:
+async def test_a_failed_request_frees_its_capacity() -> None:
     async def fail(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise ZeroDivisionError
 
-    desk = Desk(fail, places=1)
+    desk = Desk(fail, capacity=1)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError):
             await desk.ask()
 
 
 @pytest.mark.parametrize("scope", [scope_of("/open"), scope_of(kind="websocket")])
-async def test_open_paths_and_sockets_need_no_place(scope: Scope) -> None:
-    desk = Desk(places=1)
+async def test_open_paths_and_sockets_are_accepted_at_capacity(scope: Scope) -> None:
+    desk = Desk(capacity=1)
     async with under_way(*(desk.ask(scope) for _ in range(3)), desk.ask()):
         assert desk.serving == 4
         desk.end.set()
@@ -140,21 +140,21 @@ async def read(_scope: Scope, receive: Receive, _send: Send) -> None:
     await receive()
 
 
-async def test_a_request_whose_body_does_not_come_holds_no_place() -> None:
+async def test_a_request_that_waits_for_its_body_takes_no_capacity() -> None:
     body = asyncio.Event()
 
     async def slowly() -> Message:
         await body.wait()
         return {"type": "http.request"}
 
-    desk = Desk(read, places=1)
+    desk = Desk(read, capacity=1)
     async with under_way(*(desk.ask(receive=slowly) for _ in range(3))):
         assert desk.metric("gateway_requests_under_way") == 0
         assert await desk.ask() == []
         body.set()
 
 
-async def test_a_request_whose_body_comes_when_all_places_are_taken_is_refused() -> None:
+async def test_a_request_whose_body_arrives_at_capacity_is_rejected() -> None:
     body, end = asyncio.Event(), asyncio.Event()
 
     async def slowly() -> Message:
@@ -164,7 +164,7 @@ async def test_a_request_whose_body_comes_when_all_places_are_taken_is_refused()
     async def read_or_wait(scope: Scope, receive: Receive, _send: Send) -> None:
         await (receive() if scope["path"] == "/read" else end.wait())
 
-    desk = Desk(read_or_wait, places=1)
+    desk = Desk(read_or_wait, capacity=1)
     reading = asyncio.ensure_future(desk.ask(scope_of("/read"), slowly))
     await asyncio.sleep(0)
     async with under_way(desk.ask()):
@@ -176,8 +176,8 @@ async def test_a_request_whose_body_comes_when_all_places_are_taken_is_refused()
     assert desk.metric("gateway_requests_refused_total") == 1
 
 
-async def test_refusals_are_told_once_a_second_with_their_number() -> None:
-    desk = Desk(places=0)
+async def test_rejections_are_logged_once_a_second_with_their_number() -> None:
+    desk = Desk(capacity=0)
     with capture_logs() as logs:
         for moment in (0.0, 0.1, 0.9, 1.0, 1.5):
             desk.now = moment
@@ -190,13 +190,13 @@ async def test_refusals_are_told_once_a_second_with_their_number() -> None:
 
 @pytest.fixture
 async def single(start_gateway: StartGateway, score_service: ScoreService) -> Gateway:
-    """Give a gateway with one place."""
+    """Give a gateway with a capacity of one."""
     return await start_gateway(score_target=score_service.target, max_requests=1)
 
 
 @asynccontextmanager
 async def taken(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """Have a login take the only place until the end of the block."""
+    """Have a login occupy it until the end of the block."""
     end = asyncio.Event()
 
     async def verify(*_: object) -> Verdict:
@@ -213,7 +213,7 @@ async def taken(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 @pytest.fixture
 async def full(single: Gateway, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Gateway]:
-    """Give a gateway whose only place is taken until the end of the test."""
+    """Give a gateway that is at capacity until the end of the test."""
     async with taken(single, monkeypatch):
         yield single
     assert (await single.http.get("/api/v1/actions")).status_code == 401
@@ -231,7 +231,7 @@ PATHS = ["/api/v1/actions", "/api/v1/auth/login", "/.well-known/jwks.json", "/no
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_full_gateway_refuses_whatever_is_asked_with_a_problem(full: Gateway, path: str) -> None:
+async def test_a_gateway_at_capacity_rejects_every_request_with_a_problem(full: Gateway, path: str) -> None:
     response = await full.http.get(path)
 
     assert (response.status_code, response.json()["code"]) == (429, "rate_limited")
@@ -241,7 +241,7 @@ async def test_a_full_gateway_refuses_whatever_is_asked_with_a_problem(full: Gat
     assert metric(full, "gateway_requests_refused_total") == 1
 
 
-async def test_a_body_that_comes_when_all_places_are_taken_is_refused_with_a_problem(
+async def test_a_body_that_arrives_at_capacity_is_rejected_with_a_problem(
     single: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = json.dumps(CREDENTIALS)
@@ -261,11 +261,11 @@ async def test_a_body_that_comes_when_all_places_are_taken_is_refused_with_a_pro
 
 
 @pytest.mark.parametrize("path", ["/", "/style.css", "/docs"])
-async def test_a_full_gateway_still_gives_the_page_its_files(full: Gateway, path: str) -> None:
+async def test_a_gateway_at_capacity_still_serves_the_files_of_the_page(full: Gateway, path: str) -> None:
     assert (await full.http.get(path)).status_code == 200
 
 
-async def test_a_full_gateway_still_says_that_it_lives_and_opens_streams(full: Gateway) -> None:
+async def test_a_gateway_at_capacity_still_answers_probes_and_opens_streams(full: Gateway) -> None:
     assert (await full.http.get("/livez")).status_code == 200
     assert (await full.http.get("/readyz")).status_code == 200
     player = full.as_player("ada")

@@ -23,25 +23,25 @@ async def ignore(message: Message) -> None:
     """Send nothing."""
 
 
-async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+async def test_a_body_that_does_not_arrive_in_time_is_rejected() -> None:
     async def drip() -> Message:
         await asyncio.sleep(0.02)
         return {"type": "http.request", "body": b"x", "more_body": True}
 
-    with pytest.raises(HTTPException) as refused:
+    with pytest.raises(HTTPException) as rejected:
         await RequestGuard(read_all, seconds=0.1)(SCOPE, drip, ignore)
 
-    assert refused.value.status_code == 408
+    assert rejected.value.status_code == 408
 
 
-async def test_a_body_in_pieces_counts_as_a_whole() -> None:
+async def test_a_body_in_several_parts_is_limited_as_a_whole() -> None:
     async def pour() -> Message:
         return {"type": "http.request", "body": b"x" * 1000, "more_body": True}
 
-    with pytest.raises(HTTPException) as refused:
+    with pytest.raises(HTTPException) as rejected:
         await RequestGuard(read_all)(SCOPE, pour, ignore)
 
-    assert refused.value.status_code == 413
+    assert rejected.value.status_code == 413
 
 
 async def test_after_the_body_there_is_no_deadline() -> None:

@@ -85,7 +85,7 @@ async def test_a_player_without_an_award_on_a_board_with_some_has_score_zero(
     assert mine == {"me": row(None, player, 0), "entries": [], "revision": 1, "source": "cache"}
 
 
-async def test_a_request_not_as_described_is_refused(gateway: Gateway, player: Player) -> None:
+async def test_an_invalid_request_is_rejected(gateway: Gateway, player: Player) -> None:
     await award(gateway, player.user_id, 5)
     for path in (
         "/leaderboard?limit=0",
@@ -111,7 +111,7 @@ async def test_the_leaderboard_is_for_players_only(gateway: Gateway, path: str) 
         assert (response.status_code, response.json()["code"]) == (401, "unauthenticated")
 
 
-async def test_a_finished_action_reaches_everyone_who_follows(gateway: Gateway) -> None:
+async def test_a_completed_action_reaches_all_subscribers(gateway: Gateway) -> None:
     ada, bob = await gateway.player("ada"), await gateway.player("bob")
     async with connected(gateway, ada) as mine, connected(gateway, bob) as others, streaming(ada) as stream:
         events = stream.events()
@@ -139,7 +139,7 @@ async def next_score(events: AsyncIterator[ServerSentEvent]) -> ServerSentEvent:
         return await anext(event async for event in events if event.event == "score:update")
 
 
-async def test_a_stream_that_comes_back_learns_what_it_missed(gateway: Gateway, player: Player) -> None:
+async def test_a_resumed_stream_receives_what_it_missed(gateway: Gateway, player: Player) -> None:
     await award(gateway, player.user_id, 10)
     async with streaming(player) as stream:
         position = (await stream.take(1))[0].id
@@ -159,7 +159,7 @@ async def test_a_stream_that_comes_back_learns_what_it_missed(gateway: Gateway, 
         assert (await next_score(events)).data["data"]["newScore"] == 17
 
 
-async def test_a_stream_with_a_bad_position_begins_anew(gateway: Gateway, player: Player) -> None:
+async def test_a_stream_with_an_invalid_position_starts_over(gateway: Gateway, player: Player) -> None:
     await award(gateway, player.user_id, 10)
     for position in ("nonsense", "1-", "99-0123456789abcdef", "1-0123456789abcdef", "0" * 100):
         async with streaming(player, position) as stream:
@@ -187,8 +187,8 @@ async def test_sockets_outlive_the_score_service_and_catch_up(
         await eventually(gateway.is_ready)
         assert second.target == service.target
         await award(gateway, player.user_id, 5)
-        told = [await receive(socket), await receive(socket)]
-        assert [one["event"] for one in told] == ["leaderboard:update", "score:update"]
-        assert told[1]["data"]["newScore"] == 15
+        received = [await receive(socket), await receive(socket)]
+        assert [one["event"] for one in received] == ["leaderboard:update", "score:update"]
+        assert received[1]["data"]["newScore"] == 15
         async with connected(gateway, late) as another:
             assert json.loads(await another.recv())["data"]["me"]["score"] == 0

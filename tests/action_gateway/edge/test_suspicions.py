@@ -43,8 +43,8 @@ async def counts(gateway: Gateway) -> dict[str, float]:
 
 async def post(gateway: Gateway, path: str, **body: str) -> dict[str, Any]:
     response = await gateway.http.post(f"/api/v1/auth/{path}", json=body)
-    told: dict[str, Any] = response.json()
-    return told
+    reported: dict[str, Any] = response.json()
+    return reported
 
 
 async def test_every_signal_counts_from_zero(gateway: Gateway) -> None:
@@ -52,7 +52,7 @@ async def test_every_signal_counts_from_zero(gateway: Gateway) -> None:
     assert {await gateway.metric("gateway_rate_limited_total", limit=limit) for limit in LIMITS} == {0}
 
 
-async def test_wrong_answers_are_suspect_and_those_after_the_last_attempt_more_so(
+async def test_wrong_answers_are_suspicious_and_have_a_signal_of_their_own_after_the_last_attempt(
     gateway: Gateway, player: Player, lines: Lines
 ) -> None:
     token = await player.start()
@@ -69,14 +69,16 @@ async def test_wrong_answers_are_suspect_and_those_after_the_last_attempt_more_s
     assert "no idea" not in str(lines())
 
 
-async def test_an_answer_that_is_too_fast_is_suspect(gateway: Gateway, player: Player, lines: Lines) -> None:
+async def test_an_answer_that_is_too_fast_is_suspicious(
+    gateway: Gateway, player: Player, lines: Lines
+) -> None:
     await player.complete(await player.start("puzzle_123"), "ABC")
 
     assert await counts(gateway) == {"too_fast": 1}
     assert [(line["signal"], line["action_id"]) for line in suspicions(lines)] == [("too_fast", "puzzle_123")]
 
 
-async def test_a_token_that_was_paid_for_is_suspect_when_another_request_shows_it(
+async def test_a_paid_token_is_suspicious_in_another_request(
     gateway: Gateway, player: Player, lines: Lines
 ) -> None:
     token = await player.start()
@@ -90,7 +92,7 @@ async def test_a_token_that_was_paid_for_is_suspect_when_another_request_shows_i
     assert {line["level"] for line in suspicions(lines)} == {"info"}
 
 
-async def test_a_request_over_again_that_was_never_paid_is_not_suspect(
+async def test_a_repeated_request_that_was_never_paid_is_not_suspicious(
     gateway: Gateway, player: Player
 ) -> None:
     first, second = await player.start("once"), await player.start("once")
@@ -103,7 +105,7 @@ async def test_a_request_over_again_that_was_never_paid_is_not_suspect(
     assert await counts(gateway) == {"token_reused": 1}
 
 
-async def test_anothers_token_and_one_that_is_not_ours_are_suspect(
+async def test_foreign_and_forged_tokens_are_suspicious(
     gateway: Gateway, player: Player, lines: Lines
 ) -> None:
     token, thief = await player.start(), await gateway.player()
@@ -120,7 +122,7 @@ async def test_anothers_token_and_one_that_is_not_ours_are_suspect(
     assert [line.get("user_id") for line in forged] == [thief.user_id, thief.user_id, None, None]
 
 
-async def test_what_clients_of_honest_players_meet_is_not_suspect(gateway: Gateway, player: Player) -> None:
+async def test_errors_of_honest_clients_are_not_suspicious(gateway: Gateway, player: Player) -> None:
     token = await player.start()
     for nothing in ("", "rubbish", "a.b.c", "\u00fc"):
         await replace(player, access_token="x").complete(nothing)
@@ -135,7 +137,7 @@ async def test_what_clients_of_honest_players_meet_is_not_suspect(gateway: Gatew
     assert await counts(gateway) == {}
 
 
-async def test_a_refresh_token_that_comes_back_late_is_suspect_and_one_in_time_is_not(
+async def test_a_reused_refresh_token_is_suspicious_only_after_the_grace_period(
     gateway: Gateway, lines: Lines
 ) -> None:
     user = (await post(gateway, "register", username="ada", password=PASSWORD))["user"]
@@ -144,15 +146,15 @@ async def test_a_refresh_token_that_comes_back_late_is_suspect_and_one_in_time_i
     assert await post(gateway, "refresh", refreshToken=first) == second | {"accessToken": ANY}
     assert await counts(gateway) == {}
     gateway.clock.advance(31)
-    told = await post(gateway, "refresh", refreshToken=first)
+    reported = await post(gateway, "refresh", refreshToken=first)
 
-    assert told == await post(gateway, "refresh", refreshToken="A" * 43)
+    assert reported == await post(gateway, "refresh", refreshToken="A" * 43)
     assert await counts(gateway) == {"refresh_reused": 1}
     (line,) = suspicions(lines)
     assert (line["level"], line["user_id"]) == ("warning", user["userId"])
 
 
-async def test_a_wrong_password_names_whose_it_was_not_but_never_what_was_typed(
+async def test_a_wrong_password_is_reported_with_its_user_but_never_with_the_password(
     gateway: Gateway, lines: Lines
 ) -> None:
     user = (await post(gateway, "register", username="ada", password=PASSWORD))["user"]
@@ -165,7 +167,7 @@ async def test_a_wrong_password_names_whose_it_was_not_but_never_what_was_typed(
     assert typed[:20] not in str(lines())
 
 
-async def test_limits_are_told_by_their_names(
+async def test_exceeded_limits_are_reported_by_name(
     start_gateway: StartGateway, score_service: ScoreService, lines: Lines
 ) -> None:
     limits = {f"{limited}_per_minute": 1 for limited in ("starts", "completes", "logins", "registrations")}
@@ -184,7 +186,9 @@ async def test_limits_are_told_by_their_names(
     assert {await gateway.metric("gateway_rate_limited_total", limit=limit) for limit in LIMITS} == {1}
 
 
-async def test_a_socket_with_a_forged_token_is_suspect_and_one_with_none_is_not(realtime: Realtime) -> None:
+async def test_a_socket_with_a_forged_token_is_suspicious_and_one_without_a_token_is_not(
+    realtime: Realtime,
+) -> None:
     def seen() -> float:
         return realtime.metric("gateway_suspicions_total", signal="access_token_forged")
 
@@ -203,8 +207,10 @@ async def test_a_socket_with_a_forged_token_is_suspect_and_one_with_none_is_not(
             assert await close_code(socket) == 4401
 
     assert seen() == 2
-    told = [line for line in logs if line["event"] == "suspicion"]
-    assert [(line["signal"], line["address"]) for line in told] == [("access_token_forged", "127.0.0.1")] * 2
+    reported = [line for line in logs if line["event"] == "suspicion"]
+    assert [(line["signal"], line["address"]) for line in reported] == [
+        ("access_token_forged", "127.0.0.1")
+    ] * 2
 
 
 async def test_nothing_that_a_client_sends_forges_a_line_of_the_log(
@@ -229,16 +235,16 @@ async def test_nothing_that_a_client_sends_forges_a_line_of_the_log(
             ],
         )
     (count,) = (await counts(gateway)).values()
-    told = suspicions(lines)
+    reported = suspicions(lines)
 
-    assert len(told) == count > 0
-    assert {(line["signal"], line["address"]) for line in told} <= {
+    assert len(reported) == count > 0
+    assert {(line["signal"], line["address"]) for line in reported} <= {
         ("access_token_forged", address) for address in ("unknown", "::/64")
     }
     assert "planted" not in str(lines())
 
 
-async def test_an_address_is_told_as_limits_count_it(start_gateway: StartGateway, lines: Lines) -> None:
+async def test_an_address_is_reported_as_limits_count_it(start_gateway: StartGateway, lines: Lines) -> None:
     gateway = await start_gateway(ready=False, score_target="dns:///localhost:1", trusted_proxies="127.0.0.1")
     forged = {"Authorization": f"Bearer {forge((await gateway.player()).access_token, sub='x')}"}
     for address in ("203.0.113.7", "2001:db8:1:2:3:4:5:6"):
@@ -247,7 +253,7 @@ async def test_an_address_is_told_as_limits_count_it(start_gateway: StartGateway
     assert [line["address"] for line in suspicions(lines)] == ["203.0.113.7", "2001:db8:1:2::/64"]
 
 
-async def test_a_flood_is_counted_whole_and_told_in_few_lines(gateway: Gateway, lines: Lines) -> None:
+async def test_a_flood_is_counted_in_full_and_logged_in_few_lines(gateway: Gateway, lines: Lines) -> None:
     flood = 10 * EVENTS_A_SECOND
     player = await gateway.player()
     forged = replace(player, access_token=forge(player.access_token, sub="x"))
@@ -259,7 +265,7 @@ async def test_a_flood_is_counted_whole_and_told_in_few_lines(gateway: Gateway, 
     assert EVENTS_A_SECOND <= len(suspicions(lines)) <= EVENTS_A_SECOND * (1 + int(seconds))
 
 
-def test_what_a_flood_left_out_is_told_by_the_next_event_and_no_other_signal_is_silenced() -> None:
+def test_the_next_event_reports_the_omitted_ones_and_other_signals_are_still_logged() -> None:
     now = 0.0
     registry = CollectorRegistry()
     suspicions = Suspicions(registry, lambda: now)
@@ -270,13 +276,13 @@ def test_what_a_flood_left_out_is_told_by_the_next_event_and_no_other_signal_is_
         now = 1.0
         suspicions.note(errors.TooFastError(), None)
 
-    told = [(line["signal"], line["left_out"]) for line in logs]
+    reported = [(line["signal"], line["left_out"]) for line in logs]
     left_out = 100 - EVENTS_A_SECOND
-    assert told == [("too_fast", 0)] * EVENTS_A_SECOND + [("wrong_answer", 0), ("too_fast", left_out)]
+    assert reported == [("too_fast", 0)] * EVENTS_A_SECOND + [("wrong_answer", 0), ("too_fast", left_out)]
     assert registry.get_sample_value("gateway_suspicions_total", {"signal": "too_fast"}) == 101
 
 
-def test_want_of_room_is_no_suspicion() -> None:
+def test_rejection_at_capacity_is_not_suspicious() -> None:
     registry = CollectorRegistry()
     with capture_logs() as logs:
         Suspicions(registry).note(errors.RateLimitedError(1.0), None)

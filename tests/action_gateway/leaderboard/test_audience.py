@@ -49,7 +49,7 @@ async def test_a_standing_that_is_known_is_no_news(stack: ExitStack) -> None:
     assert len(ada) == 1
 
 
-async def test_the_first_news_is_told_at_once_and_the_next_not_before_the_interval(stack: ExitStack) -> None:
+async def test_the_first_news_is_sent_at_once_and_the_next_after_the_interval(stack: ExitStack) -> None:
     audience = Audience(Board(), 3600)
     _, ada = follow(stack, audience, "ada")
     for revision in (1, 2, 3):
@@ -69,7 +69,7 @@ async def test_everyone_is_woken_for_a_new_leaderboard(stack: ExitStack) -> None
     assert [len(woken) for _, woken in following] == [1, 1, 1]
 
 
-async def test_who_has_left_is_not_woken_and_leaves_nothing_behind() -> None:
+async def test_a_closed_subscription_is_not_woken_and_is_removed() -> None:
     audience = Audience(Board(), 0)
     with ExitStack() as stack:
         _, ada = follow(stack, audience, "ada")
@@ -81,7 +81,7 @@ async def test_who_has_left_is_not_woken_and_leaves_nothing_behind() -> None:
     assert not audience._with_news
 
 
-async def test_nobody_is_woken_after_the_end(stack: ExitStack) -> None:
+async def test_no_subscription_is_woken_after_the_end(stack: ExitStack) -> None:
     audience = Audience(Board(), 0.01)
     _, ada = follow(stack, audience, "ada")
     audience._woken_at = asyncio.get_running_loop().time()

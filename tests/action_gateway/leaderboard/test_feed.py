@@ -11,6 +11,7 @@ import pytest
 from tests.action_gateway.scripted_board import ScriptedBoard
 
 from action_gateway.errors import UnavailableError
+from action_gateway.leaderboard.board_reader import BoardReader
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.subscription import News, Subscription
 from score_client.errors import NotAllowedError
@@ -81,7 +82,7 @@ class Followers:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - anything may bring the condition about
             await asyncio.sleep(0.002)
 
@@ -94,7 +95,7 @@ def board() -> ScriptedBoard:
 @pytest.fixture
 async def feed(board: ScriptedBoard, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Feed]:
     monkeypatch.setattr("action_gateway.leaderboard.feed._ABSENT_SECONDS", 0.01)
-    async with Feed(board, Nameless(), "main", interval=0.001) as feed:
+    async with Feed(BoardReader(board, Nameless(), "main"), interval=0.001) as feed:
         yield feed
 
 
@@ -114,7 +115,7 @@ async def test_one_watch_serves_any_number_of_followers(board: ScriptedBoard, fo
     assert (board.watches_begun, len(board.watches)) == (1, 1)
 
 
-async def test_a_follower_begins_with_the_named_leaderboard_and_its_own_place(
+async def test_a_follower_begins_with_the_named_leaderboard_and_its_own_rank(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -132,7 +133,7 @@ async def test_a_follower_begins_with_the_named_leaderboard_and_its_own_place(
     }
 
 
-async def test_a_score_is_told_to_every_socket_of_its_user_and_to_nobody_else(
+async def test_a_score_is_sent_to_every_socket_of_its_user_only(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -143,7 +144,7 @@ async def test_a_score_is_told_to_every_socket_of_its_user_and_to_nobody_else(
     assert (mine.scores, mine_too.scores, another.scores) == ([15], [15], [])
 
 
-async def test_a_score_below_the_top_is_told_without_a_leaderboard(
+async def test_a_score_below_the_top_is_sent_without_a_leaderboard(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     for n in range(10):
@@ -168,7 +169,7 @@ async def test_a_board_without_awards_is_an_empty_leaderboard(feed: Feed, follow
     assert feed.problem is None
 
 
-async def test_the_first_award_of_a_board_is_told_though_there_was_nothing_to_watch(
+async def test_the_first_award_of_a_board_is_sent_although_the_board_did_not_exist(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     first, below = await followers.open("u1"), await followers.open("z")
@@ -180,7 +181,7 @@ async def test_the_first_award_of_a_board_is_told_though_there_was_nothing_to_wa
     assert len(first.leaderboard) == 10
 
 
-async def test_a_watch_that_breaks_is_taken_up_where_it_was(
+async def test_a_broken_watch_is_resumed_at_its_position(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -206,7 +207,7 @@ async def test_a_fault_of_our_own_does_not_end_the_feed(board: ScriptedBoard, fo
     assert follower.scores == [15]
 
 
-async def test_after_a_reset_every_follower_learns_its_score_also_below_the_top(
+async def test_after_a_reset_every_follower_receives_its_score_also_below_the_top(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     for n in range(10):
@@ -226,8 +227,7 @@ async def test_a_board_is_shown_only_with_the_scores_up_to_it(
 ) -> None:
     board.award("u1", 10)
     await followers.caught_up()
-    told = feed.subscribe("u1")
-    with told as subscription:
+    with feed.subscribe("u1") as subscription:
         await feed.open(subscription)
         board.award_silently("u1", 5)
         board.tell_snapshot(reset=False)
@@ -243,7 +243,7 @@ async def test_a_board_is_shown_only_with_the_scores_up_to_it(
         assert news.position == "a-2"
 
 
-async def test_after_a_reset_no_score_is_told_before_the_board_has_got_there(
+async def test_after_a_reset_no_score_is_sent_before_the_board_has_reached_it(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -255,8 +255,10 @@ async def test_after_a_reset_no_score_is_told_before_the_board_has_got_there(
     await until(lambda: follower.leaderboard[0]["userId"] == "u2")
     board.tell_scores("u1")
     await until(lambda: follower.scores)
-    told = {one["revision"]: one["data"]["newScore"] for one in follower.events if "newScore" in one["data"]}
-    assert told == {3: 21}
+    received = {
+        one["revision"]: one["data"]["newScore"] for one in follower.events if "newScore" in one["data"]
+    }
+    assert received == {3: 21}
 
 
 async def test_another_history_replaces_what_was_known_though_it_is_shorter(
@@ -276,7 +278,7 @@ async def test_another_history_replaces_what_was_known_though_it_is_shorter(
     assert [row["userId"] for row in follower.leaderboard] == ["u1", "u3"]
 
 
-async def test_a_user_that_another_history_does_not_know_is_told_zero(
+async def test_a_user_unknown_to_another_history_receives_zero(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -319,7 +321,7 @@ async def test_a_board_that_disappears_is_empty_again(board: ScriptedBoard, foll
     assert follower.scores == [0, 7]
 
 
-async def test_a_follower_comes_and_goes_without_a_trace(
+async def test_a_follower_that_leaves_is_removed(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -332,7 +334,7 @@ async def test_a_follower_comes_and_goes_without_a_trace(
     assert not feed.audience._with_news
 
 
-async def test_nobody_can_follow_while_the_score_service_is_unavailable(
+async def test_subscriptions_fail_while_the_score_service_is_unavailable(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -343,18 +345,18 @@ async def test_nobody_can_follow_while_the_score_service_is_unavailable(
         await followers.open("u2")
 
 
-async def test_nobody_can_follow_before_the_board_was_read_once(
+async def test_subscriptions_fail_before_the_board_was_read_once(
     monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard
 ) -> None:
     monkeypatch.setattr("action_gateway.leaderboard.feed._OPEN_SECONDS", 0.01)
     board.unavailable = True
-    async with Feed(board, Nameless(), "main") as feed:
+    async with Feed(BoardReader(board, Nameless(), "main")) as feed:
         with feed.subscribe("u1") as subscription, pytest.raises(UnavailableError):
             await feed.open(subscription)
         assert feed.problem
 
 
-async def test_a_feed_that_hears_nothing_for_long_says_so(
+async def test_a_feed_without_events_for_long_reports_a_problem(
     monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -366,7 +368,7 @@ async def test_a_feed_that_hears_nothing_for_long_says_so(
 
 
 async def test_updates_are_no_more_frequent_than_the_interval(board: ScriptedBoard) -> None:
-    async with Feed(board, Nameless(), "main", interval=3600) as feed:
+    async with Feed(BoardReader(board, Nameless(), "main"), interval=3600) as feed:
         followers = Followers(feed, board)
         board.award("u1", 10)
         await followers.caught_up()
@@ -381,7 +383,7 @@ async def test_updates_are_no_more_frequent_than_the_interval(board: ScriptedBoa
         await followers.close()
 
 
-async def test_a_follower_that_never_reads_holds_nobody_and_one_update_waits_for_it(
+async def test_a_follower_that_never_reads_delays_no_other_and_holds_one_update(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -398,7 +400,7 @@ async def test_a_follower_that_never_reads_holds_nobody_and_one_update_waits_for
         assert len(slow.named("leaderboard:update")) == 1
 
 
-async def test_a_follower_that_comes_while_scores_change_misses_none_and_gets_none_twice(
+async def test_a_follower_that_subscribes_while_scores_change_receives_each_once(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 1)
@@ -411,13 +413,13 @@ async def test_a_follower_that_comes_while_scores_change_misses_none_and_gets_no
     board.award("u1", 1)
     await until(lambda: all(one.scores and one.scores[-1] == 32 for one in following))
     for follower in following:
-        told = [follower.named("leaderboard:initial")[0]["me"]["score"], *follower.scores]
-        assert told == sorted(set(told))
+        received = [follower.named("leaderboard:initial")[0]["me"]["score"], *follower.scores]
+        assert received == sorted(set(received))
         revisions = [event["revision"] for event in follower.events]
         assert revisions == sorted(revisions)
 
 
-async def test_a_follower_that_was_unavailable_is_told_the_score_it_missed(
+async def test_a_follower_that_was_disconnected_receives_the_score_it_missed(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -441,7 +443,7 @@ async def test_a_follower_at_the_newest_position_has_missed_nothing(
     assert [event["event"] for event in follower.events] == ["leaderboard:initial"]
 
 
-async def test_that_nothing_was_missed_while_others_scored_is_known_at_the_next_sign_of_life(
+async def test_that_nothing_was_missed_while_others_scored_is_known_at_the_next_checkpoint(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -455,7 +457,7 @@ async def test_that_nothing_was_missed_while_others_scored_is_known_at_the_next_
     assert [event["event"] for event in follower.events] == ["leaderboard:initial"]
 
 
-async def test_a_score_that_comes_while_it_is_unsure_what_was_missed_is_told_once(
+async def test_a_score_made_during_the_search_for_missed_ones_is_sent_once(
     board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -470,7 +472,7 @@ async def test_a_score_that_comes_while_it_is_unsure_what_was_missed_is_told_onc
     assert follower.scores == [15, 20]
 
 
-async def test_a_watch_that_is_behind_does_not_tell_yet_that_nothing_more_was_missed(
+async def test_a_watch_that_is_behind_does_not_end_the_search_for_missed_scores(
     monkeypatch: pytest.MonkeyPatch, board: ScriptedBoard, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -486,7 +488,7 @@ async def test_a_watch_that_is_behind_does_not_tell_yet_that_nothing_more_was_mi
     await until(lambda: follower.subscription._settled)
 
 
-async def test_a_follower_waits_until_the_board_shows_what_its_standing_tells(
+async def test_a_follower_waits_until_the_board_has_reached_its_standing(
     board: ScriptedBoard, feed: Feed, followers: Followers
 ) -> None:
     board.award("u1", 10)
@@ -504,7 +506,7 @@ async def test_a_follower_waits_until_the_board_shows_what_its_standing_tells(
 
 
 @pytest.mark.parametrize("position", ["nonsense", "b-1", "a-99"])
-async def test_a_position_that_cannot_be_resumed_is_like_none(
+async def test_a_position_that_cannot_be_resumed_is_ignored(
     board: ScriptedBoard, followers: Followers, position: str
 ) -> None:
     board.award("u1", 10)
@@ -514,15 +516,13 @@ async def test_a_position_that_cannot_be_resumed_is_like_none(
     assert [event["event"] for event in follower.events] == ["leaderboard:initial"]
 
 
-async def test_a_position_on_a_board_without_awards_is_like_none(followers: Followers) -> None:
+async def test_a_position_on_a_board_without_awards_is_ignored(followers: Followers) -> None:
     follower = await followers.open("u1", "a-1")
     await until(lambda: follower.subscription._settled)
     assert [event["event"] for event in follower.events] == ["leaderboard:initial"]
 
 
-async def test_the_watch_of_a_follower_that_comes_back_is_a_short_one(
-    board: ScriptedBoard, followers: Followers
-) -> None:
+async def test_the_watch_of_a_resuming_follower_is_short(board: ScriptedBoard, followers: Followers) -> None:
     board.award("u1", 10)
     await followers.caught_up()
     follower = await followers.open("u1", "a-1")
@@ -530,7 +530,7 @@ async def test_the_watch_of_a_follower_that_comes_back_is_a_short_one(
     assert (board.watches_begun, len(board.watches)) == (2, 1)
 
 
-async def test_a_cancellation_that_a_library_loses_does_not_hold_up_the_end() -> None:
+async def test_a_cancellation_lost_by_a_library_does_not_delay_the_end() -> None:
     board, asked = ScriptedBoard(), asyncio.Event()
     board.award("u1", 10)
 
@@ -544,5 +544,5 @@ async def test_a_cancellation_that_a_library_loses_does_not_hold_up_the_end() ->
                     await asyncio.Event().wait()
             return await super().names_of(user_ids)
 
-    async with asyncio.timeout(20), Feed(board, Clinging(), "main"):
+    async with asyncio.timeout(20), Feed(BoardReader(board, Clinging(), "main")):
         await asked.wait()

@@ -1,4 +1,4 @@
-"""What one client was told, and what is new to it."""
+"""What one client has received, and what is new to it."""
 
 import asyncio
 import json
@@ -68,7 +68,7 @@ def test_the_first_message_is_of_the_newest_state_known() -> None:
     assert events(news)[0]["data"]["me"] == {"rank": 1, "score": 30}
 
 
-async def test_a_score_missed_while_away_is_told_when_it_is_found_out(board: Board) -> None:
+async def test_a_score_missed_while_disconnected_is_sent_once_it_is_found(board: Board) -> None:
     subscription = Subscription(ME, board, "a-4")
     initial = subscription.begin(standing(30, 7))
     assert initial.position is None
@@ -79,7 +79,7 @@ async def test_a_score_missed_while_away_is_told_when_it_is_found_out(board: Boa
     assert news.position == "a-7"
 
 
-async def test_a_missed_score_is_not_told_once_more_after_a_newer_one(board: Board) -> None:
+async def test_a_missed_score_is_not_sent_after_a_newer_one(board: Board) -> None:
     subscription = Subscription(ME, board, "a-4")
     subscription.begin(standing(30, 7))
     subscription.offer(standing(40, 8))
@@ -115,7 +115,7 @@ async def test_a_client_that_missed_nothing_gets_positions_from_then_on(board: B
     assert (await waiting_for_news(subscription)).position == "a-7"
 
 
-async def test_what_the_first_message_told_is_not_told_again() -> None:
+async def test_the_content_of_the_first_message_is_not_repeated() -> None:
     board = Board()
     subscription = Subscription(ME, board)
     subscription.offer(standing(30, 7))
@@ -128,7 +128,7 @@ async def test_what_the_first_message_told_is_not_told_again() -> None:
     waiting.cancel()
 
 
-async def test_a_leaderboard_that_changed_back_before_it_was_told_is_no_news() -> None:
+async def test_a_leaderboard_that_changed_back_before_it_was_sent_is_no_news() -> None:
     board = Board(top(30))
     subscription = begun(board)
     board.top = top(40)
@@ -139,7 +139,7 @@ async def test_a_leaderboard_that_changed_back_before_it_was_told_is_no_news() -
     waiting.cancel()
 
 
-async def test_an_update_is_relative_to_what_this_client_was_told() -> None:
+async def test_an_update_is_relative_to_what_this_client_has_received() -> None:
     board = Board(top(30, 20, 10))
     subscription = begun(board)
     board.top = top(30, 25, 10)
@@ -148,7 +148,7 @@ async def test_an_update_is_relative_to_what_this_client_was_told() -> None:
     assert update["data"]["changedRanks"] == [2, 3]
 
 
-async def test_only_the_newest_of_several_scores_is_told() -> None:
+async def test_only_the_newest_of_several_scores_is_sent() -> None:
     subscription = begun(Board())
     subscription.offer(standing(10, 1))
     subscription.offer(standing(30, 3))
@@ -157,7 +157,7 @@ async def test_only_the_newest_of_several_scores_is_told() -> None:
     assert update["data"]["newScore"] == 30
 
 
-async def test_a_score_of_another_history_is_told_if_it_differs() -> None:
+async def test_a_score_of_another_history_is_sent_if_it_differs() -> None:
     subscription = begun(Board(), standing(30, 9))
     subscription.replace(standing(20, 2))
     (update,) = events(await waiting_for_news(subscription))

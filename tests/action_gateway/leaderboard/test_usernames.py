@@ -53,7 +53,7 @@ async def test_a_user_is_unknown_for_a_while_only() -> None:
     assert await eager.names_of(["u1"]) == {"u1": "ada"}
 
 
-async def test_names_are_missing_while_the_store_is_unavailable_and_come_back_after() -> None:
+async def test_names_are_missing_only_while_the_store_is_unavailable() -> None:
     names = Names(u1="ada")
     usernames = Usernames(names.fetch, unknown_seconds=0)
     names.unavailable = True
@@ -73,7 +73,7 @@ async def test_a_bounded_number_of_names_is_kept_and_the_least_used_go_first() -
     assert names.asked == [{"u2"}]
 
 
-async def test_more_names_than_are_kept_are_still_told() -> None:
+async def test_more_names_than_are_cached_are_still_returned() -> None:
     names = Names(u1="ada", u2="bob", u3="eve")
     usernames = Usernames(names.fetch, limit=1)
     for _ in range(2):

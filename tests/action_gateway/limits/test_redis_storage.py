@@ -42,7 +42,7 @@ async def outcomes(calls: Sequence[Callable[[str], object]], user_id: str) -> Co
     return Counter(map(type, ends))
 
 
-async def test_replicas_count_together_on_a_cluster(
+async def test_replicas_share_their_counts_on_a_cluster(
     on_cluster: Counters, valkey_cluster: ValkeyCluster
 ) -> None:
     await on_cluster.ping()
@@ -53,7 +53,7 @@ async def test_replicas_count_together_on_a_cluster(
     assert valkey_cluster.denied() == []
 
 
-async def test_slots_move_and_nodes_die_and_players_go_on(
+async def test_players_continue_while_slots_move_and_nodes_fail(
     on_cluster: Counters, valkey_cluster: ValkeyCluster, redis_prefix: str
 ) -> None:
     limits = Limits(on_cluster.storage, RATES, seconds=5)
@@ -75,8 +75,8 @@ async def test_slots_move_and_nodes_die_and_players_go_on(
     source.kill()
     for user_id in users:
         await limits.start(user_id)
-    refused = [user_id for user_id in users if not await is_counted(limits, user_id)]
-    assert refused
+    rejected = [user_id for user_id in users if not await is_counted(limits, user_id)]
+    assert rejected
     source.spawn()
 
     async def are_counted() -> bool:
@@ -85,7 +85,7 @@ async def test_slots_move_and_nodes_die_and_players_go_on(
     await eventually(are_counted)
 
 
-async def test_counts_follow_to_the_primary_that_sentinel_names(
+async def test_counts_follow_the_primary_that_sentinel_reports(
     sentinel_set: SentinelSet, redis_prefix: str
 ) -> None:
     login = sentinel_set.login

@@ -33,7 +33,7 @@ async def test_the_description_has_every_route_and_no_other(gateway: Gateway) ->
     assert {path: set(methods) for path, methods in description["paths"].items()} == ROUTES
 
 
-async def test_the_description_tells_of_every_failure_as_a_problem(gateway: Gateway) -> None:
+async def test_the_description_has_every_failure_as_a_problem(gateway: Gateway) -> None:
     description = await describe(gateway)
     operations = [
         (path, method, operation)
@@ -57,7 +57,7 @@ async def test_the_description_tells_of_every_failure_as_a_problem(gateway: Gate
             assert ("Retry-After" in named) == (status in {"429", "503"})
 
 
-async def test_every_reference_in_the_description_leads_somewhere(gateway: Gateway) -> None:
+async def test_every_reference_in_the_description_resolves(gateway: Gateway) -> None:
     description = await describe(gateway)
     text = json.dumps(description)
     names = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
@@ -67,7 +67,7 @@ async def test_every_reference_in_the_description_leads_somewhere(gateway: Gatew
     assert "HTTPValidationError" not in names
 
 
-async def test_all_of_it_wants_a_token_but_for_the_doors(gateway: Gateway) -> None:
+async def test_all_routes_but_logins_need_an_access_token(gateway: Gateway) -> None:
     for path, methods in ROUTES.items():
         if path in OPEN or path.startswith("/.well-known"):
             continue
@@ -79,7 +79,7 @@ async def test_all_of_it_wants_a_token_but_for_the_doors(gateway: Gateway) -> No
             assert response.headers["www-authenticate"] == "Bearer"
 
 
-async def test_what_is_no_bearer_token_is_none(gateway: Gateway) -> None:
+async def test_a_malformed_authorization_header_is_rejected(gateway: Gateway) -> None:
     for header in ("", "Bearer", "bearer x", "Basic YTpi", "Bearer a b", "Token x", "Bearer \xff"):
         headers = [(b"Authorization", header.encode("latin-1"))]
         response = await gateway.http.get("/api/v1/actions", headers=headers)
@@ -87,7 +87,7 @@ async def test_what_is_no_bearer_token_is_none(gateway: Gateway) -> None:
         assert response.status_code == 401, header
 
 
-async def test_two_authorizations_are_none(gateway: Gateway, player: Player) -> None:
+async def test_two_authorization_headers_are_rejected(gateway: Gateway, player: Player) -> None:
     headers = [("Authorization", player.headers["Authorization"])] * 2
 
     assert (await gateway.http.get("/api/v1/actions", headers=headers)).status_code == 401
@@ -122,7 +122,7 @@ async def test_the_public_keys_are_published(gateway: Gateway) -> None:
     assert response.headers["cache-control"] == "public, max-age=300"
 
 
-async def test_pages_come_from_here_and_are_asked_for_again(gateway: Gateway) -> None:
+async def test_pages_are_served_and_revalidated(gateway: Gateway) -> None:
     for path in ("/", "/docs", "/docs/docs.js", "/docs/docs.css"):
         response = await gateway.http.get(path)
         again = await gateway.http.get(path, headers={"If-None-Match": response.headers["etag"]})
@@ -134,7 +134,7 @@ async def test_pages_come_from_here_and_are_asked_for_again(gateway: Gateway) ->
         assert (await gateway.http.head(path)).status_code == 200
 
 
-async def test_every_answer_tells_browsers_to_be_careful(gateway: Gateway) -> None:
+async def test_every_answer_has_security_headers(gateway: Gateway) -> None:
     for path in ("/", "/docs", "/api/v1/actions", "/nothing", "/openapi.json"):
         headers = (await gateway.http.get(path)).headers
 
@@ -148,7 +148,7 @@ async def test_every_answer_tells_browsers_to_be_careful(gateway: Gateway) -> No
         assert "strict-transport-security" not in headers
 
 
-async def test_other_origins_may_not_read_unless_they_are_named(
+async def test_other_origins_may_not_read_unless_they_are_listed(
     start_gateway: StartGateway,
 ) -> None:
     named, stranger = "https://play.example.org", "https://evil.example.org"
@@ -201,7 +201,7 @@ BODIES: list[tuple[bytes, str, int, str]] = [
 ]
 
 
-async def test_bodies_that_are_not_as_described_are_refused(player: Player) -> None:
+async def test_invalid_bodies_are_rejected(player: Player) -> None:
     for body, content_type, status, code in BODIES:
         headers = player.headers | {"Content-Type": content_type}
         response = await player.http.post("/api/v1/actions/start", content=body, headers=headers)
@@ -211,7 +211,7 @@ async def test_bodies_that_are_not_as_described_are_refused(player: Player) -> N
         assert b"\\ud800" not in response.content
 
 
-async def test_a_body_in_pieces_is_bounded_too(player: Player) -> None:
+async def test_a_chunked_body_is_bounded_too(player: Player) -> None:
     async def pieces() -> Any:
         for _ in range(20):
             yield b" " * 1024
@@ -222,7 +222,7 @@ async def test_a_body_in_pieces_is_bounded_too(player: Player) -> None:
     assert (response.status_code, response.json()["code"]) == (413, "body_too_large")
 
 
-async def test_a_body_of_the_greatest_size_is_read(player: Player) -> None:
+async def test_a_body_of_the_maximum_size_is_read(player: Player) -> None:
     body = b'{"actionId": "quick"}'.ljust(16_384)
     headers = player.headers | {"Content-Type": "application/json"}
     response = await player.http.post("/api/v1/actions/start", content=body, headers=headers)

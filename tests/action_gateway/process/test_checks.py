@@ -50,7 +50,7 @@ async def test_a_gateway_starts_without_any_part_and_says_what_is_missing(
     assert (await gateway.http.get("/livez")).status_code == 200
 
 
-async def test_it_knows_the_score_service_by_another_name_than_that_in_the_target(
+async def test_the_name_of_the_score_service_can_differ_from_the_target(
     start_gateway: StartGateway, score_service: ScoreService
 ) -> None:
     port = score_service.target.rpartition(":")[2]
@@ -62,7 +62,7 @@ async def test_it_knows_the_score_service_by_another_name_than_that_in_the_targe
     assert (await gateway.http.get("/readyz")).json() == {"status": "ready", "missing": {}}
 
 
-async def test_it_gets_ready_by_itself_when_the_score_service_comes(
+async def test_it_becomes_ready_when_the_score_service_is_available(
     start_gateway: StartGateway, start_score_service: StartScoreService, free_port: Any
 ) -> None:
     port = free_port()
@@ -78,7 +78,7 @@ async def test_it_gets_ready_by_itself_when_the_score_service_comes(
     await eventually(gateway.is_ready)
 
 
-async def test_a_part_that_goes_and_comes_again_is_noticed(
+async def test_a_part_that_fails_and_recovers_is_reported(
     start_gateway: StartGateway,
     score_service: ScoreService,
     start_proxy: Any,
@@ -101,7 +101,7 @@ async def test_a_part_that_goes_and_comes_again_is_noticed(
     await eventually(gateway.is_ready)
 
 
-async def test_a_gateway_stays_ready_without_redis_and_says_so(
+async def test_a_gateway_stays_ready_without_redis_and_reports_it(
     start_gateway: StartGateway,
     score_service: ScoreService,
     start_proxy: Any,
@@ -112,13 +112,13 @@ async def test_a_gateway_stays_ready_without_redis_and_says_so(
     gateway = await start_gateway(score_target=score_service.target, redis_url=through)
     await proxy.stop()
 
-    async def is_told(url: str) -> bool:
+    async def is_reported(url: str) -> bool:
         response = await gateway.http.get(f"{url}/readyz")
         assert response.status_code == 200
         return bool(response.json() == {"status": "ready", "missing": {"redis": "is unavailable"}})
 
-    await eventually(lambda: is_told(gateway.url))
-    await eventually(lambda: is_told(gateway.admin_url))
+    await eventually(lambda: is_reported(gateway.url))
+    await eventually(lambda: is_reported(gateway.admin_url))
     metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
     assert 'gateway_part_up{part="redis"} 0.0' in metrics
     assert 'gateway_part_up{part="database"} 1.0' in metrics
@@ -126,7 +126,7 @@ async def test_a_gateway_stays_ready_without_redis_and_says_so(
     assert response.status_code == 200
 
 
-async def test_an_old_schema_is_told_from_a_missing_database(
+async def test_an_old_schema_is_distinguished_from_an_unavailable_database(
     start_gateway: StartGateway, score_service: ScoreService, database: Database
 ) -> None:
     with psycopg.connect(database.gateway_owner_dsn) as connection:

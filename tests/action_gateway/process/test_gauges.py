@@ -1,10 +1,10 @@
-"""What the parts of the gateway tell of themselves."""
+"""The gauges of the parts of the gateway."""
 
 from tests.fixtures.gateway import StartGateway
 from tests.fixtures.stores import eventually
 
 
-async def test_how_full_the_process_is_can_be_told_from_its_metrics(start_gateway: StartGateway) -> None:
+async def test_the_metrics_show_the_use_and_the_limit_of_each_resource(start_gateway: StartGateway) -> None:
     gateway = await start_gateway(
         ready=False,
         score_target="dns:///localhost:1",

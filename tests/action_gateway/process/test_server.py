@@ -72,7 +72,7 @@ async def test_it_serves_on_both_ports_and_ends_on_a_signal(
     assert "Traceback" not in log
 
 
-async def test_it_starts_alone_and_says_what_it_misses(
+async def test_it_starts_without_dependencies_and_reports_what_is_missing(
     processes: Processes, environment: dict[str, str], free_port: Callable[[], int]
 ) -> None:
     nowhere = {
@@ -125,7 +125,7 @@ async def test_while_it_drains_every_answer_is_the_last_on_its_connection(
     assert await wait_for_end(service) == 0
 
 
-async def test_a_socket_that_comes_while_it_drains_is_sent_elsewhere_and_others_may_stay(
+async def test_while_it_drains_new_sockets_are_rejected_and_open_ones_stay(
     processes: Processes, environment: dict[str, str]
 ) -> None:
     times = {f"{PREFIX}DRAIN_SECONDS": "60", f"{PREFIX}SOCKET_AUTH_SECONDS": "60"}
@@ -141,7 +141,7 @@ async def test_a_socket_that_comes_while_it_drains_is_sent_elsewhere_and_others_
     assert await wait_for_end(service) == 0
 
 
-async def test_a_connection_that_asks_nothing_does_not_hold_up_the_stop(
+async def test_an_idle_connection_does_not_delay_the_stop(
     processes: Processes, environment: dict[str, str]
 ) -> None:
     service = start(processes, environment | {f"{PREFIX}STOP_SECONDS": "3600"})
@@ -186,7 +186,7 @@ async def test_requests_under_way_are_finished(processes: Processes, environment
     reader, writer = await connect_to(service)
     writer.write(head.encode() + body[:5])
     await writer.drain()
-    # An answer on another connection tells that the gateway has read this one's head.
+    # Once another connection was answered, the gateway has read the start of this one's headers.
     async with httpx.AsyncClient() as client:
         await client.get(f"http://{service.addresses['http']}/livez")
     await begin_to_drain(service)
@@ -198,7 +198,7 @@ async def test_requests_under_way_are_finished(processes: Processes, environment
     assert await wait_for_end(service) == 0
 
 
-def test_a_gateway_may_open_as_many_files_as_the_system_lets_it() -> None:
+def test_a_gateway_raises_its_limit_of_open_files() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
     try:
@@ -215,7 +215,7 @@ def test_keys_of_both_kinds_must_differ(environment: dict[str, str], tmp_path: P
     assert "must not share a key" in result.stderr
 
 
-def test_a_folder_without_a_key_is_a_faulty_set_up(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_folder_without_a_key_is_a_setup_error(environment: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     result = fail(environment | {f"{PREFIX}ACTION_KEYS_DIR": str(tmp_path / "empty")})
 
@@ -223,7 +223,7 @@ def test_a_folder_without_a_key_is_a_faulty_set_up(environment: dict[str, str], 
     assert "holds no *.pem file" in result.stderr
 
 
-def test_a_certificate_that_cannot_be_used_is_a_faulty_set_up(environment: dict[str, str]) -> None:
+def test_an_unusable_certificate_is_a_setup_error(environment: dict[str, str]) -> None:
     result = fail(environment | {f"{PREFIX}SCORE_KEY_FILE": environment[f"{PREFIX}SCORE_CA_FILE"]})
 
     assert result.returncode == 2
@@ -231,7 +231,7 @@ def test_a_certificate_that_cannot_be_used_is_a_faulty_set_up(environment: dict[
     assert "Traceback" not in result.stderr
 
 
-def test_a_port_that_is_taken_is_a_faulty_set_up(environment: dict[str, str]) -> None:
+def test_a_port_in_use_is_a_setup_error(environment: dict[str, str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         result = fail(environment | {f"{PREFIX}LISTEN": address})

@@ -25,7 +25,7 @@ async def store(database: Database) -> AsyncIterator[Store]:
         yield store
 
 
-async def test_names_of_users_are_told_and_unknown_ones_left_out(store: Store) -> None:
+async def test_usernames_are_returned_and_unknown_users_left_out(store: Store) -> None:
     users = [User(str(uuid.uuid4()), f"user-{n}") for n in range(3)]
     for user in users:
         await store.add_account(user, "")
@@ -72,7 +72,7 @@ async def test_attempts_are_counted_up_to_what_is_allowed(store: Store) -> None:
     assert not await store.is_solved(nonce)
 
 
-async def test_attempts_at_once_are_no_more(store: Store) -> None:
+async def test_concurrent_attempts_do_not_exceed_the_limit(store: Store) -> None:
     nonce = uuid.uuid4()
     attempts = await asyncio.gather(
         *(store.reserve_attempt(nonce, right=False, allowed=3, expires_at=LATER) for _ in range(20))
@@ -118,7 +118,7 @@ async def test_a_session_that_ends_while_it_is_rotated_is_over(store: Store, dat
     assert await store.find_rotation(b"first") is None
 
 
-async def test_no_statement_waits_for_ever_on_a_network_that_swallows_everything(
+async def test_no_statement_waits_for_ever_on_a_network_that_drops_everything(
     database: Database, start_proxy: Callable[[str], Awaitable[Proxy]]
 ) -> None:
     dsn = conninfo_to_dict(database.gateway_runtime_dsn)
@@ -159,6 +159,6 @@ async def test_statements_need_not_be_prepared(database: Database) -> None:
     ) as store:
         for _ in range(10):
             await store.list_actions()
-        async with store._database._pool.connection() as connection:
+        async with store._database.connection() as connection:
             cursor = await connection.execute("SELECT count(*) AS n FROM pg_prepared_statements")
             assert await cursor.fetchone() == {"n": 0}

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from action_gateway.accounts.tokens import Access
 from action_gateway.errors import UnauthenticatedError
-from action_gateway.streams.connections import EndedError, Ending
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX, Conversation, allows_origin
+from action_gateway.streams.endings import EndedError, Ending
 
 ALLOWED = frozenset({"https://play.example.org"})
 
@@ -36,7 +36,7 @@ def test_a_token_on_the_handshake_opens_the_conversation() -> None:
     assert Conversation(verify).greet(["Bearer ada@100"]) == Access("ada", 100)
 
 
-def test_a_handshake_without_a_token_leaves_the_client_to_say_who_it_is() -> None:
+def test_a_handshake_without_a_token_waits_for_an_auth_message() -> None:
     conversation = Conversation(verify)
     assert conversation.greet([]) is None
     assert conversation.hear(auth("ada@100"), 0.0) == Access("ada", 100)
@@ -46,13 +46,15 @@ def test_a_handshake_without_a_token_leaves_the_client_to_say_who_it_is() -> Non
     "headers",
     [["Bearer nobody"], ["Bearer"], [""], ["Basic YWRhOmFkYQ=="], ["Bearer ada@100", "Bearer ada@100"]],
 )
-def test_a_bad_token_on_the_handshake_is_not_made_good_by_a_message(headers: list[str]) -> None:
+def test_an_invalid_token_on_the_handshake_is_rejected_without_waiting_for_a_message(
+    headers: list[str],
+) -> None:
     with pytest.raises(UnauthenticatedError):
         Conversation(verify).greet(headers)
 
 
 @pytest.mark.parametrize("text", [auth("nobody"), auth(""), auth(None), '{"type": "auth"}'])
-def test_an_auth_message_without_a_good_token_is_refused(text: str) -> None:
+def test_an_auth_message_without_a_valid_token_is_rejected(text: str) -> None:
     with pytest.raises(UnauthenticatedError):
         Conversation(verify).hear(text, 0.0)
 
@@ -77,13 +79,13 @@ def test_an_auth_message_without_a_good_token_is_refused(text: str) -> None:
         '{"type": "auth", "accessToken": ' + "9" * 4000 + "}",
     ],
 )
-def test_anything_but_an_auth_message_is_against_the_protocol(text: str | None) -> None:
+def test_anything_but_an_auth_message_is_a_protocol_error(text: str | None) -> None:
     assert ending_of(Conversation(verify), text) is Ending.PROTOCOL
 
 
 @given(st.text(max_size=MESSAGE_BYTES_MAX))
 @example(auth("ada@100"))
-def test_whatever_text_a_client_sends_it_is_let_in_or_put_out(text: str) -> None:
+def test_any_text_authenticates_the_client_or_closes_the_socket(text: str) -> None:
     try:
         access = Conversation(verify).hear(text, 0.0)
     except (EndedError, UnauthenticatedError):
@@ -103,7 +105,7 @@ def test_an_older_token_does_not_shorten_the_conversation() -> None:
     assert conversation.hear(auth("ada@100"), 0.0) == Access("ada", 200)
 
 
-def test_a_token_of_another_user_is_refused() -> None:
+def test_a_token_of_another_user_is_rejected() -> None:
     conversation = Conversation(verify)
     conversation.greet(["Bearer ada@100"])
     with pytest.raises(UnauthenticatedError):
@@ -117,7 +119,7 @@ def test_ten_messages_a_minute_are_enough() -> None:
     assert ending_of(conversation, auth("ada@100"), 59.0) is Ending.TOO_MANY_MESSAGES
 
 
-def test_a_client_that_speaks_seldom_may_speak_for_ever() -> None:
+def test_a_client_within_the_message_rate_may_send_for_ever() -> None:
     conversation = Conversation(verify)
     for n in range(100):
         conversation.hear(auth("ada@100"), n * 6.0)

@@ -30,7 +30,7 @@ def _asked(**changes: Any) -> Asked:
     return Asked("main", award_id, "ada", 5, "match", "match-1", request_id)._replace(**changes)
 
 
-async def test_award_is_recorded_as_made_with_all_that_was_told(backend: Backend) -> None:
+async def test_award_is_recorded_as_made_with_its_whole_answer(backend: Backend) -> None:
     asked = _asked()
     call = await backend.award(asked)
     assert backend.history.events == [call]
@@ -48,7 +48,7 @@ async def test_same_request_again_is_the_first_answer_and_another_one_is_a_repla
     assert {call.told and call.told.revision for call in calls} == {1}
 
 
-async def test_other_payload_under_the_same_id_is_refused(backend: Backend) -> None:
+async def test_other_payload_under_the_same_id_is_rejected(backend: Backend) -> None:
     asked = _asked()
     await backend.award(asked)
     call = await backend.award(asked._replace(points=6, request_id=str(uuid.uuid4())))
@@ -56,7 +56,7 @@ async def test_other_payload_under_the_same_id_is_refused(backend: Backend) -> N
 
 
 @pytest.mark.parametrize("wrong", [{"points": 0}, {"points": 1_000_001}, {"user_id": "no blanks"}])
-async def test_award_that_nobody_may_give_is_refused(backend: Backend, wrong: dict[str, Any]) -> None:
+async def test_award_that_nobody_may_give_is_rejected(backend: Backend, wrong: dict[str, Any]) -> None:
     assert (await backend.award(_asked(**wrong))).outcome is Outcome.REFUSED
 
 
@@ -97,6 +97,6 @@ async def test_award_whose_id_is_contested_while_it_is_looked_up_is_not_recorded
     assert len(backend.history.events) == 1
 
 
-async def test_award_that_is_not_there_says_nothing(backend: Backend) -> None:
+async def test_award_that_is_not_there_proves_nothing(backend: Backend) -> None:
     await backend.look_up(Remembered(_asked()))
     assert backend.history.events == []

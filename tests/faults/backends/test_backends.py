@@ -76,7 +76,7 @@ async def test_unknown_award_is_asked_for_again_with_the_same_request(
     assert len(set(backend.asked)) == 1
 
 
-async def test_refused_award_is_not_asked_for_again(backends: Backends, backend: ScriptedBackend) -> None:
+async def test_rejected_award_is_not_asked_for_again(backends: Backends, backend: ScriptedBackend) -> None:
     backend.outcome = lambda _: Outcome.REFUSED
     await backends._award_new()
     assert len(backend.asked) == 1

@@ -16,7 +16,7 @@ def test_nothing_is_drawn_from_an_empty_memory() -> None:
     assert memory.newest_known() is None
 
 
-def test_only_an_award_whose_revision_was_told_is_known() -> None:
+def test_only_an_award_whose_revision_was_answered_is_known() -> None:
     memory = Memory(random.Random(1))
     remembered = memory.keep(_asked(1))
     assert memory.newest_known() is None

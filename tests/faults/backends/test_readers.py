@@ -74,7 +74,7 @@ async def test_reads_tell_what_they_asked_for_and_what_they_were_shown(
     assert {least for *_, least in kinds} == {True, False}
 
 
-async def test_board_that_is_not_there_tells_nothing(backend: Backend, readers: Readers) -> None:
+async def test_board_that_is_not_there_proves_nothing(backend: Backend, readers: Readers) -> None:
     await readers.act()
     assert backend.history.events == []
 
@@ -88,7 +88,7 @@ async def test_user_without_an_award_is_recorded_as_left_out(
     assert (read.users, read.rows, read.min_revision) == (("nobody",), (), 1)
 
 
-async def test_revision_that_is_not_reached_tells_nothing(
+async def test_revision_that_is_not_reached_proves_nothing(
     score_service: ScoreService, backend: Backend, backend_certificate: CertificateFiles, memory: Memory
 ) -> None:
     await _award(backend, memory, 1, points=1)

@@ -1,4 +1,4 @@
-"""How watchers follow a board, leave it, and come back, by a service that says what a test wants."""
+"""How watchers follow a board, leave it and resume, with a scripted service."""
 
 import asyncio
 import random
@@ -13,7 +13,7 @@ from faults.load.observer import Observer
 from faults.model.history import Closed, History, Message
 from score_client import BoardNotFoundError, Checkpoint, Snapshot, Source, Standing, Update, WatchEvent
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 _ADA = Standing(user_id="ada", total=5, rank=1, reached_revision=1)
 
 
@@ -77,14 +77,14 @@ def _messages(history: History) -> list[tuple[int, str, int]]:
     return [(message.connection, message.event, message.revision) for message in messages]
 
 
-async def test_watcher_comes_back_with_its_last_position() -> None:
+async def test_watcher_resumes_with_its_last_position() -> None:
     client, history = await _play([_snapshot(3), _update(4)], [])
     assert client.positions == [None, "4-x"]
     assert _messages(history) == [(0, "snapshot", 3), (0, "update", 4)]
     assert [event.reason for event in history.events if isinstance(event, Closed)] == ["ended"]
 
 
-async def test_snapshot_of_a_watch_that_was_resumed_is_not_the_position_to_come_back_with() -> None:
+async def test_snapshot_of_a_watch_that_was_resumed_is_no_position_to_resume_from() -> None:
     client, _ = await _play([_snapshot(3)], [_snapshot(7)], [_snapshot(8), _update(8)], [])
     assert client.positions == [None, "3-x", "3-x", "8-x"]
 
@@ -95,7 +95,7 @@ async def test_checkpoint_is_vouched_for() -> None:
     assert client.positions == [None, "5-x"]
 
 
-async def test_reset_is_a_position_to_come_back_with() -> None:
+async def test_reset_is_a_position_to_resume_from() -> None:
     client, _ = await _play([_snapshot(3)], [_snapshot(2, reset=True)], [])
     assert client.positions == [None, "3-x", "2-x"]
 
@@ -118,7 +118,7 @@ async def test_failure_that_no_watch_should_meet_ends_the_run() -> None:
         await _play([ZeroDivisionError()])
 
 
-async def test_watcher_on_its_way_out_may_be_told_to_remain() -> None:
+async def test_watcher_that_is_leaving_may_be_asked_to_remain() -> None:
     leaving, told = asyncio.Event(), asyncio.Event()
 
     class SlowToLeave(ScriptedClient):
@@ -152,7 +152,7 @@ async def test_watcher_leaves_and_one_that_is_to_remain_does_not() -> None:
             while len(client.positions) < 3:  # noqa: ASYNC110 - it counts visits
                 await asyncio.sleep(0.01)
             watcher.remain()
-            # One that is on its way out comes back first.
+            # One that is leaving resumes first.
             while watcher._stay is None or watcher._stay.when() is not None:  # noqa: ASYNC110 - the same
                 await asyncio.sleep(0.01)
         count = len(client.positions)

@@ -1,4 +1,4 @@
-"""A cluster: every part dies and comes back, and every way leads through a proxy."""
+"""A cluster: every part dies and restarts, and every connection leads through a proxy."""
 
 import asyncio
 from functools import partial
@@ -29,7 +29,7 @@ async def award(client: ScoreClient, board_id: str = "main") -> AwardResult:
 
 
 @pytest.mark.timeout(300)  # Longer than it waits for any part, so that the one that does not come is named.
-async def test_every_part_dies_and_comes_back_where_it_was(tmp_path: Path) -> None:
+async def test_every_part_dies_and_restarts_at_its_address(tmp_path: Path) -> None:
     async with running_cluster(tmp_path) as cluster:
         assert cluster.links.keys() == set(LINKS)
         async with open_client(cluster) as client:

@@ -50,7 +50,7 @@ async def read(url: str, statement: LiteralString = "SELECT number FROM made ORD
         return [number for (number,) in await cursor.fetchall()]
 
 
-async def test_it_comes_back_at_its_port_with_all_that_was_committed(postgres: Postgres) -> None:
+async def test_it_restarts_at_its_port_with_all_that_was_committed(postgres: Postgres) -> None:
     await make(postgres, 1)
     await postgres.kill()
     assert not postgres.looks_ready()
@@ -147,7 +147,7 @@ async def test_services_take_the_one_of_several_hosts_that_writes(pair: Postgres
         host=f"{HOST},{HOST},{HOST}",
         port=",".join(map(str, (free_port(), *(member.port for member in members)))),
     )
-    async with Database.open(PoolSettings(dsn)) as database, database._pool.connection() as connection:
+    async with Database.open(PoolSettings(dsn)) as database, database.connection() as connection:
         assert connection.info.port == pair.primary.port
 
 

@@ -48,7 +48,7 @@ async def becomes(valkey: Valkey, value: str | None) -> None:
     await eventually(is_so)
 
 
-async def test_it_comes_back_with_what_it_had(pair: ValkeyPair) -> None:
+async def test_it_restarts_with_what_it_had(pair: ValkeyPair) -> None:
     await pair.primary.command("SET", "key", "one")
     await pair.primary.kill()
     assert not pair.primary.looks_ready()
@@ -57,7 +57,7 @@ async def test_it_comes_back_with_what_it_had(pair: ValkeyPair) -> None:
     assert await read(pair.primary) == "one"
 
 
-async def test_without_its_file_it_comes_back_empty_and_so_gets_its_replica(pair: ValkeyPair) -> None:
+async def test_without_its_file_it_restarts_empty_and_so_does_its_replica(pair: ValkeyPair) -> None:
     await pair.primary.command("SET", "key", "one")
     await becomes(pair.replica, "one")
     await pair.primary.kill()

@@ -41,7 +41,7 @@ def test_every_event_is_a_line_in_the_file_of_its_kind(tmp_path: Path) -> None:
     assert closed == {"stream": "socket-1", "connection": 0, "at": 3.0, "reason": "1012"}
 
 
-def test_fields_of_an_award_are_named_and_what_was_not_told_is_left_out(tmp_path: Path) -> None:
+def test_fields_of_an_award_are_named_and_missing_ones_are_left_out(tmp_path: Path) -> None:
     write_journal(History([_CALL]), tmp_path)
     (call,) = _read(tmp_path / "awardcall.jsonl")
     assert call["asked"] == {

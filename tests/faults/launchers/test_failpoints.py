@@ -89,7 +89,7 @@ def test_a_failpoint_of_the_other_service_is_rejected() -> None:
         (["after_commit=kill@1"], "Usage: python -m faults.launchers.failpoints SPEC PACKAGE"),
     ],
 )
-def test_wrong_usage_ends_with_code_2_and_says_why(arguments: list[str], message: str) -> None:
+def test_wrong_usage_ends_with_code_2_and_the_reason(arguments: list[str], message: str) -> None:
     command = [sys.executable, "-m", "faults.launchers.failpoints", *arguments]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 

@@ -19,7 +19,7 @@ def _message(**changes: object) -> Message:
     return Message(stream="watch-1", connection=0, board_id="main", at=1.0, **(fields | changes))  # type: ignore[arg-type]
 
 
-def test_observer_that_heard_nothing_shows_no_board(observer: Observer) -> None:
+def test_observer_that_received_nothing_shows_no_board(observer: Observer) -> None:
     assert not observer.shows(_HEAD)
 
 

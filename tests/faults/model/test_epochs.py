@@ -35,7 +35,7 @@ def test_faults_put_off_when_the_lost_history_is_forgotten() -> None:
     assert epochs.shown(23.1, 23.2, 3.0) == 0b10
 
 
-def test_lost_history_comes_back_with_an_older_redis() -> None:
+def test_lost_history_returns_with_an_older_redis() -> None:
     times = (
         ("paused", 12.0, 13.0),
         ("rolled_back", 15.0, 18.0),

@@ -81,7 +81,7 @@ async def test_a_pair_is_broken_at_the_same_time(world: World) -> None:
     assert done[-1] == "ready"
 
 
-async def test_the_history_tells_what_was_broken_and_when(world: World) -> None:
+async def test_the_history_has_what_was_broken_and_when(world: World) -> None:
     await world.run([Turn(0.0, (plan("a", hold=0.1),))])
     (fault,) = world.history.events
     assert isinstance(fault, Fault)
@@ -91,12 +91,12 @@ async def test_the_history_tells_what_was_broken_and_when(world: World) -> None:
 
 async def test_it_begins_no_turn_after_its_time(world: World) -> None:
     turns: Iterator[Turn] = itertools.repeat(Turn(0.05, (plan("a"),)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await world.run(turns, seconds=0.3)
     assert len(world.told) <= 6
 
 
-async def test_a_part_that_does_not_come_back_ends_it(world: World) -> None:
+async def test_a_part_that_does_not_restart_ends_it(world: World) -> None:
     world.cluster.broken = True
     with pytest.raises(RuntimeError, match="did not come back"):
         await world.run([Turn(0.0, (plan("a"),)), Turn(0.0, (plan("b"),))])

@@ -15,7 +15,7 @@ from faults.network.balancer import Balancer, Upstream
 
 
 class Server:
-    """Tells its name to whoever connects, echoes what it hears, and says whether it is ready."""
+    """Sends its name to each client, echoes what it receives, and reports whether it is ready."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -84,7 +84,7 @@ async def servers() -> AsyncIterator[list[Server]]:
 
 @pytest.fixture
 async def balancer(servers: list[Server]) -> AsyncIterator[Balancer]:
-    balancer = Balancer(interval=0.01)
+    balancer = Balancer(interval=0.01, patience=60)
     await balancer.start(server.upstream for server in servers)
     await eventually(ready(balancer, 2))
     yield balancer
@@ -93,7 +93,7 @@ async def balancer(servers: list[Server]) -> AsyncIterator[Balancer]:
 
 @pytest.fixture
 async def connect() -> AsyncIterator[Connect]:
-    """Return a function that connects, and hears who answers."""
+    """Return a function that connects, and returns who answers."""
     writers: list[asyncio.StreamWriter] = []
 
     async def open_connection(balancer: Balancer) -> Client:
@@ -146,13 +146,20 @@ async def test_a_server_that_is_not_ready_gets_no_connection_and_keeps_those_it_
     assert {(await connect(balancer)).server for _ in range(2)} == {"one", "two"}
 
 
-async def test_a_server_that_does_not_answer_is_not_ready(
-    balancer: Balancer, servers: list[Server], connect: Connect
-) -> None:
+async def test_a_server_that_does_not_answer_is_not_ready(servers: list[Server], connect: Connect) -> None:
+    balancer = Balancer(interval=0.01, patience=0.5)
+    await balancer.start(server.upstream for server in servers)
+    await eventually(ready(balancer, 2))
     servers[1].is_mute = True
-    await eventually(ready(balancer, 1))
 
-    assert {(await connect(balancer)).server for _ in range(3)} == {"one"}
+    async def all_go_to_the_other() -> bool:
+        try:
+            return {(await connect(balancer)).server for _ in range(3)} == {"one"}
+        except ConnectionResetError:  # On a busy machine this one may be too slow for a while, too.
+            return False
+
+    await eventually(all_go_to_the_other)
+    await balancer.stop()
 
 
 async def test_without_a_server_that_is_ready_a_connection_is_reset(
@@ -168,7 +175,7 @@ async def test_without_a_server_that_is_ready_a_connection_is_reset(
 async def test_a_server_that_takes_no_connection_is_passed_by(
     servers: list[Server], connect: Connect
 ) -> None:
-    balancer = Balancer(interval=60)
+    balancer = Balancer(interval=60, patience=60)
     nobody = Upstream("127.0.0.1:1", servers[0].upstream.admin)
     await balancer.start([nobody, servers[0].upstream])
     await eventually(ready(balancer, 2))

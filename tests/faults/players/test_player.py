@@ -53,7 +53,7 @@ async def _start(player: Player, action_id: str = "quick") -> str:
     return token
 
 
-async def test_completion_is_made_under_the_id_that_the_token_tells(ada: Player, gateway: Gateway) -> None:
+async def test_completion_is_made_under_the_id_in_the_token(ada: Player, gateway: Gateway) -> None:
     for action_id, answer in (("quick", "yes"), ("once", "1"), ("daily", "d")):
         call = await ada.complete(Completion(await _start(ada, action_id), answer, None))
         assert call.outcome is Outcome.MADE
@@ -68,7 +68,7 @@ async def test_completion_is_made_under_the_id_that_the_token_tells(ada: Player,
         assert row == (*fields, told.total)
 
 
-async def test_second_completion_is_told_the_first_outcome(ada: Player) -> None:
+async def test_second_completion_gets_the_first_outcome(ada: Player) -> None:
     done = Completion(await _start(ada), "yes", None)
     first, second = await ada.complete(done), await ada.complete(done)
     assert (second.outcome, second.told) == (Outcome.MADE, first.told)
@@ -81,7 +81,7 @@ async def test_two_completions_at_the_same_time_are_one_award(ada: Player) -> No
     assert len({call.told for call in calls}) == 1
 
 
-async def test_wrong_answer_is_refused_and_the_right_one_is_made_after_it(ada: Player) -> None:
+async def test_wrong_answer_is_rejected_and_the_right_one_is_made_after_it(ada: Player) -> None:
     token = await _start(ada)
     wrong, right = [await ada.complete(Completion(token, answer, "key")) for answer in ("no", "yes")]
     assert (wrong.outcome, wrong.reason) == (Outcome.REFUSED, "wrong_answer")
@@ -89,7 +89,7 @@ async def test_wrong_answer_is_refused_and_the_right_one_is_made_after_it(ada: P
     assert wrong.asked == right.asked
 
 
-async def test_foreign_token_is_refused_as_the_award_of_its_owner(ada: Player, bob: Player) -> None:
+async def test_foreign_token_is_rejected_as_the_award_of_its_owner(ada: Player, bob: Player) -> None:
     token = await _start(ada)
     call = await bob.complete(Completion(token, "yes", None))
     assert (call.outcome, call.reason) == (Outcome.REFUSED, "action_token_foreign")
@@ -97,7 +97,7 @@ async def test_foreign_token_is_refused_as_the_award_of_its_owner(ada: Player, b
     assert call.caller == "bob-ross"
 
 
-async def test_action_faster_than_can_be_is_refused(ada: Player) -> None:
+async def test_action_faster_than_can_be_is_rejected(ada: Player) -> None:
     call = await ada.complete(Completion(await _start(ada, "puzzle_123"), "ABC", None))
     assert (call.outcome, call.reason) == (Outcome.REFUSED, "too_fast")
 

@@ -90,7 +90,7 @@ async def test_all_three_messages_are_recorded(kind: type[Follower], player: Pla
 
 
 @pytest.mark.parametrize("kind", _KINDS)
-async def test_follower_comes_back_and_shows_what_it_missed(
+async def test_follower_reconnects_and_shows_what_it_missed(
     kind: type[Follower], player: Player, proxy: Proxy
 ) -> None:
     async with _following(kind, player, proxy) as observer:
@@ -104,14 +104,14 @@ async def test_follower_comes_back_and_shows_what_it_missed(
     assert any(isinstance(event, Closed) for event in observer.history.events)
 
 
-async def test_event_stream_comes_back_with_its_last_id(player: Player, proxy: Proxy) -> None:
+async def test_event_stream_resumes_with_its_last_id(player: Player, proxy: Proxy) -> None:
     async with _following(EventFollower, player, proxy) as observer:
         await _until(_shows(observer, player, await _score(player)))
         proxy.hold()
         await _score(player)
         proxy.reset()
         proxy.release()
-        # Only whoever comes back with a position is told the score that it missed after the leaderboard.
+        # Only a stream that resumes from a position gets the score that it missed after the leaderboard.
         await _until(
             lambda: [one.event for one in _messages(observer)][-2:] == ["leaderboard:initial", "score:update"]
         )

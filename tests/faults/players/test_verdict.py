@@ -18,14 +18,14 @@ def test_payment_is_made() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(PAID))
-def test_payment_that_came_before_is_made_and_told_as_it_was_first(code: str) -> None:
+def test_repeated_payment_is_answered_as_the_first_was(code: str) -> None:
     verdict = judge(_problem(code), lost=False)
     assert verdict == (Outcome.MADE, Told(5, 15), "", True)
 
 
 @pytest.mark.parametrize("code", sorted(NEVER))
 @pytest.mark.parametrize("lost", [False, True])
-def test_what_was_wrong_from_the_start_is_refused_also_after_a_lost_answer(code: str, *, lost: bool) -> None:
+def test_what_was_wrong_from_the_start_is_rejected_also_after_a_lost_answer(code: str, *, lost: bool) -> None:
     assert judge(_problem(code), lost=lost) == (Outcome.REFUSED, None, code, True)
 
 

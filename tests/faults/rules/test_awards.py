@@ -45,13 +45,13 @@ def test_right_calls_have_no_findings() -> None:
     assert kinds() == set()
 
 
-def test_award_that_is_made_again_is_told_as_replayed() -> None:
+def test_award_that_is_made_again_is_answered_as_replayed() -> None:
     assert kinds(again(CALLS[2])) == set()
     assert kinds(replace(again(CALLS[2]), told=TOLD)) == {Kind.REPLAY_WRONG}
     assert kinds(replace(CALLS[2], told=TOLD._replace(replayed=True))) == {Kind.REPLAY_WRONG}
 
 
-def test_award_told_as_made_that_is_not_there_is_lost() -> None:
+def test_award_answered_as_made_that_is_not_there_is_lost() -> None:
     gone = replace(CALLS[2], asked=CALLS[2].asked._replace(award_id=str(uuid.uuid4())))
 
     assert kinds(gone) == {Kind.AWARD_LOST}
@@ -80,11 +80,11 @@ def test_award_of_the_gateway_is_known_without_its_request() -> None:
     assert kinds(replace(CALLS[2], asked=asked, told=told), without=2) == set()
 
 
-def test_refused_award_is_not_there() -> None:
+def test_rejected_award_is_not_there() -> None:
     assert kinds(refused(CALLS[2]), without=2) == {Kind.REFUSED_MADE}
 
 
-def test_refused_award_may_be_made_by_another_call() -> None:
+def test_rejected_award_may_be_made_by_another_call() -> None:
     assert kinds(refused(CALLS[2])) == set()
     assert kinds(refused(CALLS[2]), unknown(CALLS[2]), without=2) == set()
 
@@ -96,11 +96,11 @@ def test_conflict_needs_another_award_under_the_id() -> None:
     assert kinds(refused(gone, CONFLICT)) == {Kind.CONFLICT_WRONG}
 
 
-def test_conflict_told_as_made_is_found() -> None:
+def test_conflict_answered_as_made_is_found() -> None:
     assert kinds(other(CALLS[2])) == {Kind.PAYLOAD_WRONG}
 
 
-def test_what_is_told_is_what_the_ledger_has() -> None:
+def test_answer_is_what_the_ledger_has() -> None:
     for wrong in (
         TOLD._replace(points=7),
         TOLD._replace(total=TOLD.total + 1),
@@ -110,7 +110,7 @@ def test_what_is_told_is_what_the_ledger_has() -> None:
         assert kinds(replace(CALLS[2], told=wrong)) == {Kind.TOLD_WRONG}
 
 
-def test_award_asked_for_after_another_was_told_comes_after_it() -> None:
+def test_award_requested_after_another_was_answered_comes_after_it() -> None:
     late = replace(CALLS[2], began=CALLS[3].ended + 0.1, ended=CALLS[3].ended + 1)
 
     assert kinds(late, without=2) == {Kind.ORDER_WRONG}
@@ -130,7 +130,7 @@ def restored(keep: int = 5) -> Run:
     return run
 
 
-def test_award_told_in_an_epoch_is_in_the_record_of_that_epoch() -> None:
+def test_award_answered_in_an_epoch_is_in_the_record_of_that_epoch() -> None:
     run = restored()
     lost = run.former[0].awards[6]
     assert run.kinds() == set()
@@ -152,14 +152,14 @@ def test_award_that_was_lost_may_be_made_again() -> None:
     assert run.kinds() == {Kind.PROJECTION_MISSING}
 
 
-def test_award_told_before_the_copy_is_in_it() -> None:
+def test_award_answered_before_the_copy_is_in_it() -> None:
     run = restored(keep=5)
     run.change(0, Restore, copied=9.0)
 
     assert run.kinds() == {Kind.AWARD_NOT_COPIED}
 
 
-def test_award_told_at_any_time_is_with_the_standby_that_took_over() -> None:
+def test_award_answered_at_any_time_is_with_the_standby_that_took_over() -> None:
     run = restored(keep=5)
     run.change(0, Restore, copied=inf)
 

@@ -1,4 +1,4 @@
-"""Ranks told with awards: possible ones and others."""
+"""Ranks in answers to awards: possible ones and others."""
 
 from dataclasses import replace
 

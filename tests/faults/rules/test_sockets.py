@@ -50,7 +50,7 @@ def test_revision_that_is_no_position_is_found() -> None:
     assert kinds(UPDATE, revision=6) == {Kind.POSITION_UNKNOWN}
 
 
-def test_last_of_the_top_and_of_the_score_have_to_be_told() -> None:
+def test_last_of_the_top_and_of_the_score_have_to_be_sent() -> None:
     run = Run()
     run.events = run.events[:-1]
 

@@ -1,4 +1,4 @@
-"""Watches that are wrong in one thing each. The right one leaves after revision 4 and comes back at 5."""
+"""Watches that are wrong in one thing each. The right one leaves after revision 4 and resumes at 5."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,14 +31,14 @@ def test_watch_begins_with_the_top() -> None:
     assert without(RESUMED) == {Kind.STREAM_UNFOUNDED}
 
 
-def test_change_that_is_not_told_is_found() -> None:
+def test_change_that_was_not_sent_is_found() -> None:
     scores = message_at(Run().ledger, 4, "update", 1).scores
 
     assert kinds(UPDATE, scores=scores[1:]) == {Kind.CHANGE_UNTOLD}
     assert kinds(UPDATE, scores=()) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}, "nor is it told later"
 
 
-def test_change_that_came_while_the_watch_was_unavailable_is_told_after_the_snapshot() -> None:
+def test_change_that_came_while_the_watch_was_unavailable_follows_the_snapshot() -> None:
     assert without(MISSED) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}
 
 
@@ -51,11 +51,11 @@ def test_snapshot_of_a_resumed_watch_vouches_for_nothing() -> None:
     assert run.kinds() == set()
 
 
-def test_last_change_has_to_be_told() -> None:
+def test_last_change_has_to_be_sent() -> None:
     assert without(LAST) == {Kind.STREAM_UNFINISHED}
 
 
-def test_watch_by_names_is_told_of_these_users_alone() -> None:
+def test_watch_by_names_gets_these_users_alone() -> None:
     assert named(lambda message: message.scores) == set()
     assert named(lambda message: tuple(row for row in message.scores if row.user_id == "max")) == set()
     assert named(lambda message: message.scores[:1]) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}
@@ -70,7 +70,7 @@ def named(scores: Callable[[Message], tuple[Row, ...]]) -> set[Kind]:
     return run.kinds()
 
 
-def test_standing_that_changed_and_was_not_told_is_found_at_the_end() -> None:
+def test_standing_that_changed_and_was_not_sent_is_found_at_the_end() -> None:
     run = Run()
     run.change(UPDATE, Message, all_scores=False)
     for number in (BEGIN, RESUMED, MISSED, LAST):

@@ -28,7 +28,7 @@ class LateFailover(Failover):
 
 
 @pytest.mark.timeout(300)
-async def test_asynchronous_replication_loses_awards_and_the_checker_tells(tmp_path: Path) -> None:
+async def test_asynchronous_replication_loses_awards_and_the_checker_finds_it(tmp_path: Path) -> None:
     catalogue = {"late_failover": FaultKind(LateFailover, ("postgres",), hold=(3.0, 3.0))}
     run = Run(Plan(4, seconds=60, turns=1, load=LOAD, catalogue=catalogue, patience=30), tmp_path, print)
 

@@ -99,7 +99,7 @@ class Run:
         )
 
     async def more(self, count: int = AWARDS) -> None:
-        """Wait until so many more awards were told as made."""
+        """Wait until so many more awards were answered as made."""
         due = self._told() + count
 
         async def are_told() -> bool:
@@ -109,7 +109,7 @@ class Run:
         await eventually(are_told)
 
     async def ranked(self) -> None:
-        """Wait until an award that is asked for from now on is told with its rank: Redis is asked again."""
+        """Wait until an award requested from now on is answered with its rank: Redis is asked again."""
         since = time.monotonic()
 
         def has_rank(event: object) -> bool:

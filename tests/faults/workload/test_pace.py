@@ -6,7 +6,7 @@ import pytest
 
 from faults.workload.pace import Pace
 
-_SECONDS = 10.0
+_SECONDS = 60.0
 
 
 async def test_calls_are_begun_at_the_rate_until_it_is_stopped() -> None:

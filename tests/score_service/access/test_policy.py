@@ -101,7 +101,7 @@ def test_a_board_is_matched_whole_or_by_prefix(
     assert grant(boards=patterns).allows_board(board) is allowed
 
 
-def test_all_faults_are_told_at_once_each_with_its_place() -> None:
+def test_all_faults_are_reported_at_once_each_with_its_path() -> None:
     faults = faults_of("""
 colour = "red"
 [[identity]]
@@ -170,11 +170,11 @@ boards = ["main"]
 
 
 @pytest.mark.parametrize("text", ["", "identity = []", "identity = 7", "[identity]", "identity = [7]"])
-def test_a_policy_without_identities_is_refused(text: str) -> None:
+def test_a_policy_without_identities_is_rejected(text: str) -> None:
     assert faults_of(text)
 
 
-def test_what_is_no_toml_is_refused_with_the_line() -> None:
+def test_what_is_no_toml_is_rejected_with_the_line() -> None:
     assert "line 2" in faults_of("a = 1\nb =\n")[0]
 
 

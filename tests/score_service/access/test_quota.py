@@ -58,13 +58,13 @@ def test_points_a_minute_are_counted(quota: Quota, clock: Clock) -> None:
     quota.take(limits, 100)
 
 
-def test_an_award_refused_for_its_points_uses_no_award(quota: Quota) -> None:
+def test_an_award_rejected_for_its_points_uses_no_award(quota: Quota) -> None:
     limits = limited(awards=1, points=100)
     refused_for(quota, limits, 101)
     quota.take(limits, 100)
 
 
-def test_an_award_refused_for_its_rate_uses_no_points(quota: Quota, clock: Clock) -> None:
+def test_an_award_rejected_for_its_rate_uses_no_points(quota: Quota, clock: Clock) -> None:
     limits = limited(awards=1, points=100)
     quota.take(limits, 1)
     refused_for(quota, limits, 99)
@@ -72,13 +72,13 @@ def test_an_award_refused_for_its_rate_uses_no_points(quota: Quota, clock: Clock
     quota.take(limits, 99)
 
 
-def test_the_later_of_two_full_windows_says_when_to_come_again(quota: Quota) -> None:
+def test_the_later_of_two_full_windows_gives_the_time_to_retry(quota: Quota) -> None:
     limits = limited(awards=1, points=1)
     quota.take(limits, 1)
     assert refused_for(quota, limits, 1) == pytest.approx(60)
 
 
-def test_awards_taken_together_count_each_and_are_refused_together(quota: Quota) -> None:
+def test_awards_taken_together_count_each_and_are_rejected_together(quota: Quota) -> None:
     limits = limited(awards=3)
     quota.take(limits, 10, awards=2)
     with pytest.raises(QuotaExceededError):
@@ -92,7 +92,7 @@ def test_callers_do_not_use_each_others_quota(quota: Quota) -> None:
     quota.take(limited(awards=1, name="spiffe://laurel.test/b"), 1)
 
 
-def test_waiting_as_long_as_told_is_enough(quota: Quota, clock: Clock) -> None:
+def test_waiting_for_the_time_to_retry_is_enough(quota: Quota, clock: Clock) -> None:
     limits = limited(awards=3, points=50)
     taken = 0
     for _ in range(100):

@@ -1,4 +1,4 @@
-"""Points out of the ordinary: seen over gRPC, counted and told, and never refused."""
+"""Points out of the ordinary: seen over gRPC, counted and logged, and never rejected."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def tell(logs: list[Any]) -> list[Any]:
     return [line for line in logs if line["event"] == "points_surge"]
 
 
-async def test_a_surge_over_grpc_is_counted_and_told_while_all_its_points_are_given(
+async def test_a_surge_over_grpc_is_counted_and_logged_while_all_its_points_are_given(
     start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(velocity_floor=50, velocity_seconds=0.2)
@@ -67,7 +67,7 @@ async def test_replays_are_no_points(
 
 async def test_it_can_be_switched_off(start_score_service: StartScoreService) -> None:
     service = await start_score_service(velocity_floor=0)
-    assert service.running.scoring._on_made is None
+    assert service.running.parts.scoring._on_made is None
 
 
 async def test_a_few_awards_are_ordinary(score_service: ScoreService, backend_stubs: Stubs) -> None:
@@ -79,7 +79,7 @@ async def test_a_few_awards_are_ordinary(score_service: ScoreService, backend_st
 
 
 def velocity_of(service: ScoreService) -> Velocity:
-    note: Any = service.running.scoring._on_made
+    note: Any = service.running.parts.scoring._on_made
     velocity: Velocity = note.__self__._velocity
     return velocity
 
@@ -89,7 +89,7 @@ def clock() -> list[float]:
     return [0.0]
 
 
-def test_a_flood_is_counted_whole_and_told_in_few_lines(clock: list[float]) -> None:
+def test_a_flood_is_counted_whole_and_logged_in_few_lines(clock: list[float]) -> None:
     registry = CollectorRegistry()
     surges = Surges(Velocity(floor=10, multiple=2), registry, lambda: clock[0])
     surges.note([make_award("early", 1)])

@@ -97,7 +97,7 @@ def test_the_floor_holds_for_a_board_on_which_little_is_typical() -> None:
     assert [user for _, user, _ in play(velocity(floor=500), [*awards, (301.0, "user-3", 600)])] == ["user-3"]
 
 
-def test_a_surge_is_told_once_a_user_and_window() -> None:
+def test_a_surge_is_reported_once_a_user_and_window() -> None:
     rule = velocity(floor=100)
     rule.note("main", "early", 1, 0.0)
     told = play(rule, ((KNOWN + step, user, 60) for step in range(240) for user in ("ada", "bob")))
@@ -164,6 +164,6 @@ def test_memory_is_bounded_and_those_who_get_points_often_stay() -> None:
 
 
 @pytest.mark.parametrize("points", [1, 1_000_000])
-def test_in_the_first_minutes_of_a_board_nothing_is_told(points: int) -> None:
+def test_in_the_first_minutes_of_a_board_nothing_is_reported(points: int) -> None:
     rule = velocity()
     assert play(rule, [(now, "ada", points) for now in (0.0, 60.0, 179.9)]) == []

@@ -26,7 +26,8 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
-from score_service.stream.hub import Feeds, Hub, HubSettings
+from score_service.stream.feeds import Feeds
+from score_service.stream.hub import Hub, HubSettings
 from service_runtime.postgres.pool import PoolSettings
 
 
@@ -128,7 +129,7 @@ async def test_revision_that_the_ledger_has_not_is_unavailable(
             await one.list_standings("main", 10, min_revision=2)
 
 
-async def test_unknown_board_and_unknown_user_are_told_apart(
+async def test_unknown_board_and_unknown_user_are_distinguished(
     leaderboard: Leaderboard, ledger: Ledger, projector: Projector
 ) -> None:
     await ledger.record_awards("main", [make_award("ada", 5)])

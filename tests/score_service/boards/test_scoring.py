@@ -39,7 +39,7 @@ async def test_award_is_in_the_record_and_in_the_ranks_when_it_is_answered(
 
     outcome = await scoring.award(make_award("bob", 9))
 
-    assert (outcome.recorded.total_after, outcome.rank, outcome.replayed) == (9, 1, False)
+    assert (outcome.recorded.total, outcome.rank, outcome.replayed) == (9, 1, False)
     assert await is_projected(ledger, projection)
 
 
@@ -57,7 +57,7 @@ async def test_two_hundred_copies_make_one_row_and_tell_retries_from_second_uses
     assert [outcome.replayed for outcome in outcomes] == [copy.request_id != first for copy in copies]
 
 
-async def test_replay_tells_the_first_total_and_the_rank_of_today(scoring: Scoring) -> None:
+async def test_replay_has_the_first_total_and_the_current_rank(scoring: Scoring) -> None:
     award = make_award("ada", 5)
     await scoring.award(award)
     await scoring.award(make_award("ada", 7))
@@ -65,7 +65,7 @@ async def test_replay_tells_the_first_total_and_the_rank_of_today(scoring: Scori
 
     again = await scoring.award(award._replace(request_id=str(uuid.uuid4())))
 
-    assert (again.recorded.total_after, again.recorded.revision) == (5, 1)
+    assert (again.recorded.total, again.recorded.revision) == (5, 1)
     assert (again.rank, again.replayed) == (2, True)
     assert await scoring.get_award("main", award.award_id) == again
 
@@ -125,7 +125,7 @@ async def test_cancelled_call_does_not_cancel_the_award(scoring: Scoring, ledger
     assert (await ledger.read_head("main")).revision == 30
 
 
-async def test_each_award_is_told_of_once_as_new_also_when_its_caller_has_gone(
+async def test_each_award_is_reported_once_as_new_also_when_its_caller_has_gone(
     ledger: Ledger, projection: Projection, projector: Projector
 ) -> None:
     outcomes: list[AwardOutcome] = []
@@ -142,7 +142,7 @@ async def test_each_award_is_told_of_once_as_new_also_when_its_caller_has_gone(
     assert [(o.is_new, o.replayed) for o in outcomes] == [(True, False), (False, False), (False, True)]
 
 
-async def test_award_asked_for_twice_at_once_is_told_of_once_as_new(
+async def test_award_requested_twice_at_once_is_reported_once_as_new(
     ledger: Ledger, projector: Projector
 ) -> None:
     outcomes: list[AwardOutcome] = []

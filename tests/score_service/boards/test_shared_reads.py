@@ -202,7 +202,7 @@ async def test_question_that_nobody_waits_for_any_more_is_not_asked(record: Reco
     assert reader._questions == {}
 
 
-async def test_callers_beyond_the_bound_are_refused(record: Record) -> None:
+async def test_callers_beyond_the_bound_are_rejected(record: Record) -> None:
     reader = RecordReader(replace(SETTINGS, waiting_max=2))
     record.may_answer.clear()
     waiting = [asyncio.create_task(reader.read(record.read, "main", 1)) for _ in range(2)]

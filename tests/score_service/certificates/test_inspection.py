@@ -29,20 +29,16 @@ from tests.fixtures.score_service import METERED_ID, POLICY, READER_ID
 
 from score_service.access.policy import Policy
 from score_service.certificates.certificate import FIT_KEYS
+from score_service.certificates.grants import inspect_faults, inspect_grant
 from score_service.certificates.inspection import (
-    Mark,
     PemFile,
     Role,
-    Section,
-    conclude,
     find_identity,
     inspect_authorities,
     inspect_certificate,
-    inspect_faults,
-    inspect_grant,
     inspect_key,
-    is_well,
 )
+from score_service.certificates.remarks import Mark, Section, conclude, is_well
 
 NOW = datetime(2026, 11, 27, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -132,7 +128,7 @@ def of_key(pem: bytes, mode: int = 0o600, certificate: bytes | None = None) -> d
 
 
 @pytest.mark.parametrize("role", Role)
-def test_all_is_said_of_a_good_certificate(role: Role) -> None:
+def test_everything_about_a_good_certificate_is_reported(role: Role) -> None:
     auth = {Role.SERVER: "serverAuth", Role.CLIENT: "clientAuth"}[role]
 
     assert of_certificate(make_pem(), role=role) == {
@@ -195,7 +191,7 @@ def test_the_identity_is_that_of_the_one_uri() -> None:
     assert find_identity(pem_file(b"nonsense")) is None
 
 
-def test_what_a_certificate_says_does_not_steer_the_terminal() -> None:
+def test_contents_of_a_certificate_do_not_control_the_terminal() -> None:
     texts = of_certificate(make_pem("localhost", "spiffe://a/\x1b[31m\n"))[Mark.FINE]
 
     assert texts[1] == "names spiffe://a/\\u001b[31m\\u000a, localhost"
@@ -312,7 +308,7 @@ def test_a_chain_that_leads_to_no_authority_is_wrong(signer: Signer, trusted: by
         ({"is_authority": False}, "is no authority: it lacks the CA flag"),
     ],
 )
-def test_an_authority_that_is_none_now_is_told_as_what_breaks_the_chain(
+def test_an_authority_that_is_none_now_is_reported_as_what_breaks_the_chain(
     changes: dict[str, Any], text: str
 ) -> None:
     signer = make_signer("CA", **changes)
@@ -344,7 +340,7 @@ def test_an_authority_that_ends_before_the_certificate_is_doubtful() -> None:
     ]
 
 
-def test_where_a_certificate_leads_is_not_said_without_authorities() -> None:
+def test_issuer_of_a_certificate_is_not_reported_without_authorities() -> None:
     assert not any("leads" in text for texts in of_certificate(make_pem(), b"").values() for text in texts)
 
 
@@ -374,7 +370,7 @@ def test_a_key_that_others_may_read_or_change_is_doubtful(mode: int, is_open: bo
     assert texts == ([f"is open to everybody on this machine: its mode is {mode:04o}"] if is_open else [])
 
 
-def test_each_authority_is_said() -> None:
+def test_each_authority_is_reported() -> None:
     other = make_signer("Other", end=NOW + 400 * DAY)
 
     assert of_authorities(CA.pem + other.pem) == {
@@ -413,7 +409,7 @@ def test_a_certificate_among_the_authorities_counts_for_nothing() -> None:
     ]
 
 
-def test_what_a_policy_allows_is_said() -> None:
+def test_what_a_policy_allows_is_reported() -> None:
     policy = Policy.parse(POLICY)
     section = inspect_grant("policy.toml", BACKEND_ID, policy.find_grant(BACKEND_ID))
 
@@ -439,14 +435,14 @@ def test_what_a_policy_allows_is_said() -> None:
 
 def test_a_policy_that_does_not_name_the_identity_is_wrong() -> None:
     assert said(inspect_grant("x", SERVICE_ID, None)) == {
-        Mark.WRONG: [f"does not name {SERVICE_ID}: whatever it calls is refused"]
+        Mark.WRONG: [f"does not name {SERVICE_ID}: every call of it is rejected"]
     }
     assert said(inspect_grant("x", None, None)) == {
         Mark.WRONG: ["can name no certificate that gives no identity"]
     }
 
 
-def test_faults_of_a_policy_are_said() -> None:
+def test_faults_of_a_policy_are_reported() -> None:
     assert said(inspect_faults("x", ["one", "two"])) == {Mark.WRONG: ["one", "two"]}
 
 

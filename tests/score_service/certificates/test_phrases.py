@@ -28,7 +28,7 @@ def test_numbers_are_one_or_several() -> None:
         (timedelta(days=3650), "3,650 days"),
     ],
 )
-def test_a_span_has_the_unit_that_tells_most(length: timedelta, text: str) -> None:
+def test_a_span_has_the_most_fitting_unit(length: timedelta, text: str) -> None:
     assert span(length) == text
 
 

@@ -3,13 +3,16 @@
 import asyncio
 import itertools
 import shutil
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import grpc
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -29,7 +32,8 @@ from tests.fixtures.stores import eventually
 
 from local_stack import certificates as stack
 from score_service.certificates.certificate import FIT_KEYS
-from score_service.certificates.tls import CertificateFiles, Certificates, read_certificates
+from score_service.certificates.files import CertificateFiles, read_certificates
+from score_service.certificates.tls import SESSION_SECONDS, Certificates
 from service_runtime.pem import is_signed_by
 from service_runtime.settings import SetupError
 
@@ -60,6 +64,35 @@ def put(source: stack.CertificateFiles, target: stack.CertificateFiles) -> None:
         draft.replace(getattr(target, name))
 
 
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A TLS session with a server, as a client that resumes sessions has it."""
+
+    context: ssl.SSLContext
+    session: ssl.SSLSession | None
+    is_resumed: bool
+
+    @classmethod
+    def of(cls, port: int, certificate: stack.CertificateFiles) -> Self:
+        """Begin a session by a full handshake."""
+        context = ssl.create_default_context(cafile=certificate.ca_file)
+        context.load_cert_chain(certificate.certificate_file, certificate.key_file)
+        context.set_alpn_protocols(["h2"])
+        # With TLS 1.2 the ticket is there when the handshake has ended.
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        return cls(context, None, is_resumed=False).resume(port)
+
+    def resume(self, port: int) -> Self:
+        """Connect, with the session if the server accepts it."""
+        with (
+            socket.create_connection(("localhost", port)) as connection,
+            self.context.wrap_socket(
+                connection, server_hostname="localhost", session=self.session
+            ) as wrapped,
+        ):
+            return type(self)(self.context, wrapped.session, is_resumed=bool(wrapped.session_reused))
+
+
 def issue_server(authority: stack.CertificateAuthority, name: str, **changes: Any) -> stack.CertificateFiles:
     return authority.issue(name, dns=["localhost"], ips=["127.0.0.1"], uris=[SERVICE_ID], **changes)
 
@@ -70,7 +103,7 @@ def faults_of(files: CertificateFiles) -> list[str]:
     return list(caught.value.faults)
 
 
-def test_a_good_set_tells_when_it_begins_and_ends(
+def test_a_good_set_has_its_begin_and_its_end(
     files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     certificate = x509.load_pem_x509_certificate(files.certificate.read_bytes())
@@ -101,7 +134,7 @@ def test_all_faulty_files_are_named_at_once(tmp_path: Path) -> None:
     ]
 
 
-def test_a_key_of_another_certificate_is_refused(
+def test_a_key_of_another_certificate_is_rejected(
     files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     other = issue_server(authority, "other-server")
@@ -110,7 +143,7 @@ def test_a_key_of_another_certificate_is_refused(
     ]
 
 
-def test_a_certificate_with_which_every_handshake_would_fail_is_refused(
+def test_a_certificate_with_which_every_handshake_would_fail_is_rejected(
     files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     key = ec.generate_private_key(ec.SECP521R1())
@@ -124,7 +157,7 @@ def test_a_certificate_with_which_every_handshake_would_fail_is_refused(
 
 
 @pytest.mark.parametrize("days", [-1, 31])
-def test_a_certificate_that_does_not_hold_now_is_refused(files: CertificateFiles, days: int) -> None:
+def test_a_certificate_that_does_not_hold_now_is_rejected(files: CertificateFiles, days: int) -> None:
     with pytest.raises(SetupError, match="does not hold now"):
         read_certificates(files, now() + timedelta(days=days))
 
@@ -186,12 +219,12 @@ def test_files_that_are_switched_while_they_are_read_are_never_mixed(
             volume.put(issue_server(foreign_authority, "new-server"))
         return pem
 
-    monkeypatch.setattr("score_service.certificates.tls._read", read_and_switch)
+    monkeypatch.setattr("score_service.certificates.files._read", read_and_switch)
     files = volume.files
     loaded = read_certificates(CertificateFiles(files.certificate_file, files.key_file, files.ca_file), now())
 
-    assert list(loaded.authorities) == [foreign_authority.certificate]
-    assert is_signed_by(loaded.chain[0], foreign_authority.certificate)
+    assert list(loaded.files.authorities.trusted) == [foreign_authority.certificate]
+    assert is_signed_by(loaded.files.pair.chain[0], foreign_authority.certificate)
     assert len(paths) == 6
 
 
@@ -221,7 +254,7 @@ def test_a_set_that_does_not_hold_yet_is_taken_once_it_does(
     issued: stack.CertificateFiles, files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
     clock = [now()]
-    certificates = Certificates(files, lambda: clock[0])
+    certificates = Certificates(files, now=lambda: clock[0])
     begins = clock[0] + timedelta(hours=1)
     put(authority.issue("early-server", dns=["localhost"], uris=[SERVICE_ID], not_before=begins), issued)
     certificates.refresh()
@@ -229,6 +262,70 @@ def test_a_set_that_does_not_hold_yet_is_taken_once_it_does(
     clock[0] = begins + timedelta(minutes=1)
     certificates.refresh()
     assert certificates._hand_over() is not None
+
+
+def test_a_renewed_certificate_is_used_once_it_has_been_valid_for_the_activation_delay(
+    issued: stack.CertificateFiles, files: CertificateFiles, authority: stack.CertificateAuthority
+) -> None:
+    clock = [now()]
+    delay = timedelta(minutes=5)
+    certificates = Certificates(files, delay, now=lambda: clock[0])
+    before = certificates.not_before
+    put(issue_server(authority, "renewed-server", not_before=clock[0] - timedelta(seconds=1)), issued)
+    with capture_logs() as logs:
+        certificates.refresh()
+        certificates.refresh()
+    assert certificates.not_before == before
+    assert not certificates.is_faulty
+    assert [entry["event"] for entry in logs] == ["certificate_renewed"]
+
+    clock[0] += delay
+    certificates.refresh()
+    assert certificates.not_before > before
+    assert certificates._hand_over() is not None
+
+
+def test_changed_authorities_are_used_before_the_renewed_certificate(
+    issued: stack.CertificateFiles,
+    files: CertificateFiles,
+    foreign_authority: stack.CertificateAuthority,
+) -> None:
+    clock = [now()]
+    certificates = Certificates(files, timedelta(minutes=5), now=lambda: clock[0])
+    before = certificates.not_after
+    put(issue_server(foreign_authority, "renewed-server", not_before=clock[0] - timedelta(seconds=1)), issued)
+    certificates.refresh()
+    assert certificates.not_after == before
+    assert certificates.authority_not_after == foreign_authority.certificate.not_valid_after_utc
+    assert certificates._hand_over() is not None
+
+
+def test_an_unchanged_set_is_handed_over_again_at_intervals(files: CertificateFiles) -> None:
+    clock = [0.0]
+    certificates = Certificates(files, monotonic=lambda: clock[0])
+    clock[0] = SESSION_SECONDS - 1
+    assert certificates._hand_over() is None
+    clock[0] = SESSION_SECONDS
+    assert certificates._hand_over() is not None
+    assert certificates._hand_over() is None
+
+
+def test_a_session_cannot_be_resumed_once_the_set_was_handed_over_again(
+    files: CertificateFiles, backend_certificate: stack.CertificateFiles
+) -> None:
+    clock = [0.0]
+    certificates = Certificates(files, monotonic=lambda: clock[0])
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_secure_port("localhost:0", certificates.credentials())
+    server.start()
+    try:
+        first = Session.of(port, backend_certificate)
+        again = first.resume(port)
+        assert again.is_resumed
+        clock[0] = SESSION_SECONDS
+        assert not again.resume(port).is_resumed
+    finally:
+        server.stop(None).wait()
 
 
 async def test_a_look_that_fails_does_not_end_the_looking(

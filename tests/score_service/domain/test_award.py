@@ -17,7 +17,7 @@ def record(award: Award) -> RecordedAward:
         position=Position(1, "0" * 16),
         user_id=award.user_id,
         points=award.points,
-        total_after=award.points,
+        total=award.points,
         action_type=award.action_type,
         action_id=award.action_id,
         request_id=award.request_id,

@@ -27,5 +27,5 @@ def test_all_are_counted_and_only_the_first_are_kept() -> None:
         (Finding(Fault.BOARD_WRONG, 2, "ada"), "revision 2, user ada: "),
     ],
 )
-def test_finding_says_where_and_what(finding: Finding, place: str) -> None:
+def test_finding_names_the_place_and_the_fault(finding: Finding, place: str) -> None:
     assert str(finding) == f"{place}the board's row does not say where the ledger ends"

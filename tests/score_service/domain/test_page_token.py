@@ -14,7 +14,7 @@ IDS = st.from_regex(r"[A-Za-z0-9._:@-]{1,128}", fullmatch=True)
 
 
 @given(NUMBERS, NUMBERS, IDS)
-def test_token_says_where_the_page_ended(total: int, reached: int, user_id: str) -> None:
+def test_token_holds_where_the_page_ended(total: int, reached: int, user_id: str) -> None:
     token = write_page_token(Standing(user_id, total, None, reached))
 
     assert read_page_token(token) == PageEnd(total, reached, user_id)
@@ -25,7 +25,7 @@ def test_first_page_has_no_end_before_it() -> None:
 
 
 @pytest.mark.parametrize("token", ["x", "====", "ä", "\ud800", "MTAg", "LTEgMiBhZGE", "MSAyIA"])
-def test_token_that_was_not_given_is_refused(token: str) -> None:
+def test_token_that_was_not_given_is_rejected(token: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         read_page_token(token)
 

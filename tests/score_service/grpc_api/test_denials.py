@@ -58,7 +58,8 @@ def watch(stubs: Stubs) -> Any:
 
 async def test_denials_count_from_zero_for_each_identity_of_the_policy(score_service: ScoreService) -> None:
     named = {GATEWAY_ID, BACKEND_ID, READER_ID, METERED_ID}
-    expected = {(identity, "NOT_ALLOWED") for identity in {UNKNOWN, *named}}
+    reasons = ("NOT_ALLOWED", "CERTIFICATE_EXPIRED")
+    expected = {(identity, reason) for identity in {UNKNOWN, *named} for reason in reasons}
     expected |= {(identity, "QUOTA_EXCEEDED") for identity in named} | {(UNKNOWN, "IDENTITY_MISSING")}
 
     assert await counts(score_service) == dict.fromkeys(expected, 0.0)
@@ -128,7 +129,7 @@ async def test_a_known_identity_is_counted_by_its_name_and_by_what_it_was_denied
     }
 
 
-async def test_denied_awards_of_a_batch_are_counted_each_and_told_together(
+async def test_denied_awards_of_a_batch_are_counted_each_and_logged_together(
     score_service: ScoreService, connect: Connect, metered_certificate: CertificateFiles, lines: Lines
 ) -> None:
     stubs, before = connect(score_service, metered_certificate), await counts(score_service)
@@ -147,7 +148,7 @@ async def test_denied_awards_of_a_batch_are_counted_each_and_told_together(
     assert told == {"QUOTA_EXCEEDED": (2, METERED_ID), "NOT_ALLOWED": (1, METERED_ID)}
 
 
-async def test_what_is_let_in_is_no_denial(score_service: ScoreService, backend_stubs: Stubs) -> None:
+async def test_admitted_call_is_no_denial(score_service: ScoreService, backend_stubs: Stubs) -> None:
     before = await counts(score_service)
     await backend_stubs.score.AwardPoints(award_request())
     await refused(backend_stubs.score.GetAward(score_pb.GetAwardRequest()))
@@ -157,7 +158,7 @@ async def test_what_is_let_in_is_no_denial(score_service: ScoreService, backend_
     assert await counts(score_service) == before
 
 
-def test_a_flood_is_counted_whole_and_told_in_few_lines_and_silences_no_other_reason() -> None:
+def test_a_flood_is_counted_whole_and_logged_in_few_lines_and_silences_no_other_reason() -> None:
     now, peers = 0.0, 0
     registry = CollectorRegistry()
     denials = Denials(Policy.parse(POLICY), registry, lambda: now)

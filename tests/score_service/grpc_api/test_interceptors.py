@@ -1,6 +1,7 @@
 """What stands around every handler: the impostors stay out, errors tell what they may, streams end."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
 from tests.fixtures.postgres import Database
 from tests.fixtures.score_service import (
     Connect,
+    Refusal,
     ScoreService,
     StartScoreService,
     Stubs,
@@ -74,6 +76,14 @@ async def unheard_of(channel: Any) -> object:
     return await channel.unary_unary("/score_api.v1.ScoreService/Unheard")(b"", timeout=20)
 
 
+async def end_of(stream: AsyncIterator[object]) -> Refusal:
+    """Read a stream to its end, which must be an error."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        async for _ in stream:
+            pass
+    return read_refusal(caught.value)
+
+
 CALLS: tuple[Call, ...] = (unary, stream, check_health, watch_health, reflect, unheard_of)
 Refuse = Callable[[CertificateFiles], Awaitable[set[tuple[StatusCode, str]]]]
 
@@ -95,13 +105,13 @@ NO_IDENTITY = {(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING")}
 DENIED = {(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")}
 
 
-async def test_plaintext_is_refused(score_service: ScoreService) -> None:
+async def test_plaintext_is_rejected(score_service: ScoreService) -> None:
     async with grpc.aio.insecure_channel(score_service.target) as channel:
         for call in CALLS:
             assert (await refused(call(channel))).code is StatusCode.UNAVAILABLE
 
 
-async def test_a_client_without_certificate_is_refused(
+async def test_a_client_without_certificate_is_rejected(
     score_service: ScoreService, authority: CertificateAuthority
 ) -> None:
     credentials = grpc.ssl_channel_credentials(authority.ca_file.read_bytes())
@@ -110,7 +120,7 @@ async def test_a_client_without_certificate_is_refused(
             assert (await refused(call(channel))).code is StatusCode.UNAVAILABLE
 
 
-async def test_a_certificate_of_another_authority_is_refused(
+async def test_a_certificate_of_another_authority_is_rejected(
     authority: CertificateAuthority, foreign_authority: CertificateAuthority, refuse: Refuse
 ) -> None:
     foreign = foreign_authority.issue("impostor", uris=[GATEWAY_ID])
@@ -118,7 +128,7 @@ async def test_a_certificate_of_another_authority_is_refused(
 
 
 @pytest.mark.parametrize("days", [-2, 1])
-async def test_a_certificate_that_does_not_hold_now_is_refused(
+async def test_a_certificate_that_does_not_hold_now_is_rejected(
     authority: CertificateAuthority, refuse: Refuse, days: int
 ) -> None:
     start = datetime.now(UTC) + timedelta(days=days)
@@ -140,6 +150,57 @@ async def test_a_certificate_without_exactly_one_identity_is_not_authenticated(
         [f"{GATEWAY_ID}?x"],
     ):
         assert await refuse(authority.issue("nobody", dns=["action-gateway"], uris=uris)) == NO_IDENTITY
+
+
+YEAR = 365 * 86_400.0
+
+
+async def test_a_caller_whose_certificate_has_expired_is_rejected_on_the_connection_that_it_has(
+    score_service: ScoreService, backend_stubs: Stubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await unary(backend_stubs.channel)
+    monkeypatch.setattr(score_service.running.interceptor, "_now", lambda: time.time() + YEAR)
+    told = [await refused(call(backend_stubs.channel)) for call in CALLS]
+    assert {(one.code, one.reason) for one in told} == {(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")}
+
+
+async def test_an_open_stream_ends_when_the_certificate_of_its_caller_has_expired(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    backend_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("score_service.process.server._EXPIRY_SECONDS", 0.05)
+    service = await start_score_service()
+    watch: Any = health_stub(connect(service, backend_certificate).channel).Watch(
+        health_pb2.HealthCheckRequest()
+    )
+    await anext(aiter(watch))
+    monkeypatch.setattr(service.running.interceptor.streams, "_now", lambda: time.time() + YEAR)
+    told = await end_of(watch)
+    assert (told.code, told.reason) == (StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
+
+
+async def test_a_stream_on_a_connection_of_age_ends_alike_for_its_caller_and_in_the_metrics(
+    start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
+) -> None:
+    service = await start_score_service(connection_age_seconds=0.2, connection_grace_seconds=0.1)
+    watch: Any = health_stub(connect(service, backend_certificate).channel).Watch(
+        health_pb2.HealthCheckRequest()
+    )
+    told = await end_of(watch)
+    assert (told.code, told.reason, told.retry_after) == (StatusCode.UNAVAILABLE, "CONNECTION_AGED", 0)
+    labels = {
+        "grpc_type": "server_stream",
+        "grpc_service": "grpc.health.v1.Health",
+        "grpc_method": "Watch",
+    }
+
+    async def is_counted() -> bool:
+        return await service.metric("grpc_server_handled_total", grpc_code="Unavailable", **labels) == 1
+
+    await eventually(is_counted)
+    assert await service.metric("grpc_server_handled_total", grpc_code="Canceled", **labels) == 0
 
 
 async def test_an_unknown_identity_is_denied_whatever_it_asks(
@@ -189,7 +250,7 @@ async def test_reflection_can_be_switched_off(
     assert told.code is StatusCode.UNIMPLEMENTED
 
 
-async def test_a_method_that_does_not_exist_is_told_to_named_identities(
+async def test_a_method_that_does_not_exist_is_reported_to_named_identities(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
     assert (await refused(unheard_of(backend_stubs.channel))).code is StatusCode.UNIMPLEMENTED
@@ -222,7 +283,7 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument_in_a_stream_too
     assert told.code is StatusCode.INVALID_ARGUMENT
 
 
-async def test_a_message_past_the_size_limit_is_refused(backend_stubs: Stubs) -> None:
+async def test_a_message_past_the_size_limit_is_rejected(backend_stubs: Stubs) -> None:
     request = award_request(user_id="x" * 3_000_000)
     assert (await refused(backend_stubs.score.AwardPoints(request))).code is StatusCode.RESOURCE_EXHAUSTED
 
@@ -233,7 +294,7 @@ async def test_an_unknown_failure_leaves_as_one_fixed_text_and_is_logged_whole(
     async def fail(*_: object) -> None:
         raise RuntimeError("SELECT hunter2")
 
-    monkeypatch.setattr(score_service.running.scoring, "award", fail)
+    monkeypatch.setattr(score_service.running.parts.scoring, "award", fail)
     with capture_logs() as logs:  # The failure is logged before it is answered.
         told = await refused(unary(backend_stubs.channel))
     assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
@@ -249,13 +310,13 @@ async def test_an_unknown_failure_of_a_stream_leaves_as_one_fixed_text(
         raise RuntimeError("SELECT hunter2")
         yield
 
-    monkeypatch.setattr(score_service.running.stores.hubs, "watch", fail)
+    monkeypatch.setattr(score_service.running.parts.hubs, "watch", fail)
     told = await refused(stream(backend_stubs.channel))
     assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
     assert "hunter2" not in told.message
 
 
-async def test_one_line_a_call_says_who_did_what_and_nothing_of_the_contents(
+async def test_one_log_line_a_call_has_caller_and_method_and_no_contents(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
     metadata = (("x-request-id", "r-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
@@ -376,7 +437,7 @@ async def test_streams_are_ended_with_a_clear_status(
     )
     messages = aiter(watch)
     await anext(messages)
-    score_service.running.interceptor.end_streams()
+    score_service.running.interceptor.streams.end_all()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async for _ in messages:
             pass
@@ -405,7 +466,7 @@ async def test_a_stream_whose_reader_has_stalled_is_ended(
         finally:
             closed.set()
 
-    monkeypatch.setattr(service.running.stores.hubs, "watch", flood)
+    monkeypatch.setattr(service.running.parts.hubs, "watch", flood)
     options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16_384)]
     credentials = credentials_of(backend_certificate)
     async with grpc.aio.secure_channel(service.target, credentials, options=options) as channel:

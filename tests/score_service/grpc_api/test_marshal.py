@@ -79,12 +79,12 @@ def test_an_empty_request_names_every_field() -> None:
 
 @pytest.mark.parametrize("field", ["board_id", "user_id", "action_type", "action_id"])
 @pytest.mark.parametrize("text", ODD_IDS)
-def test_an_id_with_other_characters_or_length_is_refused(field: str, text: str) -> None:
+def test_an_id_with_other_characters_or_length_is_rejected(field: str, text: str) -> None:
     assert award_faults(award(**{field: text})) == {f"award.{field}": ID_RULE}
 
 
 @pytest.mark.parametrize("points", [0, -1, 1_000_001, 2**63 - 1, -(2**63)])
-def test_points_out_of_range_are_refused(points: int) -> None:
+def test_points_out_of_range_are_rejected(points: int) -> None:
     assert set(award_faults(award(points=points))) == {"award.points"}
 
 
@@ -96,7 +96,7 @@ def test_points_at_the_edge_of_the_range_are_taken(points: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "x", AWARD_ID[:-1], AWARD_ID + "0", AWARD_ID.replace("-", "_"), "0" * 36]
 )
-def test_what_is_no_uuid_is_refused(text: str) -> None:
+def test_what_is_no_uuid_is_rejected(text: str) -> None:
     assert award_faults(award(award_id=text)) == {"award.award_id": "must be a UUID"}
     if text:
         request = award()
@@ -109,7 +109,7 @@ def test_faults_do_not_repeat_what_was_sent() -> None:
     assert not any("secret" in said or "7777" in said for said in award_faults(request).values())
 
 
-def test_so_many_faults_are_told_as_fit_into_an_answer() -> None:
+def test_as_many_faults_are_reported_as_fit_into_an_answer() -> None:
     request = leaderboard_pb.BatchGetStandingsRequest(board_id="main", user_ids=["?"] * 1000)
     assert len(faults_of(marshal.read_standings_query, request)) == 16
 
@@ -120,7 +120,7 @@ def test_users_are_asked_for_once_each_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1001])
-def test_too_few_or_too_many_users_are_refused(count: int) -> None:
+def test_too_few_or_too_many_users_are_rejected(count: int) -> None:
     users = [f"user-{n}" for n in range(count)]
     request = leaderboard_pb.BatchGetStandingsRequest(board_id="main", user_ids=users)
     assert faults_of(marshal.read_standings_query, request) == {"user_ids": "must have 1 to 1000 entries"}
@@ -133,13 +133,13 @@ def test_a_page_has_the_size_asked_for_within_bounds(asked: int, used: int) -> N
 
 
 @pytest.mark.parametrize("size", [-1, -(2**31)])
-def test_a_negative_page_size_is_refused(size: int) -> None:
+def test_a_negative_page_size_is_rejected(size: int) -> None:
     request = leaderboard_pb.ListStandingsRequest(board_id="main", page_size=size)
     assert faults_of(marshal.read_page_query, request) == {"page_size": "must not be negative"}
 
 
 @pytest.mark.parametrize("radius", [-1, 101, 2**31 - 1])
-def test_a_radius_out_of_range_is_refused(radius: int) -> None:
+def test_a_radius_out_of_range_is_rejected(radius: int) -> None:
     request = leaderboard_pb.ListStandingsAroundRequest(board_id="main", user_id="ada", radius=radius)
     assert faults_of(marshal.read_neighbours_query, request) == {"radius": "must be 0 to 100"}
 
@@ -153,7 +153,7 @@ def test_a_radius_out_of_range_is_refused(radius: int) -> None:
         (marshal.read_neighbours_query, leaderboard_pb.ListStandingsAroundRequest),
     ],
 )
-def test_every_read_refuses_a_negative_least_revision_and_an_odd_board(read: Any, request_type: Any) -> None:
+def test_every_read_rejects_a_negative_least_revision_and_an_odd_board(read: Any, request_type: Any) -> None:
     faults = faults_of(read, request_type(board_id="?", min_revision=-1))
     assert faults["board_id"] == ID_RULE
     assert faults["min_revision"] == "must not be negative"
@@ -180,26 +180,26 @@ def test_a_watch_may_begin_anywhere() -> None:
 
 
 @pytest.mark.parametrize("top_n", [0, -1, 101])
-def test_a_top_out_of_range_is_refused(top_n: int) -> None:
+def test_a_top_out_of_range_is_rejected(top_n: int) -> None:
     request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=top_n)
     assert faults_of(marshal.read_watch, request) == {"top_n": "must be 1 to 100"}
 
 
 @pytest.mark.parametrize("text", ["", "7", "7-", "-7-00112233aabbccdd", "7-XYZ", f"{2**63}-00112233aabbccdd"])
-def test_what_is_no_position_is_refused(text: str) -> None:
+def test_what_is_no_position_is_rejected(text: str) -> None:
     request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=1, after_position=text)
     assert faults_of(marshal.read_watch, request) == {"after_position": "is no position"}
 
 
 @pytest.mark.parametrize("rank", [None, 3])
-def test_a_result_says_what_was_recorded(rank: int | None) -> None:
+def test_a_result_has_what_was_recorded(rank: int | None) -> None:
     recorded = RecordedAward(
         award_id=AWARD_ID,
         revision=6,
         position=POSITION,
         user_id="ada",
         points=10,
-        total_after=30,
+        total=30,
         action_type="puzzle",
         action_id="puzzle_1",
         request_id=REQUEST_ID,
@@ -213,17 +213,26 @@ def test_a_result_says_what_was_recorded(rank: int | None) -> None:
 @pytest.mark.parametrize(
     ("source", "said"), [(Source.CACHE, types_pb.SOURCE_CACHE), (Source.RECORD, types_pb.SOURCE_RECORD)]
 )
-@pytest.mark.parametrize("write", [marshal.write_batch, marshal.write_page, marshal.write_neighbours])
-def test_a_view_says_where_it_stands_and_who_answered(write: Any, source: Source, said: int) -> None:
-    written = write(BoardView((ADA, BOB), POSITION, source))
+@pytest.mark.parametrize(
+    "response",
+    [
+        leaderboard_pb.BatchGetStandingsResponse,
+        leaderboard_pb.ListStandingsResponse,
+        leaderboard_pb.ListStandingsAroundResponse,
+    ],
+)
+def test_a_view_has_its_position_and_its_source(response: Any, source: Source, said: int) -> None:
+    written = marshal.write_view(BoardView((ADA, BOB), POSITION, source), response)
     assert (written.revision, written.position, written.source) == (7, str(POSITION), said)
     assert [standing.user_id for standing in written.standings] == ["ada", "bob"]
     assert written.standings[0].rank == 1
     assert not written.standings[1].HasField("rank")
 
 
-def test_a_page_says_where_the_next_begins() -> None:
-    assert marshal.write_page(BoardView((), POSITION, Source.CACHE, "next")).next_page_token == "next"
+def test_a_page_has_the_token_of_the_next() -> None:
+    view = BoardView((), POSITION, Source.CACHE, "next")
+    response = leaderboard_pb.ListStandingsResponse
+    assert marshal.write_view(view, response, next_page_token="next").next_page_token == "next"
 
 
 def test_a_standing_is_written_with_its_revision() -> None:
@@ -239,7 +248,7 @@ def test_a_snapshot_is_written_with_its_mark() -> None:
 
 
 @pytest.mark.parametrize(("top", "changed"), [(None, False), ((), True), ((ADA,), True)])
-def test_an_update_tells_an_unchanged_top_from_an_empty_one(
+def test_an_update_distinguishes_an_unchanged_top_from_an_empty_one(
     top: tuple[Standing, ...] | None, *, changed: bool
 ) -> None:
     written = marshal.write_watch_message(WatchMessage(Update(top, (BOB,)), POSITION, Source.CACHE))

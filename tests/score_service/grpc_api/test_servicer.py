@@ -117,7 +117,7 @@ async def test_an_award_id_used_for_something_else_is_a_conflict(
     assert (told.code, told.reason) == (StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT")
 
 
-async def test_a_batch_tells_of_each_award_in_order_and_a_bad_one_fails_alone_and_is_counted(
+async def test_a_batch_has_the_result_of_each_award_in_order_and_a_bad_one_fails_alone_and_is_counted(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
     first = award_request(user_id="ada", points=5)
@@ -164,7 +164,7 @@ async def test_a_batch_tells_of_each_award_in_order_and_a_bad_one_fails_alone_an
     assert [await score_service.metric(name, reason=reason) for reason in reasons] == [1, 2, 1, 0]
 
 
-async def test_a_batch_without_awards_too_large_or_on_too_many_boards_is_refused_whole(
+async def test_a_batch_without_awards_too_large_or_on_too_many_boards_is_rejected_whole(
     gateway_stubs: Stubs,
 ) -> None:
     for requests in (
@@ -243,7 +243,7 @@ async def test_a_user_without_awards_has_no_standing(backend_stubs: Stubs) -> No
     assert not (await boards.BatchGetStandings(many)).standings
 
 
-async def test_a_revision_that_is_not_reached_is_told_as_unavailable(backend_stubs: Stubs) -> None:
+async def test_a_revision_that_is_not_reached_is_unavailable(backend_stubs: Stubs) -> None:
     made = await give(backend_stubs, "ada", 10)
     boards = backend_stubs.leaderboard
     reached = leaderboard_pb.ListStandingsRequest(board_id="main", min_revision=made.revision)
@@ -253,7 +253,7 @@ async def test_a_revision_that_is_not_reached_is_told_as_unavailable(backend_stu
     assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE")
 
 
-async def test_a_page_token_of_ones_own_is_refused(backend_stubs: Stubs) -> None:
+async def test_a_page_token_of_ones_own_is_rejected(backend_stubs: Stubs) -> None:
     await give(backend_stubs, "ada", 10)
     request = leaderboard_pb.ListStandingsRequest(board_id="main", page_token="mine")
     told = await refused(backend_stubs.leaderboard.ListStandings(request))
@@ -325,7 +325,7 @@ async def test_an_award_as_large_as_the_policy_allows_is_made(backend_stubs: Stu
     assert (await give(backend_stubs, "ada", 1, board_id="season-1")).total == 1
 
 
-async def test_a_used_up_quota_says_when_to_come_again(
+async def test_a_used_up_quota_has_a_time_to_retry(
     score_service: ScoreService, connect: Connect, metered_certificate: CertificateFiles
 ) -> None:
     stubs = connect(score_service, metered_certificate)
@@ -351,7 +351,7 @@ async def test_of_a_batch_past_the_quota_those_that_fit_are_made(
     assert response.items[4].result.total == 250
 
 
-async def test_what_is_refused_uses_no_quota(
+async def test_what_is_rejected_uses_no_quota(
     score_service: ScoreService, connect: Connect, metered_certificate: CertificateFiles
 ) -> None:
     stubs = connect(score_service, metered_certificate)
@@ -389,7 +389,7 @@ async def test_while_no_award_has_room_none_is_even_read(
     assert [(await give(stubs, "ada", 100)).total for _ in range(2)] == [130, 230]
 
 
-async def test_every_fault_of_a_request_is_told_at_once(backend_stubs: Stubs) -> None:
+async def test_every_fault_of_a_request_is_reported_at_once(backend_stubs: Stubs) -> None:
     told = await refused(backend_stubs.score.AwardPoints(award_request(user_id="", points=0, request_id="x")))
     assert (told.code, told.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     assert set(told.fields) == {"award.user_id", "award.points", "request_id"}

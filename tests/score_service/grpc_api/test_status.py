@@ -10,7 +10,7 @@ from grpc import StatusCode
 from score_api.v1.error_reason_pb2 import ErrorReason
 from score_service import errors
 from score_service.errors import InvalidRequestError, QuotaExceededError, ScoreServiceError
-from score_service.grpc_api.status import TABLE, outcome_of, to_status
+from score_service.grpc_api.status import TABLE, error_status_of, to_status
 
 
 def status_of(error: BaseException) -> Status:
@@ -63,7 +63,7 @@ def test_every_fault_of_a_request_is_a_field_violation() -> None:
     assert [(v.field, v.description) for v in violations] == [("a", "is wrong"), ("b[1]", "too")]
 
 
-def test_a_quota_says_when_to_come_again() -> None:
+def test_a_quota_has_a_time_to_retry() -> None:
     retry = detail(status_of(QuotaExceededError(1.5)), RetryInfo)
     assert retry.retry_delay.ToMilliseconds() == 1500
 
@@ -78,8 +78,8 @@ def test_what_a_retry_cannot_help_does_not_ask_for_one(kind: type[ScoreServiceEr
 @pytest.mark.parametrize(
     "error", [RuntimeError("password=hunter2"), KeyError("/etc/secret"), ScoreServiceError("SELECT secret")]
 )
-def test_an_unknown_error_tells_nothing_of_itself(error: Exception) -> None:
-    assert outcome_of(error).code is StatusCode.INTERNAL
+def test_an_unknown_error_reveals_nothing(error: Exception) -> None:
+    assert error_status_of(error).code is StatusCode.INTERNAL
     status = status_of(error)
     assert status.message == "The service has failed. It has been logged."
     assert b"secret" not in status.SerializeToString()

@@ -53,7 +53,7 @@ class Record(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a caller was told."""
+    """What a caller got."""
 
     award: Award
     outcome: object
@@ -66,7 +66,7 @@ Fold = tuple[Standing, ...]
 
 
 class View(NamedTuple):
-    """What a reader was shown or told."""
+    """What a reader got."""
 
     shown: BoardView | ScoreServiceError
     part: Callable[[Fold], Sequence[Standing]]
@@ -120,7 +120,7 @@ class Model:
     before: dict[Position, Position] = field(default_factory=dict)
     """Which position each of them came after."""
     credited: set[tuple[str, Position]] = field(default_factory=set)
-    """Awards of which a caller was told that it made them, by id and commit."""
+    """Awards that a caller was answered to have made, by id and commit."""
     answers: list[Answer] = field(default_factory=list)
     """Not judged yet; the same goes for what follows."""
     views: list[View] = field(default_factory=list)
@@ -247,7 +247,7 @@ class Model:
             assert row, "a conflict with nothing"
             assert _payload(award) != _payload(row), "a replay was answered as a conflict"
         elif isinstance(answer.outcome, TotalOutOfRangeError):
-            # Whoever uses an id twice in one call is told of both uses together.
+            # An id that is used twice in one call gets both answers together.
             asked = [a.award for a in answers if a.award.award_id == award.award_id]
             assert any(self.total_of(a.user_id) + a.points > MAX_TOTAL for a in asked), "there was room"
         else:

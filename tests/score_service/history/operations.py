@@ -126,7 +126,7 @@ class Depart:
 
 @dataclass(frozen=True)
 class Return:
-    """A watcher comes back to one of the processes, with the position it had."""
+    """A watcher reconnects to one of the processes, with the position it had."""
 
     by: By
 

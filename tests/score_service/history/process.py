@@ -21,7 +21,7 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
-from score_service.stream.hub import Feeds
+from score_service.stream.feeds import Feeds
 from score_service.stream.hubs import Hubs
 
 _PATIENCE: Final = 30.0
@@ -86,7 +86,7 @@ class Process:
     async def settle(self) -> None:
         """Wait until it does nothing any more, and fail with what nobody foresaw."""
         await self.scoring.finish()
-        while repairs := list(self.projector._repairs.values()):
+        while repairs := list(self.projector.repairs._tasks.values()):
             for end in await asyncio.gather(*repairs, return_exceptions=True):
                 if isinstance(end, Exception) and not isinstance(end, ScoreServiceError):
                     raise end

@@ -26,7 +26,7 @@ class Viewer:
     model: Model
     top_n: int
     position: Position | None = None
-    """To come back with."""
+    """To resume from."""
     top: tuple[Standing, ...] = ()
     totals: dict[str, int] = field(default_factory=dict)
     since: int = 0
@@ -47,7 +47,7 @@ class Viewer:
         """Take in a message."""
         self._received.append(_Received(message, self._last, self._is_first))
         self._is_first, self._last = False, message.position
-        # What came between the two positions is told after the snapshot of a watch that was resumed.
+        # What came between the two positions is sent after the snapshot of a watch that was resumed.
         if not self._is_resuming or not isinstance(message.body, Snapshot) or message.body.reset:
             self._is_resuming = False
             self.position = message.position

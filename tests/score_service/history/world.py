@@ -165,7 +165,7 @@ class World:
             case Look(by):
                 restores = self._restores
                 with suppress(ProjectionUnavailableError):
-                    await process.projector._look(asyncio.Event())
+                    await process.projector.scanner.scan(asyncio.Event())
                     if restores == self._restores:
                         self._unsure.discard(by)
                 await process.settle()

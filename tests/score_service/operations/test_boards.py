@@ -5,12 +5,12 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 
 import psycopg
 import pytest
 from redis.asyncio import Redis
+from tests.fixtures.forking import ForkServers
 from tests.fixtures.postgres import Database, Login
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually, is_projected, make_award
@@ -24,7 +24,7 @@ UNAVAILABLE = "redis://127.0.0.1:1"
 
 @pytest.fixture
 def environment(database: Database, redis_login: Login, redis_prefix: str) -> dict[str, str]:
-    """Return what the commands want to be told of the stores."""
+    """Return what the commands need to know of the stores."""
     return {
         "SCORE_SERVICE_DATABASE_DSN": database.logins["score_runtime"].url,
         "SCORE_SERVICE_DATABASE_PASSWORD_FILE": str(database.logins["score_runtime"].password_file),
@@ -44,20 +44,33 @@ async def boards(ledger: Ledger, rebuilder: Rebuilder) -> None:
         await rebuilder.rebuild(board_id)
 
 
-def start(*arguments: str, env: Mapping[str, str], stderr: int = subprocess.PIPE) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "score_service", *arguments],
-        env={**os.environ, **env},
-        stdout=subprocess.PIPE,
-        stderr=stderr,
-        text=True,
-    )
+class Command:
+    """Runs `score-service` as a process of its own."""
+
+    def __init__(self, fork_servers: ForkServers) -> None:
+        self._fork_servers = fork_servers
+
+    def start(
+        self, *arguments: str, env: Mapping[str, str], stderr: int = subprocess.PIPE
+    ) -> subprocess.Popen[str]:
+        return self._fork_servers.popen(
+            "score_service",
+            ["score_service", *arguments],
+            env={**os.environ, **env},
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+        )
+
+    def run(self, *arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, env=env)
+        said, log = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, said, log)
 
 
-def run(*arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    process = start(*arguments, env=env)
-    said, log = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(process.args, process.returncode, said, log)
+@pytest.fixture
+def command(fork_servers: ForkServers) -> Command:
+    return Command(fork_servers)
 
 
 def plant(database: Database, statement: str) -> None:
@@ -65,12 +78,12 @@ def plant(database: Database, statement: str) -> None:
         connection.execute(statement)
 
 
-async def test_boards_as_they_must_be_are_told_in_a_line_each(
-    boards: None, environment: dict[str, str], ledger: Ledger
+async def test_boards_as_they_must_be_are_reported_in_a_line_each(
+    boards: None, command: Command, environment: dict[str, str], ledger: Ledger
 ) -> None:
     main, other = await ledger.read_head("main"), await ledger.read_head("other")
 
-    ended = run("verify", env=environment)
+    ended = command.run("verify", env=environment)
 
     projection = "projection as the record, 0 differ"
     assert ended.stdout == (
@@ -84,8 +97,10 @@ async def test_boards_as_they_must_be_are_told_in_a_line_each(
     assert ended.returncode == 0
 
 
-async def test_named_board_alone_is_verified(boards: None, environment: dict[str, str]) -> None:
-    ended = run("verify", "other", env=environment)
+async def test_named_board_alone_is_verified(
+    boards: None, command: Command, environment: dict[str, str]
+) -> None:
+    ended = command.run("verify", "other", env=environment)
 
     assert [line.split(":")[0] for line in ended.stdout.splitlines()] == ["other"]
     assert ended.returncode == 0
@@ -93,6 +108,7 @@ async def test_named_board_alone_is_verified(boards: None, environment: dict[str
 
 async def test_faults_of_both_stores_are_named_and_end_with_1(
     boards: None,
+    command: Command,
     environment: dict[str, str],
     database: Database,
     projection: Projection,
@@ -106,7 +122,7 @@ async def test_faults_of_both_stores_are_named_and_end_with_1(
     async with Redis.from_url(redis_url) as redis:
         await redis.hset(f"{redis_prefix}{{other}}:{header.generation}:all_time:totals", "ada", "8:1")
 
-    ended = run("verify", env=environment)
+    ended = command.run("verify", env=environment)
 
     lines = ended.stdout.splitlines()
     assert "; 446 standings; 555 faults in the record; 1 fault in the projection" in lines[0]
@@ -125,9 +141,9 @@ async def test_faults_of_both_stores_are_named_and_end_with_1(
 
 
 async def test_without_redis_the_record_is_checked_and_the_rest_is_not_well(
-    boards: None, environment: dict[str, str]
+    boards: None, command: Command, environment: dict[str, str]
 ) -> None:
-    ended = run("verify", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": UNAVAILABLE})
+    ended = command.run("verify", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": UNAVAILABLE})
 
     assert (
         "chain holds; 1,000 standings as the ledger says; projection not checked, Redis is unavailable"
@@ -137,32 +153,36 @@ async def test_without_redis_the_record_is_checked_and_the_rest_is_not_well(
     assert ended.returncode == 1
 
 
-async def test_record_alone_needs_no_redis(boards: None, environment: dict[str, str]) -> None:
+async def test_record_alone_needs_no_redis(
+    boards: None, command: Command, environment: dict[str, str]
+) -> None:
     alone = {name: value for name, value in environment.items() if "REDIS" not in name}
 
-    ended = run("verify", "--record-only", env=alone)
+    ended = command.run("verify", "--record-only", env=alone)
 
     assert "projection" not in ended.stdout
     assert ended.stdout.splitlines()[-1] == "2 boards, all well"
     assert ended.returncode == 0
 
 
-@pytest.mark.parametrize("command", [["verify"], ["verify", "main"], ["rebuild", "--all"]])
-def test_without_postgresql_nothing_is_well(environment: dict[str, str], command: list[str]) -> None:
+@pytest.mark.parametrize("words", [["verify"], ["verify", "main"], ["rebuild", "--all"]])
+def test_without_postgresql_nothing_is_well(
+    command: Command, environment: dict[str, str], words: list[str]
+) -> None:
     unavailable = {**environment, "SCORE_SERVICE_DATABASE_DSN": "postgresql://nobody@127.0.0.1:1/none"}
 
-    ended = run(*command, env=unavailable)
+    ended = command.run(*words, env=unavailable)
 
     assert "PostgreSQL is unavailable" in ended.stdout
     assert "Traceback" not in ended.stderr
     assert ended.returncode == 1
 
 
-@pytest.mark.parametrize("command", ["verify", "rebuild"])
-async def test_unknown_board_is_told_and_keeps_no_other_from_its_turn(
-    boards: None, environment: dict[str, str], command: str
+@pytest.mark.parametrize("name", ["verify", "rebuild"])
+async def test_unknown_board_is_reported_and_keeps_no_other_from_its_turn(
+    boards: None, command: Command, environment: dict[str, str], name: str
 ) -> None:
-    ended = run(command, "nowhere", "other", env=environment)
+    ended = command.run(name, "nowhere", "other", env=environment)
 
     lines = ended.stdout.splitlines()
     assert lines[0] == "nowhere: given up, the record has no such board"
@@ -171,15 +191,16 @@ async def test_unknown_board_is_told_and_keeps_no_other_from_its_turn(
     assert ended.returncode == 1
 
 
-def test_record_without_boards_is_well(environment: dict[str, str]) -> None:
-    for command in (["verify"], ["rebuild", "--all"]):
-        ended = run(*command, env=environment)
+def test_record_without_boards_is_well(command: Command, environment: dict[str, str]) -> None:
+    for words in (["verify"], ["rebuild", "--all"]):
+        ended = command.run(*words, env=environment)
         assert (ended.stdout, ended.returncode) == ("0 boards, all well\n", 0)
 
 
 @pytest.mark.parametrize("arguments", [["main"], ["--all"]])
 async def test_rebuilt_board_is_as_the_record_again(
     boards: None,
+    command: Command,
     environment: dict[str, str],
     arguments: list[str],
     ledger: Ledger,
@@ -189,7 +210,7 @@ async def test_rebuilt_board_is_as_the_record_again(
     assert header
     await projection.drop_board("main", header)
 
-    ended = run("rebuild", *arguments, env=environment)
+    ended = command.run("rebuild", *arguments, env=environment)
 
     head = await ledger.read_head("main")
     assert ended.stdout.splitlines()[0] == f"main: 1,000 standings rebuilt at {head}"
@@ -197,25 +218,27 @@ async def test_rebuilt_board_is_as_the_record_again(
     assert await is_projected(ledger, projection)
 
 
-async def test_rebuild_without_redis_ends_with_1(boards: None, environment: dict[str, str]) -> None:
-    ended = run("rebuild", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": UNAVAILABLE})
+async def test_rebuild_without_redis_ends_with_1(
+    boards: None, command: Command, environment: dict[str, str]
+) -> None:
+    ended = command.run("rebuild", "main", env={**environment, "SCORE_SERVICE_REDIS_URL": UNAVAILABLE})
 
     assert ended.stdout == "main: given up, Redis is unavailable\n"
     assert ended.returncode == 1
 
 
 @pytest.mark.parametrize(
-    ("command", "labels"),
+    ("words", "labels"),
     [
         (["verify", "main"], ["main: ledger", "main: standings", "main: projection"]),
         (["rebuild", "main"], ["main: rebuild"]),
     ],
 )
 async def test_terminal_is_shown_the_progress(
-    boards: None, environment: dict[str, str], command: list[str], labels: list[str]
+    boards: None, command: Command, environment: dict[str, str], words: list[str], labels: list[str]
 ) -> None:
     terminal, error = pty.openpty()
-    process = start(*command, env=environment, stderr=error)
+    process = command.start(*words, env=environment, stderr=error)
     said, _ = process.communicate(timeout=60)
     os.close(error)
     shown = os.read(terminal, 1_000_000).decode()
@@ -228,6 +251,7 @@ async def test_terminal_is_shown_the_progress(
 
 
 async def test_interrupt_ends_in_order(
+    command: Command,
     environment: dict[str, str],
     database: Database,
     start_proxy: Callable[[str], Awaitable[Proxy]],
@@ -240,7 +264,7 @@ async def test_interrupt_ends_in_order(
     proxy = await start_proxy(address)
     proxy.hold()
     held = {"SCORE_SERVICE_DATABASE_DSN": login.replace(address, f"127.0.0.1:{proxy.port}")}
-    process = start("verify", env={**environment, **held})
+    process = command.start("verify", env={**environment, **held})
     await eventually(is_connected)
 
     process.send_signal(signal.SIGINT)

@@ -297,7 +297,7 @@ async def test_board_of_which_nothing_is_recorded_is_not_found(verifier: Verifie
         await verifier.verify_board("main")
 
 
-async def test_record_that_is_unavailable_is_told_as_such(
+async def test_record_that_is_unavailable_is_reported_as_such(
     verifier: Verifier, ledger: Ledger, database: postgres.Database
 ) -> None:
     plant(database, "ALTER SCHEMA score RENAME TO elsewhere")

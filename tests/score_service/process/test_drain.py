@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from operator import attrgetter
 from typing import Any
 
 import grpc
@@ -58,19 +59,19 @@ async def test_calls_that_never_cease_to_come_do_not_hold_up_the_stop(
 ) -> None:
     service = await start_score_service(drain_seconds=0)
     monkeypatch.setattr("score_service.process.drain._GATHER_SECONDS", 0.05)
-    monkeypatch.setattr(service.running.interceptor, "quiet", asyncio.Event().wait)
+    monkeypatch.setattr(service.running.interceptor.in_flight, "quiet", asyncio.Event().wait)
     async with asyncio.timeout(20):
         await service.running.stop(asyncio.Event())
 
 
-@pytest.mark.parametrize("step", ["scoring.finish", "interceptor.idle"])
+@pytest.mark.parametrize("step", ["parts.scoring.finish", "interceptor.in_flight.idle"])
 async def test_work_that_never_ends_does_not_hold_up_the_stop(
     start_score_service: StartScoreService, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     service = await start_score_service(drain_seconds=0)
-    part, _, name = step.partition(".")
+    part, _, name = step.rpartition(".")
     monkeypatch.setattr("score_service.process.drain._FINISH_SECONDS", 0.1)
-    monkeypatch.setattr(getattr(service.running, part), name, asyncio.Event().wait)
+    monkeypatch.setattr(attrgetter(part)(service.running), name, asyncio.Event().wait)
     async with asyncio.timeout(20):
         await service.running.stop(asyncio.Event())
 
@@ -82,7 +83,7 @@ async def test_a_call_that_outlives_the_stop_is_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service = await start_score_service(drain_seconds=0, stop_seconds=0.1)
-    monkeypatch.setattr(service.running.scoring, "award", never)
+    monkeypatch.setattr(service.running.parts.scoring, "award", never)
     call = asyncio.create_task(
         refused(connect(service, backend_certificate).score.AwardPoints(award_request()))
     )
@@ -92,7 +93,7 @@ async def test_a_call_that_outlives_the_stop_is_ended(
         assert (await call).code in {StatusCode.UNAVAILABLE, StatusCode.CANCELLED}
 
 
-async def test_a_watch_is_told_to_come_again(
+async def test_a_watch_ends_with_a_time_to_retry(
     start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(drain_seconds=0)
@@ -116,6 +117,6 @@ async def never(_award: object) -> Any:
 def has_calls(service: ScoreService) -> Any:
     async def condition() -> bool:
         admissions = service.running.interceptor.admissions.values()
-        return any(admission.under_way for admission in admissions)
+        return any(admission.in_flight for admission in admissions)
 
     return condition

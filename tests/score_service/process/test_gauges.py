@@ -7,7 +7,7 @@ from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 
 
-async def test_how_full_the_process_is_can_be_told_from_its_metrics(
+async def test_metrics_show_how_full_the_process_is(
     start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(

@@ -139,7 +139,7 @@ async def test_an_award_whose_caller_has_gone_is_finished_before_the_stop_ends(
     await blocked_board.rollback()
     await stopping
     recorded = await service.ledger.get_award("main", request.award.award_id)
-    assert recorded.total_after == 20
+    assert recorded.total == 20
 
 
 def not_ready(service: ScoreService) -> Any:
@@ -149,7 +149,7 @@ def not_ready(service: ScoreService) -> Any:
     return condition
 
 
-async def test_while_it_drains_it_says_so_and_still_answers(
+async def test_while_it_drains_it_reports_so_and_still_answers(
     start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(drain_seconds=600)
@@ -186,7 +186,7 @@ async def test_a_taken_port_stops_the_start(
             pass
 
 
-async def test_a_standing_that_has_drifted_is_told_and_repaired(
+async def test_a_standing_that_has_drifted_is_reported_and_repaired(
     start_score_service: StartScoreService,
     connect: Connect,
     backend_certificate: CertificateFiles,

@@ -1,7 +1,5 @@
 """A generation that is being made, on a real Valkey."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.redis import restore_keys, save_keys
@@ -9,13 +7,8 @@ from tests.fixtures.redis import restore_keys, save_keys
 from score_service.domain.changes import Change, Changes
 from score_service.domain.position import Position
 from score_service.projection.generation import Generation, Switched
-from score_service.projection.projection import Header, Projection
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator["Redis"]:
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
+from score_service.projection.projection import Projection
+from score_service.projection.replies import Header
 
 
 def at(revision: int) -> Position:
@@ -77,7 +70,7 @@ async def test_pages_longer_than_a_call_may_be_are_loaded_whole(projection: Proj
     assert (await header_of(projection)).is_whole
 
 
-async def test_changes_are_applied_to_the_new_generation_from_where_it_stands(projection: Projection) -> None:
+async def test_changes_are_applied_to_the_new_generation_from_its_position(projection: Projection) -> None:
     generation = projection.make_generation("main", None)
     await load(generation, ("ada", 5, 1))
     await generation.switch(at(1), 1)

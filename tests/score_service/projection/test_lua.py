@@ -11,6 +11,7 @@ from tests.fixtures.valkey_nodes import ValkeyCluster
 from local_stack.ports import HOST
 from score_service.domain.changes import Change, Changes
 from score_service.domain.position import Position
+from score_service.projection.keys import Keys
 from score_service.projection.lua import load_script
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.scripts import _SCRIPTS
@@ -74,7 +75,7 @@ async def test_on_a_cluster_every_script_touches_declared_keys_of_one_slot_alone
             elif heard["client_type"] == "lua":
                 keys = words if command in _OF_KEYS_ALONE else words[:1]
                 if command == "SPUBLISH":
-                    assert keys == [projection.channel("main")]
+                    assert keys == [Keys(redis_prefix).channel("main")]
                 else:
                     assert {*keys} <= {*declared}
                     touched.update(keys)

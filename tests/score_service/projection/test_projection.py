@@ -16,14 +16,8 @@ from score_service.domain.hint import Hint
 from score_service.domain.position import Position
 from score_service.domain.standing import Standing
 from score_service.errors import InvalidRequestError, ProjectionUnavailableError
-from score_service.projection.projection import (
-    Applied,
-    Comparison,
-    Elsewhere,
-    Header,
-    Projection,
-    ProjectionSettings,
-)
+from score_service.projection.projection import Projection, ProjectionSettings
+from score_service.projection.replies import Applied, Comparison, Header, PositionMismatch
 
 
 def at(revision: int) -> Position:
@@ -57,7 +51,7 @@ async def test_same_changes_twice_are_applied_once(projection: Projection) -> No
 
     again = await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
 
-    assert isinstance(again, Elsewhere)
+    assert isinstance(again, PositionMismatch)
     assert again.header is not None
     assert again.header.position == at(1)
     assert await top_of(projection) == [("ada", 5, 1)]
@@ -68,7 +62,7 @@ async def test_gap_is_not_jumped(projection: Projection) -> None:
 
     outcome = await projection.apply_changes(step(2, 3, ("ada", 9, 3)))
 
-    assert isinstance(outcome, Elsewhere)
+    assert isinstance(outcome, PositionMismatch)
     assert await top_of(projection) == [("ada", 5, 1)]
 
 
@@ -76,12 +70,12 @@ async def test_changes_of_another_history_are_not_applied(projection: Projection
     await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
     foreign = replace(step(1, 2, ("ada", 9, 2)), before=Position(1, "f" * 16))
 
-    assert isinstance(await projection.apply_changes(foreign), Elsewhere)
+    assert isinstance(await projection.apply_changes(foreign), PositionMismatch)
     assert await top_of(projection) == [("ada", 5, 1)]
 
 
 async def test_lost_projection_is_not_begun_in_the_middle(projection: Projection) -> None:
-    assert await projection.apply_changes(step(1, 2, ("ada", 9, 2))) == Elsewhere(None)
+    assert await projection.apply_changes(step(1, 2, ("ada", 9, 2))) == PositionMismatch(None)
     assert await projection.read_header("main") is None
 
 
@@ -187,7 +181,7 @@ async def test_board_without_projection_is_not_compared(projection: Projection) 
 
 
 @pytest.mark.parametrize("token", ["x", "====", "ä", "MTAg"])
-async def test_page_token_that_was_not_given_is_refused(projection: Projection, token: str) -> None:
+async def test_page_token_that_was_not_given_is_rejected(projection: Projection, token: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         await projection.list_standings("main", 10, token)
 
@@ -247,7 +241,7 @@ async def test_drop_leaves_nothing_behind(projection: Projection, redis_url: str
 async def test_hint_carries_what_was_applied(projection: Projection) -> None:
     await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
 
-    async with projection.listen("main") as hints:
+    async with projection.subscribe("main") as hints:
         await projection.apply_changes(step(1, 3, ("ada", 9, 3), ("bob", 7, 2)))
         hint = await anext(hints)
 
@@ -291,7 +285,7 @@ async def test_ranks_equal_a_plain_model(
     assert await top_of(projection) == [(u, total, i + 1) for i, (u, (total, _)) in enumerate(expected)]
 
 
-async def test_redis_that_may_evict_keys_is_told_as_such(projection: Projection, redis_url: str) -> None:
+async def test_redis_that_may_evict_keys_is_reported_as_such(projection: Projection, redis_url: str) -> None:
     assert await projection.check() is None
     async with Redis.from_url(redis_url) as redis:
         await redis.config_set("maxmemory-policy", "volatile-lru")
@@ -301,7 +295,7 @@ async def test_redis_that_may_evict_keys_is_told_as_such(projection: Projection,
             await redis.config_set("maxmemory-policy", "noeviction")
 
 
-async def test_redis_that_is_unavailable_is_told_as_such(free_port: Callable[[], int]) -> None:
+async def test_redis_that_is_unavailable_is_reported_as_such(free_port: Callable[[], int]) -> None:
     settings = ProjectionSettings(access_to_nobody(free_port()))
 
     async with Projection.open(settings) as projection:
@@ -310,7 +304,7 @@ async def test_redis_that_is_unavailable_is_told_as_such(free_port: Callable[[],
         with pytest.raises(ProjectionUnavailableError):
             await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
         with pytest.raises(ProjectionUnavailableError):
-            async with projection.listen("main"):
+            async with projection.subscribe("main"):
                 pass
 
 

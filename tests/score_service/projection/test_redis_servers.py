@@ -18,7 +18,7 @@ from service_runtime.redis.access import RedisAccess, RedisUrl
 
 
 def settings_for(access: RedisAccess, connections_max: int = 4) -> ServersSettings:
-    return ServersSettings(access, timeout=5, connections_max=connections_max, listeners_max=2)
+    return ServersSettings(access, timeout=5, connections_max=connections_max, subscriptions_max=2)
 
 
 def call_for(prefix: str, board_id: str) -> ScriptCall:
@@ -56,26 +56,26 @@ async def test_policy_of_every_primary_counts(valkey_cluster: ValkeyCluster) -> 
         valkey_cluster.nodes[2].ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
-async def test_listener_is_told_that_its_channel_has_moved_and_is_led_there(
+async def test_subscription_whose_channel_has_moved_fails_and_the_next_one_follows_it(
     valkey_cluster: ValkeyCluster, redis_prefix: str
 ) -> None:
     channel = f"{redis_prefix}{{moved}}:changes"
     slot, source = key_slot(b"moved"), valkey_cluster.owner_of("moved")
     target = next(node for node in valkey_cluster.nodes if node is not source)
     async with Cache.open(settings_for(valkey_cluster.access)) as cache:
-        async with cache.listen(channel) as messages:
+        async with cache.subscribe(channel) as messages:
             valkey_cluster.begin_move(slot, source, target)
             source.ask("SPUBLISH", channel, "before")
             assert await anext(messages) == "before"
             valkey_cluster.end_move(slot, target)
             with pytest.raises(ProjectionUnavailableError):
                 await anext(messages)
-        async with cache.listen(channel) as messages:
+        async with cache.subscribe(channel) as messages:
             target.ask("SPUBLISH", channel, "after")
             assert await anext(messages) == "after"
 
 
-async def test_node_of_a_cluster_that_is_named_as_one_server_is_told(
+async def test_node_of_a_cluster_that_is_named_as_one_server_is_reported(
     valkey_cluster: ValkeyCluster, redis_prefix: str, log_lines: LogLines
 ) -> None:
     lines = log_lines(add_call_fields)
@@ -88,7 +88,7 @@ async def test_node_of_a_cluster_that_is_named_as_one_server_is_told(
     assert told(lines()) == ["use redis+cluster://"]
 
 
-async def test_one_server_that_is_named_as_a_cluster_is_told(
+async def test_one_server_that_is_named_as_a_cluster_is_reported(
     valkey_server: ValkeyServer, redis_prefix: str, log_lines: LogLines
 ) -> None:
     lines = log_lines(add_call_fields)
@@ -100,7 +100,7 @@ async def test_one_server_that_is_named_as_a_cluster_is_told(
     assert "cluster support disabled" in told(lines())[0]
 
 
-async def test_whoever_finds_all_connections_in_use_waits(
+async def test_callers_wait_while_all_connections_are_in_use(
     sentinel_set: SentinelSet, valkey_server: ValkeyServer, valkey_cluster: ValkeyCluster, redis_prefix: str
 ) -> None:
     login = sentinel_set.login

@@ -27,7 +27,7 @@ def clock() -> Clock:
 async def cache(valkey_server: ValkeyServer, redis_proxy: Proxy, clock: Clock) -> AsyncIterator[Cache]:
     """Return a way through the proxy, with a breaker whose time a test moves on."""
     access = access_to(replace(valkey_server, port=redis_proxy.port))
-    settings = ServersSettings(access, timeout=0.5, connections_max=4, listeners_max=2)
+    settings = ServersSettings(access, timeout=0.5, connections_max=4, subscriptions_max=2)
     async with Cache.open(settings) as cache:
         [server] = await cache._servers.list_primaries(0)
         server.breaker = Breaker(clock)
@@ -80,7 +80,7 @@ async def test_while_a_probe_waits_all_others_fail_at_once(
     assert not await probe
 
 
-async def test_nobody_begins_to_listen_to_a_black_hole(
+async def test_subscription_to_a_black_hole_fails(
     cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: ScriptCall
 ) -> None:
     redis_proxy.hold()
@@ -88,17 +88,17 @@ async def test_nobody_begins_to_listen_to_a_black_hole(
     redis_proxy.release()
 
     with pytest.raises(ProjectionUnavailableError):
-        async with cache.listen("channel"):
+        async with cache.subscribe("channel"):
             pass
     clock.now += PROBE_SECONDS
-    async with cache.listen("channel"):
+    async with cache.subscribe("channel"):
         pass
 
 
-async def test_listener_that_loses_its_connection_stops_nothing_else(
+async def test_subscription_that_loses_its_connection_stops_nothing_else(
     cache: Cache, redis_proxy: Proxy, get_header: ScriptCall
 ) -> None:
-    async with cache.listen("channel") as messages:
+    async with cache.subscribe("channel") as messages:
         redis_proxy.hold()
         redis_proxy.reset()
         with pytest.raises(ProjectionUnavailableError):
@@ -108,20 +108,20 @@ async def test_listener_that_loses_its_connection_stops_nothing_else(
     assert not await fails(cache, get_header)
 
 
-async def test_listener_notices_that_its_network_swallows_everything(
+async def test_subscription_notices_that_its_network_drops_everything(
     cache: Cache, redis_proxy: Proxy
 ) -> None:
-    async with cache.listen("channel") as messages:
+    async with cache.subscribe("channel") as messages:
         redis_proxy.hold()
         with pytest.raises(ProjectionUnavailableError):
             await anext(messages)
 
 
-async def test_quiet_channel_is_listened_to_until_something_is_said(
+async def test_quiet_channel_stays_subscribed_until_something_is_published(
     cache: Cache, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scripts_module, "_QUIET_SECONDS", 0.01)
-    async with cache.listen("channel") as messages, Redis.from_url(redis_url) as redis:
+    async with cache.subscribe("channel") as messages, Redis.from_url(redis_url) as redis:
         message = asyncio.ensure_future(anext(messages))
         pings = await count_pings(redis)
         while await count_pings(redis) < pings + 3:
@@ -131,12 +131,12 @@ async def test_quiet_channel_is_listened_to_until_something_is_said(
         assert await message == "said"
 
 
-async def test_more_listeners_than_may_be_are_refused(cache: Cache) -> None:
-    async with cache.listen("one"), cache.listen("two"):
+async def test_subscriptions_beyond_the_limit_are_rejected(cache: Cache) -> None:
+    async with cache.subscribe("one"), cache.subscribe("two"):
         with pytest.raises(ProjectionUnavailableError):
-            async with cache.listen("three"):
+            async with cache.subscribe("three"):
                 pass
-    async with cache.listen("three"):
+    async with cache.subscribe("three"):
         pass
 
 
@@ -190,7 +190,7 @@ async def test_scripts_that_redis_forgot_are_loaded_again(
             assert await cache.run_each("get_header", [get_header]) == [["missing"]]
 
 
-async def test_policy_is_told(cache: Cache, redis_url: str) -> None:
+async def test_policy_is_reported(cache: Cache, redis_url: str) -> None:
     assert await cache.read_policies() == {"noeviction"}
     async with Redis.from_url(redis_url) as redis:
         await redis.config_set("maxmemory-policy", "allkeys-lru")

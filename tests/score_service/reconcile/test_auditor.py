@@ -172,7 +172,7 @@ async def test_drift_is_found_and_named(
 
 
 @pytest.mark.parametrize(("plant", "expected"), OTHERS.values(), ids=OTHERS)
-async def test_what_the_projector_mends_is_told_and_is_no_drift(
+async def test_what_the_projector_repairs_is_reported_and_is_no_drift(
     auditor: Auditor, keys: Keys, plant: Plant, expected: list[Finding]
 ) -> None:
     await plant(keys)
@@ -183,7 +183,7 @@ async def test_what_the_projector_mends_is_told_and_is_no_drift(
     assert audit.drift == 0
 
 
-async def test_projection_behind_is_told_once_and_what_it_has_is_compared(
+async def test_projection_behind_is_reported_once_and_what_it_has_is_compared(
     auditor: Auditor, keys: Keys, ledger: Ledger
 ) -> None:
     await ledger.record_awards("main", [make_award(user) for user in ("ada", "dan", "eve", "fay")])

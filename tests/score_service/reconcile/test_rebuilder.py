@@ -1,7 +1,7 @@
 """A board's projection made anew, on real stores, with a stop before any step."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
@@ -35,12 +35,6 @@ def step_rebuilder(
         return Rebuilder(*cast("tuple[Any, Any, Any]", stores), page_size=2)
 
     return make
-
-
-@pytest.fixture
-async def redis(redis_url: str) -> AsyncIterator["Redis"]:
-    async with Redis.from_url(redis_url, decode_responses=True) as client:
-        yield client
 
 
 async def make_board(ledger: Ledger, users: int = 5, board_id: str = "main") -> None:
@@ -81,7 +75,7 @@ async def test_wiped_board_is_made_again(
     assert await is_projected(ledger, projection)
 
 
-async def test_board_that_is_in_order_may_be_made_anew(
+async def test_board_that_is_in_order_may_be_rebuilt(
     ledger: Ledger, projection: Projection, rebuilder: Rebuilder, redis: "Redis", redis_prefix: str
 ) -> None:
     await make_board(ledger)
@@ -114,7 +108,7 @@ async def test_board_that_the_record_does_not_have_is_dropped(
     assert await keys_of(redis, redis_prefix) == {}
 
 
-async def test_progress_is_told_page_by_page(
+async def test_progress_is_reported_page_by_page(
     ledger: Ledger, standings: Standings, projection: Projection
 ) -> None:
     await make_board(ledger)
@@ -145,35 +139,6 @@ async def test_header_of_another_history_is_dropped_before_the_board_is_made(
     assert read
     assert not any(read)
     assert await is_projected(ledger, projection)
-
-
-@pytest.mark.parametrize("lost", [":ranks", ":totals"])
-async def test_header_whose_key_was_evicted_is_dropped(
-    ledger: Ledger,
-    projection: Projection,
-    rebuilder: Rebuilder,
-    redis: "Redis",
-    redis_prefix: str,
-    lost: str,
-) -> None:
-    await make_board(ledger)
-    await rebuilder.rebuild("main")
-    await redis.delete(*(key for key in await keys_of(redis, redis_prefix) if key.endswith(lost)))
-
-    assert await projection.get_standings("main", (), 10) is None
-    assert await rebuilder.find_header("main") is None
-    assert await keys_of(redis, redis_prefix) == {}
-
-
-async def test_header_of_the_record_is_found(ledger: Ledger, rebuilder: Rebuilder) -> None:
-    await make_board(ledger)
-    rebuilt = await rebuilder.rebuild("main")
-
-    header = await rebuilder.find_header("main")
-
-    assert header
-    assert rebuilt
-    assert header.position == rebuilt.position
 
 
 async def test_reads_and_awards_go_on_while_a_board_is_made(

@@ -41,7 +41,7 @@ def end_connections(database: postgres.Database) -> None:
         )
 
 
-async def test_database_that_is_unavailable_is_told_as_such(free_port: Callable[[], int]) -> None:
+async def test_database_that_is_unavailable_is_reported_as_such(free_port: Callable[[], int]) -> None:
     settings = PoolSettings(f"postgresql://nobody@127.0.0.1:{free_port()}/none", wait_seconds=0.2)
 
     async with Database.open(settings) as record:
@@ -170,7 +170,7 @@ async def until_waiting(run: Callable[[str], list[Any]], count: int = 1) -> None
     await eventually(is_waiting)
 
 
-async def test_award_is_not_told_as_made_when_the_wait_for_its_standby_is_cancelled(
+async def test_award_is_not_answered_as_made_when_the_wait_for_its_standby_is_cancelled(
     waiting_for_a_standby: Ledger, ledger: Ledger, database: postgres.Database
 ) -> None:
     with administering(database) as run:
@@ -190,7 +190,7 @@ async def test_award_is_not_told_as_made_when_the_wait_for_its_standby_is_cancel
         assert (await recording).changes.after.revision == 1
 
 
-async def test_warning_about_something_else_keeps_no_award_from_being_told(
+async def test_warning_about_something_else_keeps_no_award_from_being_answered(
     ledger: Ledger, database: postgres.Database
 ) -> None:
     with administering(database) as run:

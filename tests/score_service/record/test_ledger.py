@@ -34,7 +34,7 @@ async def test_first_award_of_a_board_makes_the_board(ledger: Ledger) -> None:
     batch = await ledger.record_awards("main", [make_award("ada", 7)])
 
     (result,) = recorded(batch)
-    assert (result.revision, result.points, result.total_after) == (1, 7, 7)
+    assert (result.revision, result.points, result.total) == (1, 7, 7)
     assert batch.changes.before == Position.start("main")
     assert batch.changes.after == result.position == await ledger.read_head("main")
     assert batch.changes.changes == (Change("ada", 7, 1),)
@@ -59,7 +59,7 @@ async def test_batch_gets_consecutive_revisions_in_its_order_and_one_commit(ledg
 
     rows = recorded(batch)
     assert [row.revision for row in rows] == [1, 2, 3, 4]
-    assert [row.total_after for row in rows] == [3, 3, 6, 3]
+    assert [row.total for row in rows] == [3, 3, 6, 3]
     assert {row.position for row in rows} == {batch.changes.after}
     assert set(batch.changes.changes) == {Change("bob", 3, 2), Change("ada", 6, 3), Change("cyd", 3, 4)}
 
@@ -107,7 +107,7 @@ async def test_server_of_the_version_before_goes_on_where_this_one_stopped(
     assert row is not None
     assert (row[0], row[1], row[3]) == (first.changes.after.revision, 2, 7)
     assert third.changes.before == Position.of(2, row[2])
-    assert [result.total_after for result in recorded(third)] == [8]
+    assert [result.total for result in recorded(third)] == [8]
 
 
 async def test_award_past_the_greatest_total_fails_alone(ledger: Ledger, database: Database) -> None:
@@ -124,11 +124,11 @@ async def test_award_past_the_greatest_total_fails_alone(ledger: Ledger, databas
         OutOfRange,
         RecordedAward,
     ]
-    assert [row.total_after for row in recorded(batch)] == [MAX_TOTAL - 2, MAX_TOTAL, 10]
+    assert [row.total for row in recorded(batch)] == [MAX_TOTAL - 2, MAX_TOTAL, 10]
     assert [row.revision for row in recorded(batch)] == [2, 3, 4]
 
 
-async def test_award_that_a_server_knew_and_the_next_one_does_not_is_not_refused(
+async def test_award_that_a_server_knew_and_the_next_one_does_not_is_not_rejected(
     ledger: Ledger, record: Record, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     award = make_award()
@@ -240,7 +240,7 @@ async def test_award_is_found_with_the_position_of_its_commit(ledger: Ledger) ->
     assert await ledger.get_award("main", recorded(batch)[0].award_id) == recorded(batch)[0]
 
 
-async def test_unknown_award_and_unknown_board_are_told_apart_from_an_empty_answer(ledger: Ledger) -> None:
+async def test_unknown_award_and_unknown_board_are_distinguished_from_an_empty_answer(ledger: Ledger) -> None:
     with pytest.raises(AwardNotFoundError):
         await ledger.get_award("main", str(uuid.uuid4()))
     with pytest.raises(BoardNotFoundError):

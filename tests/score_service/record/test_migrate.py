@@ -8,7 +8,7 @@ from score_service.record.migrate import MIGRATION
 from service_runtime.settings import SetupError
 
 
-def test_schema_newer_than_this_version_is_told_plainly_and_left_alone(database: Database) -> None:
+def test_schema_newer_than_this_version_is_reported_and_left_alone(database: Database) -> None:
     with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
         connection.execute("UPDATE score.alembic_version SET version_num = '9999'")
 

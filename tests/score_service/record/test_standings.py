@@ -113,7 +113,7 @@ async def test_neighbours_are_those_of_the_whole_order(
     assert (await standings.list_standings_around("main", "nobody", radius)).top == ()
 
 
-async def test_rank_that_takes_too_much_looking_is_not_told(ledger: Ledger, record: Database) -> None:
+async def test_rank_that_costs_too_much_is_left_out(ledger: Ledger, record: Database) -> None:
     await fill(ledger)
     expected = await expected_top(ledger)
     standings = Standings(record, ranked_max=39)
@@ -131,9 +131,7 @@ async def test_rank_that_takes_too_much_looking_is_not_told(ledger: Ledger, reco
     assert [s.rank for s in (await low.list_standings("main", 5, first.next_page_token)).top] == [None]
 
 
-async def test_ranks_are_told_on_a_board_of_just_as_many_users_as_are_looked_at(
-    ledger: Ledger, record: Database
-) -> None:
+async def test_board_of_just_as_many_users_as_are_counted_has_ranks(ledger: Ledger, record: Database) -> None:
     await fill(ledger)
     expected = await expected_top(ledger)
     standings = Standings(record, ranked_max=40)
@@ -145,7 +143,7 @@ async def test_ranks_are_told_on_a_board_of_just_as_many_users_as_are_looked_at(
     assert list(around) == expected[-2:]
 
 
-async def test_token_that_was_not_given_is_refused(ledger: Ledger, standings: Standings) -> None:
+async def test_token_that_was_not_given_is_rejected(ledger: Ledger, standings: Standings) -> None:
     await fill(ledger)
 
     with pytest.raises(InvalidRequestError):

@@ -22,10 +22,11 @@ from score_service.errors import (
     ShuttingDownError,
     WatcherEvictedError,
 )
+from score_service.projection.keys import Keys
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.reconcile.projector import Projector
 from score_service.record.ledger import Ledger
-from score_service.stream.hub import Feeds
+from score_service.stream.feeds import Feeds
 from score_service.stream.hubs import Hubs
 
 
@@ -163,7 +164,7 @@ async def test_position_too_far_back_gets_a_reset(ledger: Ledger, projector: Pro
     assert message.body.reset
 
 
-async def test_resume_from_the_very_start_tells_every_score(boards: Boards) -> None:
+async def test_resume_from_the_very_start_sends_every_score(boards: Boards) -> None:
     await boards.award("ada", "bob")
     watching = await boards.watch(replace(EVERYTHING, after=Position.start("main")))
     await watching.step()
@@ -256,7 +257,7 @@ async def test_watch_ends_where_the_record_is_restored_to_before_the_board(
         await watching.step()
 
 
-async def test_watches_beyond_the_limit_are_refused(
+async def test_watches_beyond_the_limit_are_rejected(
     ledger: Ledger, projector: Projector, feeds: Feeds
 ) -> None:
     batch = await ledger.record_awards("main", [make_award()])
@@ -303,7 +304,7 @@ async def test_hub_ends_with_its_last_watcher(boards: Boards) -> None:
 async def test_boards_beyond_the_connections_of_the_projection_can_be_watched(
     ledger: Ledger, feeds: Feeds, projection_settings: ProjectionSettings
 ) -> None:
-    settings = replace(projection_settings, connections_max=2, listeners_max=2, timeout=0.5)
+    settings = replace(projection_settings, connections_max=2, subscriptions_max=2, timeout=0.5)
     async with AsyncExitStack() as stack:
         projection = await stack.enter_async_context(Projection.open(settings))
         projector = make_projector(ledger, feeds.standings, projection)
@@ -358,14 +359,14 @@ async def test_watch_that_begins_while_the_hubs_close_is_ended(
 
 
 async def test_what_is_no_hint_does_not_end_the_watch(
-    boards: Boards, projection: Projection, redis_url: str
+    boards: Boards, redis_url: str, redis_prefix: str
 ) -> None:
     await boards.award("ada")
     watching = await boards.watch()
     await watching.step()
     async with Redis.from_url(redis_url) as client:
         for noise in ("", "[]", "{", '{"before": [1], "after": 2}', b"\xff"):
-            await client.spublish(projection.channel("main"), noise)
+            await client.spublish(Keys(redis_prefix).channel("main"), noise)
 
     await boards.award("bob", points=2)
     await watching.until(2)

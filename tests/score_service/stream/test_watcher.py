@@ -10,7 +10,8 @@ from score_service.domain.position import Position
 from score_service.domain.standing import Source, Standing
 from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.errors import ShuttingDownError
-from score_service.stream.watcher import PENDING_MAX, Frame, Watcher
+from score_service.stream.frame import Frame
+from score_service.stream.watcher import PENDING_MAX, Watcher
 
 
 def at(revision: int) -> Position:
@@ -58,7 +59,7 @@ async def test_frames_meanwhile_become_one_update_with_the_newest_of_each_user()
     assert (await next_of(watcher)).body == Checkpoint()
 
 
-async def test_ranks_of_frames_meanwhile_are_told_as_of_the_newest_or_not_at_all() -> None:
+async def test_ranks_of_frames_meanwhile_are_those_of_the_newest_or_left_out() -> None:
     first, second, third = standing("a", 9, 1), standing("b", 5, 2), standing("c", 4, 3)
     watcher = watcher_of(frame(1, first))
     watcher.offer(Frame(at(2), (first,), {"a": first, "b": second, "c": third}))
@@ -71,7 +72,7 @@ async def test_ranks_of_frames_meanwhile_are_told_as_of_the_newest_or_not_at_all
     assert set(message.body.scores) == {fallen, Standing("b", 5, None, 1), risen}
 
 
-async def test_frame_that_comes_as_the_wait_ends_is_told_and_not_vouched_for() -> None:
+async def test_frame_that_comes_as_the_wait_ends_is_sent_and_not_checkpointed() -> None:
     watcher = watcher_of(frame(1))
     message = asyncio.create_task(watcher.wait(0))
     await asyncio.sleep(0)  # It waits.
@@ -81,7 +82,7 @@ async def test_frame_that_comes_as_the_wait_ends_is_told_and_not_vouched_for() -
     assert isinstance((await message).body, Update)
 
 
-async def test_only_the_users_asked_for_are_told() -> None:
+async def test_only_the_users_asked_for_are_sent() -> None:
     watcher = watcher_of(frame(1), all_scores=False, users="b")
     watcher.offer(frame(2, a=1, b=2, c=3))
 
@@ -152,7 +153,7 @@ async def test_stalled_watcher_holds_no_more_than_the_newest_frame_and_a_standin
     assert message.position == at(999)
 
 
-async def test_messages_say_which_store_their_frame_is_from() -> None:
+async def test_messages_name_the_store_of_their_frame() -> None:
     watcher = watcher_of(frame(1))
     watcher.offer(Frame(at(2), (), {"a": standing("a", 1)}, Source.RECORD))
     watcher.offer(Frame(at(3), (), {"a": standing("a", 2)}, Source.RECORD))
@@ -175,7 +176,7 @@ async def test_reset_drops_what_was_unsent_and_may_step_back() -> None:
     assert message.position == at(3)
 
 
-async def test_watcher_that_falls_too_far_behind_starts_anew() -> None:
+async def test_watcher_that_falls_too_far_behind_gets_a_reset() -> None:
     watcher = watcher_of(frame(1))
     crowd = {f"u{i}": standing(f"u{i}", 1) for i in range(PENDING_MAX + 1)}
     watcher.offer(Frame(at(2), (), crowd))

@@ -6,6 +6,10 @@ from tests.fixtures.postgres import Database
 from service_runtime.postgres.pool import Pool, PoolSettings
 
 
+class _Pool(Pool):
+    application_name = "tests"
+
+
 async def _backend(pool: Pool) -> int:
     async with pool.connection() as connection:
         cursor = await connection.execute("SELECT pg_backend_pid() AS pid")
@@ -16,7 +20,7 @@ async def _backend(pool: Pool) -> int:
 async def test_a_connection_that_was_closed_while_idle_is_replaced_before_it_is_lent(
     database: Database,
 ) -> None:
-    async with Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1), "tests") as pool:
+    async with _Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1)) as pool:
         before = await _backend(pool)
         async with await psycopg.AsyncConnection.connect(database.admin_dsn, autocommit=True) as admin:
             await admin.execute("SELECT pg_terminate_backend(%s, 10000)", [before])
@@ -24,12 +28,12 @@ async def test_a_connection_that_was_closed_while_idle_is_replaced_before_it_is_
 
 
 async def test_a_connection_that_is_good_is_lent_again(database: Database) -> None:
-    async with Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1), "tests") as pool:
+    async with _Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1)) as pool:
         assert await _backend(pool) == await _backend(pool)
 
 
 async def test_a_pool_is_replaced_once_for_all_statements_that_were_lost_together(database: Database) -> None:
-    async with Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1), "tests") as pool:
+    async with _Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1)) as pool:
         first = await _backend(pool)
         await pool.renew(began=1.0)
         second = await _backend(pool)

@@ -60,7 +60,7 @@ def test_a_url_is_read(text: str, url: RedisUrl) -> None:
         ("redis://cache#hunter2", "must be a redis"),
     ],
 )
-def test_a_faulty_url_is_told_and_not_repeated(text: str, said: str) -> None:
+def test_a_faulty_url_is_reported_and_not_repeated(text: str, said: str) -> None:
     with pytest.raises(ValueError, match=said) as caught:
         RedisUrl.parse(text)
     assert "hunter2" not in str(caught.value)

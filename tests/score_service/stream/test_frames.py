@@ -1,5 +1,6 @@
 """The frames of one board, on real stores."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -11,14 +12,19 @@ from score_service.domain.position import Position
 from score_service.domain.standing import Standing
 from score_service.errors import BoardNotFoundError
 from score_service.projection.projection import Projection
-from score_service.stream import hub as hub_module
-from score_service.stream.hub import Feeds, Hub
+from score_service.stream import frames as frames_module
+from score_service.stream.feeds import Feeds
+from score_service.stream.frame import Frame
+from score_service.stream.frames import Frames
 
 
-async def begin_hub(feeds: Feeds) -> Hub:
-    hub = Hub("main", feeds, QUICK)
-    await hub.begin()
-    return hub
+async def begin_frames(feeds: Feeds) -> Frames:
+    async def offer_to_nobody(_frame: Frame) -> None:
+        await asyncio.sleep(0)
+
+    frames = Frames("main", feeds, offer_to_nobody, hint_seconds=QUICK.tick_seconds)
+    await frames.begin(QUICK.poll_seconds)
+    return frames
 
 
 async def test_frame_has_a_user_that_changed_again_while_it_was_read(
@@ -26,22 +32,22 @@ async def test_frame_has_a_user_that_changed_again_while_it_was_read(
 ) -> None:
     await boards.award("ada")
     interrupted = Interrupted(projection)
-    hub = await begin_hub(replace(feeds, projection=interrupted))
-    async with projection.listen("main") as hints:
+    frames = await begin_frames(replace(feeds, projection=interrupted))
+    async with projection.subscribe("main") as hints:
         await boards.award("bob", points=2)
 
         async def bob_scores_again() -> None:
             await boards.award("bob", points=3)
             for _ in range(2):
-                hub._note(await anext(hints))
+                frames.note(await anext(hints))
 
         interrupted.meanwhile = bob_scores_again
-        await hub.refresh()
+        await frames.refresh()
 
-    assert hub.frame.position.revision == 2
-    assert hub.frame.scores == {"bob": Standing("bob", 2, 1, 2)}
-    await hub.refresh()
-    assert hub.frame.scores == {"bob": Standing("bob", 5, 1, 3)}
+    assert frames.newest.position.revision == 2
+    assert frames.newest.scores == {"bob": Standing("bob", 2, 1, 2)}
+    await frames.refresh()
+    assert frames.newest.scores == {"bob": Standing("bob", 5, 1, 3)}
 
 
 async def test_ranks_of_a_frame_are_those_of_its_position(
@@ -49,32 +55,32 @@ async def test_ranks_of_a_frame_are_those_of_its_position(
 ) -> None:
     await boards.award("ada", points=9)
     interrupted = Interrupted(projection)
-    hub = await begin_hub(replace(feeds, projection=interrupted))
-    async with projection.listen("main") as hints:
+    frames = await begin_frames(replace(feeds, projection=interrupted))
+    async with projection.subscribe("main") as hints:
         await boards.award("bob", points=10)
         await boards.award("cyd", points=11)
 
-        async def hear() -> None:
+        async def receive() -> None:
             for _ in range(2):
-                hub._note(await anext(hints))
+                frames.note(await anext(hints))
 
-        interrupted.meanwhile = hear
-        await hub.refresh()
+        interrupted.meanwhile = receive
+        await frames.refresh()
 
-    assert hub.frame.scores == {"bob": Standing("bob", 10, 2, 2), "cyd": Standing("cyd", 11, 1, 3)}
+    assert frames.newest.scores == {"bob": Standing("bob", 10, 2, 2), "cyd": Standing("cyd", 11, 1, 3)}
 
 
 async def test_ranks_below_the_top_are_read_before_a_frame_is_sent(
     boards: Boards, feeds: Feeds, projection: Projection
 ) -> None:
     await boards.award(*(f"user{i}" for i in range(150)), points=50)
-    hub = await begin_hub(feeds)
+    frames = await begin_frames(feeds)
     await boards.award("ada", points=2)
     await boards.award("bob", points=3)
 
-    await hub.refresh()
+    await frames.refresh()
 
-    assert hub.frame.scores == {"ada": Standing("ada", 2, 152, 151), "bob": Standing("bob", 3, 151, 152)}
+    assert frames.newest.scores == {"ada": Standing("ada", 2, 152, 151), "bob": Standing("bob", 3, 151, 152)}
 
 
 async def test_hint_after_a_lost_one_is_not_lost_with_it(
@@ -82,52 +88,52 @@ async def test_hint_after_a_lost_one_is_not_lost_with_it(
 ) -> None:
     await boards.award("ada")
     interrupted = Interrupted(projection)
-    hub = await begin_hub(replace(feeds, projection=interrupted))
-    async with projection.listen("main") as hints:
+    frames = await begin_frames(replace(feeds, projection=interrupted))
+    async with projection.subscribe("main") as hints:
         await boards.award("bob")
         await anext(hints)
 
         async def cyd_scores() -> None:
             await boards.award("cyd")
-            hub._note(await anext(hints))
+            frames.note(await anext(hints))
 
         interrupted.meanwhile = cyd_scores
-        await hub.refresh()
-        assert set(hub.frame.scores) == {"bob"}
-        await hub.refresh()
+        await frames.refresh()
+        assert set(frames.newest.scores) == {"bob"}
+        await frames.refresh()
 
-    assert hub.frame.scores == {"cyd": Standing("cyd", 1, 3, 3)}
+    assert frames.newest.scores == {"cyd": Standing("cyd", 1, 3, 3)}
 
 
 async def test_projection_that_the_record_does_not_know_is_not_shown(
     boards: Boards, feeds: Feeds, projection: Projection
 ) -> None:
     await boards.award("ada")
-    hub = await begin_hub(feeds)
-    before = hub.frame
+    frames = await begin_frames(feeds)
+    before = frames.newest
     ghost = Changes("main", before.position, Position(7, "f" * 16), (Change("ghost", 99, 7),))
     await projection.apply_changes(ghost)
 
-    await hub.refresh()
+    await frames.refresh()
 
-    assert (hub.frame.position, hub.frame.top) == (before.position, before.top)
+    assert (frames.newest.position, frames.newest.top) == (before.position, before.top)
 
 
-async def test_hub_starts_anew_when_its_frame_is_of_another_history(
+async def test_frame_of_another_history_is_followed_by_a_reset(
     boards: Boards, feeds: Feeds, projection: Projection
 ) -> None:
     await boards.record("ada")
     ghost = Changes("main", Position.start("main"), Position(7, "f" * 16), (Change("ghost", 99, 7),))
     await projection.apply_changes(ghost)
-    hub = await begin_hub(feeds)
-    hub._note(Hint(Position(7, "f" * 16), Position(8, "f" * 16), (Standing("ghost", 100, 1, 8),)))
+    frames = await begin_frames(feeds)
+    frames.note(Hint(Position(7, "f" * 16), Position(8, "f" * 16), (Standing("ghost", 100, 1, 8),)))
     await boards.award("bob")
 
-    await hub.refresh()
+    await frames.refresh()
 
-    assert hub._trail.users() == set()
-    assert hub.frame.reset
-    assert [standing.user_id for standing in hub.frame.top] == ["ada", "bob"]
+    assert frames._hints.users() == set()
+    assert frames.newest.reset
+    assert [standing.user_id for standing in frames.newest.top] == ["ada", "bob"]
 
 
 async def test_board_that_only_redis_has_is_not_watched_where_redis_becomes_unavailable_meanwhile(
@@ -144,21 +150,21 @@ async def test_board_that_only_redis_has_is_not_watched_where_redis_becomes_unav
     interrupted.meanwhile = lose_redis
 
     with pytest.raises(BoardNotFoundError):
-        await begin_hub(replace(feeds, projection=interrupted))
+        await begin_frames(replace(feeds, projection=interrupted))
 
 
 async def test_frame_too_far_back_is_not_made_up_change_by_change(
     boards: Boards, feeds: Feeds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub_module, "_FILL_MAX", 2)
+    monkeypatch.setattr(frames_module, "_REPLAYED_MAX", 2)
     await boards.award("ada")
-    hub = await begin_hub(feeds)
+    frames = await begin_frames(feeds)
     await boards.award("ada", "bob")
-    await hub.refresh()
-    assert not hub.frame.reset
+    await frames.refresh()
+    assert not frames.newest.reset
     await boards.award("ada", "bob", "ada")
 
-    await hub.refresh()
+    await frames.refresh()
 
-    assert hub.frame.reset
-    assert hub.frame.position == await boards.ledger.read_head("main")
+    assert frames.newest.reset
+    assert frames.newest.position == await boards.ledger.read_head("main")

@@ -1,4 +1,4 @@
-"""What users changed after a frame, step by step: heard as hints, or learnt from the ledger. No I/O.
+"""What users changed after a frame, step by step: received as hints, or read from the ledger. No I/O.
 
 A step leads from one position to a later one. Steps are kept by where they begin, so a path is found only
 where none is missing.
@@ -11,8 +11,8 @@ from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Standing
 
 
-class Trail:
-    """The steps from where a frame stands."""
+class HintBuffer:
+    """The steps from the position of a frame."""
 
     def __init__(self, start: Position, most: int) -> None:
         """Take how many standings of hints are kept, at most."""
@@ -20,10 +20,10 @@ class Trail:
         self._most = most
         self._steps: dict[Position, Hint] = {}
         self._noted = 0
-        """Standings in the steps, at most `most` of those heard of."""
+        """Standings in the steps, at most `most` of those from hints."""
 
     def note(self, hint: Hint) -> bool:
-        """Take in a hint if there is room for it; False if it is no news."""
+        """Take in a hint if there is room for it; False if it is not newer than the frame."""
         if not self.start.revision <= hint.before.revision < hint.after.revision:
             return False
         if self._noted + len(hint.standings) <= self._most:
@@ -32,11 +32,11 @@ class Trail:
         return True
 
     def add(self, step: Hint) -> None:
-        """Take in what the ledger told."""
+        """Take in what was read from the ledger."""
         self._steps[step.before] = step
 
     def move_to(self, position: Position) -> None:
-        """Forget what led to a position, which is where the frame stands now."""
+        """Forget what led to a position, which is that of the frame now."""
         self.start = position
         self._steps = {
             before: step for before, step in self._steps.items() if before.revision >= position.revision
@@ -54,7 +54,7 @@ class Trail:
     def scores_at(self, reading: Reading) -> dict[str, Standing]:
         """Find the standing of everyone who changed on the way to a reading, as of the reading.
 
-        A rank that was told on the way may not hold any more at its end, so it is left out.
+        A rank of a step may not hold any more after the next one, so it is left out.
         """
         *earlier, last = self._path_to(reading.position) or []
         changed = {s.user_id: replace(s, rank=None) for step in earlier for s in step.standings}

@@ -1,0 +1,92 @@
+"""The parts of the service that keep and answer what it knows, put together."""
+
+import random
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+from score_service.access.surges import Surges
+from score_service.access.velocity import Velocity
+from score_service.boards.leaderboard import Leaderboard
+from score_service.boards.scoring import Scoring
+from score_service.boards.shared_reads import RecordReader
+from score_service.metrics import Metrics
+from score_service.process.stores import open_database, open_projection
+from score_service.projection.projection import Projection
+from score_service.reconcile.auditor import AuditLoop, Auditor
+from score_service.reconcile.projector import Projector
+from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.database import Database
+from score_service.record.ledger import Ledger
+from score_service.record.standings import Standings
+from score_service.settings import ServeSettings
+from score_service.stream.feeds import Feeds
+from score_service.stream.hub import HubSettings
+from score_service.stream.hubs import Hubs
+
+_AUDIT_PAUSE_SECONDS: Final = 0.05
+"""Between two pages of 500 standings, so that an audit takes a small part of either store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one process."""
+
+    database: Database
+    ledger: Ledger
+    projection: Projection
+    projector: Projector
+    hubs: Hubs
+    audits: AuditLoop
+    scoring: Scoring
+    leaderboard: Leaderboard
+
+
+async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Metrics) -> Parts:
+    """Open the stores, whether or not they are available, and begin to keep them equal; `stack` ends it."""
+    database = await stack.enter_async_context(open_database(settings))
+    projection = await stack.enter_async_context(open_projection(settings))
+    ledger, standings, reader = Ledger(database), Standings(database), RecordReader()
+    rebuilder = Rebuilder(ledger, standings, projection)
+    projector = Projector(ledger, projection, rebuilder)
+    await stack.enter_async_context(projector.running(settings.projector_seconds))
+    hubs = Hubs(Feeds(ledger, projection, projector, standings, reader), hub_settings(settings))
+    await stack.enter_async_context(hubs.running())
+    auditor = Auditor(ledger, standings, projection, pause=_AUDIT_PAUSE_SECONDS)
+    audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)
+    await stack.enter_async_context(audits.running(settings.audit_seconds))
+    scoring = _make_scoring(ledger, projector, metrics, settings)
+    leaderboard = Leaderboard(projection, projector, standings, reader)
+    return Parts(database, ledger, projection, projector, hubs, audits, scoring, leaderboard)
+
+
+def hub_settings(settings: ServeSettings) -> HubSettings:
+    """Return what the settings say of watches."""
+    return HubSettings(
+        tick_seconds=settings.watch_tick_seconds,
+        poll_seconds=settings.watch_poll_seconds,
+        checkpoint_seconds=settings.watch_checkpoint_seconds,
+        resume_max=settings.watch_resume_max,
+        watchers_max=settings.watchers_max,
+    )
+
+
+def _make_scoring(ledger: Ledger, projector: Projector, metrics: Metrics, settings: ServeSettings) -> Scoring:
+    return Scoring(
+        ledger,
+        projector,
+        on_outcomes=metrics.count_awards,
+        on_made=_make_surges(metrics, settings).note if settings.velocity_floor else None,
+        batch_max=settings.award_batch_max,
+        waiting_max=settings.awards_waiting_max,
+    )
+
+
+def _make_surges(metrics: Metrics, settings: ServeSettings) -> Surges:
+    velocity = Velocity(
+        floor=settings.velocity_floor,
+        multiple=settings.velocity_multiple,
+        window=settings.velocity_seconds,
+        users_max=settings.velocity_users_max,
+    )
+    return Surges(velocity, metrics.registry)

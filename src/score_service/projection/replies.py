@@ -1,0 +1,127 @@
+"""Replies of the scripts as values. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from score_service.domain.award import MAX_TOTAL
+from score_service.domain.changes import Changes
+from score_service.domain.page_token import write_page_token
+from score_service.domain.position import Position
+from score_service.domain.standing import Reading, Source, Standing
+
+_MEMBER_PREFIX: Final = 16
+"""Digits before the user id in a sorted-set member, see `board.lua`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What a board's projection says of itself."""
+
+    generation: str
+    position: Position
+    members: int = 0
+    is_whole: bool = True
+    """Whether its keys have as many members as it says."""
+
+    def is_at(self, position: Position) -> bool:
+        """Return whether the projection is whole and at a position."""
+        return self.is_whole and self.position == position
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The changes were made."""
+
+    ranks: dict[str, int]
+    """Of each user that changed, 1 for the best."""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionMismatch:
+    """Nothing was done: the projection is not at the position where the changes begin."""
+
+    header: Header | None
+    """None where there is no projection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How the projection agrees with standings of the record."""
+
+    position: Position
+    """Where the projection was."""
+    members: int
+    unready: int
+    """Users whose standing in the record is newer than the projection."""
+    differing: tuple[str, ...]
+    """Users whose entries in the projection are not what they must be there."""
+
+
+def read_header(reply: Sequence[str]) -> Header | None:
+    """Read the header in a reply; None where the board has no projection."""
+    if reply[0] == "missing":
+        return None
+    state, generation, revision, mark, members = reply
+    return Header(generation, Position(int(revision), mark), int(members), is_whole=state != "broken")
+
+
+def read_applied(reply: Sequence[str], changes: Changes) -> Applied:
+    """Read the ranks of the users that changed."""
+    _, ranks = reply
+    users = (change.user_id for change in changes.changes)
+    return Applied(dict(zip(users, map(int, ranks.split()), strict=True)))
+
+
+def read_standings(reply: Sequence[Any], user_ids: Sequence[str]) -> Reading:
+    """Read the top and the standings of the users asked for, without those that have none."""
+    _, _, revision, mark, top, found = reply
+    users = tuple(
+        _read_standing(user_id, standing, rank)
+        for user_id, standing, rank in zip(user_ids, found[::2], found[1::2], strict=True)
+        if standing
+    )
+    return Reading(Position(int(revision), mark), Source.CACHE, top=_read_ranking(top, 0), users=users)
+
+
+def read_page(reply: Sequence[Any], page_size: int) -> Reading:
+    """Read a page, and the token of the next if there is one more standing than a page has."""
+    _, _, revision, mark, first, page = reply
+    standings = _read_ranking(page[: 2 * page_size], int(first))
+    token = write_page_token(standings[-1]) if len(page) > 2 * page_size else ""
+    return Reading(Position(int(revision), mark), Source.CACHE, top=standings, next_page_token=token)
+
+
+def read_neighbours(reply: Sequence[Any]) -> Reading:
+    """Read a user and its neighbours."""
+    _, _, revision, mark, first, neighbours = reply
+    return Reading(Position(int(revision), mark), Source.CACHE, top=_read_ranking(neighbours, int(first)))
+
+
+def read_comparison(reply: Sequence[Any]) -> Comparison:
+    """Read how a projection agrees with the record."""
+    _, _, revision, mark, members, unready, differing = reply
+    return Comparison(Position(int(revision), mark), members, unready, tuple(differing))
+
+
+def write_member(user_id: str, reached_revision: int) -> str:
+    """Write a member of the sorted set as the scripts do: see `board.lua`."""
+    return f"{MAX_TOTAL - reached_revision:0{_MEMBER_PREFIX}}{user_id}"
+
+
+def _read_ranking(flat: Sequence[str], first: int) -> tuple[Standing, ...]:
+    """Read neighbours out of a flat list of member and score; `first` is the 0-based rank of the first."""
+    return tuple(
+        Standing(
+            user_id=member[_MEMBER_PREFIX:],
+            total=int(score),
+            rank=first + offset + 1,
+            reached_revision=MAX_TOTAL - int(member[:_MEMBER_PREFIX]),
+        )
+        for offset, (member, score) in enumerate(zip(flat[::2], flat[1::2], strict=True))
+    )
+
+
+def _read_standing(user_id: str, standing: str, rank: str) -> Standing:
+    total, reached = standing.split(":")
+    return Standing(user_id, int(total), int(rank) + 1, int(reached))

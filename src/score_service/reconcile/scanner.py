@@ -1,0 +1,123 @@
+"""Scans of all boards, again and again: those not at the head of their ledger are repaired."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final, Self
+
+from score_service.domain.position import Position
+from score_service.projection.projection import Projection
+from score_service.projection.replies import Header
+from score_service.reconcile.failures import log_failure
+from score_service.reconcile.headers import Headers, revisions_behind
+from score_service.reconcile.known_boards import KNOWN_MAX, KnownBoards
+from score_service.reconcile.repairs import Repairs
+from score_service.record.ledger import Ledger
+
+_PAGE: Final = 500
+"""Boards that are compared at a time."""
+_CHECKS_AT_ONCE: Final = 8
+_REPAIRS_MAX: Final = 1_000
+"""Repairs that scans begin before others have ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class _BoardState:
+    """A board in both stores, its head read before its header."""
+
+    board_id: str
+    head: Position
+    header: Header | None
+
+    @property
+    def is_at_head(self) -> bool:
+        return self.header is not None and self.header.is_at(self.head)
+
+
+class Scanner:
+    """Compares the projection of every board with the head of its ledger."""
+
+    def __init__(
+        self, ledger: Ledger, projection: Projection, repairs: Repairs, known_boards: KnownBoards
+    ) -> None:
+        self._ledger = ledger
+        self._projection = projection
+        self._headers = Headers(ledger, projection)
+        self._repairs = repairs
+        self._known_boards = known_boards
+        self.lag = math.nan
+        """Revisions by which the board furthest behind was behind at the last scan; NaN where it failed."""
+        self.scans = 0
+        """Scans that found out the lag."""
+
+    @asynccontextmanager
+    async def running(self, interval: float) -> AsyncIterator[Self]:
+        """Scan all boards each `interval` seconds."""
+        stop = asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            loop = tasks.create_task(self._run(interval, stop), name="scanner")
+            try:
+                yield self
+            finally:
+                stop.set()
+                loop.cancel()
+                await self._repairs.end()
+
+    async def _run(self, interval: float, stop: asyncio.Event) -> None:
+        """Scan again and again; what is unavailable now is there at some later scan.
+
+        The event ends the loop also where a library has lost the cancellation.
+        """
+        while not stop.is_set():
+            try:
+                self.lag = await self.scan(stop)
+                self.scans += not math.isnan(self.lag)
+            except Exception as error:  # noqa: BLE001 - Logged; the loop must not end.
+                self.lag = math.nan
+                log_failure(error)
+            await asyncio.sleep(interval)
+
+    async def scan(self, stop: asyncio.Event) -> float:
+        """Compare all boards until `stop` is set, and have those repaired that are not at their head.
+
+        Returns:
+            By how many revisions the board furthest behind is behind; NaN where a part of Redis is
+            unavailable.
+
+        Raises:
+            ProjectionUnavailableError: Redis is unavailable.
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        lag, is_complete, after, known = 0, True, "", set[str]()
+        while not stop.is_set() and (heads := await self._ledger.list_heads(after, _PAGE)):
+            states = await self._read_states(heads)
+            is_complete = is_complete and len(states) == len(heads)
+            lag = max([lag, *(revisions_behind(state.header, state.head.revision) for state in states)])
+            await self._repair([state for state in states if not state.is_at_head])
+            after, _ = heads[-1]
+            known.update(board_id for board_id, _ in heads[: KNOWN_MAX - len(known)])
+        if not stop.is_set():
+            await self._known_boards.replace(known)
+        return lag if is_complete else math.nan
+
+    async def _read_states(self, heads: Sequence[tuple[str, Position]]) -> list[_BoardState]:
+        headers = await self._projection.read_headers([board_id for board_id, _ in heads])
+        return [
+            _BoardState(board_id, head, headers[board_id]) for board_id, head in heads if board_id in headers
+        ]
+
+    async def _repair(self, states: Sequence[_BoardState]) -> None:
+        for first in range(0, len(states), _CHECKS_AT_ONCE):
+            await asyncio.gather(*map(self._repair_one, states[first : first + _CHECKS_AT_ONCE]))
+
+    async def _repair_one(self, state: _BoardState) -> None:
+        """Repair a board, unless it has reached meanwhile what was the head.
+
+        Its header is read again, after the head, so one that is ahead may be of the record's future.
+        """
+        header = await self._headers.find(state.board_id)
+        has_reached = header is not None and header.position.revision >= state.head.revision
+        if not has_reached and len(self._repairs) < _REPAIRS_MAX:
+            self._repairs.begin(state.board_id)

@@ -1,0 +1,5 @@
+"""`python -m tests.forking.program CODE ARGUMENTS…`: runs the code as its own, like `python -c`."""
+
+import sys
+
+exec(sys.argv[1])

@@ -1,0 +1,110 @@
+"""Streams that the service ends: at a stop, with a certificate, with a connection."""
+
+import asyncio
+
+import pytest
+
+from score_service.access.identity import Peer
+from score_service.errors import (
+    CertificateExpiredError,
+    ConnectionAgedError,
+    ScoreServiceError,
+    ShuttingDownError,
+)
+from score_service.grpc_api.open_streams import OpenStreams
+
+ADDRESS = "ipv4:127.0.0.1:5000"
+LONG = 3600.0
+LASTING, ENDING = Peer("spiffe://a/lasting", 1000.0), Peer("spiffe://a/ending", 100.0)
+
+
+class Clock:
+    """Seconds since 1970, as a test sets them."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def start(streams: OpenStreams, peer: Peer, address: str = ADDRESS) -> asyncio.Task[None]:
+    """Open a stream that lasts until it is ended."""
+    is_open = asyncio.Event()
+
+    async def run() -> None:
+        async with streams.open(peer, address):
+            is_open.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(run())
+    opened = asyncio.create_task(is_open.wait())
+    await asyncio.wait({task, opened}, return_when=asyncio.FIRST_COMPLETED)
+    opened.cancel()
+    return task
+
+
+async def error_of(task: asyncio.Task[None]) -> type[ScoreServiceError]:
+    async with asyncio.timeout(20):
+        with pytest.raises(ScoreServiceError) as caught:
+            await task
+    return caught.type
+
+
+async def test_a_stop_ends_all_streams_and_those_that_come_later() -> None:
+    streams = OpenStreams(LONG, Clock())
+    first = await start(streams, LASTING)
+    streams.end_all()
+    assert await error_of(first) is ShuttingDownError
+    assert await error_of(await start(streams, LASTING)) is ShuttingDownError
+
+
+async def test_a_stream_ends_once_its_certificate_has_expired_and_no_other() -> None:
+    clock = Clock()
+    streams = OpenStreams(LONG, clock)
+    ending, lasting = await start(streams, ENDING), await start(streams, LASTING)
+    clock.now = ENDING.not_after
+    streams.end_expired()
+    await asyncio.sleep(0)
+    assert not ending.done()
+
+    clock.now = ENDING.not_after + 1
+    streams.end_expired()
+    assert await error_of(ending) is CertificateExpiredError
+    assert not lasting.done()
+    streams.end_all()
+    assert await error_of(lasting) is ShuttingDownError
+
+
+async def test_certificates_are_looked_at_at_intervals() -> None:
+    clock = Clock()
+    streams = OpenStreams(LONG, clock)
+    ending = await start(streams, ENDING)
+    watching = asyncio.create_task(streams.watch(0.001))
+    clock.now = ENDING.not_after + 1
+    assert await error_of(ending) is CertificateExpiredError
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching
+
+
+async def test_a_stream_ends_with_its_connection_however_late_it_was_opened() -> None:
+    streams = OpenStreams(0.05, Clock())
+    first = await start(streams, LASTING)
+    assert await error_of(first) is ConnectionAgedError
+    second = await start(streams, LASTING)
+    assert await error_of(second) is ConnectionAgedError
+
+
+async def test_a_connection_that_is_gone_is_forgotten() -> None:
+    streams = OpenStreams(0.05, Clock())
+    assert await error_of(await start(streams, LASTING)) is ConnectionAgedError
+    streams.end_expired()
+    assert streams.connections == 0
+
+
+async def test_a_timeout_of_the_handler_itself_is_passed_on() -> None:
+    streams = OpenStreams(LONG, Clock())
+    with pytest.raises(TimeoutError):
+        async with streams.open(LASTING, ADDRESS):
+            raise TimeoutError

@@ -1,0 +1,109 @@
+"""Each board is repaired once at a time, in the faster of two ways."""
+
+import asyncio
+from functools import partial
+
+import pytest
+from tests.fixtures.stores import eventually, is_projected, make_award
+from tests.score_service.reconcile.rebuild_gate import RebuildGate
+
+from score_service.errors import ProjectionUnavailableError
+from score_service.projection.projection import Projection
+from score_service.reconcile.projector import Projector
+from score_service.record.ledger import Ledger
+
+
+async def test_board_that_another_process_makes_is_left_to_it(
+    ledger: Ledger, projection: Projection, projector: Projector
+) -> None:
+    await ledger.record_awards("main", [make_award()])
+    other = projection.make_generation("main", None)
+    await other.load("ada 1 1")
+
+    with pytest.raises(ProjectionUnavailableError, match="Another process rebuilds it"):
+        await projector.catch_up("main")
+
+    await other.discard()
+    await projector.catch_up("main")
+    assert (projector.repairs.rebuilt, projector.repairs.given_up) == (1, 0)
+
+
+async def test_board_far_behind_is_rebuilt_instead_of_replayed(
+    ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await projector.project((await ledger.record_awards("main", [make_award()])).changes)
+    for _ in range(3):
+        await ledger.record_awards("main", [make_award(), make_award()])
+    await projector.catch_up("main")
+    assert projector.repairs.rebuilt == 0
+
+    monkeypatch.setattr("score_service.reconcile.repairs._NEAR_MAX", 5)
+    for _ in range(3):
+        await ledger.record_awards("main", [make_award(), make_award()])
+    await projector.catch_up("main")
+
+    assert projector.repairs.rebuilt == 1
+    assert await is_projected(ledger, projection)
+
+
+async def test_small_boards_do_not_wait_for_large_ones(
+    ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("score_service.reconcile.repairs._LARGE", 5)
+    gate = RebuildGate(monkeypatch)
+    large = [f"large{i}" for i in range(4)]
+    for board in large:
+        await ledger.record_awards(board, [make_award(board_id=board) for _ in range(10)])
+
+    async def has_begun() -> bool:
+        return len(gate.waiting) == 2
+
+    async with projector.running(0.02):
+        await eventually(has_begun)
+        # What is small goes its way meanwhile, along the ledger.
+        for i in range(12):
+            small = await ledger.record_awards(f"small{i}", [make_award(board_id=f"small{i}")])
+            await projection.apply_changes(small.changes)
+            await ledger.record_awards(f"small{i}", [make_award(board_id=f"small{i}")])
+        for i in range(12):
+            await eventually(partial(is_projected, ledger, projection, f"small{i}"))
+        assert len(gate.waiting) == 2
+        gate.opened.set()
+        for board in large:
+            await eventually(partial(is_projected, ledger, projection, board))
+
+
+async def test_board_is_repaired_once_at_a_time(
+    ledger: Ledger, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = RebuildGate(monkeypatch)
+    await ledger.record_awards("main", [make_award()])
+
+    waiting = [asyncio.create_task(projector.catch_up("main")) for _ in range(10)]
+
+    async def has_begun() -> bool:
+        return bool(gate.waiting)
+
+    await eventually(has_begun)
+    gate.opened.set()
+    assert {position.revision for position in await asyncio.gather(*waiting)} == {1}
+    assert gate.waiting == ["main"]
+
+
+async def test_repairs_end_with_the_loop(
+    ledger: Ledger, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = RebuildGate(monkeypatch)
+    await ledger.record_awards("main", [make_award()])
+
+    async def has_begun() -> bool:
+        return bool(gate.waiting)
+
+    async with projector.running(0.02):
+        await eventually(has_begun)
+        waiting = asyncio.create_task(projector.catch_up("main"))
+        await asyncio.sleep(0)
+
+    assert len(projector.repairs) == 0
+    with pytest.raises(ProjectionUnavailableError):
+        await waiting
