@@ -85,10 +85,14 @@ def migrate() -> None:
 @_command
 def load_actions(file: Path) -> None:
     """Offer the actions of a TOML FILE, and no others."""
+    from action_gateway.actions.answer_review import review_answers  # noqa: PLC0415
     from action_gateway.actions.catalog import read_catalog, replace_actions  # noqa: PLC0415
 
     settings = load(OwnerSettings)
     actions = read_catalog(file)
+    for action in actions:
+        for place, doubt in review_answers(action.all_answers):
+            _log.warning("answer_doubtful", action_id=action.action_id, answer=place, doubt=doubt.value)
     replace_actions(settings.migration_dsn, reveal(settings.migration_password_file), actions)
     _log.info("actions_loaded", actions=len(actions))
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, FilePath
@@ -26,11 +26,20 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+_DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
 def _check_origin(origin: str) -> str:
+    """Spell an origin as browsers do (RFC 6454, 6.2)."""
+    origin = origin.lower()
     parts = urlsplit(origin)
-    if parts.scheme not in {"http", "https"} or origin != f"{parts.scheme}://{parts.netloc}":
-        raise ValueError("must be origins like https://play.example.org")
-    return origin.lower()
+    if (
+        parts.scheme not in _DEFAULT_PORTS
+        or origin != f"{parts.scheme}://{parts.netloc}"
+        or not origin.isascii()
+    ):
+        raise ValueError("must be origins like https://play.example.org, names in ASCII (xn--…)")
+    return origin.removesuffix(_DEFAULT_PORTS[parts.scheme])
 
 
 def _check_network(network: str) -> str:
@@ -142,7 +151,8 @@ class ServeSettings(RedisFields, DatabaseSettings):
     access_token_seconds: Lifetime = Field(default=15 * 60, description="lifetime of an access token")
     refresh_token_seconds: Lifetime = Field(default=30 * 86_400, description="lifetime of a refresh token")
     refresh_grace_seconds: Seconds = Field(
-        default=30, description="how long the previous refresh token still gets the newest one"
+        default=30,
+        description="how long the previous refresh token gets the newest one without its Idempotency-Key",
     )
     action_token_seconds: Lifetime = Field(default=10 * 60, description="lifetime of an action token")
     attempts_per_token: Annotated[int, Field(ge=1, le=100)] = Field(

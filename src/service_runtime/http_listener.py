@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from service_runtime.addresses import spell_networks
 from service_runtime.settings import Address
 
 _KEEP_ALIVE_SECONDS: Final = 75
@@ -39,7 +40,7 @@ class ListenerSettings:
     message_bytes_max: int = 4096
     """Of one WebSocket message; 0 serves no WebSockets."""
     trusted_proxies: tuple[str, ...] = ()
-    """Whose X-Forwarded-For and -Proto count."""
+    """Addresses and networks whose X-Forwarded-For and -Proto count."""
 
 
 class HeaderTimeoutProtocol(H11Protocol):
@@ -159,7 +160,7 @@ def _config(app: ASGIApp, settings: ListenerSettings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        forwarded_allow_ips=spell_networks(settings.trusted_proxies),
         backlog=_BACKLOG,
         limit_concurrency=settings.connections_max,
         h11_max_incomplete_event_size=settings.header_bytes_max,

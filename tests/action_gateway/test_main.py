@@ -127,6 +127,20 @@ def test_actions_are_loaded_from_a_file(
     assert fetch(database, "SELECT action_id, points FROM gateway.action") == [("a1", 10)]
 
 
+def test_loading_warns_of_answers_that_cannot_be_typed_without_showing_them(
+    command: Command, owner: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "actions.toml"
+    file.write_text(ACTIONS.replace('"1"', '"p\\u0430ris-x"'), encoding="utf-8")
+    result = command("load-actions", str(file), **owner)
+
+    assert result.exit_code == 0
+    assert "answer_doubtful" in result.output
+    assert '"action_id": "a1"' in result.output
+    assert "ris-x" not in result.output
+    assert fetch(database, "SELECT action_id FROM gateway.action") == [("a1",)]
+
+
 def test_a_faulty_file_changes_nothing(
     command: Command, owner: dict[str, str], database: Database, tmp_path: Path
 ) -> None:

@@ -93,6 +93,7 @@ def test_all_missing_settings_are_reported_at_once() -> None:
         ("ALLOWED_ORIGINS", "play.example.org"),
         ("ALLOWED_ORIGINS", "https://play.example.org/path"),
         ("ALLOWED_ORIGINS", "*"),
+        ("ALLOWED_ORIGINS", "https://b\u00fccher.example"),
         ("TRUSTED_PROXIES", "everyone"),
         ("TRUSTED_PROXIES", "*"),
         ("ATTEMPTS_PER_TOKEN", "0"),
@@ -132,6 +133,18 @@ def test_lists_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
 
     assert settings.allowed_origins == ("https://play.example.org", "http://localhost:3000")
     assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+
+
+def test_allowed_origins_are_normalised_as_browsers_send_them(environment: pytest.MonkeyPatch) -> None:
+    origins = "https://a.example:443,http://B.example:80,HTTPS://c.example:8443,http://[::1]:443"
+    environment.setenv(f"{PREFIX}ALLOWED_ORIGINS", origins)
+
+    assert load(ServeSettings).allowed_origins == (
+        "https://a.example",
+        "http://b.example",
+        "https://c.example:8443",
+        "http://[::1]:443",
+    )
 
 
 @pytest.mark.parametrize(("value", "threshold"), [("none", None), ("None", None), ("0", 0), ("auto", "auto")])

@@ -227,6 +227,38 @@ async def test_page_recovers_from_a_restarted_server_and_a_lost_reply(
     ada.faults[:] = [fault for fault in ada.faults if not lost.search(fault)]
 
 
+async def test_a_refresh_whose_answer_was_lost_is_repeated_on_the_next_visit(
+    start_site: StartSite, open_window: OpenWindow
+) -> None:
+    site = await start_site(refresh_grace_seconds=0)
+    ada = await open_window(site)
+    await ada.register("ada")
+    keys: list[str | None] = []
+    lost = asyncio.Event()
+
+    async def lose_first_reply(route: Route, request: Request) -> None:
+        keys.append(await request.header_value("idempotency-key"))
+        answer = await route.fetch()
+        if len(keys) == 1:
+            await route.abort()
+            lost.set()
+        else:
+            await route.fulfill(response=answer)
+
+    await ada.page.route("**/auth/refresh", lose_first_reply)
+    await ada.page.reload()
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        await lost.wait()
+    await ada.page.reload()
+    await ada.is_live()
+    await ada.page.reload()
+    await ada.is_live()
+
+    assert keys[0]
+    assert keys[0] == keys[1] != keys[-1]
+    ada.faults[:] = [fault for fault in ada.faults if "ERR_FAILED" not in fault]
+
+
 async def test_rejections_are_shown_in_plain_words(start_site: StartSite, open_window: OpenWindow) -> None:
     site = await start_site(completes_per_minute=7)
     ada = await open_window(site)

@@ -18,9 +18,13 @@ class Holder:
     token: str
     access_token: str = ""
 
-    async def refresh(self) -> bool:
+    async def refresh(self, key: str | None = None) -> bool:
         """Refresh the session; return whether that succeeded."""
-        response = await self.gateway.http.post("/api/v1/auth/refresh", json={"refreshToken": self.token})
+        response = await self.gateway.http.post(
+            "/api/v1/auth/refresh",
+            json={"refreshToken": self.token},
+            headers={} if key is None else {"Idempotency-Key": key},
+        )
         if response.status_code == 200:
             self.token, self.access_token = response.json()["refreshToken"], response.json()["accessToken"]
             return True
@@ -99,6 +103,37 @@ async def test_within_the_grace_period_both_hold_one_token_and_the_next_refresh_
     assert await victim.refresh()
     gateway.clock.advance(GRACE + 1)
     assert not await thief.refresh()
+    assert not await victim.refresh()
+
+
+@pytest.mark.parametrize("thiefs_key", [None, "a-guess"])
+async def test_a_stolen_token_without_its_key_ends_the_session(
+    gateway: Gateway, victim: Holder, thiefs_key: str | None
+) -> None:
+    for order in ("victim first", "thief first"):
+        holder = await log_in(gateway, "ada")
+        thief = holder.robbed()
+        keys = [(holder, "the-key-of-the-victim"), (thief, thiefs_key)]
+        first, second = keys if order == "victim first" else reversed(keys)
+        assert await first[0].refresh(first[1])
+        gateway.clock.advance(GRACE + 1)
+
+        assert not await second[0].refresh(second[1])
+        assert not await first[0].refresh(first[1])
+
+
+async def test_a_stolen_token_with_its_key_works_until_the_next_refresh(
+    gateway: Gateway, victim: Holder
+) -> None:
+    thief = victim.robbed()
+    assert await victim.refresh("key")
+    gateway.clock.advance(GRACE + 1)
+    assert await thief.refresh("key")
+    assert victim.token == thief.token
+
+    assert await victim.refresh("next-key")
+    gateway.clock.advance(GRACE + 1)
+    assert not await thief.refresh("key")
     assert not await victim.refresh()
 
 

@@ -34,8 +34,9 @@ def form(response: httpx.Response) -> tuple[int, bytes, list[tuple[str, str]]]:
     return response.status_code, response.content, fields
 
 
+@pytest.mark.parametrize(("wrong", "forms"), [("wrong password", 1), ("wrong pa\u0301ssword", 2)])
 async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer_for_the_same_work(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, wrong: str, forms: int
 ) -> None:
     await post(gateway, "register", username="ada", password=PASSWORD)
     work: list[object] = []
@@ -58,13 +59,13 @@ async def test_an_unknown_user_and_a_wrong_password_get_the_same_answer_for_the_
     monkeypatch.setattr(Store, "find_account", find_account)
     answers, works = [], []
     for username in ("ada", "bob", "nobody-of-this-name"):
-        answers.append(form(await post(gateway, "login", username=username, password="wrong password")))
+        answers.append(form(await post(gateway, "login", username=username, password=wrong)))
         works.append(work.copy())
         work.clear()
 
     assert answers[0][0] == 401
     assert answers[0] == answers[1] == answers[2]
-    assert works[0] == ["find_account", ("argon2", "argon2id", "v=19", "m=19456,t=2,p=1")]
+    assert works[0] == ["find_account", *[("argon2", "argon2id", "v=19", "m=19456,t=2,p=1")] * forms]
     assert works[0] == works[1] == works[2]
 
 

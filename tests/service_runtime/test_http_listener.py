@@ -128,3 +128,22 @@ async def test_a_connection_between_two_requests_may_be_silent_for_longer() -> N
             assert await answered(reader)
             await asyncio.sleep(0.4)  # Twice as long as a head may take.
         writer.close()
+
+
+async def name_client(request: Request) -> Response:
+    return Response(request.client.host if request.client else "")
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_a_trusted_proxy_is_recognised_on_a_dual_stack_socket() -> None:
+    both = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    settings = ListenerSettings(connections_max=10, stop_seconds=1, trusted_proxies=("127.0.0.0/8",))
+    app = Starlette(routes=[Route("/", name_client)])
+    async with (
+        serve(app, both, settings) as listener,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.address.port}") as client,
+    ):
+        peer = await client.get("/")
+        forwarded = await client.get("/", headers={"X-Forwarded-For": "203.0.113.9, ::ffff:127.0.0.2"})
+
+    assert (peer.text, forwarded.text) == ("::ffff:127.0.0.1", "203.0.113.9")

@@ -15,6 +15,7 @@ from typing import Final, Self, TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from action_gateway.accounts.password_form import find_forms, prepare
 from action_gateway.errors import UnavailableError
 
 HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
@@ -28,7 +29,7 @@ class Verdict:
 
     right: bool
     new_hash: str | None = None
-    """A hash by today's parameters, where the one that was tried is outdated."""
+    """A hash of today's form by today's parameters, where the one that was tried is of another."""
 
 
 class Passwords:
@@ -56,25 +57,38 @@ class Passwords:
         return self.capacity - self._room
 
     async def hash(self, password: str) -> str:
-        """Make the hash to keep of a password. Raises UnavailableError if too many wait."""
-        return await self._run(lambda: self._hasher.hash(password))
+        """Make the hash to keep of a password.
+
+        Raises:
+            ValueError: it is none, see `password_form`.
+            UnavailableError: too many wait.
+        """
+        prepared = prepare(password)
+        return await self._run(lambda: self._hasher.hash(prepared))
 
     async def verify(self, password_hash: str | None, password: str) -> Verdict:
         """Try a password against a hash; None stands for a user that does not exist.
 
-        That takes as long as any other, so that nobody learns from the time who has an account. Raises
-        UnavailableError if too many wait.
+        That takes as long as any other, so that nobody learns from the time who has an account: how many
+        forms of a wrong password are tried depends on the password alone. Raises UnavailableError if too many
+        wait.
         """
         tried = self._nobody if password_hash is None else password_hash
         return await self._run(lambda: self._try(tried, password))
 
     def _try(self, password_hash: str, password: str) -> Verdict:
-        try:
-            self._hasher.verify(password_hash, password)
-        except (VerificationError, InvalidHashError):
+        forms = find_forms(password)
+        right = next((form for form in forms if self._fits(password_hash, form)), None)
+        if right is None:
             return Verdict(right=False)
-        outdated = self._hasher.check_needs_rehash(password_hash)
-        return Verdict(right=True, new_hash=self._hasher.hash(password) if outdated else None)
+        outdated = right != forms[0] or self._hasher.check_needs_rehash(password_hash)
+        return Verdict(right=True, new_hash=self._hasher.hash(forms[0]) if outdated else None)
+
+    def _fits(self, password_hash: str, form: str) -> bool:
+        try:
+            return self._hasher.verify(password_hash, form)
+        except (VerificationError, InvalidHashError):
+            return False
 
     async def _run(self, work: Callable[[], _Result]) -> _Result:
         if self._room == 0:

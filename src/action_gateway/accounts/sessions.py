@@ -4,10 +4,14 @@ A login makes a session. Its refresh token is 256 random bits and good for one u
 Only hashes are kept. A token that was good before the last one and comes back was copied by someone, so the
 session ends for everybody.
 
-An answer that got lost must not log anyone out: the token just before the good one gets the good one again
-for a short while. It can, because each token is derived from the one before it with a salt that is kept for
-that while only: successor = HMAC-SHA256(key = token, message = salt). The salt says nothing without the
-token, the token nothing without the salt.
+An answer that got lost must not log anyone out: the token just before the good one gets the good one again.
+For a short while that holds for whoever has it. After that it holds for who also has the Idempotency-Key that
+came with it the first time, until the good one is used: a device may sleep for days before it asks again, and
+a copy of the token comes without the key.
+
+The good one can be given again because each token is derived from the one before it with a salt that is kept
+until the next rotation: successor = HMAC-SHA256(key = token, message = salt). The salt says nothing without
+the token, the token nothing without the salt. Keys are kept as HMAC-SHA256(key = token, message = key).
 """
 
 import base64
@@ -95,8 +99,10 @@ class Sessions:
         )
         return self._login(account.user, token)
 
-    async def refresh(self, refresh_token: str) -> Login:
+    async def refresh(self, refresh_token: str, idempotency_key: str | None = None) -> Login:
         """Continue a session with its next refresh token.
+
+        The same token and key get the same one again until that is used.
 
         Raises:
             BadRefreshTokenError: the token is not good, and the session is over if the token was reused.
@@ -107,10 +113,11 @@ class Sessions:
             token_hash=_hash(token),
             successor_hash=_hash(successor),
             successor_salt=salt,
+            key_hash=_hash_key(token, idempotency_key),
             now=self._now(),
             expires_at=self._now() + self._lifetime,
         )
-        return self._login(user, successor) if user else await self._repeat(token)
+        return self._login(user, successor) if user else await self._repeat(token, idempotency_key)
 
     async def log_out(self, refresh_token: str) -> None:
         """End a session. One that is over already is no error."""
@@ -120,13 +127,15 @@ class Sessions:
             return
         await self._store.end_session_of_token(_hash(token))
 
-    async def _repeat(self, token: bytes) -> Login:
+    async def _repeat(self, token: bytes, idempotency_key: str | None) -> Login:
         """Return the successor of the token just before the good one again, or end the session."""
         rotation = await self._store.find_rotation(_hash(token))
         if rotation is None or rotation.expires_at <= self._now():
             raise BadRefreshTokenError
-        in_time = self._now() - rotation.rotated_at <= self._grace
-        if in_time and hmac.compare_digest(rotation.predecessor_hash, _hash(token)):
+        may_repeat = self._now() - rotation.rotated_at <= self._grace or _is_same(
+            rotation.key_hash, _hash_key(token, idempotency_key)
+        )
+        if may_repeat and _is_same(rotation.predecessor_hash, _hash(token)):
             return self._login(rotation.user, _derive(token, rotation.successor_salt))
         await self._store.end_session(rotation.session_id)
         raise BadRefreshTokenError(reused_of=rotation.user.user_id)
@@ -153,6 +162,15 @@ def _derive(token: bytes, salt: bytes) -> bytes:
 
 def _hash(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
+
+
+def _hash_key(token: bytes, idempotency_key: str | None) -> bytes | None:
+    return None if idempotency_key is None else hmac.digest(token, idempotency_key.encode(), "sha256")
+
+
+def _is_same(kept: bytes | None, given: bytes | None) -> bool:
+    """Compare two hashes. One that is missing is the same as no other."""
+    return kept is not None and given is not None and hmac.compare_digest(kept, given)
 
 
 def _encode(token: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 
 from action_gateway.accounts.tokens import ActionTokens
 from action_gateway.actions.payments import Payments
-from action_gateway.domain.action import Repeat, StartedAction, find_request_id, is_right
+from action_gateway.domain.action import Repeat, StartedAction, find_request_id
 from action_gateway.domain.clock import Clock
 from action_gateway.domain.payment import Payment
 from action_gateway.errors import (
@@ -151,7 +151,8 @@ class Actions:
         await self._limits.complete(started.user_id)
         if now * 1000 - started.started_at_ms < started.min_ms:
             raise TooFastError
-        right = is_right(answer, await self._store.get_answers(started.action_id, started.version))
+        key = await self._store.get_answers(started.action_id, started.version)
+        right = key.accepts(answer)
         attempt = await self._store.reserve_attempt(
             started.nonce,
             right=right,

@@ -8,19 +8,57 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Final, Self
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from action_gateway.domain.action import ActionId, Repeat, normalise
+from action_gateway.domain.action import ActionId, Repeat
+from action_gateway.domain.answer_form import fold
+from action_gateway.domain.number import MAX_DIGITS, MAX_MAGNITUDE, is_bounded
 from action_gateway.store.sql import load_statement
 from service_runtime.settings import SetupError
 
 _Line = r"^[^\x00-\x1f\x7f]*$"
+_NUMBER_LIKE: Final = frozenset("0123456789+-.,")
+
+
+def _check_bounds(number: Decimal) -> Decimal:
+    if not is_bounded(number):
+        raise ValueError(f"must have at most {MAX_DIGITS} digits, and none beyond 10^±{MAX_MAGNITUDE}")
+    return number
+
+
+def _check_unit(unit: str) -> str:
+    folded = fold(unit)
+    if not folded or folded[0] in _NUMBER_LIKE:
+        raise ValueError("must be visible, and not begin like a number")
+    return unit
+
+
 Answer = Annotated[str, Field(min_length=1, max_length=1000, pattern=_Line)]
+Exact = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_check_bounds)]
+Unit = Annotated[str, Field(min_length=1, max_length=32, pattern=_Line), AfterValidator(_check_unit)]
+
+
+class NumericAnswer(BaseModel):
+    """A number as the answer. Without a tolerance it is right exactly."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    value: Exact
+    tolerance: Annotated[Exact, Field(ge=0)] | None = None
+    relative_tolerance: Annotated[Exact, Field(ge=0, lt=1)] | None = None
+    units: Annotated[list[Unit], Field(max_length=100)] = []
+
+    @model_validator(mode="after")
+    def _has_one_tolerance(self) -> Self:
+        if self.tolerance is not None and self.relative_tolerance is not None:
+            raise ValueError("has either `tolerance` or `relative_tolerance`")
+        return self
 
 
 class CatalogAction(BaseModel):
@@ -33,6 +71,7 @@ class CatalogAction(BaseModel):
     prompt: Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
     answer: Answer | None = None
     answers: Annotated[list[Answer], Field(max_length=100)] = []
+    numeric: NumericAnswer | None = None
     points: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
     repeat: Repeat
     min_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
@@ -40,16 +79,16 @@ class CatalogAction(BaseModel):
 
     @model_validator(mode="after")
     def _has_answers(self) -> Self:
-        if (self.answer is None) == (not self.answers):
-            raise ValueError("needs either `answer` or `answers`")
-        if not all(map(normalise, self.all_answers)):
-            raise ValueError("has an answer of nothing but white space")
+        if [self.answer is None, not self.answers, self.numeric is None].count(False) != 1:
+            raise ValueError("needs either `answer`, `answers` or `[action.numeric]`")
+        if not all(map(fold, self.all_answers)):
+            raise ValueError("has an answer of nothing but white space and invisible characters")
         return self
 
     @property
     def all_answers(self) -> list[str]:
-        """Any of these is right."""
-        return self.answers or [self.answer or ""]
+        """Any of these is right. None where a number is asked for."""
+        return [self.answer] if self.answer is not None else self.answers
 
 
 class _Catalog(BaseModel):
@@ -61,7 +100,7 @@ class _Catalog(BaseModel):
 def read_catalog(file: Path) -> list[CatalogAction]:
     """Read a catalog. Raises SetupError with every fault, none of which quotes an answer."""
     try:
-        actions = _Catalog.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).action
+        actions = _Catalog.model_validate(_parse(file.read_text(encoding="utf-8"))).action
     except (OSError, UnicodeDecodeError) as error:
         raise SetupError([f"{file}: cannot be read"]) from error
     except tomllib.TOMLDecodeError as error:
@@ -76,6 +115,11 @@ def read_catalog(file: Path) -> list[CatalogAction]:
     if twice:
         raise SetupError(twice)
     return actions
+
+
+def _parse(text: str) -> dict[str, Any]:
+    # A binary fraction is not the decimal one that the author wrote.
+    return tomllib.loads(text, parse_float=Decimal)
 
 
 def replace_actions(dsn: str, password: str | None, actions: Sequence[CatalogAction]) -> None:
@@ -101,10 +145,20 @@ def _row(place: int, action: CatalogAction) -> dict[str, object]:
         "title": action.title,
         "prompt": action.prompt,
         "answers": action.all_answers,
+        "number": action.numeric and _number(action.numeric),
         "points": action.points,
         "repeat": action.repeat,
         "min_ms": round(action.min_seconds * 1000),
         "board_id": action.board_id,
+    }
+
+
+def _number(numeric: NumericAnswer) -> dict[str, object]:
+    return {
+        "value": str(numeric.value),
+        "tolerance": str(numeric.tolerance or 0),
+        "relative_tolerance": str(numeric.relative_tolerance or 0),
+        "units": numeric.units,
     }
 
 

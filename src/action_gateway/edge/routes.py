@@ -22,7 +22,8 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=255,
         pattern=r"^[!-~]+$",
-        description="lets the request be repeated: the same key and body get the first answer again",
+        description="lets the request be repeated: the same key and body get the first answer again. "
+        "A random value, such as a UUID",
     ),
 ]
 RegistrationBody = Annotated[schemas.Registration, Depends(body_of(schemas.Registration))]
@@ -78,9 +79,14 @@ class SessionRoutes:
             await self._sessions.log_in(body.username, body.password, address=_address(request))
         )
 
-    async def refresh(self, body: RefreshTokenBody) -> schemas.LoggedIn:
-        """Continue a session. Each refresh token is good once; an older one coming back ends the session."""
-        return _logged_in(await self._sessions.refresh(body.refresh_token))
+    async def refresh(
+        self, body: RefreshTokenBody, idempotency_key: IdempotencyKey = None
+    ) -> schemas.LoggedIn:
+        """Continue a session. Each refresh token is good once; an older one coming back ends the session.
+
+        A token whose answer got lost is sent again with the same key.
+        """
+        return _logged_in(await self._sessions.refresh(body.refresh_token, idempotency_key))
 
     async def log_out(self, body: RefreshTokenBody) -> None:
         """End a session."""

@@ -3,15 +3,27 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from action_gateway.accounts.password_form import prepare
 from action_gateway.domain.action import ActionId, Repeat
 from action_gateway.domain.payment import Payment
 
 Username = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
-NewPassword = Annotated[str, Field(min_length=8, max_length=128)]
-Password = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+def _prepare(password: object) -> object:
+    return prepare(password) if isinstance(password, str) else password
+
+
+NewPassword = Annotated[
+    str,
+    BeforeValidator(_prepare),
+    Field(min_length=8, max_length=128, description="measured in the form OpaqueString of RFC 8265"),
+]
+Password = Annotated[str, Field(min_length=1, max_length=512)]
+"""As it is typed: that many characters may make 128 in NFC, see UAX #15."""
 Token = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -52,7 +64,14 @@ class Start(_Request):
 class Proof(_Request):
     """That the action was done."""
 
-    answer: Annotated[str, Field(max_length=1000)]
+    answer: Annotated[
+        str,
+        Field(
+            max_length=1000,
+            description="as typed: letter case, the kind of quotation marks and dashes, invisible characters "
+            "and spaces around words do not count; a number may have grouped digits and a unit of the action",
+        ),
+    ]
 
 
 class Completion(_Request):

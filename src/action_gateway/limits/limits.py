@@ -20,6 +20,7 @@ from limits.errors import StorageError
 
 from action_gateway import tracing
 from action_gateway.errors import RateLimitedError, UnavailableError
+from service_runtime.addresses import parse_address
 
 Limit = Literal["start", "complete", "login", "register"]
 LIMITS: Final[tuple[str, ...]] = get_args(Limit)
@@ -104,9 +105,12 @@ async def _hit(
 
 
 def find_site(address: str) -> str:
-    """Reduce an address to what one customer of a network has: of IPv6 that is a whole /64."""
+    """Reduce an address to what one customer of a network has: of IPv6 that is a whole /64.
+
+    Text that is no address is all one site, `unknown`.
+    """
     try:
-        parsed = ipaddress.ip_address(address)
+        parsed = parse_address(address)
     except ValueError:
         return "unknown"
     if isinstance(parsed, ipaddress.IPv6Address):

@@ -6,6 +6,7 @@
  */
 
 import { Problem } from "./api.js";
+import { freshKey } from "./key.js";
 
 /** @typedef {{pointsEarned: number, newTotalScore: number, newRank: number | null}} Award */
 
@@ -14,12 +15,6 @@ const LONGEST_WAIT_MS = 10_000;
 
 /** @param {number} milliseconds */
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-/** @returns {string} a random key; randomUUID is there on secure origins only */
-function freshKey() {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 export class Delivery {
   #session;

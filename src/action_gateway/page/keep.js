@@ -1,5 +1,5 @@
 /**
- * Where a login is kept between visits: `{refreshToken, user}` in localStorage.
+ * Where a login is kept between visits: `{refreshToken, user}` in localStorage, with `refreshKey` while it is renewed.
  *
  * Why there: the gateway sets no cookies, so a script has to hold the refresh token. In localStorage all tabs share one
  * login and take turns with its rotating token. sessionStorage would ask for a login in each tab, and a duplicated tab
@@ -13,7 +13,7 @@
 const NAME = "laurel.login";
 
 /** @typedef {{userId: string, username: string}} User */
-/** @typedef {{refreshToken: string, user: User}} Login */
+/** @typedef {{refreshToken: string, user: User, refreshKey?: string}} Login */
 
 /** @type {Login | null} */
 let memory = null;

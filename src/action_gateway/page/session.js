@@ -4,12 +4,16 @@
  * The refresh token rotates: each is used once, by one tab. Tabs take turns under a Web Lock and read the kept token only
  * inside it. Without Web Locks two tabs may send the same token at once; the gateway then gives both the same successor.
  *
+ * A token is sent with an Idempotency-Key, which is kept with it until there is an answer. Whoever asks again with both,
+ * after the device has slept or in a new tab, gets the successor that got lost.
+ *
  * Events: `user` when somebody else (or nobody: `detail.why`) is logged in, `token` (detail: the access token) when it
  * was renewed.
  */
 
 import { call, Problem } from "./api.js";
 import * as keep from "./keep.js";
+import { freshKey } from "./key.js";
 
 const LOCK = "laurel.refresh";
 /** A token is renewed somewhere between these shares of its life, so that many pages do not come at once. */
@@ -20,6 +24,13 @@ const LAST_SHARE = 0.1;
 /** @template T @param {() => Promise<T>} work @returns {Promise<T>} */
 function alone(work) {
   return navigator.locks ? navigator.locks.request(LOCK, work) : work();
+}
+
+/** @param {keep.Login} login @returns {string} the key to renew it with, which is kept before it is sent */
+function refreshKey(login) {
+  const key = login.refreshKey ?? freshKey();
+  keep.write({ ...login, refreshKey: key });
+  return key;
 }
 
 export class Session extends EventTarget {
@@ -95,7 +106,8 @@ export class Session extends EventTarget {
     const login = keep.read();
     if (!login) return this.#end("elsewhere");
     try {
-      const pair = await call("POST", "auth/refresh", { json: { refreshToken: login.refreshToken } });
+      const json = { refreshToken: login.refreshToken };
+      const pair = await call("POST", "auth/refresh", { json, key: refreshKey(login) });
       return this.#renewed(login, pair);
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== 401) throw error;
@@ -111,7 +123,7 @@ export class Session extends EventTarget {
     const kept = keep.read();
     if (!kept) return this.#end("elsewhere");
     if (kept.user.userId !== login.user.userId) return this.#rotate();
-    if (kept.refreshToken === login.refreshToken) keep.write({ ...login, refreshToken: pair.refreshToken });
+    if (kept.refreshToken === login.refreshToken) keep.write({ refreshToken: pair.refreshToken, user: login.user });
     this.#admit(pair);
     this.dispatchEvent(new CustomEvent("token", { detail: pair.accessToken }));
     return pair.accessToken;

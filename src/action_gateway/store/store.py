@@ -5,21 +5,24 @@ not arrive at all.
 """
 
 import uuid
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Self
+from decimal import Decimal
+from typing import Any, Final, Self
 
 import psycopg
 from psycopg.rows import DictRow
 
 from action_gateway.domain.action import Repeat
+from action_gateway.domain.answer_key import AnswerKey
+from action_gateway.domain.number import Number
 from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
 from action_gateway.store.database import Database
 from service_runtime.postgres.pool import PoolSettings, PoolUse
 
-REQUIRED_REVISION: Final = "0001"
+REQUIRED_REVISION: Final = "0003"
 """The oldest schema that this code works with."""
 
 
@@ -48,6 +51,8 @@ class Rotation:
     predecessor_hash: bytes
     """The token that was put out by it."""
     successor_salt: bytes
+    key_hash: bytes | None
+    """Of the Idempotency-Key that came with it, if one did."""
     rotated_at: datetime
     expires_at: datetime
 
@@ -142,6 +147,7 @@ class Store:
         token_hash: bytes,
         successor_hash: bytes,
         successor_salt: bytes,
+        key_hash: bytes | None,
         now: datetime,
         expires_at: datetime,
     ) -> User | None:
@@ -151,6 +157,7 @@ class Store:
             token_hash=token_hash,
             successor_hash=successor_hash,
             successor_salt=successor_salt,
+            key_hash=key_hash,
             now=now,
             expires_at=expires_at,
         )
@@ -180,8 +187,8 @@ class Store:
             raise ActionNotFoundError
         return _offered(row)
 
-    async def get_answers(self, action_id: str, version: int) -> list[str]:
-        """Get the right answers of an edition of an action.
+    async def get_answers(self, action_id: str, version: int) -> AnswerKey:
+        """Get what is right of an edition of an action.
 
         Raises:
             BadActionTokenError: there was never such an edition.
@@ -189,8 +196,7 @@ class Store:
         row = await self._database.fetch_one("get_answers", action_id=action_id, version=version)
         if row is None:
             raise BadActionTokenError
-        answers: list[str] = row["answers"]
-        return answers
+        return AnswerKey(row["answers"], _number(row["number"]) if row["number"] else None)
 
     async def reserve_attempt(
         self, nonce: uuid.UUID, *, right: bool, allowed: int, expires_at: datetime
@@ -229,8 +235,18 @@ def _rotation(row: DictRow) -> Rotation:
         user=_user(row),
         predecessor_hash=row["predecessor_hash"],
         successor_salt=row["successor_salt"],
+        key_hash=row["rotation_key_hash"],
         rotated_at=row["rotated_at"],
         expires_at=row["expires_at"],
+    )
+
+
+def _number(stored: Mapping[str, Any]) -> Number:
+    return Number(
+        value=Decimal(stored["value"]),
+        tolerance=Decimal(stored["tolerance"]),
+        relative_tolerance=Decimal(stored["relative_tolerance"]),
+        units=stored["units"],
     )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from argon2 import PasswordHasher
 
-from action_gateway.accounts.passwords import HASHER, Passwords
+from action_gateway.accounts.password_form import prepare
+from action_gateway.accounts.passwords import HASHER, Passwords, Verdict
 from action_gateway.errors import UnavailableError
 
 CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
@@ -66,6 +67,42 @@ async def test_a_hash_of_another_cost_is_to_be_renewed(passwords: Passwords) -> 
     assert verdict.new_hash is not None
     assert (await passwords.verify(verdict.new_hash, "secret")).new_hash is None
     assert (await passwords.verify(outdated, "wrong")).new_hash is None
+
+
+async def test_equivalent_spellings_of_a_password_are_accepted(passwords: Passwords) -> None:
+    password_hash = await passwords.hash("cafe\N{COMBINING ACUTE ACCENT} cr\u00e8me")
+
+    for typed in ("caf\u00e9 cre\u0300me", "cafe\u0301\N{NO-BREAK SPACE}cr\u00e8me"):
+        assert await passwords.verify(password_hash, typed) == Verdict(right=True)
+    for other in ("cafe creme", "CAF\u00c9 CR\u00c8ME", "caf\u00e9  cr\u00e8me", "caf\u00e9cr\u00e8me"):
+        assert not (await passwords.verify(password_hash, other)).right
+
+
+@pytest.mark.parametrize("typed", ["cre\u0300me\u00a0br\u00fbl\u00e9e", "ab\u200dcd", "tab\tbed", "\u0378"])
+async def test_an_old_hash_of_the_typed_form_is_accepted_and_replaced(
+    passwords: Passwords, typed: str
+) -> None:
+    verdict = await passwords.verify(CHEAP.hash(typed), typed)
+    assert verdict.right
+    try:
+        prepared = prepare(typed)
+    except ValueError:
+        assert verdict.new_hash is None
+        return
+    assert verdict.new_hash is not None
+    assert CHEAP.verify(verdict.new_hash, prepared)
+    assert await passwords.verify(verdict.new_hash, typed) == Verdict(right=True)
+
+
+@pytest.mark.parametrize(
+    "password", ["", "tab\tbed", "in\u200bvisible", "\ue000 private", "\u0378 unassigned"]
+)
+async def test_a_password_that_the_profile_disallows_is_rejected(passwords: Passwords, password: str) -> None:
+    with pytest.raises(ValueError, match="may not be empty, or hold") as refused:
+        await passwords.hash(password)
+
+    assert refused.value.__cause__ is None
+    assert passwords.under_way == 0
 
 
 async def test_a_password_above_the_queue_limit_is_rejected() -> None:

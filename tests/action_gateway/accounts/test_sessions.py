@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import unicodedata
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.fixtures.gateway import Gateway, StartGateway
 from tests.fixtures.postgres import Database
 
 PASSWORD = "correct horse battery"
+KEY = "5f0c1a52-9f7c-4d0e-8d0a-1f6f5f0e7b11"
 
 
 @pytest.fixture
@@ -40,8 +42,9 @@ async def log_in(gateway: Gateway, username: str = "ada") -> dict[str, Any]:
     return answer
 
 
-async def refresh(gateway: Gateway, token: str) -> httpx.Response:
-    return await post(gateway, "refresh", refreshToken=token)
+async def refresh(gateway: Gateway, token: str, key: str | None = None) -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return await gateway.http.post("/api/v1/auth/refresh", json={"refreshToken": token}, headers=headers)
 
 
 async def test_a_new_user_logs_in_and_is_identified(gateway: Gateway) -> None:
@@ -86,6 +89,25 @@ async def test_names_and_passwords_have_bounds(gateway: Gateway) -> None:
 
         assert code(response) == (422, "invalid_request")
         assert password not in response.text
+
+
+async def test_the_length_of_a_password_is_checked_in_its_prepared_form(gateway: Gateway) -> None:
+    composed, decomposed = "\u00e9" * 8, "e\u0301" * 8
+    for faulty in ("e\u0301" * 7, "\u00e9" * 129, "tab\tbed is where", "zero\u200bwidth space"):
+        refused = await post(gateway, "register", username="ada", password=faulty)
+        assert code(refused) == (422, "invalid_request")
+        assert faulty not in refused.text
+    for username, password, typed in (
+        ("ada", decomposed, composed),
+        ("bob", composed, decomposed),
+        ("cyd", "\u1f82" * 128, unicodedata.normalize("NFD", "\u1f82" * 128)),
+    ):
+        assert (await post(gateway, "register", username=username, password=password)).status_code == 201
+        assert (await post(gateway, "login", username=username, password=typed)).status_code == 200
+        assert code(await post(gateway, "login", username=username, password="e" * 8)) == (
+            401,
+            "bad_credentials",
+        )
 
 
 async def test_registration_can_be_switched_off(start_gateway: StartGateway) -> None:
@@ -152,6 +174,63 @@ async def test_after_the_grace_period_the_previous_token_ends_the_session(gatewa
 
     assert code(await refresh(gateway, token)) == (401, "bad_refresh_token")
     assert code(await refresh(gateway, newest)) == (401, "bad_refresh_token")
+
+
+async def test_a_lost_refresh_is_repeated_with_its_key_after_any_time(
+    gateway: Gateway,
+) -> None:
+    token = (await log_in(gateway))["refreshToken"]
+    first = await refresh(gateway, token, KEY)
+    for seconds in (1, 31, 86_400):
+        gateway.clock.advance(seconds)
+        again = await refresh(gateway, token, KEY)
+
+        assert again.status_code == 200
+        assert again.json()["refreshToken"] == first.json()["refreshToken"]
+        access = gateway.running.parts.access_tokens.verify(again.json()["accessToken"])
+        assert access.user_id == again.json()["user"]["userId"]
+
+    assert (await refresh(gateway, first.json()["refreshToken"])).status_code == 200
+
+
+@pytest.mark.parametrize(("key", "other"), [(KEY, "another-key"), (KEY, None), (None, KEY)])
+async def test_another_key_or_none_repeats_a_refresh_only_within_the_grace_period(
+    gateway: Gateway, key: str | None, other: str | None
+) -> None:
+    token = (await log_in(gateway))["refreshToken"]
+    newest = (await refresh(gateway, token, key)).json()["refreshToken"]
+    gateway.clock.advance(29)
+    assert (await refresh(gateway, token, other)).json()["refreshToken"] == newest
+    gateway.clock.advance(2)
+
+    assert code(await refresh(gateway, token, other)) == (401, "bad_refresh_token")
+    assert code(await refresh(gateway, newest)) == (401, "bad_refresh_token")
+    assert code(await refresh(gateway, token, key)) == (401, "bad_refresh_token")
+
+
+async def test_a_key_works_until_the_new_token_is_used(gateway: Gateway) -> None:
+    first = (await log_in(gateway))["refreshToken"]
+    second = (await refresh(gateway, first, KEY)).json()["refreshToken"]
+    third = (await refresh(gateway, second, KEY)).json()["refreshToken"]
+
+    assert code(await refresh(gateway, first, KEY)) == (401, "bad_refresh_token")
+    assert code(await refresh(gateway, third, KEY)) == (401, "bad_refresh_token")
+
+
+async def test_a_key_does_not_extend_a_session(gateway: Gateway) -> None:
+    token = (await log_in(gateway))["refreshToken"]
+    await refresh(gateway, token, KEY)
+    gateway.clock.advance(30 * 86_400 + 1)
+
+    assert code(await refresh(gateway, token, KEY)) == (401, "bad_refresh_token")
+
+
+async def test_a_malformed_key_is_rejected(gateway: Gateway) -> None:
+    token = (await log_in(gateway))["refreshToken"]
+    for key in ("", "x" * 256, "a b", "\x7f"):
+        assert code(await refresh(gateway, token, key)) == (422, "invalid_request")
+
+    assert (await refresh(gateway, token, "x" * 255)).status_code == 200
 
 
 async def test_a_token_older_than_the_previous_one_ends_the_session_at_once(gateway: Gateway) -> None:
@@ -227,7 +306,7 @@ async def test_logging_out_of_an_unknown_session_succeeds(gateway: Gateway) -> N
 
 async def test_no_token_is_stored_in_plain_text(gateway: Gateway, database: Database) -> None:
     first = (await log_in(gateway))["refreshToken"]
-    second = (await refresh(gateway, first)).json()["refreshToken"]
+    second = (await refresh(gateway, first, KEY)).json()["refreshToken"]
     async with await psycopg.AsyncConnection.connect(database.gateway_owner_dsn) as connection:
         cursor = await connection.execute(
             "SELECT to_jsonb(s)::text FROM gateway.session s"
@@ -239,6 +318,8 @@ async def test_no_token_is_stored_in_plain_text(gateway: Gateway, database: Data
         secret = base64.urlsafe_b64decode(token + "=")
         assert secret.hex() not in rows
         assert token not in rows
+    assert KEY not in rows
+    assert KEY.encode().hex() not in rows
 
 
 async def test_logins_have_a_limit_by_address_and_name(start_gateway: StartGateway) -> None:
@@ -280,8 +361,18 @@ async def test_addresses_behind_a_trusted_proxy_are_counted_separately(start_gat
         return response.status_code
 
     assert await register("ada", "203.0.113.1") == 201
-    assert await register("bob", "203.0.113.2") == 201
-    assert await register("eve", "203.0.113.1") == 429
+    assert await register("bob", "::ffff:203.0.113.2") == 201
+    assert await register("cyd", "[2001:db8::1]:50000") == 201
+    assert await register("dan", "::ffff:203.0.113.3, ::ffff:127.0.0.1") == 201
+    for address in (
+        "::ffff:203.0.113.1",
+        "203.0.113.1:50001",
+        "[::ffff:203.0.113.1]:50001",
+        "203.0.113.2",
+        "2001:db8::2",
+        "203.0.113.3, 127.0.0.1:443",
+    ):
+        assert await register("eve", address) == 429
 
 
 async def test_a_client_cannot_choose_its_own_address(start_gateway: StartGateway) -> None:

@@ -16,7 +16,7 @@ from tests.fixtures.proxy import Proxy
 from tests.fixtures.score_service import ScoreService
 
 from action_gateway.accounts.keys import KeyFolder
-from action_gateway.actions.catalog import replace_actions
+from action_gateway.actions.catalog import CatalogAction, replace_actions
 
 AWARD = {"pointsEarned": 5, "newTotalScore": 5, "newRank": 1}
 
@@ -62,6 +62,33 @@ async def test_points_add_up(player: Player) -> None:
     response = await player.complete(await player.start(), "YEAH ")
 
     assert response.json() == {"success": True, "pointsEarned": 5, "newTotalScore": 10, "newRank": 1}
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "wrong"),
+    [
+        ({"answer": "don't panic"}, ["Don\u2019t  panic", "DON\u02bcT PANIC\u200b"], ["dont panic"]),
+        ({"answer": "Don\u2019t panic"}, ["don't panic"], ["don't-panic"]),
+        (
+            {"answers": ['say "well-being"', "VENI"]},
+            ["say \u201cwell\u2013being\u201d", "ven\u0130"],
+            ["veni\u0301"],
+        ),
+        ({"numeric": {"value": "1000", "units": ["m"]}}, ["1,000", "1 000.00 m"], ["1001", "1000 km"]),
+        ({"numeric": {"value": "40", "relative_tolerance": "0.01"}}, ["40.00", "39,6"], ["39.59", "forty"]),
+    ],
+)
+async def test_equivalent_spellings_of_an_answer_are_accepted(
+    player: Player, database: Database, key: dict[str, Any], right: list[str], wrong: list[str]
+) -> None:
+    quick = ACTIONS[1].model_dump(exclude={"answer", "answers", "numeric"})
+    replace_actions(database.gateway_owner_dsn, None, [CatalogAction.model_validate(quick | key)])
+    token = await player.start()
+    for answer in wrong:
+        assert code(await player.complete(token, answer)) == (422, "wrong_answer")
+    assert (await player.complete(token, right[0])).status_code == 200
+    for answer in right[1:]:
+        assert (await player.complete(await player.start(), answer)).status_code == 200
 
 
 async def test_an_action_that_does_not_exist_cannot_be_started(player: Player) -> None:

@@ -1,5 +1,6 @@
 """The catalog of actions: what a file may say, and how it comes into force."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from tests.fixtures.postgres import Database
 
 from action_gateway.actions.catalog import CatalogAction, read_catalog, replace_actions
 from action_gateway.domain.action import Repeat
+from action_gateway.domain.answer_key import AnswerKey
+from action_gateway.domain.number import Number
+from action_gateway.store.migrate import MIGRATION
 from action_gateway.store.store import Store
 from service_runtime.postgres.pool import PoolSettings
 from service_runtime.settings import SetupError
@@ -83,7 +87,29 @@ def test_a_catalog_is_read(file: Path) -> None:
         ('answer = "secret-3"\n', 'answer = "secret-3"\nanswers = ["secret-4"]\n', "action 2"),
         ('answer = "secret-3"\n', "answers = []\n", "action 2"),
         ('answer = "secret-3"\n', 'answer = "  "\n', "action 2"),
+        ('answer = "secret-3"\n', 'answer = "\\u00ad\\u200b"\n', "action 2"),
         ('answer = "secret-3"\n', 'answer = "secret-3\\u0000"\n', "action 2 answer"),
+        ('answer = "secret-3"\n', 'answer = "secret-3"\nnumeric = { value = 1 }\n', "action 2"),
+        ('answer = "secret-3"\n', "numeric = {}\n", "action 2 numeric value"),
+        ('answer = "secret-3"\n', 'numeric = { value = "secret" }\n', "action 2 numeric value"),
+        ('answer = "secret-3"\n', "numeric = { value = true }\n", "action 2 numeric value"),
+        ('answer = "secret-3"\n', "numeric = { value = nan }\n", "action 2 numeric value"),
+        ('answer = "secret-3"\n', "numeric = { value = 1e61 }\n", "action 2 numeric value"),
+        ('answer = "secret-3"\n', f"numeric = {{ value = {'9' * 41} }}\n", "action 2 numeric value"),
+        ('answer = "secret-3"\n', "numeric = { value = 1, tolerance = -1 }\n", "action 2 numeric tolerance"),
+        (
+            'answer = "secret-3"\n',
+            "numeric = { value = 1, relative_tolerance = 1 }\n",
+            "action 2 numeric relative_tolerance",
+        ),
+        (
+            'answer = "secret-3"\n',
+            "numeric = { value = 1, tolerance = 1, relative_tolerance = 0.1 }\n",
+            "action 2 numeric",
+        ),
+        ('answer = "secret-3"\n', 'numeric = { value = 1, units = ["5m"] }\n', "action 2 numeric units 1"),
+        ('answer = "secret-3"\n', 'numeric = { value = 1, units = [" "] }\n', "action 2 numeric units 1"),
+        ('answer = "secret-3"\n', "numeric = { value = 1, unit = [] }\n", "action 2 numeric unit"),
         ('board_id = "season-1"', 'board_id = "season 1"', "action 1 board_id"),
         ("[[action]]", "[[activity]]", "activity"),
         ("[[action]]", "[[action]", "line"),
@@ -110,6 +136,12 @@ def test_a_file_that_is_not_there_is_a_fault(file: Path) -> None:
         read_catalog(file)
 
 
+def load(file: Path, text: str, database: Database) -> None:
+    """Load a catalog of this text."""
+    file.write_text(text, encoding="utf-8")
+    replace_actions(database.gateway_owner_dsn, None, read_catalog(file))
+
+
 def versions(database: Database) -> list[tuple[Any, ...]]:
     """Tell which editions are offered."""
     with psycopg.connect(database.gateway_owner_dsn) as connection:
@@ -133,9 +165,9 @@ async def test_an_edited_action_becomes_a_new_version_and_a_removed_one_is_not_o
 
     assert versions(database) == [("puzzle_123", 2), ("quick", 1)]
     async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
-        assert await store.get_answers("puzzle_123", 1) == ["ABC"]
-        assert await store.get_answers("puzzle_123", 2) == ["XYZ"]
-        assert await store.get_answers("once", 1) == ["1"]
+        assert (await store.get_answers("puzzle_123", 1)).texts == ["ABC"]
+        assert (await store.get_answers("puzzle_123", 2)).texts == ["XYZ"]
+        assert (await store.get_answers("once", 1)).texts == ["1"]
 
 
 async def test_an_action_that_is_added_again_is_a_new_version(database: Database) -> None:
@@ -159,7 +191,7 @@ async def test_every_field_is_kept(database: Database) -> None:
     replace_actions(database.gateway_owner_dsn, None, [action])
     async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         offered = await store.get_action("a1")
-        answers = await store.get_answers("a1", 1)
+        key = await store.get_answers("a1", 1)
 
     assert (offered.title, offered.prompt) == (action.title, action.prompt)
     assert (offered.points, offered.repeat, offered.min_ms, offered.board_id) == (
@@ -168,4 +200,40 @@ async def test_every_field_is_kept(database: Database) -> None:
         1234,
         "season-1",
     )
-    assert answers == ["ja", "jä"]
+    assert (key.texts, key.number) == (["ja", "jä"], None)
+    assert "ja" not in repr(key)
+
+
+async def test_a_number_is_kept_exactly_and_loaded_again_changes_nothing(
+    file: Path, database: Database
+) -> None:
+    numeric = 'numeric = { value = 0.10, relative_tolerance = 1e-3, units = ["m", "m²"] }'
+    for _ in range(2):
+        load(file, GOOD.replace('answer = "secret-3"', numeric), database)
+        assert versions(database) == [("a1", 1), ("a2", 1)]
+    async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
+        key = await store.get_answers("a2", 1)
+
+    assert key == AnswerKey([], Number(Decimal("0.10"), Decimal(0), Decimal("0.001"), ["m", "m²"]))
+    assert "0.1" not in repr(key)
+    load(file, GOOD.replace('answer = "secret-3"', numeric.replace("0.10", "0.11")), database)
+    assert versions(database) == [("a1", 1), ("a2", 2)]
+
+
+def test_an_action_that_was_loaded_before_there_were_numbers_stays_as_it_is(database: Database) -> None:
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA gateway CASCADE")
+        connection.execute("CREATE SCHEMA gateway AUTHORIZATION gateway_owner")
+    first, *later = sorted((MIGRATION.revisions / "versions").glob("*.sql"))
+    action = ACTIONS[0]
+    with psycopg.connect(database.gateway_owner_dsn) as connection:
+        connection.execute(first.read_bytes())
+        connection.execute(
+            "INSERT INTO gateway.action VALUES (%s, 1, true, 1, %s, %s, %s, %s, %s, 1000, NULL)",
+            [action.action_id, action.title, action.prompt, action.all_answers, 10, action.repeat],
+        )
+        for step in later:
+            connection.execute(step.read_bytes())
+    replace_actions(database.gateway_owner_dsn, None, [action])
+
+    assert versions(database) == [("puzzle_123", 1)]

@@ -102,10 +102,15 @@ async def test_names_are_counted_ignoring_letter_case(limits: Limits) -> None:
         ("203.0.113.1", "203.0.113.2", False),
         ("2001:db8:1:2::1", "2001:db8:1:2:ffff::7", True),
         ("2001:db8:1:2::1", "2001:db8:1:3::1", False),
+        ("203.0.113.1", "::ffff:203.0.113.1", True),
+        ("::ffff:203.0.113.1", "::FFFF:cb00:7101", True),
+        ("::ffff:203.0.113.1", "::ffff:203.0.113.2", False),
+        ("64:ff9b::203.0.113.1", "64:ff9b::203.0.113.2", False),
+        ("fe80::1%eth0", "fe80::2%eth1", True),
         ("", "rubbish", True),
     ],
 )
-async def test_an_ipv6_site_counts_as_one_address(
+async def test_spellings_of_an_address_and_addresses_of_an_ipv6_site_share_a_limit(
     limits: Limits, one: str, other: str, *, together: bool
 ) -> None:
     await limits.register(one)

@@ -28,6 +28,7 @@ async def rotate(store: Store, token: bytes, successor: bytes, now: datetime) ->
         token_hash=token,
         successor_hash=successor,
         successor_salt=b"salt",
+        key_hash=None,
         now=now,
         expires_at=NOW + MONTH,
     )

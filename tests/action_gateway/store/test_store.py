@@ -106,6 +106,7 @@ async def test_a_session_that_ends_while_it_is_rotated_is_over(store: Store, dat
                 token_hash=b"first",
                 successor_hash=b"second",
                 successor_salt=b"",
+                key_hash=None,
                 now=datetime.now(UTC),
                 expires_at=LATER,
             )

@@ -2,7 +2,8 @@
 WITH rotated AS (
     UPDATE gateway.session
     SET token_hash = %(successor_hash)s, expires_at = %(expires_at)s,
-        predecessor_hash = %(token_hash)s, successor_salt = %(successor_salt)s, rotated_at = %(now)s
+        predecessor_hash = %(token_hash)s, successor_salt = %(successor_salt)s,
+        rotation_key_hash = %(key_hash)s, rotated_at = %(now)s
     WHERE token_hash = %(token_hash)s AND expires_at > %(now)s
     RETURNING session_id, user_id
 ), retired AS (
