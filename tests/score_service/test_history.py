@@ -332,6 +332,6 @@ async def test_two_processes_end_in_the_sum_of_their_ledger_though_redis_steps_b
     commits = {str(commit.position): commit for commit in model.commits}
     for award, result in told:
         row = rows[award.award_id]
-        assert (result.revision, result.total) == (row.revision, row.total_after)
+        assert (result.revision, result.total) == (row.revision, row.total)
         assert result.replayed == (award.request_id != row.request_id)
         assert row in commits[result.position].rows

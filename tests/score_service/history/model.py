@@ -30,7 +30,7 @@ class Row(NamedTuple):
     award_id: str
     user_id: str
     points: int
-    total_after: int
+    total: int
     action_type: str
     action_id: str
     request_id: str
@@ -82,10 +82,9 @@ class View(NamedTuple):
 def fold(rows: Iterable[Row]) -> Fold:
     """Rank users by what the ledger adds up to: of equal totals the one reached earlier is better."""
     newest = {row.user_id: row for row in rows}
-    ordered = sorted(newest.values(), key=lambda row: (-row.total_after, row.revision))
+    ordered = sorted(newest.values(), key=lambda row: (-row.total, row.revision))
     return tuple(
-        Standing(row.user_id, row.total_after, rank, row.revision)
-        for rank, row in enumerate(ordered, start=1)
+        Standing(row.user_id, row.total, rank, row.revision) for rank, row in enumerate(ordered, start=1)
     )
 
 
@@ -143,7 +142,7 @@ class Model:
         return self.commits[-1].position if self.commits else self.start
 
     def total_of(self, user_id: str) -> int:
-        return max((row.total_after for row in self.rows if row.user_id == user_id), default=0)
+        return max((row.total for row in self.rows if row.user_id == user_id), default=0)
 
     def take(self, record: Record) -> None:
         """Check what the record has become, and judge what was answered and read since."""
@@ -198,10 +197,10 @@ class Model:
             assert row.award_id not in ids, "an award took effect twice"
             if row.award_id not in self.founded:
                 assert self._is_asked(row), f"nobody asked for {row}"
-                assert row.total_after == totals.get(row.user_id, 0) + row.points, f"wrong sum: {row}"
-            assert row.total_after <= MAX_TOTAL
+                assert row.total == totals.get(row.user_id, 0) + row.points, f"wrong sum: {row}"
+            assert row.total <= MAX_TOTAL
             ids.add(row.award_id)
-            totals[row.user_id] = row.total_after
+            totals[row.user_id] = row.total
         assert commit.rows, "a commit without awards"
         assert commit.position.revision == revision
         self.before.setdefault(commit.position, self.head)

@@ -18,8 +18,8 @@ from score_service.operations.chain import LedgerRow, digest_commit, start_diges
 
 _TIME: Final = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
 _AWARDS: Final = """
-    SELECT a.revision, a.award_id::text, a.user_id, a.points, a.total_after, a.action_type, a.action_id,
-           a.request_id::text, c.last_revision, c.digest
+    SELECT a.revision, a.award_id::text, a.user_id, a.points, a.total_after AS total, a.action_type,
+           a.action_id, a.request_id::text, c.last_revision, c.digest
     FROM score.award a
     LEFT JOIN score.commit c ON c.board_id = a.board_id
         AND a.revision BETWEEN c.first_revision AND c.last_revision
