@@ -100,8 +100,8 @@ faults-check: $(DEV_READY) ## Break whole stacks with fixed seeds and with plant
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS) tests/faults/whole
 
 .PHONY: rules-check
-rules-check: $(DEV_READY) ## Check the alerts, and test what they do. Needs promtool.
-	@$(BIN)/python deploy/components/monitoring/check_rules.py
+rules-check: $(DEV_READY) ## Check the alerts, and test what they do. PROMTOOL= names another promtool.
+	@$(BIN)/python deploy/components/monitoring/check_rules.py $(PROMTOOL)
 
 .PHONY: images-check
 images-check: $(DEV_READY) ## Build both images on a base of this system's packages, and run them. Takes root on Debian.

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tests.deploy.catalogue import ROOT, UP, Metric, all_metrics, find_faults, find_labels
 from tests.deploy.rendering import Manifests
-from tests.fixtures.programs import find_program
+from tests.fixtures.programs import PROMTOOL_3, find_program
 
 from action_gateway.settings import ServeSettings as GatewaySettings
 from score_service.settings import ServeSettings
@@ -55,9 +55,9 @@ def find_section(rule: Mapping[str, Any]) -> str:
     return str(section)
 
 
-def test_the_rules_pass_their_tests_by_promtool() -> None:
-    find_program("promtool")
-    command = [sys.executable, str(FOLDER / "check_rules.py")]
+@pytest.mark.parametrize("promtool", ["promtool", PROMTOOL_3])
+def test_the_rules_pass_their_tests_by_promtool(promtool: str) -> None:
+    command = [sys.executable, str(FOLDER / "check_rules.py"), find_program(promtool)]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
