@@ -24,7 +24,11 @@ _METHOD = "/score_api.v1.LeaderboardService/WatchLeaderboard"
 _WATCHES_A_CONNECTION = 100
 _RETRY_SECONDS = 0.5
 # Without a probe the windows stay small: who does not read is soon felt by the server.
-_OPTIONS = [("grpc.http2.bdp_probe", 0), ("grpc.use_local_subchannel_pool", 1)]
+_OPTIONS = [
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_http_proxy", 0),
+]
 
 
 @dataclass(slots=True)

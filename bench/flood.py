@@ -29,7 +29,7 @@ _METHODS: Final = {False: "AwardPoints", True: "BatchAwardPoints"}
 _MARK: Final = "f100dba0"
 """What all ids of a body begin with. It is found in no other place."""
 _CALLS_A_CONNECTION: Final = 320
-_OPTIONS: Final = [("grpc.use_local_subchannel_pool", 1)]
+_OPTIONS: Final = [("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0)]
 _SECONDS: Final = 10
 
 

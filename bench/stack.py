@@ -98,7 +98,8 @@ class Stack:
 
     def channel(self, target: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
         """Connect with the identity of the bench."""
-        return grpc.aio.secure_channel(target, credentials_of(self.certificate), options)
+        direct = ("grpc.enable_http_proxy", 0)
+        return grpc.aio.secure_channel(target, credentials_of(self.certificate), (*options, direct))
 
     def client(self, target: str, **options: Any) -> ScoreClient:
         """Make a client with the identity of the bench."""

@@ -132,6 +132,10 @@ class ServeSettings(RedisFields, DatabaseSettings):
     header_seconds: SecondsAboveZero = Field(
         default=10, description="how long the headers of a request may take to arrive"
     )
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=86_400)] = Field(
+        default=620,
+        description="how long a connection may wait for its next request; longer than proxies keep it",
+    )
     max_sockets: Count = Field(default=10_000, description="most open WebSockets and event streams")
     max_sockets_per_user: Count = Field(default=20, description="the same for one user")
     socket_auth_seconds: Seconds = Field(

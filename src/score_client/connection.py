@@ -44,6 +44,8 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
     # A watcher that does not read makes the service hold back instead of filling this process.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 16_384),
+    # `https_proxy` and `http_proxy` are for the way out. gRPC takes them for every target otherwise.
+    ("grpc.enable_http_proxy", 0),
     ("grpc.max_send_message_length", 1 << 20),
     ("grpc.max_receive_message_length", 4 << 20),
 )

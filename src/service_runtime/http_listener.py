@@ -20,7 +20,6 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from service_runtime.addresses import spell_networks
 from service_runtime.settings import Address
 
-_KEEP_ALIVE_SECONDS: Final = 75
 _UNREAD_SECONDS: Final = 30
 """After which the system gives up a peer that acknowledges nothing of what was sent."""
 _BACKLOG: Final = 2048
@@ -37,6 +36,8 @@ class ListenerSettings:
     header_seconds: float = 10.0
     """How long the head of a request may take to arrive."""
     header_bytes_max: int = 16 * 1024
+    keep_alive_seconds: int = 75
+    """How long a connection may wait for its next request."""
     message_bytes_max: int = 4096
     """Of one WebSocket message; 0 serves no WebSockets."""
     trusted_proxies: tuple[str, ...] = ()
@@ -113,13 +114,18 @@ class Listener(uvicorn.Server):
 
 
 def bind(address: Address) -> socket.socket:
-    """Bind an address to listen on.
+    """Bind an address to listen on. `[::]` takes IPv4, too, as it does for gRPC.
 
     Raises:
         OSError: it cannot be bound.
     """
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    bound = socket.create_server((address.host, address.port), family=family, backlog=_BACKLOG)
+    is_v6 = ":" in address.host
+    bound = socket.create_server(
+        (address.host, address.port),
+        family=socket.AF_INET6 if is_v6 else socket.AF_INET,
+        backlog=_BACKLOG,
+        dualstack_ipv6=is_v6 and socket.has_dualstack_ipv6(),
+    )
     # Accepted sockets have these options too. asyncio does not set this one on those of a listener made so,
     # and the body of an answer would wait for the peer to acknowledge the head: 40 ms.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -164,7 +170,7 @@ def _config(app: ASGIApp, settings: ListenerSettings) -> uvicorn.Config:
         backlog=_BACKLOG,
         limit_concurrency=settings.connections_max,
         h11_max_incomplete_event_size=settings.header_bytes_max,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.stop_seconds,
         reset_contextvars=True,
     )

@@ -125,6 +125,11 @@ def test_callers_of_the_score_service_learn_the_addresses_of_ready_pods(scene: M
     assert not service.get("publishNotReadyAddresses", False)
 
 
+def test_a_mesh_does_not_take_the_tls_of_the_score_service_for_plain_grpc(scene: Manifests) -> None:
+    (port,) = scene.get("Service", "score-service")["spec"]["ports"]
+    assert (port["name"], port["appProtocol"]) == ("tls-grpc", "tls")
+
+
 def test_the_services_are_spread_and_updated_without_a_gap(scene: Manifests) -> None:
     for service in SERVICES:
         pod = scene.pod(service)

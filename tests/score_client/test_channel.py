@@ -558,3 +558,28 @@ async def test_an_unresponsive_server_is_given_up_at_the_timeout(
 
         assert caught.value.reason == "DEADLINE_EXCEEDED"
         assert (await read(client)).revision == 9
+
+
+@pytest.mark.parametrize("variable", ["grpc_proxy", "https_proxy", "http_proxy"])
+async def test_a_proxy_in_the_environment_is_for_the_way_out_and_not_for_the_service(
+    variable: str,
+    server: ScriptedServer,
+    certificate: RenewableCertificate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connections = 0
+
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.close()
+
+    server.script("GetStanding", answer(STANDING))
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+        port = proxy.sockets[0].getsockname()[1]
+        for name in ("no_proxy", "no_grpc_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{port}")
+        async with ScoreClient(server.target, credentials=certificate.credentials) as client:
+            assert (await read(client)).revision == 9
+    assert connections == 0

@@ -49,7 +49,13 @@ async def welcome(_: Request) -> Response:
     return Response("welcome")
 
 
-APP = Starlette(routes=[Route("/", welcome, methods=["GET", "POST"])])
+async def tell_client(request: Request) -> Response:
+    return Response(request.client.host if request.client else "")
+
+
+APP = Starlette(
+    routes=[Route("/", welcome, methods=["GET", "POST"]), Route("/client", tell_client)],
+)
 REQUEST = b"GET / HTTP/1.1\r\nHost: laurel\r\n\r\n"
 
 
@@ -130,20 +136,48 @@ async def test_a_connection_between_two_requests_may_be_silent_for_longer() -> N
         writer.close()
 
 
-async def name_client(request: Request) -> Response:
-    return Response(request.client.host if request.client else "")
+async def test_a_connection_waits_for_its_next_request_as_long_as_is_set() -> None:
+    settings = ListenerSettings(connections_max=10, stop_seconds=1, keep_alive_seconds=1)
+    async with serve(APP, bind(ANYWHERE), settings) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        writer.write(REQUEST)
+        assert await answered(reader)
+        assert await reader.read() == b""
+        writer.close()
 
 
-@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-async def test_a_trusted_proxy_is_recognised_on_a_dual_stack_socket() -> None:
-    both = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
-    settings = ListenerSettings(connections_max=10, stop_seconds=1, trusted_proxies=("127.0.0.0/8",))
-    app = Starlette(routes=[Route("/", name_client)])
-    async with (
-        serve(app, both, settings) as listener,
-        httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.address.port}") as client,
-    ):
-        peer = await client.get("/")
-        forwarded = await client.get("/", headers={"X-Forwarded-For": "203.0.113.9, ::ffff:127.0.0.2"})
+EVERYWHERE = Address("::", 0)
+HOSTS = ["127.0.0.1", "[::1]"]
 
-    assert (peer.text, forwarded.text) == ("::ffff:127.0.0.1", "203.0.113.9")
+
+async def ask_for_client(port: int, host: str, *forwarded: str) -> str:
+    """Ask a listener on both families whom it takes the client for."""
+    headers = [("X-Forwarded-For", ", ".join(forwarded))] if forwarded else []
+    async with httpx.AsyncClient(trust_env=False) as client:
+        return (await client.get(f"http://{host}:{port}/client", headers=headers)).text
+
+
+@pytest.mark.parametrize("host", HOSTS)
+async def test_the_unspecified_address_of_ipv6_takes_both_families(host: str) -> None:
+    settings = ListenerSettings(connections_max=10, stop_seconds=1)
+    async with serve(APP, bind(EVERYWHERE), settings) as listener:
+        assert await ask_for_client(listener.address.port, host) in {"::ffff:127.0.0.1", "::1"}
+
+
+@pytest.mark.parametrize("trusted", ["127.0.0.1", "127.0.0.0/8", "10.0.0.0/8,127.0.0.1"])
+async def test_a_trusted_proxy_is_one_also_where_both_families_are_taken(trusted: str) -> None:
+    settings = ListenerSettings(connections_max=10, stop_seconds=1, trusted_proxies=(*trusted.split(","),))
+    async with serve(APP, bind(EVERYWHERE), settings) as listener:
+        port = listener.address.port
+        assert await ask_for_client(port, "127.0.0.1", "203.0.113.9") == "203.0.113.9"
+        # A proxy that takes both families itself names the one before it so.
+        assert await ask_for_client(port, "127.0.0.1", "203.0.113.9", "::ffff:127.0.0.1") == "203.0.113.9"
+        assert await ask_for_client(port, "[::1]", "203.0.113.9") == "::1"
+
+
+async def test_no_other_peer_is_a_trusted_proxy() -> None:
+    for trusted in ((), ("10.0.0.0/8", "2001:db8::/32"), ("::1",)):
+        settings = ListenerSettings(connections_max=10, stop_seconds=1, trusted_proxies=trusted)
+        async with serve(APP, bind(EVERYWHERE), settings) as listener:
+            client = await ask_for_client(listener.address.port, "127.0.0.1", "203.0.113.9")
+            assert client == "::ffff:127.0.0.1"

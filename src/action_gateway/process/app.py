@@ -4,6 +4,7 @@ This is a list; what the parts do stands in their modules, and `parts.py` opens 
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +72,7 @@ def create_app(parts: Parts) -> FastAPI:
     _add_jwks(app, parts.access_keys)
     app.router.routes.extend(probe_routes(parts.readiness))
     app.router.routes.extend(files)
+    app.router.routes.append(Route("/", _tell_methods, methods=["OPTIONS"]))
     _describe_models(app)
     return app
 
@@ -107,6 +109,11 @@ def _add_jwks(app: FastAPI, keys: KeyFolder) -> None:
         """Get the public keys of the access tokens, as a JSON Web Key Set."""
         headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}"}
         return JSONResponse(keys.to_jwks(), headers=headers)
+
+
+async def _tell_methods(_: Request) -> Response:
+    """Answer what HAProxy asks by default to learn whether a server is well (`option httpchk`)."""
+    return Response(status_code=HTTPStatus.NO_CONTENT, headers={"Allow": "GET, HEAD, OPTIONS"})
 
 
 def _file_routes(prefix: str, folder: Path) -> list[Route]:

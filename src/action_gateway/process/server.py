@@ -125,6 +125,7 @@ def _public_listener(settings: ServeSettings) -> ListenerSettings:
         stop_seconds=settings.stop_seconds,
         header_seconds=settings.header_seconds,
         header_bytes_max=MAX_HEADER_BYTES,
+        keep_alive_seconds=settings.keep_alive_seconds,
         message_bytes_max=MESSAGE_BYTES_MAX,
         trusted_proxies=settings.trusted_proxies,
     )

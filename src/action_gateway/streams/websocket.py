@@ -6,8 +6,10 @@ told when it says something else, stands in `conversation.py`.
 """
 
 import asyncio
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Sequence
 from contextlib import suppress
+from typing import Final
 
 import structlog
 from fastapi import APIRouter
@@ -25,8 +27,13 @@ from action_gateway.streams.connections import Connections
 from action_gateway.streams.conversation import Conversation, Verify, allows_origin
 from action_gateway.streams.endings import EndedError, Ending
 from score_client.errors import ScoreClientError
+from service_runtime.throttle import Throttle
 
 PATH = "/leaderboard/ws"
+_REJECTIONS_A_SECOND: Final = 1
+"""Rejected origins that are logged."""
+_SHOWN_MAX: Final = 200
+"""Characters of a header that are."""
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +62,7 @@ class LeaderboardSockets:
         self._auth_seconds = auth_seconds
         self._write_seconds = write_seconds
         self._close_seconds = close_seconds
+        self._rejections = Throttle(_REJECTIONS_A_SECOND, time.monotonic)
 
     def router(self) -> APIRouter:
         """Return the route, relative to the prefix of the API."""
@@ -81,8 +89,9 @@ class LeaderboardSockets:
             await self._close(websocket, ending)
 
     async def _converse(self, websocket: WebSocket, connection: Connection) -> None:
-        origins = websocket.headers.getlist("origin")
-        if not allows_origin(origins, websocket.headers.get("host"), self._allowed_origins):
+        origins, host = websocket.headers.getlist("origin"), websocket.headers.get("host")
+        if not allows_origin(origins, host, self._allowed_origins):
+            self._note_rejected(origins, host)
             raise EndedError(Ending.FOREIGN_ORIGIN)
         conversation = Conversation(self._verify)
         access = conversation.greet(websocket.headers.getlist("authorization"))
@@ -98,6 +107,13 @@ class LeaderboardSockets:
             async with beside(connection, self._tell, websocket, subscription):
                 while True:
                     self._extend(connection, await self._hear(websocket, conversation))
+
+    def _note_rejected(self, origins: Sequence[str], host: str | None) -> None:
+        """Log both sides of the comparison: a proxy that changes the Host has every page rejected."""
+        if (left_out := self._rejections.let_through()) is not None:
+            sent = [origin[:_SHOWN_MAX] for origin in origins]
+            shown = None if host is None else host[:_SHOWN_MAX]
+            _log.warning("origin_rejected", origins=sent, host=shown, left_out=left_out)
 
     def _extend(self, connection: Connection, access: Access) -> None:
         connection.end_after(access.expires_at - self._clock(), Ending.UNAUTHENTICATED)

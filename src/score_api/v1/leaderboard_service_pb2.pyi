@@ -305,7 +305,9 @@ class WatchLeaderboardRequest(message.Message):
     top_n: builtins.int
     """How many standings of the top to send, 1 to 100."""
     after_position: builtins.str
-    """Resume: the last position seen. The score changes since then follow the first snapshot."""
+    """Resume: the position of the last message that was handled completely, not just received. The score changes since
+    then follow the first snapshot.
+    """
     all_scores: builtins.bool
     """Send the score changes of every user."""
     @builtins.property
@@ -346,7 +348,7 @@ class WatchLeaderboardResponse(message.Message):
     revision: builtins.int
     """The revision of the ledger at which the message holds."""
     position: builtins.str
-    """The position to resume from. Opaque."""
+    """The position to resume from once this message has been handled. Opaque."""
     source: types_pb2.Source.ValueType
     """Which store the message was read from."""
     @builtins.property

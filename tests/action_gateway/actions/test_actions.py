@@ -208,6 +208,16 @@ async def test_an_answer_can_be_too_fast_which_costs_no_attempt(gateway: Gateway
     assert (await player.complete(token, "ABC")).status_code == 200
 
 
+async def test_an_action_started_by_a_gateway_whose_clock_is_ahead_is_not_too_fast(
+    gateway: Gateway, player: Player
+) -> None:
+    gateway.clock.advance(30)
+    token = await player.start("puzzle_123")
+    gateway.clock.advance(-30)
+
+    assert (await player.complete(token, "ABC")).status_code == 200
+
+
 async def test_a_token_expires(gateway: Gateway, player: Player) -> None:
     token = await player.start()
     gateway.clock.advance(601)

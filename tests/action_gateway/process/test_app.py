@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import pytest
 from tests.fixtures.gateway import Gateway, Player, StartGateway
 
 ROUTES = {
@@ -238,3 +239,26 @@ async def test_headers_and_addresses_are_bounded(gateway: Gateway) -> None:
     for response in (headers, many, address):
         assert (response.status_code, response.json()["code"]) == (431, "headers_too_large")
     assert (await gateway.http.get("/livez")).status_code == 200
+
+
+async def test_health_checks_of_balancers_are_answered_as_they_ask_by_default(gateway: Gateway) -> None:
+    asked = await gateway.http.options("/")
+    assert (asked.status_code, asked.text) == (204, "")
+    assert asked.headers["allow"] == "GET, HEAD, OPTIONS"
+    for path in ("/", "/livez", "/readyz", "/docs", "/openapi.json"):
+        full, head = await gateway.http.get(path), await gateway.http.head(path)
+        assert (head.status_code, head.text) == (200, "")
+        assert head.headers["content-length"] == full.headers["content-length"]
+    for path in ("/livez", "/readyz", "/metrics"):
+        assert (await gateway.http.head(gateway.admin_url + path)).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+async def test_the_unspecified_address_of_ipv6_takes_both_families_on_both_ports(
+    host: str, start_gateway: StartGateway
+) -> None:
+    gateway = await start_gateway(
+        ready=False, score_target="dns:///localhost:1", listen="[::]:0", admin_listen="[::]:0"
+    )
+    for listener in (gateway.running.public, gateway.running.admin):
+        assert (await gateway.http.get(f"http://{host}:{listener.address.port}/livez")).status_code == 200

@@ -6,6 +6,7 @@ import socket as sockets
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.fixtures.realtime import Realtime, StartRealtime, close_code, receive
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
@@ -321,3 +322,16 @@ async def test_a_socket_that_is_never_read_is_released(start_realtime: StartReal
                 await asyncio.sleep(0.01)
         assert not realtime.feed.audience.user_ids
         stalled.transport.abort()
+
+
+async def test_a_rejected_origin_is_logged_with_the_host_it_was_compared_with(realtime: Realtime) -> None:
+    headers = {"Origin": "https://play.example.net" + "x" * 1000}
+    with capture_logs() as lines:
+        for _ in range(3):
+            async with realtime.connected(headers=headers) as socket:
+                assert await close_code(socket) == 4403
+    rejected = [line for line in lines if line["event"] == "origin_rejected"]
+    assert 1 <= len(rejected) <= 3
+    assert rejected[0]["origins"] == [headers["Origin"][:200]]
+    assert rejected[0]["host"] == str(realtime.listener.address)
+    assert rejected[0]["left_out"] == 0

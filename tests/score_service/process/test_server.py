@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 import grpc
+import httpx2 as httpx
 import psycopg
 import pytest
 from grpc import StatusCode
@@ -212,3 +213,18 @@ async def test_a_standing_that_has_drifted_is_reported_and_repaired(
         )
 
     await eventually(is_repaired)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+async def test_the_unspecified_address_of_ipv6_takes_both_families_on_both_ports(
+    host: str, start_score_service: StartScoreService, server_certificate: CertificateFiles
+) -> None:
+    service = await start_score_service(listen="[::]:0", admin_listen="[::]:0")
+    port = service.running.grpc_address.port
+    options = [("grpc.ssl_target_name_override", "localhost")]
+    credentials = credentials_of(server_certificate)
+    async with grpc.aio.secure_channel(f"{host}:{port}", credentials, options) as channel:
+        await asyncio.wait_for(channel.channel_ready(), 20)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        livez = await client.get(f"http://{host}:{service.running.admin_address.port}/livez")
+        assert livez.status_code == 200
