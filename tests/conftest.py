@@ -22,5 +22,6 @@ pytest_plugins = [
     "tests.fixtures.score_service",
     "tests.fixtures.gateway",
     "tests.fixtures.stack",
+    "tests.fixtures.reverse_proxies",
     "tests.fixtures.realtime",
 ]

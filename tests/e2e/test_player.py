@@ -10,7 +10,7 @@ from typing import Any
 import httpx2 as httpx
 import psycopg
 import pytest
-from tests.fixtures.browser import PASSWORD, edge, heard, join
+from tests.fixtures.browser import PASSWORD, edge, first_position, first_score, heard, join
 from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stack import Stack, target_of
@@ -74,22 +74,6 @@ async def take(
     """Give the next events, so many of them."""
     for _ in range(count):
         yield await anext(events)
-
-
-async def first_position(events: AsyncIterator[tuple[str, str, Any]]) -> str:
-    """Wait for an event that has a position."""
-    async for _, position, _ in events:
-        if position:
-            return position
-    raise AssertionError
-
-
-async def first_score(events: AsyncIterator[tuple[str, str, Any]]) -> Any:
-    """Wait for the first change of the player's own score."""
-    async for name, _, data in events:
-        if name == "score:update":
-            return data
-    raise AssertionError
 
 
 async def test_stream_of_events_resumes_where_it_ended(stack: Stack) -> None:
