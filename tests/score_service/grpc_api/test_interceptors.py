@@ -444,6 +444,7 @@ async def test_streams_are_ended_with_a_clear_status(
     told = read_refusal(caught.value)
     assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
     assert told.retry_after == 0
+    assert dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"] == "1"
     told = await refused(stream(backend_stubs.channel))
     assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
     await unary(backend_stubs.channel)

@@ -17,6 +17,10 @@ def status_of(error: BaseException) -> Status:
     return Status.FromString(dict(to_status(error).trailing_metadata or ())["grpc-status-details-bin"])
 
 
+def pushback(error: BaseException) -> str | bytes | None:
+    return dict(to_status(error).trailing_metadata or ()).get("grpc-retry-pushback-ms")
+
+
 def detail(status: Status, kind: type) -> Any:
     for packed in status.details:
         message = kind()
@@ -73,6 +77,22 @@ def test_a_quota_has_a_time_to_retry() -> None:
 )
 def test_what_a_retry_cannot_help_does_not_ask_for_one(kind: type[ScoreServiceError]) -> None:
     assert detail(status_of(kind()), RetryInfo) is None
+    assert pushback(kind()) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "milliseconds"),
+    [
+        (QuotaExceededError(1.5), "1500"),
+        (QuotaExceededError(0.0001), "1"),
+        (errors.ShuttingDownError(), "1"),
+        (errors.OverloadedError(), "1000"),
+    ],
+)
+def test_where_a_retry_helps_a_trailer_tells_the_retries_built_into_grpc(
+    error: ScoreServiceError, milliseconds: str
+) -> None:
+    assert pushback(error) == milliseconds
 
 
 @pytest.mark.parametrize(
