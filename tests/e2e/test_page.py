@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import pytest
@@ -13,6 +13,7 @@ from tests.fixtures.gateway import ACTIONS
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
 from tests.fixtures.programs import BROWSERS, find_program
+from tests.fixtures.reverse_proxies import PROXIES, ReverseProxy, StartReverseProxy
 from tests.fixtures.stack import Stack, target_of
 
 from action_gateway.actions.catalog import CatalogAction, replace_actions
@@ -107,10 +108,16 @@ class Site:
     stack: Stack
     service: RunningService
     gateway: RunningService
+    proxy: ReverseProxy | None = None
 
     @property
     def address(self) -> str:
         return self.gateway.addresses["http"]
+
+    @property
+    def url(self) -> str:
+        """Where browsers find it."""
+        return f"https://{self.proxy.address}/" if self.proxy else f"http://{self.address}/"
 
 
 StartSite: TypeAlias = Callable[..., Awaitable[Site]]
@@ -148,7 +155,7 @@ async def open_window(browser: Browser) -> AsyncIterator[OpenWindow]:
                 await context.add_init_script(script)
             window = Window(await context.new_page())
             window.page.set_default_timeout(PATIENCE_MS)
-            await window.page.goto(f"http://{site.address}/")
+            await window.page.goto(site.url)
             windows.append(window)
             return window
 
@@ -449,3 +456,17 @@ async def test_tabs_share_a_login_that_outlives_its_access_tokens(
     await ada.page.get_by_role("button", name="Log out").click()
     await expect(other.page.get_by_role("alert")).to_have_text("You were logged out in another window.")
     assert other.faults == []
+
+
+@pytest.mark.parametrize("name", PROXIES)
+async def test_the_page_is_live_over_http_2_behind_a_proxy(
+    start_site: StartSite, open_window: OpenWindow, start_reverse_proxy: StartReverseProxy, name: str
+) -> None:
+    site = await start_site(trusted_proxies="127.0.0.1")
+    behind = replace(site, proxy=start_reverse_proxy(name, gateway=site.address))
+    ada = await open_window(behind, ignore_https_errors=True)
+    protocol = "performance.getEntriesByType('navigation')[0].nextHopProtocol"
+    assert await ada.page.evaluate(protocol) == "h2"
+    await ada.register("ada")
+    await ada.solve("Quick", "yes")
+    await ada.scores(5, 1)
