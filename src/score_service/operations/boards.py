@@ -22,6 +22,8 @@ from score_service.errors import (
 from score_service.operations.verifier import VerifiedRecord, Verifier
 from score_service.process.stores import open_database, open_projection
 from score_service.reconcile.auditor import Auditor, BoardAudit
+from score_service.reconcile.census import Census
+from score_service.reconcile.patience import Patience
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
@@ -41,11 +43,11 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
-        standings = Standings(database)
-        verifier, auditor = Verifier(database, standings), None
+        standings, patience = Standings(database), Patience()
+        verifier, auditor = Verifier(database, standings, patience), None
         if isinstance(settings, StoreSettings):
             projection = await stack.enter_async_context(open_projection(settings))
-            auditor = Auditor(Ledger(database), standings, projection)
+            auditor = Auditor(Ledger(database), standings, projection, patience)
         return await _do_each(
             _named(board_ids) if board_ids else verifier.find_boards(),
             lambda board_id: _verify_board(verifier, auditor, board_id),
@@ -55,11 +57,12 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
 async def rebuild(settings: StoreSettings, board_ids: Sequence[str]) -> bool:
     """Rebuild boards, all of them where none is named, and return whether that was done."""
     async with open_database(settings) as database, open_projection(settings) as projection:
-        ledger, standings = Ledger(database), Standings(database)
-        rebuilder = Rebuilder(ledger, standings, projection)
+        ledger, standings, patience = Ledger(database), Standings(database), Patience()
+        rebuilder = Rebuilder(ledger, standings, projection, patience)
+        census = Census(ledger, standings, patience)
         return await _do_each(
             _named(board_ids) if board_ids else ledger.list_boards(),
-            lambda board_id: _rebuild_board(standings, rebuilder, board_id),
+            lambda board_id: _rebuild_board(ledger, census, rebuilder, board_id),
         )
 
 
@@ -110,8 +113,9 @@ async def _verify_board(verifier: Verifier, auditor: Auditor | None, board_id: s
     return is_well and not any(found)
 
 
-async def _rebuild_board(standings: Standings, rebuilder: Rebuilder, board_id: str) -> bool:
-    _, members = await standings.count_members(board_id)
+async def _rebuild_board(ledger: Ledger, census: Census, rebuilder: Rebuilder, board_id: str) -> bool:
+    await ledger.read_head(board_id)  # A record that is away from the start is not waited for.
+    _, members = await census.count_members(board_id)
     done = 0
 
     with _Bars(board_id) as bars:

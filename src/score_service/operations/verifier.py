@@ -2,6 +2,7 @@
 
 Invariants:
 - It only reads, one short statement a page, so awards go on meanwhile and no snapshot is held.
+- A page that PostgreSQL did not answer for is asked for again, so a check goes on where it was.
 - A page of standings is compared with the ledger at the very position of the page: the walk goes on to it.
 - Faults are found, never mended. Nothing here trusts the function that writes awards.
 
@@ -18,7 +19,8 @@ from score_service.domain.findings import Fault, Findings, Progress, ignore_prog
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError
 from score_service.operations.chain import Chain, Commit, LedgerRow
-from score_service.record.database import Database
+from score_service.reconcile.patience import Patience
+from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.standings import StandingPage, Standings
 
 _PAGE: Final = 1000
@@ -39,9 +41,10 @@ class VerifiedRecord:
 class Verifier:
     """Follows the ledger of a board, and compares what it adds up to with the standings."""
 
-    def __init__(self, database: Database, standings: Standings) -> None:
+    def __init__(self, database: Database, standings: Standings, patience: Patience) -> None:
         self._database = database
         self._standings = standings
+        self._patience = patience
 
     async def find_boards(self) -> AsyncIterator[str]:
         """Name every board that anything is recorded of, also where its own row is gone.
@@ -66,7 +69,7 @@ class Verifier:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         findings = Findings()
-        walk = _Walk(self._database, board_id, findings, on_progress)
+        walk = _Walk(self._database, self._patience, board_id, findings, on_progress)
         await walk.go_to_end()
         compared = 0
         # Without its row a board has no position, and none of its standings can be read at one.
@@ -76,7 +79,8 @@ class Verifier:
 
     async def _compare_standings(self, walk: "_Walk", on_progress: Progress) -> int:
         known, compared, after = len(walk.chain.tallies), 0, ""
-        while page := await self._standings.read_page(walk.board_id, after, _PAGE):
+        ask, read_page = self._patience.ask, self._standings.read_page
+        while page := await ask(read_page, walk.board_id, after, _PAGE):
             await walk.go_to(page.position)
             _compare_page(walk, page)
             compared += page.members
@@ -91,11 +95,19 @@ class Verifier:
 class _Walk:
     """The way along one board's ledger."""
 
-    def __init__(self, database: Database, board_id: str, findings: Findings, on_progress: Progress) -> None:
+    def __init__(
+        self,
+        database: Database,
+        patience: Patience,
+        board_id: str,
+        findings: Findings,
+        on_progress: Progress,
+    ) -> None:
         self.board_id = board_id
         self.findings = findings
         self.chain = Chain(board_id, findings)
         self._database = database
+        self._ask = patience.ask
         self._on_progress = on_progress
 
     @property
@@ -127,7 +139,7 @@ class _Walk:
                 "upto_revision": upto_revision,
                 "limit": _PAGE,
             }
-            rows = await self._database.fetch_all("read_ledger", parameters)
+            rows = await self._ask(self._database.fetch_all, "read_ledger", parameters, BULK_SECONDS)
             for row in rows:
                 if row["has_award"]:
                     chain.take_award(LedgerRow._make(row[field] for field in LedgerRow._fields))

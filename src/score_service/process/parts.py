@@ -14,6 +14,7 @@ from score_service.metrics import Metrics
 from score_service.process.stores import open_database, open_projection
 from score_service.projection.projection import Projection
 from score_service.reconcile.auditor import AuditLoop, Auditor
+from score_service.reconcile.patience import Patience
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
@@ -47,12 +48,13 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
     database = await stack.enter_async_context(open_database(settings))
     projection = await stack.enter_async_context(open_projection(settings))
     ledger, standings, reader = Ledger(database), Standings(database), RecordReader()
-    rebuilder = Rebuilder(ledger, standings, projection)
+    patience = Patience()
+    rebuilder = Rebuilder(ledger, standings, projection, patience)
     projector = Projector(ledger, projection, rebuilder)
     await stack.enter_async_context(projector.running(settings.projector_seconds))
     hubs = Hubs(Feeds(ledger, projection, projector, standings, reader), hub_settings(settings))
     await stack.enter_async_context(hubs.running())
-    auditor = Auditor(ledger, standings, projection, pause=_AUDIT_PAUSE_SECONDS)
+    auditor = Auditor(ledger, standings, projection, patience, pause=_AUDIT_PAUSE_SECONDS)
     audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)
     await stack.enter_async_context(audits.running(settings.audit_seconds))
     scoring = _make_scoring(ledger, projector, metrics, settings)

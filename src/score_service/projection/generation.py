@@ -2,20 +2,24 @@
 
 Invariants:
 - Nobody reads it before the switch, which compares and sets the board's header.
-- Until then its keys live for two minutes after the last step, so whatever becomes of its maker, they go.
-- The steps are counted in Redis. Where it has lost one, the next step or the switch says so.
+- Until then its keys live for two minutes after the last step. Whatever becomes of its maker, another one may
+  go on from the last step, and otherwise they go.
+- The steps are counted in Redis, so a step may be made again where its outcome is unknown. Where Redis has
+  lost one, the next step or the switch says so; the same where another maker has taken the generation over.
 - While it is being loaded, Redis says so, so that others leave the work to its maker. That only spares work:
   two that do not see each other do no harm.
 """
 
 import enum
+from collections.abc import Sequence
 from typing import Final
 
+from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.position import Position
 from score_service.projection.scripts import Cache, ScriptCall
 
-_SECONDS_TO_LIVE: Final = 120
-_SECONDS_ALONE: Final = 2
+SECONDS_TO_LIVE: Final = 120
+SECONDS_ALONE: Final = 2
 """For which others leave a board to the maker of a generation after its last step."""
 
 
@@ -28,7 +32,7 @@ class Switched(enum.Enum):
     BEHIND = "behind"
     """The board itself is further than this generation was brought."""
     LOST = "lost"
-    """Redis does not have what was loaded, or not all of it."""
+    """Redis does not have what was loaded, or not all of it, or another maker has taken it over."""
 
 
 class Generation:
@@ -40,37 +44,57 @@ class Generation:
     def __init__(
         self, cache: Cache, name: str, keys: list[str], replaced: str, former_keys: list[str]
     ) -> None:
-        """Take its header, ranks, totals and steps, and which generation it takes the place of.
+        """Take its header, ranks, totals and progress, and which generation it takes the place of.
 
         Args:
             cache: runs the scripts.
             name: of this generation.
-            keys: header, ranks, totals, steps, and where it is said which generation is being made.
+            keys: header, ranks, totals, progress, and where it is said which generation is being made.
             replaced: the name of the generation in the header, empty where there is no header.
             former_keys: ranks and totals to remove once they are replaced.
         """
         self.name = name
+        self.checkpoint: Checkpoint | None = None
+        """Of the last step; None before the first."""
         self._cache = cache
         self._keys = keys
         self._replaced = replaced
         self._former_keys = former_keys
         self._steps = 0
 
-    async def load(self, lines: str, *, are_new: bool = False) -> bool:
+    async def adopt(self, other: str, keys: Sequence[str]) -> bool:
+        """Take over what was loaded into another generation, and tell whether that was done.
+
+        Args:
+            other: the name of the generation that is being made.
+            keys: its ranks, totals and progress.
+        """
+        call = ScriptCall([*self._keys, *keys], [self.name, other, str(SECONDS_TO_LIVE)])
+        reply = await self._cache.run("adopt_generation", call)
+        if not reply:
+            return False
+        steps, checkpoint = reply
+        self._steps, self.checkpoint = int(steps), Checkpoint.parse(checkpoint)
+        return self.checkpoint is not None
+
+    async def load(self, lines: str, checkpoint: Checkpoint, *, are_new: bool = False) -> bool:
         """Set standings, given as lines of `user_id total reached_revision`; of each user the newest stays.
 
         Args:
             lines: the standings.
+            checkpoint: from where to go on after this step.
             are_new: none of their users was loaded before, so there is nothing to compare them with.
 
         Returns:
             Whether all that was loaded before is still there. If not, this generation is of no use.
         """
-        times = [str(_SECONDS_TO_LIVE), str(_SECONDS_ALONE)]
-        arguments = [self.name, str(self._steps + 1), *times, lines, "new" if are_new else ""]
-        reply = await self._cache.run("load_standings", ScriptCall(self._keys, arguments))
+        step = [self.name, str(self._steps + 1), str(SECONDS_TO_LIVE)]
+        arguments = [*step, lines, "new" if are_new else "", str(checkpoint)]
+        if await self._cache.run("load_standings", ScriptCall(self._keys, arguments)) != "loaded":
+            return False
         self._steps += 1
-        return bool(reply == "loaded")
+        self.checkpoint = checkpoint
+        return True
 
     async def switch(self, position: Position, members: int) -> Switched:
         """Make this the board's generation, at a position where the record has so many members."""

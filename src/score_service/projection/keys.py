@@ -24,12 +24,12 @@ class Keys:
         period = f"{self._board(board_id)}:{generation}:{_PERIOD}"
         return [f"{period}:ranks", f"{period}:totals"]
 
-    def steps(self, board_id: str, generation: str) -> str:
-        """Return the key that counts the steps by which a generation is made."""
-        return f"{self._board(board_id)}:{generation}:steps"
+    def progress(self, board_id: str, generation: str) -> str:
+        """Return the key that says by how many steps a generation was made, and how to go on."""
+        return f"{self._board(board_id)}:{generation}:progress"
 
     def making(self, board_id: str) -> str:
-        """Return the key that there is while a generation of a board is being made."""
+        """Return the key that names the generation of a board that is being made."""
         return f"{self._board(board_id)}:making"
 
     def channel(self, board_id: str) -> str:

@@ -4,6 +4,8 @@ Invariants:
 - A board moves from one position to a later one in one script, and only from where it is; totals are
   set, never added to. So nothing is applied twice, half, or out of order.
 - Everything a read answers holds at the one position it names.
+- Rebuilding and comparing whole boards has connections, deadlines and breakers of its own, so a slow step of
+  theirs makes no board unavailable.
 
 It knows nothing of PostgreSQL. That the header's position is one of the record's is for
 `reconcile/headers.py` to check.
@@ -21,7 +23,7 @@ from score_service.domain.hint import Hint, read_hint
 from score_service.domain.page_token import read_page_token
 from score_service.domain.standing import Reading
 from score_service.errors import ProjectionUnavailableError
-from score_service.projection.generation import Generation
+from score_service.projection.generation import SECONDS_ALONE, SECONDS_TO_LIVE, Generation
 from score_service.projection.keys import Keys
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.replies import (
@@ -54,8 +56,12 @@ class ProjectionSettings:
     prefix: str = "laurel:"
     timeout: float = 0.5
     """Seconds for one operation, connecting and a retry included."""
+    bulk_timeout: float = 10.0
+    """The same for a step of a rebuild, and for a comparison with the record."""
     connections_max: int = 32
     """To one server."""
+    bulk_connections_max: int = 4
+    """To one server, besides."""
     subscriptions_max: int = 256
     """Boards that are subscribed to at once, each on a connection of its own."""
 
@@ -63,8 +69,10 @@ class ProjectionSettings:
 class Projection:
     """The store of the ranks."""
 
-    def __init__(self, cache: Cache, prefix: str) -> None:
+    def __init__(self, cache: Cache, bulk: Cache, prefix: str) -> None:
+        """Take what runs the scripts that callers wait for, and what runs those of bulk work."""
         self._cache = cache
+        self._bulk = bulk
         self._keys = Keys(prefix)
         self._generations: OrderedDict[str, str] = OrderedDict()
         """Of each board, as last seen; kept also when a header is gone, to remove what else is left."""
@@ -76,8 +84,11 @@ class Projection:
         servers = ServersSettings(
             settings.redis, settings.timeout, settings.connections_max, settings.subscriptions_max
         )
-        async with Cache.open(servers) as cache:
-            yield cls(cache, settings.prefix)
+        bulk_servers = ServersSettings(
+            settings.redis, settings.bulk_timeout, settings.bulk_connections_max, subscriptions_max=0
+        )
+        async with Cache.open(servers) as cache, Cache.open(bulk_servers) as bulk:
+            yield cls(cache, bulk, settings.prefix)
 
     async def check(self) -> str | None:
         """Return what is wrong with the configuration of Redis; None if nothing is.
@@ -186,7 +197,7 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
         """
-        reply = await self._read("compare_standings", board_id, [str(revision), lines])
+        reply = await self._read("compare_standings", board_id, [str(revision), lines], self._bulk)
         return None if reply is None else read_comparison(reply)
 
     async def drop_board(self, board_id: str, header: Header) -> None:
@@ -205,7 +216,8 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
         """
-        return bool(await self._cache.run("is_being_made", ScriptCall([self._keys.making(board_id)], [])))
+        _, is_made = await self._get_making(board_id)
+        return is_made
 
     def make_generation(self, board_id: str, seen: Header | None) -> Generation:
         """Begin a generation to take the place of the one in a header, or of a header that is not there."""
@@ -213,12 +225,32 @@ class Projection:
         former = seen.generation if seen else self._generations.get(board_id, "")
         keys = self._keys.of_board(board_id, name)
         return Generation(
-            self._cache,
+            self._bulk,
             name,
-            [*keys, self._keys.steps(board_id, name), self._keys.making(board_id)],
+            [*keys, self._keys.progress(board_id, name), self._keys.making(board_id)],
             seen.generation if seen else "",
             self._keys.of_generation(board_id, former),
         )
+
+    async def adopt_generation(self, board_id: str, seen: Header | None) -> Generation | None:
+        """Go on with the generation that was last being made, whoever did; None where there is none.
+
+        Raises:
+            ProjectionUnavailableError: Redis is unavailable.
+        """
+        other, _ = await self._get_making(board_id)
+        if not other:
+            return None
+        generation = self.make_generation(board_id, seen)
+        keys = [*self._keys.of_generation(board_id, other), self._keys.progress(board_id, other)]
+        return generation if await generation.adopt(other, keys) else None
+
+    async def _get_making(self, board_id: str) -> tuple[str, bool]:
+        """Return which generation of a board was last being made, and whether its maker is at it."""
+        times = [str(SECONDS_TO_LIVE), str(SECONDS_ALONE)]
+        call = ScriptCall([self._keys.making(board_id)], times)
+        generation, is_made = await self._cache.run("get_making", call)
+        return generation, bool(is_made)
 
     @asynccontextmanager
     async def subscribe(self, board_id: str) -> AsyncIterator[AsyncIterator[Hint]]:
@@ -231,10 +263,12 @@ class Projection:
         async with self._cache.subscribe(self._keys.channel(board_id)) as messages:
             yield (hint async for message in messages if (hint := read_hint(message)))
 
-    async def _read(self, script: str, board_id: str, arguments: Sequence[str]) -> list[Any] | None:
+    async def _read(
+        self, script: str, board_id: str, arguments: Sequence[str], cache: Cache | None = None
+    ) -> list[Any] | None:
         """Run a read script in the board's generation, which may have changed since it was last seen."""
         for _ in range(_READS_MAX):
-            reply: list[Any] = await self._cache.run(script, self._call(board_id, *arguments))
+            reply: list[Any] = await (cache or self._cache).run(script, self._call(board_id, *arguments))
             if reply[0] == "read":
                 return reply
             header = self._remember(board_id, reply)

@@ -31,13 +31,14 @@ from score_service.projection.redis_servers import (
 from score_service.projection.redis_topology import open_servers
 
 _SCRIPTS: Final = (
+    "adopt_generation",
     "apply_changes",
     "compare_standings",
     "discard_generation",
     "drop_board",
     "get_header",
+    "get_making",
     "get_standings",
-    "is_being_made",
     "list_standings",
     "list_standings_around",
     "load_standings",

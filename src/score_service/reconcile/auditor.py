@@ -4,6 +4,7 @@ Invariants:
 - Neither store is held still. A standing that both must know by now has to be the same in both; one that
   only one of them can know yet is left out.
 - A difference counts once a second, fresh look has found it too: awards and rebuilds go on meanwhile.
+- A page that a store did not answer for is asked for again, so an audit goes on where it was.
 - The comparison runs in Redis and only reads. The one repair is to rebuild the board from the record.
 
 A projection that is missing, broken, foreign or behind is the projector's to mend, and no drift.
@@ -22,6 +23,8 @@ from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Comparison
+from score_service.reconcile.census import Census
+from score_service.reconcile.patience import Patience
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.standings import StandingPage, Standings
@@ -54,12 +57,20 @@ class Auditor:
     """Compares one board at a time."""
 
     def __init__(
-        self, ledger: Ledger, standings: Standings, projection: Projection, *, pause: float = 0.0
+        self,
+        ledger: Ledger,
+        standings: Standings,
+        projection: Projection,
+        patience: Patience,
+        *,
+        pause: float = 0.0,
     ) -> None:
         """Take how many seconds to rest between two pages, so that the load on both stores stays small."""
         self._ledger = ledger
         self._standings = standings
         self._projection = projection
+        self._ask = patience.ask
+        self._census = Census(ledger, standings, patience)
         self._pause = pause
 
     async def audit_board(self, board_id: str, on_progress: Progress = ignore_progress) -> BoardAudit:
@@ -71,14 +82,18 @@ class Auditor:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         audit = BoardAudit(board_id)
+        await self._projection.read_header(board_id)  # A Redis that is away from the start is not waited for.
         is_there, after = await self._compare_members(audit), ""
-        while is_there and (page := await self._standings.read_page(board_id, after, _PAGE)):
+        while is_there and (page := await self._read_page(board_id, after)):
             is_there = await self._compare_page(audit, after, page)
             audit.compared += page.members
             after = page.last_user_id
             on_progress("projection", audit.compared, audit.members)
             await asyncio.sleep(self._pause)
         return audit
+
+    async def _read_page(self, board_id: str, after: str) -> StandingPage | None:
+        return await self._ask(self._standings.read_page, board_id, after, _PAGE)
 
     async def _compare_members(self, audit: BoardAudit) -> bool:
         """Compare how many members there are, and return whether there is a projection to go on with."""
@@ -96,7 +111,7 @@ class Auditor:
         if comparison is None:
             return None
         here = comparison.position
-        if not await self._ledger.has_position(audit.board_id, here):
+        if not await self._ask(self._ledger.has_position, audit.board_id, here):
             audit.findings.add(Fault.PROJECTION_FOREIGN, here.revision)
             return None
         audit.members = comparison.members
@@ -104,15 +119,16 @@ class Auditor:
 
     async def _count_members(self, board_id: str, revision: int) -> int:
         """Return how many members the record had at a revision that it has passed."""
-        position, members = await self._standings.count_members(board_id)
-        return members - await self._ledger.count_newcomers(board_id, revision, position.revision)
+        position, members = await self._census.count_members(board_id)
+        newcomers = await self._ask(self._ledger.list_newcomers, board_id, revision, position.revision)
+        return members - len(newcomers)
 
     async def _compare_page(self, audit: BoardAudit, after: str, page: StandingPage) -> bool:
         """Compare a page of standings, and return whether the projection is still there."""
         first = await self._look_until_ready(audit, page)
         if first is None or not first.differing:
             return first is not None
-        fresh = await self._standings.read_page(audit.board_id, after, _PAGE)
+        fresh = await self._read_page(audit.board_id, after)
         second = fresh and await self._look_until_ready(audit, fresh)
         for user_id in sorted({*first.differing}.intersection(second.differing if second else ())):
             audit.findings.add(Fault.PROJECTION_WRONG, user_id=user_id)
@@ -137,11 +153,11 @@ class Auditor:
 
     async def _look(self, audit: BoardAudit, revision: int, lines: str) -> Comparison | None:
         for _ in range(_LOOKS_MAX):
-            comparison = await self._projection.compare_standings(audit.board_id, revision, lines)
+            comparison = await self._ask(self._projection.compare_standings, audit.board_id, revision, lines)
             if comparison:
                 audit.position = comparison.position
                 return comparison
-            header = await self._projection.read_header(audit.board_id)
+            header = await self._ask(self._projection.read_header, audit.board_id)
             if header is None or not header.is_whole:
                 audit.position = None
                 audit.findings.add(Fault.PROJECTION_BROKEN if header else Fault.PROJECTION_MISSING)

@@ -4,13 +4,15 @@ Invariants:
 - Every statement of `sql` may run twice. One whose connection was lost does, and one that was answered
   although the server did not wait for its standbys to the end.
 - Every wait is bounded, see `service_runtime.postgres.pool`.
+- A statement of bulk work may run longer than those that callers wait for, and than the server lets others:
+  its transaction says so, because behind a pooler nothing may be said to the session.
 
 It knows the names of statements and nothing of what they say.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import psycopg
@@ -27,6 +29,8 @@ from service_runtime.postgres.pool import (
     log_unavailable,
 )
 
+BULK_SECONDS: Final = 30.0
+"""For a statement of bulk work, at most. It reads a page, which takes milliseconds where nothing is wrong."""
 _RETRY_SECONDS: Final = 0.05
 _WAIT_FOR_STANDBYS: Final = "SyncRepWaitForLSN"
 """The function of PostgreSQL that warns of a wait that was cut short: neither the code nor the words of that
@@ -75,10 +79,11 @@ class Database(Pool):
                 with tracing.statement(statement):
                     async with self.connection(seconds) as connection:
                         with _confirmation(connection):
-                            cursor = await connection.execute(
-                                load_statement(statement), parameters, prepare=prepare
-                            )
-                            return await cursor.fetchall()
+                            async with self._limit(connection, seconds):
+                                cursor = await connection.execute(
+                                    load_statement(statement), parameters, prepare=prepare
+                                )
+                                return await cursor.fetchall()
             except (*UNAVAILABLE, _UnconfirmedError) as error:
                 log_unavailable(statement, error)
                 if is_connection_lost(error):
@@ -88,6 +93,17 @@ class Database(Pool):
                 if clock() >= give_up_at:
                     raise RecordUnavailableError from error
             await asyncio.sleep(_RETRY_SECONDS)
+
+    @asynccontextmanager
+    async def _limit(self, connection: Connection, seconds: float) -> AsyncIterator[None]:
+        """Have the server let a statement run so long, where that is longer than what the settings say."""
+        if seconds <= self.statement_seconds:
+            yield
+            return
+        async with connection.transaction():
+            parameters = {"milliseconds": str(int(seconds * 1000))}
+            await connection.execute(load_statement("limit_statement"), parameters)
+            yield
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from score_service.domain.award import MAX_BATCH, Award, OutOfRange, RecordedAwa
 from score_service.domain.changes import Change, Changes
 from score_service.domain.position import Position
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
-from score_service.record.database import Database
+from score_service.record.database import BULK_SECONDS, Database
 
 REQUIRED_SCHEMA: Final = "0002"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
@@ -27,6 +27,7 @@ MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
 """More awards than a ledger ever holds, with room to add a batch in PostgreSQL's bigint."""
 
 _BOARDS_A_LOOK: Final = 500
+_REVISIONS_A_PAGE: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,19 +163,27 @@ class Ledger:
         changes = tuple(Change(row["user_id"], row["total_after"], row["revision"]) for row in rows)
         return Changes(board_id, after, Position.of(rows[0]["to_revision"], rows[0]["to_digest"]), changes)
 
-    async def count_newcomers(self, board_id: str, after_revision: int, upto_revision: int) -> int:
-        """Return how many users had their first award after a revision and up to another one.
+    async def list_newcomers(
+        self, board_id: str, after_revision: int, upto_revision: int
+    ) -> list[tuple[int, str]]:
+        """List the users who had their first award after a revision and up to another one.
+
+        Returns:
+            The revision of that award and the user, in the order of revisions.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        parameters = {
-            "board_id": board_id,
-            "after_revision": after_revision,
-            "upto_revision": upto_revision,
-        }
-        rows = await self._fetch_all("count_newcomers", parameters)
-        return int(rows[0]["newcomers"])
+        newcomers = list[tuple[int, str]]()
+        for after in range(after_revision, upto_revision, _REVISIONS_A_PAGE):
+            parameters = {
+                "board_id": board_id,
+                "after_revision": after,
+                "upto_revision": min(after + _REVISIONS_A_PAGE, upto_revision),
+            }
+            rows = await self._fetch_all("list_newcomers", parameters, BULK_SECONDS)
+            newcomers += ((row["revision"], row["user_id"]) for row in rows)
+        return newcomers
 
     async def read_schema_revision(self) -> str:
         """Return the newest migration of the database.

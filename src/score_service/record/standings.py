@@ -20,7 +20,7 @@ from score_service.domain.page_token import PageEnd, read_page_token, write_page
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Source, Standing
 from score_service.errors import BoardNotFoundError
-from score_service.record.database import Database
+from score_service.record.database import BULK_SECONDS, Database
 
 RANKED_MAX: Final = 50_000
 """Standings looked at for one rank, at most: about 20 ms."""
@@ -41,6 +41,18 @@ class StandingPage:
     last_user_id: str
     lines: str
     """`user_id total reached_revision` of each, joined by newlines, to be handed on as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountedPage:
+    """How many standings there are in a range of user ids."""
+
+    position: Position
+    """Where the ledger stood when they were counted."""
+    members: int
+    """How many they are, 0 or more; less than the limit where no user comes after them."""
+    last_user_id: str
+    """Empty where there are none."""
 
 
 class Standings:
@@ -94,22 +106,27 @@ class Standings:
 
         The first page is the one after the empty user id. Each page holds at a position of its own.
         """
-        (row,) = await self._read(board_id, "read_page", {"after_user_id": after_user_id, "limit": limit})
+        row = await self._read_bulk(board_id, "read_page", after_user_id, limit)
         if not row["members"]:
             return None
         return StandingPage(_position(row), row["members"], row["last_user_id"], row["lines"])
 
-    async def count_members(self, board_id: str) -> tuple[Position, int]:
-        """Count the users of a board, and return the position at which they are so many."""
-        (row,) = await self._read(board_id, "count_members", {})
-        return _position(row), row["members"]
+    async def count_page(self, board_id: str, after_user_id: str, limit: int) -> CountedPage:
+        """Count up to `limit` standings after a user, in the order of user ids."""
+        row = await self._read_bulk(board_id, "count_page", after_user_id, limit)
+        return CountedPage(_position(row), row["members"], row["last_user_id"] or "")
+
+    async def _read_bulk(self, board_id: str, statement: str, after_user_id: str, limit: int) -> DictRow:
+        parameters = {"after_user_id": after_user_id, "limit": limit}
+        (row,) = await self._read(board_id, statement, parameters, BULK_SECONDS)
+        return row
 
     async def _read(
-        self, board_id: str, statement: str, parameters: Mapping[str, object]
+        self, board_id: str, statement: str, parameters: Mapping[str, object], seconds: float = _SECONDS
     ) -> Sequence[DictRow]:
         """Run a statement. A plan that serves boards of all sizes would read the whole table for each."""
         parameters = {"board_id": board_id, **parameters}
-        rows = await self._database.fetch_all(statement, parameters, _SECONDS, prepare=False)
+        rows = await self._database.fetch_all(statement, parameters, seconds, prepare=False)
         if not rows:
             raise BoardNotFoundError
         return rows

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from tests.fixtures.boards import QUICK
 from tests.fixtures.steps import Stepped
+from tests.fixtures.stores import IMPATIENT
 from tests.score_service.history.record import RecordKeeper
 
 from score_service.boards.leaderboard import Leaderboard
@@ -69,11 +70,12 @@ class Process:
     def __init__(self, stores: Stores, cache: Cache) -> None:
         self.gate = Gate()
         ledger, standings = Ledger(stores.database), Standings(stores.database)
-        projection = Projection(cache, stores.prefix)
-        gated: list[Any] = [Stepped(store, self.gate) for store in (ledger, standings, projection)]
-        self.rebuilder = Rebuilder(*gated, page_size=2)
-        self.projector = Projector(gated[0], gated[2], self.rebuilder, patience=_PATIENCE)
-        self.scoring = Scoring(gated[0], self.projector, rank_seconds=_PATIENCE)
+        projection = Projection(cache, cache, stores.prefix)
+        gated: Any = [Stepped(store, self.gate) for store in (ledger, standings, projection)]
+        gated_ledger, gated_standings, gated_projection = gated
+        self.rebuilder = Rebuilder(gated_ledger, gated_standings, gated_projection, IMPATIENT, page_size=2)
+        self.projector = Projector(gated_ledger, gated_projection, self.rebuilder, patience=_PATIENCE)
+        self.scoring = Scoring(gated_ledger, self.projector, rank_seconds=_PATIENCE)
         reader = RecordReader(RecordReaderSettings(keep_seconds=0))
         self.leaderboard = Leaderboard(projection, self.projector, standings, reader)
         self.hubs = Hubs(Feeds(ledger, projection, self.projector, standings, reader), QUICK)

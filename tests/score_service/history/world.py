@@ -57,7 +57,7 @@ class World:
         self._stack = stack
         self._keys = Keys(stores.redis_url, f"{stores.prefix}{{{board_id}}}")
         self._cache = cache
-        self._observer = Projection(cache, stores.prefix)
+        self._observer = Projection(cache, cache, stores.prefix)
         self._unsure = set[By]()
         """Processes that have not looked since Redis may have become of another history."""
         self._restores = 0

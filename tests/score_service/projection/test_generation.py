@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 from tests.fixtures.redis import restore_keys, save_keys
 
 from score_service.domain.changes import Change, Changes
+from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.position import Position
 from score_service.projection.generation import Generation, Switched
 from score_service.projection.projection import Projection
@@ -36,7 +37,8 @@ async def keys_of(redis: "Redis", prefix: str) -> set[str]:
 
 
 async def load(generation: Generation, *standings: tuple[str, int, int]) -> bool:
-    return await generation.load("\n".join(f"{user} {total} {reached}" for user, total, reached in standings))
+    lines = "\n".join(f"{user} {total} {reached}" for user, total, reached in standings)
+    return await generation.load(lines, Checkpoint.begin(at(0)))
 
 
 async def test_loaded_generation_is_read_after_the_switch_and_not_before(projection: Projection) -> None:
@@ -194,7 +196,7 @@ async def test_generation_with_another_number_of_members_is_not_switched_in(
     assert await projection.read_header("main") is None
 
 
-@pytest.mark.parametrize("lost", ["ranks", "totals", "steps"])
+@pytest.mark.parametrize("lost", ["ranks", "totals", "progress"])
 async def test_generation_that_lost_a_key_is_not_switched_in(
     projection: Projection, redis: "Redis", redis_prefix: str, lost: str
 ) -> None:

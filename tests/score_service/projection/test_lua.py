@@ -10,6 +10,7 @@ from tests.fixtures.valkey_nodes import ValkeyCluster
 
 from local_stack.ports import HOST
 from score_service.domain.changes import Change, Changes
+from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.position import Position
 from score_service.projection.keys import Keys
 from score_service.projection.lua import load_script
@@ -17,7 +18,7 @@ from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.scripts import _SCRIPTS
 
 _CALL: Final = re.compile(r"redis\.p?call\(\s*'(?P<command>\w+)',\s*(?P<first>[^,)]+)")
-_OF_KEYS_ALONE: Final = {"EXISTS", "UNLINK"}
+_OF_KEYS_ALONE: Final = {"EXISTS", "RENAME", "UNLINK"}
 """Every argument of these is a key; of the others, the first is."""
 
 
@@ -41,11 +42,14 @@ async def use_every_script(projection: Projection) -> None:
     await projection.compare_standings("main", 2, "ada 5 1\n")
     header = await projection.read_header("main")
     generation = projection.make_generation("main", header)
-    assert await generation.load("ada 5 1\nbob 9 2\n", are_new=True)
+    checkpoint = Checkpoint.begin(position)
+    assert await generation.load("ada 5 1\nbob 9 2\n", checkpoint, are_new=True)
     assert await projection.is_being_made("main")
-    assert (await generation.switch(position, 2)).name == "DONE"
+    adopted = await projection.adopt_generation("main", header)
+    assert adopted
+    assert (await adopted.switch(position, 2)).name == "DONE"
     unused = projection.make_generation("main", header)
-    await unused.load("ada 5 1\n")
+    await unused.load("ada 5 1\n", checkpoint)
     await unused.discard()
     header = await projection.read_header("main")
     assert header is not None

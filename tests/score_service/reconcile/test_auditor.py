@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.stores import eventually, make_award
+from tests.fixtures.stores import IMPATIENT, eventually, make_award
 
 from score_service.domain.award import MAX_TOTAL
 from score_service.domain.findings import Fault, Finding
@@ -117,7 +117,7 @@ def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def auditor(ledger: Ledger, standings: Standings, projection: Projection) -> Auditor:
-    return Auditor(ledger, standings, projection)
+    return Auditor(ledger, standings, projection, IMPATIENT)
 
 
 @pytest.fixture
@@ -292,7 +292,7 @@ async def test_board_that_cannot_be_audited_keeps_no_other_from_it(
 ) -> None:
     await ledger.record_awards("broken", [make_award(board_id="broken")])
     await keys.hold("bob", 7, 5)
-    auditor = PartlyAway(ledger, standings, projection)
+    auditor = PartlyAway(ledger, standings, projection, IMPATIENT)
     auditor.error = error
     loop = AuditLoop(ledger, auditor, rebuilder, jitter=lambda: 0)
 

@@ -11,9 +11,10 @@ from redis.asyncio import Redis
 from tests.fixtures import postgres
 from tests.fixtures.redis import delete_keys, restore_keys, save_keys
 from tests.fixtures.steps import Step, Stepped
-from tests.fixtures.stores import is_projected, make_award
+from tests.fixtures.stores import IMPATIENT, is_projected, make_award
 
 from score_service.domain.changes import Change, Changes
+from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
 from score_service.projection.generation import Generation
@@ -32,7 +33,7 @@ def step_rebuilder(
 
     def make(before: Step) -> Rebuilder:
         stores = [Stepped(store, before) for store in (ledger, standings, projection)]
-        return Rebuilder(*cast("tuple[Any, Any, Any]", stores), page_size=2)
+        return Rebuilder(*cast("tuple[Any, Any, Any]", stores), IMPATIENT, page_size=2)
 
     return make
 
@@ -114,7 +115,9 @@ async def test_progress_is_reported_page_by_page(
     await make_board(ledger)
     told = list[int]()
 
-    await Rebuilder(ledger, standings, projection, page_size=2).rebuild("main", on_progress=told.append)
+    await Rebuilder(ledger, standings, projection, IMPATIENT, page_size=2).rebuild(
+        "main", on_progress=told.append
+    )
 
     assert told == [2, 2, 1]
 
@@ -167,7 +170,7 @@ async def test_reads_and_awards_go_on_while_a_board_is_made(
         return revisions
 
     async def rebuild() -> list[bool]:
-        rebuilder = Rebuilder(ledger, standings, projection, page_size=3)
+        rebuilder = Rebuilder(ledger, standings, projection, IMPATIENT, page_size=3)
         try:
             return [bool(await rebuilder.rebuild("main")) for _ in range(10)]
         finally:
@@ -190,7 +193,7 @@ async def test_two_at_once_make_one_generation(
 ) -> None:
     await make_board(ledger, 50)
     async with Projection.open(projection_settings) as one, Projection.open(projection_settings) as two:
-        both = [Rebuilder(ledger, standings, projection, page_size=3) for projection in (one, two)]
+        both = [Rebuilder(ledger, standings, projection, IMPATIENT, page_size=3) for projection in (one, two)]
 
         made = await asyncio.gather(*(rebuilder.rebuild("main") for rebuilder in both))
 
@@ -275,7 +278,7 @@ async def test_rebuilder_notices_that_redis_stepped_back(
     async def step_back(step: str) -> None:
         if step == "load":
             saved.append(await save_keys(redis_url, redis_prefix))
-        elif step == "count_members":
+        elif step == "count_page":
             # It forgets what a replay said of users that it keeps: their number would not tell.
             batch = await ledger.record_awards("main", [make_award("user1", 500)])
             assert batch.changes.changes
@@ -323,7 +326,7 @@ async def test_cancelled_rebuild_leaves_nothing(
     assert await keys_of(redis, redis_prefix) == {}
 
 
-@pytest.mark.parametrize("step", ["read_page", "read_changes", "count_members"])
+@pytest.mark.parametrize("step", ["read_page", "read_changes", "count_page"])
 async def test_board_is_not_made_of_two_histories(
     ledger: Ledger,
     projection: Projection,
@@ -392,16 +395,18 @@ async def test_two_pages_are_held_at_most(
         pages.change(page is not None)
         return page
 
-    async def counted_load(generation: Generation, lines: str, *, are_new: bool = False) -> bool:
+    async def counted_load(
+        generation: Generation, lines: str, checkpoint: Checkpoint, *, are_new: bool = False
+    ) -> bool:
         assert len(lines.split("\n")) <= 100
-        loaded = await load(generation, lines, are_new=are_new)
+        loaded = await load(generation, lines, checkpoint, are_new=are_new)
         pages.change(-1)
         return loaded
 
     monkeypatch.setattr(standings, "read_page", counted_read)
     monkeypatch.setattr(Generation, "load", counted_load)
 
-    rebuilt = await Rebuilder(ledger, standings, projection, page_size=100).rebuild("main")
+    rebuilt = await Rebuilder(ledger, standings, projection, IMPATIENT, page_size=100).rebuild("main")
 
     assert rebuilt
     assert rebuilt.members == 5000

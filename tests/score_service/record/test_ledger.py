@@ -222,15 +222,19 @@ async def test_boards_are_named_in_order_however_many_pages_they_are(
     assert [board_id async for board_id in ledger.list_boards()] == ["B", "a", "b", "c"]
 
 
-async def test_newcomers_are_counted_at_their_first_award(ledger: Ledger) -> None:
+async def test_newcomers_are_listed_at_their_first_award_however_many_pages_they_are(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_REVISIONS_A_PAGE", 2)
     for users in (["ada", "bob", "ada"], ["cyd", "bob"], ["ada", "dan"]):
         await ledger.record_awards("main", [make_award(user) for user in users])
     await ledger.record_awards("other", [make_award("eve", board_id="other")])
 
-    counted = {(after, 7): await ledger.count_newcomers("main", after, 7) for after in (0, 3, 5, 7)}
+    listed = {after: await ledger.list_newcomers("main", after, 7) for after in (0, 3, 5, 7)}
 
-    assert counted == {(0, 7): 4, (3, 7): 2, (5, 7): 1, (7, 7): 0}
-    assert await ledger.count_newcomers("main", 0, 3) == 2
+    assert listed[0] == [(1, "ada"), (2, "bob"), (4, "cyd"), (7, "dan")]
+    assert listed == {0: listed[0], 3: listed[0][2:], 5: listed[0][3:], 7: []}
+    assert await ledger.list_newcomers("main", 0, 3) == listed[0][:2]
 
 
 async def test_award_is_found_with_the_position_of_its_commit(ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ from score_service.domain.standing import Reading, Source, Standing
 from score_service.errors import BoardNotFoundError, InvalidRequestError
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
-from score_service.record.standings import StandingPage, Standings
+from score_service.record.standings import CountedPage, StandingPage, Standings
 
 
 async def test_pages_go_through_all_users_in_the_order_of_their_ids(
@@ -28,18 +28,20 @@ async def test_pages_go_through_all_users_in_the_order_of_their_ids(
     assert await standings.read_page("main", "bob", 2) is None
 
 
-async def test_members_are_counted_at_a_position(ledger: Ledger, standings: Standings) -> None:
-    await ledger.record_awards("main", [make_award("bob"), make_award("ada")])
+async def test_standings_are_counted_page_by_page(ledger: Ledger, standings: Standings) -> None:
+    await ledger.record_awards("main", [make_award("bob"), make_award("ada"), make_award("cyd")])
     head = (await ledger.record_awards("main", [make_award("bob")])).changes.after
 
-    assert await standings.count_members("main") == (head, 2)
+    assert await standings.count_page("main", "", 2) == CountedPage(head, 2, "bob")
+    assert await standings.count_page("main", "bob", 2) == CountedPage(head, 1, "cyd")
+    assert await standings.count_page("main", "cyd", 2) == CountedPage(head, 0, "")
 
 
 async def test_board_without_awards_is_not_found(ledger: Ledger, standings: Standings) -> None:
     await ledger.record_awards("other", [make_award(board_id="other")])
     for reading in (
         standings.read_page("main", "", 10),
-        standings.count_members("main"),
+        standings.count_page("main", "", 10),
         standings.get_standings("main", ["ada"]),
         standings.list_standings("main", 10),
         standings.list_standings_around("main", "ada", 2),

@@ -1,6 +1,6 @@
 -- Removes a generation of a board that was being made, unless the board has it now.
 --
--- KEYS  header, ranks, totals, steps, and which generation is being made
+-- KEYS  header, ranks, totals, progress, and which generation is being made
 -- ARGV  generation
 -- Gives 1 if it was removed, else 0.
 if redis.call('HGET', KEYS[1], 'generation') == ARGV[1] then

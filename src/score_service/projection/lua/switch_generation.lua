@@ -1,6 +1,6 @@
 -- Puts a generation that was loaded in the place of the one a board has.
 --
--- KEYS  header, ranks, totals, steps, which generation is being made, and ranks and totals of the one before
+-- KEYS  header, ranks, totals, progress, which generation is being made, and ranks and totals of the one before
 -- ARGV  generation; revision, mark and number of members; number of steps that were made;
 --       the generation in the header as it was seen, empty if there was no header
 -- Gives 'switched', also if this was done before,
@@ -18,7 +18,7 @@ elseif header[1] and tonumber(header[2]) > tonumber(ARGV[2]) then
     return 'behind'
 end
 local members = tonumber(ARGV[4])
-if (redis.call('GET', KEYS[4]) or '0') ~= ARGV[5]
+if (redis.call('HGET', KEYS[4], 'steps') or '0') ~= ARGV[5]
     or redis.call('ZCARD', KEYS[2]) ~= members or redis.call('HLEN', KEYS[3]) ~= members then
     return 'lost'
 end
