@@ -23,7 +23,7 @@ from bench.machine import describe_machine, describe_versions
 from bench.overload import OVERLOAD
 from bench.ranks import RANKS
 from bench.reads import READS
-from bench.rebuilding import REBUILD
+from bench.rebuilding import REBUILD, REBUILD_HUGE
 from bench.session import Plan, Session
 from bench.stack import running_stack
 from bench.table import make_report, make_table
@@ -33,14 +33,30 @@ from bench.writes import WRITES
 from local_stack.errors import LocalStackError
 from local_stack.terminal import Terminal
 
-THEMES: Final[tuple[Theme, ...]] = (CALLS, WRITES, RANKS, WATCH, CROWD, EDGE, READS, OVERLOAD, REBUILD)
+THEMES: Final[tuple[Theme, ...]] = (
+    CALLS,
+    WRITES,
+    RANKS,
+    WATCH,
+    CROWD,
+    EDGE,
+    READS,
+    OVERLOAD,
+    REBUILD,
+    REBUILD_HUGE,
+)
 _PLAIN_WIDTH = 180
 _INTERRUPTED = 130
 _BUSY = 0.1
 
 
 @click.command(context_settings={"max_content_width": 110})
-@click.option("--rows", envvar="ROWS", default="", help="Rows or themes, comma-separated; all by default.")
+@click.option(
+    "--rows",
+    envvar="ROWS",
+    default="",
+    help="Rows or themes, comma-separated; by default all but rebuild-10m.",
+)
 @click.option(
     "--rounds",
     envvar="ROUNDS",

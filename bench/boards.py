@@ -15,8 +15,11 @@ from score_api.v1.types_pb2 import SOURCE_CACHE
 
 SMALL: Final = 1_000
 LARGE: Final = 1_000_000
+HUGE: Final = 10_000_000
 _STATEMENTS: Final = Path(__file__).with_name("board.sql").read_bytes().split(b"\n\n")
-_PROJECT_SECONDS: Final = 120
+_PROJECT_SECONDS: Final = 60
+_PROJECTED_A_SECOND: Final = 20_000
+"""Standings, or more: how long to wait depends on it."""
 _LOOK_SECONDS: Final = 0.01
 
 
@@ -31,15 +34,17 @@ async def ensure_board(stack: Stack, members: int) -> str:
                     await connection.execute(statement, {"board_id": board_id, "members": members})
             await connection.execute("VACUUM ANALYZE score.standing")
     async with stack.channel(stack.target) as channel:
-        await wait_for_projection(channel, board_id)
+        await wait_for_projection(channel, board_id, _PROJECT_SECONDS + members / _PROJECTED_A_SECOND)
     return board_id
 
 
-async def wait_for_projection(channel: grpc.aio.Channel, board_id: str) -> None:
-    """Wait until a read is answered from Redis."""
+async def wait_for_projection(
+    channel: grpc.aio.Channel, board_id: str, seconds: float = _PROJECT_SECONDS
+) -> None:
+    """Wait until a read is answered from Redis, for so long at most."""
     stub = LeaderboardServiceStub(channel)
     request = boards.GetStandingRequest(board_id=board_id, user_id=user_id(0))
-    async with asyncio.timeout(_PROJECT_SECONDS):
+    async with asyncio.timeout(seconds):
         while not await _is_projected(stub.GetStanding(request, timeout=10)):  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -25,16 +25,17 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
     small, large = await ensure_board(stack, SMALL), await ensure_board(stack, LARGE)
     async with stack.channel(stack.start_echo()) as bare, stack.channel(stack.target) as channel:
         calls = {
-            "echo-read": _get_standing(bare, small, SMALL),
+            "echo-read": get_standing(bare, small, SMALL),
             "top": _list_top(channel, small),
             "top-1m": _list_top(channel, large),
-            "standing": _get_standing(channel, small, SMALL),
-            "standing-1m": _get_standing(channel, large, LARGE),
+            "standing": get_standing(channel, small, SMALL),
+            "standing-1m": get_standing(channel, large, LARGE),
         }
         yield {name: partial(keep_in_flight, call, _IN_FLIGHT) for name, call in calls.items()}
 
 
-def _get_standing(channel: grpc.aio.Channel, board_id: str, members: int) -> Call:
+def get_standing(channel: grpc.aio.Channel, board_id: str, members: int) -> Call:
+    """Read the standing of one user of a board."""
     stub, draw = LeaderboardServiceStub(channel), Random(1)
 
     async def call() -> int:

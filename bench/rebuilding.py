@@ -1,4 +1,7 @@
-"""A rebuild of a large board by the command, while awards on it go on, beside reading its standings alone."""
+"""Rebuilds by the command: of a large board while awards on it go on, beside reading its standings alone.
+
+And of a huge one, while awards and reads of another board go on.
+"""
 
 import asyncio
 import os
@@ -13,10 +16,12 @@ from functools import partial
 import psycopg
 from psycopg.rows import DictRow
 
-from bench.boards import LARGE, SMALL, ensure_board
+from bench.boards import HUGE, LARGE, SMALL, ensure_board
 from bench.calls import award_by_client
+from bench.figures import percentile
 from bench.load import Call, keep_pace
-from bench.row import Row, Sample, at_least, p99_ms, rate
+from bench.reads import get_standing
+from bench.row import Row, Sample, at_least, at_most, p99_ms, rate, seconds, value
 from bench.stack import Stack, connect
 from bench.theme import Measure, Theme
 from local_stack.binding import bind_command
@@ -25,6 +30,8 @@ from score_service.reconcile.rebuilder import PAGE_SIZE
 from score_service.record.sql import load_statement
 
 _AWARDS_A_SECOND = 100
+_READS_A_SECOND = 100
+HUGE_NAME = "rebuild-10m"
 _PIECE_SECONDS = 0.1
 
 
@@ -40,6 +47,15 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
             "pages": partial(read_pages, connection, large),
             "rebuild": partial(rebuild.measure, award_by_client(client, large)),
         }
+
+
+@asynccontextmanager
+async def _open_huge(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
+    small, huge = await ensure_board(stack, SMALL), await ensure_board(stack, HUGE)
+    rebuild = Rebuild(stack, small, huge)
+    async with stack.channel(stack.target) as channel, stack.client(stack.target) as client:
+        award, read = award_by_client(client, small), get_standing(channel, small, SMALL)
+        yield {HUGE_NAME: partial(rebuild.measure_beside, award, read)}
 
 
 async def read_pages(connection: psycopg.AsyncConnection[DictRow], board_id: str, seconds: float) -> Sample:
@@ -64,17 +80,35 @@ class Rebuild:
     async def measure(self, award: Call, _seconds: float) -> Sample:
         """Rebuild the large board once, and make awards on it meanwhile, all of which must be accepted."""
         before = _children_cpu()
-        beginning, _ = await self._run(self.small, award)
-        seconds, latencies = await self._run(self.large, award)
+        beginning, _ = await self._run(self.small, {award: _AWARDS_A_SECOND})
+        seconds, latencies = await self._run(self.large, {award: _AWARDS_A_SECOND})
         return Sample(
-            LARGE - SMALL, seconds - beginning, latencies, cpu={"service": _children_cpu() - before}
+            LARGE - SMALL, seconds - beginning, latencies[award], cpu={"service": _children_cpu() - before}
         )
 
-    async def _run(self, board_id: str, award: Call) -> tuple[float, list[float]]:
-        latencies, start = list[float](), time.perf_counter()
+    async def measure_beside(self, award: Call, read: Call, _seconds: float) -> Sample:
+        """Rebuild the large board once, and make awards on another one and read it; all must succeed.
+
+        The value is the p99 of the reads in milliseconds.
+        """
+        before = _children_cpu()
+        paces = {award: _AWARDS_A_SECOND, read: _READS_A_SECOND}
+        seconds, latencies = await self._run(self.large, paces)
+        used = {"service": _children_cpu() - before}
+        return Sample(HUGE, seconds, latencies[award], 1000 * percentile(latencies[read], 99), used)
+
+    async def _run(self, board_id: str, paces: Mapping[Call, float]) -> tuple[float, dict[Call, list[float]]]:
+        """Rebuild a board, and make calls at their paces meanwhile."""
+        start, latencies = time.perf_counter(), {call: list[float]() for call in paces}
         running = asyncio.create_task(self._command(board_id))
-        while not running.done():
-            latencies += (await keep_pace(award, _AWARDS_A_SECOND, _PIECE_SECONDS)).latencies
+
+        async def load(call: Call, pace: float) -> None:
+            while not running.done():
+                latencies[call] += (await keep_pace(call, pace, _PIECE_SECONDS)).latencies
+
+        async with asyncio.TaskGroup() as tasks:
+            for call, pace in paces.items():
+                tasks.create_task(load(call, pace))
         return await running - start, latencies
 
     async def _command(self, board_id: str) -> float:
@@ -121,4 +155,36 @@ REBUILD = Theme(
     ),
     _open,
     warms_up=False,
+)
+
+REBUILD_HUGE = Theme(
+    HUGE_NAME,
+    (
+        Row(
+            HUGE_NAME,
+            f"rebuild of {HUGE:,} standings by the command",
+            "s",
+            seconds,
+            targets=(at_most(150),),
+        ),
+        Row(
+            f"{HUGE_NAME}-awards",
+            f"awards on another board meanwhile, {_AWARDS_A_SECOND}/s",
+            "ms p99",
+            p99_ms,
+            targets=(at_most(100),),
+            measure=HUGE_NAME,
+        ),
+        Row(
+            f"{HUGE_NAME}-reads",
+            f"reads of that other board meanwhile, {_READS_A_SECOND}/s",
+            "ms p99",
+            value,
+            targets=(at_most(100),),
+            measure=HUGE_NAME,
+        ),
+    ),
+    _open_huge,
+    warms_up=False,
+    is_long=True,
 )

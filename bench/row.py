@@ -36,6 +36,11 @@ def rate(sample: Sample) -> float:
     return sample.count / sample.seconds
 
 
+def seconds(sample: Sample) -> float:
+    """Seconds that it took."""
+    return sample.seconds
+
+
 def median_ms(sample: Sample) -> float:
     """Milliseconds that half of the operations did not take longer than."""
     return 1000 * percentile(sample.latencies, 50)

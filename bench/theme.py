@@ -22,11 +22,15 @@ class Theme:
     """Prepares the measures, by name, and clears up after them."""
     warms_up: bool = True
     """False where a round is as good as any other from the first on."""
+    is_long: bool = False
+    """True where it is measured only if its own name asks for it."""
 
     def choose(self, words: Collection[str]) -> tuple[Row, ...]:
         """Return the rows that some words name: the theme, a row, or the first part of a row's name."""
-        if not words or self.name in words:
+        if self.name in words or not (words or self.is_long):
             return self.rows
+        if self.is_long:
+            return ()
         return tuple(row for row in self.rows if row.name in words or row.name.partition("-")[0] in words)
 
 

@@ -8,6 +8,7 @@ from score_service.domain.changes import Change, Changes
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.position import Position
 from score_service.projection.generation import Generation, Switched
+from score_service.projection.keys import Keys
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Header
 
@@ -279,3 +280,85 @@ async def test_generation_that_the_board_has_cannot_be_discarded(projection: Pro
     await generation.discard()
 
     assert await top_of(projection) == [("ada", 5, 1)]
+
+
+async def test_generation_is_gone_on_with_by_whoever_adopts_it(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    former = projection.make_generation("main", None)
+    await load(former, ("ada", 5, 1))
+    await load(former, ("bob", 9, 2))
+
+    adopted = await projection.adopt_generation("main", None)
+
+    assert adopted
+    assert adopted.checkpoint == former.checkpoint == Checkpoint.begin(at(0))
+    assert len(await keys_of(redis, redis_prefix)) == 4
+    for key in await keys_of(redis, redis_prefix):
+        assert 0 < await redis.ttl(key) <= 120
+    assert await load(adopted, ("cyd", 7, 3))
+    assert await adopted.switch(at(3), 3) is Switched.DONE
+    assert await top_of(projection) == [("bob", 9, 2), ("cyd", 7, 3), ("ada", 5, 1)]
+    assert len(await keys_of(redis, redis_prefix)) == 3
+
+
+async def test_former_maker_of_an_adopted_generation_can_do_nothing_to_it(projection: Projection) -> None:
+    former = projection.make_generation("main", None)
+    await load(former, ("ada", 5, 1))
+    adopted = await projection.adopt_generation("main", None)
+    assert adopted
+
+    assert not await load(former, ("ada", 9, 9))
+    assert await former.switch(at(1), 1) is Switched.LOST
+    await former.discard()
+
+    assert await projection.is_being_made("main")
+    assert await adopted.switch(at(1), 1) is Switched.DONE
+    assert not await load(former, ("ada", 9, 9))
+    assert await top_of(projection) == [("ada", 5, 1)]
+
+
+async def test_adoption_whose_answer_was_lost_may_be_made_again(
+    projection: Projection, redis_prefix: str
+) -> None:
+    former, later = (projection.make_generation("main", None) for _ in range(2))
+    await load(former, ("ada", 5, 1))
+    keys = Keys(redis_prefix)
+    former_keys = [*keys.of_generation("main", former.name), keys.progress("main", former.name)]
+
+    assert await later.adopt(former.name, former_keys)
+    assert await later.adopt(former.name, former_keys)
+
+    assert await later.switch(at(1), 1) is Switched.DONE
+
+
+@pytest.mark.parametrize("lost", ["ranks", "totals", "progress"])
+async def test_generation_that_lost_a_key_is_not_adopted(
+    projection: Projection, redis: "Redis", redis_prefix: str, lost: str
+) -> None:
+    await load(projection.make_generation("main", None), ("ada", 5, 1))
+    (key,) = [key for key in await keys_of(redis, redis_prefix) if key.endswith(f":{lost}")]
+    await redis.delete(key)
+
+    assert await projection.adopt_generation("main", None) is None
+
+
+async def test_there_is_nothing_to_adopt_before_a_step_and_after_the_switch(projection: Projection) -> None:
+    generation = projection.make_generation("main", None)
+    assert await projection.adopt_generation("main", None) is None
+
+    await load(generation, ("ada", 5, 1))
+    await generation.switch(at(1), 1)
+
+    assert await projection.adopt_generation("main", await header_of(projection)) is None
+
+
+async def test_maker_that_rests_is_not_taken_to_be_at_it(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    await load(projection.make_generation("main", None), ("ada", 5, 1))
+    await redis.expire(Keys(redis_prefix).making("main"), 120 - 3)
+
+    assert not await projection.is_being_made("main")
+    assert await projection.adopt_generation("main", None)
+    assert await projection.is_being_made("main")

@@ -85,4 +85,4 @@ async def test_on_a_cluster_every_script_touches_declared_keys_of_one_slot_alone
                     touched.update(keys)
 
     assert len(scripts) == len(_SCRIPTS)
-    assert {key.rpartition(":")[2] for key in touched} == {"header", "ranks", "totals", "steps", "making"}
+    assert {key.rpartition(":")[2] for key in touched} == {"header", "ranks", "totals", "progress", "making"}

@@ -1,28 +1,35 @@
 """A board's projection made anew, on real stores, with a stop before any step."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import psycopg
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures import postgres
-from tests.fixtures.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.proxy import Proxy
+from tests.fixtures.redis import access_to, delete_keys, restore_keys, save_keys
 from tests.fixtures.steps import Step, Stepped
-from tests.fixtures.stores import IMPATIENT, is_projected, make_award
+from tests.fixtures.stores import IMPATIENT, eventually, is_projected, make_award
 
+from local_stack.ports import HOST
+from local_stack.valkey import ValkeyServer
 from score_service.domain.changes import Change, Changes
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.position import Position
+from score_service.domain.standing import Source
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
 from score_service.projection.generation import Generation
 from score_service.projection.projection import Projection, ProjectionSettings
+from score_service.projection.redis_servers import ServersSettings
+from score_service.projection.scripts import Cache
+from score_service.reconcile.patience import Patience
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
+from service_runtime.redis.access import RedisAccess, RedisUrl
 
 
 @pytest.fixture
@@ -306,24 +313,124 @@ async def test_keys_of_a_rebuilder_that_was_killed_go_by_themselves(
     assert all(0 < seconds <= 120 for seconds in lives)
 
 
-async def test_cancelled_rebuild_leaves_nothing(
-    ledger: Ledger, step_rebuilder: Callable[[Step], Rebuilder], redis: "Redis", redis_prefix: str
+async def test_rebuild_that_ends_before_any_step_is_gone_on_with_by_the_next(
+    ledger: Ledger,
+    projection: Projection,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    redis: "Redis",
+    redis_prefix: str,
+) -> None:
+    await make_board(ledger, board_id="first")
+    steps = await count_steps(step_rebuilder, "first")
+    pages = steps.count("read_page")
+
+    for pause, name in enumerate(steps):
+        board = f"board{pause}"
+        await make_board(ledger, board_id=board)
+        left = iter(range(pause, -1, -1))
+
+        async def end(_step: str, left: Any = left) -> None:
+            if next(left, None) == 0:
+                raise asyncio.CancelledError
+
+        with pytest.raises(asyncio.CancelledError):
+            await step_rebuilder(end).rebuild(board)
+        # A newcomer among the users that were loaded, one after them, and a standing that has moved.
+        awards = [make_award(user, 3, board_id=board) for user in ("user00", "user9", "user1")]
+        await ledger.record_awards(board, awards)
+        again = await count_steps(step_rebuilder, board)
+
+        assert await is_projected(ledger, projection, board), (pause, name)
+        assert list((await keys_of(redis, redis_prefix, board)).values()) == [-1] * 3
+        made = steps[:pause].count("load")
+        assert again.count("read_page") <= max(1, pages - made) + 1
+
+
+async def test_rebuild_that_is_taken_over_leaves_the_work_to_who_took_it(
+    ledger: Ledger,
+    projection: Projection,
+    rebuilder: Rebuilder,
+    step_rebuilder: Callable[[Step], Rebuilder],
 ) -> None:
     await make_board(ledger)
-    reached = asyncio.Event()
+    loads = list[str]()
 
-    async def stop(step: str) -> None:
+    async def take_over(step: str) -> None:
+        loads.extend([step] if step == "load" else [])
+        if len(loads) == 2:
+            loads.append("taken over")
+            assert await rebuilder.rebuild("main")
+
+    assert await step_rebuilder(take_over).rebuild("main") is None
+    assert await is_projected(ledger, projection)
+
+
+async def test_what_was_loaded_of_another_history_is_not_gone_on_with(
+    ledger: Ledger,
+    projection: Projection,
+    rebuilder: Rebuilder,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    database: postgres.Database,
+) -> None:
+    await make_board(ledger)
+
+    async def end(step: str) -> None:
         if step == "switch":
-            reached.set()
-            await asyncio.Event().wait()
+            raise asyncio.CancelledError
 
-    rebuilding = asyncio.create_task(step_rebuilder(stop).rebuild("main"))
-    await reached.wait()
-    rebuilding.cancel()
-    with suppress(asyncio.CancelledError):
-        await rebuilding
+    with pytest.raises(asyncio.CancelledError):
+        await step_rebuilder(end).rebuild("main")
+    lose_tail(database, 10)
+    await ledger.record_awards("main", [make_award("user0", 1) for _ in range(20)])
 
-    assert await keys_of(redis, redis_prefix) == {}
+    assert await rebuilder.rebuild("main") is None
+    assert await projection.read_header("main") is None
+    assert await rebuilder.rebuild("main")
+    assert await is_projected(ledger, projection)
+
+
+async def test_step_that_takes_longer_than_its_deadline_is_asked_again_while_other_boards_are_read(
+    ledger: Ledger,
+    standings: Standings,
+    valkey_server: ValkeyServer,
+    redis_prefix: str,
+    start_proxy: Callable[[str], Awaitable[Proxy]],
+) -> None:
+    await make_board(ledger, 20)
+    await make_board(ledger, board_id="other")
+    proxy = await start_proxy(f"{HOST}:{valkey_server.port}")
+    slow = RedisAccess(RedisUrl.parse(f"redis://{proxy.address}"), valkey_server.password)
+    loads = list[str]()
+    async with (
+        Cache.open(ServersSettings(access_to(valkey_server), 5, 4, 4)) as cache,
+        Cache.open(ServersSettings(slow, 0.2, 4, 0)) as bulk,
+    ):
+        projection, patience = Projection(cache, bulk, redis_prefix), Patience(20, pause=0.01)
+
+        async def hold(step: str) -> None:
+            loads.extend([step] if step == "load" else [])
+            if step == "load" and len(loads) == 3:
+                proxy.hold_replies()  # The step is made, and nobody learns it.
+
+        stepped: Any = Stepped(projection, hold)
+        rebuilder = Rebuilder(ledger, standings, stepped, patience, page_size=3)
+        assert await Rebuilder(ledger, standings, projection, patience).rebuild("other")
+        rebuilding = asyncio.create_task(rebuilder.rebuild("main"))
+
+        async def is_repeated() -> bool:
+            reading = await projection.get_standings("other", (), 1)
+            assert reading
+            assert reading.source is Source.CACHE
+            return patience.repeated >= 2
+
+        await eventually(is_repeated)
+        proxy.release()
+        rebuilt = await rebuilding
+
+        assert rebuilt
+        assert rebuilt.members == 20
+        assert await is_projected(ledger, projection)
+    assert loads.count("load") == 7 + patience.repeated
 
 
 @pytest.mark.parametrize("step", ["read_page", "read_changes", "count_page"])
