@@ -163,6 +163,15 @@ ROWS: Final = (
                 },
             ),
             Panel(
+                "Rebuild progress",
+                "Standings a second that rebuilds load into Redis, and steps that were sent again.",
+                "cps",
+                {
+                    "standings": _rate("laurel_projection_rebuild_standings"),
+                    "repeats": _rate("laurel_bulk_repeats"),
+                },
+            ),
+            Panel(
                 "Looks",
                 "Times a second that all boards were compared with the record.",
                 "cps",

@@ -9,6 +9,7 @@ from score_service.grpc_api.interceptors import CallInterceptor
 from score_service.metrics import Metrics
 from score_service.reconcile.auditor import AuditLoop
 from score_service.reconcile.projector import Projector
+from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.settings import ServeSettings
 from score_service.stream.hubs import Hubs
@@ -18,6 +19,25 @@ def follow_process(metrics: Metrics) -> None:
     """Report how much the process has to do."""
     loop = asyncio.get_running_loop()
     metrics.follow("laurel_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
+
+
+def follow_rebuilds(rebuilder: Rebuilder, metrics: Metrics) -> None:
+    """Report how far rebuilds have come."""
+    metrics.follow(
+        "laurel_projection_rebuilds_under_way",
+        "Boards that this process is rebuilding in the projection.",
+        lambda: rebuilder.under_way,
+    )
+    metrics.follow(
+        "laurel_projection_rebuild_standings",
+        "Standings that rebuilds of this process have loaded into the projection.",
+        lambda: rebuilder.loaded,
+    )
+    metrics.follow(
+        "laurel_bulk_repeats",
+        "Steps of rebuilds and audits that were asked again because a store did not answer in time.",
+        lambda: rebuilder.patience.repeated,
+    )
 
 
 def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics) -> None:

@@ -38,6 +38,7 @@ class Parts:
     projection: Projection
     projector: Projector
     hubs: Hubs
+    rebuilder: Rebuilder
     audits: AuditLoop
     scoring: Scoring
     leaderboard: Leaderboard
@@ -59,7 +60,7 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
     await stack.enter_async_context(audits.running(settings.audit_seconds))
     scoring = _make_scoring(ledger, projector, metrics, settings)
     leaderboard = Leaderboard(projection, projector, standings, reader)
-    return Parts(database, ledger, projection, projector, hubs, audits, scoring, leaderboard)
+    return Parts(database, ledger, projection, projector, hubs, rebuilder, audits, scoring, leaderboard)
 
 
 def hub_settings(settings: ServeSettings) -> HubSettings:

@@ -152,6 +152,7 @@ def _follow(
 ) -> None:
     gauges.follow_process(metrics)
     gauges.follow_projection(parts.projector, parts.audits, metrics)
+    gauges.follow_rebuilds(parts.rebuilder, metrics)
     gauges.follow_database(parts.database, metrics)
     gauges.follow_certificates(certificates, metrics)
     gauges.follow_calls(interceptor, settings, metrics)

@@ -69,7 +69,7 @@ class Generation:
             other: the name of the generation that is being made.
             keys: its ranks, totals and progress.
         """
-        call = ScriptCall([*self._keys, *keys], [self.name, other, str(SECONDS_TO_LIVE)])
+        call = ScriptCall([*self._keys, *keys], [self.name, other])
         reply = await self._cache.run("adopt_generation", call)
         if not reply:
             return False

@@ -71,6 +71,7 @@ class Rebuilder:
         self._ledger = ledger
         self._standings = standings
         self._projection = projection
+        self.patience = patience
         self._ask = patience.ask
         self._page_size = page_size
         self._headers = Headers(ledger, projection)

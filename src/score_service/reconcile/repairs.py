@@ -5,15 +5,17 @@ boards that are far behind, two are repaired at once, so that the others need no
 """
 
 import asyncio
+import time
 from contextvars import Context
 from functools import partial
 from typing import Final
 
 from score_service.domain.award import MAX_BATCH
 from score_service.domain.position import Position
-from score_service.errors import ProjectionUnavailableError
+from score_service.errors import ProjectionUnavailableError, RecordUnavailableError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Header, PositionMismatch
+from score_service.reconcile.backoff import Backoff
 from score_service.reconcile.failures import log_failure
 from score_service.reconcile.headers import Headers, revisions_behind
 from score_service.reconcile.rebuilder import Rebuilder
@@ -40,6 +42,7 @@ class Repairs:
         self._rebuilder = rebuilder
         self._headers = Headers(ledger, projection)
         self._tasks: dict[str, asyncio.Task[Position]] = {}
+        self._backoff = Backoff(time.monotonic)
         self._ended = False
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._small = asyncio.Semaphore(_SMALL_AT_ONCE)
@@ -106,13 +109,21 @@ class Repairs:
         """
         if await self._projection.is_being_made(board_id):
             raise ProjectionUnavailableError("Another process rebuilds it.")
-        rebuilt = await self._rebuilder.rebuild(board_id)
+        if not self._backoff.is_due(board_id):
+            raise ProjectionUnavailableError("Its rebuilds keep failing, and the next one is not due.")
+        try:
+            rebuilt = await self._rebuilder.rebuild(board_id)
+        except (ProjectionUnavailableError, RecordUnavailableError):
+            self._backoff.fail(board_id)
+            raise
         if rebuilt is not None:
+            self._backoff.succeed(board_id)
             self.rebuilt += 1
             return rebuilt.position
         self.given_up += 1
         header = await self._headers.find(board_id)
         if header is None:
+            self._backoff.fail(board_id)
             raise ProjectionUnavailableError
         return header.position
 

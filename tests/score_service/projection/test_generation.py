@@ -312,7 +312,6 @@ async def test_former_maker_of_an_adopted_generation_can_do_nothing_to_it(projec
     assert await former.switch(at(1), 1) is Switched.LOST
     await former.discard()
 
-    assert await projection.is_being_made("main")
     assert await adopted.switch(at(1), 1) is Switched.DONE
     assert not await load(former, ("ada", 9, 9))
     assert await top_of(projection) == [("ada", 5, 1)]
@@ -360,5 +359,8 @@ async def test_maker_that_rests_is_not_taken_to_be_at_it(
     await redis.expire(Keys(redis_prefix).making("main"), 120 - 3)
 
     assert not await projection.is_being_made("main")
-    assert await projection.adopt_generation("main", None)
+    adopted = await projection.adopt_generation("main", None)
+    assert adopted
+    assert {await redis.ttl(key) for key in await keys_of(redis, redis_prefix)} <= {116, 117, 119, 120}
+    assert await load(adopted, ("bob", 6, 2))
     assert await projection.is_being_made("main")

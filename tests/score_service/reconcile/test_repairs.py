@@ -12,6 +12,7 @@ from score_service.domain.position import Position
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector
+from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 
 
@@ -109,3 +110,22 @@ async def test_repairs_end_with_the_loop(
     assert len(projector.repairs) == 0
     with pytest.raises(ProjectionUnavailableError):
         await waiting
+
+
+async def test_board_whose_rebuilds_keep_failing_is_not_rebuilt_at_every_scan(
+    ledger: Ledger, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await ledger.record_awards("main", [make_award()])
+    tried = list[str]()
+
+    async def fail(_rebuilder: Rebuilder, board_id: str) -> None:
+        tried.append(board_id)
+
+    monkeypatch.setattr(Rebuilder, "rebuild", fail)
+    for _ in range(8):
+        with pytest.raises(ProjectionUnavailableError):
+            await projector.catch_up("main")
+
+    assert len(tried) < 8
+    with pytest.raises(ProjectionUnavailableError, match="keep failing"):
+        await projector.catch_up("main")

@@ -15,6 +15,7 @@ from tests.fixtures.stores import eventually, make_award
 from score_service.errors import AwardNotFoundError, RecordUnavailableError
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
+from score_service.record.standings import Standings
 from service_runtime.postgres.pool import PoolSettings
 
 
@@ -263,3 +264,33 @@ async def test_schema_older_than_the_code_is_an_outage(ledger: Ledger, database:
 
     with pytest.raises(RecordUnavailableError):
         await ledger.read_head("main")
+
+
+async def test_page_of_bulk_work_may_take_longer_than_the_server_lets_other_statements(
+    database: postgres.Database,
+) -> None:
+    dsn = make_conninfo(database.score_runtime_dsn, options="-c statement_timeout=100ms -c lock_timeout=0")
+    with (
+        psycopg.connect(database.admin_dsn) as locker,
+        psycopg.connect(database.admin_dsn, autocommit=True) as watcher,
+    ):
+
+        async def is_late() -> bool:
+            rows = watcher.execute(
+                "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+                " AND datname = current_database() AND clock_timestamp() - query_start > '200 ms'"
+            )
+            return rows.rowcount == 1
+
+        async with Database.open(PoolSettings(dsn, connections_max=1)) as record:
+            standings = Standings(record)
+            await Ledger(record).record_awards("main", [make_award("ada")])
+            locker.execute("LOCK TABLE score.standing")
+            reading = asyncio.create_task(standings.read_page("main", "", 10))
+            await eventually(is_late)
+            locker.rollback()
+            assert await reading
+
+            locker.execute("LOCK TABLE score.standing")
+            with pytest.raises(RecordUnavailableError):  # On the same connection.
+                await standings.get_standings("main", ["ada"])
