@@ -16,13 +16,13 @@ class Checkpoint:
     replay_from: Position
     """From here on the ledger has to be replayed."""
     read_at: Position
-    """Where the ledger stood when the last page was read."""
+    """Where the ledger stood when the last page was read of which anything was loaded."""
     members: int = 0
     """Standings that were loaded in pages, 0 or more."""
-    is_replaying: bool = False
-    """Whether a part of the ledger was replayed already: users after `last_user_id` may be there then."""
+    may_overlap: bool = False
+    """Whether users after `last_user_id` may be there: of a page that was begun, or from the ledger."""
     last_user_id: str = ""
-    """Of the last page that was loaded; empty before the first."""
+    """Of the last page that was loaded to its end; empty before the first."""
 
     @classmethod
     def begin(cls, head: Position) -> Self:
@@ -41,4 +41,4 @@ class Checkpoint:
         return cls(replay_from, read_at, int(match[3]), match[4] == "1", match[5])
 
     def __str__(self) -> str:
-        return f"{self.replay_from} {self.read_at} {self.members} {self.is_replaying:d} {self.last_user_id}"
+        return f"{self.replay_from} {self.read_at} {self.members} {self.may_overlap:d} {self.last_user_id}"

@@ -32,7 +32,10 @@ from score_service.reconcile.patience import Patience
 from score_service.record.ledger import Ledger
 from score_service.record.standings import StandingPage, Standings
 
-PAGE_SIZE: Final = 1_000
+PAGE_SIZE: Final = 20_000
+"""Standings that are read at once. They are loaded in the order of totals: the more they are, the closer to each
+other in the sorted set, and the less time Redis takes for each."""
+_STEP_SIZE: Final = 1_000
 """Standings that Redis takes in one script: about 10 ms, in which it answers nobody else."""
 _REST_MAX: Final = 2_000
 """Awards that may have been left to replay at the last try but one to switch."""
@@ -185,16 +188,9 @@ class Rebuilder:
         while page is not None:
             if page.position != checkpoint.read_at:
                 await self._require(board_id, checkpoint.read_at)
-            checkpoint = replace(
-                checkpoint,
-                read_at=page.position,
-                members=checkpoint.members + page.members,
-                last_user_id=page.last_user_id,
-            )
             reading = asyncio.create_task(self._read_page(board_id, page.last_user_id))
             try:
-                # Pages follow each other by user, so no user is on two.
-                await self._load(generation, page.lines, checkpoint, are_new=not checkpoint.is_replaying)
+                checkpoint = await self._load_page(generation, page, checkpoint)
                 self.loaded += page.members
                 on_progress(page.members)
                 tell.loaded(checkpoint.members)
@@ -202,6 +198,24 @@ class Rebuilder:
             finally:
                 reading.cancel()
         return checkpoint
+
+    async def _load_page(self, generation: Generation, page: StandingPage, before: Checkpoint) -> Checkpoint:
+        """Load a page step by step, and return the checkpoint after it."""
+        after = replace(
+            before,
+            read_at=page.position,
+            members=before.members + page.members,
+            last_user_id=page.last_user_id,
+        )
+        begun = replace(before, read_at=page.position, may_overlap=True)
+        lines = page.lines.split("\n")
+        for first in range(0, len(lines), _STEP_SIZE):
+            is_last = first + _STEP_SIZE >= len(lines)
+            step = "\n".join(lines[first : first + _STEP_SIZE])
+            # Pages follow each other by user, so no user is on two.
+            checkpoint = after if is_last else begun
+            await self._load(generation, step, checkpoint, are_new=not before.may_overlap)
+        return after
 
     async def _read_page(self, board_id: str, after_user_id: str) -> StandingPage | None:
         return await self._ask(self._standings.read_page, board_id, after_user_id, self._page_size)
@@ -217,7 +231,7 @@ class Rebuilder:
                 break
             await self._require(board_id, at)  # The ledger was read after its number alone.
             at = changes.after
-            checkpoint = replace(checkpoint, replay_from=at, is_replaying=True)
+            checkpoint = replace(checkpoint, replay_from=at, may_overlap=True)
             await self._load(generation, changes.lines(), checkpoint)
         if at != upto:
             raise _GivenUpError("the record has another history now")

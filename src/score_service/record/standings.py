@@ -32,7 +32,7 @@ _ABOVE_ALL: Final = PageEnd(MAX_TOTAL + 1, 0, "")
 
 @dataclass(frozen=True, slots=True)
 class StandingPage:
-    """Standings in the order of user ids."""
+    """Standings of a range of user ids, in the order of totals."""
 
     position: Position
     """Where the ledger stood when they were read."""

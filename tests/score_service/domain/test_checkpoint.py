@@ -12,8 +12,8 @@ START, LATER = Position.start("main"), Position(7, "7" * 16)
     "checkpoint",
     [
         Checkpoint.begin(START),
-        Checkpoint(START, LATER, 2_500, is_replaying=False, last_user_id="ada"),
-        Checkpoint(LATER, LATER, 10**9, is_replaying=True, last_user_id="a:b@c.d_e-f"),
+        Checkpoint(START, LATER, 2_500, may_overlap=False, last_user_id="ada"),
+        Checkpoint(LATER, LATER, 10**9, may_overlap=True, last_user_id="a:b@c.d_e-f"),
     ],
 )
 def test_checkpoint_is_read_as_it_was_written(checkpoint: Checkpoint) -> None:

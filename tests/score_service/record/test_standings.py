@@ -13,17 +13,17 @@ from score_service.record.ledger import Ledger
 from score_service.record.standings import CountedPage, StandingPage, Standings
 
 
-async def test_pages_go_through_all_users_in_the_order_of_their_ids(
+async def test_pages_go_through_all_users_in_the_order_of_their_ids_each_in_the_order_of_totals(
     ledger: Ledger, standings: Standings
 ) -> None:
     await ledger.record_awards("main", [make_award("bob", 3), make_award("ada", 5), make_award("bob", 4)])
-    head = (await ledger.record_awards("main", [make_award("Cyd", 1)])).changes.after
+    head = (await ledger.record_awards("main", [make_award("Cyd", 8)])).changes.after
     await ledger.record_awards("other", [make_award("eve", board_id="other")])
 
     first = await standings.read_page("main", "", 2)
     second = await standings.read_page("main", "ada", 2)
 
-    assert first == StandingPage(head, 2, "ada", "Cyd 1 4\nada 5 2")
+    assert first == StandingPage(head, 2, "ada", "ada 5 2\nCyd 8 4")
     assert second == StandingPage(head, 1, "bob", "bob 7 3")
     assert await standings.read_page("main", "bob", 2) is None
 
