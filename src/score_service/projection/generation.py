@@ -20,7 +20,7 @@ from score_service.projection.scripts import Cache, ScriptCall
 
 SECONDS_TO_LIVE: Final = 120
 SECONDS_ALONE: Final = 2
-"""For which others leave a board to the maker of a generation after its last step."""
+"""For which others leave a board to the maker of a generation after its last step or sign of life."""
 
 
 class Switched(enum.Enum):
@@ -95,6 +95,10 @@ class Generation:
         self._steps += 1
         self.checkpoint = checkpoint
         return True
+
+    async def keep(self) -> None:
+        """Let what was loaded live on, and others leave the board to this maker, as a step does."""
+        await self._cache.run("keep_generation", ScriptCall(self._keys, [self.name, str(SECONDS_TO_LIVE)]))
 
     async def switch(self, position: Position, members: int) -> Switched:
         """Make this the board's generation, at a position where the record has so many members."""

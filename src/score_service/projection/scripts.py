@@ -39,6 +39,7 @@ _SCRIPTS: Final = (
     "get_header",
     "get_making",
     "get_standings",
+    "keep_generation",
     "list_standings",
     "list_standings_around",
     "load_standings",

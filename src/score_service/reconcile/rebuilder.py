@@ -13,8 +13,9 @@ Any number of these may work on the same board at once, and any of them may stop
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -23,7 +24,7 @@ import structlog
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
-from score_service.projection.generation import Generation, Switched
+from score_service.projection.generation import SECONDS_ALONE, Generation, Switched
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Header
 from score_service.reconcile.census import Census
@@ -33,14 +34,16 @@ from score_service.record.ledger import Ledger
 from score_service.record.standings import StandingPage, Standings
 
 PAGE_SIZE: Final = 20_000
-"""Standings that are read at once. They are loaded in the order of totals: the more they are, the closer to each
-other in the sorted set, and the less time Redis takes for each."""
+"""Standings that are read at once. They are loaded in the order of totals: the more they are, the closer they
+stand in the sorted set, and the less time Redis takes for each."""
 _STEP_SIZE: Final = 1_000
 """Standings that Redis takes in one script: about 10 ms, in which it answers nobody else."""
 _REST_MAX: Final = 2_000
 """Awards that may have been left to replay at the last try but one to switch."""
 _CHASES_MAX: Final = 100
 """How often a board may have gone further than its new generation before that is given up."""
+_KEEP_SECONDS: Final = SECONDS_ALONE / 4
+"""Between two signs of life of a rebuild."""
 _PROGRESS_SECONDS: Final = 10.0
 """Between two log lines that tell how far a rebuild has come."""
 
@@ -106,8 +109,9 @@ class Rebuilder:
         generation = await self._find_generation(board_id, seen)
         self.under_way += 1
         try:
-            filled = await self._fill(board_id, generation, on_progress)
-            rebuilt = await self._switch(board_id, generation, filled)
+            async with _keeping(generation):
+                filled = await self._fill(board_id, generation, on_progress)
+                rebuilt = await self._switch(board_id, generation, filled)
         except _GivenUpError as reason:
             _log.warning("rebuild_abandoned", board_id=board_id, reason=str(reason))
             await self._discard(generation)
@@ -245,6 +249,24 @@ class Rebuilder:
     ) -> None:
         if not await self._ask(generation.load, lines, checkpoint, are_new=are_new):
             raise _GivenUpError(Switched.LOST.value)
+
+
+@asynccontextmanager
+async def _keeping(generation: Generation) -> AsyncIterator[None]:
+    """Keep a generation alive also where the time between two steps is long, as while members are counted."""
+
+    async def keep() -> None:
+        while True:
+            with suppress(ProjectionUnavailableError):
+                await generation.keep()
+            await asyncio.sleep(_KEEP_SECONDS)
+
+    keeping = asyncio.create_task(keep(), name="keeper", context=Context())
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
 
 
 class _Teller:

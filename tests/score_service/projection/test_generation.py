@@ -364,3 +364,38 @@ async def test_maker_that_rests_is_not_taken_to_be_at_it(
     assert {await redis.ttl(key) for key in await keys_of(redis, redis_prefix)} <= {116, 117, 119, 120}
     assert await load(adopted, ("bob", 6, 2))
     assert await projection.is_being_made("main")
+
+
+async def test_sign_of_life_keeps_a_generation_without_a_step(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    generation = projection.make_generation("main", None)
+    await load(generation, ("ada", 5, 1))
+    for key in await keys_of(redis, redis_prefix):
+        await redis.expire(key, 10)
+    assert not await projection.is_being_made("main")
+
+    await generation.keep()
+
+    assert await projection.is_being_made("main")
+    for key in await keys_of(redis, redis_prefix):
+        assert 100 < await redis.ttl(key) <= 120
+
+
+async def test_sign_of_life_that_comes_too_late_changes_nothing(
+    projection: Projection, redis: "Redis", redis_prefix: str
+) -> None:
+    former = projection.make_generation("main", None)
+    await former.keep()
+    assert await keys_of(redis, redis_prefix) == set()
+    await load(former, ("ada", 5, 1))
+    adopted = await projection.adopt_generation("main", None)
+    assert adopted
+    await redis.expire(Keys(redis_prefix).making("main"), 10)
+
+    await former.keep()
+    assert await redis.ttl(Keys(redis_prefix).making("main")) <= 10
+
+    await adopted.switch(at(1), 1)
+    await adopted.keep()
+    assert {await redis.ttl(key) for key in await keys_of(redis, redis_prefix)} == {-1}

@@ -47,6 +47,7 @@ async def use_every_script(projection: Projection) -> None:
     assert await projection.is_being_made("main")
     adopted = await projection.adopt_generation("main", header)
     assert adopted
+    await adopted.keep()
     assert (await adopted.switch(position, 2)).name == "DONE"
     unused = projection.make_generation("main", header)
     await unused.load("ada 5 1\n", checkpoint)
