@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import accumulate
 from typing import Any, cast
 
@@ -22,6 +23,7 @@ from score_service.domain.position import Position
 from score_service.domain.standing import Source
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
 from score_service.projection.generation import Generation
+from score_service.projection.keys import Keys
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache
@@ -351,6 +353,26 @@ async def test_rebuild_that_ends_before_any_step_is_gone_on_with_by_the_next(
         assert list((await keys_of(redis, redis_prefix, board)).values()) == [-1] * 3
         loaded = sum(steps[:pause].count("load") >= last for last in last_steps)
         assert again.count("read_page") <= pages - loaded + 1
+
+
+async def test_rebuild_that_waits_long_for_the_record_is_left_to_its_maker(
+    ledger: Ledger,
+    projection: Projection,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    redis: "Redis",
+    redis_prefix: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rebuilder_module, "_KEEP_SECONDS", 0.01)
+    await make_board(ledger)
+
+    async def wait(step: str) -> None:
+        if step == "count_page":
+            await redis.expire(Keys(redis_prefix).making("main"), 60)  # As long after the last step.
+            await eventually(partial(projection.is_being_made, "main"))
+
+    assert await step_rebuilder(wait).rebuild("main")
+    assert list((await keys_of(redis, redis_prefix)).values()) == [-1] * 3
 
 
 async def test_rebuild_that_is_taken_over_leaves_the_work_to_who_took_it(
