@@ -2,8 +2,8 @@
 
 Invariants:
 - Nobody reads it before the switch, which compares and sets the board's header.
-- Until then its keys live for two minutes after the last step. Whatever becomes of its maker, another one may
-  go on from the last step, and otherwise they go.
+- Until then its keys live for two minutes after the last step or sign of life. Whatever becomes of its maker,
+  another one may go on from the last step, and otherwise they go.
 - The steps are counted in Redis, so a step may be made again where its outcome is unknown. Where Redis has
   lost one, the next step or the switch says so; the same where another maker has taken the generation over.
 - While it is being loaded, Redis says so, so that others leave the work to its maker. That only spares work:
