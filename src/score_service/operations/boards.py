@@ -20,7 +20,7 @@ from score_service.errors import (
     ScoreServiceError,
 )
 from score_service.operations.verifier import VerifiedRecord, Verifier
-from score_service.process.stores import open_database, open_projection
+from score_service.process.stores import open_bulk_projection, open_database
 from score_service.reconcile.auditor import Auditor, BoardAudit
 from score_service.reconcile.census import Census
 from score_service.reconcile.patience import Patience
@@ -46,7 +46,7 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
         standings, patience = Standings(database), Patience()
         verifier, auditor = Verifier(database, standings, patience), None
         if isinstance(settings, StoreSettings):
-            projection = await stack.enter_async_context(open_projection(settings))
+            projection = await stack.enter_async_context(open_bulk_projection(settings))
             auditor = Auditor(Ledger(database), standings, projection, patience)
         return await _do_each(
             _named(board_ids) if board_ids else verifier.find_boards(),
@@ -56,7 +56,7 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
 
 async def rebuild(settings: StoreSettings, board_ids: Sequence[str]) -> bool:
     """Rebuild boards, all of them where none is named, and return whether that was done."""
-    async with open_database(settings) as database, open_projection(settings) as projection:
+    async with open_database(settings) as database, open_bulk_projection(settings) as projection:
         ledger, standings, patience = Ledger(database), Standings(database), Patience()
         rebuilder = Rebuilder(ledger, standings, projection, patience)
         census = Census(ledger, standings, patience)

@@ -2,7 +2,7 @@
 
 from contextlib import AbstractAsyncContextManager
 
-from score_service.projection.projection import Projection, ProjectionSettings
+from score_service.projection.projection import BULK_TIMEOUT, Projection, ProjectionSettings
 from score_service.record.database import Database
 from score_service.settings import RecordSettings, StoreSettings
 from service_runtime.postgres.pool import PoolSettings
@@ -24,3 +24,10 @@ def open_database(settings: RecordSettings) -> AbstractAsyncContextManager[Datab
 def open_projection(settings: StoreSettings) -> AbstractAsyncContextManager[Projection]:
     """Open Redis, whether or not it is available."""
     return Projection.open(ProjectionSettings(settings.redis_access, prefix=settings.redis_prefix))
+
+
+def open_bulk_projection(settings: StoreSettings) -> AbstractAsyncContextManager[Projection]:
+    """Open Redis for a command that does bulk work alone: no caller waits for any of its operations."""
+    return Projection.open(
+        ProjectionSettings(settings.redis_access, prefix=settings.redis_prefix, timeout=BULK_TIMEOUT)
+    )

@@ -42,6 +42,8 @@ from score_service.projection.replies import (
 from score_service.projection.scripts import Cache, ScriptCall
 from service_runtime.redis.access import RedisAccess
 
+BULK_TIMEOUT: Final = 10.0
+"""Seconds for one operation of bulk work, which waits for a busy Redis where a caller would not."""
 _KNOWN_GENERATIONS: Final = 100_000
 _POLICY: Final = "noeviction"
 _READS_MAX: Final = 3
@@ -56,7 +58,7 @@ class ProjectionSettings:
     prefix: str = "laurel:"
     timeout: float = 0.5
     """Seconds for one operation, connecting and a retry included."""
-    bulk_timeout: float = 10.0
+    bulk_timeout: float = BULK_TIMEOUT
     """The same for a step of a rebuild, and for a comparison with the record."""
     connections_max: int = 32
     """To one server."""
