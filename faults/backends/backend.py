@@ -31,8 +31,8 @@ REFUSALS: Final = (
     TotalOutOfRangeError,
 )
 """What says that the call makes nothing, now or later."""
-NO_ANSWER: Final = (UnavailableError, ServiceFaultError)
-"""What says that the outcome is not known."""
+NO_ANSWER: Final = (UnavailableError, ServiceFaultError, NotAuthenticatedError)
+"""What says nothing of what was asked for: no outcome is known, or the certificate has expired."""
 
 
 @dataclass(frozen=True, slots=True)

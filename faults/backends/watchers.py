@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from faults.load.observer import Observer
 from faults.load.rows import rows_of_standings
 from faults.model.history import Message
-from score_client import BoardNotFoundError, Checkpoint, ScoreClient, Snapshot, Update, WatchEvent
+from score_client import (
+    BoardNotFoundError,
+    Checkpoint,
+    NotAuthenticatedError,
+    ScoreClient,
+    Snapshot,
+    Update,
+    WatchEvent,
+)
 
 _PAUSE = 0.5
 
@@ -58,7 +66,7 @@ class Watcher:
                     first = False
         except TimeoutError:
             return "left"
-        except BoardNotFoundError as error:
+        except (BoardNotFoundError, NotAuthenticatedError) as error:
             return error.reason
         finally:
             self._stay = None
