@@ -17,6 +17,7 @@ pytest_plugins = [
     "tests.fixtures.spans",
     "tests.fixtures.boards",
     "tests.fixtures.mortal_valkey",
+    "tests.fixtures.rejecting_redis",
     "tests.fixtures.valkey_nodes",
     "tests.fixtures.secure_stores",
     "tests.fixtures.score_service",

@@ -41,10 +41,12 @@ from score_service.projection.replies import (
 )
 from score_service.projection.scripts import Cache, ScriptCall
 from service_runtime.redis.access import RedisAccess
+from service_runtime.redis.rejections import explain_rejection
 
 BULK_TIMEOUT: Final = 10.0
 """Seconds for one operation of bulk work, which waits for a busy Redis where a caller would not."""
 _KNOWN_GENERATIONS: Final = 100_000
+_CHECK_KEY: Final = "check"
 _POLICY: Final = "noeviction"
 _READS_MAX: Final = 3
 """How often a read is tried while the generation changes."""
@@ -76,6 +78,7 @@ class Projection:
         self._cache = cache
         self._bulk = bulk
         self._keys = Keys(prefix)
+        self._check_key = f"{prefix}{_CHECK_KEY}"
         self._generations: OrderedDict[str, str] = OrderedDict()
         """Of each board, as last seen; kept also when a header is gone, to remove what else is left."""
 
@@ -93,12 +96,18 @@ class Projection:
             yield cls(cache, bulk, settings.prefix)
 
     async def check(self) -> str | None:
-        """Return what is wrong with the configuration of Redis; None if nothing is.
+        """Return what keeps Redis from its work: what is wrong with it, or why it rejects writes; or None.
 
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
         """
-        wrong = await self._cache.read_policies() - {_POLICY}
+        try:
+            wrong = await self._cache.read_policies() - {_POLICY}
+            await self._cache.check(self._check_key)
+        except ProjectionUnavailableError as error:
+            if rejection := explain_rejection(error.__cause__):
+                return rejection
+            raise
         return f"evicts keys: maxmemory-policy is {min(wrong)}, not {_POLICY}" if wrong else None
 
     async def apply_changes(self, changes: Changes) -> Applied | PositionMismatch:

@@ -24,6 +24,7 @@ from redis.exceptions import AskError, MovedError
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.breaker import Breaker
 from score_service.projection.redis_servers import Server, Servers
+from service_runtime.redis.slots import find_hash_tag
 
 _Address = tuple[str, int]
 
@@ -66,6 +67,11 @@ class Cluster(Servers):
         if not primaries:
             raise ProjectionUnavailableError
         return primaries
+
+    def name_key(self, server: Server, name: str) -> str:
+        """Return the name with a hash tag of a slot of the server; of any slot if it has none now."""
+        slot = self._owners.index(server) if server in self._owners else 0
+        return f"{name}{{{find_hash_tag(slot)}}}"
 
     def follow(self, redirect: AskError, server: Server) -> Server:
         """Return the server that is pointed to, and let it have the slot if that has moved."""

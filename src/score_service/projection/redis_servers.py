@@ -30,6 +30,8 @@ from redis.exceptions import (
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.breaker import Breaker
 from service_runtime.redis.access import RedisAccess
+from service_runtime.redis.rejections import explain_rejection
+from service_runtime.throttle import Throttle
 
 REDIRECTS: Final = (AskError, TryAgainError)
 """What a server says instead of an answer while slots move; MOVED is an AskError too."""
@@ -38,6 +40,8 @@ _HOPS_MAX: Final = 8
 _SPLIT_SECONDS: Final = 0.02
 """Between two tries while some keys of a board are on one server and some on another."""
 _CLOSE_SECONDS: Final = 1.0
+_REJECTIONS_LOGGED: Final = 1
+"""Of each server, a second."""
 
 _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
@@ -65,6 +69,7 @@ class Server:
         self.subscriber = subscriber
         self.host = host
         self.breaker = Breaker(time.monotonic)
+        self._rejections = Throttle(_REJECTIONS_LOGGED, time.monotonic)
         self.on_loss: Callable[[], None] = lambda: None
         """Called each time that it is found to be unavailable."""
 
@@ -80,7 +85,7 @@ class Server:
         if not self.breaker.admit():
             raise ProjectionUnavailableError
         try:
-            async with bounded(give_up_at):
+            async with bounded(give_up_at, self._rejections):
                 yield
         except REDIRECTS:
             self.breaker.succeed()
@@ -112,15 +117,20 @@ class Server:
 
 
 @asynccontextmanager
-async def bounded(give_up_at: float) -> AsyncIterator[None]:
-    """Turn what Redis and the network fail with into one error, also when time is up. Redirects pass."""
+async def bounded(give_up_at: float, rejections: Throttle | None = None) -> AsyncIterator[None]:
+    """Turn what Redis and the network fail with into one error, also when time is up. Redirects pass.
+
+    A server that rejects writes does so at once, for each of them: a throttle bounds how often it is logged.
+    """
     try:
         async with asyncio.timeout_at(give_up_at):
             yield
     except REDIRECTS:
         raise
     except (RedisError, OSError) as error:
-        _log.warning("projection_unavailable", kind=type(error).__name__, error=str(error))
+        throttle = rejections if explain_rejection(error) else None
+        if throttle is None or throttle.let_through() is not None:
+            _log.warning("projection_unavailable", kind=type(error).__name__, error=str(error))
         raise ProjectionUnavailableError from error
 
 
@@ -134,6 +144,10 @@ class Servers(ABC):
     @abstractmethod
     async def list_primaries(self, give_up_at: float) -> Sequence[Server]:
         """List all servers that may have keys, or raise ProjectionUnavailableError."""
+
+    @abstractmethod
+    def name_key(self, server: Server, name: str) -> str:
+        """Return a key that such a server has, and whose name begins so."""
 
     @abstractmethod
     def follow(self, redirect: AskError, server: Server) -> Server:
@@ -179,6 +193,10 @@ class OneServer(Servers):
     async def list_primaries(self, give_up_at: float) -> Sequence[Server]:  # noqa: ARG002 - No need to ask.
         """Return the server."""
         return [self._server]
+
+    def name_key(self, server: Server, name: str) -> str:  # noqa: ARG002 - It has them all.
+        """Return the name."""
+        return name
 
     def follow(self, redirect: AskError, server: Server) -> Server:  # noqa: ARG002 - There is none to follow to.
         """Refuse: the URL says that there is one server."""

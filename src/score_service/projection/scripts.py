@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from hashlib import sha1
 from typing import Any, Final, Self
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
 from score_service import tracing
 from score_service.errors import ProjectionUnavailableError
-from score_service.projection.lua import load_script
+from score_service.projection.lua import READS_ONLY, load_script
 from score_service.projection.redis_servers import (
     REDIRECTS,
     Server,
@@ -29,10 +29,12 @@ from score_service.projection.redis_servers import (
     bounded,
 )
 from score_service.projection.redis_topology import open_servers
+from service_runtime.redis.rejections import explain_rejection
 
 _SCRIPTS: Final = (
     "adopt_generation",
     "apply_changes",
+    "check_writes",
     "compare_standings",
     "discard_generation",
     "drop_board",
@@ -62,11 +64,18 @@ class ScriptCall:
 class _Script:
     text: str
     digest: str
+    reads_only: bool
 
     @classmethod
     def load(cls, name: str) -> Self:
         text = load_script(name)
-        return cls(text, sha1(text.encode(), usedforsecurity=False).hexdigest())
+        digest = sha1(text.encode(), usedforsecurity=False).hexdigest()
+        return cls(text, digest, text.startswith(READS_ONLY))
+
+    def evaluate(self, client: Any, call: ScriptCall) -> Any:
+        """Have a client or a pipeline run it. Valkey that hands over slots holds EVALSHA, not EVALSHA_RO."""
+        words = (self.digest, len(call.keys), *call.keys, *call.arguments)
+        return client.evalsha_ro(*words) if self.reads_only else client.evalsha(*words)
 
 
 class Cache:
@@ -96,12 +105,11 @@ class Cache:
 
     async def _run(self, script: _Script, call: ScriptCall, give_up_at: float) -> Any:
         async def evaluate(client: Any) -> Any:
-            words = (script.digest, len(call.keys), *call.keys, *call.arguments)
             try:
-                return await client.evalsha(*words)
+                return await script.evaluate(client, call)
             except NoScriptError:
                 await client.script_load(script.text)
-                return await client.evalsha(*words)
+                return await script.evaluate(client, call)
 
         return await self._servers.ask(call.keys[0], evaluate, give_up_at)
 
@@ -136,7 +144,7 @@ class Cache:
         async with server.reached(give_up_at), server.client.pipeline(transaction=False) as pipeline:
             pipeline.script_load(script.text)
             for call in calls:
-                pipeline.evalsha(script.digest, len(call.keys), *call.keys, *call.arguments)
+                script.evaluate(pipeline, call)
             replies = await pipeline.execute(raise_on_error=False)
             for reply in replies:
                 if isinstance(reply, Exception) and not isinstance(reply, REDIRECTS):
@@ -155,13 +163,24 @@ class Cache:
             policies.add(str(memory["maxmemory_policy"]))
         return policies
 
+    async def check(self, key: str) -> None:
+        """Have every server run a script that reads and one that is rejected where writes are.
+
+        Args:
+            key: one that is never there; where there are several servers, each is given one of its own slots.
+        """
+        servers = await self._servers.list_primaries(_in(self._timeout))
+        calls = [ScriptCall([self._servers.name_key(server, key)], []) for server in servers]
+        scripts = ("get_making", "check_writes")
+        await asyncio.gather(*(self.run(script, call) for call in calls for script in scripts))
+
     @asynccontextmanager
     async def subscribe(self, channel: str) -> AsyncIterator[AsyncIterator[str]]:
         """Receive what is published on a channel from now on.
 
         Raises:
             ProjectionUnavailableError: there are too many subscriptions, or Redis is unavailable; the latter
-                also out of the iterator, and where the channel has moved to another server.
+                also out of the iterator, which ends where the channel has moved to another server.
         """
         if not self._subscriptions_left:
             raise ProjectionUnavailableError
@@ -185,16 +204,26 @@ class Cache:
                 async with bounded(_in(_QUIET_SECONDS + self._timeout)):
                     message = await pubsub.get_message(timeout=_QUIET_SECONDS)
                     if message is None:
-                        await pubsub.ping()
-                        message = await pubsub.get_message(timeout=None)
+                        message = await _ping(pubsub)
             except REDIRECTS as redirect:
                 raise ProjectionUnavailableError from redirect
             if message is None:
                 continue
             if message["type"] == "sunsubscribe":
-                raise ProjectionUnavailableError  # The slot has moved; a new subscription is led there.
+                return  # The slot has moved; a new subscription is led there.
             if message["type"] == "smessage":
                 yield message["data"]
+
+
+async def _ping(pubsub: Any) -> Any:
+    """Return what comes next, at the latest the answer to a PING."""
+    await pubsub.ping()
+    try:
+        return await pubsub.get_message(timeout=None)
+    except ResponseError as error:
+        if explain_rejection(error):
+            return None  # A server that could not save to its disk is there, and rejects PING as well.
+        raise
 
 
 async def _subscribe(client: Any, channel: str) -> Any:

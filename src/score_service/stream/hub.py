@@ -125,6 +125,7 @@ class Hub:
                         self._note(hint)
                         if self._stopped:
                             return
+                continue  # The channel has moved, and is subscribed to at once where it is now.
             except ProjectionUnavailableError:
                 pass  # The board is looked at all the same.
             except Exception:  # noqa: BLE001 - Logged whole; without hints the watchers are fed more slowly.

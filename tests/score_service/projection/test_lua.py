@@ -6,6 +6,7 @@ from typing import Final
 
 import pytest
 from redis.asyncio import Redis
+from redis.crc import key_slot
 from tests.fixtures.valkey_nodes import ValkeyCluster
 
 from local_stack.ports import HOST
@@ -52,6 +53,7 @@ async def use_every_script(projection: Projection) -> None:
     unused = projection.make_generation("main", header)
     await unused.load("ada 5 1\n", checkpoint)
     await unused.discard()
+    assert await projection.check() is None
     header = await projection.read_header("main")
     assert header is not None
     await projection.drop_board("main", header)
@@ -73,10 +75,11 @@ async def test_on_a_cluster_every_script_touches_declared_keys_of_one_slot_alone
         await redis.echo("end")
         while (heard := await monitor.next_command())["command"] != "ECHO end":
             command, *words = heard["command"].split(" ")
-            if command == "EVALSHA":
+            if command in {"EVALSHA", "EVALSHA_RO"}:
                 scripts.add(words[0])
                 declared = words[2 : 2 + int(words[1])]
-                assert all(key.startswith(f"{redis_prefix}{{main}}:") for key in declared)
+                assert all(key.startswith(redis_prefix) for key in declared)
+                assert len({key_slot(key.encode()) for key in declared}) == 1
             elif heard["client_type"] == "lua":
                 keys = words if command in _OF_KEYS_ALONE else words[:1]
                 if command == "SPUBLISH":
@@ -86,4 +89,5 @@ async def test_on_a_cluster_every_script_touches_declared_keys_of_one_slot_alone
                     touched.update(keys)
 
     assert len(scripts) == len(_SCRIPTS)
-    assert {key.rpartition(":")[2] for key in touched} == {"header", "ranks", "totals", "progress", "making"}
+    names = {key.rpartition(":")[2].partition("{")[0] for key in touched}
+    assert names == {"header", "ranks", "totals", "progress", "making", "check"}

@@ -1,19 +1,24 @@
 """Which server is asked: in a cluster, by Sentinel, and where the URL says something else than there is."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis.crc import key_slot
 from tests.fixtures.logs import LogLines
 from tests.fixtures.redis import access_to
-from tests.fixtures.valkey_nodes import SentinelSet, ValkeyCluster
+from tests.fixtures.stores import eventually
+from tests.fixtures.valkey_nodes import Node, SentinelSet, ValkeyCluster
 
 from local_stack.valkey import ValkeyServer
 from score_service.errors import ProjectionUnavailableError
 from score_service.metrics import add_call_fields
+from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache, ScriptCall
+from score_service.stream.feeds import Feeds
+from score_service.stream.hub import Hub, HubSettings
 from service_runtime.redis.access import RedisAccess, RedisUrl
 
 
@@ -56,7 +61,7 @@ async def test_policy_of_every_primary_counts(valkey_cluster: ValkeyCluster) -> 
         valkey_cluster.nodes[2].ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
 
 
-async def test_subscription_whose_channel_has_moved_fails_and_the_next_one_follows_it(
+async def test_subscription_whose_channel_has_moved_ends_and_the_next_one_follows_it(
     valkey_cluster: ValkeyCluster, redis_prefix: str
 ) -> None:
     channel = f"{redis_prefix}{{moved}}:changes"
@@ -68,11 +73,47 @@ async def test_subscription_whose_channel_has_moved_fails_and_the_next_one_follo
             source.ask("SPUBLISH", channel, "before")
             assert await anext(messages) == "before"
             valkey_cluster.end_move(slot, target)
-            with pytest.raises(ProjectionUnavailableError):
+            with pytest.raises(StopAsyncIteration):
                 await anext(messages)
         async with cache.subscribe(channel) as messages:
             target.ask("SPUBLISH", channel, "after")
             assert await anext(messages) == "after"
+
+
+async def test_hub_whose_channel_has_moved_subscribes_again_at_once(
+    valkey_cluster: ValkeyCluster, redis_prefix: str, feeds: Feeds
+) -> None:
+    slot, source = key_slot(b"moved"), valkey_cluster.owner_of("moved")
+    target = next(node for node in valkey_cluster.nodes if node is not source)
+    settings = ProjectionSettings(valkey_cluster.access, prefix=redis_prefix, timeout=5)
+    channel = f"{redis_prefix}{{moved}}:changes"
+
+    def subscribers_at(node: Node) -> int:
+        return int(node.ask("PUBSUB", "SHARDNUMSUB", channel)[1])
+
+    async with Projection.open(settings) as projection:
+        # It looks at the board, and subscribes again after a loss, after longer than this test lasts.
+        hub = Hub("moved", replace(feeds, projection=projection), HubSettings(poll_seconds=600))
+        task = hub.start()
+        await eventually(lambda: asyncio.to_thread(lambda: subscribers_at(source) == 1))
+        valkey_cluster.begin_move(slot, source, target)
+        valkey_cluster.end_move(slot, target)
+        await eventually(lambda: asyncio.to_thread(lambda: subscribers_at(target) == 1))
+        hub.stop()
+        await asyncio.wait([task])
+
+
+async def test_check_asks_every_primary(valkey_cluster: ValkeyCluster, redis_prefix: str) -> None:
+    settings = ProjectionSettings(valkey_cluster.access, prefix=redis_prefix, timeout=5)
+    async with Projection.open(settings) as projection:
+        assert await projection.check() is None
+        for node in valkey_cluster.nodes:
+            node.ask("CONFIG", "SET", "min-replicas-to-write", 1)
+            try:
+                assert str(await projection.check()).startswith("rejects writes: fewer replicas")
+            finally:
+                node.ask("CONFIG", "SET", "min-replicas-to-write", 0)
+    assert valkey_cluster.denied() == []
 
 
 async def test_node_of_a_cluster_that_is_named_as_one_server_is_reported(

@@ -8,6 +8,8 @@ import pytest
 from redis.asyncio import Redis
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.redis import access_to
+from tests.fixtures.rejecting_redis import RejectingRedis
+from tests.fixtures.stores import eventually
 from tests.score_service.projection.test_breaker import Clock
 
 from local_stack.valkey import ValkeyServer
@@ -129,6 +131,44 @@ async def test_quiet_channel_stays_subscribed_until_something_is_published(
         await redis.spublish("channel", "said")
 
         assert await message == "said"
+
+
+async def test_subscription_lasts_while_a_failed_snapshot_has_redis_reject_even_ping(
+    rejecting_redis: RejectingRedis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts_module, "_QUIET_SECONDS", 0.01)
+    settings = ServersSettings(rejecting_redis.access, timeout=5, connections_max=4, subscriptions_max=2)
+    async with Cache.open(settings) as cache, cache.subscribe("channel") as messages:
+        message = asyncio.ensure_future(anext(messages))
+        await rejecting_redis.reject("failed_snapshot")
+
+        async def has_rejected_some() -> bool:
+            stats = await rejecting_redis.ask("INFO", "commandstats")
+            return bool(stats["cmdstat_ping"]["rejected_calls"] > 2)
+
+        await eventually(has_rejected_some)
+        await rejecting_redis.ask("SPUBLISH", "channel", "said")
+
+        assert await message == "said"
+
+
+async def test_redis_py_reads_the_pong_of_a_subscriber_letter_by_letter(cache: Cache, redis_url: str) -> None:
+    """It is no message of the channel, whatever it is: `_messages` passes over all other types."""
+    [server] = await cache._servers.list_primaries(0)
+    pubsub = server.subscriber.pubsub()
+    await pubsub.ssubscribe("channel")
+    assert (await pubsub.get_message(timeout=None))["type"] == "ssubscribe"
+    await pubsub.ping()
+    assert await pubsub.get_message(timeout=None) == {
+        "type": "P",
+        "pattern": None,
+        "channel": "O",
+        "data": "N",
+    }
+    async with Redis.from_url(redis_url) as redis:
+        await redis.spublish("channel", "said")
+    assert (await pubsub.get_message(timeout=None))["data"] == "said"
+    await pubsub.aclose()
 
 
 async def test_subscriptions_beyond_the_limit_are_rejected(cache: Cache) -> None:

@@ -1,3 +1,4 @@
+#!lua
 -- Takes over a generation that was being made, with all that was loaded, under a name of its own.
 --
 -- KEYS  header, ranks, totals, progress, which generation is being made, and ranks, totals and progress of the

@@ -1,3 +1,4 @@
+#!lua
 -- Moves the projection of a board from one position of its ledger to a later one, if it stands there.
 --
 -- KEYS  header, ranks, totals

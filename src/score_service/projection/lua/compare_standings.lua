@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Compares standings of the record with a board, and the two keys of the board with each other.
 --
 -- KEYS  header, ranks, totals

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes a generation of a board that was being made, unless the board has it now.
 --
 -- KEYS  header, ranks, totals, progress, and which generation is being made

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes the projection of a board, if it is still the one that was looked at.
 --
 -- KEYS  header, ranks, totals

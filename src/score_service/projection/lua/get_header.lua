@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Tells where a board stands, and whether its keys are whole.
 --
 -- KEYS  header, ranks, totals

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Tells which generation of a board was last being made, and whether its maker is at it.
 --
 -- KEYS  which generation is being made

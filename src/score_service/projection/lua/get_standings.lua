@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Reads the top of a board and the standings of some users, all at one position.
 --
 -- KEYS  header, ranks, totals

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Lets a generation that is being made live on, while its maker waits for something else than a step.
 --
 -- KEYS  header, ranks, totals, progress, and which generation is being made

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Reads a page of a board, from the top or from where another page ended.
 --
 -- KEYS  header, ranks, totals

@@ -1,3 +1,4 @@
+#!lua flags=no-writes
 -- Reads a user's standing and its neighbours.
 --
 -- KEYS  header, ranks, totals

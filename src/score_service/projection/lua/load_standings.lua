@@ -1,3 +1,4 @@
+#!lua
 -- Fills keys that nobody reads yet: a generation of a board that is being made, step by step.
 --
 -- KEYS  header, ranks, totals, progress, and which generation is being made

@@ -1,3 +1,4 @@
+#!lua
 -- Puts a generation that was loaded in the place of the one a board has.
 --
 -- KEYS  header, ranks, totals, progress, which generation is being made, and ranks and totals of the one before

@@ -1,0 +1,37 @@
+"""Rejections that are explained, and errors that are none."""
+
+import pytest
+from redis.exceptions import (
+    ClusterDownError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+
+from service_runtime.redis.rejections import explain_rejection
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ReadOnlyError("You can't write against a read only replica."), "it is a replica"),
+        (OutOfMemoryError("command not allowed"), "maxmemory is reached"),
+        (NoPermissionError("No permissions to access a key"), "its access list does not allow them"),
+        (
+            ResponseError("NOREPLICAS Not enough good replicas to write."),
+            "fewer replicas follow it than min-replicas-to-write",
+        ),
+        (ResponseError("MISCONF Errors writing to the AOF file"), "it could not save to its disk"),
+    ],
+)
+def test_a_rejection_is_explained(error: ResponseError, reason: str) -> None:
+    assert explain_rejection(error) == f"rejects writes: {reason}"
+
+
+@pytest.mark.parametrize(
+    "error", [None, RedisError("gone"), TimeoutError(), ClusterDownError("down"), ResponseError("ERR no")]
+)
+def test_other_errors_are_not(error: BaseException | None) -> None:
+    assert explain_rejection(error) is None
