@@ -3,13 +3,16 @@
 Nothing is sent again after a connection was lost: a count that was sent twice would be counted twice.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from limits.aio.storage import RedisClusterStorage, RedisStorage
-from redis.asyncio import Redis, RedisCluster
+from limits.errors import StorageError
+from redis.asyncio import Redis
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -17,8 +20,11 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from service_runtime.redis.access import RedisAccess
 from service_runtime.redis.connections import Connector, TlsConnection
+from service_runtime.redis.slots import find_hash_tag
 
 _CONNECTIONS: Final = 50
+_CHECKS_MAX: Final = 1 << 30
+_CHECK_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +32,8 @@ class Counters:
     """Counts that all replicas share."""
 
     storage: RedisStorage
-    ping: Callable[[], Awaitable[Any]]
-    """Fails where Redis is unavailable, or a part of it."""
+    check: Callable[[], Awaitable[None]]
+    """Counts as limits do, on every primary. Raises StorageError where one does not let it."""
 
 
 class _ClusterStorage(RedisClusterStorage):
@@ -55,21 +61,34 @@ async def open_counters(access: RedisAccess, prefix: str, seconds: float) -> Asy
             if access.url.is_tls:
                 _have_files_read_again(cluster)
             stack.push_async_callback(cluster.aclose)
-            yield Counters(storage, lambda: cluster.ping(target_nodes=RedisCluster.PRIMARIES))
+            yield Counters(storage, partial(_check_cluster, storage, cluster))
         else:
             connector = await Connector.open(stack, access, _timeouts(seconds), seconds)
             pool = connector.blocking_pool(_CONNECTIONS, seconds)
-            redis = await stack.enter_async_context(Redis.from_pool(pool))
-            yield Counters(
-                RedisStorage(
-                    "redis://",
-                    wrap_exceptions=True,
-                    implementation="redispy",
-                    key_prefix=key_prefix,
-                    connection_pool=pool,  # type: ignore[arg-type]  # Passed on; the annotation is too narrow.
-                ),
-                redis.ping,
+            await stack.enter_async_context(Redis.from_pool(pool))
+            single = RedisStorage(
+                "redis://",
+                wrap_exceptions=True,
+                implementation="redispy",
+                key_prefix=key_prefix,
+                connection_pool=pool,  # type: ignore[arg-type]  # Passed on; the annotation is too narrow.
             )
+            yield Counters(single, partial(_count_check, single, "check"))
+
+
+async def _count_check(storage: RedisStorage, key: str) -> None:
+    await storage.acquire_sliding_window_entry(key, _CHECKS_MAX, _CHECK_SECONDS)
+
+
+async def _check_cluster(storage: RedisClusterStorage, cluster: Any) -> None:
+    try:
+        await cluster.initialize()
+    except storage.base_exceptions as error:
+        raise StorageError(error) from error
+    slots = dict[str, int]()
+    for slot, (primary, *_) in cluster.nodes_manager.slots_cache.items():
+        slots.setdefault(primary.name, slot)
+    await asyncio.gather(*(_count_check(storage, find_hash_tag(slot)) for slot in slots.values()))
 
 
 def _make_cluster_storage(access: RedisAccess, key_prefix: str, seconds: float) -> RedisClusterStorage:

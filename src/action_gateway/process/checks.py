@@ -9,11 +9,14 @@ say when to come again. Taking every replica out of balance would turn both into
 from collections.abc import Mapping
 from typing import Final
 
+from limits.errors import StorageError
+
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.limits.redis_storage import Counters
 from action_gateway.store.store import REQUIRED_REVISION, Store
 from score_client.client import ScoreClient
 from service_runtime.readiness import Check
+from service_runtime.redis.rejections import explain_rejection
 
 DATABASE: Final = "database"
 
@@ -26,7 +29,12 @@ def checks_of(store: Store, counters: Counters, score_client: ScoreClient, feed:
         return None if revision >= REQUIRED_REVISION else "has an old schema; run `action-gateway migrate`"
 
     async def check_redis() -> str | None:
-        await counters.ping()
+        try:
+            await counters.check()
+        except StorageError as error:
+            if rejection := explain_rejection(error.__cause__):
+                return rejection
+            raise
         return None
 
     async def check_score_service() -> str | None:

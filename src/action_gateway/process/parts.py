@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from redis.exceptions import RedisError
+from limits.errors import StorageError
 
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.passwords import Passwords
@@ -93,7 +93,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             metrics.ready,
             required=DATABASE,
             all_at_start=True,
-            unavailable=(GatewayError, RedisError, ScoreClientError),
+            unavailable=(GatewayError, StorageError, ScoreClientError),
         )
         await stack.enter_async_context(readiness.running(_CHECK_SECONDS, _CHECK_SECONDS_AT_START))
         metrics.follow_parts(checks, readiness.has)

@@ -45,7 +45,7 @@ async def outcomes(calls: Sequence[Callable[[str], object]], user_id: str) -> Co
 async def test_replicas_share_their_counts_on_a_cluster(
     on_cluster: Counters, valkey_cluster: ValkeyCluster
 ) -> None:
-    await on_cluster.ping()
+    await on_cluster.check()
     replicas = [Limits(on_cluster.storage, RATES, seconds=5) for _ in range(3)]
     for user_id in ("ada", "bob", "cleo", "dan"):
         calls = [replica.complete for replica in replicas for _ in range(4)]
@@ -93,7 +93,7 @@ async def test_counts_follow_the_primary_that_sentinel_reports(
     async with open_counters(access_to(login.url, *passwords), redis_prefix, 1) as counters:
         limits = Limits(counters.storage, RATES, seconds=5)
         await limits.log_in("203.0.113.1", "ada")
-        await counters.ping()
+        await counters.check()
         current = await sentinel_set.fail_over()
         await limits.start("ada")
 

@@ -4,9 +4,11 @@ import asyncio
 from typing import Any
 
 import psycopg
+import pytest
 from tests.fixtures.gateway import StartGateway
 from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
+from tests.fixtures.rejecting_redis import REASONS, RejectingRedis
 from tests.fixtures.score_service import ScoreService, StartScoreService
 from tests.fixtures.stores import eventually
 
@@ -124,6 +126,35 @@ async def test_a_gateway_stays_ready_without_redis_and_reports_it(
     assert 'gateway_part_up{part="database"} 1.0' in metrics
     response = await (await gateway.player()).post("/actions/start", {"actionId": "quick"})
     assert response.status_code == 200
+
+
+@pytest.mark.parametrize("way", REASONS)
+async def test_a_redis_that_rejects_to_count_is_reported_and_players_go_on(
+    start_gateway: StartGateway, score_service: ScoreService, rejecting_redis: RejectingRedis, way: str
+) -> None:
+    login = rejecting_redis.login
+    gateway = await start_gateway(
+        score_target=score_service.target, redis_url=login.url, redis_password_file=login.password_file
+    )
+    player = await gateway.player()
+    await rejecting_redis.reject(way)
+
+    async def is_reported() -> bool:
+        response = await gateway.http.get("/readyz")
+        report = {"status": "ready", "missing": {"redis": f"rejects writes: {REASONS[way]}"}}
+        return (response.status_code, response.json()) == (200, report)
+
+    await eventually(is_reported)
+    metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
+    assert 'gateway_part_up{part="redis"} 0.0' in metrics
+    assert (await player.post("/actions/start", {"actionId": "quick"})).status_code == 200
+
+    await rejecting_redis.accept(way)
+
+    async def is_whole() -> bool:
+        return bool((await gateway.http.get("/readyz")).json()["missing"] == {})
+
+    await eventually(is_whole)
 
 
 async def test_an_old_schema_is_distinguished_from_an_unavailable_database(
