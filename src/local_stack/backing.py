@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import psycopg
 import redis
@@ -57,17 +57,35 @@ class Cache:
 
     @classmethod
     def prepare(cls, url: str) -> Self:
-        """Take the password out of a URL, or raise ServerUnavailableError."""
-        try:
-            with redis.Redis.from_url(url, socket_timeout=_CONNECT_SECONDS) as client:
-                client.ping()
-        except (redis.RedisError, ValueError) as error:
-            raise ServerUnavailableError(f"The server of REDIS_URL cannot be used: {error}") from error
+        """Take the password out of a URL, or raise ServerUnavailableError where no server answers."""
         parts = urlsplit(url)
+        for node in _node_urls(parts):
+            if (failure := _ping(node)) is None:
+                break
+        else:
+            raise ServerUnavailableError(f"The server of REDIS_URL cannot be used: {failure}") from failure
         login, _, address = parts.netloc.rpartition("@")
         user = login.partition(":")[0]
         bare = parts._replace(netloc=f"{user}@{address}" if user else address)
         return cls(urlunsplit(bare), unquote(parts.password) if parts.password else None)
+
+
+def _node_urls(parts: SplitResult) -> list[str]:
+    """List where each node of a cluster, or the one server, is asked whether it is there."""
+    scheme, _, topology = parts.scheme.partition("+")
+    if topology != "cluster":
+        return [urlunsplit(parts)]
+    login, at, hosts = parts.netloc.rpartition("@")
+    return [f"{scheme}://{login}{at}{host}" for host in hosts.split(",")]
+
+
+def _ping(url: str) -> Exception | None:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=_CONNECT_SECONDS) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        return error
+    return None
 
 
 def _dsn(info: psycopg.ConnectionInfo, role: str) -> str:

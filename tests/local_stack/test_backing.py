@@ -10,7 +10,7 @@ from tests.fixtures.postgres import Database
 
 from local_stack.backing import Cache, Record
 from local_stack.errors import ServerUnavailableError
-from local_stack.ports import free_port
+from local_stack.ports import HOST, free_port
 from local_stack.postgres import PostgresCluster, PostgresServer
 from local_stack.provision import derive_passwords
 from local_stack.valkey import ValkeyServer
@@ -88,3 +88,11 @@ def test_an_unusable_redis_is_reported_without_the_password(valkey_server: Valke
     with pytest.raises(ServerUnavailableError, match="REDIS_URL") as raised:
         Cache.prepare(url.format(port=valkey_server.port))
     assert "wrong@" not in str(raised.value)
+
+
+def test_any_node_of_a_cluster_that_answers_will_do(valkey_server: ValkeyServer) -> None:
+    login, nodes = f"user:{valkey_server.password}", f"{HOST}:{free_port()},{HOST}:{valkey_server.port}"
+    with pytest.raises(ServerUnavailableError):
+        Cache.prepare(f"redis+cluster://{login}@{nodes}")
+    cache = Cache.prepare(f"redis+cluster://default:{valkey_server.password}@{nodes}")
+    assert cache == Cache(f"redis+cluster://default@{nodes}", valkey_server.password)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from tests.fixtures.valkey_nodes import ValkeyCluster
 
 from local_stack.binding import bind_command
 from local_stack.child import Child
@@ -242,6 +243,16 @@ def test_a_stack_uses_the_servers_it_is_given(
     assert not (stack.state_dir / "valkey").exists()
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT points FROM score.award").fetchall() == [(10,)]
+
+
+def test_a_stack_uses_the_cluster_of_redis_that_it_is_given(
+    launcher: Launcher, postgres_server: PostgresServer, valkey_cluster: ValkeyCluster
+) -> None:
+    create_database(postgres_server.admin_url(), "clustered")
+    url = valkey_cluster.url(f":{valkey_cluster.nodes[0].password}")
+    stack = launcher.start(DATABASE_URL=postgres_server.admin_url("clustered"), REDIS_URL=url)
+    assert stack.award_as_printed().startswith("+10 for ada: 10 points, rank 1")
+    assert not (stack.state_dir / "valkey").exists()
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PORT", "GRPC_PORT"])
