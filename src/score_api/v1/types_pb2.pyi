@@ -28,7 +28,7 @@ class _SourceEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_Source.ValueTyp
     SOURCE_CACHE: _Source.ValueType  # 1
     """The projection in Redis answered."""
     SOURCE_RECORD: _Source.ValueType  # 2
-    """The record in PostgreSQL answered, because the projection was unavailable or behind the requested revision."""
+    """The record in PostgreSQL answered, because the projection was unavailable, stale or behind the requested revision."""
 
 class Source(_Source, metaclass=_SourceEnumTypeWrapper):
     """Source is the store that answered a read."""
@@ -38,7 +38,7 @@ SOURCE_UNSPECIFIED: Source.ValueType  # 0
 SOURCE_CACHE: Source.ValueType  # 1
 """The projection in Redis answered."""
 SOURCE_RECORD: Source.ValueType  # 2
-"""The record in PostgreSQL answered, because the projection was unavailable or behind the requested revision."""
+"""The record in PostgreSQL answered, because the projection was unavailable, stale or behind the requested revision."""
 
 @typing.final
 class Standing(message.Message):

@@ -1,8 +1,8 @@
 """Reads a board, at least as new as the caller asks.
 
 Every answer holds at one position and says which store it is from. The projection is read first: where it
-is behind, it is caught up if that is quick; where it is unavailable, gone or too far behind, the record
-answers.
+is behind, it is caught up if that is quick; where it is unavailable, gone, too far behind or stale, the
+record answers. A stale answer is given only while the record is unavailable.
 """
 
 import asyncio
@@ -91,6 +91,7 @@ class Leaderboard:
         *rest: Hashable,
         min_revision: int,
     ) -> Reading:
+        stale: Reading | None = None
         with suppress(ProjectionUnavailableError):
             reading = await cached(board_id, *rest)
             if reading is not None and reading.position.revision < min_revision:
@@ -99,8 +100,15 @@ class Leaderboard:
             if reading is not None and reading.position.revision >= min_revision:
                 with suppress(RecordUnavailableError):
                     await self._shortly(self._projector.confirm(board_id))
-                return reading
-        return await self._reader.read(recorded, board_id, *rest, min_revision=min_revision)
+                if not self._projector.freshness.is_stale(board_id, reading.position.revision):
+                    return reading
+                stale = reading
+        try:
+            return await self._reader.read(recorded, board_id, *rest, min_revision=min_revision)
+        except RecordUnavailableError:
+            if stale is None:
+                raise
+            return stale
 
     async def _shortly(self, work: Awaitable[object]) -> None:
         with suppress(TimeoutError):

@@ -22,7 +22,7 @@ def checks_of(ledger: Ledger, projection: Projection) -> Mapping[str, Check]:
         revision = await ledger.read_schema_revision()
         if revision < REQUIRED_SCHEMA:
             return f"the schema is at {revision or 'nothing'}, {REQUIRED_SCHEMA} is needed: run migrate"
-        return None
+        return None if await ledger.accepts_writes() else "accepts no writes"
 
     async def check_projection() -> str | None:
         return await projection.check()

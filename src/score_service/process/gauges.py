@@ -48,6 +48,11 @@ def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics)
         lambda: projector.scanner.lag,
     )
     metrics.follow(
+        "laurel_projection_stale_boards",
+        "Boards whose projection lacked at the last look what the record had a second before.",
+        lambda: projector.scanner.stale,
+    )
+    metrics.follow(
         "laurel_projection_looks",
         "Times that all boards of the projection were compared with the record.",
         lambda: projector.scanner.scans,

@@ -16,6 +16,7 @@ from score_service.domain.position import Position
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Applied
+from score_service.reconcile.freshness import Freshness
 from score_service.reconcile.headers import Headers, revisions_behind
 from score_service.reconcile.known_boards import KnownBoards
 from score_service.reconcile.rebuilder import Rebuilder
@@ -35,8 +36,9 @@ class Projector:
         self._patience = patience
         self._headers = Headers(ledger, projection)
         self.known_boards = KnownBoards(ledger, self._headers)
+        self.freshness = Freshness()
         self.repairs = Repairs(ledger, projection, rebuilder)
-        self.scanner = Scanner(ledger, projection, self.repairs, self.known_boards)
+        self.scanner = Scanner(ledger, projection, self.repairs, self.known_boards, self.freshness)
 
     @asynccontextmanager
     async def running(self, interval: float) -> AsyncIterator[Self]:
@@ -55,10 +57,14 @@ class Projector:
             ProjectionUnavailableError: Redis is unavailable. The loop will catch up.
             RecordUnavailableError: PostgreSQL is unavailable, and was needed to fill a gap.
         """
-        outcome = await self._projection.apply_changes(changes)
+        board_id, after = changes.board_id, changes.after.revision
+        try:
+            outcome = await self._projection.apply_changes(changes)
+        except ProjectionUnavailableError:
+            self.freshness.note_lack(board_id, after)
+            raise
         if isinstance(outcome, Applied):
             return outcome.ranks
-        board_id, after = changes.board_id, changes.after.revision
         header = await self._headers.find(board_id)
         if not is_near(header, after):
             self.repairs.begin(board_id)

@@ -20,6 +20,7 @@ from score_service.reconcile.failures import log_failure
 from score_service.reconcile.headers import Headers, revisions_behind
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
+from service_runtime.throttle import Throttle
 
 _ATTEMPTS_MAX: Final = 100
 """How often another process may be faster before a repair gives up; that process goes on meanwhile."""
@@ -31,6 +32,8 @@ _LARGE: Final = 100_000
 """A repair is large where the board is behind by more revisions than that."""
 _LARGE_AT_ONCE: Final = 2
 _SMALL_AT_ONCE: Final = 8
+_FAILURES_LOGGED: Final = 10
+"""A second: where Redis rejects writes, every board that is behind fails at every scan."""
 
 
 class Repairs:
@@ -44,6 +47,7 @@ class Repairs:
         self._tasks: dict[str, asyncio.Task[Position]] = {}
         self._backoff = Backoff(time.monotonic)
         self._ended = False
+        self._failures = Throttle(_FAILURES_LOGGED, time.monotonic)
         self._large = asyncio.Semaphore(_LARGE_AT_ONCE)
         self._small = asyncio.Semaphore(_SMALL_AT_ONCE)
         self.rebuilt = 0
@@ -76,7 +80,8 @@ class Repairs:
 
     def _note_end(self, board_id: str, task: asyncio.Task[Position]) -> None:
         del self._tasks[board_id]
-        if not task.cancelled() and (error := task.exception()):
+        error = None if task.cancelled() else task.exception()
+        if error and self._failures.let_through() is not None:
             log_failure(error, board_id)
 
     async def end(self) -> None:

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from score_service.domain.position import Position
+from score_service.errors import RecordUnavailableError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Header
 from score_service.reconcile.failures import log_failure
+from score_service.reconcile.freshness import Freshness
 from score_service.reconcile.headers import Headers, revisions_behind
 from score_service.reconcile.known_boards import KNOWN_MAX, KnownBoards
 from score_service.reconcile.repairs import Repairs
@@ -32,6 +34,11 @@ class _BoardState:
     header: Header | None
 
     @property
+    def behind(self) -> int:
+        """By how many revisions the projection is behind."""
+        return revisions_behind(self.header, self.head.revision)
+
+    @property
     def is_at_head(self) -> bool:
         return self.header is not None and self.header.is_at(self.head)
 
@@ -40,15 +47,23 @@ class Scanner:
     """Compares the projection of every board with the head of its ledger."""
 
     def __init__(
-        self, ledger: Ledger, projection: Projection, repairs: Repairs, known_boards: KnownBoards
+        self,
+        ledger: Ledger,
+        projection: Projection,
+        repairs: Repairs,
+        known_boards: KnownBoards,
+        freshness: Freshness,
     ) -> None:
         self._ledger = ledger
         self._projection = projection
         self._headers = Headers(ledger, projection)
         self._repairs = repairs
         self._known_boards = known_boards
+        self._freshness = freshness
         self.lag = math.nan
         """Revisions by which the board furthest behind was behind at the last scan; NaN where it failed."""
+        self.stale = math.nan
+        """Boards that lacked at the last scan what the record had a second before; NaN where it failed."""
         self.scans = 0
         """Scans that found out the lag."""
 
@@ -72,35 +87,48 @@ class Scanner:
         """
         while not stop.is_set():
             try:
-                self.lag = await self.scan(stop)
+                self.lag, self.stale = await self.scan(stop)
                 self.scans += not math.isnan(self.lag)
             except Exception as error:  # noqa: BLE001 - Logged; the loop must not end.
-                self.lag = math.nan
+                self.lag, self.stale = math.nan, math.nan
+                if isinstance(error, RecordUnavailableError):
+                    self._freshness.forget()
                 log_failure(error)
             await asyncio.sleep(interval)
 
-    async def scan(self, stop: asyncio.Event) -> float:
+    async def scan(self, stop: asyncio.Event) -> tuple[float, float]:
         """Compare all boards until `stop` is set, and have those repaired that are not at their head.
 
         Returns:
-            By how many revisions the board furthest behind is behind; NaN where a part of Redis is
-            unavailable.
+            By how many revisions the board furthest behind is behind, and how many boards are stale; NaN
+            where a part of Redis is unavailable.
 
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        lag, is_complete, after, known = 0, True, "", set[str]()
+        lag, stale, is_complete, after, known = 0, 0, True, "", set[str]()
         while not stop.is_set() and (heads := await self._ledger.list_heads(after, _PAGE)):
             states = await self._read_states(heads)
             is_complete = is_complete and len(states) == len(heads)
-            lag = max([lag, *(revisions_behind(state.header, state.head.revision) for state in states)])
+            lag = max([lag, *(state.behind for state in states)])
+            stale += sum(map(self._is_stale, states))
             await self._repair([state for state in states if not state.is_at_head])
             after, _ = heads[-1]
             known.update(board_id for board_id, _ in heads[: KNOWN_MAX - len(known)])
         if not stop.is_set():
             await self._known_boards.replace(known)
-        return lag if is_complete else math.nan
+            if len(known) < KNOWN_MAX:  # Otherwise there may be more.
+                self._freshness.keep(known)
+        return (lag, stale) if is_complete else (math.nan, math.nan)
+
+    def _is_stale(self, state: _BoardState) -> bool:
+        """Take note of how far both stores are, and tell whether the projection is stale."""
+        if state.behind:
+            self._freshness.note_lack(state.board_id, state.head.revision)
+        else:
+            self._freshness.note_reached(state.board_id, state.head.revision)
+        return self._freshness.is_stale(state.board_id, state.head.revision - state.behind)
 
     async def _read_states(self, heads: Sequence[tuple[str, Position]]) -> list[_BoardState]:
         headers = await self._projection.read_headers([board_id for board_id, _ in heads])

@@ -194,6 +194,15 @@ class Ledger:
         rows = await self._fetch_all("read_schema_revision", {})
         return str(rows[0]["version_num"]) if rows else ""
 
+    async def accepts_writes(self) -> bool:
+        """Return whether PostgreSQL would let awards be written: a standby does not, nor a server set so.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        rows = await self._fetch_all("is_read_only", {})
+        return not rows[0]["is_read_only"]
+
 
 def write_array(texts: Iterable[str]) -> str:
     """Write an array as PostgreSQL reads it, much faster than the driver does.

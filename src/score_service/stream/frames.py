@@ -2,9 +2,9 @@
 
 Invariants:
 - A frame holds at one position and follows the frame before: it has every user that changed between the two.
-- The top is read from the projection; where that is unavailable, gone or behind what watchers have seen, from
-  the record. What users changed is taken from hints while they follow each other without gap, and from the
-  ledger otherwise. So a lost hint, or a lost Redis, costs a query and never a change.
+- The top is read from the projection; where that is unavailable, gone, stale or behind what watchers have
+  seen, from the record. What users changed is taken from hints while they follow each other without gap, and
+  from the ledger otherwise. So a lost hint, or a lost Redis, costs a query and never a change.
 """
 
 import asyncio
@@ -58,7 +58,18 @@ class Frames:
         with suppress(ProjectionUnavailableError):
             await self._confirm(confirm_seconds)
             reading = await self._feeds.projection.get_standings(self._board_id, (), MAX_TOP)
-        await self._reset(reading or await self._read_record())
+        await self._reset(await self._first(reading))
+
+    async def _first(self, reading: Reading | None) -> Reading:
+        """Prefer the record to a projection that is gone or stale, unless only the latter is there."""
+        if reading is not None and not self._is_stale(reading):
+            return reading
+        try:
+            return await self._read_record()
+        except RecordUnavailableError:
+            if reading is None:
+                raise
+            return reading
 
     def note(self, hint: Hint) -> bool:
         """Take in a hint; False if it is not newer than the frame."""
@@ -94,7 +105,7 @@ class Frames:
         for reads_left in reversed(range(_READS_MAX)):
             asked = list(self._hints.users())
             reading = await self._feeds.projection.get_standings(self._board_id, asked, MAX_TOP)
-            if reading is None:
+            if reading is None or self._is_stale(reading):
                 return False
             if reading.position == self.newest.position:
                 await self._change_source(reading.source)
@@ -108,6 +119,10 @@ class Frames:
                 await self._emit(Frame(reading.position, reading.top, scores, reading.source))
                 break
         return True
+
+    def _is_stale(self, reading: Reading) -> bool:
+        """Return whether the projection lacks what the record had a second ago."""
+        return self._feeds.projector.freshness.is_stale(self._board_id, reading.position.revision)
 
     async def _follow_record(self, wanted: int) -> None:
         """Bring the frame to the head of the ledger. Ranks below the top are left out."""

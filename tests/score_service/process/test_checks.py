@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
+from psycopg.conninfo import make_conninfo
 from tests.fixtures.postgres import Database, Login
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.score_service import ScoreService, StartScoreService, award_request
@@ -12,7 +13,9 @@ from tests.fixtures.stores import eventually
 
 from score_service.process.checks import checks_of
 from score_service.projection.projection import Projection
+from score_service.record import database as pool
 from score_service.record.ledger import Ledger
+from service_runtime.postgres.pool import PoolSettings
 
 
 async def test_the_checks_find_nothing_missing_on_good_stores(ledger: Ledger, projection: Projection) -> None:
@@ -28,6 +31,17 @@ async def test_a_schema_that_is_too_old_is_reported_with_what_to_do(
     assert said
     assert said.startswith("the schema is at ")
     assert said.endswith("9999 is needed: run migrate")
+
+
+async def test_a_record_that_accepts_no_writes_is_reported(
+    database: Database, ledger: Ledger, projection: Projection
+) -> None:
+    check = checks_of(ledger, projection)["record"]
+    assert await check() is None
+    role = make_conninfo(database.score_runtime_dsn, options="-c default_transaction_read_only=on")
+    settings = PoolSettings(make_conninfo(role, target_session_attrs="any"))
+    async with pool.Database.open(settings) as read_only:
+        assert await checks_of(Ledger(read_only), projection)["record"]() == "accepts no writes"
 
 
 @pytest.fixture
