@@ -19,6 +19,7 @@ from score_service.errors import AwardConflictError, TotalOutOfRangeError
 from score_service.projection import scripts
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Header
+from score_service.reconcile.freshness import Freshness
 from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
 from score_service.record import database, ledger
@@ -209,6 +210,7 @@ def _read_blindly() -> None:
         return {}
 
     patch(Leaderboard, "_read", make)
+    _trust_what_is_stale()
     patch(Scoring, "_ranks", lambda _: find_no_ranks)
     patch(Projector, "running", lambda running: lambda self, interval: running(self, 10 * interval))
 
@@ -247,6 +249,11 @@ def _trust_headers() -> None:
     patch(Headers, "find", lambda _: find)
 
 
+def _trust_what_is_stale() -> None:
+    """What Redis has is read, however long it has stood still."""
+    patch(Freshness, "is_stale", lambda _: lambda *_arguments: False)
+
+
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "retried_increment": _retry_increments,
     "no_gate": _open_gate,
@@ -262,5 +269,6 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "lost_update": _lose_updates,
     "forgotten_missed": _forget_the_missed,
     "trusted_header": _trust_headers,
+    "stale_read": _trust_what_is_stale,
 }
 """By name."""

@@ -17,6 +17,8 @@ RECOVERY_SECONDS: Final = 10.0
 """After the end of a fault, until every process has noticed what became of the record meanwhile: it looks
 twice a second, but only once it has a connection again, for which it waits up to five. The rest is for a
 machine that has more to do than it can."""
+_REJECTIONS: Final = frozenset({"too_few_replicas", "read_only", "full"})
+"""Faults in which Redis answers and rejects writes."""
 _STEPS_BACK: Final = frozenset({"rolled_back", "failed_over"})
 """Faults that take Redis back."""
 
@@ -60,6 +62,16 @@ class Epochs:
             restore.began <= ended and began <= self._forgotten(restore.ended, lag)
             for restore in self.restores
         )
+
+    def rejected_since(self, began: float, ended: float) -> float | None:
+        """Return since when Redis rejected writes, while nothing else was broken; None if it did not."""
+        for fault in self._faults:
+            if fault.name in _REJECTIONS and fault.began <= began and ended <= fault.ended:
+                broken: list[Fault | Restore] = [*self._faults, *self.restores]
+                meanwhile = (one for one in broken if one.began <= fault.ended and fault.began <= one.ended)
+                if all(one is fault for one in meanwhile):
+                    return fault.began
+        return None
 
     def _overlapping(self, began: float, ended: float, lag: float) -> int:
         bits = 0

@@ -52,6 +52,7 @@ class Kind(StrEnum):
     POSITION_LOST = "position_lost", "An answer has a position of a lost history long after the restore."
     READ_WRONG = "read_wrong", "A read shows what its board was not at the position it names."
     READ_OLD = "read_old", "A read is of an older revision than was asked for."
+    READ_STALE = "read_stale", "A read lacks what was told as made long before; Redis only rejected writes."
 
     STREAM_WRONG = "stream_wrong", "A message shows what its board was not at the position it names."
     STREAM_UNFOUNDED = "stream_unfounded", "A stream begins with something else than the whole top."

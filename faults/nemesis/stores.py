@@ -2,14 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final
 
 from faults.cluster.postgres import IMMEDIATE
 from faults.model.history import Restore
 from faults.nemesis.injection import FaultKind, Injection, OneShot
+from local_stack.ports import HOST
 
 _HELD: Final = (1.0, 4.0)
+_REJECTED: Final = (4.5, 5.0)
+"""Longer than reads may be stale: see `faults/rules/reads.py`."""
 
 
 class Restored(Injection):
@@ -88,10 +91,49 @@ class FailedOver(Injection):
         cluster.valkeys.link.release()
 
 
+class WritesRejected(Injection):
+    """Valkey answers what only reads, and rejects writes."""
+
+    reject: ClassVar[Sequence[str | int]]
+    accept: ClassVar[Sequence[str | int]]
+
+    async def inject(self) -> None:
+        """Have it reject."""
+        await self.scene.cluster.valkeys.primary.command(*self.reject)
+
+    async def heal(self) -> None:
+        """Have it accept again."""
+        await self.scene.cluster.valkeys.primary.command(*self.accept)
+
+
+class TooFewReplicas(WritesRejected):
+    """It has fewer replicas than it wants for a write."""
+
+    reject = "CONFIG", "SET", "min-replicas-to-write", 9
+    accept = "CONFIG", "SET", "min-replicas-to-write", 0
+
+
+class ReadOnly(WritesRejected):
+    """It is made a replica, of a server that is not there."""
+
+    reject = "REPLICAOF", HOST, 1
+    accept = "REPLICAOF", "NO", "ONE"
+
+
+class Full(WritesRejected):
+    """It has reached `maxmemory`."""
+
+    reject = "CONFIG", "SET", "maxmemory", 1
+    accept = "CONFIG", "SET", "maxmemory", 0
+
+
 STORE_FAULTS: Final[Mapping[str, FaultKind]] = {
     "restored": FaultKind(Restored, ("postgres",), hold=_HELD, locks=("standby",)),
     "wiped": FaultKind(Wiped, ("valkey",), hold=(0.0, 0.0)),
     "emptied": FaultKind(Emptied, ("valkey",)),
     "rolled_back": FaultKind(RolledBack, ("valkey",), hold=_HELD),
     "failed_over": FaultKind(FailedOver, ("valkey",), hold=_HELD),
+    "too_few_replicas": FaultKind(TooFewReplicas, ("valkey",), hold=_REJECTED),
+    "read_only": FaultKind(ReadOnly, ("valkey",), hold=_REJECTED),
+    "full": FaultKind(Full, ("valkey",), hold=_REJECTED),
 }

@@ -12,6 +12,9 @@ from faults.rules.positions import Sight, check_sight, locate
 
 LAG: Final = RECOVERY_SECONDS + 1.0
 """Seconds for which reads and ranks may be of a lost history: an answer of the record is kept for one."""
+STALE: Final = 4.0
+"""Seconds after which a read has what was told as made, while Redis rejects writes: two until the record is
+asked, one for which an answer of it is kept, and one for a busy machine."""
 _CACHE: Final = "cache"
 
 
@@ -30,9 +33,21 @@ def check_reads(board: Board, reads: Iterable[Read], epochs: Epochs) -> Iterable
         yield from check_sight(sight, board, epochs)
         if read.min_revision is not None and read.revision < read.min_revision:
             yield Finding(Kind.READ_OLD, f"{sight.who}: {read.position}, asked for {read.min_revision}")
+        if read.revision < _newest_due(read, board, epochs):
+            yield Finding(Kind.READ_STALE, f"{sight.who} at {sight.ended:.3f}: {read.position}")
         if located := locate(sight, board, epochs):
             claims.append(_claim(read, sight, located))
     yield from weigh_claims(board, claims)
+
+
+def _newest_due(read: Read, board: Board, epochs: Epochs) -> int:
+    """Return the newest revision that a read must have: nothing but writes to Redis was in its way."""
+    since = epochs.rejected_since(read.began, read.ended)
+    if since is None:
+        return 0
+    placed = board.line_of(epochs.live(read.began, read.ended)).placed
+    due = [one.award.revision for one in placed if since <= one.told <= read.began - STALE]
+    return max(due, default=0)
 
 
 def _claim(read: Read, sight: Sight, located: int) -> Claim:

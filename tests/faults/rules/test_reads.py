@@ -6,7 +6,8 @@ import pytest
 from tests.faults.synthetic import Run, fold_of, position_of, read_at
 
 from faults.model.findings import Kind
-from faults.model.history import Read, Row
+from faults.model.history import Fault, Read, Row
+from faults.rules.reads import STALE
 
 
 def kinds(**changes: Any) -> set[Kind]:
@@ -34,6 +35,24 @@ def test_read_before_its_awards_were_asked_for_is_found() -> None:
 def test_read_older_than_asked_for_is_found() -> None:
     assert kinds(min_revision=5) == set()
     assert kinds(min_revision=6) == {Kind.READ_OLD}
+
+
+@pytest.mark.parametrize(
+    ("at", "others", "expected"),
+    [
+        (1.9 + STALE, [], set()),  # What it lacks was told less long ago.
+        (3.3 + STALE, [], {Kind.READ_STALE}),
+        (3.3 + STALE, [Fault(name="killed", target="score-1", began=0.1, ended=1.0)], set()),
+        (11.1, [], set()),  # Writes are taken again.
+    ],
+)
+def test_read_that_lacks_what_was_told_long_before_is_found_while_redis_rejects_writes(
+    at: float, others: list[Fault], expected: set[Kind]
+) -> None:
+    run = Run()
+    run.events.append(read_at(run.ledger, 1, began=at, ended=at + 0.1))
+    run.events += [Fault(name="full", target="valkey", began=0.9, ended=11.0), *others]
+    assert run.kinds() == expected
 
 
 TOP = read_at(Run().ledger, 5).top or ()

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+from redis.asyncio import Redis
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
 from tests.fixtures.stack import Stack, target_of
@@ -33,6 +34,7 @@ from faults.model.ledger import Record
 from faults.model.liveness import Liveness
 from faults.network.proxy import Proxy
 from faults.rules.checker import check
+from faults.rules.reads import STALE
 from faults.workload.workload import Workload
 
 LOAD = Load(
@@ -197,7 +199,22 @@ async def restored(run: Run) -> None:
     await run.more()
 
 
-TROUBLES: tuple[Trouble, ...] = (nothing, cut_replies, redis_unavailable, killed, restored)
+async def writes_rejected(run: Run) -> None:
+    """Have Redis reject writes for longer than reads may be stale."""
+    await run.more()
+    async with Redis.from_url(run.redis_url) as redis, run.broken("full"):
+        await redis.config_set("maxmemory", 1)
+        try:
+            began = time.monotonic()
+            while time.monotonic() < began + STALE + 1.5:
+                await run.more(10)
+        finally:
+            await redis.config_set("maxmemory", 0)
+    await run.ranked()
+    await run.more()
+
+
+TROUBLES: tuple[Trouble, ...] = (nothing, cut_replies, redis_unavailable, killed, restored, writes_rejected)
 PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "retried_increment": (cut_replies, {Kind.PROJECTION_WRONG, Kind.READ_WRONG}),
     "no_gate": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.RANK_WRONG}),
@@ -213,6 +230,7 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "lost_update": (nothing, {Kind.CHANGE_UNTOLD}),
     "forgotten_missed": (nothing, {Kind.CHANGE_UNTOLD}),
     "trusted_header": (restored, {Kind.PROJECTION_FOREIGN, Kind.PROJECTION_WRONG}),
+    "stale_read": (writes_rejected, {Kind.READ_STALE}),
 }
 """By mistake, what brings it out, and as what it shows: one of these kinds at least must be found."""
 
