@@ -1,4 +1,4 @@
-"""Why a Redis that answers rejects to be written to, in the same words for all its versions. Pure."""
+"""Why a Redis that answers rejects a script, in the same words for all its versions. Pure."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -6,13 +6,13 @@ from typing import Final
 from redis.exceptions import NoPermissionError, OutOfMemoryError, ReadOnlyError, ResponseError
 
 _REASONS: Final[Mapping[type[ResponseError], str]] = {
-    ReadOnlyError: "it is a replica",
-    OutOfMemoryError: "maxmemory is reached",
-    NoPermissionError: "its access list does not allow them",
+    ReadOnlyError: "rejects writes: it is a replica",
+    OutOfMemoryError: "rejects writes: maxmemory is reached",
+    NoPermissionError: "rejects a script: its access list does not allow it",
 }
 _REASONS_BY_CODE: Final[Mapping[str, str]] = {
-    "NOREPLICAS": "fewer replicas follow it than min-replicas-to-write",
-    "MISCONF": "it could not save to its disk",
+    "NOREPLICAS": "rejects writes: fewer replicas follow it than min-replicas-to-write",
+    "MISCONF": "rejects writes: it could not save to its disk",
 }
 """Of errors for which redis-py has no class."""
 
@@ -22,4 +22,4 @@ def explain_rejection(error: BaseException | None) -> str | None:
     reason = next((text for kind, text in _REASONS.items() if isinstance(error, kind)), None)
     if reason is None and isinstance(error, ResponseError):
         reason = _REASONS_BY_CODE.get(str(error).partition(" ")[0])
-    return f"rejects writes: {reason}" if reason else None
+    return reason

@@ -66,7 +66,7 @@ async def test_redis_that_rejects_writes_is_not_shown_for_long_and_catches_up_by
         return bool(page.source == Source.SOURCE_RECORD and len(page.standings) == 2)
 
     async def is_reported() -> bool:
-        return bool(await missing(service) == {"projection": f"rejects writes: {REASONS[way]}"})
+        return bool(await missing(service) == {"projection": REASONS[way]})
 
     async def is_stale() -> bool:
         return await service.metric("laurel_projection_stale_boards") == 1
