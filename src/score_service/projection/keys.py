@@ -32,6 +32,10 @@ class Keys:
         """Return the key that names the generation of a board that is being made."""
         return f"{self._board(board_id)}:making"
 
+    def check(self, board_id: str) -> str:
+        """Return a key of a board that is never there."""
+        return f"{self._board(board_id)}:check"
+
     def channel(self, board_id: str) -> str:
         """Return the channel of a board's hints: in a cluster, of the slot of its keys."""
         return f"{self._board(board_id)}:changes"

@@ -221,6 +221,14 @@ class Projection:
         call = ScriptCall(keys, [header.generation, str(position.revision), position.mark])
         await self._cache.run("drop_board", call)
 
+    async def require_writes(self, board_id: str) -> None:
+        """Make sure that Redis accepts writes to a board now, without any.
+
+        Raises:
+            ProjectionUnavailableError: Redis is unavailable, or rejects writes.
+        """
+        await self._cache.run("check_writes", ScriptCall([self._keys.check(board_id)], []))
+
     async def is_being_made(self, board_id: str) -> bool:
         """Return whether somebody, in any process, is making a generation of a board.
 

@@ -116,6 +116,8 @@ class Repairs:
             raise ProjectionUnavailableError("Another process rebuilds it.")
         if not self._backoff.is_due(board_id):
             raise ProjectionUnavailableError("Its rebuilds keep failing, and the next one is not due.")
+        # Where this fails, nothing is filled in vain, and the rebuild need not wait once writes are accepted.
+        await self._projection.require_writes(board_id)
         try:
             rebuilt = await self._rebuilder.rebuild(board_id)
         except (ProjectionUnavailableError, RecordUnavailableError):

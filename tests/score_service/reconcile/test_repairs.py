@@ -4,16 +4,18 @@ import asyncio
 from functools import partial
 
 import pytest
-from tests.fixtures.stores import eventually, is_projected, make_award
+from tests.fixtures.rejecting_redis import RejectingRedis
+from tests.fixtures.stores import eventually, is_projected, make_award, make_projector
 from tests.score_service.reconcile.rebuild_gate import RebuildGate
 
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.position import Position
 from score_service.errors import ProjectionUnavailableError
-from score_service.projection.projection import Projection
+from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
+from score_service.record.standings import Standings
 
 
 async def test_board_that_another_process_makes_is_left_to_it(
@@ -129,3 +131,21 @@ async def test_board_whose_rebuilds_keep_failing_is_not_rebuilt_at_every_scan(
     assert len(tried) < 8
     with pytest.raises(ProjectionUnavailableError, match="keep failing"):
         await projector.catch_up("main")
+
+
+async def test_board_is_rebuilt_at_once_when_redis_accepts_writes_again(
+    ledger: Ledger, standings: Standings, rejecting_redis: RejectingRedis, redis_prefix: str
+) -> None:
+    await ledger.record_awards("main", [make_award()])
+    settings = ProjectionSettings(rejecting_redis.access, prefix=redis_prefix, timeout=5)
+    async with Projection.open(settings) as projection:
+        projector = make_projector(ledger, standings, projection)
+        await rejecting_redis.reject("few_replicas")
+        for _ in range(10):
+            with pytest.raises(ProjectionUnavailableError):
+                await projector.catch_up("main")
+        await rejecting_redis.accept("few_replicas")
+
+        await projector.catch_up("main")
+
+        assert await is_projected(ledger, projection)
