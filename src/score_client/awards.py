@@ -27,7 +27,6 @@ from score_api.v1 import score_service_pb2 as scores
 from score_client import tracing
 from score_client.channel import RenewedChannel
 from score_client.errors import (
-    InvalidRequestError,
     NotAllowedError,
     NotAuthenticatedError,
     QuotaExceededError,
@@ -49,8 +48,8 @@ BOARDS_MAX: Final = 16
 OVERLOADED: Final = "OVERLOADED"
 """Why a server rejects an award that it has no room for. It has not taken it in."""
 _PAUSE_MAX: Final = 5.0
-_REJECTIONS: Final = (InvalidRequestError, NotAllowedError, NotAuthenticatedError, QuotaExceededError)
-"""What the service answers before it looks whether there is such an award."""
+_PASSING: Final = ("QUOTA_EXCEEDED", "CERTIFICATE_EXPIRED")
+"""Why a caller is rejected now whose attempt a moment ago may have been accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +100,8 @@ class Awards:
             except UnavailableError as error:
                 is_unknown = is_unknown or error.reason != OVERLOADED
                 raise
-            except _REJECTIONS as error:
-                if not is_unknown:
+            except (QuotaExceededError, NotAuthenticatedError) as error:
+                if not is_unknown or error.reason not in _PASSING:
                     raise
                 # It was checked first, so this does not say whether an earlier try has made the award.
                 retry_after = error.retry_after if isinstance(error, QuotaExceededError) else None

@@ -223,8 +223,6 @@ async def test_an_award_without_an_answer_is_sent_again_with_the_same_ids(
     [
         reject(StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED", retry_after=0.01),
         reject(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED"),
-        reject(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
-        reject(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
     ],
 )
 async def test_an_award_whose_first_answer_was_lost_is_not_reported_as_rejected(
