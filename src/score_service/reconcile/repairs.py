@@ -75,7 +75,8 @@ class Repairs:
         if task is None:
             task = asyncio.create_task(self._repair(board_id), name="repair", context=Context())
             self._tasks[board_id] = task
-            task.add_done_callback(partial(self._note_end, board_id))
+            # The call that began it is not why it fails, so the log does not name that call either.
+            task.add_done_callback(partial(self._note_end, board_id), context=Context())
         return task
 
     def _note_end(self, board_id: str, task: asyncio.Task[Position]) -> None:

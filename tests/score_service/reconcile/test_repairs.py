@@ -4,6 +4,8 @@ import asyncio
 from functools import partial
 
 import pytest
+from structlog.contextvars import bound_contextvars, merge_contextvars
+from structlog.testing import capture_logs
 from tests.fixtures.rejecting_redis import RejectingRedis
 from tests.fixtures.stores import eventually, is_projected, make_award, make_projector
 from tests.score_service.reconcile.rebuild_gate import RebuildGate
@@ -131,6 +133,16 @@ async def test_board_whose_rebuilds_keep_failing_is_not_rebuilt_at_every_scan(
     assert len(tried) < 8
     with pytest.raises(ProjectionUnavailableError, match="keep failing"):
         await projector.catch_up("main")
+
+
+async def test_failure_is_not_logged_as_one_of_the_call_that_began_the_repair(projector: Projector) -> None:
+    with capture_logs(processors=[merge_contextvars]) as logs:
+        with bound_contextvars(caller="spiffe://laurel.local/backend"):
+            repair = projector.repairs.begin("main")
+        await asyncio.wait([repair])
+        await asyncio.sleep(0)
+
+    assert [(entry["board_id"], entry.get("caller")) for entry in logs] == [("main", None)]
 
 
 async def test_board_is_rebuilt_at_once_when_redis_accepts_writes_again(
