@@ -26,7 +26,8 @@ class Leaderboard:
 
     Every method raises `BoardNotFoundError` where no award was ever made on the board,
     `ProjectionUnavailableError` where the ledger has not reached `min_revision`, and
-    `RecordUnavailableError` or `OverloadedError` where PostgreSQL was needed and is unavailable or too busy.
+    `RecordUnavailableError` or `OverloadedError` where PostgreSQL was needed and is unavailable or too busy;
+    the latter also where too many reads wait.
     """
 
     def __init__(
@@ -98,8 +99,9 @@ class Leaderboard:
                 await self._shortly(self._projector.catch_up(board_id))
                 reading = await cached(board_id, *rest)
             if reading is not None and reading.position.revision >= min_revision:
-                with suppress(RecordUnavailableError):
-                    await self._shortly(self._projector.confirm(board_id))
+                if board_id not in self._projector.known_boards:
+                    with suppress(RecordUnavailableError):
+                        await self._shortly(self._projector.confirm(board_id))
                 if not self._projector.freshness.is_stale(board_id, reading.position.revision):
                     return reading
                 stale = reading

@@ -142,7 +142,7 @@ class Scoring:
                 return await find_ranks()
         except ProjectionUnavailableError:
             pass  # That Redis is unavailable is logged where it is found out, not once a commit.
-        except (RecordUnavailableError, TimeoutError) as error:
+        except (OverloadedError, RecordUnavailableError, TimeoutError) as error:
             _log.warning("ranks_unavailable", board_id=board_id, error=str(error) or "too far behind")
         except Exception:  # noqa: BLE001 - Logged whole; the awards are made all the same.
             _log.exception("ranks_unavailable", board_id=board_id)

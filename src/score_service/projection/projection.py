@@ -3,7 +3,7 @@
 Invariants:
 - A board moves from one position to a later one in one script, and only from where it is; totals are
   set, never added to. So nothing is applied twice, half, or out of order.
-- Everything a read answers holds at the one position it names.
+- Everything a read answers holds at the one position it names, which the board had after it was asked for.
 - Rebuilding and comparing whole boards has connections, deadlines and breakers of its own, so a slow step of
   theirs makes no board unavailable.
 
@@ -25,19 +25,18 @@ from score_service.domain.standing import Reading
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.generation import SECONDS_ALONE, SECONDS_TO_LIVE, Generation
 from score_service.projection.keys import Keys
+from score_service.projection.questions import Question, ask_neighbours, ask_page, ask_standings
+from score_service.projection.read_coalescer import ReadCoalescer
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.replies import (
     Applied,
     Comparison,
     Header,
     PositionMismatch,
+    read_answers,
     read_applied,
     read_comparison,
     read_header,
-    read_neighbours,
-    read_page,
-    read_standings,
-    write_member,
 )
 from score_service.projection.scripts import Cache, ScriptCall
 from service_runtime.redis.access import RedisAccess
@@ -81,6 +80,7 @@ class Projection:
         self._check_key = f"{prefix}{_CHECK_KEY}"
         self._generations: OrderedDict[str, str] = OrderedDict()
         """Of each board, as last seen; kept also when a header is gone, to remove what else is left."""
+        self._reads = ReadCoalescer[Question, Reading | None](self._answer)
 
     @classmethod
     @asynccontextmanager
@@ -169,33 +169,29 @@ class Projection:
         """Read some users' standings and the top of a board; None where the board has no projection.
 
         Raises:
+            OverloadedError: too many reads wait.
             ProjectionUnavailableError: Redis is unavailable.
         """
-        reply = await self._read("get_standings", board_id, [str(top_n), *user_ids])
-        return None if reply is None else read_standings(reply, user_ids)
+        return await self._reads.read(board_id, ask_standings(user_ids, top_n))
 
     async def list_standings(self, board_id: str, page_size: int, page_token: str) -> Reading | None:
         """Read a page of a board; None where the board has no projection.
 
         Raises:
             InvalidRequestError: the page token is none that was given here.
+            OverloadedError: too many reads wait.
             ProjectionUnavailableError: Redis is unavailable.
         """
-        after = read_page_token(page_token)
-        arguments = [str(page_size + 1)]
-        if after is not None:
-            arguments += str(after.total), write_member(after.user_id, after.reached_revision)
-        reply = await self._read("list_standings", board_id, arguments)
-        return None if reply is None else read_page(reply, page_size)
+        return await self._reads.read(board_id, ask_page(page_size, read_page_token(page_token)))
 
     async def list_standings_around(self, board_id: str, user_id: str, radius: int) -> Reading | None:
         """Read a user's neighbours; None where the board has no projection.
 
         Raises:
+            OverloadedError: too many reads wait.
             ProjectionUnavailableError: Redis is unavailable.
         """
-        reply = await self._read("list_standings_around", board_id, [user_id, str(radius)])
-        return None if reply is None else read_neighbours(reply)
+        return await self._reads.read(board_id, ask_neighbours(user_id, radius))
 
     async def compare_standings(self, board_id: str, revision: int, lines: str) -> Comparison | None:
         """Compare lines of `user_id total reached_revision` with a board; None where it has no projection.
@@ -281,6 +277,15 @@ class Projection:
         """
         async with self._cache.subscribe(self._keys.channel(board_id)) as messages:
             yield (hint async for message in messages if (hint := read_hint(message)))
+
+    async def _answer(self, board_id: str, questions: Sequence[Question]) -> Sequence[Reading | None]:
+        """Put questions to a board; None to each where the board has no projection."""
+        words = [word for question in questions for word in question.words]
+        reply = await self._read("read_board", board_id, words)
+        if reply is None:
+            return [None] * len(questions)
+        position, answers = read_answers(reply)
+        return [question.read(position, answer) for question, answer in zip(questions, answers, strict=True)]
 
     async def _read(
         self, script: str, board_id: str, arguments: Sequence[str], cache: Cache | None = None

@@ -73,29 +73,35 @@ def read_applied(reply: Sequence[str], changes: Changes) -> Applied:
     return Applied(dict(zip(users, map(int, ranks.split()), strict=True)))
 
 
-def read_standings(reply: Sequence[Any], user_ids: Sequence[str]) -> Reading:
+def read_answers(reply: Sequence[Any]) -> tuple[Position, Sequence[Any]]:
+    """Read the position at which the answers to questions hold, and the answers."""
+    _, _, revision, mark, answers = reply
+    return Position(int(revision), mark), answers
+
+
+def read_standings(position: Position, answer: Sequence[Any], user_ids: Sequence[str]) -> Reading:
     """Read the top and the standings of the users asked for, without those that have none."""
-    _, _, revision, mark, top, found = reply
+    top, found = answer
     users = tuple(
         _read_standing(user_id, standing, rank)
         for user_id, standing, rank in zip(user_ids, found[::2], found[1::2], strict=True)
         if standing
     )
-    return Reading(Position(int(revision), mark), Source.CACHE, top=_read_ranking(top, 0), users=users)
+    return Reading(position, Source.CACHE, top=_read_ranking(top, 0), users=users)
 
 
-def read_page(reply: Sequence[Any], page_size: int) -> Reading:
+def read_page(position: Position, answer: Sequence[Any], page_size: int) -> Reading:
     """Read a page, and the token of the next if there is one more standing than a page has."""
-    _, _, revision, mark, first, page = reply
+    first, page = answer
     standings = _read_ranking(page[: 2 * page_size], int(first))
     token = write_page_token(standings[-1]) if len(page) > 2 * page_size else ""
-    return Reading(Position(int(revision), mark), Source.CACHE, top=standings, next_page_token=token)
+    return Reading(position, Source.CACHE, top=standings, next_page_token=token)
 
 
-def read_neighbours(reply: Sequence[Any]) -> Reading:
+def read_neighbours(position: Position, answer: Sequence[Any]) -> Reading:
     """Read a user and its neighbours."""
-    _, _, revision, mark, first, neighbours = reply
-    return Reading(Position(int(revision), mark), Source.CACHE, top=_read_ranking(neighbours, int(first)))
+    first, neighbours = answer
+    return Reading(position, Source.CACHE, top=_read_ranking(neighbours, int(first)))
 
 
 def read_comparison(reply: Sequence[Any]) -> Comparison:

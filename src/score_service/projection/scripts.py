@@ -40,11 +40,9 @@ _SCRIPTS: Final = (
     "drop_board",
     "get_header",
     "get_making",
-    "get_standings",
     "keep_generation",
-    "list_standings",
-    "list_standings_around",
     "load_standings",
+    "read_board",
     "switch_generation",
 )
 
