@@ -137,10 +137,12 @@ def check(
 
 def _serve(settings: ServeSettings) -> None:
     postpone_gc()
+    import uvloop  # noqa: PLC0415
+
     from score_service.process.server import serve as run_until_signal  # noqa: PLC0415
 
-    with exporting("score-service"):
-        asyncio.run(run_until_signal(settings))
+    with exporting("score-service"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_until_signal(settings))
 
 
 def _migrate(settings: MigrateSettings) -> None:
