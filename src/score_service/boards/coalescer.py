@@ -2,7 +2,8 @@
 
 Invariants:
 - Each stage of a board holds one batch at most. While one is answered, what had gathered is committed, and
-  more awards gather. No award waits for a timer: an idle board commits at once.
+  more awards gather. An idle board commits at once. No award waits for a timer, except where many callers
+  were in the batch before: then it waits for those on their way, while each millisecond brings some.
 - A batch runs in a task of its own. A caller that gives up only stops waiting.
 - An award that cannot be committed fails alone, not its batch.
 - The number of awards taken in and not yet answered is bounded.
@@ -37,8 +38,9 @@ AwardReply: TypeAlias = AwardOutcome | Exception
 Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequence[AwardReply]]]
 """Returns the outcome of each award of a commit, in order."""
 
-_ENOUGH: Final = 64
-"""A commit costs this process as much as a few calls; among so many awards that is little."""
+_CROWD: Final = 8
+"""Callers in a batch from which on others are on their way: they call again once they are answered."""
+_NAP_SECONDS: Final = 0.001
 _IDLE_TURNS: Final = 8
 """A call takes a few turns of the event loop to arrive. Where nothing else happens, so many take 0.1 ms."""
 
@@ -139,8 +141,10 @@ class Coalescer:
         """Take batches through both stages until nothing waits."""
         queue = self._boards[board_id].waiting
         answering: asyncio.Task[None] | None = None
+        callers = 0
         while queue or answering:
-            batch = await self._gathered(queue)
+            batch = await self._gathered(queue, callers)
+            callers = len({id(waiting.asked) for waiting in batch})
             span = tracing.begin_batch((waiting.asked.span for waiting in batch), len(batch))
             with inside(span):
                 committed = await self._committed(board_id, batch) if batch else []
@@ -149,17 +153,29 @@ class Coalescer:
             answering = asyncio.create_task(self._answered(committed, span)) if batch else None
         del self._boards[board_id]
 
-    async def _gathered(self, queue: deque[_Waiting]) -> _Batch:
-        """Take the next batch: once there are enough, or some turns of the event loop brought in no more.
+    async def _gathered(self, queue: deque[_Waiting], callers_before: int) -> _Batch:
+        """Take the next batch, once it is full or hardly any more come.
 
         Where this process is busy taking calls in, commits of a few awards each would take most of its time.
         """
+        gather = self._gather_crowd if callers_before >= _CROWD else self._gather_arriving
+        await gather(queue)
+        return [queue.popleft() for _ in range(min(self._batch_max, len(queue)))]
+
+    async def _gather_arriving(self, queue: deque[_Waiting]) -> None:
+        """Wait until some turns of the event loop brought in no more."""
         seen, idle_turns = 0, 0
-        while len(queue) < min(_ENOUGH, self._batch_max) and idle_turns < _IDLE_TURNS:
+        while len(queue) < self._batch_max and idle_turns < _IDLE_TURNS:
             idle_turns = idle_turns + 1 if len(queue) == seen else 0
             seen = len(queue)
             await asyncio.sleep(0)
-        return [queue.popleft() for _ in range(min(self._batch_max, len(queue)))]
+
+    async def _gather_crowd(self, queue: deque[_Waiting]) -> None:
+        """Wait until a moment brought in no more."""
+        seen = 0
+        while seen < len(queue) < self._batch_max:
+            seen = len(queue)
+            await asyncio.sleep(_NAP_SECONDS)
 
     async def _committed(self, board_id: str, batch: _Batch) -> list[tuple[_Batch, RecordedBatch]]:
         """Commit a batch; where one of its awards spoils it, its halves, down to that award."""

@@ -282,3 +282,28 @@ async def test_finish_waits_for_what_was_taken_in(stages: Stages) -> None:
     await coalescer.finish()
 
     assert all(future.done() for future in futures)
+
+
+async def test_crowd_that_calls_again_and_again_shares_its_batches() -> None:
+    stages = Stages()
+    coalescer = Coalescer(stages.commit, stages.answer)
+
+    async def call_ten_times() -> None:
+        for number in range(10):
+            await asyncio.sleep(0.0001 * number)
+            await coalescer.submit([make_award()])
+
+    await asyncio.gather(*(call_ten_times() for _ in range(64)))
+
+    assert sum(map(len, stages.committed)) == 640
+    assert len(stages.committed) <= 40
+
+
+async def test_lone_award_after_a_crowd_is_committed_all_the_same() -> None:
+    stages = Stages()
+    coalescer = Coalescer(stages.commit, stages.answer)
+    await asyncio.gather(*(coalescer.submit([make_award()]) for _ in range(32)))
+
+    await asyncio.wait_for(coalescer.submit([make_award()]), 5)
+
+    assert [len(batch) for batch in stages.committed] == [32, 1]
