@@ -8,8 +8,7 @@ one line a second says how many there were.
 """
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -22,6 +21,23 @@ _LINES_A_SECOND: Final = 1
 _log = structlog.get_logger(__name__)
 
 
+class _Slot:
+    """Takes a slot for as long as a block runs. Every call has this same one around it."""
+
+    def __init__(self, admission: "Admission") -> None:
+        self._admission = admission
+
+    def __enter__(self) -> None:
+        """Raise OverloadedError where there is none."""
+        if self._admission.is_full:
+            self._admission.note_rejection()
+            raise OverloadedError
+        self._admission.in_flight += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._admission.in_flight -= 1
+
+
 class Admission:
     """The slots for calls of one service. Not for more than one event loop."""
 
@@ -32,27 +48,12 @@ class Admission:
         self._lines = Throttle(_LINES_A_SECOND, clock)
         self.in_flight = 0
         """Calls that have a slot."""
+        self.slot = _Slot(self)
 
     @property
     def is_full(self) -> bool:
         """Whether every slot is taken."""
         return self.in_flight >= self._capacity
-
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Take a slot for as long as the block runs.
-
-        Raises:
-            OverloadedError: there is none.
-        """
-        if self.is_full:
-            self.note_rejection()
-            raise OverloadedError
-        self.in_flight += 1
-        try:
-            yield
-        finally:
-            self.in_flight -= 1
 
     def note_rejection(self) -> None:
         """Count a call that gets no slot, and log it unless that was done within the last second."""

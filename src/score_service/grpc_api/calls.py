@@ -56,8 +56,10 @@ class Call:
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is not None and self.code is None:
             self.cut(error)
-        self._observer.report(self, self._method, time.perf_counter() - self._started, self._metrics)
-        tracing.end_call(self.span, self.end().name)
+        code = self.end()
+        seconds = time.perf_counter() - self._started
+        self._observer.report(self._method, code, self.reason, seconds, self._metrics)
+        tracing.end_call(self.span, code.name)
         CALL_FIELDS.reset(self._token)
 
     def name_caller(self, spiffe_id: str) -> None:
@@ -107,14 +109,15 @@ class Observer:
         """Make the call that a handler runs in."""
         return Call(method, context, self, of_method)
 
-    def report(self, call: Call, method: str, seconds: float, of_method: MethodMetrics) -> None:
-        """Report a call that has ended."""
-        code = call.end()
+    def report(
+        self, method: str, code: StatusCode, reason: str, seconds: float, of_method: MethodMetrics
+    ) -> None:
+        """Report a call that has ended with a code, and for a reason where it got no result."""
         of_method.handled[code.name].inc()
         of_method.seconds.observe(seconds)
-        if call.reason:
-            self._metrics.rejected.labels(call.reason).inc()
+        if reason:
+            self._metrics.rejected.labels(reason).inc()
         fields = {"grpc.code": code.name, "duration_ms": round(seconds * 1000, 3)}
         # Callers ask after our health all the time.
         expected = code is StatusCode.OK and method.startswith(_HEALTH)
-        (self.log.debug if expected else self.log.info)("call", reason=call.reason, **fields)
+        (self.log.debug if expected else self.log.info)("call", reason=reason, **fields)

@@ -1,8 +1,8 @@
 """The calls that the server has taken in and not ended."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 _QUIET_SECONDS: Final = 0.02
@@ -17,19 +17,27 @@ class InFlight:
         self._may_begin.set()
         self._taken_in = 0
 
-    @asynccontextmanager
-    async def call(self) -> AsyncIterator[None]:
-        """Count the current task as a call; the block begins when calls may begin."""
+    @property
+    def is_held(self) -> bool:
+        """Whether no call may begin at present."""
+        return not self._may_begin.is_set()
+
+    def enter(self) -> asyncio.Task[Any]:
+        """Count the current task as a call, until it leaves. It begins once calls are not held any more."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("A handler runs in a task.")
         self._tasks.add(task)
         self._taken_in += 1
-        try:
-            await self._may_begin.wait()
-            yield
-        finally:
-            self._tasks.discard(task)
+        return task
+
+    def leave(self, task: asyncio.Task[Any]) -> None:
+        """Count a call no more."""
+        self._tasks.discard(task)
+
+    async def wait_to_begin(self) -> None:
+        """Wait until calls may begin."""
+        await self._may_begin.wait()
 
     @contextmanager
     def holding(self) -> Iterator[None]:

@@ -12,9 +12,9 @@ import asyncio
 import inspect
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, nullcontext
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
@@ -34,7 +34,10 @@ from score_service.grpc_api.status import OVERLOADED, to_status
 from score_service.metrics import Metrics
 from service_runtime.tracing import inside
 
+Slot: TypeAlias = AbstractContextManager[object]
+
 _UNKNOWN: Final = "unknown"
+_NO_SLOT: Final = nullcontext()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +140,28 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         return self._wrap(Method(_UNKNOWN, True, True, bytes, bytes, reject, metrics), None)
 
     def _wrap(self, method: Method, admission: Admission | None) -> Handler:
+        slot = admission.slot if admission else _NO_SLOT
+
         async def respond(incoming: Any, context: ServicerContext) -> Any:
-            async with self.in_flight.call():
+            task = self.in_flight.enter()
+            try:
+                if self.in_flight.is_held:
+                    await self.in_flight.wait_to_begin()
                 with (
                     self._observer.observe(method.name, context, method.metrics) as call,
                     inside(call.span),
                 ):
-                    return await self._answer(method, admission, incoming, context, call)
+                    return await self._answer(method, slot, incoming, context, call)
+            finally:
+                self.in_flight.leave(task)
 
         return method.make_handler(respond)
 
     async def _answer(
-        self, method: Method, admission: Admission | None, incoming: Any, context: ServicerContext, call: Call
+        self, method: Method, slot: Slot, incoming: Any, context: ServicerContext, call: Call
     ) -> Any:
         try:
-            with admission.slot() if admission else nullcontext():
+            with slot:
                 peer = self._authorize(method, context, call)
                 return await self._run(method, incoming, context, call, peer)
         except grpc.aio.BaseError:

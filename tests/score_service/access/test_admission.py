@@ -36,9 +36,9 @@ def admission(capacity: int = CAPACITY, clock: Callable[[], float] = lambda: 0.0
 
 def test_no_more_calls_are_admitted_than_there_are_slots() -> None:
     slots = admission()
-    with slots.slot(), slots.slot():
+    with slots.slot, slots.slot:
         assert slots.is_full
-        with pytest.raises(OverloadedError), slots.slot():
+        with pytest.raises(OverloadedError), slots.slot:
             pass
         assert slots.in_flight == CAPACITY
 
@@ -46,7 +46,7 @@ def test_no_more_calls_are_admitted_than_there_are_slots() -> None:
 def test_a_slot_is_released_however_the_call_ends() -> None:
     slots = admission(1)
     for end in (ZeroDivisionError, asyncio.CancelledError):
-        with pytest.raises(end), slots.slot():
+        with pytest.raises(end), slots.slot:
             raise end
         assert slots.in_flight == 0
 
