@@ -90,7 +90,7 @@ class ServeSettings(CertificateSettings, StoreSettings):
         default=300, description="approximate time between two audits of all standings in Redis"
     )
     watch_tick_seconds: SecondsAboveZero = Field(
-        default=0.05, description="least time between two updates of a watch"
+        default=0.025, description="least time between updates of a watch; one after a pause is sent at once"
     )
     watch_poll_seconds: SecondsAboveZero = Field(
         default=1, description="how often a watched board is polled while there are no hints"

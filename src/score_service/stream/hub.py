@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 class HubSettings:
     """How often things are sent, and how many watchers there may be."""
 
-    tick_seconds: float = 0.05
+    tick_seconds: float = 0.025
     """Between two updates of a watch, at least."""
     poll_seconds: float = 1.0
     """Between two looks at the board where no hint comes, at most."""
@@ -37,6 +37,8 @@ class HubSettings:
     resume_max: int = 10_000
     """Revisions that a watcher may have missed and still be resumed."""
     watchers_max: int = 5_000
+    hint_seconds: float = 0.05
+    """For which hints are waited for that lead to what was read."""
 
 
 class Hub:
@@ -49,10 +51,12 @@ class Hub:
         self._board_id = board_id
         self._projection = feeds.projection
         self._settings = settings
-        self._frames = Frames(board_id, feeds, self._offer, hint_seconds=settings.tick_seconds)
+        self._frames = Frames(board_id, feeds, self._offer, hint_seconds=settings.hint_seconds)
         self._wanted = 0
         """The revision that someone waits for."""
         self._wake = asyncio.Event()
+        self._hinted = False
+        """Whether a hint has come since the last look at the board."""
         self._stopped = False
 
     @property
@@ -134,13 +138,17 @@ class Hub:
 
     def _note(self, hint: Hint) -> None:
         if self._frames.note(hint):
+            self._hinted = True
             self._wake.set()
 
     async def _tick(self) -> None:
         while not self._stopped:
             await self._wait_for_hint()
-            began = asyncio.get_running_loop().time()
+            is_hinted, self._hinted = self._hinted, False
+            former, began = self.frame, asyncio.get_running_loop().time()
             await self._try_to_refresh()
+            if not is_hinted and self.frame is former:
+                continue  # Nothing was sent, so what changes next is sent at once.
             # A crowd of watchers takes half of the process at most, and the updates become fewer.
             took = asyncio.get_running_loop().time() - began
             await asyncio.sleep(max(self._settings.tick_seconds - took, took))

@@ -1,7 +1,7 @@
 """Watches on real stores: complete, in order, and resumable."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ from tests.fixtures.redis import access_to_nobody, delete_keys
 from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
 
 from score_service.domain.position import Position
-from score_service.domain.standing import Source, Standing
+from score_service.domain.standing import Reading, Source, Standing
 from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.errors import (
     BoardNotFoundError,
@@ -27,6 +27,7 @@ from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.reconcile.projector import Projector
 from score_service.record.ledger import Ledger
 from score_service.stream.feeds import Feeds
+from score_service.stream.hub import HubSettings
 from score_service.stream.hubs import Hubs
 
 
@@ -51,6 +52,31 @@ async def test_awards_arrive_as_updates_with_ranks(boards: Boards) -> None:
     assert message.body == Update(
         (Standing("bob", 9, 1, 2), Standing("ada", 5, 2, 1)), (Standing("bob", 9, 1, 2),)
     )
+
+
+async def test_change_after_a_pause_is_sent_at_once(
+    boards: Boards, feeds: Feeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, look = 0, feeds.projection.get_standings
+
+    async def get_standings(board_id: str, user_ids: Sequence[str] = (), top_n: int = 0) -> Reading | None:
+        nonlocal looks
+        looks += 1
+        return await look(board_id, user_ids, top_n)
+
+    async def has_looked_often() -> bool:
+        return looks >= 5
+
+    monkeypatch.setattr(feeds.projection, "get_standings", get_standings)
+    await boards.award("ada", points=5)
+    settings = HubSettings(tick_seconds=600, poll_seconds=0.01)
+    async with Hubs(feeds, settings).running() as hubs, aclosing(hubs.watch(EVERYTHING)) as messages:
+        watching = Watching(messages)
+        await watching.step()
+        await eventually(has_looked_often)
+        await boards.award("bob", points=9)
+
+        assert (await watching.step()).position == await boards.ledger.read_head("main")
 
 
 async def test_many_awards_end_in_the_fold_of_the_ledger(boards: Boards) -> None:
