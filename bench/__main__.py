@@ -26,6 +26,7 @@ from bench.reads import READS
 from bench.rebuilding import REBUILD, REBUILD_HUGE
 from bench.session import Plan, Session
 from bench.stack import running_stack
+from bench.starting import START
 from bench.table import make_report, make_table
 from bench.theme import Theme
 from bench.watching import CROWD, WATCH
@@ -44,6 +45,7 @@ THEMES: Final[tuple[Theme, ...]] = (
     OVERLOAD,
     REBUILD,
     REBUILD_HUGE,
+    START,
 )
 _PLAIN_WIDTH = 180
 _INTERRUPTED = 130

@@ -1,4 +1,4 @@
-"""Reads of the top and of one user, on small and large boards, beside a bare call of the same size."""
+"""Reads of the top, of one user and of his neighbours, on small and large boards, beside a bare call."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ import grpc
 from bench.awards import user_id
 from bench.boards import LARGE, SMALL, ensure_board
 from bench.load import Call, keep_in_flight
-from bench.row import Quantity, Row, at_most, median_ms, rate
+from bench.row import Quantity, Row, at_least, at_most, median_ms, rate
 from bench.stack import Stack
 from bench.theme import Measure, Theme
 from score_api.v1 import leaderboard_service_pb2 as boards
@@ -18,6 +18,7 @@ from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
 
 _IN_FLIGHT = 32
 _TOP = 10
+_RADIUS = 5
 
 
 @asynccontextmanager
@@ -27,6 +28,7 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
         calls = {
             "echo-read": get_standing(bare, small, SMALL),
             "top": _list_top(channel, small),
+            "around": _list_around(channel, small, SMALL),
             "top-1m": _list_top(channel, large),
             "standing": get_standing(channel, small, SMALL),
             "standing-1m": get_standing(channel, large, LARGE),
@@ -57,11 +59,38 @@ def _list_top(channel: grpc.aio.Channel, board_id: str) -> Call:
     return call
 
 
+def _list_around(channel: grpc.aio.Channel, board_id: str, members: int) -> Call:
+    stub, draw = LeaderboardServiceStub(channel), Random(1)
+
+    async def call() -> int:
+        user = user_id(draw.randrange(members))
+        request = boards.ListStandingsAroundRequest(board_id=board_id, user_id=user, radius=_RADIUS)
+        await stub.ListStandingsAround(request, timeout=30)
+        return 1
+
+    return call
+
+
 READS = Theme(
     "reads",
     (
         Row("echo-read", f"bare gRPC echo with mTLS, {_IN_FLIGHT} in flight", "calls/s", rate),
-        Row("top", f"top {_TOP} of {SMALL:,}, {_IN_FLIGHT} in flight", "reads/s", rate, limit="echo-read"),
+        Row(
+            "top",
+            f"top {_TOP} of {SMALL:,}, {_IN_FLIGHT} in flight",
+            "reads/s",
+            rate,
+            limit="echo-read",
+            targets=(at_least(0.75, Quantity.RATIO),),
+        ),
+        Row(
+            "around",
+            f"{_RADIUS} on each side of a user, {_IN_FLIGHT} in flight",
+            "reads/s",
+            rate,
+            limit="echo-read",
+            targets=(at_least(0.75, Quantity.RATIO),),
+        ),
         Row("top-1m", f"top {_TOP} of {LARGE:,}, {_IN_FLIGHT} in flight", "ms p50", median_ms, limit="top"),
         Row(
             "standing",
@@ -69,6 +98,7 @@ READS = Theme(
             "reads/s",
             rate,
             limit="echo-read",
+            targets=(at_least(0.75, Quantity.RATIO),),
         ),
         Row(
             "standing-1m",

@@ -7,7 +7,8 @@ bench, however that ends.
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -73,8 +74,7 @@ class Stack:
     def start_service(self) -> None:
         """Migrate the database and start the score service."""
         self._run(SCORE_SERVICE, "migrate", self.settings.owner(SCORE_SERVICE))
-        environment = self.settings.score_service(self.identities.score_service, 0)
-        self._serve("service", SCORE_SERVICE, environment | {"SCORE_SERVICE_POLICY_FILE": str(_POLICY)})
+        self._serve("service", SCORE_SERVICE, self._service_environment())
 
     def start_gateway(self) -> str:
         """Start a gateway before the score service, if none runs; return the address of its HTTP port."""
@@ -90,11 +90,38 @@ class Stack:
         """Start the bare server, if it does not run; return its target."""
         path = services.ready_file(self.state, "echo")
         if "echo" not in self.children:
-            server = self.identities.score_service
-            files = (server.ca_file, server.certificate_file, server.key_file)
-            child = self._start("echo", [sys.executable, "-m", "bench.echo", str(path), *map(str, files)])
+            child = self._start("echo", self._echo_command(path))
             child.wait_until(path.exists, _READY_SECONDS)
         return _target(self._addresses("echo")["grpc"])
+
+    def time_service_start(self) -> float:
+        """Start one more score service and stop it; return the seconds that it took to be ready."""
+        path = services.ready_file(self.state, "starting")
+        environment = self._service_environment() | {"SCORE_SERVICE_READY_FILE": str(path)}
+        command = [sys.executable, "-m", SCORE_SERVICE, "serve"]
+
+        def is_ready() -> bool:
+            return path.exists() and services.is_ready(self._addresses("starting")["admin"])
+
+        return self._time_start(command, environment, path, is_ready)
+
+    def time_echo_start(self) -> float:
+        """Start one more bare server and stop it; return the seconds until it listened."""
+        path = services.ready_file(self.state, "starting")
+        return self._time_start(self._echo_command(path), {}, path, path.exists)
+
+    def _time_start(
+        self, command: Sequence[str], settings: Mapping[str, str], path: Path, is_ready: Callable[[], bool]
+    ) -> float:
+        path.unlink(missing_ok=True)
+        began = time.monotonic()
+        child = self._start("starting", command, settings)
+        try:
+            child.wait_until(is_ready, _READY_SECONDS)
+            return time.monotonic() - began
+        finally:
+            child.stop()
+            del self.children["starting"]
 
     def channel(self, target: str, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
         """Connect with the identity of the bench."""
@@ -134,6 +161,15 @@ class Stack:
         """Raise ServerFailedError, with its last words, if a server has ended."""
         for child in self.children.values():
             child.require_running()
+
+    def _service_environment(self) -> dict[str, str]:
+        environment = self.settings.score_service(self.identities.score_service, 0)
+        return environment | {"SCORE_SERVICE_POLICY_FILE": str(_POLICY)}
+
+    def _echo_command(self, ready_file: Path) -> list[str]:
+        server = self.identities.score_service
+        files = (ready_file, server.ca_file, server.certificate_file, server.key_file)
+        return [sys.executable, "-m", "bench.echo", *map(str, files)]
 
     def _run(self, package: str, command: str, settings: Mapping[str, str], *arguments: str) -> None:
         words = bind_command([sys.executable, "-m", package, command, *arguments])

@@ -22,6 +22,7 @@ from score_api.v1.leaderboard_service_pb2 import WatchLeaderboardRequest
 from score_client import ScoreClient
 
 _BOARD = "bench-watch"
+_IDLE_BOARD = "bench-idle"
 _TOP = 10
 _FEW, _MANY, _STALLED = 100, 2_000, 200
 _START_SECONDS = 120
@@ -104,14 +105,20 @@ async def _open_few(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
     echo, target = stack.start_echo(), stack.target
     async with stack.client(echo) as bare, stack.client(target) as client:
         await _fill(client)
+        await _fill(client, _IDLE_BOARD)
         requests = [_request(number) for number in range(_FEW)]
+        lone = [WatchLeaderboardRequest(board_id=_IDLE_BOARD, top_n=_TOP, all_scores=True)]
         async with (
             Audience.watching(stack, echo, requests) as bare_audience,
             Audience.watching(stack, target, requests) as audience,
+            Audience.watching(stack, echo, lone) as bare_watcher,
+            Audience.watching(stack, target, lone) as watcher,
         ):
             yield {
                 "fan-out": partial(see_awards, bare, bare_audience, 20),
                 "watch": partial(see_awards, client, audience, 1_000),
+                "idle-fan-out": partial(see_awards, bare, bare_watcher, 1),
+                "idle-watch": partial(see_awards, client, watcher, 1, board_id=_IDLE_BOARD),
             }
 
 
@@ -129,9 +136,11 @@ async def _open_many(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
             yield {"crowd": see, "crowd-stalled": partial(_beside_stalled, stack, others, see)}
 
 
-async def see_awards(client: ScoreClient, audience: Audience, per_second: float, seconds: float) -> Sample:
+async def see_awards(
+    client: ScoreClient, audience: Audience, per_second: float, seconds: float, board_id: str = _BOARD
+) -> Sample:
     """Make awards at a pace; the latencies are from the call of an award to each watcher that sees it."""
-    awards, called = Awards(_BOARD), dict[int, float]()
+    awards, called = Awards(board_id), dict[int, float]()
 
     async def call() -> int:
         began = time.monotonic()
@@ -169,9 +178,9 @@ async def _beside_stalled(
         others.resume()
 
 
-async def _fill(client: ScoreClient) -> None:
+async def _fill(client: ScoreClient, board_id: str = _BOARD) -> None:
     """Give every user some points, all of them different."""
-    awards = Awards(_BOARD)
+    awards = Awards(board_id)
     fields = [awards.fields() | {"user_id": user_id(n), "points": 1 + n} for n in range(USERS)]
     await asyncio.gather(*(client.award(**each, timeout=30) for each in fields))
 
@@ -195,7 +204,24 @@ WATCH = Theme(
             limit="fan-out",
             targets=(at_most(50),),
         ),
-        Row("watch-p50", "the same", "ms p50", median_ms, measure="watch", limit="fan-out"),
+        Row(
+            "watch-p50",
+            "the same",
+            "ms p50",
+            median_ms,
+            measure="watch",
+            limit="fan-out",
+            targets=(at_most(28),),
+        ),
+        Row("idle-fan-out", "bare gRPC stream: 1 call/s, told to 1", "ms p50", median_ms),
+        Row(
+            "idle-watch",
+            "award to watcher: 1 award/s on an idle board",
+            "ms p50",
+            median_ms,
+            limit="idle-fan-out",
+            targets=(at_most(6),),
+        ),
     ),
     _open_few,
 )
