@@ -62,11 +62,13 @@ def main() -> None:
 def serve() -> None:
     """Serve until SIGTERM or SIGINT."""
     postpone_gc()
+    import uvloop  # noqa: PLC0415
+
     from action_gateway.process import server  # noqa: PLC0415
 
     settings = load(ServeSettings)
-    with exporting("action-gateway"):
-        asyncio.run(server.serve(settings))
+    with exporting("action-gateway"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(settings))
 
 
 @main.command(epilog=describe(OwnerSettings))

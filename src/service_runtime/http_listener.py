@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
-import h11
+import httptools
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service_runtime.addresses import spell_networks
 from service_runtime.settings import Address
@@ -23,6 +23,9 @@ from service_runtime.settings import Address
 _UNREAD_SECONDS: Final = 30
 """After which the system gives up a peer that acknowledges nothing of what was sent."""
 _BACKLOG: Final = 2048
+_VERSIONS: Final = ("1.1", "1.0")
+_PARSED_AT_ONCE: Final = 4096
+"""Bytes. Some hundred requests at most fit into them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,18 +47,26 @@ class ListenerSettings:
     """Addresses and networks whose X-Forwarded-For and -Proto count."""
 
 
-class HeaderTimeoutProtocol(H11Protocol):
-    """HTTP/1.1 that closes a connection on which the head of a request takes too long to arrive.
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 by llhttp, with the bounds that uvicorn leaves to whoever uses that parser.
 
-    uvicorn has no such time-out. While a request is served nothing is counted here. At any other time what
-    has begun to arrive must be whole within some seconds, from its first byte on, or from the start of the
-    connection: bytes that come one by one gain no time.
+    - A connection on which the head of a request takes too long to arrive is closed. While a request is
+      served nothing is counted. At any other time what has begun to arrive must be whole within some seconds,
+      from its first byte on, or from the start of the connection: bytes that come one by one gain no time.
+    - A head that is not whole is kept up to a size.
+    - Requests of a connection are parsed ahead a few at a time; what else has come waits as it came.
+    - What is no HTTP ends the connection after the answers to what came before it.
+    - A request is of HTTP/1 and names one `Host` (RFC 9112, 3.2); the parser takes others, too.
     """
 
-    def __init__(self, *args: Any, header_seconds: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, header_seconds: float, header_bytes_max: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._header_seconds = header_seconds
+        self._header_bytes_max = header_bytes_max
         self._deadline: asyncio.TimerHandle | None = None
+        self._in_head = False
+        self._head_bytes = 0
+        self._unparsed = bytearray()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -64,22 +75,83 @@ class HeaderTimeoutProtocol(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take in what has come; wait for the rest if it is not a whole request."""
-        super().data_received(data)
-        # uvicorn does not say that there is none before the first request.
-        if self.cycle is not None and not self.cycle.response_complete:  # type: ignore[redundant-expr]
+        if self._unparsed or len(data) > _PARSED_AT_ONCE:
+            self._unparsed += data
+            self._parse_on()
+        else:
+            self._parse(data)
+        if self._is_answering:
             self._stop_waiting()
         elif self._deadline is None and self.transport.get_protocol() is self:
             self._start_waiting()
 
-    def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection over."""
+    def on_message_begin(self) -> None:
+        """Begin to count the bytes of a head."""
+        super().on_message_begin()
+        self._in_head, self._head_bytes = True, 0
+
+    def on_headers_complete(self) -> None:
+        """Begin with a request. What is raised here makes it none."""
+        self._in_head = False
+        version = self.parser.get_http_version()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if version not in _VERSIONS or hosts > 1 or (hosts == 0 and version != "1.0"):
+            raise httptools.HttpParserError("not HTTP/1.1 as RFC 9112 has it")
+        super().on_headers_complete()
+        if self.parser.should_upgrade() and not self._should_upgrade():
+            # The parser reads nothing after a head that offers another protocol.
+            self.cycle.keep_alive = False
+
+    def on_response_complete(self) -> None:
+        """Go on with what has come meanwhile."""
+        super().on_response_complete()
+        if self._unparsed and not self.transport.is_closing():
+            self.data_received(b"")
+
+    def send_400_response(self, msg: str) -> None:
+        """Reject what is no request, unless others are to be answered before."""
+        if self._is_answering and not self.cycle.more_body:
+            self.cycle.keep_alive = False
+        elif self._is_answering and self.cycle.response_started:
+            self.transport.close()
+        else:
+            super().send_400_response(msg)
+
+    def handle_websocket_upgrade(self) -> None:
+        """Hand the connection over, unless requests before are to be answered on it."""
+        if self._is_answering:
+            self.cycle.keep_alive = False
+            return
         self._stop_waiting()
-        super().handle_websocket_upgrade(event)
+        super().handle_websocket_upgrade()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
         self._stop_waiting()
+        self._unparsed.clear()
         super().connection_lost(exc)
+
+    @property
+    def _is_answering(self) -> bool:
+        # uvicorn does not say that there is no cycle before the first request.
+        return self.cycle is not None and not self.cycle.response_complete  # type: ignore[redundant-expr]
+
+    def _parse_on(self) -> None:
+        while self._unparsed and not self.transport.is_closing() and self.transport.get_protocol() is self:
+            if self.pipeline:
+                self.flow.pause_reading()
+                return
+            part = bytes(self._unparsed[:_PARSED_AT_ONCE])
+            del self._unparsed[:_PARSED_AT_ONCE]
+            self._parse(part)
+
+    def _parse(self, data: bytes) -> None:
+        was_in_head = self._in_head
+        super().data_received(data)
+        if was_in_head and self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self._header_bytes_max:
+                self.send_400_response("The head of the request is too large.")
 
     def _start_waiting(self) -> None:
         self._deadline = self.loop.call_later(self._header_seconds, self.transport.close)
@@ -157,7 +229,11 @@ async def serve(app: ASGIApp, bound: socket.socket, settings: ListenerSettings) 
 def _config(app: ASGIApp, settings: ListenerSettings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=partial(HeaderTimeoutProtocol, header_seconds=settings.header_seconds),  # type: ignore[arg-type]
+        http=partial(  # type: ignore[arg-type]
+            BoundedProtocol,
+            header_seconds=settings.header_seconds,
+            header_bytes_max=settings.header_bytes_max,
+        ),
         ws="websockets-sansio" if settings.message_bytes_max else "none",
         ws_max_size=settings.message_bytes_max,
         ws_per_message_deflate=False,
@@ -169,7 +245,6 @@ def _config(app: ASGIApp, settings: ListenerSettings) -> uvicorn.Config:
         forwarded_allow_ips=spell_networks(settings.trusted_proxies),
         backlog=_BACKLOG,
         limit_concurrency=settings.connections_max,
-        h11_max_incomplete_event_size=settings.header_bytes_max,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=settings.stop_seconds,
         reset_contextvars=True,

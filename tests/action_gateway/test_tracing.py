@@ -43,7 +43,7 @@ async def test_a_request_without_a_route_is_named_by_its_method_and_health_check
     spans: InMemorySpanExporter, gateway: Gateway
 ) -> None:
     await gateway.http.get("/secret-path?and=query")
-    await gateway.http.request("BREW", "/secret-path")
+    await gateway.http.request("PROPFIND", "/secret-path")
     await gateway.http.get("/livez")
     await gateway.http.get("/readyz")
 

@@ -44,7 +44,7 @@ async def use(gateway: Gateway, stubs: Stubs) -> None:
     assert (await player.complete(await player.start(), "no")).status_code == 422
     assert (await player.complete(await player.start())).status_code == 200
     assert (await gateway.http.get("/nowhere")).status_code == 404
-    assert (await gateway.http.request("BREW", "/livez")).status_code == 405
+    assert (await gateway.http.request("PROPFIND", "/livez")).status_code == 405
     url = f"{gateway.url.replace('http', 'ws')}/api/v1/leaderboard/ws"
     async with connect(url, additional_headers=player.headers) as socket:
         assert json.loads(await socket.recv())["event"] == INITIAL

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from tests.fixtures.stores import eventually
 
 from service_runtime.http_listener import Listener, ListenerSettings, bind, serve
 from service_runtime.settings import Address
@@ -115,6 +116,7 @@ async def test_a_second_request_that_drips_is_not_waited_for_either() -> None:
         reader, writer = await connect(listener)
         writer.write(REQUEST)
         assert await answered(reader)
+        writer.write(BEGINNINGS["a head that drips"][0])
         await drip_to_the_end(reader, writer, b"x")
 
 
@@ -141,6 +143,105 @@ async def test_a_connection_waits_for_its_next_request_as_long_as_is_set() -> No
     async with serve(APP, bind(ANYWHERE), settings) as listener, asyncio.timeout(20):
         reader, writer = await connect(listener)
         writer.write(REQUEST)
+        assert await answered(reader)
+        assert await reader.read() == b""
+        writer.close()
+
+
+async def read_status(reader: asyncio.StreamReader) -> bytes:
+    """Read the head of an answer and return its status."""
+    return (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]
+
+
+async def test_requests_that_come_at_once_are_answered_in_their_order() -> None:
+    posts = [b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % n + bytes(n) for n in range(300)]
+    async with listening(header_seconds=20) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        writer.write(REQUEST + b"".join(posts))
+        writer.write(b"GET /client HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        for _ in range(301):
+            assert await answered(reader)
+        assert await read_status(reader) == b"200"
+        assert await reader.read() == b"127.0.0.1"
+        writer.close()
+
+
+async def test_few_requests_of_a_connection_are_parsed_ahead() -> None:
+    going_on = asyncio.Event()
+
+    async def wait(request: Request) -> Response:
+        await request.body()
+        await going_on.wait()
+        return Response("welcome")
+
+    settings = ListenerSettings(connections_max=10, stop_seconds=1)
+    app = Starlette(routes=[Route("/", wait)])
+    async with serve(app, bind(ANYWHERE), settings) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        writer.write(REQUEST * 20_000)
+        connections: Any = listener.server_state.connections
+
+        async def is_held_back() -> bool:
+            return any(protocol.flow.read_paused for protocol in connections)
+
+        await eventually(is_held_back)
+        assert all(len(protocol.pipeline) < 200 for protocol in connections)
+        going_on.set()
+        for _ in range(20_000):
+            assert await answered(reader)
+        writer.close()
+
+
+async def test_what_follows_a_request_and_is_none_ends_the_connection_after_the_answer() -> None:
+    async with listening(header_seconds=20) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        writer.write(REQUEST + b"\x00\x01")
+        assert await answered(reader)
+        assert await reader.read() == b""
+        writer.close()
+
+
+NO_REQUESTS = (
+    b"GET / HTTP/1.1\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/2.0\r\nHost: a\r\n\r\n",
+    b"GET /\r\n\r\n",
+    b"BREW / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"GET / HTTP/1.1\nHost: a\n\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: b\x00\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: a\r\nX: b\x7f\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n1",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n12",
+    b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+)
+
+
+@pytest.mark.parametrize("raw", NO_REQUESTS)
+async def test_what_could_be_read_in_two_ways_is_no_request(raw: bytes) -> None:
+    async with listening(header_seconds=20) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        writer.write(raw)
+        assert await read_status(reader) == b"400"
+        writer.close()
+
+
+async def test_a_head_that_is_never_whole_is_kept_up_to_a_size() -> None:
+    async with listening(header_seconds=20) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")
+        pouring = asyncio.create_task(drip(writer, b"x" * 1024))
+        assert await read_status(reader) == b"400"
+        pouring.cancel()
+        writer.close()
+
+
+async def test_an_offer_of_another_protocol_is_declined_on_a_connection_that_ends() -> None:
+    async with listening(header_seconds=20) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
         assert await answered(reader)
         assert await reader.read() == b""
         writer.close()

@@ -227,7 +227,7 @@ async def test_a_key_does_not_extend_a_session(gateway: Gateway) -> None:
 
 async def test_a_malformed_key_is_rejected(gateway: Gateway) -> None:
     token = (await log_in(gateway))["refreshToken"]
-    for key in ("", "x" * 256, "a b", "\x7f"):
+    for key in ("", "x" * 256, "a b", "a\tb"):
         assert code(await refresh(gateway, token, key)) == (422, "invalid_request")
 
     assert (await refresh(gateway, token, "x" * 255)).status_code == 200

@@ -108,7 +108,7 @@ async def test_a_method_that_is_not_allowed_is_a_problem(gateway: Gateway) -> No
         ("DELETE", "/api/v1/actions", "GET"),
         ("POST", "/", "GET"),
         ("PUT", "/openapi.json", "GET"),
-        ("BREW", "/livez", "GET"),
+        ("PROPFIND", "/livez", "GET"),
     ):
         response = await gateway.http.request(method, path)
 
