@@ -5,13 +5,14 @@ algorithm is fixed, keys are found by `kid` among our own only, and nothing else
 """
 
 import uuid
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import jwt
 
-from action_gateway.accounts.keys import KeyFolder
+from action_gateway.accounts.keys import KeyFolder, SigningKey
 from action_gateway.domain.action import Repeat, StartedAction
 from action_gateway.domain.clock import Clock
 from action_gateway.errors import BadActionTokenError, UnauthenticatedError
@@ -20,6 +21,10 @@ _ALGORITHM: Final = "EdDSA"
 _LEEWAY_SECONDS: Final = 10
 """Clocks of replicas may differ by this much."""
 _TIME_CLAIMS: Final = ("iat", "nbf", "exp")
+_VERIFIED_MAX: Final = 10_000
+"""Tokens of each kind that need not be verified again. One takes up to a kilobyte."""
+
+_Claims = TypeVar("_Claims")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,15 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class _AccessClaims:
+    """What an access token says."""
+
+    access: Access
+    begins_at: int
+    """Seconds since 1970."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Kind:
     """What tells one kind of token from another."""
 
@@ -40,15 +54,15 @@ class _Kind:
     typ: str
     audience: str
 
-    def sign(self, claims: Mapping[str, object]) -> str:
+    def sign(self, claims: Mapping[str, object]) -> tuple[SigningKey, str]:
+        """Return a token of this kind, and the key that has signed it."""
         key = self.keys.signing_key()
         payload = {**claims, "iss": self.issuer, "aud": self.audience}
-        return jwt.encode(
-            payload, key.private, algorithm=_ALGORITHM, headers={"typ": self.typ, "kid": key.key_id}
-        )
+        headers = {"typ": self.typ, "kid": key.key_id}
+        return key, jwt.encode(payload, key.private, algorithm=_ALGORITHM, headers=headers)
 
-    def verify(self, token: str) -> dict[str, Any]:
-        """Return the claims of a token of this kind, whatever the time.
+    def verify(self, token: str) -> tuple[SigningKey, dict[str, Any]]:
+        """Return the claims of a token of this kind, whatever the time, and the key that has signed it.
 
         Raises:
             jwt.PyJWTError: it is none.
@@ -77,7 +91,25 @@ class _Kind:
         )
         if not all(isinstance(claims[name], int) for name in _TIME_CLAIMS):
             raise jwt.InvalidTokenError
-        return claims
+        return key, claims
+
+
+class _Verified(Generic[_Claims]):
+    """What tokens say whose signatures were verified, or made, here. Bounded; the oldest are forgotten."""
+
+    def __init__(self, keys: KeyFolder) -> None:
+        self._keys = keys
+        self._known = OrderedDict[str, tuple[SigningKey, _Claims]]()
+
+    def find(self, token: str) -> _Claims | None:
+        """Return what a token says; None if it is not known, or its key is not ours any more."""
+        found = self._known.get(token)
+        return found[1] if found and self._keys.find(found[0].key_id) is found[0] else None
+
+    def keep(self, token: str, key: SigningKey, claims: _Claims) -> None:
+        self._known[token] = (key, claims)
+        if len(self._known) > _VERIFIED_MAX:
+            self._known.popitem(last=False)
 
 
 class AccessTokens:
@@ -86,15 +118,17 @@ class AccessTokens:
     def __init__(self, keys: KeyFolder, *, issuer: str, lifetime: int, clock: Clock) -> None:
         """Take the lifetime in seconds."""
         self._kind = _Kind(keys, issuer, typ="at+jwt", audience="laurel")
+        self._verified = _Verified[_AccessClaims](keys)
         self._clock = clock
         self.lifetime = lifetime
 
     def issue(self, user_id: str) -> str:
         """Make a token for a user, good from now on."""
         now = int(self._clock())
-        return self._kind.sign(
+        _, token = self._kind.sign(
             {"sub": user_id, "jti": str(uuid.uuid4()), "iat": now, "nbf": now, "exp": now + self.lifetime}
         )
+        return token
 
     def verify(self, token: str) -> Access:
         """Return whom a token speaks for.
@@ -102,14 +136,20 @@ class AccessTokens:
         Raises:
             UnauthenticatedError: it is no access token of ours, or its time is over or has not come.
         """
+        claims = self._verified.find(token) or self._verify(token)
+        now = self._clock()
+        if claims.access.expires_at <= now or claims.begins_at > now + _LEEWAY_SECONDS:
+            raise UnauthenticatedError
+        return claims.access
+
+    def _verify(self, token: str) -> "_AccessClaims":
         try:
-            claims = self._kind.verify(token)
+            key, claims = self._kind.verify(token)
         except (jwt.PyJWTError, ValueError):
             raise UnauthenticatedError(forged=_is_forged(token, self._clock())) from None
-        now = self._clock()
-        if claims["exp"] <= now or max(claims["nbf"], claims["iat"]) > now + _LEEWAY_SECONDS:
-            raise UnauthenticatedError
-        return Access(claims["sub"], claims["exp"])
+        access = _AccessClaims(Access(claims["sub"], claims["exp"]), max(claims["nbf"], claims["iat"]))
+        self._verified.keep(token, key, access)
+        return access
 
 
 class ActionTokens:
@@ -117,12 +157,13 @@ class ActionTokens:
 
     def __init__(self, keys: KeyFolder, *, issuer: str) -> None:
         """Take the keys and the name of the issuer."""
+        self._verified = _Verified[StartedAction](keys)
         self._kind = _Kind(keys, issuer, typ="action+jwt", audience="laurel-action")
 
     def issue(self, started: StartedAction) -> str:
         """Write down that an action was started."""
         issued_at = started.started_at_ms // 1000
-        return self._kind.sign(
+        key, token = self._kind.sign(
             {
                 "sub": started.user_id,
                 "actionId": started.action_id,
@@ -138,6 +179,8 @@ class ActionTokens:
                 "exp": started.expires_at,
             }
         )
+        self._verified.keep(token, key, started)
+        return token
 
     def verify(self, token: str) -> StartedAction:
         """Read what was started. The time of the token may be over.
@@ -145,8 +188,11 @@ class ActionTokens:
         Raises:
             BadActionTokenError: it is no action token of ours.
         """
+        return self._verified.find(token) or self._verify(token)
+
+    def _verify(self, token: str) -> StartedAction:
         try:
-            claims = self._kind.verify(token)
+            _, claims = self._kind.verify(token)
         except (jwt.PyJWTError, ValueError):
             raise BadActionTokenError(forged=_is_readable(token)) from None
         try:

@@ -90,6 +90,16 @@ def test_an_action_token_contains_the_started_action(
     assert jwt.get_unverified_header(token)["typ"] == "action+jwt"
 
 
+def test_an_action_token_is_good_at_every_gateway(
+    action_tokens: ActionTokens, action_keys: KeyFolder, started: StartedAction
+) -> None:
+    token = action_tokens.issue(started)
+    other = ActionTokens(action_keys, issuer="laurel")
+
+    assert other.verify(token) == started
+    assert other.verify(token) == started
+
+
 def test_an_access_token_expires(access_tokens: AccessTokens, clock: MovableClock) -> None:
     token = access_tokens.issue(USER)
     clock.advance(899)
@@ -132,12 +142,13 @@ def test_an_access_token_of_the_future_does_not_count_beyond_what_clocks_differ(
 
 
 def test_an_expired_action_token_can_still_be_read(
-    action_tokens: ActionTokens, started: StartedAction, clock: MovableClock
+    action_tokens: ActionTokens, action_keys: KeyFolder, started: StartedAction, clock: MovableClock
 ) -> None:
     token = action_tokens.issue(started)
     clock.advance(10_000)
 
-    assert action_tokens.verify(token) == started
+    for tokens in (action_tokens, ActionTokens(action_keys, issuer="laurel")):
+        assert tokens.verify(token) == started
 
 
 def test_neither_kind_is_accepted_as_the_other(
@@ -295,3 +306,24 @@ def test_a_token_of_an_earlier_signing_key_is_still_accepted(
     after = AccessTokens(KeyFolder(tmp_path / "access"), issuer="laurel", lifetime=900, clock=clock)
 
     assert after.verify(before).user_id == USER
+
+
+def test_a_token_that_was_accepted_is_not_any_more_once_its_key_is_gone(
+    tmp_path: Path, clock: MovableClock, started: StartedAction
+) -> None:
+    add_signing_key(tmp_path / "keys", "1")
+    seconds = 0.0
+    keys = KeyFolder(tmp_path / "keys", lambda: seconds)
+    access_tokens = AccessTokens(keys, issuer="laurel", lifetime=900, clock=clock)
+    action_tokens = ActionTokens(keys, issuer="laurel")
+    access, action = access_tokens.issue(USER), action_tokens.issue(started)
+    assert access_tokens.verify(access).user_id == USER
+    assert action_tokens.verify(action) == started
+
+    (tmp_path / "keys" / "1.pem").unlink()
+    add_signing_key(tmp_path / "keys", "2")
+    seconds = 60.0
+    with pytest.raises(UnauthenticatedError):
+        access_tokens.verify(access)
+    with pytest.raises(BadActionTokenError):
+        action_tokens.verify(action)
