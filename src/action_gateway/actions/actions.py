@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from action_gateway.accounts.tokens import ActionTokens
+from action_gateway.actions.editions import Editions
 from action_gateway.actions.payments import Payments
 from action_gateway.domain.action import Repeat, StartedAction, find_request_id
 from action_gateway.domain.clock import Clock
@@ -79,6 +80,7 @@ class Actions:
     ) -> None:
         """Take the seconds that an action token lives, and how many answers it allows."""
         self._store = store
+        self._editions = Editions(store)
         self._payments = payments
         self._limits = limits
         self._action_tokens = action_tokens
@@ -107,7 +109,7 @@ class Actions:
             ActionCompletedError: it would not pay.
         """
         await self._limits.start(user_id)
-        action = await self._store.get_action(action_id)
+        action = await self._editions.get_action(action_id)
         note_action(action.action_id)
         started = self._begin(action, user_id)
         completion = await self._find_completion(started)
@@ -152,7 +154,7 @@ class Actions:
         # Another gateway, whose clock is ahead, may have started it; how fast it was is not known then.
         if 0 <= now * 1000 - started.started_at_ms < started.min_ms:
             raise TooFastError
-        key = await self._store.get_answers(started.action_id, started.version)
+        key = await self._editions.get_answers(started.action_id, started.version)
         right = key.accepts(answer)
         attempt = await self._store.reserve_attempt(
             started.nonce,

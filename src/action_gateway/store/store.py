@@ -1,7 +1,7 @@
 """What the gateway keeps in PostgreSQL: accounts, sessions, actions and attempts.
 
-Every method is one statement and one transaction. Passwords and tokens arrive here as hashes, and answers do
-not arrive at all.
+Every method is one statement and one transaction; that of an attempt counts others, too. Passwords and tokens
+arrive here as hashes, and answers do not arrive at all.
 """
 
 import uuid
@@ -15,10 +15,12 @@ from typing import Any, Final, Self
 import psycopg
 from psycopg.rows import DictRow
 
+from action_gateway import tracing
 from action_gateway.domain.action import Repeat
 from action_gateway.domain.answer_key import AnswerKey
 from action_gateway.domain.number import Number
 from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
+from action_gateway.store.attempts import Attempt, Attempts
 from action_gateway.store.database import Database
 from service_runtime.postgres.pool import PoolSettings, PoolUse
 
@@ -71,20 +73,12 @@ class OfferedAction:
     board_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """An attempt with an action token, counted."""
-
-    number: int
-    solved_by: int | None
-    """The number of the attempt that was right, if one was."""
-
-
 class Store:
     """The tables of the gateway. While PostgreSQL is unavailable, every method raises UnavailableError."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._attempts = Attempts(database)
 
     @classmethod
     @asynccontextmanager
@@ -202,10 +196,8 @@ class Store:
         self, nonce: uuid.UUID, *, right: bool, allowed: int, expires_at: datetime
     ) -> Attempt | None:
         """Count an attempt with an action token, and note whether it is right. None if none was left."""
-        row = await self._database.fetch_one(
-            "reserve_attempt", nonce=nonce, right=right, allowed=allowed, expires_at=expires_at
-        )
-        return Attempt(row["attempts"], row["solved_by"]) if row else None
+        with tracing.statement("reserve_attempt"):
+            return await self._attempts.reserve(nonce, right=right, allowed=allowed, expires_at=expires_at)
 
     async def is_solved(self, nonce: uuid.UUID) -> bool:
         """Return whether an action token was answered rightly."""

@@ -17,6 +17,7 @@ from tests.fixtures.score_service import ScoreService
 
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.actions.catalog import CatalogAction, replace_actions
+from action_gateway.actions.editions import OFFERED_SECONDS
 
 AWARD = {"pointsEarned": 5, "newTotalScore": 5, "newRank": 1}
 
@@ -330,10 +331,16 @@ async def test_the_list_shows_every_action_and_what_is_completed(player: Player)
     }
 
 
+async def change_catalog(database: Database, action: CatalogAction) -> None:
+    """Offer one action alone, and wait until every gateway knows."""
+    replace_actions(database.gateway_owner_dsn, None, [action])
+    await asyncio.sleep(OFFERED_SECONDS)  # What was read before counts for so long.
+
+
 async def test_an_edited_action_changes_nothing_for_issued_tokens(player: Player, database: Database) -> None:
     token = await player.start()
     edited = ACTIONS[1].model_copy(update={"answers": ["nope"], "points": 500, "min_seconds": 60.0})
-    replace_actions(database.gateway_owner_dsn, None, [edited])
+    await change_catalog(database, edited)
 
     assert (await player.complete(token, "yeah")).json()["pointsEarned"] == 5
     assert code(await player.complete(await player.start(), "nope")) == (422, "too_fast")
@@ -341,7 +348,7 @@ async def test_an_edited_action_changes_nothing_for_issued_tokens(player: Player
 
 async def test_a_retired_action_still_pays_issued_tokens(player: Player, database: Database) -> None:
     token = await player.start()
-    replace_actions(database.gateway_owner_dsn, None, [ACTIONS[0]])
+    await change_catalog(database, ACTIONS[0])
 
     assert (await player.complete(token)).status_code == 200
     assert code(await player.post("/actions/start", {"actionId": "quick"})) == (404, "action_not_found")
@@ -351,8 +358,7 @@ async def test_an_action_that_paid_other_points_before_it_was_edited_counts_as_c
     player: Player, database: Database
 ) -> None:
     before = await player.start("once")
-    edited = ACTIONS[2].model_copy(update={"points": 30})
-    replace_actions(database.gateway_owner_dsn, None, [edited])
+    await change_catalog(database, ACTIONS[2].model_copy(update={"points": 30}))
     after = await player.start("once")
     await player.complete(before, "1")
     response = await player.complete(after, "1", key="k1")
@@ -523,7 +529,7 @@ async def test_while_the_database_is_unavailable_the_token_stays_valid(
     proxy.hold()
     unavailable = await asyncio.gather(
         player.complete(token),
-        player.post("/actions/start", {"actionId": "quick"}),
+        player.post("/actions/start", {"actionId": "once"}),
         player.get("/actions"),
     )
     proxy.reset()

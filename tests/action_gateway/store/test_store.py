@@ -13,6 +13,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
 
 from action_gateway.errors import UnavailableError, UsernameTakenError
+from action_gateway.store.attempts import Attempt
 from action_gateway.store.store import Store, User
 from service_runtime.postgres.pool import PoolSettings
 
@@ -79,6 +80,33 @@ async def test_concurrent_attempts_do_not_exceed_the_limit(store: Store) -> None
     )
 
     assert sorted(attempt.number for attempt in attempts if attempt) == [1, 2, 3]
+
+
+async def test_concurrent_attempts_with_many_tokens_are_counted_apart(store: Store) -> None:
+    nonces = [uuid.uuid4() for _ in range(300)]
+    asked = [(nonce, number == 2) for number in range(3) for nonce in nonces]
+    attempts = await asyncio.gather(
+        *(store.reserve_attempt(nonce, right=right, allowed=2, expires_at=LATER) for nonce, right in asked)
+    )
+
+    for (_, right), attempt in zip(asked, attempts, strict=True):
+        # The third one has no attempt left.
+        assert right == (attempt is None)
+    assert [attempt.number for attempt in attempts if attempt] == [1] * 300 + [2] * 300
+    assert not any([await store.is_solved(nonce) for nonce in nonces[:3]])
+
+
+async def test_an_attempt_that_is_given_up_costs_no_other_one(store: Store) -> None:
+    def attempt(nonce: uuid.UUID) -> "asyncio.Task[Attempt | None]":
+        counting = store.reserve_attempt(nonce, right=True, allowed=2, expires_at=LATER)
+        return asyncio.create_task(counting)
+
+    first, given_up, last = (attempt(uuid.uuid4()) for _ in range(3))
+    await asyncio.sleep(0)  # All of them wait.
+    given_up.cancel()
+
+    assert await first == await last == Attempt(1, 1)
+    assert given_up.cancelled()
 
 
 async def test_a_token_that_was_answered_rightly_is_never_spent(store: Store) -> None:

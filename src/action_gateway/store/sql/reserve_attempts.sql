@@ -1,9 +1,13 @@
--- Counts an attempt with an action token and notes whether it was right, if the token has an attempt left.
--- A token that was answered rightly always has: its points may still have to be asked for.
+-- Counts an attempt with each of some action tokens and notes whether it was right, if the token has an attempt left.
+-- A token that was answered rightly always has: its points may still have to be asked for. The order keeps two
+-- statements that meet from waiting for each other.
 INSERT INTO gateway.action_token AS token (nonce, attempts, solved_by, expires_at)
-VALUES (%(nonce)s, 1, CASE WHEN %(right)s THEN 1 END, %(expires_at)s)
+SELECT nonce, 1, CASE WHEN accepted THEN 1 END, expires_at
+FROM unnest(%(nonces)s::uuid[], %(rights)s::boolean[], %(expiries)s::timestamptz[])
+    AS attempt (nonce, accepted, expires_at)
+ORDER BY nonce
 ON CONFLICT (nonce) DO UPDATE
 SET attempts = token.attempts + 1,
-    solved_by = coalesce(token.solved_by, CASE WHEN %(right)s THEN token.attempts + 1 END)
+    solved_by = coalesce(token.solved_by, token.attempts + excluded.solved_by)
 WHERE token.attempts < %(allowed)s OR token.solved_by IS NOT NULL
-RETURNING attempts, solved_by
+RETURNING nonce, attempts, solved_by
