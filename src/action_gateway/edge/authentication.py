@@ -5,6 +5,7 @@ from typing import Annotated
 
 from fastapi import Depends
 from fastapi.security import HTTPBearer
+from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from action_gateway.accounts.tokens import Access, AccessTokens
@@ -21,14 +22,18 @@ _scheme = HTTPBearer(
 
 async def authenticate(request: Request, _: Annotated[object, Depends(_scheme)]) -> Access:
     """Return whom the request speaks for. Raises UnauthenticatedError."""
-    tokens: AccessTokens = request.app.state.access_tokens
-    access = tokens.verify(find_token(request.headers.getlist("authorization")))
-    note_user(access.user_id)
-    return access
+    return identify(request.app.state.access_tokens, request.headers)
 
 
 CurrentUser = Annotated[Access, Depends(authenticate)]
 """A parameter of this type makes a route want an access token. It belongs before all others."""
+
+
+def identify(tokens: AccessTokens, headers: Headers) -> Access:
+    """Return whom the headers of a request speak for. Raises UnauthenticatedError."""
+    access = tokens.verify(find_token(headers.getlist("authorization")))
+    note_user(access.user_id)
+    return access
 
 
 def find_token(headers: Sequence[str]) -> str:

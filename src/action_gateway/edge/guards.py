@@ -1,11 +1,10 @@
 """The outer layers of the application: what holds for every request, whatever its route."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from http import HTTPStatus
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,39 +23,25 @@ _POLICY: Final = (
     "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'"
 )
-_HEADERS: Final = {
-    "Content-Security-Policy": _POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-}
+_HEADERS: Final = (
+    (b"content-security-policy", _POLICY.encode()),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=(), payment=()"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_NOT_STORED: Final = (b"cache-control", b"no-store")
+_HTTPS_ALONE: Final = (b"strict-transport-security", b"max-age=31536000")
+_LAST: Final = (b"connection", b"close")
 
 
-class SecurityHeaders:
-    """Tells browsers what a response may do. Answers are not stored unless they say that they may be."""
+class AnswerHeaders:
+    """Tells browsers what a response may do, and clients to go elsewhere once this process stops.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
-                headers.setdefault("Cache-Control", "no-store")
-                if scope["scheme"] == "https":
-                    headers["Strict-Transport-Security"] = "max-age=31536000"
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
-
-
-class ConnectionClose:
-    """Has clients open their next connection once this process stops, which leads them elsewhere."""
+    Answers are not stored unless they say that they may be. After an answer with `Connection: close` a client
+    opens another connection, which leads to another process.
+    """
 
     def __init__(self, app: ASGIApp, is_stopping: Callable[[], bool]) -> None:
         self._app = app
@@ -65,12 +50,21 @@ class ConnectionClose:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
 
-        async def send_farewell(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._is_stopping():
-                MutableHeaders(scope=message)["Connection"] = "close"
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *self._own(scope, message["headers"])]
             await send(message)
 
-        await self._app(scope, receive, send_farewell if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+
+    def _own(self, scope: Scope, given: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[bytes, bytes]]:
+        yield from _HEADERS
+        if not any(name == b"cache-control" for name, _ in given):
+            yield _NOT_STORED
+        if scope["scheme"] == "https":
+            yield _HTTPS_ALONE
+        if self._is_stopping():
+            yield _LAST
 
 
 class RequestGuard:

@@ -13,7 +13,7 @@ from typing import Final
 
 import structlog
 from opentelemetry.trace import INVALID_SPAN, Span
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from action_gateway import tracing
@@ -95,9 +95,8 @@ class _Observed:
         match message["type"]:
             case "http.response.start":
                 self.status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-Id"] = self._request_id
-                if self._span.is_recording() and headers.get("content-type", "").startswith(_EVENTS):
+                message["headers"] = [*message["headers"], (b"x-request-id", self._request_id.encode())]
+                if self._span.is_recording() and _is_event_stream(message):
                     self.end_span(self.status)
             case "websocket.accept":
                 self.end_span(HTTPStatus.SWITCHING_PROTOCOLS)
@@ -109,6 +108,10 @@ class _Observed:
     def end_span(self, status: int | None) -> None:
         """End the span with the status of the response, unless it has ended: a socket may stay open."""
         tracing.end_request(self._span, _span_method(self._scope), _route(self._scope), status)
+
+
+def _is_event_stream(message: Message) -> bool:
+    return Headers(raw=message["headers"]).get("content-type", "").startswith(_EVENTS)
 
 
 def _route(scope: Scope) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
 from starlette.requests import Request
 
@@ -12,20 +12,10 @@ from action_gateway.accounts.sessions import Login, Sessions
 from action_gateway.actions.actions import Actions, Answer
 from action_gateway.edge import schemas
 from action_gateway.edge.authentication import CurrentUser
-from action_gateway.edge.bodies import FAILURES, body_of, describe_body
+from action_gateway.edge.operations import FAILURES, IdempotencyKey, Operation, body_of, describe_body
 from action_gateway.edge.problems import describe
 from action_gateway.store.store import OfferedAction, User
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        pattern=r"^[!-~]+$",
-        description="lets the request be repeated: the same key and body get the first answer again. "
-        "A random value, such as a UUID",
-    ),
-]
 RegistrationBody = Annotated[schemas.Registration, Depends(body_of(schemas.Registration))]
 CredentialsBody = Annotated[schemas.Credentials, Depends(body_of(schemas.Credentials))]
 RefreshTokenBody = Annotated[schemas.RefreshToken, Depends(body_of(schemas.RefreshToken))]
@@ -131,6 +121,13 @@ class ActionRoutes:
             ),
         )
         return router
+
+    def direct_calls(self) -> dict[str, Operation]:
+        """Return the operations that are called most, by path relative to the prefix of the API."""
+        return {
+            "/actions/start": Operation(self.start_action, schemas.Start),
+            "/actions/complete": Operation(self.complete_action, schemas.Completion, takes_key=True),
+        }
 
     async def list_actions(self, user: CurrentUser) -> schemas.ActionList:
         """List the actions."""

@@ -12,18 +12,19 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.edge import schemas
 from action_gateway.edge.admission import Admission
 from action_gateway.edge.exception_handlers import HANDLERS
-from action_gateway.edge.guards import ConnectionClose, RequestGuard, SecurityHeaders
+from action_gateway.edge.guards import AnswerHeaders, RequestGuard
+from action_gateway.edge.operations import DirectCalls
 from action_gateway.edge.problems import Problem, describe
 from action_gateway.edge.request_telemetry import RequestTelemetry
 from action_gateway.edge.routes import ActionRoutes, SessionRoutes
@@ -34,6 +35,14 @@ from service_runtime.admin import LIVE_PATH, READY_PATH, probe_routes
 
 API_PREFIX: Final = "/api/v1"
 _JWKS_SECONDS: Final = 300
+_REQUEST_HEADERS: Final = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "X-Request-Id",
+)
+"""What pages of other origins may send."""
 _DESCRIBED: Final[Sequence[tuple[type[BaseModel], JsonSchemaMode]]] = (
     (schemas.Registration, "validation"),
     (schemas.Credentials, "validation"),
@@ -44,10 +53,12 @@ _DESCRIBED: Final[Sequence[tuple[type[BaseModel], JsonSchemaMode]]] = (
 )
 
 
-def create_app(parts: Parts) -> FastAPI:
+def create_app(parts: Parts) -> ASGIApp:
     """Make the application behind the public port."""
     package = Path(__file__).parents[1]
     files = [*_file_routes("/docs", package / "docs"), *_file_routes("", package / "page")]
+    actions = ActionRoutes(parts.actions)
+    handlers = {**HANDLERS, GatewayError: parts.suspicions.before(HANDLERS[GatewayError])}
     app = FastAPI(
         title="Laurel",
         summary="Finished actions become points, exactly once, and everyone sees the leaderboard move.",
@@ -55,15 +66,14 @@ def create_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        exception_handlers={**HANDLERS, GatewayError: parts.suspicions.before(HANDLERS[GatewayError])},
-        middleware=_middleware(parts, [file.path for file in files]),
+        exception_handlers=handlers,
         # Its spans would last as long as a socket, and tell query strings.
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.access_tokens, app.state.suspicions = parts.access_tokens, parts.suspicions
     for router in (
         SessionRoutes(parts.sessions, registration_enabled=parts.settings.registration_enabled).router(),
-        ActionRoutes(parts.actions).router(),
+        actions.router(),
         parts.leaderboard.router(),
         parts.sockets.router(),
         parts.events.router(),
@@ -74,33 +84,38 @@ def create_app(parts: Parts) -> FastAPI:
     app.router.routes.extend(files)
     app.router.routes.append(Route("/", _tell_methods, methods=["OPTIONS"]))
     _describe_models(app)
-    return app
+    operations = {API_PREFIX + path: operation for path, operation in actions.direct_calls().items()}
+    direct = DirectCalls(app, parts.access_tokens, operations, handlers)
+    return _add_layers(direct, parts, [file.path for file in files])
 
 
-def _middleware(parts: Parts, files: Sequence[str]) -> list[Middleware]:
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=parts.settings.allowed_origins,
-        allow_methods=["GET", "POST"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "Last-Event-ID", "X-Request-Id"],
-        expose_headers=["Retry-After", "X-Request-Id"],
-        max_age=600,
+def _add_layers(app: ASGIApp, parts: Parts, files: Sequence[str]) -> ASGIApp:
+    """Put the layers around the application, the innermost first. Around FastAPI's own they cost half."""
+    app = RequestTelemetry(RequestGuard(app), parts.metrics)
+    app = Admission(
+        app,
+        parts.metrics.admission,
+        capacity=parts.settings.max_requests,
+        holds=not parts.settings.trusted_proxies,
+        # A page that lacks one of its files is broken, and they cost little.
+        open_paths=(LIVE_PATH, READY_PATH, API_PREFIX + EVENTS_PATH, *files),
     )
-    return [
-        Middleware(ConnectionClose, lambda: parts.readiness.is_stopping),
-        Middleware(SecurityHeaders),
-        *([cors] if parts.settings.allowed_origins else []),
-        Middleware(
-            Admission,
-            parts.metrics.admission,
-            capacity=parts.settings.max_requests,
-            holds=not parts.settings.trusted_proxies,
-            # A page that lacks one of its files is broken, and they cost little.
-            open_paths=(LIVE_PATH, READY_PATH, API_PREFIX + EVENTS_PATH, *files),
-        ),
-        Middleware(RequestTelemetry, parts.metrics),
-        Middleware(RequestGuard),
-    ]
+    if parts.settings.allowed_origins:
+        app = CORSMiddleware(
+            app,
+            allow_origins=parts.settings.allowed_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=[
+                "Authorization",
+                "Content-Type",
+                "Idempotency-Key",
+                "Last-Event-ID",
+                "X-Request-Id",
+            ],
+            expose_headers=["Retry-After", "X-Request-Id"],
+            max_age=600,
+        )
+    return AnswerHeaders(app, lambda: parts.readiness.is_stopping)
 
 
 def _add_jwks(app: FastAPI, keys: KeyFolder) -> None:
