@@ -25,6 +25,7 @@ from bench.ranks import RANKS
 from bench.reads import READS
 from bench.rebuilding import REBUILD, REBUILD_HUGE
 from bench.session import Plan, Session
+from bench.sockets import SOCKETS
 from bench.stack import running_stack
 from bench.starting import START
 from bench.table import make_report, make_table
@@ -41,6 +42,7 @@ THEMES: Final[tuple[Theme, ...]] = (
     WATCH,
     CROWD,
     EDGE,
+    SOCKETS,
     READS,
     OVERLOAD,
     REBUILD,

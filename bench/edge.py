@@ -25,7 +25,12 @@ class Player:
     """A user with a connection."""
 
     connection: HttpConnection
-    headers: Mapping[str, str]
+    token: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What says who it is."""
+        return {"Authorization": f"Bearer {self.token}"}
 
     async def play(self) -> None:
         """Start an action and complete it."""
@@ -92,7 +97,7 @@ async def _join(connections: AsyncExitStack, address: str, name: str) -> Player:
     credentials = {"username": name, "password": _PASSWORD}
     await post(connection, "/auth/register", credentials, {}, _CREATED)
     session = await post(connection, "/auth/login", credentials, {}, _OK)
-    return Player(connection, {"Authorization": f"Bearer {session['accessToken']}"})
+    return Player(connection, session["accessToken"])
 
 
 EDGE = Theme(

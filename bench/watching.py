@@ -2,22 +2,20 @@
 
 import asyncio
 import base64
-import json
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
 from bench.awards import USERS, Awards, user_id
 from bench.load import keep_pace
+from bench.pipes import Piped
 from bench.row import Quantity, Row, Sample, at_most, median_ms, memory_mib, p99_ms
 from bench.stack import Stack
 from bench.theme import Measure, Theme
-from local_stack.binding import bind_command
 from score_api.v1.leaderboard_service_pb2 import WatchLeaderboardRequest
 from score_client import ScoreClient
 
@@ -25,17 +23,14 @@ _BOARD = "bench-watch"
 _IDLE_BOARD = "bench-idle"
 _TOP = 10
 _FEW, _MANY, _STALLED = 100, 2_000, 200
-_START_SECONDS = 120
-_STOP_SECONDS = 10
 _QUIET_SECONDS = 0.5
-_LINE_MAX = 1 << 28
 
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """The process of `bench.audience`."""
+    """The program `bench.audience`."""
 
-    process: asyncio.subprocess.Process
+    program: Piped
 
     @classmethod
     @asynccontextmanager
@@ -45,35 +40,17 @@ class Audience:
         """Have one watcher for each request, all of them watching already, until the end of the block."""
         files = stack.certificate
         words = [target, files.ca_file, files.certificate_file, files.key_file]
-        process = await asyncio.create_subprocess_exec(
-            *bind_command([sys.executable, "-m", "bench.audience", *map(str, words)]),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env=stack.environment,
-            limit=_LINE_MAX,
-            start_new_session=True,
-        )
-        stack.load_pids.add(process.pid)
-        audience = cls(process)
-        try:
-            await audience.ask([base64.b64encode(r.SerializeToString()).decode() for r in requests])
-            yield audience
-        finally:
-            await audience.stop()
-            stack.load_pids.discard(process.pid)
-
-    async def ask(self, line: Any = None) -> Any:
-        """Send a line and read the answer."""
-        reader, writer = self.process.stdout, self.process.stdin
-        if reader is None or writer is None:
-            raise RuntimeError("The audience has no pipes.")
-        writer.write(f"{json.dumps(line)}\n".encode())
-        async with asyncio.timeout(_START_SECONDS):
-            return json.loads(await reader.readline() or "null")
+        async with Piped.running(stack, "bench.audience", *words) as program:
+            audience = cls(program)
+            await program.ask([base64.b64encode(r.SerializeToString()).decode() for r in requests])
+            try:
+                yield audience
+            finally:
+                audience.resume()
 
     async def take(self) -> list[tuple[float, int]]:
         """Return what was seen since the last time. Raises RuntimeError if a watch has ended."""
-        answer = await self.ask()
+        answer = await self.program.ask()
         if not answer:
             raise RuntimeError("The audience has ended.")
         if ended := answer["ended"]:
@@ -82,22 +59,11 @@ class Audience:
 
     def pause(self) -> None:
         """Have it stall: it reads nothing any more."""
-        self.process.send_signal(signal.SIGSTOP)
+        self.program.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """Have it read on."""
-        self.process.send_signal(signal.SIGCONT)
-
-    async def stop(self) -> None:
-        """End the process."""
-        if self.process.returncode is None and self.process.stdin:
-            self.resume()
-            self.process.stdin.close()
-            try:
-                await asyncio.wait_for(self.process.wait(), _STOP_SECONDS)
-            except TimeoutError:
-                self.process.kill()
-                await self.process.wait()
+        self.program.signal(signal.SIGCONT)
 
 
 @asynccontextmanager
