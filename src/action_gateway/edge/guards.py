@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from action_gateway.edge.problems import answer
 from action_gateway.errors import HeadersTooLargeError
+from service_runtime.time_limit import TimeLimited
 
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 16 * 1024
@@ -101,9 +102,11 @@ class _Body:
 
     async def receive(self) -> Message:
         """Receive the next part. Raises HTTPException if the body is too large or too slow."""
+        if self._deadline is None:
+            return await self._receive()
         try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
+            left = self._deadline - asyncio.get_running_loop().time()
+            message = await TimeLimited(self._receive_next(), left)
         except TimeoutError:
             raise HTTPException(HTTPStatus.REQUEST_TIMEOUT) from None
         self._size += len(message.get("body", b""))
@@ -112,3 +115,6 @@ class _Body:
         if not message.get("more_body", False):
             self._deadline = None
         return message
+
+    async def _receive_next(self) -> Message:
+        return await self._receive()

@@ -23,9 +23,10 @@ class ConnectionMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.open = Gauge("gateway_sockets", "Open WebSockets and event streams", ["kind"], registry=registry)
-        self.sent = CounterMetric(
+        self._sent = CounterMetric(
             "gateway_socket_messages_sent", "Messages sent", ["kind", "event"], registry=registry
         )
+        self._sent_by = dict[tuple[Kind, str], CounterMetric]()
         self.evicted = CounterMetric(
             "gateway_socket_evictions",
             "WebSockets and event streams that the gateway ended or rejected, by the reason.",
@@ -37,6 +38,13 @@ class ConnectionMetrics:
         for kind, ending in product(get_args(Kind), Ending):
             if ending is not Ending.GONE:
                 self.evicted.labels(kind, ending.label)
+
+    def count_sent(self, kind: Kind, event: str) -> None:
+        """Count a message. There are many of few sorts, so that what counts each is kept at hand."""
+        counter = self._sent_by.get((kind, event))
+        if counter is None:
+            counter = self._sent_by[kind, event] = self._sent.labels(kind, event)
+        counter.inc()
 
 
 class Connections:

@@ -32,6 +32,7 @@ from action_gateway.leaderboard.subscription import News, Subscription
 from action_gateway.streams.connection import Connection, beside
 from action_gateway.streams.connections import Connections
 from action_gateway.streams.endings import EndedError, Ending
+from service_runtime.time_limit import TimeLimited
 
 PATH = "/leaderboard/events"
 
@@ -136,7 +137,7 @@ class LeaderboardEvents:
                 while True:
                     await self._write(stream, send, _ALIVE if news is None else _encode(news))
                     for message in news.messages if news else ():
-                        self._connections.metrics.sent.labels("sse", message.event).inc()
+                        self._connections.metrics.count_sent("sse", message.event)
                     news = await self._next(subscription)
 
     async def _next(self, subscription: Subscription) -> News | None:
@@ -148,8 +149,7 @@ class LeaderboardEvents:
 
     async def _write(self, stream: EventStream, send: Send, body: bytes, *, more: bool = True) -> None:
         try:
-            async with asyncio.timeout(self._write_seconds):
-                await stream.write(send, body, more=more)
+            await TimeLimited(stream.write(send, body, more=more), self._write_seconds)
         except TimeoutError:
             raise EndedError(Ending.TOO_SLOW) from None
 

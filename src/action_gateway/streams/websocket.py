@@ -28,6 +28,7 @@ from action_gateway.streams.conversation import Conversation, Verify, allows_ori
 from action_gateway.streams.endings import EndedError, Ending
 from score_client.errors import ScoreClientError
 from service_runtime.throttle import Throttle
+from service_runtime.time_limit import TimeLimited
 
 PATH = "/leaderboard/ws"
 _REJECTIONS_A_SECOND: Final = 1
@@ -136,13 +137,12 @@ class LeaderboardSockets:
     async def _send(self, websocket: WebSocket, news: News) -> None:
         for message in news.messages:
             try:
-                async with asyncio.timeout(self._write_seconds):
-                    await websocket.send_text(message.text)
+                await TimeLimited(websocket.send_text(message.text), self._write_seconds)
             except TimeoutError:
                 raise EndedError(Ending.TOO_SLOW) from None
             except WebSocketDisconnect:
                 raise EndedError(Ending.GONE) from None
-            self._connections.metrics.sent.labels("websocket", message.event).inc()
+            self._connections.metrics.count_sent("websocket", message.event)
 
     async def _close(self, websocket: WebSocket, ending: Ending) -> None:
         """Say why, if the client is still there to read it."""
