@@ -26,6 +26,8 @@ from service_runtime.tracing import ids_of, inside
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _TRACE_PARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _EVENTS: Final = "text/event-stream"
+_CARRIERS: Final = frozenset({"http.response.body", "websocket.send"})
+"""Messages that carry content, of which nothing is noted."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 
 _log = structlog.get_logger(__name__)
@@ -92,6 +94,11 @@ class _Observed:
         """Of the response, or the close code of a WebSocket; None while there is none."""
 
     async def send(self, message: Message) -> None:
+        if message["type"] not in _CARRIERS:
+            self._observe(message)
+        await self._send(message)
+
+    def _observe(self, message: Message) -> None:
         match message["type"]:
             case "http.response.start":
                 self.status = message["status"]
@@ -103,7 +110,6 @@ class _Observed:
             case "websocket.close":
                 self.status = message.get("code", 1000)
                 self.end_span(HTTPStatus.FORBIDDEN)  # What the server makes of a close without an accept.
-        await self._send(message)
 
     def end_span(self, status: int | None) -> None:
         """End the span with the status of the response, unless it has ended: a socket may stay open."""

@@ -7,7 +7,14 @@ leaderboard and one score, the newest of each. Two of its messages never carry t
 import asyncio
 from dataclasses import dataclass, field
 
-from action_gateway.domain.messages import Message, Top, tell_initial, tell_score, tell_update
+from action_gateway.domain.messages import (
+    Message,
+    Top,
+    find_changes,
+    tell_initial,
+    tell_score,
+    tell_update,
+)
 from score_client.types import Standing
 
 
@@ -100,7 +107,7 @@ class Subscription:
     def _take(self) -> tuple[Message, ...]:
         told, top, me = self._told_top, self._board.top, self._me
         messages = []
-        if told.entries != top.entries:
+        if told is not top and find_changes(told, top):
             messages.append(tell_update(told, top, self._board.revision))
         if me is not None and me is not self._told_me:
             messages.append(tell_score(me, self._board.revision))
