@@ -30,7 +30,7 @@ async def keep_in_flight(call: Call, in_flight: int, seconds: float) -> Sample:
 
 
 async def keep_pace(call: Call, per_second: float, seconds: float) -> Sample:
-    """Begin calls at an even pace, whether or not the earlier ones are answered."""
+    """Begin calls at an even pace, one at least, whether or not the earlier ones are answered."""
     clock, latencies, count = time.perf_counter, list[float](), 0
     start = clock()
 
@@ -41,7 +41,7 @@ async def keep_pace(call: Call, per_second: float, seconds: float) -> Sample:
         latencies.append(clock() - due)
 
     async with asyncio.TaskGroup() as tasks:
-        for number in range(round(per_second * seconds)):
+        for number in range(max(1, round(per_second * seconds))):
             due = start + number / per_second
             if (early := due - clock()) > 0:
                 await asyncio.sleep(early)

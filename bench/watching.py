@@ -83,8 +83,8 @@ async def _open_few(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
             yield {
                 "fan-out": partial(see_awards, bare, bare_audience, 20),
                 "watch": partial(see_awards, client, audience, 1_000),
-                "idle-fan-out": partial(see_awards, bare, bare_watcher, 1),
-                "idle-watch": partial(see_awards, client, watcher, 1, board_id=_IDLE_BOARD),
+                "fan-out-idle": partial(see_awards, bare, bare_watcher, 1),
+                "watch-idle": partial(see_awards, client, watcher, 1, board_id=_IDLE_BOARD),
             }
 
 
@@ -179,13 +179,13 @@ WATCH = Theme(
             limit="fan-out",
             targets=(at_most(28),),
         ),
-        Row("idle-fan-out", "bare gRPC stream: 1 call/s, told to 1", "ms p50", median_ms),
+        Row("fan-out-idle", "bare gRPC stream: 1 call/s, told to 1", "ms p50", median_ms),
         Row(
-            "idle-watch",
+            "watch-idle",
             "award to watcher: 1 award/s on an idle board",
             "ms p50",
             median_ms,
-            limit="idle-fan-out",
+            limit="fan-out-idle",
             targets=(at_most(6),),
         ),
     ),
