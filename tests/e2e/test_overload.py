@@ -123,7 +123,7 @@ async def test_at_ten_times_the_capacity_each_award_is_made_or_rejected(
 
 
 async def test_rejected_clients_retry_until_all_awards_are_made(stack: Stack, database: Database) -> None:
-    service = await stack.start_score_service(calls_max=2)
+    service = await stack.start_score_service(calls_max=1)
     async with AsyncExitStack() as opened:
         clients = [await opened.enter_async_context(stack.client(target_of(service))) for _ in range(8)]
         calls = [award(client, f"user{n}") for n in range(100) for client in clients]
