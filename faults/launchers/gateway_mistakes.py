@@ -21,7 +21,7 @@ def _tell_the_top_of_before() -> None:
     def make(tell: Callable[..., Any]) -> Callable[..., Any]:
         return lambda told, _top, revision: tell(told, told, revision)
 
-    patch(subscription, "tell_update", make)
+    patch(subscription, "make_update", make)
 
 
 def _lose_scores() -> None:

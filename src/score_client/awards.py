@@ -61,13 +61,13 @@ class _Waiting:
     span: Span
     """What it is sent for; an invalid one while tracing is off."""
 
-    def settle(self, told: scores.AwardResult | ScoreClientError) -> None:
+    def settle(self, result: scores.AwardResult | ScoreClientError) -> None:
         if self.result.done():  # The caller has given up.
             return
-        if isinstance(told, ScoreClientError):
-            self.result.set_exception(told)
+        if isinstance(result, ScoreClientError):
+            self.result.set_exception(result)
         else:
-            self.result.set_result(told)
+            self.result.set_result(result)
 
 
 class Awards:
@@ -149,7 +149,7 @@ class Awards:
         """
         self._rejected_in_a_row = self._rejected_in_a_row + 1 if seconds > 0 else 0
         if self._rejected_in_a_row > 1:
-            share = random.uniform(0.5, 1.0)  # noqa: S311 - Others were told the same at the same time.
+            share = random.uniform(0.5, 1.0)  # noqa: S311 - Others were asked for the same pause at the same time.
             with suppress(TimeoutError):
                 async with asyncio.timeout(share * min(seconds, _PAUSE_MAX)):
                     await self._finishing.wait()
@@ -172,8 +172,8 @@ class Awards:
         """Send one award; return for how many seconds the server wants to be left alone."""
         try:
             method = self._channel.current.stubs.scores.AwardPoints
-            with tracing.call(self._tracer, waiting.request, [waiting.span]) as told:
-                metadata = _metadata(waiting.request, told)
+            with tracing.call(self._tracer, waiting.request, [waiting.span]) as traced:
+                metadata = _metadata(waiting.request, traced)
                 call = method(waiting.request, timeout=self._call_timeout, metadata=metadata)
                 response = await outcome(call)
             waiting.settle(response.result)
@@ -187,8 +187,8 @@ class Awards:
         request = scores.BatchAwardPointsRequest(requests=[waiting.request for waiting in batch])
         try:
             method = self._channel.current.stubs.scores.BatchAwardPoints
-            with tracing.call(self._tracer, request, [waiting.span for waiting in batch]) as told:
-                response = await outcome(method(request, timeout=self._call_timeout, metadata=told))
+            with tracing.call(self._tracer, request, [waiting.span for waiting in batch]) as traced:
+                response = await outcome(method(request, timeout=self._call_timeout, metadata=traced))
         except ScoreClientError as error:
             if _is_rejection_of_batches(error):
                 self._batches_rejected = True
@@ -197,9 +197,9 @@ class Awards:
             for waiting in batch:
                 waiting.settle(copy(error))
             return _asked_pause(error)
-        # An award of which nothing is told is told as much.
+        # An award that the answer leaves out gets an error that says so.
         for waiting, item in zip_longest(batch, response.items[: len(batch)]):
-            waiting.settle(_told(item or scores.BatchAwardPointsItem()))
+            waiting.settle(_result_of(item or scores.BatchAwardPointsItem()))
         return 0.0
 
 
@@ -210,7 +210,7 @@ def _asked_pause(error: ScoreClientError) -> float:
     return 0.0
 
 
-def _told(item: scores.BatchAwardPointsItem) -> scores.AwardResult | ScoreClientError:
+def _result_of(item: scores.BatchAwardPointsItem) -> scores.AwardResult | ScoreClientError:
     if item.HasField("result"):
         return item.result
     if item.HasField("error"):
@@ -223,9 +223,9 @@ def _is_rejection_of_batches(error: ScoreClientError) -> bool:
     return isinstance(error, NotAllowedError) or error.reason == "UNIMPLEMENTED"
 
 
-def _metadata(request: scores.AwardPointsRequest, told: Metadata) -> Metadata:
+def _metadata(request: scores.AwardPointsRequest, traced: Metadata) -> Metadata:
     """Name the request and the trace of a call that is about one award, the latter by its span, if any."""
     name = ("x-request-id", request.request_id)
-    if told or not request.trace_id:
-        return (name, *told)
+    if traced or not request.trace_id:
+        return (name, *traced)
     return name, ("traceparent", f"00-{request.trace_id}-{secrets.token_hex(8)}-01")

@@ -13,7 +13,7 @@ from tests.fixtures.score_service import (
     Stubs,
     award_request,
     credentials_of,
-    read_refusal,
+    read_rejection,
 )
 from tests.fixtures.stores import eventually
 
@@ -87,7 +87,7 @@ async def test_stalled_watchers_do_not_affect_others_and_are_evicted(
         for one in stalled:
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await asyncio.wait_for(one.read(), 30)
-            assert read_refusal(caught.value).reason == "WATCHER_EVICTED"
+            assert read_rejection(caught.value).reason == "WATCHER_EVICTED"
         assert not any(task.done() for task in tasks)
         for task in tasks:
             task.cancel()

@@ -15,7 +15,7 @@ import grpc
 from tests.fixtures.browser import PASSWORD, Browser, edge, join
 from tests.fixtures.postgres import Database
 from tests.fixtures.record import award, check_ranks, check_record, read_ledger
-from tests.fixtures.score_service import Stubs, award_request, credentials_of, read_refusal
+from tests.fixtures.score_service import Stubs, award_request, credentials_of, read_rejection
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.watching import memory_of, metric_of, watching
 from tests.fixtures.wire import Wire, wire
@@ -75,7 +75,7 @@ class Backend:
 
 def _name(error: grpc.aio.AioRpcError) -> str:
     """Name the end of a call by its reason, if it says when to come again, and by its code otherwise."""
-    rejection = read_refusal(error)
+    rejection = read_rejection(error)
     return rejection.reason if rejection.retry_after else f"{rejection.code.name} {rejection.message}"
 
 

@@ -12,7 +12,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.record import check_record, read_ledger, wait_for_awards
-from tests.fixtures.score_service import Stubs, award_request, credentials_of, refused
+from tests.fixtures.score_service import Stubs, award_request, credentials_of, rejected
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
 
@@ -107,7 +107,7 @@ async def test_an_award_under_way_is_reported_as_unknown_where_the_record_never_
     call = await begin(connect(service), proxy, database)
     await ask_to_stop(service)
 
-    outcome = await refused(call)
+    outcome = await rejected(call)
     assert (outcome.code, outcome.reason) == (StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE")
     await check_another_tells_it_as_made(stack, service, connect)
     assert len(read_ledger(database)) == 2

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from grpc import StatusCode
 from tests.fixtures.certificates import GATEWAY_ID, build_certificate
-from tests.fixtures.score_service import Connect, ScoreService, award_request, refused
+from tests.fixtures.score_service import Connect, ScoreService, award_request, rejected
 
 from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
 
@@ -57,7 +57,7 @@ def try_award(score_service: ScoreService, connect: Connect) -> Callable[[Certif
 
     async def award(certificate: CertificateFiles) -> tuple[StatusCode, str]:
         stubs = connect(score_service, certificate)
-        status = await refused(stubs.score.AwardPoints(award_request(), timeout=20))
+        status = await rejected(stubs.score.AwardPoints(award_request(), timeout=20))
         return status.code, status.reason
 
     return award

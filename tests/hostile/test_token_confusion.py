@@ -18,7 +18,7 @@ from jwt.algorithms import OKPAlgorithm
 from tests.action_gateway.forgery import read_part
 from tests.fixtures.gateway import Gateway, Player
 from tests.fixtures.realtime import EventReader, close_code
-from tests.fixtures.score_service import Stubs, refused
+from tests.fixtures.score_service import Stubs, rejected
 from tests.hostile.signers import Signers, encode
 from websockets.asyncio.client import connect
 
@@ -137,11 +137,11 @@ async def test_the_score_service_confuses_no_tokens_either(
 ) -> None:
     for token in tokens.others("page").values():
         page = leaderboard_pb.ListStandingsRequest(board_id="main", page_token=token)
-        assert (await refused(gateway_stubs.leaderboard.ListStandings(page))).reason == "INVALID_FIELD"
+        assert (await rejected(gateway_stubs.leaderboard.ListStandings(page))).reason == "INVALID_FIELD"
     for token in tokens.others("position").values():
         asked = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=1, after_position=token)
         watch = gateway_stubs.leaderboard.WatchLeaderboard(asked)
-        assert (await refused(anext(aiter(watch)))).reason == "INVALID_FIELD"
+        assert (await rejected(anext(aiter(watch)))).reason == "INVALID_FIELD"
 
 
 # From here on: tokens that were never given out, some of them signed by the very keys of the gateway.

@@ -1,7 +1,7 @@
 """The three messages that WebSockets and event streams carry, as JSON. Pure.
 
 `{"event": name, "revision": number, "data": {…}}`: all of a message holds at its revision, and everything
-the client was told before is included in it.
+was sent to the client before is included in it.
 """
 
 import json
@@ -32,26 +32,26 @@ class Top:
     entries: tuple[Entry, ...] = ()
 
 
-def tell_initial(top: Top, me: Standing, revision: int) -> Message:
+def make_initial(top: Top, me: Standing, revision: int) -> Message:
     """Say where the leaderboard and the user stand."""
     data = {"leaderboard": _rows(top), "me": {"rank": me.rank, "score": me.total}}
     return _message(INITIAL, revision, data)
 
 
 @lru_cache(maxsize=256)
-def find_changes(told: Top, top: Top) -> tuple[int, ...]:
-    """Return the places whose rows differ. What many sockets were told is compared once for all of them."""
-    return changed_ranks(told.entries, top.entries)
+def find_changes(before: Top, top: Top) -> tuple[int, ...]:
+    """Return the places whose rows differ. What many sockets were sent is compared once for all of them."""
+    return changed_ranks(before.entries, top.entries)
 
 
 @lru_cache(maxsize=256)
-def tell_update(told: Top, top: Top, revision: int) -> Message:
-    """Say what the leaderboard has become for a client that was told another one before."""
-    changes = find_changes(told, top)
+def make_update(before: Top, top: Top, revision: int) -> Message:
+    """Say what the leaderboard has become for a client that was sent another one before."""
+    changes = find_changes(before, top)
     return _message(UPDATE, revision, {"leaderboard": _rows(top), "changedRanks": changes})
 
 
-def tell_score(standing: Standing, revision: int) -> Message:
+def make_score(standing: Standing, revision: int) -> Message:
     """Say what a user's score has become."""
     data = {"userId": standing.user_id, "newScore": standing.total, "newRank": standing.rank}
     return _message(SCORE, revision, data)

@@ -1,4 +1,4 @@
-"""What one socket or stream was told of the leaderboard, and what is new to it.
+"""What was sent of the leaderboard on one socket or stream, and what is new since.
 
 A subscription remembers states, not events: however slowly its client reads, what waits for it is one
 leaderboard and one score, the newest of each. Two of its messages never carry the same award.
@@ -11,9 +11,9 @@ from action_gateway.domain.messages import (
     Message,
     Top,
     find_changes,
-    tell_initial,
-    tell_score,
-    tell_update,
+    make_initial,
+    make_score,
+    make_update,
 )
 from score_client.types import Standing
 
@@ -53,8 +53,8 @@ class Subscription:
         self._settled = after_position is None
         self._scored = False
         self._me: Standing | None = None
-        self._told_me: Standing | None = None
-        self._told_top = board.top
+        self._sent_me: Standing | None = None
+        self._sent_top = board.top
         self._woken = asyncio.Event()
 
     def offer(self, standing: Standing) -> bool:
@@ -67,8 +67,8 @@ class Subscription:
     def replace(self, standing: Standing | None) -> None:
         """Take the standing in a history that does not continue the one known; None if it comes later."""
         self._me = standing
-        if self._told_me is not None and standing is not None and self._told_me.total == standing.total:
-            self._told_me = standing
+        if self._sent_me is not None and standing is not None and self._sent_me.total == standing.total:
+            self._sent_me = standing
 
     def wake(self) -> None:
         """Let `news` look for something new."""
@@ -79,7 +79,7 @@ class Subscription:
         me, scored = self._me, self._scored
         # A score that the board has yet to show will be news by itself.
         if me is not None and not scored and standing.reached_revision <= me.reached_revision:
-            self._told_me = None
+            self._sent_me = None
             self.wake()
 
     def settle(self) -> None:
@@ -89,12 +89,12 @@ class Subscription:
     def begin(self, standing: Standing) -> News:
         """Start from the board as it is, and the user's standing, which was read since and is not ahead."""
         self.offer(standing)
-        self._told_top, self._told_me = self._board.top, self._me
-        initial = tell_initial(self._board.top, self._me or standing, self._board.revision)
+        self._sent_top, self._sent_me = self._board.top, self._me
+        initial = make_initial(self._board.top, self._me or standing, self._board.revision)
         return self._say((initial,))
 
     async def news(self) -> News:
-        """Wait until something is new, and count it as told."""
+        """Wait until something is new, and count it as sent."""
         while True:
             await self._woken.wait()
             self._woken.clear()
@@ -105,12 +105,12 @@ class Subscription:
         return News(messages, self._board.position if self._settled else None)
 
     def _take(self) -> tuple[Message, ...]:
-        told, top, me = self._told_top, self._board.top, self._me
+        sent, top, me = self._sent_top, self._board.top, self._me
         messages = []
-        if told is not top and find_changes(told, top):
-            messages.append(tell_update(told, top, self._board.revision))
-        if me is not None and me is not self._told_me:
-            messages.append(tell_score(me, self._board.revision))
+        if sent is not top and find_changes(sent, top):
+            messages.append(make_update(sent, top, self._board.revision))
+        if me is not None and me is not self._sent_me:
+            messages.append(make_score(me, self._board.revision))
             self._scored = True
-        self._told_top, self._told_me = top, me
+        self._sent_top, self._sent_me = top, me
         return tuple(messages)

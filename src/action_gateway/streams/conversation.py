@@ -51,7 +51,7 @@ class Conversation:
             return None
         return self._authenticate(find_token(authorization))
 
-    def hear(self, text: str | None, now: float) -> Access:
+    def receive(self, text: str | None, now: float) -> Access:
         """Take a message (None: a binary one) and the time in seconds, and tell until when it may go on."""
         self._count(now)
         if text is None:

@@ -123,7 +123,7 @@ class LeaderboardSockets:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise EndedError(Ending.GONE)
-        return conversation.hear(message.get("text"), asyncio.get_running_loop().time())
+        return conversation.receive(message.get("text"), asyncio.get_running_loop().time())
 
     async def _tell(self, websocket: WebSocket, subscription: Subscription) -> None:
         try:

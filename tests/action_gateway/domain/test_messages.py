@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from action_gateway.domain.entries import Entry
-from action_gateway.domain.messages import Message, Top, tell_initial, tell_score, tell_update
+from action_gateway.domain.messages import Message, Top, make_initial, make_score, make_update
 from score_client.types import Standing
 
 ADA = Entry(rank=1, user_id="u1", username="ada", score=20)
@@ -22,7 +22,7 @@ def read(message: Message) -> Any:
 
 
 def test_the_first_message_has_the_leaderboard_and_the_users_own_rank() -> None:
-    assert read(tell_initial(Top((ADA, BOB)), standing(), 7)) == {
+    assert read(make_initial(Top((ADA, BOB)), standing(), 7)) == {
         "event": "leaderboard:initial",
         "revision": 7,
         "data": {"leaderboard": [ADA_ROW, BOB_ROW], "me": {"rank": 2, "score": 10}},
@@ -30,12 +30,12 @@ def test_the_first_message_has_the_leaderboard_and_the_users_own_rank() -> None:
 
 
 def test_a_user_without_an_award_has_score_zero_and_no_rank() -> None:
-    message = read(tell_initial(Top(), standing(rank=None, total=0), 0))
+    message = read(make_initial(Top(), standing(rank=None, total=0), 0))
     assert message["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}}
 
 
 def test_an_update_has_the_whole_leaderboard_and_the_changed_ranks() -> None:
-    assert read(tell_update(Top((ADA,)), Top((ADA, BOB)), 8)) == {
+    assert read(make_update(Top((ADA,)), Top((ADA, BOB)), 8)) == {
         "event": "leaderboard:update",
         "revision": 8,
         "data": {"leaderboard": [ADA_ROW, BOB_ROW], "changedRanks": [2]},
@@ -44,11 +44,11 @@ def test_an_update_has_the_whole_leaderboard_and_the_changed_ranks() -> None:
 
 def test_the_update_between_two_leaderboards_is_made_once_for_all_sockets() -> None:
     before, after = Top((ADA,)), Top((ADA, BOB))
-    assert tell_update(before, after, 8) is tell_update(before, after, 8)
+    assert make_update(before, after, 8) is make_update(before, after, 8)
 
 
 def test_a_score_update_has_user_score_and_rank() -> None:
-    assert read(tell_score(standing(), 9)) == {
+    assert read(make_score(standing(), 9)) == {
         "event": "score:update",
         "revision": 9,
         "data": {"userId": "u2", "newScore": 10, "newRank": 2},
@@ -56,5 +56,5 @@ def test_a_score_update_has_user_score_and_rank() -> None:
 
 
 def test_a_message_names_its_event_beside_the_text() -> None:
-    message = tell_score(standing(), 9)
+    message = make_score(standing(), 9)
     assert message.event == read(message)["event"]

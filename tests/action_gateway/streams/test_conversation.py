@@ -28,7 +28,7 @@ def auth(token: object) -> str:
 
 def ending_of(conversation: Conversation, text: str | None, now: float = 0.0) -> Ending:
     with pytest.raises(EndedError) as caught:
-        conversation.hear(text, now)
+        conversation.receive(text, now)
     return caught.value.ending
 
 
@@ -39,7 +39,7 @@ def test_a_token_on_the_handshake_opens_the_conversation() -> None:
 def test_a_handshake_without_a_token_waits_for_an_auth_message() -> None:
     conversation = Conversation(verify)
     assert conversation.greet([]) is None
-    assert conversation.hear(auth("ada@100"), 0.0) == Access("ada", 100)
+    assert conversation.receive(auth("ada@100"), 0.0) == Access("ada", 100)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_an_invalid_token_on_the_handshake_is_rejected_without_waiting_for_a_mes
 @pytest.mark.parametrize("text", [auth("nobody"), auth(""), auth(None), '{"type": "auth"}'])
 def test_an_auth_message_without_a_valid_token_is_rejected(text: str) -> None:
     with pytest.raises(UnauthenticatedError):
-        Conversation(verify).hear(text, 0.0)
+        Conversation(verify).receive(text, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_anything_but_an_auth_message_is_a_protocol_error(text: str | None) -> N
 @example(auth("ada@100"))
 def test_any_text_authenticates_the_client_or_closes_the_socket(text: str) -> None:
     try:
-        access = Conversation(verify).hear(text, 0.0)
+        access = Conversation(verify).receive(text, 0.0)
     except (EndedError, UnauthenticatedError):
         return
     assert access == verify(json.loads(text)["accessToken"])
@@ -96,33 +96,33 @@ def test_any_text_authenticates_the_client_or_closes_the_socket(text: str) -> No
 def test_another_token_of_the_same_user_extends_the_conversation() -> None:
     conversation = Conversation(verify)
     conversation.greet(["Bearer ada@100"])
-    assert conversation.hear(auth("ada@200"), 0.0) == Access("ada", 200)
+    assert conversation.receive(auth("ada@200"), 0.0) == Access("ada", 200)
 
 
 def test_an_older_token_does_not_shorten_the_conversation() -> None:
     conversation = Conversation(verify)
     conversation.greet(["Bearer ada@200"])
-    assert conversation.hear(auth("ada@100"), 0.0) == Access("ada", 200)
+    assert conversation.receive(auth("ada@100"), 0.0) == Access("ada", 200)
 
 
 def test_a_token_of_another_user_is_rejected() -> None:
     conversation = Conversation(verify)
     conversation.greet(["Bearer ada@100"])
     with pytest.raises(UnauthenticatedError):
-        conversation.hear(auth("bob@200"), 0.0)
+        conversation.receive(auth("bob@200"), 0.0)
 
 
 def test_ten_messages_a_minute_are_enough() -> None:
     conversation = Conversation(verify)
     for n in range(10):
-        conversation.hear(auth("ada@100"), float(n))
+        conversation.receive(auth("ada@100"), float(n))
     assert ending_of(conversation, auth("ada@100"), 59.0) is Ending.TOO_MANY_MESSAGES
 
 
 def test_a_client_within_the_message_rate_may_send_for_ever() -> None:
     conversation = Conversation(verify)
     for n in range(100):
-        conversation.hear(auth("ada@100"), n * 6.0)
+        conversation.receive(auth("ada@100"), n * 6.0)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.fixtures.score_service import (
     StartScoreService,
     Stubs,
     award_request,
-    refused,
+    rejected,
 )
 from tests.fixtures.stores import eventually
 
@@ -104,15 +104,19 @@ def award_batch(stubs: Stubs) -> Awaitable[object]:
 async def test_a_call_without_a_slot_is_rejected_at_once_with_a_time_to_retry(
     stubs: Stubs, call: Callable[[Stubs], Awaitable[object]]
 ) -> None:
-    told = await refused(call(stubs))
-    assert (told.code, told.reason, told.domain) == (StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", "laurel")
-    assert told.retry_after == 1.0
+    error = await rejected(call(stubs))
+    assert (error.code, error.reason, error.domain) == (
+        StatusCode.RESOURCE_EXHAUSTED,
+        "OVERLOADED",
+        "laurel",
+    )
+    assert error.retry_after == 1.0
 
 
 async def test_a_rejection_is_counted_and_not_logged_call_by_call(full: ScoreService, stubs: Stubs) -> None:
     with capture_logs() as logs:
         for _ in range(20):
-            await refused(award(stubs))
+            await rejected(award(stubs))
     assert "call" not in {line["event"] for line in logs}
     assert sum(line.get("count", 0) for line in logs) <= 20
     labels = {

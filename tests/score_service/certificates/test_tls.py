@@ -25,7 +25,7 @@ from tests.fixtures.score_service import (
     ScoreService,
     StartScoreService,
     award_request,
-    refused,
+    rejected,
 )
 from tests.fixtures.secret_volume import SecretVolume
 from tests.fixtures.stores import eventually
@@ -417,7 +417,7 @@ async def test_a_second_authority_is_trusted_without_a_restart(
 ) -> None:
     foreign = foreign_authority.issue("foreign-backend", uris=[BACKEND_ID])
     foreign = replace(foreign, ca_file=authority.ca_file)
-    await refused(connect(service, foreign).score.AwardPoints(award_request()))
+    await rejected(connect(service, foreign).score.AwardPoints(award_request()))
     both = tmp_path / "both.pem"
     both.write_bytes(authority.ca_file.read_bytes() + foreign_authority.ca_file.read_bytes())
     both.replace(issued.ca_file)

@@ -18,7 +18,7 @@ from tests.fixtures.score_service import (
     ScoreService,
     Stubs,
     award_request,
-    refused,
+    rejected,
 )
 
 from local_stack.certificates import CertificateAuthority, CertificateFiles
@@ -70,8 +70,8 @@ async def test_a_stranger_is_named_in_the_log_and_in_no_label(
 ) -> None:
     stubs, before = connect(score_service, stranger_certificate), await counts(score_service)
     metadata = (("x-request-id", "r-1"),)
-    await refused(stubs.score.AwardPoints(award_request(), metadata=metadata, timeout=20))
-    await refused(watch(stubs))
+    await rejected(stubs.score.AwardPoints(award_request(), metadata=metadata, timeout=20))
+    await rejected(watch(stubs))
     after = await counts(score_service)
 
     assert after == before | {(UNKNOWN, "NOT_ALLOWED"): 2}
@@ -98,7 +98,7 @@ async def test_no_identity_or_one_that_is_not_well_formed_is_nobodys(
         certificate = authority.issue(f"hostile-{number}", uris=uris)
         stubs = connect(score_service, certificate)
         metadata = (("x-request-id", "planted }"), ("traceparent", "planted }"))
-        await refused(stubs.score.AwardPoints(award_request(), metadata=metadata, timeout=20))
+        await rejected(stubs.score.AwardPoints(award_request(), metadata=metadata, timeout=20))
 
     assert await counts(score_service) == before | {(UNKNOWN, "IDENTITY_MISSING"): 5}
     assert {line["caller"] for line in denials(lines)} == {""}
@@ -114,13 +114,13 @@ async def test_a_known_identity_is_counted_by_its_name_and_by_what_it_was_denied
 ) -> None:
     reader, metered = connect(score_service, reader_certificate), connect(score_service, metered_certificate)
     before = await counts(score_service)
-    await refused(reader.score.AwardPoints(award_request()))
-    await refused(backend_stubs.score.AwardPoints(award_request(board_id="foreign")))
-    await refused(backend_stubs.score.AwardPoints(award_request(points=1_001)))
+    await rejected(reader.score.AwardPoints(award_request()))
+    await rejected(backend_stubs.score.AwardPoints(award_request(board_id="foreign")))
+    await rejected(backend_stubs.score.AwardPoints(award_request(points=1_001)))
     await metered.score.AwardPoints(award_request(points=100))
     await metered.score.AwardPoints(award_request(points=100))
-    await refused(metered.score.AwardPoints(award_request(points=100)))
-    await refused(backend_stubs.score.AwardPoints(award_request(points=0)))
+    await rejected(metered.score.AwardPoints(award_request(points=100)))
+    await rejected(backend_stubs.score.AwardPoints(award_request(points=0)))
 
     assert await counts(score_service) == before | {
         (READER_ID, "NOT_ALLOWED"): 1,
@@ -151,7 +151,7 @@ async def test_denied_awards_of_a_batch_are_counted_each_and_logged_together(
 async def test_admitted_call_is_no_denial(score_service: ScoreService, backend_stubs: Stubs) -> None:
     before = await counts(score_service)
     await backend_stubs.score.AwardPoints(award_request())
-    await refused(backend_stubs.score.GetAward(score_pb.GetAwardRequest()))
+    await rejected(backend_stubs.score.GetAward(score_pb.GetAwardRequest()))
     batch = score_pb.BatchAwardPointsRequest(requests=[award_request(), award_request(points=0)])
     await backend_stubs.score.BatchAwardPoints(batch)
 

@@ -18,14 +18,14 @@ from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
 from tests.fixtures.postgres import Database
 from tests.fixtures.score_service import (
     Connect,
-    Refusal,
+    Rejection,
     ScoreService,
     StartScoreService,
     Stubs,
     award_request,
     credentials_of,
-    read_refusal,
-    refused,
+    read_rejection,
+    rejected,
 )
 from tests.fixtures.stores import eventually
 
@@ -76,12 +76,12 @@ async def unheard_of(channel: Any) -> object:
     return await channel.unary_unary("/score_api.v1.ScoreService/Unheard")(b"", timeout=20)
 
 
-async def end_of(stream: AsyncIterator[object]) -> Refusal:
+async def end_of(stream: AsyncIterator[object]) -> Rejection:
     """Read a stream to its end, which must be an error."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async for _ in stream:
             pass
-    return read_refusal(caught.value)
+    return read_rejection(caught.value)
 
 
 CALLS: tuple[Call, ...] = (unary, stream, check_health, watch_health, reflect, unheard_of)
@@ -94,7 +94,7 @@ def refuse(score_service: ScoreService, connect: Connect) -> Refuse:
 
     async def refuse_all(certificate: CertificateFiles) -> set[tuple[StatusCode, str]]:
         channel = connect(score_service, certificate).channel
-        told = [await refused(call(channel)) for call in CALLS]
+        told = [await rejected(call(channel)) for call in CALLS]
         return {(one.code, one.reason) for one in told}
 
     return refuse_all
@@ -108,7 +108,7 @@ DENIED = {(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")}
 async def test_plaintext_is_rejected(score_service: ScoreService) -> None:
     async with grpc.aio.insecure_channel(score_service.target) as channel:
         for call in CALLS:
-            assert (await refused(call(channel))).code is StatusCode.UNAVAILABLE
+            assert (await rejected(call(channel))).code is StatusCode.UNAVAILABLE
 
 
 async def test_a_client_without_certificate_is_rejected(
@@ -117,7 +117,7 @@ async def test_a_client_without_certificate_is_rejected(
     credentials = grpc.ssl_channel_credentials(authority.ca_file.read_bytes())
     async with grpc.aio.secure_channel(score_service.target, credentials) as channel:
         for call in CALLS:
-            assert (await refused(call(channel))).code is StatusCode.UNAVAILABLE
+            assert (await rejected(call(channel))).code is StatusCode.UNAVAILABLE
 
 
 async def test_a_certificate_of_another_authority_is_rejected(
@@ -160,7 +160,7 @@ async def test_a_caller_whose_certificate_has_expired_is_rejected_on_the_connect
 ) -> None:
     await unary(backend_stubs.channel)
     monkeypatch.setattr(score_service.running.interceptor, "_now", lambda: time.time() + YEAR)
-    told = [await refused(call(backend_stubs.channel)) for call in CALLS]
+    told = [await rejected(call(backend_stubs.channel)) for call in CALLS]
     assert {(one.code, one.reason) for one in told} == {(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")}
 
 
@@ -177,8 +177,8 @@ async def test_an_open_stream_ends_when_the_certificate_of_its_caller_has_expire
     )
     await anext(aiter(watch))
     monkeypatch.setattr(service.running.interceptor.streams, "_now", lambda: time.time() + YEAR)
-    told = await end_of(watch)
-    assert (told.code, told.reason) == (StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
+    error = await end_of(watch)
+    assert (error.code, error.reason) == (StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
 
 
 async def test_a_stream_on_a_connection_of_age_ends_alike_for_its_caller_and_in_the_metrics(
@@ -188,8 +188,12 @@ async def test_a_stream_on_a_connection_of_age_ends_alike_for_its_caller_and_in_
     watch: Any = health_stub(connect(service, backend_certificate).channel).Watch(
         health_pb2.HealthCheckRequest()
     )
-    told = await end_of(watch)
-    assert (told.code, told.reason, told.retry_after) == (StatusCode.UNAVAILABLE, "CONNECTION_AGED", 0)
+    error = await end_of(watch)
+    assert (error.code, error.reason, error.retry_after) == (
+        StatusCode.UNAVAILABLE,
+        "CONNECTION_AGED",
+        0,
+    )
     labels = {
         "grpc_type": "server_stream",
         "grpc_service": "grpc.health.v1.Health",
@@ -216,8 +220,8 @@ async def test_a_known_identity_on_a_method_that_is_not_its_own_gets_the_same_an
     stranger_certificate: CertificateFiles,
 ) -> None:
     for call in (unary, stream):
-        known = await refused(call(connect(score_service, reader_certificate).channel))
-        unknown = await refused(call(connect(score_service, stranger_certificate).channel))
+        known = await rejected(call(connect(score_service, reader_certificate).channel))
+        unknown = await rejected(call(connect(score_service, stranger_certificate).channel))
         assert known == unknown
         assert {(known.code, known.reason)} == DENIED
 
@@ -246,14 +250,14 @@ async def test_reflection_can_be_switched_off(
     start_score_service: StartScoreService, connect: Connect, reader_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(reflection=False)
-    told = await refused(reflect(connect(service, reader_certificate).channel))
-    assert told.code is StatusCode.UNIMPLEMENTED
+    error = await rejected(reflect(connect(service, reader_certificate).channel))
+    assert error.code is StatusCode.UNIMPLEMENTED
 
 
 async def test_a_method_that_does_not_exist_is_reported_to_named_identities(
     score_service: ScoreService, backend_stubs: Stubs
 ) -> None:
-    assert (await refused(unheard_of(backend_stubs.channel))).code is StatusCode.UNIMPLEMENTED
+    assert (await rejected(unheard_of(backend_stubs.channel))).code is StatusCode.UNIMPLEMENTED
     labels = {"grpc_type": "bidi_stream", "grpc_service": "unknown", "grpc_method": "unknown"}
 
     async def is_counted() -> bool:
@@ -266,9 +270,9 @@ async def test_a_method_that_does_not_exist_is_reported_to_named_identities(
 async def test_bytes_that_are_no_message_are_an_invalid_argument(backend_stubs: Stubs) -> None:
     channel: Any = backend_stubs.channel
     award = channel.unary_unary("/score_api.v1.ScoreService/AwardPoints")
-    told = await refused(award(b"\xff\xff\xff", timeout=20))
-    assert (told.code, told.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
-    assert set(told.fields) == {"request"}
+    error = await rejected(award(b"\xff\xff\xff", timeout=20))
+    assert (error.code, error.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert set(error.fields) == {"request"}
 
 
 async def test_bytes_that_are_no_message_are_an_invalid_argument_in_a_stream_too(
@@ -276,16 +280,16 @@ async def test_bytes_that_are_no_message_are_an_invalid_argument_in_a_stream_too
 ) -> None:
     channel: Any = backend_stubs.channel
     watch = channel.unary_stream("/score_api.v1.LeaderboardService/WatchLeaderboard")
-    told = await refused(anext(aiter(watch(b"\xff\xff\xff", timeout=20))))
-    assert (told.code, told.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    error = await rejected(anext(aiter(watch(b"\xff\xff\xff", timeout=20))))
+    assert (error.code, error.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
     ask = channel.stream_stream("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo")
-    told = await refused(anext(aiter(ask(iter([b"\xff\xff\xff"]), timeout=20))))
-    assert told.code is StatusCode.INVALID_ARGUMENT
+    error = await rejected(anext(aiter(ask(iter([b"\xff\xff\xff"]), timeout=20))))
+    assert error.code is StatusCode.INVALID_ARGUMENT
 
 
 async def test_a_message_past_the_size_limit_is_rejected(backend_stubs: Stubs) -> None:
     request = award_request(user_id="x" * 3_000_000)
-    assert (await refused(backend_stubs.score.AwardPoints(request))).code is StatusCode.RESOURCE_EXHAUSTED
+    assert (await rejected(backend_stubs.score.AwardPoints(request))).code is StatusCode.RESOURCE_EXHAUSTED
 
 
 async def test_an_unknown_failure_leaves_as_one_fixed_text_and_is_logged_whole(
@@ -296,9 +300,9 @@ async def test_an_unknown_failure_leaves_as_one_fixed_text_and_is_logged_whole(
 
     monkeypatch.setattr(score_service.running.parts.scoring, "award", fail)
     with capture_logs() as logs:  # The failure is logged before it is answered.
-        told = await refused(unary(backend_stubs.channel))
-    assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
-    assert told.message == "The service has failed. It has been logged."
+        error = await rejected(unary(backend_stubs.channel))
+    assert (error.code, error.reason) == (StatusCode.INTERNAL, "INTERNAL")
+    assert error.message == "The service has failed. It has been logged."
     (failure,) = [entry for entry in logs if entry["event"] == "call_failed"]
     assert "hunter2" in str(failure["exc_info"])
 
@@ -311,9 +315,9 @@ async def test_an_unknown_failure_of_a_stream_leaves_as_one_fixed_text(
         yield
 
     monkeypatch.setattr(score_service.running.parts.hubs, "watch", fail)
-    told = await refused(stream(backend_stubs.channel))
-    assert (told.code, told.reason) == (StatusCode.INTERNAL, "INTERNAL")
-    assert "hunter2" not in told.message
+    error = await rejected(stream(backend_stubs.channel))
+    assert (error.code, error.reason) == (StatusCode.INTERNAL, "INTERNAL")
+    assert "hunter2" not in error.message
 
 
 async def test_one_log_line_a_call_has_caller_and_method_and_no_contents(
@@ -322,7 +326,7 @@ async def test_one_log_line_a_call_has_caller_and_method_and_no_contents(
     metadata = (("x-request-id", "r-1"), ("traceparent", f"00-{TRACE}-00f067aa0ba902b7-01"))
     with capture_logs(processors=[add_call_fields]) as logs:
         await backend_stubs.score.AwardPoints(award_request(user_id="ada-lovelace"), metadata=metadata)
-        await refused(backend_stubs.score.AwardPoints(award_request(points=1_001), metadata=metadata))
+        await rejected(backend_stubs.score.AwardPoints(award_request(points=1_001), metadata=metadata))
 
         async def both_are_told() -> bool:
             return len([entry for entry in logs if entry["event"] == "call"]) == 2
@@ -363,7 +367,7 @@ async def test_calls_are_counted_by_method_and_code(
     metric = score_service.metric
     assert await metric("grpc_server_handled_total", grpc_code="OK", **labels) == 0
     await backend_stubs.score.AwardPoints(award_request())
-    await refused(backend_stubs.score.AwardPoints(award_request(points=0)))
+    await rejected(backend_stubs.score.AwardPoints(award_request(points=0)))
 
     async def both_are_counted() -> bool:
         return await metric("grpc_server_handling_seconds_count", **labels) == 2
@@ -396,8 +400,8 @@ async def test_a_caller_that_gives_up_does_not_undo_its_award(
     request = award_request()
     async with await psycopg.AsyncConnection.connect(database.admin_dsn) as holder:
         await holder.execute("SELECT FROM score.board WHERE board_id = 'main' FOR UPDATE")
-        told = await refused(backend_stubs.score.AwardPoints(request, timeout=0.3))
-        assert told.code is StatusCode.DEADLINE_EXCEEDED
+        error = await rejected(backend_stubs.score.AwardPoints(request, timeout=0.3))
+        assert error.code is StatusCode.DEADLINE_EXCEEDED
 
     async def is_made() -> bool:
         try:
@@ -441,12 +445,12 @@ async def test_streams_are_ended_with_a_clear_status(
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async for _ in messages:
             pass
-    told = read_refusal(caught.value)
-    assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
-    assert told.retry_after == 0
+    error = read_rejection(caught.value)
+    assert (error.code, error.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+    assert error.retry_after == 0
     assert dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"] == "1"
-    told = await refused(stream(backend_stubs.channel))
-    assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
+    error = await rejected(stream(backend_stubs.channel))
+    assert (error.code, error.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
     await unary(backend_stubs.channel)
 
 
@@ -480,6 +484,6 @@ async def test_a_stream_whose_reader_has_stalled_is_ended(
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 async for _ in messages:
                     pass
-        told = read_refusal(caught.value)
-        assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED")
+        error = read_rejection(caught.value)
+        assert (error.code, error.reason) == (StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED")
     assert await service.metric("laurel_watchers_evicted_total") == 1

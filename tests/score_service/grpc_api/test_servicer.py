@@ -23,7 +23,7 @@ from tests.fixtures.score_service import (
     StartScoreService,
     Stubs,
     award_request,
-    refused,
+    rejected,
 )
 from tests.fixtures.stores import eventually
 
@@ -113,8 +113,8 @@ async def test_an_award_id_used_for_something_else_is_a_conflict(
     award_id = str(uuid.uuid4())
     await backend_stubs.score.AwardPoints(award_request(award_id=award_id))
     again = award_request(award_id=award_id, **change)
-    told = await refused(backend_stubs.score.AwardPoints(again))
-    assert (told.code, told.reason) == (StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT")
+    error = await rejected(backend_stubs.score.AwardPoints(again))
+    assert (error.code, error.reason) == (StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT")
 
 
 async def test_a_batch_has_the_result_of_each_award_in_order_and_a_bad_one_fails_alone_and_is_counted(
@@ -173,8 +173,8 @@ async def test_a_batch_without_awards_too_large_or_on_too_many_boards_is_rejecte
         [award_request(board_id=f"board-{n}") for n in range(17)],
     ):
         batch = score_pb.BatchAwardPointsRequest(requests=requests)
-        told = await refused(gateway_stubs.score.BatchAwardPoints(batch))
-        assert (told.code, list(told.fields)) == (StatusCode.INVALID_ARGUMENT, ["requests"])
+        error = await rejected(gateway_stubs.score.BatchAwardPoints(batch))
+        assert (error.code, list(error.fields)) == (StatusCode.INVALID_ARGUMENT, ["requests"])
 
 
 async def test_a_whole_batch_of_a_thousand_on_sixteen_boards_is_made(gateway_stubs: Stubs) -> None:
@@ -197,8 +197,8 @@ async def test_an_award_can_be_asked_for_later(backend_stubs: Stubs) -> None:
 
 async def test_an_award_that_was_never_made_is_not_found(backend_stubs: Stubs) -> None:
     request = score_pb.GetAwardRequest(board_id="main", award_id=str(uuid.uuid4()))
-    told = await refused(backend_stubs.score.GetAward(request))
-    assert (told.code, told.reason) == (StatusCode.NOT_FOUND, "AWARD_NOT_FOUND")
+    error = await rejected(backend_stubs.score.GetAward(request))
+    assert (error.code, error.reason) == (StatusCode.NOT_FOUND, "AWARD_NOT_FOUND")
 
 
 async def test_reads_agree_on_a_board(backend_stubs: Stubs) -> None:
@@ -227,8 +227,8 @@ async def test_reads_agree_on_a_board(backend_stubs: Stubs) -> None:
 
 async def test_a_board_without_awards_is_not_found_by_any_read(backend_stubs: Stubs) -> None:
     for call in reads_of(backend_stubs, "main"):
-        told = await refused(call)
-        assert (told.code, told.reason) == (StatusCode.NOT_FOUND, "BOARD_NOT_FOUND")
+        error = await rejected(call)
+        assert (error.code, error.reason) == (StatusCode.NOT_FOUND, "BOARD_NOT_FOUND")
 
 
 async def test_a_user_without_awards_has_no_standing(backend_stubs: Stubs) -> None:
@@ -237,8 +237,8 @@ async def test_a_user_without_awards_has_no_standing(backend_stubs: Stubs) -> No
     one = leaderboard_pb.GetStandingRequest(board_id="main", user_id="bob")
     around = leaderboard_pb.ListStandingsAroundRequest(board_id="main", user_id="bob", radius=1)
     for call in (boards.GetStanding(one), boards.ListStandingsAround(around)):
-        told = await refused(call)
-        assert (told.code, told.reason) == (StatusCode.NOT_FOUND, "STANDING_NOT_FOUND")
+        error = await rejected(call)
+        assert (error.code, error.reason) == (StatusCode.NOT_FOUND, "STANDING_NOT_FOUND")
     many = leaderboard_pb.BatchGetStandingsRequest(board_id="main", user_ids=["bob"])
     assert not (await boards.BatchGetStandings(many)).standings
 
@@ -249,15 +249,15 @@ async def test_a_revision_that_is_not_reached_is_unavailable(backend_stubs: Stub
     reached = leaderboard_pb.ListStandingsRequest(board_id="main", min_revision=made.revision)
     assert (await boards.ListStandings(reached)).revision == made.revision
     ahead = leaderboard_pb.ListStandingsRequest(board_id="main", min_revision=2**62)
-    told = await refused(boards.ListStandings(ahead))
-    assert (told.code, told.reason) == (StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE")
+    error = await rejected(boards.ListStandings(ahead))
+    assert (error.code, error.reason) == (StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE")
 
 
 async def test_a_page_token_of_ones_own_is_rejected(backend_stubs: Stubs) -> None:
     await give(backend_stubs, "ada", 10)
     request = leaderboard_pb.ListStandingsRequest(board_id="main", page_token="mine")
-    told = await refused(backend_stubs.leaderboard.ListStandings(request))
-    assert (told.code, set(told.fields)) == (StatusCode.INVALID_ARGUMENT, {"page_token"})
+    error = await rejected(backend_stubs.leaderboard.ListStandings(request))
+    assert (error.code, set(error.fields)) == (StatusCode.INVALID_ARGUMENT, {"page_token"})
 
 
 async def test_a_watch_begins_with_the_top_and_goes_on_with_what_changes(backend_stubs: Stubs) -> None:
@@ -306,18 +306,18 @@ async def test_a_board_that_is_not_ones_own_is_denied_whether_or_not_it_exists(
 ) -> None:
     await give(gateway_stubs, "ada", 10, board_id="private")
     for call in [*all_of(backend_stubs, "private"), *all_of(backend_stubs, "nowhere")]:
-        told = await refused(call)
-        assert (told.code, told.reason) == (StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
-        assert "private" not in told.message
+        error = await rejected(call)
+        assert (error.code, error.reason) == (StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
+        assert "private" not in error.message
 
 
 async def test_a_denied_award_is_not_made(backend_stubs: Stubs) -> None:
     await give(backend_stubs, "ada", 10)
     for change in ({"board_id": "private"}, {"points": 1_001}):
-        told = await refused(backend_stubs.score.AwardPoints(award_request(user_id="eve", **change)))
-        assert (told.code, told.reason) == (StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
+        error = await rejected(backend_stubs.score.AwardPoints(award_request(user_id="eve", **change)))
+        assert (error.code, error.reason) == (StatusCode.PERMISSION_DENIED, "NOT_ALLOWED")
     eve = leaderboard_pb.GetStandingRequest(board_id="main", user_id="eve")
-    assert (await refused(backend_stubs.leaderboard.GetStanding(eve))).reason == "STANDING_NOT_FOUND"
+    assert (await rejected(backend_stubs.leaderboard.GetStanding(eve))).reason == "STANDING_NOT_FOUND"
 
 
 async def test_an_award_as_large_as_the_policy_allows_is_made(backend_stubs: Stubs) -> None:
@@ -331,10 +331,10 @@ async def test_a_used_up_quota_has_a_time_to_retry(
     stubs = connect(score_service, metered_certificate)
     for _ in range(2):
         await give(stubs, "ada", 100)
-    told = await refused(give(stubs, "ada", 51))
-    assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
-    assert told.retry_after is not None
-    assert 0 < told.retry_after <= 60
+    error = await rejected(give(stubs, "ada", 51))
+    assert (error.code, error.reason) == (StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED")
+    assert error.retry_after is not None
+    assert 0 < error.retry_after <= 60
     assert (await give(stubs, "ada", 50)).total == 250
 
 
@@ -356,7 +356,7 @@ async def test_what_is_rejected_uses_no_quota(
 ) -> None:
     stubs = connect(score_service, metered_certificate)
     for change in ({"user_id": "?"}, {"board_id": "private"}, {"points": 101}):
-        await refused(stubs.score.AwardPoints(award_request(**change)))
+        await rejected(stubs.score.AwardPoints(award_request(**change)))
     for points in (100, 100, 50):
         await give(stubs, "ada", points)
 
@@ -381,25 +381,27 @@ async def test_while_no_award_has_room_none_is_even_read(
         await eventually(is_full)
         unreadable = [award_request(points=0)] * 30
         batch = stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=unreadable))
-        for told in [await refused(batch), await refused(give(stubs, "ada", 100))]:
-            assert (told.code, told.reason) == (StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
-            assert told.retry_after == 1.0
+        for error in [await rejected(batch), await rejected(give(stubs, "ada", 100))]:
+            assert (error.code, error.reason) == (StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
+            assert error.retry_after == 1.0
     assert [item.result.points for item in (await waiting).items] == [10, 10]
     # The quota of 250 points has room for two more: what was refused has used none of it.
     assert [(await give(stubs, "ada", 100)).total for _ in range(2)] == [130, 230]
 
 
 async def test_every_fault_of_a_request_is_reported_at_once(backend_stubs: Stubs) -> None:
-    told = await refused(backend_stubs.score.AwardPoints(award_request(user_id="", points=0, request_id="x")))
-    assert (told.code, told.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
-    assert set(told.fields) == {"award.user_id", "award.points", "request_id"}
+    error = await rejected(
+        backend_stubs.score.AwardPoints(award_request(user_id="", points=0, request_id="x"))
+    )
+    assert (error.code, error.reason) == (StatusCode.INVALID_ARGUMENT, "INVALID_FIELD")
+    assert set(error.fields) == {"award.user_id", "award.points", "request_id"}
 
 
 async def test_a_thousand_faults_still_fit_into_the_answer(backend_stubs: Stubs) -> None:
     request = leaderboard_pb.BatchGetStandingsRequest(board_id="?", user_ids=["?" * 128] * 1000)
-    told = await refused(backend_stubs.leaderboard.BatchGetStandings(request))
-    assert told.code is StatusCode.INVALID_ARGUMENT
-    assert len(told.fields) == 16
+    error = await rejected(backend_stubs.leaderboard.BatchGetStandings(request))
+    assert error.code is StatusCode.INVALID_ARGUMENT
+    assert len(error.fields) == 16
 
 
 async def test_a_total_past_its_bound_is_out_of_range(gateway_stubs: Stubs, database: Database) -> None:
@@ -408,8 +410,8 @@ async def test_a_total_past_its_bound_is_out_of_range(gateway_stubs: Stubs, data
     async with await psycopg.AsyncConnection.connect(database.admin_dsn, autocommit=True) as connection:
         await connection.execute("UPDATE score.standing SET total = %s", [2**53 - 2])
     assert (await give(gateway_stubs, "ada", 1)).total == 2**53 - 1
-    told = await refused(give(gateway_stubs, "ada", 1))
-    assert (told.code, told.reason) == (StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE")
+    error = await rejected(give(gateway_stubs, "ada", 1))
+    assert (error.code, error.reason) == (StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE")
 
 
 # Every request of the contract, with fields that are mostly right, nearly right, or anything.

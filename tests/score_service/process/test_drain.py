@@ -13,7 +13,7 @@ from tests.fixtures.score_service import (
     ScoreService,
     StartScoreService,
     award_request,
-    refused,
+    rejected,
 )
 from tests.fixtures.stores import eventually
 
@@ -85,7 +85,7 @@ async def test_a_call_that_outlives_the_stop_is_ended(
     service = await start_score_service(drain_seconds=0, stop_seconds=0.1)
     monkeypatch.setattr(service.running.parts.scoring, "award", never)
     call = asyncio.create_task(
-        refused(connect(service, backend_certificate).score.AwardPoints(award_request()))
+        rejected(connect(service, backend_certificate).score.AwardPoints(award_request()))
     )
     await eventually(has_calls(service))
     async with asyncio.timeout(20):
@@ -104,10 +104,14 @@ async def test_a_watch_ends_with_a_time_to_retry(
     )
     await watch.read()
     stopping = asyncio.create_task(service.running.stop(asyncio.Event()))
-    told = await refused(watch.read())
+    error = await rejected(watch.read())
     await stopping
 
-    assert (told.code, told.reason, told.retry_after) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN", 0)
+    assert (error.code, error.reason, error.retry_after) == (
+        StatusCode.UNAVAILABLE,
+        "SHUTTING_DOWN",
+        0,
+    )
 
 
 async def never(_award: object) -> Any:

@@ -21,7 +21,7 @@ from tests.fixtures.score_service import (
     Stubs,
     award_request,
     credentials_of,
-    refused,
+    rejected,
 )
 from tests.fixtures.stores import eventually
 
@@ -161,7 +161,7 @@ async def test_while_it_drains_it_reports_so_and_still_answers(
     assert (await stubs.score.AwardPoints(award_request())).result.total == 10
     hurry.set()
     await stopping
-    assert (await refused(stubs.score.AwardPoints(award_request()))).code is StatusCode.UNAVAILABLE
+    assert (await rejected(stubs.score.AwardPoints(award_request()))).code is StatusCode.UNAVAILABLE
 
 
 async def test_a_faulty_policy_stops_the_start(score_service_settings: dict[str, Any]) -> None:
