@@ -68,6 +68,8 @@ def _check_told(call: AwardCall, told: Told, near: Sequence[Placed], board: Boar
 
 
 def _check_refusal(call: AwardCall, alike: Sequence[AwardCall], near: Sequence[Placed]) -> Iterable[Finding]:
+    if call.reason == CONFLICT and any(not is_payload(call.asked, placed.award) for placed in near):
+        return  # Where an epoch ended meanwhile, the one may have this award and the other its rival.
     others = [one for one in alike if one.outcome is not Outcome.REFUSED]
     for placed in near:
         award = placed.award

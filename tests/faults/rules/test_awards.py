@@ -152,6 +152,24 @@ def test_award_that_was_lost_may_be_made_again() -> None:
     assert run.kinds() == {Kind.PROJECTION_MISSING}
 
 
+def test_conflict_with_an_award_of_the_next_epoch_leaves_open_what_the_one_before_had() -> None:
+    run = restored()
+    lost = run.former[0].awards[6]
+    (rival,) = make_awards([("zoe", 8)], run.ledger.awards)[-1:]
+    rival = rival._replace(award_id=lost.award_id, awarded_at=1)
+    run.ledger = make_ledger([*run.ledger.awards, rival], [1, 2, 1, 1, 1, 1])
+    run.projections = []
+    run.events = [
+        replace(event, outcome=Outcome.REFUSED, told=None, reason=CONFLICT, ended=41.0)
+        if isinstance(event, AwardCall) and event.asked.award_id == lost.award_id
+        else event
+        for event in run.events
+    ]
+    run.events.append(call_for(rival, run.ledger, began=40.0, ended=40.1))
+
+    assert run.kinds() == {Kind.PROJECTION_MISSING}
+
+
 def test_award_answered_before_the_copy_is_in_it() -> None:
     run = restored(keep=5)
     run.change(0, Restore, copied=9.0)
