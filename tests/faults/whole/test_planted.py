@@ -226,7 +226,7 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "forgiven_conflict": (nothing, {Kind.PAYLOAD_WRONG}),
     "forgotten_request": (nothing, {Kind.REPLAY_WRONG}),
     "mixed_read": (nothing, {Kind.READ_WRONG}),
-    "blind_read": (nothing, {Kind.READ_OLD}),
+    "blind_read": (writes_rejected, {Kind.READ_OLD}),
     "lost_update": (nothing, {Kind.CHANGE_UNTOLD}),
     "forgotten_missed": (nothing, {Kind.CHANGE_UNTOLD}),
     "trusted_header": (restored, {Kind.PROJECTION_FOREIGN, Kind.PROJECTION_WRONG}),
