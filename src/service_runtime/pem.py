@@ -50,6 +50,19 @@ def is_signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> 
     return True
 
 
+def find_path(own: x509.Certificate, others: Chain) -> Chain:
+    """Return a certificate with those of the others that it rests on, each followed by what signed it.
+
+    Those that came along for nothing do not count. While an intermediate is renewed, both that have its key
+    may be there: then the one that expires later counts.
+    """
+    path, rest = [own], list(others)
+    while signers := [one for one in rest if is_signed_by(path[-1], one)]:
+        path.append(max(signers, key=lambda one: one.not_valid_after_utc))
+        rest = [one for one in rest if one not in signers]
+    return path
+
+
 def find_signers(authorities: Chain, chain: Chain) -> Chain:
     """Return those of the authorities that signed a certificate of a chain."""
     return [own for own in authorities if any(is_signed_by(certificate, own) for certificate in chain)]

@@ -68,7 +68,7 @@ def body_of(model: type[_Model]) -> Callable[[Request], Awaitable[_Model]]:
 def describe_body(model: type[BaseModel]) -> dict[str, Any]:
     """Describe such a body for OpenAPI."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
 
 
 @dataclass(frozen=True, slots=True)

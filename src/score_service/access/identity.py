@@ -17,7 +17,7 @@ from typing import Final
 from cryptography import x509
 
 from score_service.errors import CertificateExpiredError, IdentityMissingError
-from service_runtime.pem import Chain, end_of, is_signed_by, parse_certificates
+from service_runtime.pem import end_of, find_path, parse_certificates
 
 _SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)+")
 _MAX_LENGTH: Final = 2048
@@ -63,23 +63,11 @@ def _parse(value: bytes, certificate: bytes, intermediates: bytes) -> Peer | Non
     text = value.decode("ascii", "replace")
     try:
         own, *_ = parse_certificates(certificate)
-        path = _find_path(own, parse_certificates(intermediates) if intermediates else ())
+        path = find_path(own, parse_certificates(intermediates) if intermediates else ())
         not_after = end_of(path).timestamp()
     except ValueError:
         return None
     return Peer(text, not_after) if is_spiffe_id(text) and _read_uris(own) == [text] else None
-
-
-def _find_path(own: x509.Certificate, intermediates: Chain) -> Chain:
-    """Return a certificate with those that it rests on. A caller may send others along, which do not count.
-
-    While an intermediate is renewed, both that have its key may be there: then the later end counts.
-    """
-    path, rest = [own], list(intermediates)
-    while signers := [one for one in rest if is_signed_by(path[-1], one)]:
-        path.append(max(signers, key=lambda one: one.not_valid_after_utc))
-        rest = [one for one in rest if one not in signers]
-    return path
 
 
 def _read_uris(certificate: x509.Certificate) -> list[str]:

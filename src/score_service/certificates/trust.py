@@ -18,7 +18,7 @@ from cryptography.x509.verification import (
 
 from score_service.certificates.certificate import FIT_KEYS, describe_key, holds, is_authority, is_fit
 from score_service.certificates.phrases import plain
-from service_runtime.pem import Chain, is_signed_by
+from service_runtime.pem import Chain, find_path, is_signed_by
 
 
 def find_authority(chain: Chain, authorities: Chain, now: datetime) -> x509.Certificate:
@@ -49,7 +49,7 @@ def _time_of(own: x509.Certificate, now: datetime) -> datetime:
 
 
 def _find_break(own: x509.Certificate, between: Chain, authorities: Chain, now: datetime) -> str | None:
-    last = _find_last(own, between)
+    last = find_path(own, between)[-1]
     name = plain(last.issuer.rfc4514_string())
     named = [authority for authority in authorities if authority.subject == last.issuer]
     if not named:
@@ -59,14 +59,6 @@ def _find_break(own: x509.Certificate, between: Chain, authorities: Chain, now: 
         return f"leads to {name}; the authority of that name has another key than the one that signed"
     faults = [_find_fault(authority, now) for authority in signers]
     return f"leads to {name}, which {faults[0]}" if all(faults) else None
-
-
-def _find_last(own: x509.Certificate, between: Chain) -> x509.Certificate:
-    last, rest = own, list(between)
-    while signer := next((one for one in rest if is_signed_by(last, one)), None):
-        last = signer
-        rest.remove(signer)
-    return last
 
 
 def _find_fault(authority: x509.Certificate, now: datetime) -> str | None:
