@@ -211,9 +211,8 @@ async def test_authorities_that_change_alone_are_what_new_servers_are_checked_by
     await successor.stop()
 
 
-async def test_a_connection_is_replaced_at_its_age_without_a_failed_call(
-    server: ScriptedServer, credentials: ClientCredentials
-) -> None:
+async def read_on_three_connections(server: ScriptedServer, credentials: ClientCredentials) -> None:
+    """Read until a client has replaced its connection twice by age, without a failed call."""
     server.script("GetStanding", answer(STANDING))
     async with (
         ScoreClient(
@@ -223,6 +222,12 @@ async def test_a_connection_is_replaced_at_its_age_without_a_failed_call(
     ):
         while len({call.peer for call in server.received}) < 3:
             assert (await read(client)).revision == 9
+
+
+async def test_a_connection_is_replaced_at_its_age_without_a_failed_call(
+    server: ScriptedServer, credentials: ClientCredentials
+) -> None:
+    await read_on_three_connections(server, credentials)
 
 
 async def test_a_connection_that_cannot_be_replaced_at_its_age_stays_and_is_no_fault(
@@ -256,15 +261,7 @@ async def test_a_connection_that_could_not_be_replaced_within_the_grace_is_given
 
     monkeypatch.setattr(Connection, "ready", never_ready)
     monkeypatch.setattr("score_client.channel.RETIREMENT_GRACE", 0.05)
-    server.script("GetStanding", answer(STANDING))
-    async with (
-        ScoreClient(
-            server.target, credentials=credentials, certificate_check_interval=0.02, connection_age=0.1
-        ) as client,
-        asyncio.timeout(20),
-    ):
-        while len({call.peer for call in server.received}) < 3:
-            assert (await read(client)).revision == 9
+    await read_on_three_connections(server, credentials)
 
 
 async def test_a_connection_to_a_server_whose_certificate_has_expired_is_closed(

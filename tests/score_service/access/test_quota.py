@@ -1,6 +1,7 @@
 """Quotas: awards a second and points a minute, both or neither."""
 
 import pytest
+from tests.fixtures.clocks import SetClock
 from tests.score_service.access.test_policy import grant
 
 from score_service.access.policy import Grant
@@ -8,23 +9,13 @@ from score_service.access.quota import Quota
 from score_service.errors import QuotaExceededError
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> SetClock:
+    return SetClock(1_000.0)
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def quota(clock: Clock) -> Quota:
+def quota(clock: SetClock) -> Quota:
     return Quota(clock)
 
 
@@ -38,7 +29,7 @@ def refused_for(quota: Quota, limits: Grant, points: int) -> float:
     return caught.value.retry_after
 
 
-def test_awards_a_second_are_counted(quota: Quota, clock: Clock) -> None:
+def test_awards_a_second_are_counted(quota: Quota, clock: SetClock) -> None:
     limits = limited(awards=2)
     quota.take(limits, 1)
     clock.now += 0.75
@@ -48,7 +39,7 @@ def test_awards_a_second_are_counted(quota: Quota, clock: Clock) -> None:
     quota.take(limits, 1)
 
 
-def test_points_a_minute_are_counted(quota: Quota, clock: Clock) -> None:
+def test_points_a_minute_are_counted(quota: Quota, clock: SetClock) -> None:
     limits = limited(points=100)
     quota.take(limits, 60)
     clock.now += 50
@@ -64,7 +55,7 @@ def test_an_award_rejected_for_its_points_uses_no_award(quota: Quota) -> None:
     quota.take(limits, 100)
 
 
-def test_an_award_rejected_for_its_rate_uses_no_points(quota: Quota, clock: Clock) -> None:
+def test_an_award_rejected_for_its_rate_uses_no_points(quota: Quota, clock: SetClock) -> None:
     limits = limited(awards=1, points=100)
     quota.take(limits, 1)
     refused_for(quota, limits, 99)
@@ -92,7 +83,7 @@ def test_callers_do_not_use_each_others_quota(quota: Quota) -> None:
     quota.take(limited(awards=1, name="spiffe://laurel.test/b"), 1)
 
 
-def test_waiting_for_the_time_to_retry_is_enough(quota: Quota, clock: Clock) -> None:
+def test_waiting_for_the_time_to_retry_is_enough(quota: Quota, clock: SetClock) -> None:
     limits = limited(awards=3, points=50)
     taken = 0
     for _ in range(100):

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from tests.fixtures.clocks import SetClock
 
 from score_service.access.identity import Peer
 from score_service.errors import (
@@ -16,16 +17,6 @@ from score_service.grpc_api.open_streams import OpenStreams
 ADDRESS = "ipv4:127.0.0.1:5000"
 LONG = 3600.0
 LASTING, ENDING = Peer("spiffe://a/lasting", 1000.0), Peer("spiffe://a/ending", 100.0)
-
-
-class Clock:
-    """Seconds since 1970, as a test sets them."""
-
-    def __init__(self) -> None:
-        self.now = 50.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 async def start(streams: OpenStreams, peer: Peer, address: str = ADDRESS) -> asyncio.Task[None]:
@@ -52,7 +43,7 @@ async def error_of(task: asyncio.Task[None]) -> type[ScoreServiceError]:
 
 
 async def test_a_stop_ends_all_streams_and_those_that_come_later() -> None:
-    streams = OpenStreams(LONG, Clock())
+    streams = OpenStreams(LONG, SetClock(50.0))
     first = await start(streams, LASTING)
     streams.end_all()
     assert await error_of(first) is ShuttingDownError
@@ -60,7 +51,7 @@ async def test_a_stop_ends_all_streams_and_those_that_come_later() -> None:
 
 
 async def test_a_stream_ends_once_its_certificate_has_expired_and_no_other() -> None:
-    clock = Clock()
+    clock = SetClock(50.0)
     streams = OpenStreams(LONG, clock)
     ending, lasting = await start(streams, ENDING), await start(streams, LASTING)
     clock.now = ENDING.not_after
@@ -77,7 +68,7 @@ async def test_a_stream_ends_once_its_certificate_has_expired_and_no_other() -> 
 
 
 async def test_certificates_are_looked_at_at_intervals() -> None:
-    clock = Clock()
+    clock = SetClock(50.0)
     streams = OpenStreams(LONG, clock)
     ending = await start(streams, ENDING)
     watching = asyncio.create_task(streams.watch(0.001))
@@ -89,7 +80,7 @@ async def test_certificates_are_looked_at_at_intervals() -> None:
 
 
 async def test_a_stream_ends_with_its_connection_however_late_it_was_opened() -> None:
-    streams = OpenStreams(0.05, Clock())
+    streams = OpenStreams(0.05, SetClock(50.0))
     first = await start(streams, LASTING)
     assert await error_of(first) is ConnectionAgedError
     second = await start(streams, LASTING)
@@ -97,14 +88,14 @@ async def test_a_stream_ends_with_its_connection_however_late_it_was_opened() ->
 
 
 async def test_a_connection_that_is_gone_is_forgotten() -> None:
-    streams = OpenStreams(0.05, Clock())
+    streams = OpenStreams(0.05, SetClock(50.0))
     assert await error_of(await start(streams, LASTING)) is ConnectionAgedError
     streams.end_expired()
     assert streams.connections == 0
 
 
 async def test_a_timeout_of_the_handler_itself_is_passed_on() -> None:
-    streams = OpenStreams(LONG, Clock())
+    streams = OpenStreams(LONG, SetClock(50.0))
     with pytest.raises(TimeoutError):
         async with streams.open(LASTING, ADDRESS):
             raise TimeoutError

@@ -1,33 +1,24 @@
 """The circuit breaker, on a clock of its own."""
 
 import pytest
+from tests.fixtures.clocks import SetClock
 
 from score_service.projection.breaker import PROBE_SECONDS, Breaker
 
 
-class Clock:
-    """Time that a test moves on."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock(100.0)
 
 
-def test_everything_is_tried_while_nothing_fails(clock: Clock) -> None:
+def test_everything_is_tried_while_nothing_fails(clock: SetClock) -> None:
     breaker = Breaker(clock)
     breaker.succeed()
 
     assert all(breaker.admit() for _ in range(10))
 
 
-def test_after_a_failure_nothing_is_tried_for_a_second(clock: Clock) -> None:
+def test_after_a_failure_nothing_is_tried_for_a_second(clock: SetClock) -> None:
     breaker = Breaker(clock)
     breaker.fail()
     clock.now += PROBE_SECONDS - 0.01
@@ -35,7 +26,7 @@ def test_after_a_failure_nothing_is_tried_for_a_second(clock: Clock) -> None:
     assert not breaker.admit()
 
 
-def test_one_probe_a_second_is_tried_until_one_succeeds(clock: Clock) -> None:
+def test_one_probe_a_second_is_tried_until_one_succeeds(clock: SetClock) -> None:
     breaker = Breaker(clock)
     breaker.fail()
     clock.now += PROBE_SECONDS
@@ -49,7 +40,7 @@ def test_one_probe_a_second_is_tried_until_one_succeeds(clock: Clock) -> None:
     assert all(breaker.admit() for _ in range(3))
 
 
-def test_failed_probe_makes_the_next_wait_a_second_from_its_end(clock: Clock) -> None:
+def test_failed_probe_makes_the_next_wait_a_second_from_its_end(clock: SetClock) -> None:
     breaker = Breaker(clock)
     breaker.fail()
     clock.now += PROBE_SECONDS

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
+from tests.fixtures.clocks import SetClock
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.redis import access_to
 from tests.fixtures.rejecting_redis import RejectingRedis
 from tests.fixtures.stores import eventually
-from tests.score_service.projection.test_breaker import Clock
 
 from local_stack.valkey import ValkeyServer
 from score_service.errors import ProjectionUnavailableError
@@ -21,12 +21,12 @@ from score_service.projection.scripts import Cache, ScriptCall
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock(100.0)
 
 
 @pytest.fixture
-async def cache(valkey_server: ValkeyServer, redis_proxy: Proxy, clock: Clock) -> AsyncIterator[Cache]:
+async def cache(valkey_server: ValkeyServer, redis_proxy: Proxy, clock: SetClock) -> AsyncIterator[Cache]:
     """Return a way through the proxy, with a breaker whose time a test moves on."""
     access = access_to(replace(valkey_server, port=redis_proxy.port))
     settings = ServersSettings(access, timeout=0.5, connections_max=4, subscriptions_max=2)
@@ -54,7 +54,7 @@ async def count_pings(redis: Redis) -> int:
 
 
 async def test_black_hole_is_waited_for_once_and_then_by_one_probe_a_second(
-    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: ScriptCall
+    cache: Cache, redis_proxy: Proxy, clock: SetClock, get_header: ScriptCall
 ) -> None:
     assert not await fails(cache, get_header)
     redis_proxy.hold()
@@ -69,7 +69,7 @@ async def test_black_hole_is_waited_for_once_and_then_by_one_probe_a_second(
 
 
 async def test_while_a_probe_waits_all_others_fail_at_once(
-    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: ScriptCall
+    cache: Cache, redis_proxy: Proxy, clock: SetClock, get_header: ScriptCall
 ) -> None:
     redis_proxy.hold()
     assert await fails(cache, get_header)
@@ -83,7 +83,7 @@ async def test_while_a_probe_waits_all_others_fail_at_once(
 
 
 async def test_subscription_to_a_black_hole_fails(
-    cache: Cache, redis_proxy: Proxy, clock: Clock, get_header: ScriptCall
+    cache: Cache, redis_proxy: Proxy, clock: SetClock, get_header: ScriptCall
 ) -> None:
     redis_proxy.hold()
     assert await fails(cache, get_header)

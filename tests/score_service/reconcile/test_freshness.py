@@ -1,22 +1,22 @@
 """How long a projection may be behind and still be read."""
 
 import pytest
-from tests.score_service.projection.test_breaker import Clock
+from tests.fixtures.clocks import SetClock
 
 from score_service.reconcile.freshness import STALE_SECONDS, Freshness
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SetClock:
+    return SetClock(100.0)
 
 
 @pytest.fixture
-def freshness(clock: Clock) -> Freshness:
+def freshness(clock: SetClock) -> Freshness:
     return Freshness(clock)
 
 
-def test_projection_that_lacks_something_for_a_second_is_stale(freshness: Freshness, clock: Clock) -> None:
+def test_projection_that_lacks_something_for_a_second_is_stale(freshness: Freshness, clock: SetClock) -> None:
     freshness.note_lack("main", 5)
     assert not freshness.is_stale("main", 4)
 
@@ -27,7 +27,7 @@ def test_projection_that_lacks_something_for_a_second_is_stale(freshness: Freshn
     assert not freshness.is_stale("other", 0)
 
 
-def test_projection_that_follows_a_busy_board_is_not_stale(freshness: Freshness, clock: Clock) -> None:
+def test_projection_that_follows_a_busy_board_is_not_stale(freshness: Freshness, clock: SetClock) -> None:
     for revision in range(10, 100, 10):
         freshness.note_lack("main", revision)
         assert not freshness.is_stale("main", revision - 10)
@@ -35,7 +35,7 @@ def test_projection_that_follows_a_busy_board_is_not_stale(freshness: Freshness,
 
 
 def test_projection_that_stands_still_is_stale_while_the_record_moves_on(
-    freshness: Freshness, clock: Clock
+    freshness: Freshness, clock: SetClock
 ) -> None:
     for revision in range(1, 100):
         freshness.note_lack("main", revision)
@@ -44,7 +44,7 @@ def test_projection_that_stands_still_is_stale_while_the_record_moves_on(
 
 
 def test_projection_that_has_caught_up_may_lack_something_else_for_a_second(
-    freshness: Freshness, clock: Clock
+    freshness: Freshness, clock: SetClock
 ) -> None:
     freshness.note_lack("main", 5)
     clock.now += STALE_SECONDS
@@ -58,7 +58,7 @@ def test_projection_that_has_caught_up_may_lack_something_else_for_a_second(
 
 
 def test_boards_that_the_record_has_not_and_all_boards_while_it_is_unavailable_are_forgotten(
-    freshness: Freshness, clock: Clock
+    freshness: Freshness, clock: SetClock
 ) -> None:
     freshness.note_lack("main", 5)
     freshness.note_lack("other", 5)
