@@ -50,8 +50,8 @@ faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=
 test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
-# One more than there are cores: tests wait for servers half of their time.
-WORKERS = $(shell expr 1 + "$$(getconf _NPROCESSORS_ONLN)")
+# Two more than there are cores: tests wait for servers half of their time.
+WORKERS = $(shell expr 2 + "$$(getconf _NPROCESSORS_ONLN)")
 
 ##@ Check
 
