@@ -60,6 +60,18 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """UNAUTHENTICATED: the client certificate, or an intermediate that signed it, has expired since the handshake."""
     ERROR_REASON_CONNECTION_AGED: _ErrorReason.ValueType  # 17
     """UNAVAILABLE: the connection of this stream has reached its age and is closed; open it again on a new one."""
+    ERROR_REASON_PERIOD_UNKNOWN: _ErrorReason.ValueType  # 18
+    """NOT_FOUND: the board has no such period, or it has not begun."""
+    ERROR_REASON_PERIOD_CLOSED: _ErrorReason.ValueType  # 19
+    """FAILED_PRECONDITION: a period that the award belongs to is closed, and the board refuses late awards."""
+    ERROR_REASON_OCCURRED_AT_OUT_OF_RANGE: _ErrorReason.ValueType  # 20
+    """INVALID_ARGUMENT: `occurred_at` is in the future, or longer ago than the caller's policy allows."""
+    ERROR_REASON_TIME_ZONE_UNKNOWN: _ErrorReason.ValueType  # 21
+    """INVALID_ARGUMENT: the time zone is none of the pinned zone data, or one that is refused."""
+    ERROR_REASON_SEASONS_OVERLAP: _ErrorReason.ValueType  # 22
+    """INVALID_ARGUMENT: two seasons overlap, or one is empty."""
+    ERROR_REASON_PERIOD_OPEN: _ErrorReason.ValueType  # 23
+    """FAILED_PRECONDITION: the settings would alter a period that is open; the message says from when they can hold."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists the values of `google.rpc.ErrorInfo.reason`, there without the prefix `ERROR_REASON_`.
@@ -104,3 +116,15 @@ ERROR_REASON_CERTIFICATE_EXPIRED: ErrorReason.ValueType  # 16
 """UNAUTHENTICATED: the client certificate, or an intermediate that signed it, has expired since the handshake."""
 ERROR_REASON_CONNECTION_AGED: ErrorReason.ValueType  # 17
 """UNAVAILABLE: the connection of this stream has reached its age and is closed; open it again on a new one."""
+ERROR_REASON_PERIOD_UNKNOWN: ErrorReason.ValueType  # 18
+"""NOT_FOUND: the board has no such period, or it has not begun."""
+ERROR_REASON_PERIOD_CLOSED: ErrorReason.ValueType  # 19
+"""FAILED_PRECONDITION: a period that the award belongs to is closed, and the board refuses late awards."""
+ERROR_REASON_OCCURRED_AT_OUT_OF_RANGE: ErrorReason.ValueType  # 20
+"""INVALID_ARGUMENT: `occurred_at` is in the future, or longer ago than the caller's policy allows."""
+ERROR_REASON_TIME_ZONE_UNKNOWN: ErrorReason.ValueType  # 21
+"""INVALID_ARGUMENT: the time zone is none of the pinned zone data, or one that is refused."""
+ERROR_REASON_SEASONS_OVERLAP: ErrorReason.ValueType  # 22
+"""INVALID_ARGUMENT: two seasons overlap, or one is empty."""
+ERROR_REASON_PERIOD_OPEN: ErrorReason.ValueType  # 23
+"""FAILED_PRECONDITION: the settings would alter a period that is open; the message says from when they can hold."""

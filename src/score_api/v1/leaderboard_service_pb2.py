@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from score_api.v1 import types_pb2 as score__api_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&score_api/v1/leaderboard_service.proto\x12\x0cscore_api.v1\x1a\x18score_api/v1/types.proto\"\x81\x01\n\x12GetStandingRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12&\n\x0cmin_revision\x18\x03 \x01(\x03H\x00R\x0bminRevision\x88\x01\x01\x42\x0f\n\r_min_revision\"\xaf\x01\n\x13GetStandingResponse\x12\x32\n\x08standing\x18\x01 \x01(\x0b\x32\x16.score_api.v1.StandingR\x08standing\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x03 \x01(\tR\x08position\x12,\n\x06source\x18\x04 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06source\"\x89\x01\n\x18\x42\x61tchGetStandingsRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x19\n\x08user_ids\x18\x02 \x03(\tR\x07userIds\x12&\n\x0cmin_revision\x18\x03 \x01(\x03H\x00R\x0bminRevision\x88\x01\x01\x42\x0f\n\r_min_revision\"\xb7\x01\n\x19\x42\x61tchGetStandingsResponse\x12\x34\n\tstandings\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\tstandings\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x03 \x01(\tR\x08position\x12,\n\x06source\x18\x04 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06source\"\xa6\x01\n\x14ListStandingsRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12&\n\x0cmin_revision\x18\x04 \x01(\x03H\x00R\x0bminRevision\x88\x01\x01\x42\x0f\n\r_min_revision\"\xdb\x01\n\x15ListStandingsResponse\x12\x34\n\tstandings\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\tstandings\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n\x08revision\x18\x03 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x04 \x01(\tR\x08position\x12,\n\x06source\x18\x05 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06source\"\xa1\x01\n\x1aListStandingsAroundRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\x16\n\x06radius\x18\x03 \x01(\x05R\x06radius\x12&\n\x0cmin_revision\x18\x04 \x01(\x03H\x00R\x0bminRevision\x88\x01\x01\x42\x0f\n\r_min_revision\"\xb9\x01\n\x1bListStandingsAroundResponse\x12\x34\n\tstandings\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\tstandings\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x03 \x01(\tR\x08position\x12,\n\x06source\x18\x04 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06source\"\xc2\x01\n\x17WatchLeaderboardRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x13\n\x05top_n\x18\x02 \x01(\x05R\x04topN\x12*\n\x0e\x61\x66ter_position\x18\x03 \x01(\tH\x00R\rafterPosition\x88\x01\x01\x12\x1d\n\nall_scores\x18\x04 \x01(\x08R\tallScores\x12\x19\n\x08user_ids\x18\x05 \x03(\tR\x07userIdsB\x11\n\x0f_after_position\"\xad\x02\n\x18WatchLeaderboardResponse\x12\x34\n\x08snapshot\x18\x01 \x01(\x0b\x32\x16.score_api.v1.SnapshotH\x00R\x08snapshot\x12.\n\x06update\x18\x02 \x01(\x0b\x32\x14.score_api.v1.UpdateH\x00R\x06update\x12:\n\ncheckpoint\x18\x03 \x01(\x0b\x32\x18.score_api.v1.CheckpointH\x00R\ncheckpoint\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x05 \x01(\tR\x08position\x12,\n\x06source\x18\x06 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06sourceB\t\n\x07message\"J\n\x08Snapshot\x12(\n\x03top\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\x03top\x12\x14\n\x05reset\x18\x02 \x01(\x08R\x05reset\"\x83\x01\n\x06Update\x12(\n\x03top\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\x03top\x12\x1f\n\x0btop_changed\x18\x02 \x01(\x08R\ntopChanged\x12.\n\x06scores\x18\x03 \x03(\x0b\x32\x16.score_api.v1.StandingR\x06scores\"\x0c\n\nCheckpoint2\xf9\x03\n\x12LeaderboardService\x12R\n\x0bGetStanding\x12 .score_api.v1.GetStandingRequest\x1a!.score_api.v1.GetStandingResponse\x12\x64\n\x11\x42\x61tchGetStandings\x12&.score_api.v1.BatchGetStandingsRequest\x1a\'.score_api.v1.BatchGetStandingsResponse\x12X\n\rListStandings\x12\".score_api.v1.ListStandingsRequest\x1a#.score_api.v1.ListStandingsResponse\x12j\n\x13ListStandingsAround\x12(.score_api.v1.ListStandingsAroundRequest\x1a).score_api.v1.ListStandingsAroundResponse\x12\x63\n\x10WatchLeaderboard\x12%.score_api.v1.WatchLeaderboardRequest\x1a&.score_api.v1.WatchLeaderboardResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&score_api/v1/leaderboard_service.proto\x12\x0cscore_api.v1\x1a\x18score_api/v1/types.proto\"\x99\x01\n\x12GetStandingRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12&\n\x0cmin_revision\x18\x03 \x01(\x03H\x00R\x0bminRevision\x88\x01\x01\x12\x16\n\x06period\x18\x04 \x01(\tR\x06periodB\x0f\n\r_min_revision\"\xdd\x01\n\x13GetStandingResponse\x12\x32\n\x08standing\x18\x01 \x01(\x0b\x32\x16.score_api.v1.StandingR\x08standing\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x03 \x01(\tR\x08position\x12,\n\x06source\x18\x04 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06source\x12,\n\x06period\x18\x05 \x01(\x0b\x32\x14.score_api.v1.PeriodR\x06period\"\xa1\x01\n\x18\x42\x61tchGetStandingsRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x19\n\x08user_ids\x18\x02 \x03(\tR\x07userIds\x12&\n\x0cmin_revision\x18\x03 \x01(\x03H\x00R\x0bminRevision\x88\x01\x01\x12\x16\n\x06period\x18\x04 \x01(\tR\x06periodB\x0f\n\r_min_revision\"\xe5\x01\n\x19\x42\x61tchGetStandingsResponse\x12\x34\n\tstandings\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\tstandings\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x03 \x01(\tR\x08position\x12,\n\x06source\x18\x04 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06source\x12,\n\x06period\x18\x05 \x01(\x0b\x32\x14.score_api.v1.PeriodR\x06period\"\xbe\x01\n\x14ListStandingsRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x1b\n\tpage_size\x18\x02 \x01(\x05R\x08pageSize\x12\x1d\n\npage_token\x18\x03 \x01(\tR\tpageToken\x12&\n\x0cmin_revision\x18\x04 \x01(\x03H\x00R\x0bminRevision\x88\x01\x01\x12\x16\n\x06period\x18\x05 \x01(\tR\x06periodB\x0f\n\r_min_revision\"\x89\x02\n\x15ListStandingsResponse\x12\x34\n\tstandings\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\tstandings\x12&\n\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1a\n\x08revision\x18\x03 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x04 \x01(\tR\x08position\x12,\n\x06source\x18\x05 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06source\x12,\n\x06period\x18\x06 \x01(\x0b\x32\x14.score_api.v1.PeriodR\x06period\"\xb9\x01\n\x1aListStandingsAroundRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x17\n\x07user_id\x18\x02 \x01(\tR\x06userId\x12\x16\n\x06radius\x18\x03 \x01(\x05R\x06radius\x12&\n\x0cmin_revision\x18\x04 \x01(\x03H\x00R\x0bminRevision\x88\x01\x01\x12\x16\n\x06period\x18\x05 \x01(\tR\x06periodB\x0f\n\r_min_revision\"\xe7\x01\n\x1bListStandingsAroundResponse\x12\x34\n\tstandings\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\tstandings\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x03 \x01(\tR\x08position\x12,\n\x06source\x18\x04 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06source\x12,\n\x06period\x18\x05 \x01(\x0b\x32\x14.score_api.v1.PeriodR\x06period\"\xda\x01\n\x17WatchLeaderboardRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x13\n\x05top_n\x18\x02 \x01(\x05R\x04topN\x12*\n\x0e\x61\x66ter_position\x18\x03 \x01(\tH\x00R\rafterPosition\x88\x01\x01\x12\x1d\n\nall_scores\x18\x04 \x01(\x08R\tallScores\x12\x19\n\x08user_ids\x18\x05 \x03(\tR\x07userIds\x12\x16\n\x06period\x18\x06 \x01(\tR\x06periodB\x11\n\x0f_after_position\"\xad\x02\n\x18WatchLeaderboardResponse\x12\x34\n\x08snapshot\x18\x01 \x01(\x0b\x32\x16.score_api.v1.SnapshotH\x00R\x08snapshot\x12.\n\x06update\x18\x02 \x01(\x0b\x32\x14.score_api.v1.UpdateH\x00R\x06update\x12:\n\ncheckpoint\x18\x03 \x01(\x0b\x32\x18.score_api.v1.CheckpointH\x00R\ncheckpoint\x12\x1a\n\x08revision\x18\x04 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x05 \x01(\tR\x08position\x12,\n\x06source\x18\x06 \x01(\x0e\x32\x14.score_api.v1.SourceR\x06sourceB\t\n\x07message\"x\n\x08Snapshot\x12(\n\x03top\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\x03top\x12\x14\n\x05reset\x18\x02 \x01(\x08R\x05reset\x12,\n\x06period\x18\x03 \x01(\x0b\x32\x14.score_api.v1.PeriodR\x06period\"\x83\x01\n\x06Update\x12(\n\x03top\x18\x01 \x03(\x0b\x32\x16.score_api.v1.StandingR\x03top\x12\x1f\n\x0btop_changed\x18\x02 \x01(\x08R\ntopChanged\x12.\n\x06scores\x18\x03 \x03(\x0b\x32\x16.score_api.v1.StandingR\x06scores\"\x0c\n\nCheckpoint2\xf9\x03\n\x12LeaderboardService\x12R\n\x0bGetStanding\x12 .score_api.v1.GetStandingRequest\x1a!.score_api.v1.GetStandingResponse\x12\x64\n\x11\x42\x61tchGetStandings\x12&.score_api.v1.BatchGetStandingsRequest\x1a\'.score_api.v1.BatchGetStandingsResponse\x12X\n\rListStandings\x12\".score_api.v1.ListStandingsRequest\x1a#.score_api.v1.ListStandingsResponse\x12j\n\x13ListStandingsAround\x12(.score_api.v1.ListStandingsAroundRequest\x1a).score_api.v1.ListStandingsAroundResponse\x12\x63\n\x10WatchLeaderboard\x12%.score_api.v1.WatchLeaderboardRequest\x1a&.score_api.v1.WatchLeaderboardResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,31 +33,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'score_api.v1.leaderboard_se
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETSTANDINGREQUEST']._serialized_start=83
-  _globals['_GETSTANDINGREQUEST']._serialized_end=212
-  _globals['_GETSTANDINGRESPONSE']._serialized_start=215
-  _globals['_GETSTANDINGRESPONSE']._serialized_end=390
-  _globals['_BATCHGETSTANDINGSREQUEST']._serialized_start=393
-  _globals['_BATCHGETSTANDINGSREQUEST']._serialized_end=530
-  _globals['_BATCHGETSTANDINGSRESPONSE']._serialized_start=533
-  _globals['_BATCHGETSTANDINGSRESPONSE']._serialized_end=716
-  _globals['_LISTSTANDINGSREQUEST']._serialized_start=719
-  _globals['_LISTSTANDINGSREQUEST']._serialized_end=885
-  _globals['_LISTSTANDINGSRESPONSE']._serialized_start=888
-  _globals['_LISTSTANDINGSRESPONSE']._serialized_end=1107
-  _globals['_LISTSTANDINGSAROUNDREQUEST']._serialized_start=1110
-  _globals['_LISTSTANDINGSAROUNDREQUEST']._serialized_end=1271
-  _globals['_LISTSTANDINGSAROUNDRESPONSE']._serialized_start=1274
-  _globals['_LISTSTANDINGSAROUNDRESPONSE']._serialized_end=1459
-  _globals['_WATCHLEADERBOARDREQUEST']._serialized_start=1462
-  _globals['_WATCHLEADERBOARDREQUEST']._serialized_end=1656
-  _globals['_WATCHLEADERBOARDRESPONSE']._serialized_start=1659
-  _globals['_WATCHLEADERBOARDRESPONSE']._serialized_end=1960
-  _globals['_SNAPSHOT']._serialized_start=1962
-  _globals['_SNAPSHOT']._serialized_end=2036
-  _globals['_UPDATE']._serialized_start=2039
-  _globals['_UPDATE']._serialized_end=2170
-  _globals['_CHECKPOINT']._serialized_start=2172
-  _globals['_CHECKPOINT']._serialized_end=2184
-  _globals['_LEADERBOARDSERVICE']._serialized_start=2187
-  _globals['_LEADERBOARDSERVICE']._serialized_end=2692
+  _globals['_GETSTANDINGREQUEST']._serialized_end=236
+  _globals['_GETSTANDINGRESPONSE']._serialized_start=239
+  _globals['_GETSTANDINGRESPONSE']._serialized_end=460
+  _globals['_BATCHGETSTANDINGSREQUEST']._serialized_start=463
+  _globals['_BATCHGETSTANDINGSREQUEST']._serialized_end=624
+  _globals['_BATCHGETSTANDINGSRESPONSE']._serialized_start=627
+  _globals['_BATCHGETSTANDINGSRESPONSE']._serialized_end=856
+  _globals['_LISTSTANDINGSREQUEST']._serialized_start=859
+  _globals['_LISTSTANDINGSREQUEST']._serialized_end=1049
+  _globals['_LISTSTANDINGSRESPONSE']._serialized_start=1052
+  _globals['_LISTSTANDINGSRESPONSE']._serialized_end=1317
+  _globals['_LISTSTANDINGSAROUNDREQUEST']._serialized_start=1320
+  _globals['_LISTSTANDINGSAROUNDREQUEST']._serialized_end=1505
+  _globals['_LISTSTANDINGSAROUNDRESPONSE']._serialized_start=1508
+  _globals['_LISTSTANDINGSAROUNDRESPONSE']._serialized_end=1739
+  _globals['_WATCHLEADERBOARDREQUEST']._serialized_start=1742
+  _globals['_WATCHLEADERBOARDREQUEST']._serialized_end=1960
+  _globals['_WATCHLEADERBOARDRESPONSE']._serialized_start=1963
+  _globals['_WATCHLEADERBOARDRESPONSE']._serialized_end=2264
+  _globals['_SNAPSHOT']._serialized_start=2266
+  _globals['_SNAPSHOT']._serialized_end=2386
+  _globals['_UPDATE']._serialized_start=2389
+  _globals['_UPDATE']._serialized_end=2520
+  _globals['_CHECKPOINT']._serialized_start=2522
+  _globals['_CHECKPOINT']._serialized_end=2534
+  _globals['_LEADERBOARDSERVICE']._serialized_start=2537
+  _globals['_LEADERBOARDSERVICE']._serialized_end=3042
 # @@protoc_insertion_point(module_scope)

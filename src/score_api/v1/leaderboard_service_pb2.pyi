@@ -28,22 +28,28 @@ class GetStandingRequest(message.Message):
     BOARD_ID_FIELD_NUMBER: builtins.int
     USER_ID_FIELD_NUMBER: builtins.int
     MIN_REVISION_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     board_id: builtins.str
     """The board."""
     user_id: builtins.str
     """The user."""
     min_revision: builtins.int
     """The answer must hold at this revision or a later one. Pass the revision of an award to read your own write."""
+    period: builtins.str
+    """`all_time` or empty; `day`, `week`, `month` or `season` for the current one; `day:previous` and so on for the last
+    one that is final; or the id of a period.
+    """
     def __init__(
         self,
         *,
         board_id: builtins.str = ...,
         user_id: builtins.str = ...,
         min_revision: builtins.int | None = ...,
+        period: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "min_revision", b"min_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "board_id", b"board_id", "min_revision", b"min_revision", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "board_id", b"board_id", "min_revision", b"min_revision", "period", b"period", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_revision: _TypeAlias = typing.Literal["min_revision"]  # noqa: Y015
     _WhichOneofArgType__min_revision: _TypeAlias = typing.Literal["_min_revision", b"_min_revision"]  # noqa: Y015
@@ -59,6 +65,7 @@ class GetStandingResponse(message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The revision of the ledger at which the answer holds."""
     position: builtins.str
@@ -69,6 +76,10 @@ class GetStandingResponse(message.Message):
     def standing(self) -> types_pb2.Standing:
         """The standing."""
 
+    @builtins.property
+    def period(self) -> types_pb2.Period:
+        """The period that is shown. Unset for all time."""
+
     def __init__(
         self,
         *,
@@ -76,10 +87,11 @@ class GetStandingResponse(message.Message):
         revision: builtins.int = ...,
         position: builtins.str = ...,
         source: types_pb2.Source.ValueType = ...,
+        period: types_pb2.Period | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["standing", b"standing"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["period", b"period", "standing", b"standing"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["position", b"position", "revision", b"revision", "source", b"source", "standing", b"standing"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["period", b"period", "position", b"position", "revision", b"revision", "source", b"source", "standing", b"standing"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -92,10 +104,15 @@ class BatchGetStandingsRequest(message.Message):
     BOARD_ID_FIELD_NUMBER: builtins.int
     USER_IDS_FIELD_NUMBER: builtins.int
     MIN_REVISION_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     board_id: builtins.str
     """The board."""
     min_revision: builtins.int
     """The answer must hold at this revision or a later one. Pass the revision of an award to read your own write."""
+    period: builtins.str
+    """`all_time` or empty; `day`, `week`, `month` or `season` for the current one; `day:previous` and so on for the last
+    one that is final; or the id of a period.
+    """
     @builtins.property
     def user_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """1 to 1000 users."""
@@ -106,10 +123,11 @@ class BatchGetStandingsRequest(message.Message):
         board_id: builtins.str = ...,
         user_ids: abc.Iterable[builtins.str] | None = ...,
         min_revision: builtins.int | None = ...,
+        period: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "min_revision", b"min_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "board_id", b"board_id", "min_revision", b"min_revision", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "board_id", b"board_id", "min_revision", b"min_revision", "period", b"period", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_revision: _TypeAlias = typing.Literal["min_revision"]  # noqa: Y015
     _WhichOneofArgType__min_revision: _TypeAlias = typing.Literal["_min_revision", b"_min_revision"]  # noqa: Y015
@@ -125,6 +143,7 @@ class BatchGetStandingsResponse(message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The revision of the ledger at which the answer holds."""
     position: builtins.str
@@ -135,6 +154,10 @@ class BatchGetStandingsResponse(message.Message):
     def standings(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
         """The standings in the order of the users asked for, unknown users left out."""
 
+    @builtins.property
+    def period(self) -> types_pb2.Period:
+        """The period that is shown. Unset for all time."""
+
     def __init__(
         self,
         *,
@@ -142,10 +165,11 @@ class BatchGetStandingsResponse(message.Message):
         revision: builtins.int = ...,
         position: builtins.str = ...,
         source: types_pb2.Source.ValueType = ...,
+        period: types_pb2.Period | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["position", b"position", "revision", b"revision", "source", b"source", "standings", b"standings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["period", b"period", "position", b"position", "revision", b"revision", "source", b"source", "standings", b"standings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -159,6 +183,7 @@ class ListStandingsRequest(message.Message):
     PAGE_SIZE_FIELD_NUMBER: builtins.int
     PAGE_TOKEN_FIELD_NUMBER: builtins.int
     MIN_REVISION_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     board_id: builtins.str
     """The board."""
     page_size: builtins.int
@@ -167,6 +192,10 @@ class ListStandingsRequest(message.Message):
     """`next_page_token` of the previous page. Opaque. Empty for the first page."""
     min_revision: builtins.int
     """The answer must hold at this revision or a later one. Pass the revision of an award to read your own write."""
+    period: builtins.str
+    """`all_time` or empty; `day`, `week`, `month` or `season` for the current one; `day:previous` and so on for the last
+    one that is final; or the id of a period.
+    """
     def __init__(
         self,
         *,
@@ -174,10 +203,11 @@ class ListStandingsRequest(message.Message):
         page_size: builtins.int = ...,
         page_token: builtins.str = ...,
         min_revision: builtins.int | None = ...,
+        period: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "min_revision", b"min_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "board_id", b"board_id", "min_revision", b"min_revision", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "board_id", b"board_id", "min_revision", b"min_revision", "page_size", b"page_size", "page_token", b"page_token", "period", b"period"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_revision: _TypeAlias = typing.Literal["min_revision"]  # noqa: Y015
     _WhichOneofArgType__min_revision: _TypeAlias = typing.Literal["_min_revision", b"_min_revision"]  # noqa: Y015
@@ -194,6 +224,7 @@ class ListStandingsResponse(message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
     """Where the next page starts; empty on the last one."""
     revision: builtins.int
@@ -206,6 +237,10 @@ class ListStandingsResponse(message.Message):
     def standings(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
         """The standings, best first."""
 
+    @builtins.property
+    def period(self) -> types_pb2.Period:
+        """The period that is shown. Unset for all time."""
+
     def __init__(
         self,
         *,
@@ -214,10 +249,11 @@ class ListStandingsResponse(message.Message):
         revision: builtins.int = ...,
         position: builtins.str = ...,
         source: types_pb2.Source.ValueType = ...,
+        period: types_pb2.Period | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["next_page_token", b"next_page_token", "position", b"position", "revision", b"revision", "source", b"source", "standings", b"standings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["next_page_token", b"next_page_token", "period", b"period", "position", b"position", "revision", b"revision", "source", b"source", "standings", b"standings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -231,6 +267,7 @@ class ListStandingsAroundRequest(message.Message):
     USER_ID_FIELD_NUMBER: builtins.int
     RADIUS_FIELD_NUMBER: builtins.int
     MIN_REVISION_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     board_id: builtins.str
     """The board."""
     user_id: builtins.str
@@ -239,6 +276,10 @@ class ListStandingsAroundRequest(message.Message):
     """How many neighbours on each side, 0 to 100."""
     min_revision: builtins.int
     """The answer must hold at this revision or a later one. Pass the revision of an award to read your own write."""
+    period: builtins.str
+    """`all_time` or empty; `day`, `week`, `month` or `season` for the current one; `day:previous` and so on for the last
+    one that is final; or the id of a period.
+    """
     def __init__(
         self,
         *,
@@ -246,10 +287,11 @@ class ListStandingsAroundRequest(message.Message):
         user_id: builtins.str = ...,
         radius: builtins.int = ...,
         min_revision: builtins.int | None = ...,
+        period: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "min_revision", b"min_revision"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "board_id", b"board_id", "min_revision", b"min_revision", "radius", b"radius", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_min_revision", b"_min_revision", "board_id", b"board_id", "min_revision", b"min_revision", "period", b"period", "radius", b"radius", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_revision: _TypeAlias = typing.Literal["min_revision"]  # noqa: Y015
     _WhichOneofArgType__min_revision: _TypeAlias = typing.Literal["_min_revision", b"_min_revision"]  # noqa: Y015
@@ -265,6 +307,7 @@ class ListStandingsAroundResponse(message.Message):
     REVISION_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     SOURCE_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The revision of the ledger at which the answer holds."""
     position: builtins.str
@@ -275,6 +318,10 @@ class ListStandingsAroundResponse(message.Message):
     def standings(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
         """The standings, best first, the user in the middle included."""
 
+    @builtins.property
+    def period(self) -> types_pb2.Period:
+        """The period that is shown. Unset for all time."""
+
     def __init__(
         self,
         *,
@@ -282,10 +329,11 @@ class ListStandingsAroundResponse(message.Message):
         revision: builtins.int = ...,
         position: builtins.str = ...,
         source: types_pb2.Source.ValueType = ...,
+        period: types_pb2.Period | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["position", b"position", "revision", b"revision", "source", b"source", "standings", b"standings"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["period", b"period", "position", b"position", "revision", b"revision", "source", b"source", "standings", b"standings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -300,6 +348,7 @@ class WatchLeaderboardRequest(message.Message):
     AFTER_POSITION_FIELD_NUMBER: builtins.int
     ALL_SCORES_FIELD_NUMBER: builtins.int
     USER_IDS_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     board_id: builtins.str
     """The board."""
     top_n: builtins.int
@@ -310,6 +359,11 @@ class WatchLeaderboardRequest(message.Message):
     """
     all_scores: builtins.bool
     """Send the score changes of every user."""
+    period: builtins.str
+    """`all_time` or empty; `day`, `week`, `month` or `season` for the current one; `day:previous` and so on for the last
+    one that is final; or the id of a period.
+    A watch of the current period goes on with the next one: by a snapshot that names it.
+    """
     @builtins.property
     def user_ids(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
         """Send the score changes of these users, at most 1000."""
@@ -322,10 +376,11 @@ class WatchLeaderboardRequest(message.Message):
         after_position: builtins.str | None = ...,
         all_scores: builtins.bool = ...,
         user_ids: abc.Iterable[builtins.str] | None = ...,
+        period: builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_after_position", b"_after_position", "after_position", b"after_position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_after_position", b"_after_position", "after_position", b"after_position", "all_scores", b"all_scores", "board_id", b"board_id", "top_n", b"top_n", "user_ids", b"user_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_after_position", b"_after_position", "after_position", b"after_position", "all_scores", b"all_scores", "board_id", b"board_id", "period", b"period", "top_n", b"top_n", "user_ids", b"user_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__after_position: _TypeAlias = typing.Literal["after_position"]  # noqa: Y015
     _WhichOneofArgType__after_position: _TypeAlias = typing.Literal["_after_position", b"_after_position"]  # noqa: Y015
@@ -389,6 +444,7 @@ class Snapshot(message.Message):
 
     TOP_FIELD_NUMBER: builtins.int
     RESET_FIELD_NUMBER: builtins.int
+    PERIOD_FIELD_NUMBER: builtins.int
     reset: builtins.bool
     """The watch starts over: discard what you have. The requested position could not be resumed, or the record was
     restored to an earlier state.
@@ -397,15 +453,20 @@ class Snapshot(message.Message):
     def top(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
         """The top, best first."""
 
+    @builtins.property
+    def period(self) -> types_pb2.Period:
+        """The period that is shown. Unset for all time."""
+
     def __init__(
         self,
         *,
         top: abc.Iterable[types_pb2.Standing] | None = ...,
         reset: builtins.bool = ...,
+        period: types_pb2.Period | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["reset", b"reset", "top", b"top"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["period", b"period", "reset", b"reset", "top", b"top"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

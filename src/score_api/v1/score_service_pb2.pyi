@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
+from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import containers as containers
 import builtins as builtins
 import sys
@@ -30,6 +31,7 @@ class Award(message.Message):
     POINTS_FIELD_NUMBER: builtins.int
     ACTION_TYPE_FIELD_NUMBER: builtins.int
     ACTION_ID_FIELD_NUMBER: builtins.int
+    OCCURRED_AT_FIELD_NUMBER: builtins.int
     award_id: builtins.str
     """A UUID that identifies this award on its board for ever."""
     board_id: builtins.str
@@ -42,6 +44,13 @@ class Award(message.Message):
     """The kind of action. 1 to 128 characters of [A-Za-z0-9._:@-]."""
     action_id: builtins.str
     """The action. 1 to 128 characters of [A-Za-z0-9._:@-]."""
+    @builtins.property
+    def occurred_at(self) -> timestamp_pb2.Timestamp:
+        """When it happened, for callers whose policy allows that: at most its `backdate_seconds` ago, and not in the future
+        (5 s of clock skew are allowed). Without it, the time at which the award is recorded counts. It decides which
+        periods the award counts in.
+        """
+
     def __init__(
         self,
         *,
@@ -51,10 +60,11 @@ class Award(message.Message):
         points: builtins.int = ...,
         action_type: builtins.str = ...,
         action_id: builtins.str = ...,
+        occurred_at: timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["action_id", b"action_id", "action_type", b"action_type", "award_id", b"award_id", "board_id", b"board_id", "points", b"points", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["action_id", b"action_id", "action_type", b"action_type", "award_id", b"award_id", "board_id", b"board_id", "occurred_at", b"occurred_at", "points", b"points", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,15 +5,16 @@ isort:skip_file
 
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
+from google.protobuf import timestamp_pb2 as timestamp_pb2
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 import builtins as builtins
 import sys
 import typing as typing
 
-if sys.version_info >= (3, 10):
-    from typing import TypeAlias as _TypeAlias
+if sys.version_info >= (3, 11):
+    from typing import TypeAlias as _TypeAlias, Never as _Never
 else:
-    from typing_extensions import TypeAlias as _TypeAlias
+    from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: descriptor.FileDescriptor
 
@@ -39,6 +40,68 @@ SOURCE_CACHE: Source.ValueType  # 1
 """The projection in Redis answered."""
 SOURCE_RECORD: Source.ValueType  # 2
 """The record in PostgreSQL answered, because the projection was unavailable, stale or behind the requested revision."""
+
+class _PeriodKind:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PeriodKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PeriodKind.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    PERIOD_KIND_UNSPECIFIED: _PeriodKind.ValueType  # 0
+    """Never sent."""
+    PERIOD_KIND_DAY: _PeriodKind.ValueType  # 1
+    """A day of the board's time zone."""
+    PERIOD_KIND_WEEK: _PeriodKind.ValueType  # 2
+    """An ISO week of the board's time zone, from Monday on."""
+    PERIOD_KIND_MONTH: _PeriodKind.ValueType  # 3
+    """A month of the board's time zone."""
+    PERIOD_KIND_SEASON: _PeriodKind.ValueType  # 4
+    """A season, whose start and end the board's settings name."""
+
+class PeriodKind(_PeriodKind, metaclass=_PeriodKindEnumTypeWrapper):
+    """PeriodKind says how the periods of a board follow each other."""
+
+PERIOD_KIND_UNSPECIFIED: PeriodKind.ValueType  # 0
+"""Never sent."""
+PERIOD_KIND_DAY: PeriodKind.ValueType  # 1
+"""A day of the board's time zone."""
+PERIOD_KIND_WEEK: PeriodKind.ValueType  # 2
+"""An ISO week of the board's time zone, from Monday on."""
+PERIOD_KIND_MONTH: PeriodKind.ValueType  # 3
+"""A month of the board's time zone."""
+PERIOD_KIND_SEASON: PeriodKind.ValueType  # 4
+"""A season, whose start and end the board's settings name."""
+
+class _PeriodState:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PeriodStateEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_PeriodState.ValueType], builtins.type):
+    DESCRIPTOR: descriptor.EnumDescriptor
+    PERIOD_STATE_UNSPECIFIED: _PeriodState.ValueType  # 0
+    """Never sent."""
+    PERIOD_STATE_OPEN: _PeriodState.ValueType  # 1
+    """Awards count in it as they are made."""
+    PERIOD_STATE_CLOSING: _PeriodState.ValueType  # 2
+    """It has ended. Awards that happened in it still count."""
+    PERIOD_STATE_REVIEW: _PeriodState.ValueType  # 3
+    """No award counts in it any more. Corrections still do."""
+    PERIOD_STATE_FINAL: _PeriodState.ValueType  # 4
+    """Its result does not change any more."""
+
+class PeriodState(_PeriodState, metaclass=_PeriodStateEnumTypeWrapper):
+    """PeriodState is how far a period has come."""
+
+PERIOD_STATE_UNSPECIFIED: PeriodState.ValueType  # 0
+"""Never sent."""
+PERIOD_STATE_OPEN: PeriodState.ValueType  # 1
+"""Awards count in it as they are made."""
+PERIOD_STATE_CLOSING: PeriodState.ValueType  # 2
+"""It has ended. Awards that happened in it still count."""
+PERIOD_STATE_REVIEW: PeriodState.ValueType  # 3
+"""No award counts in it any more. Corrections still do."""
+PERIOD_STATE_FINAL: PeriodState.ValueType  # 4
+"""Its result does not change any more."""
 
 @typing.final
 class Standing(message.Message):
@@ -75,3 +138,59 @@ class Standing(message.Message):
     _WhichOneofReturnType__rank: _TypeAlias = typing.Literal["rank"]  # noqa: Y015
     _WhichOneofArgType__rank: _TypeAlias = typing.Literal["_rank", b"_rank"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
+
+@typing.final
+class Period(message.Message):
+    """Period is a range of time, in which a board counts from 0: `[starts_at, ends_at)`."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    KIND_FIELD_NUMBER: builtins.int
+    STARTS_AT_FIELD_NUMBER: builtins.int
+    ENDS_AT_FIELD_NUMBER: builtins.int
+    CLOSES_AT_FIELD_NUMBER: builtins.int
+    STATE_FIELD_NUMBER: builtins.int
+    NEXT_STARTS_AT_FIELD_NUMBER: builtins.int
+    ENTRANTS_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """`day:2026-11-30`, `week:2026-W49`, `month:2026-11` or `season:NAME`."""
+    kind: PeriodKind.ValueType
+    """How it follows the one before."""
+    state: PeriodState.ValueType
+    """How far it has come."""
+    entrants: builtins.int
+    """Users with points in it."""
+    @builtins.property
+    def starts_at(self) -> timestamp_pb2.Timestamp:
+        """Its first instant."""
+
+    @builtins.property
+    def ends_at(self) -> timestamp_pb2.Timestamp:
+        """The first instant after it."""
+
+    @builtins.property
+    def closes_at(self) -> timestamp_pb2.Timestamp:
+        """From here on no award counts in it: `ends_at` and the board's grace."""
+
+    @builtins.property
+    def next_starts_at(self) -> timestamp_pb2.Timestamp:
+        """Where the next one of its kind starts. Unset where none is known: after the last season."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        kind: PeriodKind.ValueType = ...,
+        starts_at: timestamp_pb2.Timestamp | None = ...,
+        ends_at: timestamp_pb2.Timestamp | None = ...,
+        closes_at: timestamp_pb2.Timestamp | None = ...,
+        state: PeriodState.ValueType = ...,
+        next_starts_at: timestamp_pb2.Timestamp | None = ...,
+        entrants: builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["closes_at", b"closes_at", "ends_at", b"ends_at", "next_starts_at", b"next_starts_at", "starts_at", b"starts_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["closes_at", b"closes_at", "ends_at", b"ends_at", "entrants", b"entrants", "id", b"id", "kind", b"kind", "next_starts_at", b"next_starts_at", "starts_at", b"starts_at", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...

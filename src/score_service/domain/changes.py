@@ -3,7 +3,8 @@
 The ledger writes these and the projection applies them; neither knows the other.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from score_service.domain.position import Position
@@ -26,6 +27,11 @@ class Changes:
     before: Position
     after: Position
     changes: tuple[Change, ...]
+    """Of all time."""
+    periods: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
+    """Of periods, by their ids; of none that became final in between."""
+    finished: tuple[str, ...] = ()
+    """The periods that became final in between. The projection has them no more."""
 
     def lines(self) -> str:
         """Write the changes as lines of `user_id total reached_revision`."""
