@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 
 
@@ -33,6 +34,7 @@ class Changes:
     finished: tuple[str, ...] = ()
     """The periods that became final in between. The projection has them no more."""
 
-    def lines(self) -> str:
-        """Write the changes as lines of `user_id total reached_revision`."""
-        return "\n".join(f"{c.user_id} {c.total} {c.reached_revision}" for c in self.changes)
+    def lines(self, period_id: str = ALL_TIME) -> str:
+        """Write the changes of all time or of a period as lines of `user_id total reached_revision`."""
+        changes = self.changes if period_id == ALL_TIME else self.periods[period_id]
+        return "\n".join(f"{c.user_id} {c.total} {c.reached_revision}" for c in changes)

@@ -1,12 +1,13 @@
 """How far a rebuild of a board has come, so that whoever takes it over goes on from there. Pure."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 
-_TEXT = re.compile(r"(\S+) (\S+) ([0-9]{1,19}) ([01]) (\S*)")
+_TEXT = re.compile(r"(\S+) (\S+) ([0-9]{1,19}) ([01]) (\S*)(?: (\S+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,16 @@ class Checkpoint:
     """Whether users after `last_user_id` may be there: of a page that was begun, or from the ledger."""
     last_user_id: str = ""
     """Of the last page that was loaded to its end; empty before the first."""
+    period_id: str = ALL_TIME
+    """Whose pages these are: those of all time come first, then those of each period in the order of ids."""
+
+    def enter(self, period_id: str) -> Self:
+        """Make the checkpoint before the first page of a period, unless it is one in the midst of them."""
+        return self if period_id == self.period_id else replace(self, period_id=period_id, last_user_id="")
+
+    def is_past(self, period_id: str) -> bool:
+        """Return whether all pages of a period were loaded, or of all time."""
+        return self.period_id != ALL_TIME and (period_id == ALL_TIME or period_id < self.period_id)
 
     @classmethod
     def begin(cls, head: Position) -> Self:
@@ -38,7 +49,10 @@ class Checkpoint:
         replay_from, read_at = Position.parse(match[1]), Position.parse(match[2])
         if replay_from is None or read_at is None:
             return None
-        return cls(replay_from, read_at, int(match[3]), match[4] == "1", match[5])
+        return cls(
+            replay_from, read_at, int(match[3]), match[4] == "1", match[5], period_id=match[6] or ALL_TIME
+        )
 
     def __str__(self) -> str:
-        return f"{self.replay_from} {self.read_at} {self.members} {self.may_overlap:d} {self.last_user_id}"
+        pages = f"{self.replay_from} {self.read_at} {self.members} {self.may_overlap:d} {self.last_user_id}"
+        return pages if self.period_id == ALL_TIME else f"{pages} {self.period_id}"

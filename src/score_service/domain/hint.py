@@ -3,7 +3,8 @@
 A hint may get lost; the ledger has it all.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -20,25 +21,48 @@ class Hint:
     before: Position
     after: Position
     standings: tuple[Standing, ...]
-    """Of the users that changed."""
+    """Of the users that changed, of all time."""
+    periods: Mapping[str, tuple[Standing, ...]] = field(default_factory=dict)
+    """The same of periods, by their ids."""
+    finished: tuple[str, ...] = ()
+    """The periods that became final, and are in the projection no more."""
 
 
 def read_hint(text: str) -> Hint | None:
-    """Read what `apply_changes.lua` publishes: a line of positions, a line of ranks, and a line a user.
+    """Read what `apply_changes.lua` publishes: blocks of lines, with a blank line between.
+
+    The first block is of all time: a line of positions, and where anything changed, a line of ranks and a
+    line a user. Each other is of a period: its id, a line of ranks and a line a user, or the id alone where
+    the period became final.
 
     Returns:
         None for what is no hint. Anyone who may publish could have sent it, also a newer version.
     """
     try:
-        positions, ranks, *lines = text.split("\n")
-        before, before_mark, after, after_mark = positions.split(" ")
-        standings = tuple(
-            Standing(user_id, int(total), int(rank), int(reached))
-            for rank, (user_id, total, reached) in zip(
-                ranks.split(" "), (line.split(" ") for line in lines), strict=True
-            )
-        )
-        return Hint(Position(int(before), before_mark), Position(int(after), after_mark), standings)
+        return _parse(text)
     except ValueError:
         _log.warning("hint_malformed")
         return None
+
+
+def _parse(text: str) -> Hint:
+    (positions, *all_time), *blocks = (block.split("\n") for block in text.split("\n\n"))
+    if [""] in blocks:
+        raise ValueError(text)
+    before, before_mark, after, after_mark = positions.split(" ")
+    return Hint(
+        Position(int(before), before_mark),
+        Position(int(after), after_mark),
+        _read_standings(*all_time) if all_time else (),
+        {period_id: _read_standings(*lines) for period_id, *lines in blocks if lines},
+        tuple(period_id for period_id, *lines in blocks if not lines),
+    )
+
+
+def _read_standings(ranks: str, *lines: str) -> tuple[Standing, ...]:
+    return tuple(
+        Standing(user_id, int(total), int(rank), int(reached))
+        for rank, (user_id, total, reached) in zip(
+            ranks.split(" "), (line.split(" ") for line in lines), strict=True
+        )
+    )

@@ -36,6 +36,8 @@ class Reading:
     users: tuple[Standing, ...] = ()
     """The users asked for by name that the board has, in the order asked."""
     next_page_token: str = ""
+    entrants: int | None = None
+    """How many users have points in the period that was read; None for all time, and where not known."""
 
 
 @dataclass(frozen=True, slots=True)
