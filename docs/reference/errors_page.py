@@ -41,7 +41,7 @@ This page is generated from the code: `make docs` writes it.
 _GRPC: Final = """\
 ## gRPC
 
-Every status has a `google.rpc.ErrorInfo` with the `reason` and the domain `laurel`. `INVALID_FIELD` also
+Every status has a `google.rpc.ErrorInfo` with the `reason` and the domain `laurel`. `INVALID_ARGUMENT` also
 has a `google.rpc.BadRequest` with the faulty fields. Where a retry may help, a `google.rpc.RetryInfo` says
 after how many seconds, and the trailer `grpc-retry-pushback-ms` the same in whole milliseconds, at least 1,
 for the [retries that are built into gRPC](../callers.md#retries). In a batch, `AwardError` has the same code,

@@ -1,7 +1,11 @@
 """The exceptions of the score service. What each one becomes on the wire stands in `status.py` alone.
 
     ScoreServiceError
-    ├── InvalidRequestError         the request is not as described
+    ├── FaultyFieldsError           something is wrong with fields of the request
+    │   ├── InvalidRequestError         they are not as described
+    │   ├── OccurredAtOutOfRangeError   an award happened in the future, or too long ago
+    │   ├── TimeZoneUnknownError        a board cannot count by this time zone
+    │   └── SeasonsOverlapError         two seasons overlap, or one is empty
     ├── IdentityMissingError        the caller shows no single identity
     ├── CertificateExpiredError     the caller's certificate has expired
     ├── NotAllowedError             the policy does not let the caller do this
@@ -9,9 +13,12 @@
     ├── OverloadedError             more calls wait than this process takes in
     ├── AwardConflictError          the award id was used with another payload
     ├── TotalOutOfRangeError        the total would not be exact any more
+    ├── PeriodClosedError           the award is too late for a board that refuses such awards
+    ├── PeriodOpenError             settings would alter a period that is open
     ├── BoardNotFoundError
     ├── AwardNotFoundError
     ├── StandingNotFoundError
+    ├── PeriodUnknownError          the board has no such period, or it has not begun
     ├── RecordUnavailableError      PostgreSQL is unavailable; the outcome of a write is unknown
     ├── ProjectionUnavailableError  Redis is unavailable or behind
     ├── WatcherEvictedError         a watcher too slow, or one too many
@@ -31,13 +38,29 @@ class ScoreServiceError(Exception):
         super().__init__(message or (type(self).__doc__ or "").strip())
 
 
-class InvalidRequestError(ScoreServiceError):
-    """The request is not as described."""
+class FaultyFieldsError(ScoreServiceError):
+    """Something is wrong with fields of the request."""
 
     def __init__(self, fields: Mapping[str, str]) -> None:
         """Take a description of what is wrong for each faulty field, by its path in the request."""
         super().__init__("; ".join(f"{field}: {fault}" for field, fault in fields.items()))
         self.fields = dict(fields)
+
+
+class InvalidRequestError(FaultyFieldsError):
+    """The request is not as described."""
+
+
+class OccurredAtOutOfRangeError(FaultyFieldsError):
+    """The time is in the future, or longer ago than the policy allows the caller."""
+
+
+class TimeZoneUnknownError(FaultyFieldsError):
+    """The time zone is none of the pinned zone data, or one that is refused."""
+
+
+class SeasonsOverlapError(FaultyFieldsError):
+    """Two seasons overlap, or one is empty."""
 
 
 class IdentityMissingError(ScoreServiceError):
@@ -73,6 +96,14 @@ class TotalOutOfRangeError(ScoreServiceError):
     """The user's total would pass 2^53-1."""
 
 
+class PeriodClosedError(ScoreServiceError):
+    """A period that the award belongs to is closed, and the board refuses late awards."""
+
+
+class PeriodOpenError(ScoreServiceError):
+    """The settings would alter a period that is open."""
+
+
 class BoardNotFoundError(ScoreServiceError):
     """No award was ever made on this board."""
 
@@ -83,6 +114,10 @@ class AwardNotFoundError(ScoreServiceError):
 
 class StandingNotFoundError(ScoreServiceError):
     """The user has no award on this board."""
+
+
+class PeriodUnknownError(ScoreServiceError):
+    """The board has no such period, or it has not begun."""
 
 
 class RecordUnavailableError(ScoreServiceError):

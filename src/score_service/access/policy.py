@@ -8,6 +8,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
@@ -21,7 +22,7 @@ from pydantic import (
     field_validator,
 )
 
-from score_api.v1 import leaderboard_service_pb2, score_service_pb2
+from score_api.v1 import board_service_pb2, leaderboard_service_pb2, score_service_pb2
 from score_service.access.identity import is_spiffe_id
 from score_service.domain.award import MAX_POINTS
 from score_service.domain.identifier import is_identifier
@@ -30,7 +31,7 @@ from service_runtime.settings import SetupError
 
 SERVICES: Final = {
     service.full_name: tuple(f"{service.full_name}/{method.name}" for method in service.methods)
-    for module in (score_service_pb2, leaderboard_service_pb2)
+    for module in (score_service_pb2, leaderboard_service_pb2, board_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
 }
 OPEN_SERVICES: Final = frozenset({"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"})
@@ -42,6 +43,9 @@ _WRITES: Final = frozenset(
     f"score_api.v1.ScoreService/{method}" for method in ("AwardPoints", "BatchAwardPoints")
 )
 _MAX_RATE: Final = 1_000_000_000
+_MAX_BACKDATE: Final = 30 * 86_400
+_SKEW: Final = timedelta(seconds=5)
+"""How far the clock of a caller may be ahead of ours."""
 _SAID: Final = {"missing": "is missing", "extra_forbidden": "is not known"}
 
 
@@ -57,6 +61,8 @@ class Grant:
     """The most points of one award."""
     awards_per_second: int
     points_per_minute: int
+    backdate_seconds: int = 0
+    """How long ago an award may have happened that says when; 0 if it may not say so."""
     _prefixes: tuple[str, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +76,16 @@ class Grant:
     def allows_method(self, method: str) -> bool:
         """Return whether a method, `package.Service/Method`, may be called."""
         return method in self.methods or method.partition("/")[0] in OPEN_SERVICES
+
+    def find_time_fault(self, occurred_at: datetime, now: datetime) -> str | None:
+        """Return what is wrong with the time at which an award happened; None if it may be that."""
+        if not self.backdate_seconds:
+            return "is not for this caller to say"
+        if occurred_at > now + _SKEW:
+            return "must not be in the future"
+        if occurred_at < now - timedelta(seconds=self.backdate_seconds):
+            return f"must be at most {self.backdate_seconds} s ago"
+        return None
 
 
 class Policy:
@@ -172,6 +188,7 @@ class _Entry(BaseModel):
     max_points: _Points | None = Field(default=None, validate_default=True)
     awards_per_second: _Rate | None = Field(default=None, validate_default=True)
     points_per_minute: _Rate | None = Field(default=None, validate_default=True)
+    backdate_seconds: Annotated[int, Field(ge=0, le=_MAX_BACKDATE)] = 0
 
     @field_validator("max_points", "awards_per_second", "points_per_minute")
     @classmethod
@@ -195,6 +212,7 @@ class _Entry(BaseModel):
             max_points=self.max_points or 0,
             awards_per_second=self.awards_per_second or 0,
             points_per_minute=self.points_per_minute or 0,
+            backdate_seconds=self.backdate_seconds,
         )
 
 

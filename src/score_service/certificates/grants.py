@@ -34,3 +34,5 @@ def _describe(grant: Grant) -> Iterator[str]:
             f"{number(grant.awards_per_second, 'award')} a second and "
             f"{number(grant.points_per_minute, 'point')} a minute"
         )
+    if grant.backdate_seconds:
+        yield f"allows awards that happened up to {number(grant.backdate_seconds, 'second')} ago"

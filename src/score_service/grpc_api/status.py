@@ -49,6 +49,9 @@ INTERNAL: Final = ErrorStatus(StatusCode.INTERNAL, "INTERNAL")
 OVERLOADED: Final = ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", 1.0)
 TABLE: Final[Mapping[type[errors.ScoreServiceError], ErrorStatus]] = {
     errors.InvalidRequestError: ErrorStatus(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"),
+    errors.OccurredAtOutOfRangeError: ErrorStatus(StatusCode.INVALID_ARGUMENT, "OCCURRED_AT_OUT_OF_RANGE"),
+    errors.TimeZoneUnknownError: ErrorStatus(StatusCode.INVALID_ARGUMENT, "TIME_ZONE_UNKNOWN"),
+    errors.SeasonsOverlapError: ErrorStatus(StatusCode.INVALID_ARGUMENT, "SEASONS_OVERLAP"),
     errors.IdentityMissingError: ErrorStatus(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
     errors.CertificateExpiredError: ErrorStatus(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED"),
     errors.NotAllowedError: ErrorStatus(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
@@ -56,9 +59,12 @@ TABLE: Final[Mapping[type[errors.ScoreServiceError], ErrorStatus]] = {
     errors.OverloadedError: OVERLOADED,
     errors.AwardConflictError: ErrorStatus(StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT"),
     errors.TotalOutOfRangeError: ErrorStatus(StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE"),
+    errors.PeriodClosedError: ErrorStatus(StatusCode.FAILED_PRECONDITION, "PERIOD_CLOSED"),
+    errors.PeriodOpenError: ErrorStatus(StatusCode.FAILED_PRECONDITION, "PERIOD_OPEN"),
     errors.BoardNotFoundError: ErrorStatus(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"),
     errors.AwardNotFoundError: ErrorStatus(StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"),
     errors.StandingNotFoundError: ErrorStatus(StatusCode.NOT_FOUND, "STANDING_NOT_FOUND"),
+    errors.PeriodUnknownError: ErrorStatus(StatusCode.NOT_FOUND, "PERIOD_UNKNOWN"),
     errors.RecordUnavailableError: ErrorStatus(StatusCode.UNAVAILABLE, "RECORD_UNAVAILABLE", 1.0),
     errors.ProjectionUnavailableError: ErrorStatus(StatusCode.UNAVAILABLE, "PROJECTION_UNAVAILABLE", 1.0),
     errors.WatcherEvictedError: ErrorStatus(StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED", 1.0),
@@ -78,7 +84,7 @@ def to_status(error: BaseException) -> grpc.Status:
     details = [_pack(ErrorInfo(reason=status.reason, domain=DOMAIN))]
     if (retry_after := _retry_after(error)) is not None:
         details.append(_pack(RetryInfo(retry_delay=_duration(retry_after))))
-    if isinstance(error, errors.InvalidRequestError):
+    if isinstance(error, errors.FaultyFieldsError):
         details.append(_pack(_bad_request(error.fields)))
     made = rpc_status.to_status(Status(code=status.code.value[0], message=_message(error), details=details))
     if retry_after is None:
@@ -92,7 +98,7 @@ def to_award_error(error: BaseException) -> AwardError:
     written = AwardError(code=status.code.value[0], reason=status.reason, message=_message(error))
     if (retry_after := _retry_after(error)) is not None:
         written.retry_after_seconds = retry_after
-    if isinstance(error, errors.InvalidRequestError):
+    if isinstance(error, errors.FaultyFieldsError):
         written.fields.update(error.fields)
     return written
 

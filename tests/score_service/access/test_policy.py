@@ -169,6 +169,27 @@ boards = ["main"]
     assert Policy.parse(text).grant_of(BACKEND, "score_api.v1.ScoreService/GetAward").max_points == 0
 
 
+@pytest.mark.parametrize("text", ["score_api.v1.BoardService/*", "score_api.v1.BoardService/UpdateBoard"])
+def test_settings_of_boards_are_denied_unless_they_are_named(text: str) -> None:
+    method = "score_api.v1.BoardService/UpdateBoard"
+    with pytest.raises(NotAllowedError):
+        Policy.parse(GOOD).grant_of(BACKEND, method)
+    named = GOOD.replace("score_api.v1.LeaderboardService/GetStanding", text)
+    assert Policy.parse(named).grant_of(BACKEND, method).spiffe_id == BACKEND
+
+
+def test_an_award_may_say_when_it_happened_only_where_the_policy_says_how_long_ago() -> None:
+    backdated = GOOD.replace("max_points", "backdate_seconds = 86_400\nmax_points")
+    assert Policy.parse(GOOD).grant_of(BACKEND, AWARD).backdate_seconds == 0
+    assert Policy.parse(backdated).grant_of(BACKEND, AWARD).backdate_seconds == 86_400
+
+
+@pytest.mark.parametrize("seconds", ["-1", "2_592_001", "1.5", "true", '"600"'])
+def test_a_faulty_backdate_is_rejected(seconds: str) -> None:
+    text = GOOD.replace("max_points", f"backdate_seconds = {seconds}\nmax_points")
+    assert [fault.split(": ")[0] for fault in faults_of(text)] == ["identity[0].backdate_seconds"]
+
+
 @pytest.mark.parametrize("text", ["", "identity = []", "identity = 7", "[identity]", "identity = [7]"])
 def test_a_policy_without_identities_is_rejected(text: str) -> None:
     assert faults_of(text)

@@ -433,6 +433,12 @@ def test_what_a_policy_allows_is_reported() -> None:
     assert metered[-1] == "allows 100 points an award, 1,000 awards a second and 250 points a minute"
 
 
+def test_how_long_ago_awards_may_have_happened_is_reported() -> None:
+    policy = Policy.parse(POLICY.replace("max_points", "backdate_seconds = 600\nmax_points"))
+    backdated = inspect_grant("x", BACKEND_ID, policy.find_grant(BACKEND_ID))
+    assert said(backdated)[Mark.FINE][-1] == "allows awards that happened up to 600 seconds ago"
+
+
 def test_a_policy_that_does_not_name_the_identity_is_wrong() -> None:
     assert said(inspect_grant("x", SERVICE_ID, None)) == {
         Mark.WRONG: [f"does not name {SERVICE_ID}: every call of it is rejected"]

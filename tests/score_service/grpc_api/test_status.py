@@ -9,7 +9,11 @@ from grpc import StatusCode
 
 from score_api.v1.error_reason_pb2 import ErrorReason
 from score_service import errors
-from score_service.errors import InvalidRequestError, QuotaExceededError, ScoreServiceError
+from score_service.errors import (
+    FaultyFieldsError,
+    QuotaExceededError,
+    ScoreServiceError,
+)
 from score_service.grpc_api.status import TABLE, error_status_of, to_status
 
 
@@ -48,8 +52,8 @@ def test_every_reason_is_one_of_the_contract_and_used_once() -> None:
 @pytest.mark.parametrize("kind", list(TABLE))
 def test_an_error_carries_its_reason_and_its_public_text(kind: type[ScoreServiceError]) -> None:
     made: ScoreServiceError
-    if kind is InvalidRequestError:
-        made = InvalidRequestError({"a": "is wrong"})
+    if issubclass(kind, FaultyFieldsError):
+        made = kind({"a": "is wrong"})
     elif kind is QuotaExceededError:
         made = QuotaExceededError(1.5)
     else:
@@ -61,8 +65,9 @@ def test_an_error_carries_its_reason_and_its_public_text(kind: type[ScoreService
     assert status.message == str(made)
 
 
-def test_every_fault_of_a_request_is_a_field_violation() -> None:
-    bad = detail(status_of(InvalidRequestError({"a": "is wrong", "b[1]": "too"})), BadRequest)
+@pytest.mark.parametrize("kind", [kind for kind in TABLE if issubclass(kind, FaultyFieldsError)])
+def test_every_fault_of_a_request_is_a_field_violation(kind: type[FaultyFieldsError]) -> None:
+    bad = detail(status_of(kind({"a": "is wrong", "b[1]": "too"})), BadRequest)
     violations = bad.field_violations
     assert [(v.field, v.description) for v in violations] == [("a", "is wrong"), ("b[1]", "too")]
 
