@@ -87,7 +87,7 @@ class Leaderboard:
     async def _read(
         self,
         cached: Callable[..., Awaitable[Reading | None]],
-        recorded: Ask,
+        recorded: Ask[Reading],
         board_id: str,
         *rest: Hashable,
         min_revision: int,

@@ -115,6 +115,17 @@ class Scoring:
         ranks = await self._in_time(board_id, find)
         return AwardOutcome(recorded, ranks.get(recorded.user_id), replayed=True)
 
+    async def find_outcome(self, award: Award) -> AwardOutcome:
+        """Return the first result of an award that was asked for again.
+
+        Raises:
+            AwardConflictError: the id was used for another user, action or points.
+            AwardNotFoundError: it was not made.
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        found = await self.get_award(award.board_id, award.award_id)
+        return found._replace(replayed=is_replay(award, found.recorded))
+
     async def finish(self) -> None:
         """Wait until every award that was taken in has ended."""
         await self._coalescer.finish()

@@ -5,6 +5,7 @@ frozen classes.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, NamedTuple
 
 from score_service.domain.position import Position
@@ -33,6 +34,8 @@ class Award(NamedTuple):
     """The SPIFFE id of the calling service."""
     trace_id: str
     """32 hex digits, or empty."""
+    occurred_at: datetime | None = None
+    """When it happened, in UTC; None for the time at which it is recorded."""
 
 
 class RecordedAward(NamedTuple):

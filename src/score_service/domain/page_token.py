@@ -1,6 +1,7 @@
 """Where a page of a board ended, as the opaque text that clients carry. Pure.
 
-Both stores read and write the same tokens, so that a client may page on through an outage of one of them.
+All stores read and write the same tokens, so that a client may page on through an outage of one of them, and
+over the end of a period: a token for a period names it.
 """
 
 import base64
@@ -8,9 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from score_service.domain.period import PeriodChoice, parse_period_choice
 from score_service.domain.standing import Standing
 from score_service.errors import InvalidRequestError
 
+_PIN: Final = "."
+"""Between the token that a store gave and the period that it is for; in neither of both."""
 _PAGE_END: Final = re.compile(r"(0|[1-9][0-9]{0,15}) (0|[1-9][0-9]{0,15}) ([A-Za-z0-9._:@-]{1,128})")
 
 
@@ -36,14 +40,43 @@ def read_page_token(token: str) -> PageEnd | None:
     """
     if not token:
         return None
+    match = _PAGE_END.fullmatch(_decode(token))
+    if match is None:
+        raise InvalidRequestError({"page_token": "not a token that was given here"})
+    return PageEnd(int(match[1]), int(match[2]), match[3])
+
+
+def pin_page_token(token: str, period_id: str) -> str:
+    """Make the token for a period of one that a store gave; empty where that is."""
+    return token and f"{token}{_PIN}{_encode(period_id)}"
+
+
+def unpin_page_token(token: str, choice: PeriodChoice) -> tuple[str, PeriodChoice]:
+    """Return the token for the stores, and the period that the page before was of.
+
+    Without a token that is the choice itself. The period may have ended since.
+
+    Raises:
+        InvalidRequestError: the token was not given here for what is chosen.
+    """
+    if not token:
+        return "", choice
+    inner, _, name = token.partition(_PIN)
+    pinned = parse_period_choice(_decode(name))
+    if pinned is None or not pinned.period_id or pinned.kind is not choice.kind:
+        raise InvalidRequestError({"page_token": "not a token that was given here for this kind of period"})
+    if choice.period_id not in ("", pinned.period_id):
+        raise InvalidRequestError({"page_token": "a token of another period"})
+    return inner, pinned
+
+
+def _decode(token: str) -> str:
+    """Read what `_encode` wrote; empty for anything else."""
     try:
         text = base64.b64decode(f"{token}==", altchars=b"-_").decode("ascii")
     except ValueError:
-        text = ""
-    match = _PAGE_END.fullmatch(text)
-    if match is None or _encode(text) != token:
-        raise InvalidRequestError({"page_token": "not a token that was given here"})
-    return PageEnd(int(match[1]), int(match[2]), match[3])
+        return ""
+    return text if _encode(text) == token else ""
 
 
 def _encode(text: str) -> str:

@@ -120,6 +120,18 @@ class StoredPeriod:
 
 
 @dataclass(frozen=True, slots=True)
+class PeriodView:
+    """A period as an answer shows it."""
+
+    period: Period
+    state: PeriodState
+    next_starts_at: datetime | None
+    """Where the next one of its kind starts; None where none is known."""
+    entrants: int
+    """Users with points in it, at the position of the answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeriodChoice:
     """What a reader asks for: the current period of a kind, the last final one, or one by its id."""
 

@@ -3,6 +3,7 @@
 import enum
 from dataclasses import dataclass
 
+from score_service.domain.period import PeriodView
 from score_service.domain.position import Position
 
 
@@ -49,3 +50,5 @@ class BoardView:
     source: Source
     next_page_token: str = ""
     """Where the next page starts; empty where there is none."""
+    period: PeriodView | None = None
+    """The period that is shown; None for all time."""

@@ -7,6 +7,7 @@ stands, whatever was left out between two messages.
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from score_service.domain.period import PeriodChoice, PeriodView
 from score_service.domain.position import Position
 from score_service.domain.standing import Source, Standing
 
@@ -26,6 +27,8 @@ class WatchRequest:
     all_scores: bool = False
     user_ids: frozenset[str] = frozenset()
     """At most `MAX_USERS`."""
+    choice: PeriodChoice | None = None
+    """Which period to watch; None for all time."""
 
     def wants(self, user_id: str) -> bool:
         """Return whether the watcher wants this user's score changes."""
@@ -34,10 +37,12 @@ class WatchRequest:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The whole top. With `reset`, the watcher must forget what it has."""
+    """The whole top. With `reset`, or of another period, the watcher must forget what it has."""
 
     top: tuple[Standing, ...]
     reset: bool
+    period: PeriodView | None = None
+    """The period that is shown; None for all time."""
 
 
 @dataclass(frozen=True, slots=True)

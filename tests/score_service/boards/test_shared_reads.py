@@ -240,3 +240,31 @@ async def test_answers_that_are_too_old_are_not_kept(record: Record) -> None:
 
     assert reader._kept == {}
     assert reader._kept_size == 0
+
+
+async def test_what_is_no_reading_is_shared_and_kept_too() -> None:
+    asked: list[str] = []
+
+    async def find(board_id: str) -> str | None:
+        asked.append(board_id)
+        return None
+
+    reader = RecordReader(SETTINGS)
+    answers = [await reader.look_up(find, "main") for _ in range(2)]
+    anew = await reader.look_up(find, "main", suffices=lambda _answer: False)
+
+    assert (answers, anew) == ([None, None], None)
+    assert asked == ["main", "main"]
+
+
+async def test_answer_that_does_not_suffice_is_not_shared_with_who_came_later(record: Record) -> None:
+    reader = RecordReader(SETTINGS)
+    record.may_answer.clear()
+    first = asyncio.create_task(reader.look_up(record.read, "main", 1))
+    await settle()
+    later = asyncio.create_task(reader.look_up(record.read, "main", 1, suffices=lambda _answer: False))
+    await settle()
+    record.may_answer.set()
+    await asyncio.gather(first, later)
+
+    assert record.asked == [("main", 1), ("main", 1)]

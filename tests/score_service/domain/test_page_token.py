@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from score_service.domain.award import MAX_TOTAL
-from score_service.domain.page_token import PageEnd, read_page_token, write_page_token
+from score_service.domain.page_token import (
+    PageEnd,
+    pin_page_token,
+    read_page_token,
+    unpin_page_token,
+    write_page_token,
+)
+from score_service.domain.period import PeriodChoice, PeriodKind
 from score_service.domain.standing import Standing
 from score_service.errors import InvalidRequestError
 
@@ -30,3 +37,48 @@ def test_token_that_was_not_given_is_rejected(token: str) -> None:
         read_page_token(token)
 
     assert list(caught.value.fields) == ["page_token"]
+
+
+DAY, WEEK = PeriodChoice(PeriodKind.DAY), PeriodChoice(PeriodKind.WEEK)
+MONDAY = PeriodChoice(PeriodKind.DAY, "day:2026-11-30")
+TOKEN = write_page_token(Standing("ada", 5, None, 3))
+
+
+def test_first_page_is_of_the_period_that_is_asked_for() -> None:
+    assert unpin_page_token("", DAY) == ("", DAY)
+
+
+@pytest.mark.parametrize(
+    "choice", [DAY, MONDAY, PeriodChoice(PeriodKind.DAY, is_previous=True)], ids=["day", "by id", "previous"]
+)
+def test_next_page_is_of_the_same_period_whatever_is_current_by_then(choice: PeriodChoice) -> None:
+    assert unpin_page_token(pin_page_token(TOKEN, "day:2026-11-30"), choice) == (TOKEN, MONDAY)
+
+
+def test_last_page_has_no_token_in_a_period_either() -> None:
+    assert pin_page_token("", "day:2026-11-30") == ""
+
+
+@pytest.mark.parametrize(
+    ("token", "choice"),
+    [
+        (TOKEN, DAY),
+        ("x", DAY),
+        (pin_page_token(TOKEN, "day:2026-11-30"), WEEK),
+        (pin_page_token(TOKEN, "day:2026-11-29"), MONDAY),
+        (pin_page_token(TOKEN, "day"), DAY),
+        (f"{TOKEN}.day:2026-11-30", DAY),
+        (f"{pin_page_token(TOKEN, 'day:2026-11-30')}=", DAY),
+        (f"{TOKEN}.\ud800", DAY),
+    ],
+)
+def test_token_of_another_period_or_of_all_time_is_rejected(token: str, choice: PeriodChoice) -> None:
+    with pytest.raises(InvalidRequestError) as caught:
+        unpin_page_token(token, choice)
+
+    assert list(caught.value.fields) == ["page_token"]
+
+
+def test_token_of_a_period_is_rejected_for_all_time() -> None:
+    with pytest.raises(InvalidRequestError):
+        read_page_token(pin_page_token(TOKEN, "day:2026-11-30"))
