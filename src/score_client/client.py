@@ -7,13 +7,15 @@ What is sent is judged by the service and not a second time here.
 import warnings
 from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
+from datetime import datetime
 from types import TracebackType
 from typing import Self, TypeVar
 from uuid import UUID, uuid4
 
 from grpc.aio import UnaryUnaryMultiCallable
 
-from score_api.v1 import leaderboard_service_pb2 as boards
+from score_api.v1 import board_service_pb2 as boards
+from score_api.v1 import leaderboard_service_pb2 as leaderboards
 from score_api.v1 import score_service_pb2 as scores
 from score_client import tracing
 from score_client.awards import Awards
@@ -22,9 +24,15 @@ from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
 from score_client.credentials import CertificateStatus, ClientCredentials
 from score_client.errors import UnavailableError
 from score_client.marshal import (
+    canonical_instant,
+    canonical_kind,
     canonical_trace_id,
     canonical_uuid,
     decode_award,
+    decode_board,
+    decode_boards_view,
+    decode_period_result,
+    decode_periods_view,
     decode_standing_view,
     decode_standings_view,
     encode,
@@ -32,7 +40,17 @@ from score_client.marshal import (
     names,
 )
 from score_client.retry import outcome, retried_calls
-from score_client.types import AwardResult, StandingsView, StandingView, WatchEvent
+from score_client.types import (
+    AwardResult,
+    BoardsView,
+    BoardView,
+    PeriodKind,
+    PeriodResult,
+    PeriodsView,
+    StandingsView,
+    StandingView,
+    WatchEvent,
+)
 from score_client.watch import Watcher
 
 LONGEST_TIMEOUT = 86_400.0
@@ -45,6 +63,10 @@ class ScoreClient:
     """A client of the score service, open within its `async with` block.
 
     It makes spans of its calls if the program has set up OpenTelemetry before.
+
+    A read or a watch takes a `period`: `all_time`, which is also what the empty text means; `day`, `week`,
+    `month` or `season` for the current one; `day:previous` and so on for the last one that is final; or an id
+    such as `week:2026-W49`. One that the board does not have, or that has not begun, is a PeriodUnknownError.
 
     Args:
         target: A gRPC name such as `dns:///score-service:50051`. Calls go round all healthy servers
@@ -144,6 +166,7 @@ class ScoreClient:
         award_id: UUID | None = None,
         request_id: UUID | None = None,
         trace_id: str | None = None,
+        occurred_at: datetime | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - asyncio's would cancel a try
     ) -> AwardResult:
         """Give a user points, exactly once for each (`board_id`, `award_id`).
@@ -164,11 +187,16 @@ class ScoreClient:
             request_id: Names this logical call, also in the service's log. By default a new one.
             trace_id: A W3C trace id, 32 hexadecimal digits, for the service's log and ledger. By default
                 that of the current span, if there is one.
+            occurred_at: When it happened, with a time zone: not in the future, and no longer ago than the
+                service's policy allows the caller. It decides in which periods of the board the award counts.
+                By default the time at which the service records it.
             timeout: Seconds the call may take.
 
         Raises:
             AwardConflictError: The award id was used for something else.
             TotalOutOfRangeError: The user's total would pass 2^53-1.
+            PeriodClosedError: It comes too late for its period, and the board refuses late awards.
+            OccurredAtOutOfRangeError: It happened in the future, or too long ago.
             QuotaExceededError: The caller's quota is used up.
             InvalidRequestError, NotAuthenticatedError, NotAllowedError: The award was rejected.
             UnavailableError, ServiceFaultError: The outcome is unknown.
@@ -182,6 +210,7 @@ class ScoreClient:
             points=points,
             action_type=action_type,
             action_id=action_id,
+            occurred_at=canonical_instant("award.occurred_at", occurred_at),
         )
         name = canonical_uuid("request_id", uuid4() if request_id is None else request_id)
         request = scores.AwardPointsRequest(
@@ -216,18 +245,23 @@ class ScoreClient:
             raise UnavailableError("NOT_SERVING", "The service is not ready.")
 
     async def get_standing(
-        self, *, board_id: str, user_id: str, min_revision: int | None = None
+        self, *, board_id: str, user_id: str, min_revision: int | None = None, period: str = ""
     ) -> StandingView:
         """Return one user's standing, at `min_revision` or later.
 
         Raises:
-            StandingNotFoundError: The user has no award on this board.
+            StandingNotFoundError: The user has no award on this board, or in this period.
             BoardNotFoundError: No award was ever made on this board.
+            PeriodUnknownError: The board has no such period.
         """
         request = encode(
-            boards.GetStandingRequest, board_id=board_id, user_id=user_id, min_revision=min_revision
+            leaderboards.GetStandingRequest,
+            board_id=board_id,
+            user_id=user_id,
+            min_revision=min_revision,
+            period=period,
         )
-        response = await self._call(lambda stubs: stubs.boards.GetStanding, request)
+        response = await self._call(lambda stubs: stubs.leaderboards.GetStanding, request)
         return decode_standing_view(response)
 
     async def batch_get_standings(
@@ -236,19 +270,22 @@ class ScoreClient:
         board_id: str,
         user_ids: Iterable[str],
         min_revision: int | None = None,
+        period: str = "",
     ) -> StandingsView:
         """Return the standings of 1 to 1000 users, in their order; users without an award are left out.
 
         Raises:
             BoardNotFoundError: No award was ever made on this board.
+            PeriodUnknownError: The board has no such period.
         """
         request = encode(
-            boards.BatchGetStandingsRequest,
+            leaderboards.BatchGetStandingsRequest,
             board_id=board_id,
             user_ids=names("user_ids", user_ids),
             min_revision=min_revision,
+            period=period,
         )
-        response = await self._call(lambda stubs: stubs.boards.BatchGetStandings, request)
+        response = await self._call(lambda stubs: stubs.leaderboards.BatchGetStandings, request)
         return decode_standings_view(response)
 
     async def list_standings(
@@ -258,20 +295,23 @@ class ScoreClient:
         page_size: int = 50,
         page_token: str = "",
         min_revision: int | None = None,
+        period: str = "",
     ) -> StandingsView:
         """Return a page of the board, best first; above 1000 standings a page means 1000.
 
         Raises:
             BoardNotFoundError: No award was ever made on this board.
+            PeriodUnknownError: The board has no such period.
         """
         request = encode(
-            boards.ListStandingsRequest,
+            leaderboards.ListStandingsRequest,
             board_id=board_id,
             page_size=page_size,
             page_token=page_token,
             min_revision=min_revision,
+            period=period,
         )
-        response = await self._call(lambda stubs: stubs.boards.ListStandings, request)
+        response = await self._call(lambda stubs: stubs.leaderboards.ListStandings, request)
         return decode_standings_view(response)
 
     async def list_standings_around(
@@ -281,21 +321,24 @@ class ScoreClient:
         user_id: str,
         radius: int = 2,
         min_revision: int | None = None,
+        period: str = "",
     ) -> StandingsView:
         """Return a user's standing between its neighbours, `radius` (0 to 100) on each side.
 
         Raises:
-            StandingNotFoundError: The user has no award on this board.
+            StandingNotFoundError: The user has no award on this board, or in this period.
             BoardNotFoundError: No award was ever made on this board.
+            PeriodUnknownError: The board has no such period.
         """
         request = encode(
-            boards.ListStandingsAroundRequest,
+            leaderboards.ListStandingsAroundRequest,
             board_id=board_id,
             user_id=user_id,
             radius=radius,
             min_revision=min_revision,
+            period=period,
         )
-        response = await self._call(lambda stubs: stubs.boards.ListStandingsAround, request)
+        response = await self._call(lambda stubs: stubs.leaderboards.ListStandingsAround, request)
         return decode_standings_view(response)
 
     async def watch(
@@ -306,6 +349,7 @@ class ScoreClient:
         after_position: str | None = None,
         all_scores: bool = False,
         user_ids: Iterable[str] = (),
+        period: str = "",
     ) -> AsyncGenerator[WatchEvent, None]:
         """Yield the top of the board, and then what changes, until the caller has enough.
 
@@ -319,18 +363,22 @@ class ScoreClient:
                 snapshot.
             all_scores: Tell the score changes of every user.
             user_ids: Tell the score changes of these users, at most 1000.
+            period: Which standings to follow. A watch of a current period goes on with the next one, by a
+                snapshot that names it.
 
         Raises:
             BoardNotFoundError: No award was ever made on this board.
+            PeriodUnknownError: The board has no such period, or no current one any more.
             InvalidRequestError, NotAuthenticatedError, NotAllowedError: The watch was rejected.
         """
         request = encode(
-            boards.WatchLeaderboardRequest,
+            leaderboards.WatchLeaderboardRequest,
             board_id=board_id,
             top_n=top_n,
             after_position=after_position,
             all_scores=all_scores,
             user_ids=names("user_ids", user_ids),
+            period=period,
         )
         watcher = Watcher(
             self._channel, request, first_timeout=self._timeout, stall_timeout=self._stall_timeout
@@ -338,6 +386,62 @@ class ScoreClient:
         async with aclosing(watcher.events()) as events:
             async for event in events:
                 yield event
+
+    async def get_board(self, *, board_id: str) -> BoardView:
+        """Return a board and its settings.
+
+        Raises:
+            BoardNotFoundError: There is no such board.
+        """
+        request = encode(boards.GetBoardRequest, board_id=board_id)
+        return decode_board((await self._call(lambda stubs: stubs.boards.GetBoard, request)).board)
+
+    async def list_boards(self, *, page_size: int = 50, page_token: str = "") -> BoardsView:
+        """Return a page of the boards that the policy lets the caller see, in the order of their ids."""
+        request = encode(boards.ListBoardsRequest, page_size=page_size, page_token=page_token)
+        return decode_boards_view(await self._call(lambda stubs: stubs.boards.ListBoards, request))
+
+    async def get_period(self, *, board_id: str, period: str, winners: int = 0) -> PeriodResult:
+        """Return a period with its best, 0 to 100 of them.
+
+        Raises:
+            BoardNotFoundError: There is no such board.
+            PeriodUnknownError: The board has no such period, or it has not begun.
+        """
+        request = encode(boards.GetPeriodRequest, board_id=board_id, period=period, winners=winners)
+        response = await self._call(lambda stubs: stubs.boards.GetPeriod, request)
+        return decode_period_result(response.result)
+
+    async def list_periods(
+        self,
+        *,
+        board_id: str,
+        kind: PeriodKind | None = None,
+        winners: int = 0,
+        page_size: int = 50,
+        page_token: str = "",
+    ) -> PeriodsView:
+        """Return a page of the periods that anyone has points in, the last to end first.
+
+        Args:
+            board_id: The board.
+            kind: Only periods of this kind; None for those of all kinds.
+            winners: How many of the best of each, 0 to 100.
+            page_size: How many periods; above 1000 means 1000.
+            page_token: Where the page starts.
+
+        Raises:
+            BoardNotFoundError: There is no such board.
+        """
+        request = encode(
+            boards.ListPeriodsRequest,
+            board_id=board_id,
+            kind=canonical_kind("kind", kind),
+            winners=winners,
+            page_size=page_size,
+            page_token=page_token,
+        )
+        return decode_periods_view(await self._call(lambda stubs: stubs.boards.ListPeriods, request))
 
     async def _call(
         self,

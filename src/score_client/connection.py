@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from score_api.v1.board_service_pb2_grpc import BoardServiceStub
 from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
 from score_client.credentials import LoadedCredentials
 from score_client.errors import UnavailableError
 
-if TYPE_CHECKING:  # These two exist for type checkers only.
+if TYPE_CHECKING:  # These exist for type checkers only.
+    from score_api.v1.board_service_pb2_grpc import BoardServiceAsyncStub
     from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceAsyncStub
     from score_api.v1.score_service_pb2_grpc import ScoreServiceAsyncStub
 
@@ -52,12 +54,13 @@ OPTIONS: tuple[tuple[str, str | int], ...] = (
 
 
 class Stubs:
-    """The two services, and the standard health check, on one channel."""
+    """The services, and the standard health check, on one channel."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         self.channel = channel
         self.scores: ScoreServiceAsyncStub = ScoreServiceStub(channel)
-        self.boards: LeaderboardServiceAsyncStub = LeaderboardServiceStub(channel)
+        self.leaderboards: LeaderboardServiceAsyncStub = LeaderboardServiceStub(channel)
+        self.boards: BoardServiceAsyncStub = BoardServiceStub(channel)
         # Bytes in and out: one field each way is not worth a dependency.
         self.health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
             "/grpc.health.v1.Health/Check"

@@ -2,12 +2,16 @@
 
 ScoreClientError
 ├── InvalidRequestError       a field is not as the contract says; `fields` names it
+│   └── OccurredAtOutOfRangeError  `occurred_at` is in the future, or too long ago for this caller
 ├── NotAuthenticatedError     the client's certificate does not carry exactly one identity
 ├── NotAllowedError           the policy does not allow this identity to do this
 ├── NotFoundError
 │   ├── BoardNotFoundError
 │   ├── AwardNotFoundError
-│   └── StandingNotFoundError
+│   ├── StandingNotFoundError
+│   └── PeriodUnknownError
+├── PeriodClosedError         the award comes too late for its period, and the board refuses those
+├── PeriodOpenError           the settings would alter a period that is open
 ├── AwardConflictError        the award id was used for something else
 ├── TotalOutOfRangeError      the user's total would pass 2^53-1
 ├── QuotaExceededError        too many awards or points; `retry_after` says when to come again
@@ -66,6 +70,10 @@ class InvalidRequestError(ScoreClientError):
         self.fields = dict(fields or {})
 
 
+class OccurredAtOutOfRangeError(InvalidRequestError):
+    """The time of the award is in the future, or longer ago than the policy allows. It was not made."""
+
+
 class NotAuthenticatedError(ScoreClientError):
     """The client's certificate does not carry exactly one SPIFFE URI."""
 
@@ -88,6 +96,18 @@ class AwardNotFoundError(NotFoundError):
 
 class StandingNotFoundError(NotFoundError):
     """The user has no award on this board."""
+
+
+class PeriodUnknownError(NotFoundError):
+    """The board has no such period, or it has not begun."""
+
+
+class PeriodClosedError(ScoreClientError):
+    """A period that the award belongs to is closed, and the board refuses late awards. It was not made."""
+
+
+class PeriodOpenError(ScoreClientError):
+    """The settings would alter a period that is open. The message says from when they can hold."""
 
 
 class AwardConflictError(ScoreClientError):
@@ -141,13 +161,17 @@ _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.St
 
 # None stands for every other reason, and for an answer without one.
 EXCEPTIONS: Mapping[tuple[grpc.StatusCode, str | None], type[ScoreClientError]] = {
+    (grpc.StatusCode.INVALID_ARGUMENT, "OCCURRED_AT_OUT_OF_RANGE"): OccurredAtOutOfRangeError,
     (grpc.StatusCode.INVALID_ARGUMENT, None): InvalidRequestError,
     (grpc.StatusCode.UNAUTHENTICATED, None): NotAuthenticatedError,
     (grpc.StatusCode.PERMISSION_DENIED, None): NotAllowedError,
     (grpc.StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"): BoardNotFoundError,
     (grpc.StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"): AwardNotFoundError,
     (grpc.StatusCode.NOT_FOUND, "STANDING_NOT_FOUND"): StandingNotFoundError,
+    (grpc.StatusCode.NOT_FOUND, "PERIOD_UNKNOWN"): PeriodUnknownError,
     (grpc.StatusCode.NOT_FOUND, None): NotFoundError,
+    (grpc.StatusCode.FAILED_PRECONDITION, "PERIOD_CLOSED"): PeriodClosedError,
+    (grpc.StatusCode.FAILED_PRECONDITION, "PERIOD_OPEN"): PeriodOpenError,
     (grpc.StatusCode.ALREADY_EXISTS, None): AwardConflictError,
     (grpc.StatusCode.OUT_OF_RANGE, None): TotalOutOfRangeError,
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"): QuotaExceededError,

@@ -4,19 +4,31 @@ What the service can judge, it judges; only what no message can carry fails here
 """
 
 import re
-from collections.abc import Iterable
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
-from score_api.v1 import leaderboard_service_pb2 as boards
+from score_api.v1 import board_service_pb2 as boards
+from score_api.v1 import leaderboard_service_pb2 as leaderboards
 from score_api.v1 import score_service_pb2 as scores
 from score_api.v1 import types_pb2
 from score_client.errors import InvalidRequestError, ServiceFaultError
 from score_client.types import (
     AwardResult,
+    BoardsView,
+    BoardView,
     Checkpoint,
+    LatePolicy,
+    Period,
+    PeriodKind,
+    PeriodResult,
+    PeriodState,
+    PeriodsView,
+    Season,
     Snapshot,
     Source,
     Standing,
@@ -29,9 +41,32 @@ from score_client.types import (
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 
 _M = TypeVar("_M", bound=Message)
+_Key = TypeVar("_Key")
+_Value = TypeVar("_Value")
+
+_KINDS: Final[Mapping[PeriodKind, types_pb2.PeriodKind.ValueType]] = {
+    PeriodKind.DAY: types_pb2.PERIOD_KIND_DAY,
+    PeriodKind.WEEK: types_pb2.PERIOD_KIND_WEEK,
+    PeriodKind.MONTH: types_pb2.PERIOD_KIND_MONTH,
+    PeriodKind.SEASON: types_pb2.PERIOD_KIND_SEASON,
+}
+_KIND_OF: Final = {value: kind for kind, value in _KINDS.items()}
+_STATES: Final[Mapping[types_pb2.PeriodState.ValueType, PeriodState]] = {
+    types_pb2.PERIOD_STATE_OPEN: PeriodState.OPEN,
+    types_pb2.PERIOD_STATE_CLOSING: PeriodState.CLOSING,
+    types_pb2.PERIOD_STATE_REVIEW: PeriodState.REVIEW,
+    types_pb2.PERIOD_STATE_FINAL: PeriodState.FINAL,
+}
+_LATE: Final[Mapping[boards.LatePolicy.ValueType, LatePolicy]] = {
+    boards.LATE_POLICY_CURRENT: LatePolicy.CURRENT,
+    boards.LATE_POLICY_ALL_TIME: LatePolicy.ALL_TIME,
+    boards.LATE_POLICY_REFUSE: LatePolicy.REFUSE,
+}
 
 _StandingsResponse = (
-    boards.BatchGetStandingsResponse | boards.ListStandingsResponse | boards.ListStandingsAroundResponse
+    leaderboards.BatchGetStandingsResponse
+    | leaderboards.ListStandingsResponse
+    | leaderboards.ListStandingsAroundResponse
 )
 
 
@@ -68,6 +103,26 @@ def canonical_trace_id(value: str | None) -> str:
     if value is not None and not _TRACE_ID.fullmatch(str(value)):
         raise invalid({"trace_id": "must be 32 lower-case hexadecimal digits, not all zero"})
     return value or ""
+
+
+def canonical_instant(field: str, value: object) -> Timestamp | None:
+    """Write an instant the way the contract wants it; None for none."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise invalid({field: "must be a datetime with a time zone"})
+    instant = Timestamp()
+    instant.FromDatetime(value)
+    return instant
+
+
+def canonical_kind(field: str, value: PeriodKind | None) -> types_pb2.PeriodKind.ValueType:
+    """Write a kind of periods the way the contract wants it; the unspecified one for all."""
+    if value is None:
+        return types_pb2.PERIOD_KIND_UNSPECIFIED
+    if value not in _KINDS:
+        raise invalid({field: "must be day, week, month or season"})
+    return _KINDS[value]
 
 
 def names(field: str, values: object) -> tuple[Any, ...]:
@@ -112,13 +167,14 @@ def decode_standing(message: types_pb2.Standing) -> Standing:
     )
 
 
-def decode_standing_view(message: boards.GetStandingResponse) -> StandingView:
+def decode_standing_view(message: leaderboards.GetStandingResponse) -> StandingView:
     """Read the answer that carries one standing."""
     return StandingView(
         standing=decode_standing(message.standing),
         revision=message.revision,
         position=message.position,
         source=_decode_source(message.source),
+        period=_find_period(message),
     )
 
 
@@ -129,17 +185,26 @@ def decode_standings_view(message: _StandingsResponse) -> StandingsView:
         revision=message.revision,
         position=message.position,
         source=_decode_source(message.source),
-        next_page_token=message.next_page_token if isinstance(message, boards.ListStandingsResponse) else "",
+        next_page_token=message.next_page_token
+        if isinstance(message, leaderboards.ListStandingsResponse)
+        else "",
+        period=_find_period(message),
     )
 
 
-def decode_event(message: boards.WatchLeaderboardResponse) -> WatchEvent:
+def decode_event(message: leaderboards.WatchLeaderboardResponse) -> WatchEvent:
     """Read one message of a watch. Of a kind not known yet, the position is all that counts."""
     revision, position, source = message.revision, message.position, _decode_source(message.source)
     match message.WhichOneof("message"):
         case "snapshot":
-            top, reset = _decode_standings(message.snapshot.top), message.snapshot.reset
-            return Snapshot(top=top, reset=reset, revision=revision, position=position, source=source)
+            return Snapshot(
+                top=_decode_standings(message.snapshot.top),
+                reset=message.snapshot.reset,
+                revision=revision,
+                position=position,
+                source=source,
+                period=_find_period(message.snapshot),
+            )
         case "update":
             update = message.update
             new_top = _decode_standings(update.top) if update.top_changed else None
@@ -147,6 +212,94 @@ def decode_event(message: boards.WatchLeaderboardResponse) -> WatchEvent:
             return Update(top=new_top, scores=changed, revision=revision, position=position, source=source)
         case _:
             return Checkpoint(revision=revision, position=position, source=source)
+
+
+def decode_period_result(message: boards.PeriodResult) -> PeriodResult:
+    """Read a period with its result."""
+    return PeriodResult(
+        period=_decode_period(message.period),
+        winners=_decode_standings(message.winners),
+        digest=message.digest,
+        final_revision=message.final_revision,
+        entry_revision=message.entry_revision,
+        time_zone=message.time_zone,
+        zone_data_version=message.zone_data_version,
+        truncated=message.truncated,
+    )
+
+
+def decode_periods_view(message: boards.ListPeriodsResponse) -> PeriodsView:
+    """Read a page of periods."""
+    return PeriodsView(
+        results=tuple(map(decode_period_result, message.results)), next_page_token=message.next_page_token
+    )
+
+
+def decode_board(message: boards.Board) -> BoardView:
+    """Read a board and its settings."""
+    return BoardView(
+        board_id=message.board_id,
+        time_zone=message.time_zone,
+        periods=tuple(_known(_KIND_OF, kind) for kind in message.periods),
+        seasons=tuple(map(_decode_season, message.seasons)),
+        grace=message.grace.ToTimedelta(),
+        late=_known(_LATE, message.late),
+        keep=message.keep,
+        settings_revision=message.settings_revision,
+        revision=message.revision,
+        position=message.position,
+    )
+
+
+def decode_boards_view(message: boards.ListBoardsResponse) -> BoardsView:
+    """Read a page of boards."""
+    return BoardsView(
+        boards=tuple(map(decode_board, message.boards)), next_page_token=message.next_page_token
+    )
+
+
+def _decode_season(message: boards.Season) -> Season:
+    return Season(
+        season_id=message.season_id,
+        starts_at=_decode_instant(message.starts_at),
+        ends_at=_decode_instant(message.ends_at),
+        review=message.review.ToTimedelta(),
+    )
+
+
+def _find_period(
+    message: leaderboards.GetStandingResponse | _StandingsResponse | leaderboards.Snapshot,
+) -> Period | None:
+    """Read the period that is shown; None for all time."""
+    return _decode_period(message.period) if message.HasField("period") else None
+
+
+def _decode_period(message: types_pb2.Period) -> Period:
+    has_next = message.HasField("next_starts_at")
+    return Period(
+        period_id=message.id,
+        kind=_known(_KIND_OF, message.kind),
+        starts_at=_decode_instant(message.starts_at),
+        ends_at=_decode_instant(message.ends_at),
+        closes_at=_decode_instant(message.closes_at),
+        state=_known(_STATES, message.state),
+        next_starts_at=_decode_instant(message.next_starts_at) if has_next else None,
+        entrants=message.entrants,
+    )
+
+
+def _decode_instant(message: Timestamp) -> datetime:
+    try:
+        return message.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise ServiceFaultError("MALFORMED_ANSWER", "The answer names a time that does not exist.") from error
+
+
+def _known(values: Mapping[_Key, _Value], key: _Key) -> _Value:
+    try:
+        return values[key]
+    except KeyError as error:
+        raise ServiceFaultError("MALFORMED_ANSWER", "The answer has a value that is not known.") from error
 
 
 def _decode_standings(messages: Iterable[types_pb2.Standing]) -> tuple[Standing, ...]:

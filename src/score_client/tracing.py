@@ -15,7 +15,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import Link, ProxyTracerProvider, Span, SpanKind, Tracer
 
-from score_api.v1 import leaderboard_service_pb2, score_service_pb2
+from score_api.v1 import board_service_pb2, leaderboard_service_pb2, score_service_pb2
 from score_client.errors import ScoreClientError
 
 Metadata = tuple[tuple[str, str], ...]
@@ -23,7 +23,7 @@ Metadata = tuple[tuple[str, str], ...]
 # No two methods take the same type of request.
 _METHODS: Mapping[str, str] = {
     method.input_type.full_name: f"{service.full_name}/{method.name}"
-    for module in (score_service_pb2, leaderboard_service_pb2)
+    for module in (score_service_pb2, leaderboard_service_pb2, board_service_pb2)
     for service in module.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }

@@ -87,7 +87,7 @@ class Watcher:
             return self._stream, self._stall_timeout
         self._close()
         self._connection = connection
-        self._stream = connection.stubs.boards.WatchLeaderboard(self._request, metadata=propagated())
+        self._stream = connection.stubs.leaderboards.WatchLeaderboard(self._request, metadata=propagated())
         self._resumes = self._request.HasField("after_position")
         return self._stream, self._first_timeout
 

@@ -17,6 +17,7 @@ from grpc_health.v1.health import aio as health
 from grpc_status import rpc_status
 
 from local_stack.certificates import CertificateFiles
+from score_api.v1 import board_service_pb2
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
 
@@ -38,6 +39,12 @@ _REQUESTS: Mapping[str, Mapping[str, type[Message]]] = {
         "ListStandings": boards.ListStandingsRequest,
         "ListStandingsAround": boards.ListStandingsAroundRequest,
         "WatchLeaderboard": boards.WatchLeaderboardRequest,
+    },
+    "score_api.v1.BoardService": {
+        "GetBoard": board_service_pb2.GetBoardRequest,
+        "ListBoards": board_service_pb2.ListBoardsRequest,
+        "GetPeriod": board_service_pb2.GetPeriodRequest,
+        "ListPeriods": board_service_pb2.ListPeriodsRequest,
     },
 }
 _OPTIONS = (

@@ -1,18 +1,24 @@
 """The client as a caller's type checker sees it. This file is never run."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import assert_type
 from uuid import uuid4
 
 from score_client import (
     AwardResult,
+    BoardView,
     CertificateStatus,
     Checkpoint,
     ClientCredentials,
     InvalidRequestError,
+    Period,
+    PeriodKind,
+    PeriodResult,
     QuotaExceededError,
     ScoreClient,
+    Season,
     Snapshot,
     Source,
     Standing,
@@ -36,6 +42,7 @@ async def calls() -> None:
             action_type="puzzle",
             action_id="puzzle_123",
             award_id=uuid4(),
+            occurred_at=datetime.now(UTC),
             timeout=1,
         )
         assert_type(result, AwardResult)
@@ -53,6 +60,13 @@ async def calls() -> None:
         assert_type(
             await client.list_standings_around(board_id="main", user_id="ada", radius=5), StandingsView
         )
+        season = await client.list_standings(board_id="main", period="season:previous")
+        assert_type(season.period, Period | None)
+        periods = await client.list_periods(board_id="main", kind=PeriodKind.DAY, winners=3)
+        assert_type(periods.results, tuple[PeriodResult, ...])
+        board = await client.get_board(board_id="main")
+        assert_type(board, BoardView)
+        assert_type(board.seasons, tuple[Season, ...])
         await client.award("main", "ada", 10, "puzzle", "p1")  # type: ignore[call-arg]
         result.points = 11  # type: ignore[misc]
 
