@@ -38,5 +38,9 @@ def _name_award(claims: dict[str, Any]) -> uuid.UUID:
         return uuid.UUID(claims["jti"])
     parts = [claims["board"], claims["sub"], claims["actionId"]]
     if claims["repeat"] == "daily":
-        parts.append(datetime.fromtimestamp(claims["startedAtMs"] / 1000, UTC).date().isoformat())
+        parts.append(claims.get("day") or _utc_day(claims["startedAtMs"]))
     return uuid.uuid5(_AWARDS, "".join(f"{len(part)}:{part}" for part in parts))
+
+
+def _utc_day(milliseconds: int) -> str:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).date().isoformat()

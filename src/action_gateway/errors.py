@@ -8,6 +8,7 @@
     ├── UsernameTakenError
     ├── BadRefreshTokenError         unknown, expired or used before
     ├── ActionNotFoundError
+    ├── PeriodUnknownError           the board has no such period, or it has not begun
     ├── BadActionTokenError          not an action token of this gateway
     ├── ActionTokenForeignError      the token of another user
     ├── ActionTokenExpiredError
@@ -89,6 +90,10 @@ class BadRefreshTokenError(GatewayError):
 
 class ActionNotFoundError(GatewayError):
     """There is no such action."""
+
+
+class PeriodUnknownError(GatewayError):
+    """The leaderboard has no such period, or it has not begun."""
 
 
 class BadActionTokenError(GatewayError):
@@ -209,6 +214,8 @@ def translate(error: score.ScoreClientError) -> GatewayError:
             return UnavailableError()
         case score.TotalOutOfRangeError():
             return ScoreLimitError()
+        case score.PeriodUnknownError():
+            return PeriodUnknownError()
         case score.InvalidRequestError():
             return InvalidRequestError(error.fields)
     return GatewayError()

@@ -1,12 +1,22 @@
 """A board that a test moves by hand, instead of the score service behind the feed."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
-from score_client.errors import BoardNotFoundError, InvalidRequestError, UnavailableError
+from score_client.errors import (
+    BoardNotFoundError,
+    InvalidRequestError,
+    PeriodUnknownError,
+    UnavailableError,
+)
 from score_client.types import (
     Checkpoint,
+    Period,
+    PeriodKind,
+    PeriodState,
     Snapshot,
     Source,
     Standing,
@@ -16,6 +26,20 @@ from score_client.types import (
 )
 
 
+def day_of(number: int, state: PeriodState = PeriodState.OPEN) -> Period:
+    """Make a day of December 2026."""
+    start = datetime(2026, 12, number, tzinfo=UTC)
+    return Period(
+        period_id=f"day:{start.date()}",
+        kind=PeriodKind.DAY,
+        starts_at=start,
+        ends_at=start + timedelta(days=1),
+        closes_at=start + timedelta(days=1, minutes=10),
+        state=state,
+        next_starts_at=start + timedelta(days=1),
+    )
+
+
 @dataclass(eq=False)
 class OpenWatch:
     """One watch, and the events it has not received yet."""
@@ -23,6 +47,7 @@ class OpenWatch:
     all_scores: bool
     user_ids: frozenset[str]
     top_n: int
+    choice: str = ""
     events: asyncio.Queue[WatchEvent | Exception] = field(default_factory=asyncio.Queue)
 
     def wants(self, user_id: str) -> bool:
@@ -32,13 +57,16 @@ class OpenWatch:
 class ScriptedBoard:
     """Totals that change when a test says so; every change is sent to every watch at once.
 
-    Its positions read `<history>-<revision>`.
+    Its positions read `<history>-<revision>`. An award counts for all time and in every period that is shown.
     """
 
     def __init__(self) -> None:
         self.history = "a"
         self.revision = 0
         self.totals: dict[str, tuple[int, int]] = {}
+        self.periods: dict[str, Period] = {}
+        """What is shown for each choice of a period."""
+        self.totals_in: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
         self.watches: set[OpenWatch] = set()
         self.watches_begun = 0
         self.unavailable = False
@@ -47,8 +75,9 @@ class ScriptedBoard:
     def position(self) -> str:
         return f"{self.history}-{self.revision}"
 
-    def ranking(self) -> tuple[Standing, ...]:
-        rows = sorted(self.totals.items(), key=lambda row: (-row[1][0], row[1][1]))
+    def ranking(self, period_id: str = "") -> tuple[Standing, ...]:
+        totals = self.totals_in[period_id] if period_id else self.totals
+        rows = sorted(totals.items(), key=lambda row: (-row[1][0], row[1][1]))
         return tuple(
             Standing(user_id=user_id, total=total, rank=rank, reached_revision=reached)
             for rank, (user_id, (total, reached)) in enumerate(rows, start=1)
@@ -56,14 +85,16 @@ class ScriptedBoard:
 
     def award(self, user_id: str, points: int) -> None:
         """Give points, and send the change to the watches."""
-        before = self.ranking()
+        before = {watch: self.ranking(self._id_of(watch.choice)) for watch in self.watches}
         self.revision += 1
-        self.totals[user_id] = (self.totals.get(user_id, (0, 0))[0] + points, self.revision)
-        after = self.ranking()
+        open_ids = {period.period_id for period in self.periods.values()}
+        for totals in (self.totals, *(self.totals_in[period_id] for period_id in open_ids)):
+            totals[user_id] = (totals.get(user_id, (0, 0))[0] + points, self.revision)
         for watch in self.watches:
+            after = self.ranking(self._id_of(watch.choice))
             top = after[: watch.top_n]
             scores = tuple(one for one in after if one.user_id == user_id and watch.wants(user_id))
-            changed = top != before[: watch.top_n]
+            changed = top != before[watch][: watch.top_n]
             watch.events.put_nowait(self._update(top if changed else None, scores))
 
     def award_silently(self, user_id: str, points: int) -> None:
@@ -80,7 +111,21 @@ class ScriptedBoard:
     def tell_snapshot(self, *, reset: bool) -> None:
         """Send every watch the whole top, as after a reconnect."""
         for watch in self.watches:
-            watch.events.put_nowait(self._snapshot(watch.top_n, reset=reset))
+            watch.events.put_nowait(self._snapshot(watch, reset=reset))
+
+    def turn_over(self, choice: str, period: Period) -> None:
+        """Let another period be the one that is shown for a choice, and send its snapshot to the watches."""
+        self.periods[choice] = period
+        for watch in self.watches:
+            if watch.choice == choice:
+                watch.events.put_nowait(self._snapshot(watch, reset=False))
+
+    def end(self, choice: str) -> None:
+        """Let there be no period for a choice any more."""
+        del self.periods[choice]
+        for watch in self.watches:
+            if watch.choice == choice:
+                watch.events.put_nowait(PeriodUnknownError("PERIOD_UNKNOWN", "there is none"))
 
     def tell_scores(self, *user_ids: str) -> None:
         """Send every watch the standings of these users, as after a snapshot that resumes."""
@@ -109,10 +154,13 @@ class ScriptedBoard:
         after_position: str | None = None,
         all_scores: bool = False,
         user_ids: Iterable[str] = (),
+        period: str = "",
     ) -> AsyncGenerator[Snapshot | Update | Checkpoint, None]:
         self._fail_if_away()
         self.watches_begun += 1
-        watch = OpenWatch(all_scores, frozenset(user_ids), top_n)
+        if period and period not in self.periods:
+            raise PeriodUnknownError("PERIOD_UNKNOWN", "there is none")
+        watch = OpenWatch(all_scores, frozenset(user_ids), top_n, period)
         for opening in self._opening(watch, after_position):
             watch.events.put_nowait(opening)
         self.watches.add(watch)
@@ -131,11 +179,14 @@ class ScriptedBoard:
         board_id: str,
         user_ids: Sequence[str],
         min_revision: int | None = None,
+        period: str = "",
     ) -> StandingsView:
         await asyncio.sleep(0)
         self._fail_if_away()
+        if period and period not in {one.period_id for one in self.periods.values()}:
+            raise PeriodUnknownError("PERIOD_UNKNOWN", "there is none")
         assert (min_revision or 0) <= self.revision
-        wanted = {standing.user_id: standing for standing in self.ranking()}
+        wanted = {standing.user_id: standing for standing in self.ranking(period)}
         found = tuple(wanted[user_id] for user_id in user_ids if user_id in wanted)
         return StandingsView(
             standings=found, revision=self.revision, position=self.position, source=Source.CACHE
@@ -149,23 +200,27 @@ class ScriptedBoard:
 
     def _opening(self, watch: OpenWatch, after_position: str | None) -> list[WatchEvent]:
         if after_position is None:
-            return [self._snapshot(watch.top_n, reset=False)]
+            return [self._snapshot(watch, reset=False)]
         history, _, revision = after_position.partition("-")
         if not revision.isdecimal():
             raise InvalidRequestError("INVALID_REQUEST", "no position", {"after_position": "is none"})
         if history != self.history or int(revision) > self.revision:
-            return [self._snapshot(watch.top_n, reset=True)]
+            return [self._snapshot(watch, reset=True)]
         missed = tuple(
             standing
-            for standing in self.ranking()
+            for standing in self.ranking(self._id_of(watch.choice))
             if standing.reached_revision > int(revision) and watch.wants(standing.user_id)
         )
-        snapshot = self._snapshot(watch.top_n, reset=False)
+        snapshot = self._snapshot(watch, reset=False)
         return [snapshot, self._update(None, missed)] if missed else [snapshot]
 
-    def _snapshot(self, top_n: int, *, reset: bool) -> Snapshot:
+    def _id_of(self, choice: str) -> str:
+        return self.periods[choice].period_id if choice in self.periods else ""
+
+    def _snapshot(self, watch: OpenWatch, *, reset: bool) -> Snapshot:
         return Snapshot(
-            top=self.ranking()[:top_n],
+            top=self.ranking(self._id_of(watch.choice))[: watch.top_n],
+            period=self.periods.get(watch.choice),
             reset=reset,
             revision=self.revision,
             position=self.position,

@@ -177,6 +177,7 @@ class ActionTokens:
                 "iat": issued_at,
                 "nbf": issued_at,
                 "exp": started.expires_at,
+                **({"day": started.day} if started.day else {}),
             }
         )
         self._verified.keep(token, key, started)
@@ -207,6 +208,7 @@ class ActionTokens:
                 nonce=uuid.UUID(claims["jti"]),
                 started_at_ms=claims["startedAtMs"],
                 expires_at=claims["exp"],
+                day=str(claims.get("day", "")),
             )
         except (KeyError, ValueError):
             raise BadActionTokenError from None

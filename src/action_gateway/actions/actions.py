@@ -30,6 +30,7 @@ from action_gateway.errors import (
     UnavailableError,
     WrongAnswerError,
 )
+from action_gateway.leaderboard.calendar import Calendar
 from action_gateway.limits.limits import Limits
 from action_gateway.request_context import note_action
 from action_gateway.store.store import OfferedAction, Store
@@ -66,11 +67,12 @@ class Answer:
 class Actions:
     """The commands around actions. They raise UnavailableError while a part they need is unavailable."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts, all by name
         self,
         *,
         store: Store,
         payments: Payments,
+        calendar: Calendar,
         limits: Limits,
         action_tokens: ActionTokens,
         clock: Clock,
@@ -82,6 +84,7 @@ class Actions:
         self._store = store
         self._editions = Editions(store)
         self._payments = payments
+        self._calendar = calendar
         self._limits = limits
         self._action_tokens = action_tokens
         self._clock = clock
@@ -96,7 +99,7 @@ class Actions:
 
         async def is_completed(action: OfferedAction) -> bool:
             async with room:
-                return await self._find_completion(self._begin(action, user_id)) is not None
+                return await self._find_completion(await self._begin(action, user_id)) is not None
 
         completed = await asyncio.gather(*map(is_completed, actions))
         return list(zip(actions, completed, strict=True))
@@ -111,7 +114,7 @@ class Actions:
         await self._limits.start(user_id)
         action = await self._editions.get_action(action_id)
         note_action(action.action_id)
-        started = self._begin(action, user_id)
+        started = await self._begin(action, user_id)
         completion = await self._find_completion(started)
         if completion is not None:
             raise ActionCompletedError(completion)
@@ -194,19 +197,22 @@ class Actions:
                 raise rejection from None
             raise
 
-    def _begin(self, action: OfferedAction, user_id: str) -> StartedAction:
+    async def _begin(self, action: OfferedAction, user_id: str) -> StartedAction:
         now = self._clock()
+        board_id = action.board_id or self._board_id
+        day = await self._calendar.find_day(board_id) if action.repeat is Repeat.DAILY else ""
         return StartedAction(
             user_id=user_id,
             action_id=action.action_id,
             version=action.version,
-            board_id=action.board_id or self._board_id,
+            board_id=board_id,
             points=action.points,
             repeat=action.repeat,
             min_ms=action.min_ms,
             nonce=uuid.uuid4(),
             started_at_ms=int(now * 1000),
             expires_at=int(now) + self._lifetime,
+            day=day,
         )
 
     async def _find_completion(self, started: StartedAction) -> Payment | None:

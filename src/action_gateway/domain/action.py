@@ -22,7 +22,7 @@ class Repeat(StrEnum):
 
     ONCE = "once"
     DAILY = "daily"
-    """Once a day, in UTC, by the day of the start."""
+    """Once a day of the board, by the day of the start. A board without days has those of UTC."""
     UNLIMITED = "unlimited"
 
 
@@ -42,6 +42,11 @@ class StartedAction:
     started_at_ms: int
     expires_at: int
     """Seconds since 1970."""
+    day: str = ""
+    """Of a daily action, the date of the board's day at its start, such as `2026-11-30`; empty for UTC's.
+
+    It is part of the award's name. So it is found once, and stays whatever becomes of the board's settings.
+    """
 
 
 def find_award_id(started: StartedAction) -> uuid.UUID:
@@ -50,13 +55,17 @@ def find_award_id(started: StartedAction) -> uuid.UUID:
         return started.nonce
     parts = [started.board_id, started.user_id, started.action_id]
     if started.repeat is Repeat.DAILY:
-        parts.append(datetime.fromtimestamp(started.started_at_ms / 1000, UTC).date().isoformat())
+        parts.append(started.day or _find_utc_day(started))
     return uuid.uuid5(_AWARD_NAMESPACE, _join(parts))
 
 
 def find_request_id(user_id: str, idempotency_key: str, action_token: str, answer: str) -> uuid.UUID:
     """Name a request that its sender may repeat: the same sender, key and body give the same name."""
     return uuid.uuid5(_REQUEST_NAMESPACE, _join((user_id, idempotency_key, action_token, answer)))
+
+
+def _find_utc_day(started: StartedAction) -> str:
+    return datetime.fromtimestamp(started.started_at_ms / 1000, UTC).date().isoformat()
 
 
 def _join(parts: Iterable[str]) -> str:

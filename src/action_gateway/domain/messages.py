@@ -1,4 +1,4 @@
-"""The three messages that WebSockets and event streams carry, as JSON. Pure.
+"""The messages that WebSockets and event streams carry, as JSON. Pure.
 
 `{"event": name, "revision": number, "data": {…}}`: all of a message holds at its revision, and everything
 was sent to the client before is included in it.
@@ -10,9 +10,11 @@ from functools import lru_cache
 from typing import Any
 
 from action_gateway.domain.entries import Entry, changed_ranks
+from action_gateway.domain.periods import ShownPeriod
 from score_client.types import Standing
 
 INITIAL = "leaderboard:initial"
+PERIOD = "leaderboard:period"
 UPDATE = "leaderboard:update"
 SCORE = "score:update"
 
@@ -32,10 +34,20 @@ class Top:
     entries: tuple[Entry, ...] = ()
 
 
-def make_initial(top: Top, me: Standing, revision: int) -> Message:
-    """Say where the leaderboard and the user stand."""
-    data = {"leaderboard": _rows(top), "me": {"rank": me.rank, "score": me.total}}
+def make_initial(top: Top, me: Standing, revision: int, period: ShownPeriod | None) -> Message:
+    """Say where the leaderboard and the user stand, in which period; None is all time."""
+    data = {
+        "leaderboard": _rows(top),
+        "me": {"rank": me.rank, "score": me.total},
+        "period": _period(period),
+    }
     return _message(INITIAL, revision, data)
+
+
+@lru_cache(maxsize=64)
+def make_period(period: ShownPeriod | None, revision: int) -> Message:
+    """Say that another period is shown from here on. The first message comes again after it."""
+    return _message(PERIOD, revision, {"period": _period(period)})
 
 
 @lru_cache(maxsize=256)
@@ -55,6 +67,10 @@ def make_score(standing: Standing, revision: int) -> Message:
     """Say what a user's score has become."""
     data = {"userId": standing.user_id, "newScore": standing.total, "newRank": standing.rank}
     return _message(SCORE, revision, data)
+
+
+def _period(period: ShownPeriod | None) -> dict[str, Any] | None:
+    return None if period is None else period.model_dump(mode="json", by_alias=True)
 
 
 def _rows(top: Top) -> list[dict[str, Any]]:

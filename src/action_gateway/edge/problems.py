@@ -31,6 +31,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.UsernameTakenError: Kind(HTTPStatus.CONFLICT, "username_taken"),
     errors.BadRefreshTokenError: Kind(HTTPStatus.UNAUTHORIZED, "bad_refresh_token"),
     errors.ActionNotFoundError: Kind(HTTPStatus.NOT_FOUND, "action_not_found"),
+    errors.PeriodUnknownError: Kind(HTTPStatus.NOT_FOUND, "period_unknown"),
     errors.BadActionTokenError: Kind(HTTPStatus.BAD_REQUEST, "bad_action_token"),
     errors.ActionTokenForeignError: Kind(HTTPStatus.FORBIDDEN, "action_token_foreign"),
     errors.ActionTokenExpiredError: Kind(HTTPStatus.BAD_REQUEST, "action_token_expired"),

@@ -1,1 +1,1 @@
-"""The one watch a process holds on the score service, and who is told what it brings."""
+"""The watches a process holds on the score service, who is told what they bring, and the current periods."""

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
+from action_gateway.errors import GatewayError
 from action_gateway.leaderboard.subscription import Board, Subscription
 from score_client.types import Standing
 
@@ -60,6 +61,12 @@ class Audience:
             for subscription in subscriptions:
                 subscription.replace(standing if standing.reached_revision <= revision else None)
                 self._with_news.add(subscription)
+
+    def end(self, error: GatewayError) -> None:
+        """Let the news of all who follow end with an error."""
+        for subscriptions in self._by_user.values():
+            for subscription in subscriptions:
+                subscription.end(error)
 
     def call_all(self) -> None:
         """Note that there is news for everyone."""

@@ -1,4 +1,4 @@
-"""The leaderboard as it is now: one upstream watch a board and process, and everyone who follows it.
+"""The leaderboard as it is now, of all time or in a period: one upstream watch, and everyone who follows it.
 
 However many clients follow, the score service serves one watch, and a short one for each client that resumes
 from a position, to learn what it missed. The feed folds the events into one `Board` and tells its
@@ -6,7 +6,8 @@ audience. It changes the board only between two awaits, so a subscription always
 one revision. It never waits for a client.
 
 A board without awards does not exist yet: that is an empty leaderboard. While the score service is
-unavailable the board stays as it was last seen, and `problem` says so.
+unavailable the board stays as it was last seen, and `problem` says so. A watch of a current period goes on
+with the next one, and so does the feed. One of a period that the board does not have is over.
 """
 
 import asyncio
@@ -18,11 +19,13 @@ from typing import Self
 import structlog
 
 from action_gateway.domain.messages import Top
-from action_gateway.errors import UnavailableError
+from action_gateway.domain.periods import ShownPeriod, show_period
+from action_gateway.errors import PeriodUnknownError, UnavailableError
 from action_gateway.leaderboard.audience import Audience
 from action_gateway.leaderboard.board_reader import BoardReader, no_standing
 from action_gateway.leaderboard.subscription import Board, News, Subscription
 from score_client.errors import BoardNotFoundError, InvalidRequestError, ScoreClientError
+from score_client.errors import PeriodUnknownError as NoSuchPeriodError
 from score_client.types import Checkpoint, Snapshot, Standing, Update
 
 _ABSENT_SECONDS = 0.5
@@ -54,24 +57,39 @@ class Feed:
         self._randomness = randomness or random.Random()  # noqa: S311 - it spreads retries, no secret
         self._newest_top = self.board.top
         """What is shown next, as far as it is known."""
+        self._newest_period: ShownPeriod | None = None
         self._problem: str | None = "the leaderboard was not read yet"
         self._heard_at = float("-inf")
         self._failures = 0
+        self._over = False
         self._known = asyncio.Event()
         self._moved = asyncio.Event()
         self._recalls = asyncio.Semaphore(_RECALLS_AT_ONCE)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._run(), name="leaderboard feed")
+        self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._task = asyncio.create_task(self._run(), name="leaderboard feed")
+
+    async def close(self) -> None:
+        """Follow no more."""
         self.audience.close()
         while self._task is not None and not self._task.done():
             self._task.cancel()
             # A library may lose a cancellation, so one that goes on is cancelled again.
             await asyncio.wait([self._task], timeout=_CANCEL_SECONDS)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no such period, or no current one any more. Another feed has to ask again."""
+        return self._over
 
     @property
     def problem(self) -> str | None:
@@ -89,7 +107,8 @@ class Feed:
     async def open(self, subscription: Subscription) -> News:
         """Return the first message: where things stand. Its news follow without gap and without repetition.
 
-        Raises `UnavailableError` or a `ScoreClientError` where that cannot be told.
+        Raises `PeriodUnknownError` where there is nothing to tell of, and `UnavailableError` or a
+        `ScoreClientError` where that cannot be told.
         """
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
@@ -112,13 +131,16 @@ class Feed:
 
     async def _read_own(self, user_id: str) -> Standing:
         """Read a user's standing, and wait until the board has got as far."""
-        while True:
+        while not self._over:
             history = self.board.history
-            standings, revision = await self._reader.read_standings([user_id], self.board.revision)
+            standings, revision = await self._reader.read_standings(
+                [user_id], self.board.revision, _id_of(self.board.period)
+            )
             while history == self.board.history:
                 if revision <= self.board.revision:
                     return standings[user_id]
                 await self._moved.wait()
+        raise PeriodUnknownError
 
     async def _report_missed(self, subscription: Subscription, after_position: str) -> None:
         missed = self._reader.read_changes(
@@ -133,7 +155,10 @@ class Feed:
             try:
                 await self._follow()
                 pause = self._backoff("the watch of the leaderboard ended")
-            except BoardNotFoundError:
+            except (BoardNotFoundError, NoSuchPeriodError):
+                if self._reader.period:
+                    self._end()
+                    return
                 self._show_absent()
                 pause = _ABSENT_SECONDS
             except ScoreClientError as error:
@@ -164,24 +189,39 @@ class Feed:
         _log.warning("feed_interrupted", board_id=self._reader.board_id, problem=problem, retry_after=pause)
         return pause
 
+    def _end(self) -> None:
+        """Tell everyone who follows that there is nothing to follow."""
+        self._over = True
+        self.board.history += 1
+        self.audience.end(PeriodUnknownError())
+        self._known.set()
+        self._moved.set()
+
     def _show_absent(self) -> None:
         if self.board.position is not None:
             self._start_over({user_id: no_standing(user_id) for user_id in self.audience.user_ids}, 0)
             self._newest_top = Top()
-            self._show(self._newest_top, 0, None)
+            self._show(0, None)
         self._hear()
 
     async def _fold(self, event: Snapshot | Update | Checkpoint) -> None:
         if not isinstance(event, Checkpoint) and event.top is not None:
             self._newest_top = await self._name(event.top)
         if isinstance(event, Snapshot):
-            if not event.reset and self.board.position is not None:
+            self._newest_period = show_period(event.period)
+            if self._continues(event):
                 return  # The scores up to it come next. Without them, nothing would hold at its revision.
-            standings = await self._reader.read_all_standings(self.audience.user_ids, event.revision)
+            standings = await self._reader.read_all_standings(
+                self.audience.user_ids, event.revision, _id_of(self._newest_period)
+            )
             self._start_over(standings, event.revision)
         if isinstance(event, Update):
             self.audience.offer(event.scores)
-        self._show(self._newest_top, event.revision, event.position)
+        self._show(event.revision, event.position)
+
+    def _continues(self, snapshot: Snapshot) -> bool:
+        is_known = not snapshot.reset and self.board.position is not None
+        return is_known and _id_of(self._newest_period) == _id_of(self.board.period)
 
     async def _name(self, standings: Sequence[Standing]) -> Top:
         entries = await self._reader.name(standings)
@@ -191,10 +231,16 @@ class Feed:
         self.board.history += 1
         self.audience.replace(standings, revision)
 
-    def _show(self, top: Top, revision: int, position: str | None) -> None:
-        if top is not self.board.top:
+    def _show(self, revision: int, position: str | None) -> None:
+        top, period = self._newest_top, self._newest_period
+        if top is not self.board.top or period != self.board.period:
             self.audience.call_all()
         self.board.top, self.board.revision, self.board.position = top, revision, position
+        self.board.period = period
         self._moved.set()
         self._moved = asyncio.Event()
         self.audience.tell()
+
+
+def _id_of(period: ShownPeriod | None) -> str:
+    return "" if period is None else period.id

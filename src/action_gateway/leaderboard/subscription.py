@@ -12,9 +12,13 @@ from action_gateway.domain.messages import (
     Top,
     find_changes,
     make_initial,
+    make_period,
     make_score,
     make_update,
 )
+from action_gateway.domain.periods import ShownPeriod
+from action_gateway.errors import GatewayError
+from action_gateway.leaderboard.board_reader import no_standing
 from score_client.types import Standing
 
 
@@ -28,6 +32,8 @@ class Board:
     """None while there is no position to resume from."""
     history: int = 0
     """Counts the times the board could not be resumed; revisions compare only within one of them."""
+    period: ShownPeriod | None = None
+    """What is shown; None for all time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,8 @@ class Subscription:
         self._me: Standing | None = None
         self._sent_me: Standing | None = None
         self._sent_top = board.top
+        self._sent_period = board.period
+        self._error: GatewayError | None = None
         self._woken = asyncio.Event()
 
     def offer(self, standing: Standing) -> bool:
@@ -69,6 +77,11 @@ class Subscription:
         self._me = standing
         if self._sent_me is not None and standing is not None and self._sent_me.total == standing.total:
             self._sent_me = standing
+
+    def end(self, error: GatewayError) -> None:
+        """Let `news` raise an error from here on."""
+        self._error = error
+        self.wake()
 
     def wake(self) -> None:
         """Let `news` look for something new."""
@@ -89,14 +102,14 @@ class Subscription:
     def begin(self, standing: Standing) -> News:
         """Start from the board as it is, and the user's standing, which was read since and is not ahead."""
         self.offer(standing)
-        self._sent_top, self._sent_me = self._board.top, self._me
-        initial = make_initial(self._board.top, self._me or standing, self._board.revision)
-        return self._say((initial,))
+        return self._say((self._make_initial(),))
 
     async def news(self) -> News:
-        """Wait until something is new, and count it as sent."""
+        """Wait until something is new, and count it as sent. Raises the error that it ends with."""
         while True:
             await self._woken.wait()
+            if self._error is not None:
+                raise self._error
             self._woken.clear()
             if messages := self._take():
                 return self._say(messages)
@@ -104,7 +117,14 @@ class Subscription:
     def _say(self, messages: tuple[Message, ...]) -> News:
         return News(messages, self._board.position if self._settled else None)
 
+    def _make_initial(self) -> Message:
+        board, me = self._board, self._me
+        self._sent_period, self._sent_top, self._sent_me = board.period, board.top, me
+        return make_initial(board.top, me or no_standing(self.user_id), board.revision, board.period)
+
     def _take(self) -> tuple[Message, ...]:
+        if self._sent_period != self._board.period:
+            return make_period(self._board.period, self._board.revision), self._make_initial()
         sent, top, me = self._sent_top, self._board.top, self._me
         messages = []
         if sent is not top and find_changes(sent, top):

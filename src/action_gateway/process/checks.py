@@ -11,7 +11,7 @@ from typing import Final
 
 from limits.errors import StorageError
 
-from action_gateway.leaderboard.feed import Feed
+from action_gateway.leaderboard.feeds import Feeds
 from action_gateway.limits.redis_storage import Counters
 from action_gateway.store.store import REQUIRED_REVISION, Store
 from score_client.client import ScoreClient
@@ -21,7 +21,9 @@ from service_runtime.redis.rejections import explain_rejection
 DATABASE: Final = "database"
 
 
-def checks_of(store: Store, counters: Counters, score_client: ScoreClient, feed: Feed) -> Mapping[str, Check]:
+def checks_of(
+    store: Store, counters: Counters, score_client: ScoreClient, feeds: Feeds
+) -> Mapping[str, Check]:
     """Make the checks, by the names of the parts in reports and metrics."""
 
     async def check_database() -> str | None:
@@ -42,7 +44,7 @@ def checks_of(store: Store, counters: Counters, score_client: ScoreClient, feed:
         return None
 
     async def check_leaderboard() -> str | None:
-        return feed.problem
+        return feeds.problem
 
     return {
         DATABASE: check_database,

@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 
 from action_gateway.accounts.passwords import Passwords
+from action_gateway.leaderboard.feeds import Feeds
 from action_gateway.metrics import Metrics
 from action_gateway.settings import ServeSettings
 from action_gateway.store.store import Store
@@ -14,6 +15,15 @@ def follow_process(metrics: Metrics) -> None:
     """Report how much the process has to do."""
     loop = asyncio.get_running_loop()
     metrics.follow("gateway_tasks", "Tasks of the event loop.", lambda: len(asyncio.all_tasks(loop)))
+
+
+def follow_feeds(feeds: Feeds, metrics: Metrics) -> None:
+    """Report how many watches of the leaderboard the process holds."""
+    metrics.follow(
+        "gateway_leaderboard_feeds",
+        "Watches of the leaderboard: one for all time, and one for each period that is followed.",
+        lambda: feeds.count,
+    )
 
 
 def follow_certificates(score_client: ScoreClient, metrics: Metrics) -> None:

@@ -20,7 +20,9 @@ from action_gateway.edge.leaderboards import Leaderboard
 from action_gateway.edge.suspicions import Suspicions
 from action_gateway.errors import GatewayError
 from action_gateway.leaderboard.board_reader import BoardReader
+from action_gateway.leaderboard.calendar import Calendar
 from action_gateway.leaderboard.feed import Feed
+from action_gateway.leaderboard.feeds import Feeds
 from action_gateway.leaderboard.usernames import Usernames
 from action_gateway.limits.limits import Limits, Rates
 from action_gateway.limits.redis_storage import Counters
@@ -81,12 +83,16 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             Passwords(workers=settings.password_workers, queue=settings.password_queue)
         )
         usernames = Usernames(store.get_usernames)
-        feed = await stack.enter_async_context(Feed(BoardReader(score_client, usernames, settings.board_id)))
+        calendar = Calendar(score_client, clock)
+        feeds = await stack.enter_async_context(
+            Feeds(lambda period: Feed(BoardReader(score_client, usernames, settings.board_id, period)))
+        )
         connections = _make_connections(metrics, settings)
         gauges.follow_process(metrics)
         gauges.follow_certificates(score_client, metrics)
         gauges.follow_use(store, passwords, settings, metrics)
-        checks = checks_of(store, dependencies.counters, score_client, feed)
+        gauges.follow_feeds(feeds, metrics)
+        checks = checks_of(store, dependencies.counters, score_client, feeds)
         _start_cleanup(stack, store, clock, settings)
         readiness = Readiness(
             checks,
@@ -104,19 +110,19 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             access_keys=tokens.access_keys,
             access_tokens=tokens.access,
             sessions=_make_sessions(dependencies, passwords, limits, tokens, clock, settings),
-            actions=_make_actions(dependencies, limits, tokens, clock, settings),
+            actions=_make_actions(dependencies, calendar, limits, tokens, clock, settings),
             connections=connections,
             suspicions=Suspicions(metrics.registry),
-            leaderboard=Leaderboard(score_client, usernames, settings.board_id),
+            leaderboard=Leaderboard(score_client, usernames, calendar, settings.board_id),
             sockets=LeaderboardSockets(
-                feed,
+                feeds,
                 connections,
                 tokens.access.verify,
                 clock=clock,
                 allowed_origins=settings.allowed_origins,
                 auth_seconds=settings.socket_auth_seconds,
             ),
-            events=LeaderboardEvents(feed, connections, clock=clock),
+            events=LeaderboardEvents(feeds, connections, clock=clock),
         )
 
 
@@ -168,11 +174,17 @@ def _make_sessions(
 
 
 def _make_actions(
-    dependencies: Dependencies, limits: Limits, tokens: _Tokens, clock: Clock, settings: ServeSettings
+    dependencies: Dependencies,
+    calendar: Calendar,
+    limits: Limits,
+    tokens: _Tokens,
+    clock: Clock,
+    settings: ServeSettings,
 ) -> Actions:
     return Actions(
         store=dependencies.store,
         payments=Payments(dependencies.score_client),
+        calendar=calendar,
         limits=limits,
         action_tokens=tokens.action,
         clock=clock,

@@ -9,6 +9,7 @@ class Ending(Enum):
     GONE = (1000, "the client has left")
     UNAUTHENTICATED = (4401, "a valid access token is needed")
     FOREIGN_ORIGIN = (4403, "this origin is not allowed")
+    PERIOD_UNKNOWN = (4404, "the leaderboard has no such period")
     AUTH_TIMEOUT = (4408, "no access token came in time")
     PROTOCOL = (1008, "the message is not as described")
     TOO_MANY_MESSAGES = (1008, "too many messages")

@@ -1,4 +1,4 @@
-"""`GET /leaderboard/events`: the leaderboard as it changes, as Server-Sent Events.
+"""`GET /leaderboard/events?period=`: the leaderboard as it changes, as Server-Sent Events.
 
 The same messages as on the WebSocket. The `id` of an event is the board's position. It stands on the last
 event of a revision only, so a client that resumes from it has missed nothing of that revision. What
@@ -10,7 +10,7 @@ import random
 import re
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from fastapi.sse import format_sse_event
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -18,16 +18,18 @@ from starlette.types import Receive, Scope, Send
 
 from action_gateway.accounts.tokens import Access
 from action_gateway.domain.clock import Clock
+from action_gateway.domain.periods import ALL_TIME, PeriodChoice
 from action_gateway.edge.authentication import CurrentUser
 from action_gateway.edge.problems import describe
 from action_gateway.errors import (
     GatewayError,
     InvalidRequestError,
+    PeriodUnknownError,
     RateLimitedError,
     UnauthenticatedError,
     UnavailableError,
 )
-from action_gateway.leaderboard.feed import Feed
+from action_gateway.leaderboard.feeds import Feeds
 from action_gateway.leaderboard.subscription import News, Subscription
 from action_gateway.streams.connection import Connection, beside
 from action_gateway.streams.connections import Connections
@@ -49,7 +51,9 @@ _RETRY_MS = (500, 3000)
 _RETRY_SECONDS = 10.0
 _RESPONSES = {
     200: {"description": "Events without end. The data of each is JSON: `event`, `revision` and `data`."},
-    **describe([UnauthenticatedError, InvalidRequestError, RateLimitedError, UnavailableError]),
+    **describe(
+        [UnauthenticatedError, InvalidRequestError, PeriodUnknownError, RateLimitedError, UnavailableError]
+    ),
 }
 _ALIVE = format_sse_event(comment="keep-alive")
 
@@ -59,10 +63,13 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, events: "LeaderboardEvents", access: Access, after_position: str | None) -> None:
+    def __init__(
+        self, events: "LeaderboardEvents", access: Access, period: str, after_position: str | None
+    ) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self.access = access
+        self.period = period
         self.after_position = after_position
         self.started = False
         self._events = events
@@ -84,7 +91,7 @@ class LeaderboardEvents:
 
     def __init__(
         self,
-        feed: Feed,
+        feeds: Feeds,
         connections: Connections,
         *,
         clock: Clock,
@@ -93,7 +100,7 @@ class LeaderboardEvents:
         randomness: random.Random | None = None,
     ) -> None:
         """Take after how long a silence a comment is sent, and how long a client may take for one write."""
-        self._feed = feed
+        self._feeds = feeds
         self._connections = connections
         self._clock = clock
         self._alive_seconds = alive_seconds
@@ -105,10 +112,18 @@ class LeaderboardEvents:
         router = APIRouter(tags=["leaderboard"])
 
         @router.get(PATH, status_code=200, response_class=EventStream, responses=_RESPONSES)
-        async def follow_leaderboard(access: CurrentUser, last_event_id: LastEventId = None) -> EventStream:
-            """Send `leaderboard:initial`, then `leaderboard:update` and `score:update` as they happen."""
+        async def follow_leaderboard(
+            access: CurrentUser,
+            period: Annotated[PeriodChoice, Query()] = ALL_TIME,
+            last_event_id: LastEventId = None,
+        ) -> EventStream:
+            """Send `leaderboard:initial`, then `leaderboard:update` and `score:update` as they happen.
+
+            When the period that is followed ends, `leaderboard:period` names the next one, and
+            `leaderboard:initial` comes again.
+            """
             resumes = last_event_id is not None and _POSITION.fullmatch(last_event_id)
-            return EventStream(self, access, last_event_id if resumes else None)
+            return EventStream(self, access, period, last_event_id if resumes else None)
 
         return router
 
@@ -130,10 +145,11 @@ class LeaderboardEvents:
         user_id = stream.access.user_id
         with (
             self._connections.admit(user_id),
-            self._feed.subscribe(user_id, stream.after_position) as subscription,
+            self._feeds.hold(stream.period) as feed,
+            feed.subscribe(user_id, stream.after_position) as subscription,
         ):
-            news: News | None = await self._feed.open(subscription)
-            async with beside(connection, self._feed.recall, subscription):
+            news: News | None = await feed.open(subscription)
+            async with beside(connection, feed.recall, subscription):
                 while True:
                     await self._write(stream, send, _ALIVE if news is None else _encode(news))
                     for message in news.messages if news else ():
@@ -146,6 +162,8 @@ class LeaderboardEvents:
                 return await subscription.news()
         except TimeoutError:
             return None
+        except PeriodUnknownError:
+            raise EndedError(Ending.PERIOD_UNKNOWN) from None
 
     async def _write(self, stream: EventStream, send: Send, body: bytes, *, more: bool = True) -> None:
         try:

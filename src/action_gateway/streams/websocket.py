@@ -1,4 +1,4 @@
-"""`GET /leaderboard/ws`: the leaderboard as it changes, over a WebSocket.
+"""`GET /leaderboard/ws?period=`: the leaderboard as it changes, over a WebSocket.
 
 One task reads what the client says, one tells it the news; neither waits for another client. The connection
 ends when the access token does, unless the client sends a newer one. What a client may say, and what it is
@@ -7,8 +7,8 @@ told when it says something else, stands in `conversation.py`.
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Final
 
 import structlog
@@ -18,8 +18,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from action_gateway.accounts.tokens import Access
 from action_gateway.domain.clock import Clock
 from action_gateway.edge.suspicions import Suspicions
-from action_gateway.errors import UnavailableError
+from action_gateway.errors import PeriodUnknownError, UnavailableError
 from action_gateway.leaderboard.feed import Feed
+from action_gateway.leaderboard.feeds import Feeds
 from action_gateway.leaderboard.subscription import News, Subscription
 from action_gateway.request_context import note_user
 from action_gateway.streams.connection import Connection, beside
@@ -44,7 +45,7 @@ class LeaderboardSockets:
 
     def __init__(
         self,
-        feed: Feed,
+        feeds: Feeds,
         connections: Connections,
         verify: Verify,
         *,
@@ -55,7 +56,7 @@ class LeaderboardSockets:
         close_seconds: float = 5.0,
     ) -> None:
         """Take the seconds a client may take to authenticate, to receive a message, and to close."""
-        self._feed = feed
+        self._feeds = feeds
         self._connections = connections
         self._verify = verify
         self._clock = clock
@@ -73,6 +74,7 @@ class LeaderboardSockets:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one socket until it ends."""
+        period = websocket.query_params.get("period", "")
         # The server logs the URL of a socket that is accepted, and some clients put their token into it.
         websocket.scope["query_string"] = b""
         suspicions: Suspicions = websocket.app.state.suspicions
@@ -82,14 +84,14 @@ class LeaderboardSockets:
             try:
                 async with self._connections.hold("websocket") as connection:
                     with suspicions.watching(websocket.client):
-                        await self._converse(websocket, connection)
+                        await self._converse(websocket, connection, period)
             except EndedError as ended:
                 ending = ended.ending
             except Exception:  # noqa: BLE001 - logged whole; the client gets a close code and no detail
                 _log.exception("websocket_failed")
             await self._close(websocket, ending)
 
-    async def _converse(self, websocket: WebSocket, connection: Connection) -> None:
+    async def _converse(self, websocket: WebSocket, connection: Connection, period: str) -> None:
         origins, host = websocket.headers.getlist("origin"), websocket.headers.get("host")
         if not allows_origin(origins, host, self._allowed_origins):
             self._note_rejected(origins, host)
@@ -103,11 +105,24 @@ class LeaderboardSockets:
         self._extend(connection, access)
         with (
             self._connections.admit(access.user_id),
-            self._feed.subscribe(access.user_id) as subscription,
+            self._hold(period) as feed,
+            feed.subscribe(access.user_id) as subscription,
         ):
-            async with beside(connection, self._tell, websocket, subscription):
+            async with beside(connection, self._tell, websocket, feed, subscription):
                 while True:
                     self._extend(connection, await self._hear(websocket, conversation))
+
+    @contextmanager
+    def _hold(self, period: str) -> Iterator[Feed]:
+        """Keep the feed of a period open inside the block. Raises EndedError if there is none."""
+        with ExitStack() as stack:
+            try:
+                feed = stack.enter_context(self._feeds.hold(period))
+            except PeriodUnknownError:
+                raise EndedError(Ending.PERIOD_UNKNOWN) from None
+            except UnavailableError:
+                raise EndedError(Ending.OVERLOADED) from None
+            yield feed
 
     def _note_rejected(self, origins: Sequence[str], host: str | None) -> None:
         """Log both sides of the comparison: a proxy that changes the Host has every page rejected."""
@@ -125,14 +140,16 @@ class LeaderboardSockets:
             raise EndedError(Ending.GONE)
         return conversation.receive(message.get("text"), asyncio.get_running_loop().time())
 
-    async def _tell(self, websocket: WebSocket, subscription: Subscription) -> None:
+    async def _tell(self, websocket: WebSocket, feed: Feed, subscription: Subscription) -> None:
         try:
-            news = await self._feed.open(subscription)
+            news = await feed.open(subscription)
+            while True:
+                await self._send(websocket, news)
+                news = await subscription.news()
+        except PeriodUnknownError:
+            raise EndedError(Ending.PERIOD_UNKNOWN) from None
         except (UnavailableError, ScoreClientError):
             raise EndedError(Ending.UNAVAILABLE) from None
-        while True:
-            await self._send(websocket, news)
-            news = await subscription.news()
 
     async def _send(self, websocket: WebSocket, news: News) -> None:
         for message in news.messages:

@@ -1,15 +1,27 @@
-"""The three messages, word for word as the contract has them."""
+"""The messages, word for word as the contract has them."""
 
 import json
 from typing import Any
 
+from tests.action_gateway.scripted_board import day_of
+
 from action_gateway.domain.entries import Entry
-from action_gateway.domain.messages import Message, Top, make_initial, make_score, make_update
+from action_gateway.domain.messages import Message, Top, make_initial, make_period, make_score, make_update
+from action_gateway.domain.periods import show_period
 from score_client.types import Standing
 
 ADA = Entry(rank=1, user_id="u1", username="ada", score=20)
 BOB = Entry(rank=2, user_id="u2", username=None, score=10)
 ADA_ROW = {"rank": 1, "userId": "u1", "username": "ada", "score": 20}
+DAY = {
+    "id": "day:2026-12-01",
+    "kind": "day",
+    "startsAt": "2026-12-01T00:00:00Z",
+    "endsAt": "2026-12-02T00:00:00Z",
+    "closesAt": "2026-12-02T00:10:00Z",
+    "state": "open",
+    "nextStartsAt": "2026-12-02T00:00:00Z",
+}
 BOB_ROW = {"rank": 2, "userId": "u2", "username": None, "score": 10}
 
 
@@ -22,16 +34,27 @@ def read(message: Message) -> Any:
 
 
 def test_the_first_message_has_the_leaderboard_and_the_users_own_rank() -> None:
-    assert read(make_initial(Top((ADA, BOB)), standing(), 7)) == {
+    assert read(make_initial(Top((ADA, BOB)), standing(), 7, None)) == {
         "event": "leaderboard:initial",
         "revision": 7,
-        "data": {"leaderboard": [ADA_ROW, BOB_ROW], "me": {"rank": 2, "score": 10}},
+        "data": {"leaderboard": [ADA_ROW, BOB_ROW], "me": {"rank": 2, "score": 10}, "period": None},
     }
 
 
 def test_a_user_without_an_award_has_score_zero_and_no_rank() -> None:
-    message = read(make_initial(Top(), standing(rank=None, total=0), 0))
-    assert message["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}}
+    message = read(make_initial(Top(), standing(rank=None, total=0), 0, None))
+    assert message["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}, "period": None}
+
+
+def test_the_first_message_names_the_period_it_shows() -> None:
+    period = show_period(day_of(1))
+    message = read(make_initial(Top(), standing(), 7, period))
+    assert message["data"]["period"] == DAY
+    assert read(make_period(period, 7)) == {
+        "event": "leaderboard:period",
+        "revision": 7,
+        "data": {"period": DAY},
+    }
 
 
 def test_an_update_has_the_whole_leaderboard_and_the_changed_ranks() -> None:

@@ -44,9 +44,15 @@ def row(rank: int | None, player: Player, score: int) -> dict[str, Any]:
 
 async def test_a_board_without_awards_is_empty(gateway: Gateway, player: Player) -> None:
     page = await player.get("/leaderboard")
-    assert page.json() == {"entries": [], "revision": 0, "source": "cache"}
+    assert page.json() == {"entries": [], "revision": 0, "source": "cache", "period": None}
     mine = await player.get("/leaderboard/me")
-    assert mine.json() == {"me": row(None, player, 0), "entries": [], "revision": 0, "source": "cache"}
+    assert mine.json() == {
+        "me": row(None, player, 0),
+        "entries": [],
+        "revision": 0,
+        "source": "cache",
+        "period": None,
+    }
 
 
 async def test_the_leaderboard_is_listed_page_by_page_with_names(gateway: Gateway) -> None:
@@ -63,6 +69,7 @@ async def test_the_leaderboard_is_listed_page_by_page_with_names(gateway: Gatewa
         "entries": [{"rank": 4, "userId": "stranger", "username": None, "score": 5}],
         "revision": 4,
         "source": "cache",
+        "period": None,
     }
 
 
@@ -82,7 +89,13 @@ async def test_a_player_without_an_award_on_a_board_with_some_has_score_zero(
 ) -> None:
     await award(gateway, "stranger", 5)
     mine = (await player.get("/leaderboard/me")).json()
-    assert mine == {"me": row(None, player, 0), "entries": [], "revision": 1, "source": "cache"}
+    assert mine == {
+        "me": row(None, player, 0),
+        "entries": [],
+        "revision": 1,
+        "source": "cache",
+        "period": None,
+    }
 
 
 async def test_an_invalid_request_is_rejected(gateway: Gateway, player: Player) -> None:
@@ -117,7 +130,7 @@ async def test_a_completed_action_reaches_all_subscribers(gateway: Gateway) -> N
         events = stream.events()
         for first in (await receive(mine), await receive(others), (await anext(events)).data):
             assert first["event"] == "leaderboard:initial"
-            assert first["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}}
+            assert first["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}, "period": None}
         assert (await ada.complete(await ada.start("quick"))).status_code == 200
         update = {
             "event": "leaderboard:update",

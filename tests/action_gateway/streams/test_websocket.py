@@ -36,6 +36,7 @@ async def test_a_client_with_a_token_on_the_handshake_receives_the_current_state
             "data": {
                 "leaderboard": [{"rank": 1, "userId": "u1", "username": "u1", "score": 10}],
                 "me": {"rank": 1, "score": 10},
+                "period": None,
             },
         }
 
