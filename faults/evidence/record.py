@@ -1,16 +1,19 @@
 """Reads the whole record out of PostgreSQL, with statements of its own, in one snapshot."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from sys import intern
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import psycopg
 
 from faults.evidence.sql import load_statement
-from faults.model.ledger import Award, Commit, Head, Ledger, Record, Total
+from faults.model.ledger import Award, Commit, Entry, Head, Ledger, Period, Place, Record, Total
 
 _ROWS_AT_ONCE: Final = 10_000
+_ALL_TIME: Final = "all_time"
+
+_T = TypeVar("_T")
 
 
 def read_record(dsn: str, former: Sequence[Record] = ()) -> Record:
@@ -32,31 +35,52 @@ def read_record(dsn: str, former: Sequence[Record] = ()) -> Record:
 def _read(connection: psycopg.Connection[Any], former: Sequence[Record]) -> Record:
     heads = {board_id: Head(*head) for board_id, *head in _fetch(connection, "read_heads")}
     awards = _read_awards(connection, former)
-    commits = defaultdict[str, list[Commit]](list)
-    for board_id, *commit in _fetch(connection, "read_commits"):
-        commits[board_id].append(Commit(*commit))
-    standings = defaultdict[str, dict[str, Total]](dict)
-    for board_id, user_id, *total in _fetch(connection, "read_standings"):
-        standings[board_id][intern(user_id)] = Total(*total)
+    commits = _read_lists(connection, "read_commits", Commit._make)
+    standings = defaultdict[str, dict[str, dict[str, Total]]](lambda: defaultdict(dict))
+    for board_id, period, user_id, *total in _fetch(connection, "read_standings"):
+        standings[board_id][intern(period)][intern(user_id)] = Total(*total)
+    entries = _read_lists(connection, "read_entries", Entry._make)
+    periods = _read_lists(connection, "read_periods", Period._make)
+    results = defaultdict[str, dict[str, list[Place]]](lambda: defaultdict(list))
+    for board_id, period_id, *place in _fetch(connection, "read_results"):
+        results[board_id][period_id].append(Place(*place))
     return {
         board_id: Ledger(
-            board_id, heads.get(board_id), awards[board_id], commits[board_id], standings[board_id]
+            board_id,
+            heads.get(board_id),
+            awards[board_id],
+            commits[board_id],
+            standings[board_id].pop(_ALL_TIME, {}),
+            entries[board_id],
+            periods[board_id],
+            standings[board_id],
+            results[board_id],
         )
         for board_id in sorted(heads.keys() | awards.keys() | commits.keys() | standings.keys())
     }
+
+
+def _read_lists(
+    connection: psycopg.Connection[Any], statement: str, make: Callable[[Iterable[Any]], _T]
+) -> defaultdict[str, list[_T]]:
+    """Read rows that begin with the id of their board."""
+    lists = defaultdict[str, list[_T]](list)
+    for board_id, *fields in _fetch(connection, statement):
+        lists[board_id].append(make(fields))
+    return lists
 
 
 def _read_awards(
     connection: psycopg.Connection[Any], former: Sequence[Record]
 ) -> defaultdict[str, list[Award]]:
     awards = defaultdict[str, list[Award]](list)
-    for board_id, *fields in _fetch(connection, "read_awards"):
-        board = awards[board_id]
-        board.append(_find_same(_make_award(fields), board_id, len(board), former))
+    for board_id, *fields, period_ids, totals in _fetch(connection, "read_awards"):
+        board, periods = awards[board_id], zip(map(intern, period_ids), totals or (), strict=True)
+        board.append(_find_same(_make_award([*fields, tuple(periods)]), board_id, len(board), former))
     return awards
 
 
-def _make_award(fields: list[Any]) -> Award:
+def _make_award(fields: Sequence[Any]) -> Award:
     award = Award(*fields)
     # What a few hundred thousand awards have in common is kept once.
     return award._replace(

@@ -5,8 +5,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from math import inf
+from operator import attrgetter
+from typing import Final
 
 from faults.model.ledger import Award, Ledger, Record, start_position, write_position
+
+_REVISION: Final = attrgetter("revision")
 
 
 @dataclass(slots=True)
@@ -53,6 +57,11 @@ class Line:
         place = bisect_left(self.ends, revision)
         return write_position(*self.ledger.commits[place][1:]) if place < len(self.ends) else None
 
+    def awards_between(self, after: int, upto: int) -> Sequence[Award]:
+        """Return what was awarded after a revision and up to another one."""
+        first, last = (bisect_right(self.awards, revision, key=_REVISION) for revision in (after, upto))
+        return self.awards[first:last]
+
     def note_times(self) -> None:
         """Compute bounds of time, once `asked` is known of all awards."""
         known = (placed.asked if placed.asked < inf else -inf for placed in self.placed)
@@ -60,11 +69,13 @@ class Line:
 
     def earliest(self, revision: int) -> float:
         """Return a time before which the ledger did not reach a revision."""
-        return self._asked[revision - 1] if 0 < revision <= len(self._asked) else -inf
+        place = bisect_right(self.awards, revision, key=_REVISION)
+        return self._asked[place - 1] if 0 < place <= len(self._asked) else -inf
 
     def furthest(self, time: float) -> int:
         """Return a revision that the ledger had not passed at a time."""
-        return bisect_right(self._asked, time)
+        place = bisect_right(self._asked, time)
+        return self.awards[place].revision - 1 if place < len(self.awards) else self.ledger.revision
 
 
 class Board:

@@ -22,13 +22,26 @@ class Kind(StrEnum):
         kind.sentence = sentence
         return kind
 
-    REVISION_MISSING = "revision_missing", "The ledger counts its awards without gap; one is missing."
+    REVISION_MISSING = "revision_missing", "The ledger counts its entries without gap; one is missing."
     AWARD_DOUBLED = "award_doubled", "An award is in the ledger once; it is there twice."
     COMMIT_WRONG = "commit_wrong", "Commits cover the ledger without gap or overlap; these do not."
-    DIGEST_WRONG = "digest_wrong", "A commit's digest covers all awards up to it; this one does not."
+    DIGEST_WRONG = "digest_wrong", "A commit's digest covers all entries up to it; this one does not."
     TOTAL_WRONG = "total_wrong", "A total is the sum of the awards up to it; this one is not."
     STANDING_WRONG = "standing_wrong", "A standing is what the ledger adds up to; this one is not."
     HEAD_WRONG = "head_wrong", "A board's row tells its last commit; this one does not."
+    TIME_BACK = "time_back", "The time of a ledger never steps back; here it does."
+
+    PERIOD_RANGE_WRONG = "period_range_wrong", "A period is what the settings say; this one is not."
+    PERIOD_MEMBER_WRONG = "period_member_wrong", "An award counts in a period that it does not belong to."
+    PERIOD_MEMBER_MISSING = "period_member_missing", "An award does not count in a period that it belongs to."
+    PERIOD_TOTAL_WRONG = (
+        "period_total_wrong",
+        "A total in a period is a sum of awards; this one is not.",
+    )
+    PERIOD_CLOSE_WRONG = "period_close_wrong", "The entry of a closed period says what its awards do not."
+    PERIOD_CLOSED_TWICE = "period_closed_twice", "A period is closed once; this one was closed again."
+    PERIOD_UNCLOSED = "period_unclosed", "A period was due to be closed long ago, and is not."
+    PERIOD_RESULT_WRONG = "period_result_wrong", "The result of a period is not what its awards add up to."
 
     AWARD_LOST = "award_lost", "An award was answered as made, and the record does not have it."
     AWARD_NOT_COPIED = "award_not_copied", "An award was made before the copy, and is gone after its restore."

@@ -5,14 +5,17 @@ The format of positions is written down here a second time, on purpose.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 _MARK_BYTES: Final = 8
 
 
 class Award(NamedTuple):
-    """An award as the ledger has it. The fields stand in the order of the canonical text."""
+    """An award as the ledger has it. The fields stand in the order of the canonical text.
+
+    That of an award which counts in no period, and says nothing of when it happened, ends before these two.
+    """
 
     revision: int
     award_id: str
@@ -27,6 +30,37 @@ class Award(NamedTuple):
     trace_id: str
     awarded_at: int
     """Microseconds since 1970."""
+    occurred_at: int | None = None
+    """The same; None where the caller said nothing of it."""
+    periods: tuple[tuple[str, int], ...] = ()
+    """The periods that it counts in, in the order in which they were opened, and the user's total in each."""
+
+    def write(self) -> str:
+        """Return the canonical text."""
+        fields = list[object](self[:-2])
+        if self.occurred_at is not None or self.periods:
+            occurred_at = "" if self.occurred_at is None else self.occurred_at
+            fields += [occurred_at, ",".join(f"{period_id}={total}" for period_id, total in self.periods)]
+        return "\t".join(map(str, fields)) + "\n"
+
+
+class Entry(NamedTuple):
+    """What else the ledger has. The fields stand in the order of the canonical text."""
+
+    revision: int
+    kind: str
+    """`settings` or `period_closed`."""
+    actor: str
+    request_id: str
+    trace_id: str
+    entered_at: int
+    """Microseconds since 1970."""
+    body: str
+    """JSON."""
+
+    def write(self) -> str:
+        """Return the canonical text."""
+        return "\t".join(map(str, self)) + "\n"
 
 
 class Commit(NamedTuple):
@@ -51,6 +85,35 @@ class Head(NamedTuple):
     digest: bytes
 
 
+class Place(NamedTuple):
+    """A user's place in the result of a period."""
+
+    rank: int
+    user_id: str
+    total: int
+    reached_revision: int
+
+    def write(self) -> str:
+        """Return the text that the digest of a result is of."""
+        return "\t".join(map(str, self)) + "\n"
+
+
+class Period(NamedTuple):
+    """A period of a board, as its row has it. Times are microseconds since 1970."""
+
+    period_id: str
+    kind: str
+    starts_at: int
+    ends_at: int
+    closes_at: int
+    final_at: int
+    opened_revision: int
+    closed_revision: int | None
+    entrants: int | None
+    digest: bytes | None
+    entry_revision: int | None
+
+
 @dataclass(frozen=True, slots=True)
 class Ledger:
     """All that the record has of one board."""
@@ -59,14 +122,21 @@ class Ledger:
     head: Head | None
     """None where awards or standings are there, but no board."""
     awards: Sequence[Award]
-    """In the order of their revisions; the same goes for commits."""
+    """In the order of their revisions; the same goes for commits and entries."""
     commits: Sequence[Commit]
     standings: Mapping[str, Total]
-    """By user."""
+    """Of all time, by user."""
+    entries: Sequence[Entry] = ()
+    periods: Sequence[Period] = ()
+    """In the order in which they were opened."""
+    period_standings: Mapping[str, Mapping[str, Total]] = field(default_factory=dict)
+    """By period and user, of those that are not final."""
+    results: Mapping[str, Sequence[Place]] = field(default_factory=dict)
+    """By period, in the order of ranks."""
 
     @property
     def revision(self) -> int:
-        """How many awards the board's row says that there are."""
+        """How many awards and entries the board's row says that there are."""
         return self.head.revision if self.head else 0
 
     @property

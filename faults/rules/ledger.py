@@ -1,18 +1,22 @@
 """What must hold of a ledger by itself. Pure.
 
-The canonical text of an award and the way in which digests follow each other are written down here a second
-time, on purpose. After a finding, a ledger is taken as it says, so that one fault is found once.
+The way in which digests follow each other is written down here a second time, on purpose; so is the canonical
+text of awards and entries, in the model. After a finding, a ledger is taken as it says, so that one fault is
+found once.
 """
 
 import hashlib
 from collections.abc import Iterable
+from heapq import merge
+from operator import attrgetter
 
 from faults.model.findings import Finding, Kind
-from faults.model.ledger import Award, Head, Ledger, Total, start_digest
+from faults.model.ledger import Award, Entry, Head, Ledger, Total, start_digest
 
 
 def check_ledger(ledger: Ledger) -> Iterable[Finding]:
     """Find what is wrong in a ledger, its commits and its standings."""
+    yield from _check_revisions(ledger)
     yield from _check_awards(ledger)
     yield from _check_commits(ledger)
     yield from _check_standings(ledger)
@@ -22,36 +26,41 @@ def check_ledger(ledger: Ledger) -> Iterable[Finding]:
         yield Finding(Kind.HEAD_WRONG, f"{ledger.board_id}: {ledger.head} where the commits end at {head}")
 
 
+def _check_revisions(ledger: Ledger) -> Iterable[Finding]:
+    revision = 0
+    for row in _rows(ledger):
+        if row.revision != revision + 1:
+            yield Finding(Kind.REVISION_MISSING, f"{ledger.board_id}: {row} after revision {revision}")
+        revision = row.revision
+
+
 def _check_awards(ledger: Ledger) -> Iterable[Finding]:
-    revision, known, totals = 0, set[str](), dict[str, int]()
+    known, totals = set[str](), dict[str, int]()
     for award in ledger.awards:
         where = f"{ledger.board_id}: {award}"
-        if award.revision != revision + 1:
-            yield Finding(Kind.REVISION_MISSING, f"{where} after revision {revision}")
         if award.award_id in known:
             yield Finding(Kind.AWARD_DOUBLED, where)
         total = totals.get(award.user_id, 0) + award.points
         if award.total_after != total:
             yield Finding(Kind.TOTAL_WRONG, f"{where} where the sum is {total}")
-        revision = award.revision
         known.add(award.award_id)
         totals[award.user_id] = award.total_after
 
 
 def _check_commits(ledger: Ledger) -> Iterable[Finding]:
-    place, digest, revision = 0, start_digest(ledger.board_id), 0
+    rows, place, digest, revision = list(_rows(ledger)), 0, start_digest(ledger.board_id), 0
     for commit in ledger.commits:
         end = place
-        while end < len(ledger.awards) and ledger.awards[end].revision <= commit.last_revision:
+        while end < len(rows) and rows[end].revision <= commit.last_revision:
             end += 1
         where = f"{ledger.board_id}: {commit.first_revision} to {commit.last_revision}"
         if commit.first_revision != revision + 1 or commit.last_revision < commit.first_revision:
             yield Finding(Kind.COMMIT_WRONG, f"{where} after revision {revision}")
-        if commit.digest != digest_commit(digest, ledger.awards[place:end]):
+        if commit.digest != digest_commit(digest, rows[place:end]):
             yield Finding(Kind.DIGEST_WRONG, where)
         place, digest, revision = end, commit.digest, commit.last_revision
-    if place < len(ledger.awards):
-        yield Finding(Kind.COMMIT_WRONG, f"{ledger.board_id}: none covers {ledger.awards[place]}")
+    if place < len(rows):
+        yield Finding(Kind.COMMIT_WRONG, f"{ledger.board_id}: none covers {rows[place]}")
 
 
 def _check_standings(ledger: Ledger) -> Iterable[Finding]:
@@ -65,7 +74,12 @@ def _check_standings(ledger: Ledger) -> Iterable[Finding]:
             yield Finding(Kind.STANDING_WRONG, f"{ledger.board_id}, {user_id}: {stands}, due is {is_due}")
 
 
-def digest_commit(before: bytes, awards: Iterable[Award]) -> bytes:
-    """Return the digest of a commit from the digest before it and its awards."""
-    text = "".join("\t".join(map(str, award)) + "\n" for award in awards)
+def _rows(ledger: Ledger) -> Iterable[Award | Entry]:
+    """Return awards and entries in the order of their revisions."""
+    return merge(ledger.awards, ledger.entries, key=attrgetter("revision"))
+
+
+def digest_commit(before: bytes, rows: Iterable[Award | Entry]) -> bytes:
+    """Return the digest of a commit from the digest before it and its awards and entries."""
+    text = "".join(row.write() for row in rows)
     return hashlib.sha256(before + text.encode()).digest()

@@ -13,6 +13,7 @@ from faults.model.claim import Claim, Ranks
 from faults.model.epochs import RECOVERY_SECONDS, Epochs
 from faults.model.findings import Finding, Kind
 from faults.model.history import Message, Row
+from faults.model.ledger import Award
 from faults.rules.positions import Sight, check_sight, locate
 
 LAG: Final = RECOVERY_SECONDS + 1.0
@@ -73,7 +74,7 @@ class Watch:
                 top=self._top,
                 size=self._size,
                 rows=[row._replace(rank=None) for row in self._rows.values()],
-                users=sorted(self._wanted({award.user_id for award in end.awards[self._since :]})),
+                users=sorted(self._wanted({award.user_id for award in self._since_then()})),
                 ranks=Ranks.IF_TOLD,
             )
         )
@@ -85,11 +86,15 @@ class Watch:
         if not self._leads(former, message):
             yield Finding(Kind.STREAM_BACK, f"{self.name} at {message.at:.3f}: {former}, {message.position}")
         elif not is_snapshot:
-            first, awards = _revision(self._vouched), self.board.line_of(located).awards
-            changed = {award.user_id for award in awards[first : message.revision]}
+            first, line = _revision(self._vouched), self.board.line_of(located)
+            changed = {award.user_id for award in line.awards_between(first, message.revision)}
             if untold := self._wanted(changed) - {row.user_id for row in message.scores}:
                 where = f"{self.name} at {message.at:.3f}: {self._vouched} to {message.position}"
                 yield Finding(Kind.CHANGE_UNTOLD, f"{where}: {sorted(untold)}")
+
+    def _since_then(self) -> Sequence[Award]:
+        """Return what was awarded since it began, or began anew."""
+        return self.board.end.awards_between(self._since, self.board.end.ledger.revision)
 
     def _wanted(self, users: set[str]) -> set[str]:
         return users if self._all_scores else users.intersection(self._users)

@@ -1,2 +1,2 @@
--- What every user has on every board.
-SELECT board_id, user_id, total, reached_revision FROM score.standing WHERE period = 'all_time'
+-- What every user has on every board, of all time and in each period.
+SELECT board_id, period, user_id, total, reached_revision FROM score.standing
