@@ -4,7 +4,6 @@ What the file does not name is denied. Health and reflection are open to every c
 nobody else. A file with any fault is rejected whole, with all its faults.
 """
 
-import tomllib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +27,7 @@ from score_service.domain.award import MAX_POINTS
 from score_service.domain.identifier import is_identifier
 from score_service.errors import NotAllowedError
 from service_runtime.settings import SetupError
+from service_runtime.toml_files import describe_faults, parse_toml
 
 SERVICES: Final = {
     service.full_name: tuple(f"{service.full_name}/{method.name}" for method in service.methods)
@@ -46,7 +46,6 @@ _MAX_RATE: Final = 1_000_000_000
 _MAX_BACKDATE: Final = 30 * 86_400
 _SKEW: Final = timedelta(seconds=5)
 """How far the clock of a caller may be ahead of ours."""
-_SAID: Final = {"missing": "is missing", "extra_forbidden": "is not known"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,17 +130,12 @@ class Policy:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read a policy from TOML. Raises SetupError with all its faults."""
-        try:
-            document = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise SetupError([f"is no TOML: {error}"]) from None
-        except (ValueError, RecursionError):
-            raise SetupError(["is no TOML: has a number too long, or is nested too deep"]) from None
+        document = parse_toml(text)
         repeated = list(_repeated_identities(document))
         try:
             entries = _Document.model_validate(document).identity
         except ValidationError as error:
-            raise SetupError([*_faults(error), *repeated]) from None
+            raise SetupError([*describe_faults(error), *repeated]) from None
         if repeated:
             raise SetupError(repeated)
         return cls(entry.grant() for entry in entries)
@@ -233,10 +227,3 @@ def _repeated_identities(document: Mapping[str, Any]) -> Iterator[str]:
         spiffe_id = entry.get("spiffe_id") if isinstance(entry, dict) else None
         if isinstance(spiffe_id, str) and first.setdefault(spiffe_id, index) != index:
             yield f"identity[{index}].spiffe_id: is that of identity[{first[spiffe_id]}] too"
-
-
-def _faults(error: ValidationError) -> Iterator[str]:
-    for fault in error.errors(include_url=False, include_context=False, include_input=False):
-        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
-        said = _SAID.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
-        yield f"{place.removeprefix('.')}: {said}"
