@@ -34,6 +34,7 @@ class FaultKind(enum.Enum):
     INVALID = "invalid"
     TIME_ZONE_UNKNOWN = "time_zone_unknown"
     SEASONS_OVERLAP = "seasons_overlap"
+    """Or one is empty."""
     PERIOD_OPEN = "period_open"
     """It would alter a period that is open, or leave a time without a period after it."""
 
@@ -105,7 +106,7 @@ def _check_seasons(seasons: tuple[Season, ...]) -> Iterator[SettingsFault]:
             if not EARLIEST <= instant < LATEST:
                 yield SettingsFault(f"{place}.{name}", "must be in the years 1970 to 8999")
         if season.starts_at >= season.ends_at:
-            yield SettingsFault(f"{place}.ends_at", "must be after starts_at")
+            yield SettingsFault(f"{place}.ends_at", "must be after starts_at", FaultKind.SEASONS_OVERLAP)
     yield from _check_overlap(seasons)
 
 
