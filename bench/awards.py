@@ -5,7 +5,8 @@ from random import Random
 from typing import Any
 
 from score_api.v1 import score_service_pb2 as scores
-from score_service.record.ledger import write_array
+from score_service.domain.period import NO_SCHEDULE, Schedule
+from score_service.record.ledger import schedule_parameters, write_array
 
 USERS = 1_000
 POINTS = 10
@@ -38,8 +39,8 @@ class Awards:
         """Make a request for many awards."""
         return scores.BatchAwardPointsRequest(requests=[self.request() for _ in range(size)])
 
-    def columns(self, size: int) -> dict[str, str]:
-        """Return the arrays that `score.record_awards` takes, each as one text, as the ledger sends them."""
+    def parameters(self, size: int, schedule: Schedule = NO_SCHEDULE) -> dict[str, object]:
+        """Return what `record_awards.sql` takes for so many awards, as the ledger sends it."""
         columns = {
             "award_ids": [self._new_id() for _ in range(size)],
             "user_ids": [self.user() for _ in range(size)],
@@ -50,7 +51,8 @@ class Awards:
             "callers": ["spiffe://laurel.local/bench"] * size,
             "trace_ids": [""] * size,
         }
-        return {name: write_array(values) for name, values in columns.items()}
+        arrays = {name: write_array(values) for name, values in columns.items()}
+        return {"board_id": self.board_id, **arrays, "occurred_ats": None, **schedule_parameters(schedule)}
 
     def user(self) -> str:
         """Draw a user."""

@@ -49,7 +49,7 @@ async def record_batches(
     statement, clock, latencies = load_statement("record_awards"), time.perf_counter, list[float]()
     end = clock() + seconds
     while (now := clock()) < end:
-        parameters = {"board_id": awards.board_id, **awards.columns(BATCH_MAX)}
+        parameters = awards.parameters(BATCH_MAX)
         end += (began := clock()) - now
         cursor = await connection.execute(statement, parameters)
         (row,) = await cursor.fetchall()

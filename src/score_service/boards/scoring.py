@@ -14,9 +14,10 @@ from typing import TypeAlias
 import structlog
 
 from score_service.boards.coalescer import BATCH_MAX, WAITING_MAX, AwardReply, Coalescer
-from score_service.domain.award import Award, AwardOutcome, OutOfRange, RecordedAward, is_replay
+from score_service.domain.award import Award, AwardOutcome, OutOfRange, PeriodClosed, RecordedAward, is_replay
 from score_service.errors import (
     OverloadedError,
+    PeriodClosedError,
     ProjectionUnavailableError,
     RecordUnavailableError,
     ScoreServiceError,
@@ -171,7 +172,7 @@ class Scoring:
         return {**await self._projector.ranks_at(changes.board_id, users, revision), **ranks}
 
 
-def _is_in(batch: RecordedBatch, result: RecordedAward | OutOfRange) -> bool:
+def _is_in(batch: RecordedBatch, result: RecordedAward | OutOfRange | PeriodClosed) -> bool:
     """Return whether an award was made by the commit of this batch."""
     return isinstance(result, RecordedAward) and result.revision > batch.changes.before.revision
 
@@ -180,9 +181,13 @@ def _is_new(outcome: AwardReply) -> bool:
     return isinstance(outcome, AwardOutcome) and outcome.is_new
 
 
-def _outcome(award: Award, result: RecordedAward | OutOfRange, ranks: Ranks, *, is_new: bool) -> AwardReply:
+def _outcome(
+    award: Award, result: RecordedAward | OutOfRange | PeriodClosed, ranks: Ranks, *, is_new: bool
+) -> AwardReply:
     if isinstance(result, OutOfRange):
         return TotalOutOfRangeError()
+    if isinstance(result, PeriodClosed):
+        return PeriodClosedError()
     try:
         return AwardOutcome(result, ranks.get(result.user_id), is_replay(award, result), is_new)
     except ScoreServiceError as error:

@@ -71,6 +71,11 @@ class OutOfRange:
     """The award was not made: the user's total would pass `MAX_TOTAL`."""
 
 
+@dataclass(frozen=True, slots=True)
+class PeriodClosed:
+    """The award was not made: it belongs to a period that is closed, and the board refuses such."""
+
+
 def is_replay(award: Award, recorded: RecordedAward) -> bool:
     """Return whether another request made the award.
 

@@ -8,7 +8,7 @@ import enum
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from score_service.domain.board_settings import LatePolicy
@@ -94,6 +94,12 @@ class Schedule:
     """These, and those that hold an `occurred_at` of the batch, in the order of kind and start."""
 
 
+NO_SCHEDULE: Final = Schedule(
+    0, LatePolicy.CURRENT, datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), ()
+)
+"""Of a board without settings. It holds for ever."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredPeriod:
     """A period that somebody has points in, as the record has it."""
@@ -112,6 +118,8 @@ class StoredPeriod:
     rank, user id, total and reached revision, with tabs between and a newline at the end."""
     entry_revision: int | None = None
     """Of the entry that says so; None before."""
+    is_truncated: bool = False
+    """Whether only the top of its result is kept."""
 
     @property
     def is_final(self) -> bool:

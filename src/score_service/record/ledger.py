@@ -4,28 +4,34 @@ Invariants:
 - An award is written once, in one transaction with its commit and its user's standing.
 - The commits of a board follow each other without gap, in the order of the lock on the board's row, so
   "after revision r" is a safe cursor.
+- Which periods an award counts in is decided in that transaction too, by the ledger's own time.
 
 It knows nothing of Redis, ranks or callers.
 """
 
+import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Final, overload
 
 from psycopg.rows import DictRow
 
-from score_service.domain.award import MAX_BATCH, Award, OutOfRange, RecordedAward
+from score_service.domain.award import MAX_BATCH, Award, OutOfRange, PeriodClosed, RecordedAward
 from score_service.domain.changes import Change, Changes
+from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
 from score_service.domain.position import Position
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
 from score_service.record.database import BULK_SECONDS, Database
 
-REQUIRED_SCHEMA: Final = "0002"
+REQUIRED_SCHEMA: Final = "0003"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
 
 MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
 """More awards than a ledger ever holds, with room to add a batch in PostgreSQL's bigint."""
 
+_COMMIT_MAX: Final = MAX_BATCH + 1
+"""Revisions in one commit: those of a board's first awards follow its settings."""
 _BOARDS_A_LOOK: Final = 500
 _REVISIONS_A_PAGE: Final = 10_000
 
@@ -36,8 +42,17 @@ class RecordedBatch:
 
     changes: Changes
     """`before` and `after` are the same where nothing was new."""
-    results: tuple[RecordedAward | OutOfRange, ...]
+    results: tuple[RecordedAward | OutOfRange | PeriodClosed, ...]
     """In the order of the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleSchedule:
+    """Nothing was written: the schedule is not of the board's settings, or does not hold its ledger time."""
+
+    settings_revision: int
+    """Of the settings that the board has, see `PeriodStore.find_settings`."""
+    ledger_time: datetime
 
 
 class Ledger:
@@ -46,7 +61,17 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._fetch_all = database.fetch_all
 
-    async def record_awards(self, board_id: str, awards: Sequence[Award]) -> RecordedBatch:
+    @overload
+    async def record_awards(self, board_id: str, awards: Sequence[Award]) -> RecordedBatch: ...
+
+    @overload
+    async def record_awards(
+        self, board_id: str, awards: Sequence[Award], schedule: Schedule
+    ) -> RecordedBatch | StaleSchedule: ...
+
+    async def record_awards(
+        self, board_id: str, awards: Sequence[Award], schedule: Schedule | None = None
+    ) -> RecordedBatch | StaleSchedule:
         """Write the awards of one board that are new, in one commit, and read back all of them.
 
         A connection lost on the way leaves open whether the commit was made, so the same batch is sent
@@ -55,24 +80,34 @@ class Ledger:
         Args:
             board_id: the board of every award.
             awards: 1 to `MAX_BATCH`.
+            schedule: which periods they may count in; none for a board of which it is known that it has
+                no settings.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable; the outcome is unknown.
+            ValueError: no schedule was given, and the board has settings; nothing is written.
         """
         given = list(_distinct(awards))
-        (row,) = await self._fetch_all("record_awards", _batch_parameters(board_id, given))
+        parameters = {**_batch_parameters(board_id, given), **schedule_parameters(schedule or NO_SCHEDULE)}
+        (row,) = await self._fetch_all("record_awards", parameters)
+        if row["is_stale"]:
+            if schedule is None:
+                message = f"the board {board_id} has settings"
+                raise ValueError(message)
+            return StaleSchedule(row["settings_revision"], row["ledger_time"])
         before = Position.of(row["from_revision"], row["from_digest"])
         after = Position.of(row["to_revision"], row["to_digest"])
         new = _newly_recorded(given, row, after)
-        results: dict[str, RecordedAward | OutOfRange] = {**new}
-        results.update((given[ordinal - 1].award_id, OutOfRange()) for ordinal in row["rejected"])
+        results: dict[str, RecordedAward | OutOfRange | PeriodClosed] = {**new}
+        results.update((given[ordinal - 1].award_id, OutOfRange()) for ordinal in row["overflowing"])
+        results.update((given[ordinal - 1].award_id, PeriodClosed()) for ordinal in row["closed"])
         if known := [award.award_id for award in given if award.award_id not in results]:
             results.update(await self._get_awards(board_id, known))
             if any(award_id not in results for award_id in known):
                 # Another server answered than the one that knew them: one that was promoted meanwhile.
                 raise RecordUnavailableError
         return RecordedBatch(
-            Changes(board_id, before, after, _fold(new.values())),
+            Changes(board_id, before, after, _fold(new.values()), _read_periods(row)),
             tuple(results[award.award_id] for award in awards),
         )
 
@@ -146,7 +181,7 @@ class Ledger:
         Args:
             board_id: the board.
             after: a position that the ledger went through.
-            upto_revision: where to stop. The answer may stop before it, after at most `MAX_BATCH` awards.
+            upto_revision: where to stop. The answer may stop before it, after a thousand revisions.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable.
@@ -155,18 +190,29 @@ class Ledger:
             "board_id": board_id,
             "after_revision": after.revision,
             "upto_revision": upto_revision,
-            "limit": MAX_BATCH,
+            "limit": _COMMIT_MAX,
         }
         rows = await self._fetch_all("read_changes", parameters)
         if not rows:
             return None
-        changes = tuple(Change(row["user_id"], row["total_after"], row["revision"]) for row in rows)
-        return Changes(board_id, after, Position.of(rows[0]["to_revision"], rows[0]["to_digest"]), changes)
+        changes: dict[str, list[Change]] = {ALL_TIME: []}
+        for row in rows:
+            if row["period_id"] is not None:  # A commit of entries alone still has a row, for its position.
+                change = Change(row["user_id"], row["total_after"], row["revision"])
+                changes.setdefault(row["period_id"], []).append(change)
+        return Changes(
+            board_id,
+            after,
+            Position.of(rows[0]["to_revision"], rows[0]["to_digest"]),
+            tuple(changes.pop(ALL_TIME)),
+            {period_id: tuple(changed) for period_id, changed in changes.items()},
+            tuple(rows[0]["finished"] or ()),
+        )
 
     async def list_newcomers(
-        self, board_id: str, after_revision: int, upto_revision: int
+        self, board_id: str, after_revision: int, upto_revision: int, period_id: str = ALL_TIME
     ) -> list[tuple[int, str]]:
-        """List the users who had their first award after a revision and up to another one.
+        """List the users who had their first award in a period after a revision and up to another one.
 
         Returns:
             The revision of that award and the user, in the order of revisions.
@@ -178,6 +224,7 @@ class Ledger:
         for after in range(after_revision, upto_revision, _REVISIONS_A_PAGE):
             parameters = {
                 "board_id": board_id,
+                "period_id": period_id,
                 "after_revision": after,
                 "upto_revision": min(after + _REVISIONS_A_PAGE, upto_revision),
             }
@@ -220,7 +267,31 @@ def _distinct(awards: Iterable[Award]) -> Iterable[Award]:
     return first.values()
 
 
-def _batch_parameters(board_id: str, awards: Sequence[Award]) -> dict[str, str]:
+def schedule_parameters(schedule: Schedule) -> dict[str, object]:
+    """Write what `record_awards.sql` takes of a schedule."""
+    return {
+        "settings_revision": schedule.settings_revision,
+        "late": schedule.late.value,
+        "valid_from": schedule.valid_from,
+        "valid_until": schedule.valid_until,
+        "candidates": json.dumps([_candidate(period) for period in schedule.periods]),
+    }
+
+
+def _candidate(period: Period) -> dict[str, str]:
+    return {
+        "period_id": period.period_id,
+        "kind": period.kind.value,
+        "starts_at": period.starts_at.isoformat(),
+        "ends_at": period.ends_at.isoformat(),
+        "closes_at": period.closes_at.isoformat(),
+        "final_at": period.final_at.isoformat(),
+        "time_zone": period.time_zone,
+        "zone_data": period.zone_data,
+    }
+
+
+def _batch_parameters(board_id: str, awards: Sequence[Award]) -> dict[str, str | None]:
     return {
         "board_id": board_id,
         "award_ids": write_array(award.award_id for award in awards),
@@ -231,7 +302,27 @@ def _batch_parameters(board_id: str, awards: Sequence[Award]) -> dict[str, str]:
         "request_ids": write_array(award.request_id for award in awards),
         "callers": write_array(award.caller for award in awards),
         "trace_ids": write_array(award.trace_id for award in awards),
+        "occurred_ats": _write_instants(awards),
     }
+
+
+def _write_instants(awards: Sequence[Award]) -> str | None:
+    """Write when awards happened; None if none of them says so."""
+    instants = [award.occurred_at for award in awards]
+    if not any(instants):
+        return None
+    return f"{{{','.join(instant.isoformat() if instant else 'NULL' for instant in instants)}}}"
+
+
+def _read_periods(row: DictRow) -> dict[str, tuple[Change, ...]]:
+    """Read what the users' standings became in each period that the new awards count in."""
+    changes = zip(row["period_ids"] or (), row["period_lines"] or (), strict=True)
+    return {period_id: tuple(map(_read_change, lines.split("\n"))) for period_id, lines in changes}
+
+
+def _read_change(line: str) -> Change:
+    user_id, total, reached_revision = line.split(" ")
+    return Change(user_id, int(total), int(reached_revision))
 
 
 def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) -> dict[str, RecordedAward]:

@@ -17,6 +17,7 @@ from psycopg.rows import DictRow
 
 from score_service.domain.award import MAX_TOTAL
 from score_service.domain.page_token import PageEnd, read_page_token, write_page_token
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Source, Standing
 from score_service.errors import BoardNotFoundError
@@ -58,7 +59,10 @@ class CountedPage:
 class Standings:
     """The store of the standings.
 
-    Every method raises `BoardNotFoundError` where no award was ever made on the board, and
+    Every method takes the id of a period. One that nobody has points in, and one that is final, has no
+    standings here; those of the latter are in `Results`.
+
+    Every method raises `BoardNotFoundError` where nothing was ever recorded of the board, and
     `RecordUnavailableError` where PostgreSQL is unavailable or takes too long.
     """
 
@@ -66,15 +70,23 @@ class Standings:
         self._database = database
         self._ranked_max = ranked_max
 
-    async def get_standings(self, board_id: str, user_ids: Sequence[str]) -> Reading:
+    async def get_standings(
+        self, board_id: str, user_ids: Sequence[str], period_id: str = ALL_TIME
+    ) -> Reading:
         """Read some users' standings."""
-        parameters = {"user_ids": list(user_ids), "ranked_max": self._ranked_max}
+        parameters = {
+            "period_id": period_id,
+            "user_ids": list(user_ids),
+            "ranked_max": self._ranked_max,
+        }
         rows = await self._read(board_id, "get_standings", parameters)
         found = {row["user_id"]: _standing(row, row["rank"]) for row in rows}
         users = tuple(found[user_id] for user_id in user_ids if user_id in found)
         return Reading(_position(rows[0]), Source.RECORD, users=users)
 
-    async def list_standings(self, board_id: str, page_size: int, page_token: str = "") -> Reading:
+    async def list_standings(
+        self, board_id: str, page_size: int, page_token: str = "", period_id: str = ALL_TIME
+    ) -> Reading:
         """Read a page of a board, from the top or from where another page ended.
 
         Raises:
@@ -82,6 +94,7 @@ class Standings:
         """
         after = read_page_token(page_token) or _ABOVE_ALL
         parameters = {
+            "period_id": period_id,
             "after_total": after.total,
             "after_revision": after.reached_revision,
             "limit": page_size + 1,
@@ -92,32 +105,45 @@ class Standings:
         token = write_page_token(page[-1]) if len(rows) > page_size else ""
         return Reading(_position(rows[0]), Source.RECORD, page, next_page_token=token)
 
-    async def list_standings_around(self, board_id: str, user_id: str, radius: int) -> Reading:
+    async def list_standings_around(
+        self, board_id: str, user_id: str, radius: int, period_id: str = ALL_TIME
+    ) -> Reading:
         """Read a user's neighbours; none where the board does not have the user."""
-        parameters = {"user_id": user_id, "radius": radius, "ranked_max": self._ranked_max}
+        parameters = {
+            "period_id": period_id,
+            "user_id": user_id,
+            "radius": radius,
+            "ranked_max": self._ranked_max,
+        }
         rows = await self._read(board_id, "list_standings_around", parameters)
         above = rows[0]["above"]
         if above is not None:
             above -= next((offset for offset, row in enumerate(rows) if row["user_id"] == user_id), 0)
         return Reading(_position(rows[0]), Source.RECORD, _run(rows, above))
 
-    async def read_page(self, board_id: str, after_user_id: str, limit: int) -> StandingPage | None:
+    async def read_page(
+        self, board_id: str, after_user_id: str, limit: int, period_id: str = ALL_TIME
+    ) -> StandingPage | None:
         """Read up to `limit` standings after a user, in the order of user ids; None where there are no more.
 
         The first page is the one after the empty user id. Each page holds at a position of its own.
         """
-        row = await self._read_bulk(board_id, "read_page", after_user_id, limit)
+        row = await self._read_bulk(board_id, "read_page", after_user_id, limit, period_id)
         if not row["members"]:
             return None
         return StandingPage(_position(row), row["members"], row["last_user_id"], row["lines"])
 
-    async def count_page(self, board_id: str, after_user_id: str, limit: int) -> CountedPage:
+    async def count_page(
+        self, board_id: str, after_user_id: str, limit: int, period_id: str = ALL_TIME
+    ) -> CountedPage:
         """Count up to `limit` standings after a user, in the order of user ids."""
-        row = await self._read_bulk(board_id, "count_page", after_user_id, limit)
+        row = await self._read_bulk(board_id, "count_page", after_user_id, limit, period_id)
         return CountedPage(_position(row), row["members"], row["last_user_id"] or "")
 
-    async def _read_bulk(self, board_id: str, statement: str, after_user_id: str, limit: int) -> DictRow:
-        parameters = {"after_user_id": after_user_id, "limit": limit}
+    async def _read_bulk(
+        self, board_id: str, statement: str, after_user_id: str, limit: int, period_id: str
+    ) -> DictRow:
+        parameters = {"period_id": period_id, "after_user_id": after_user_id, "limit": limit}
         (row,) = await self._read(board_id, statement, parameters, BULK_SECONDS)
         return row
 

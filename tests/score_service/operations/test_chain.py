@@ -37,6 +37,7 @@ AWARDS = st.builds(
     request_id=st.uuids(allow_nil=True).map(str),
     caller=IDS.map("spiffe://{}".format),
     trace_id=st.sampled_from(["", "0af7651916cd43dd8448eb211c80319c"]),
+    occurred_at=st.none(),
 )
 
 

@@ -1,11 +1,14 @@
--- The standings of some users, and where the ledger stands in the same snapshot. A rank means looking at
+-- The standings of some users, none in a period that is final, and where the ledger stands in the same snapshot. A rank means looking at
 -- the whole board, so it is told on boards of at most `ranked_max` users, and at most one more is looked at.
 WITH asked AS MATERIALIZED (
     SELECT user_id, total, reached_revision FROM score.standing
-    WHERE board_id = %(board_id)s AND period = 'all_time' AND user_id = ANY (%(user_ids)s::text[])
+    WHERE board_id = %(board_id)s AND period = %(period_id)s AND user_id = ANY (%(user_ids)s::text[])
+      AND (%(period_id)s = 'all_time' OR EXISTS (
+          SELECT FROM score.period
+          WHERE board_id = %(board_id)s AND period_id = %(period_id)s AND entry_revision IS NULL))
 ), member AS MATERIALIZED (
     SELECT total, reached_revision FROM score.standing
-    WHERE board_id = %(board_id)s AND period = 'all_time'
+    WHERE board_id = %(board_id)s AND period = %(period_id)s
     LIMIT %(ranked_max)s::bigint + 1
 ), ranked AS (
     SELECT reached_revision, row_number() OVER (ORDER BY total DESC, reached_revision) AS rank

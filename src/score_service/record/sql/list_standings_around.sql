@@ -1,21 +1,24 @@
 -- A user and its neighbours, best first; how many stand above the user, on boards of at most `ranked_max`
--- users; and where the ledger stands in the same snapshot.
+-- users; and where the ledger stands in the same snapshot. None in a period that is final.
 WITH centre AS MATERIALIZED (
     SELECT total, reached_revision FROM score.standing
-    WHERE board_id = %(board_id)s AND period = 'all_time' AND user_id = %(user_id)s
+    WHERE board_id = %(board_id)s AND period = %(period_id)s AND user_id = %(user_id)s
+      AND (%(period_id)s = 'all_time' OR EXISTS (
+          SELECT FROM score.period
+          WHERE board_id = %(board_id)s AND period_id = %(period_id)s AND entry_revision IS NULL))
 ), member AS MATERIALIZED (
     SELECT total, reached_revision FROM score.standing
-    WHERE board_id = %(board_id)s AND period = 'all_time'
+    WHERE board_id = %(board_id)s AND period = %(period_id)s
     LIMIT %(ranked_max)s::bigint + 1
 ), neighbour AS (
     (
         SELECT s.user_id, s.total, s.reached_revision FROM centre c
-        JOIN score.standing s ON s.board_id = %(board_id)s AND s.period = 'all_time'
+        JOIN score.standing s ON s.board_id = %(board_id)s AND s.period = %(period_id)s
             AND (s.total > c.total OR s.total = c.total AND s.reached_revision < c.reached_revision)
         ORDER BY s.total, s.reached_revision DESC LIMIT %(radius)s
     ) UNION ALL (
         SELECT s.user_id, s.total, s.reached_revision FROM centre c
-        JOIN score.standing s ON s.board_id = %(board_id)s AND s.period = 'all_time'
+        JOIN score.standing s ON s.board_id = %(board_id)s AND s.period = %(period_id)s
             AND (s.total < c.total OR s.total = c.total AND s.reached_revision >= c.reached_revision)
         ORDER BY s.total DESC, s.reached_revision LIMIT %(radius)s::bigint + 1
     )

@@ -1,5 +1,6 @@
--- The newest standing of each user in the commits after a revision and up to another one. Whole commits
--- only, as many as hold at most `limit` awards; a limit not below the largest batch finds the next commit.
+-- The newest standing of each user in the commits after a revision and up to another one, of all time and of each
+-- period that is not final at the end of them; and which periods became final in them. Whole commits only, as many as
+-- hold at most `limit` revisions; a limit not below the largest commit finds the next one.
 -- The driver sends a number in the smallest type that holds it, and a sum of two smallints overflows.
 WITH stop AS (
     SELECT last_revision, digest FROM score.commit
@@ -7,10 +8,28 @@ WITH stop AS (
       AND last_revision > %(after_revision)s
       AND last_revision <= least(%(after_revision)s::bigint + %(limit)s, %(upto_revision)s)
     ORDER BY last_revision DESC LIMIT 1
+), made AS MATERIALIZED (
+    SELECT a.user_id, a.total_after, a.revision, a.period_numbers, a.period_totals
+    FROM stop
+    JOIN score.award a ON a.board_id = %(board_id)s
+        AND a.revision > %(after_revision)s AND a.revision <= stop.last_revision
+), finished AS (
+    SELECT e.body::json ->> 'period_id' AS period_id
+    FROM stop
+    JOIN score.entry e ON e.board_id = %(board_id)s AND e.kind = 'period_closed'
+        AND e.revision > %(after_revision)s AND e.revision <= stop.last_revision
+), counted AS (
+    SELECT 'all_time' AS period_id, user_id, total_after, revision FROM made
+    UNION ALL
+    SELECT p.period_id, made.user_id, c.total_after, made.revision
+    FROM made
+    CROSS JOIN unnest(made.period_numbers, made.period_totals) AS c (number, total_after)
+    JOIN score.period p ON p.board_id = %(board_id)s AND p.number = c.number
+    WHERE p.period_id NOT IN (SELECT period_id FROM finished)
+), newest AS (
+    SELECT DISTINCT ON (period_id, user_id) period_id, user_id, total_after, revision
+    FROM counted ORDER BY period_id, user_id, revision DESC
 )
-SELECT DISTINCT ON (a.user_id)
-       a.user_id, a.total_after, a.revision, stop.last_revision AS to_revision, stop.digest AS to_digest
-FROM stop
-JOIN score.award a ON a.board_id = %(board_id)s
-    AND a.revision > %(after_revision)s AND a.revision <= stop.last_revision
-ORDER BY a.user_id, a.revision DESC
+SELECT n.period_id, n.user_id, n.total_after, n.revision, stop.last_revision AS to_revision,
+       stop.digest AS to_digest, (SELECT array_agg(period_id) FROM finished) AS finished
+FROM stop LEFT JOIN newest n ON true
