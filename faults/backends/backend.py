@@ -4,6 +4,7 @@ import time
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from faults.backends.memory import Remembered
@@ -21,6 +22,9 @@ from score_client import (
     TotalOutOfRangeError,
     UnavailableError,
 )
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 REFUSALS: Final = (
     AwardConflictError,
@@ -79,6 +83,7 @@ class Backend:
             action_id=asked.action_id,
             award_id=uuid.UUID(asked.award_id),
             request_id=uuid.UUID(asked.request_id),
+            occurred_at=None if asked.occurred_at is None else _EPOCH + asked.occurred_at * _MICROSECOND,
             timeout=timeout,
         )
 

@@ -5,6 +5,7 @@ Everything that is asked for is recorded, however it ends. What is done with an 
 
 import asyncio
 import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -16,6 +17,10 @@ from faults.load.load import GATEWAY_BOARD, Load
 from faults.model.history import Asked, AwardCall, Outcome
 
 _PAUSE_MAX: Final = 1.0
+_UNDATED: Final = 0.8
+"""How many awards say nothing of when they happened."""
+_BACKDATED_MAX: Final = 15.0
+"""Seconds ago: longer than a season and its grace."""
 _SHORT: Final = 0.03
 """Seconds in which a caller that leaves does so: about as long as an award takes."""
 
@@ -144,7 +149,14 @@ class Backends:
             action_type="match",
             action_id=f"match-{self._randomness.randrange(50)}",
             request_id=self._uuid(),
+            occurred_at=self._draw_time(),
         )
+
+    def _draw_time(self) -> int | None:
+        """Draw when an award happened; most do not say so. Some come too late for their season."""
+        if self._chance(_UNDATED):
+            return None
+        return time.time_ns() // 1000 - int(self._randomness.random() * _BACKDATED_MAX * 1_000_000)
 
     def _draw_user(self, board: str) -> str:
         players = self._players() if board == GATEWAY_BOARD else ()

@@ -14,6 +14,7 @@ from score_client import (
     BoardNotFoundError,
     Checkpoint,
     NotAuthenticatedError,
+    PeriodUnknownError,
     ScoreClient,
     Snapshot,
     Update,
@@ -36,6 +37,8 @@ class Watcher:
     randomness: random.Random = field(repr=False)
     all_scores: bool = False
     user_ids: tuple[str, ...] = ()
+    period: str = ""
+    """Which standings it follows: empty for those of all time."""
     stay_seconds: float | None = None
     """How long it stays, on average; None if it does not leave."""
     _vouched: str | None = None
@@ -66,7 +69,7 @@ class Watcher:
                     first = False
         except TimeoutError:
             return "left"
-        except (BoardNotFoundError, NotAuthenticatedError) as error:
+        except (BoardNotFoundError, NotAuthenticatedError, PeriodUnknownError) as error:
             return error.reason
         finally:
             self._stay = None
@@ -79,6 +82,7 @@ class Watcher:
             after_position=self._vouched,
             all_scores=self.all_scores,
             user_ids=self.user_ids,
+            period=self.period,
         )
 
     def _take(self, event: WatchEvent, *, first: bool) -> None:
@@ -106,4 +110,5 @@ class Watcher:
             top_n=self.observer.top_n,
             all_scores=self.all_scores,
             user_ids=self.user_ids,
+            period=event.period.period_id if isinstance(event, Snapshot) and event.period else "",
         )

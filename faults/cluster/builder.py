@@ -7,17 +7,20 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from psycopg.conninfo import make_conninfo
 
 from faults.cluster.actions import ACTIONS_FILE
+from faults.cluster.boards import write_boards
 from faults.cluster.certificates import SERVER_NAME, Certificates, Holder
 from faults.cluster.cluster import BACKENDS, DATABASE, GATEWAYS, SCORES, Cluster, target_of
 from faults.cluster.postgres import Postgres, PostgresPair
 from faults.cluster.service import Service
 from faults.cluster.valkey import Valkey, ValkeyPair
+from faults.load.load import Load
 from faults.network.balancer import Balancer, Upstream
 from faults.network.proxy import Proxy
 from local_stack.backing import Cache, Record
@@ -39,11 +42,12 @@ _PORTS: Final = range(20_000, 32_000)
 _POLICY: Final = """\
 [[identity]]
 spiffe_id = "{}"
-methods = ["score_api.v1.ScoreService/*", "score_api.v1.LeaderboardService/*"]
+methods = ["score_api.v1.ScoreService/*", "score_api.v1.LeaderboardService/*", "score_api.v1.BoardService/*"]
 boards = ["*"]
 max_points = 1_000_000
 awards_per_second = 1_000_000
 points_per_minute = 1_000_000_000
+backdate_seconds = 3_600
 """
 # Short enough to happen during a run, and to be seen through within a fault.
 _BOTH: Final = {"DRAIN_SECONDS": "1", "STOP_SECONDS": "5"}
@@ -131,6 +135,9 @@ class _Builder:
         for migration in migrations:
             migration.finish()
         self._run(ACTION_GATEWAY, "load-actions", settings, str(ACTIONS_FILE)).finish()
+        boards_file = self._state.path / "boards.toml"
+        boards_file.write_text(write_boards(Load().boards, datetime.now(UTC)), encoding="utf-8")
+        self._run(SCORE_SERVICE, "boards", settings, "apply", str(boards_file)).finish()
 
     async def _start_scores(self, cluster: Cluster, settings: Settings) -> None:
         policy = self._state.path / "policy.toml"

@@ -6,11 +6,11 @@ The names and formats of the keys are written down here a second time, on purpos
 import time
 from collections.abc import Iterable
 from importlib.resources import files
-from typing import Final
+from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from faults.model.projection import Header, Projection
+from faults.model.projection import Header, Projection, Standings
 
 _TIMEOUT: Final = 10.0
 
@@ -33,13 +33,20 @@ async def read_projections(url: str, prefix: str, board_ids: Iterable[str]) -> l
         return [_make(board_id, await script([f"{prefix}{{{board_id}}}"])) for board_id in board_ids]
 
 
-def _make(board_id: str, reply: list[list[str]]) -> Projection:
-    header, ranks, totals, strays = reply
+def _make(board_id: str, reply: list[list[Any]]) -> Projection:
+    header, periods, strays = reply
     return Projection(
         board_id=board_id,
         read_at=time.monotonic(),
         header=Header(*header) if header else None,
+        periods={period_id: _make_standings(*content) for period_id, *content in periods},
+        strays=strays,
+    )
+
+
+def _make_standings(members: str, ranks: list[str], totals: list[str]) -> Standings:
+    return Standings(
+        members=members,
         ranks=list(zip(ranks[::2], ranks[1::2], strict=True)),
         totals=dict(zip(totals[::2], totals[1::2], strict=True)),
-        strays=strays,
     )

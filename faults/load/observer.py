@@ -23,6 +23,8 @@ class Observer:
     board_id: str
     history: History = field(repr=False)
     top_n: int = 10
+    period: str = ""
+    """What it follows: empty for all time."""
     connection: int = -1
     """-1 before the first."""
     position: str | None = None

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from math import inf
 from operator import attrgetter
@@ -87,6 +87,8 @@ class Board:
         """By the number of the epoch; where the board was not there, an empty one."""
         self.positions = {start_position(board_id): (1 << len(epochs)) - 1}
         """The epochs, as a set of bits, of each position."""
+        self._epochs = epochs
+        self._periods: dict[str, Board] = {}
         self._placed: dict[str, list[Placed]] = {}
         self._totals: dict[tuple[str, int], int] = {}
         for epoch, record in enumerate(epochs):
@@ -128,6 +130,31 @@ class Board:
     def end(self) -> Line:
         """The ledger as it is at the end."""
         return self.lines[max(self.lines)]
+
+    def of_period(self, period_id: str) -> "Board":
+        """Return what a period shows: the same positions, and of the awards those that count in it.
+
+        It knows when they were asked for if this board does.
+        """
+        if period_id not in self._periods:
+            self._periods[period_id] = self._select(period_id)
+        return self._periods[period_id]
+
+    def _select(self, period_id: str) -> "Board":
+        def counts(award: Award) -> bool:
+            return any(period_id == one for one, _ in award.periods)
+
+        ledgers = [record.get(self.board_id) for record in self._epochs]
+        selected = [
+            {self.board_id: replace(ledger, awards=list(filter(counts, ledger.awards)))} if ledger else {}
+            for ledger in ledgers
+        ]
+        board = Board(self.board_id, selected)
+        for placed in board.all():
+            known = next(one for one in self.find(placed.award.award_id) if one.award == placed.award)
+            placed.asked, placed.told = known.asked, known.told
+        board.note_times()
+        return board
 
     def note_times(self) -> None:
         """Compute bounds of time in every line, once `asked` is known of all awards."""

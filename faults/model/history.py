@@ -33,6 +33,8 @@ class Asked(NamedTuple):
     action_id: str
     request_id: str | None = None
     """None where the gateway made it."""
+    occurred_at: int | None = None
+    """Microseconds since 1970; None where nothing was said of it."""
 
 
 class Told(NamedTuple):
@@ -93,6 +95,8 @@ class Read:
     rows: tuple[Row, ...] = ()
     """Their standings; a user without an award is left out."""
     min_revision: int | None = None
+    period: str = ""
+    """The id of the period that was shown; empty for all time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,8 @@ class Message:
     """The users whose scores were asked for besides."""
     user_id: str | None = None
     """Whose socket or event stream it is."""
+    period: str = ""
+    """The id of the period that a snapshot is of; empty for all time, and for other messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,16 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+ALL_TIME: Final = "all_time"
 
 
 class Header(NamedTuple):
-    """What a board's projection says of itself."""
+    """Where a board's projection says that it stands."""
 
     generation: str
     revision: str
     mark: str
-    members: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standings:
+    """The standings of all time, or of one period."""
+
+    members: str = ""
+    """How many the header says that there are."""
+    ranks: Sequence[tuple[str, str]] = ()
+    """Members with their scores, best first."""
+    totals: Mapping[str, str] = field(default_factory=dict)
+    """User to `total:reached`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +35,7 @@ class Projection:
     read_at: float
     """`time.monotonic()` after the reading."""
     header: Header | None = None
-    ranks: Sequence[tuple[str, str]] = ()
-    """Members with their scores, best first."""
-    totals: Mapping[str, str] = field(default_factory=dict)
-    """User to `total:reached`."""
+    periods: Mapping[str, Standings] = field(default_factory=dict)
+    """By the id of the period; those of all time are under `ALL_TIME`."""
     strays: Sequence[str] = ()
-    """Keys of other generations that live for ever."""
+    """Keys that the header does not name and that live for ever."""

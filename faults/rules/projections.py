@@ -11,7 +11,8 @@ from faults.model.claim import Claim, Ranks, weigh_claims
 from faults.model.epochs import RECOVERY_SECONDS, Epochs
 from faults.model.findings import Finding, Kind
 from faults.model.history import Row
-from faults.model.projection import Header, Projection
+from faults.model.ledger import Period
+from faults.model.projection import ALL_TIME, Header, Projection, Standings
 
 _PREFIX: Final = 16
 """Digits before the user id in a member: the distance of the revision reached from the greatest number."""
@@ -51,19 +52,39 @@ def check_samples(board: Board, samples: Iterable[Projection], epochs: Epochs) -
 
 
 def _check_content(board: Board, projection: Projection, header: Header, located: int) -> Iterable[Finding]:
-    who = f"{board.board_id} at {projection.read_at:.3f}: {header}"
-    members = {header.members, str(len(projection.ranks)), str(len(projection.totals))}
+    """Check the standings of all time, and of the periods that are open at the position, and of no others."""
+    who, revision = f"{board.board_id} at {projection.read_at:.3f}: {header}", int(header.revision)
+    ledger = board.line_of(located).ledger
+    due = {ALL_TIME} | {period.period_id for period in ledger.periods if _is_open(period, revision)}
+    if due != projection.periods.keys():
+        where = f"{who}: {sorted(projection.periods)}, due are {sorted(due)}"
+        yield Finding(Kind.PROJECTION_WRONG, where)
+    for period_id, standings in projection.periods.items():
+        shown = board if period_id == ALL_TIME else board.of_period(period_id)
+        yield from _check_standings(shown, standings, f"{who}, {period_id}", revision, located)
+
+
+def _is_open(period: Period, revision: int) -> bool:
+    """Return whether somebody has points in a period at a revision, and it is not final there."""
+    is_final = period.entry_revision is not None and period.entry_revision <= revision
+    return period.opened_revision <= revision and not is_final
+
+
+def _check_standings(
+    board: Board, standings: Standings, who: str, revision: int, located: int
+) -> Iterable[Finding]:
+    members = {standings.members, str(len(standings.ranks)), str(len(standings.totals))}
     if len(members) > 1:
         yield Finding(Kind.PROJECTION_WRONG, f"{who}: the members are {sorted(members)}")
     try:
-        top, rows = _read_ranks(projection), _read_totals(projection)
+        top, rows = _read_ranks(standings), _read_totals(standings)
     except ValueError as error:
         yield Finding(Kind.PROJECTION_WRONG, f"{who}: {error}")
         return
     claim = Claim(
         kind=Kind.PROJECTION_WRONG,
         who=who,
-        revision=int(header.revision),
+        revision=revision,
         epochs=located,
         top=top,
         size=_GREATEST,
@@ -73,15 +94,15 @@ def _check_content(board: Board, projection: Projection, header: Header, located
     yield from weigh_claims(board, [claim])
 
 
-def _read_ranks(projection: Projection) -> Sequence[Row]:
+def _read_ranks(standings: Standings) -> Sequence[Row]:
     return [
         Row(member[_PREFIX:], int(score), rank, _GREATEST - int(member[:_PREFIX]))
-        for rank, (member, score) in enumerate(projection.ranks, start=1)
+        for rank, (member, score) in enumerate(standings.ranks, start=1)
     ]
 
 
-def _read_totals(projection: Projection) -> Sequence[Row]:
-    pairs = ((user_id, text.split(":")) for user_id, text in projection.totals.items())
+def _read_totals(standings: Standings) -> Sequence[Row]:
+    pairs = ((user_id, text.split(":")) for user_id, text in standings.totals.items())
     return [Row(user_id, int(total), None, int(reached)) for user_id, (total, reached) in pairs]
 
 

@@ -1,5 +1,6 @@
 """What must hold of reads: all of an answer is the fold of the ledger at the position that it names. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
@@ -20,10 +21,18 @@ _CACHE: Final = "cache"
 
 def check_reads(board: Board, reads: Iterable[Read], epochs: Epochs) -> Iterable[Finding]:
     """Find what is wrong. The board knows when its awards were asked for."""
+    by_period = defaultdict[str, list[Read]](list)
+    for read in reads:
+        by_period[read.period].append(read)
+    for period_id, alike in by_period.items():
+        yield from _check_reads(board.of_period(period_id) if period_id else board, alike, epochs)
+
+
+def _check_reads(board: Board, reads: Iterable[Read], epochs: Epochs) -> Iterable[Finding]:
     claims = []
     for read in reads:
         sight = Sight(
-            who=f"{read.reader} from the {read.source}",
+            who=f"{read.reader} from the {read.source} {read.period}".rstrip(),
             revision=read.revision,
             position=read.position,
             began=read.began,

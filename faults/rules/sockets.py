@@ -29,7 +29,7 @@ class Socket:
     name: str
     board: Board
     epochs: Epochs
-    claims: list[Claim] = field(default_factory=list)
+    claims: list[tuple[Board, Claim]] = field(default_factory=list)
     _last: Message | None = None
     _top: Sequence[Row] = ()
     _score: tuple[Row, ...] = ()
@@ -41,7 +41,8 @@ class Socket:
         shown = self.epochs.shown(message.at, message.at, LAG)
         if located := locate(sight, self.board, self.epochs):
             is_sure = shown.bit_count() == 1
-            self.claims.append(self._claim(message, located, message.scores if is_sure else ()))
+            claim = self._claim(message, located, message.scores if is_sure else ())
+            self.claims.append((self.board, claim))
             if not is_sure:
                 yield from self._check_scores(message, shown)
         yield from self._check_step(message)
@@ -60,7 +61,7 @@ class Socket:
             rows=self._score,
             ranks=Ranks.SINCE,
         )
-        self.claims.append(claim)
+        self.claims.append((self.board, claim))
         return ()
 
     @property

@@ -1,9 +1,10 @@
 """Judges every stream of a board by the rules of its kind. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from faults.model.board import Board
-from faults.model.claim import weigh_claims
+from faults.model.claim import Claim, weigh_claims
 from faults.model.epochs import Epochs
 from faults.model.findings import Finding
 from faults.model.history import Message
@@ -22,4 +23,9 @@ def check_streams(board: Board, messages: Iterable[Message], epochs: Epochs) -> 
         yield from stream.take(message)
     for stream in streams.values():
         yield from stream.end()
-    yield from weigh_claims(board, [claim for stream in streams.values() for claim in stream.claims])
+    claims = defaultdict[Board, list[Claim]](list)
+    for stream in streams.values():
+        for shown, claim in stream.claims:
+            claims[shown].append(claim)
+    for shown, alike in claims.items():
+        yield from weigh_claims(shown, alike)

@@ -1,7 +1,8 @@
 """What must hold of watches: the messages lead from the top to the end, and leave no change out. Pure.
 
 A watch comes back with the position of the last message that vouches for all before it. The snapshot of a
-watch that was resumed does not: the changes come after it.
+watch that was resumed does not: the changes come after it. A watch of the current period begins anew with
+each period, by a snapshot that names it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,8 +28,11 @@ class Watch:
 
     name: str
     board: Board
+    """Of the period that it shows now, where it shows one."""
     epochs: Epochs
-    claims: list[Claim] = field(default_factory=list)
+    claims: list[tuple[Board, Claim]] = field(default_factory=list)
+    _whole: Board = field(init=False)
+    _period: str = ""
     _connection: int | None = None
     _last: str | None = None
     """Position of the last message."""
@@ -42,17 +46,24 @@ class Watch:
     _top: Sequence[Row] = ()
     _rows: dict[str, Row] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self._whole = self.board
+
     def take(self, message: Message) -> Iterable[Finding]:
         """Take a message, and find what is wrong with it."""
+        turns = message.event == SNAPSHOT and message.period != self._period
+        if turns:
+            self._period = message.period
+            self.board = self._whole.of_period(message.period)
         sight = self._sight(message)
         yield from check_sight(sight, self.board, self.epochs)
         located = locate(sight, self.board, self.epochs)
         is_new, is_snapshot = message.connection != self._connection, message.event == SNAPSHOT
-        is_anew = message.reset or self._vouched is None
+        is_anew = message.reset or self._vouched is None or turns
         if is_new and not is_snapshot:
             yield Finding(Kind.STREAM_UNFOUNDED, f"{sight.who} at {message.at:.3f}: {message.event}")
         if located:
-            self.claims.append(self._claim(message, located))
+            self.claims.append((self.board, self._claim(message, located)))
             if not is_anew:
                 yield from self._check_step(message, located, is_new=is_new, is_snapshot=is_snapshot)
         self._keep(message, is_anew=is_anew, vouches=is_anew or not is_snapshot)
@@ -60,24 +71,23 @@ class Watch:
     def end(self) -> Iterable[Finding]:
         """Take it that no more comes, and find what is missing."""
         end = self.board.end
-        if not end.awards:
+        if not self._whole.end.awards:
             return  # Watches of a board that is gone have ended.
         if self._all_scores and self._vouched != end.ledger.position:
             where = f"{self.name}: {self._vouched}, where {end.ledger.position} is the head"
             yield Finding(Kind.STREAM_UNFINISHED, where)
-        self.claims.append(
-            Claim(
-                kind=Kind.STREAM_UNFINISHED,
-                who=f"the last of {self.name}",
-                revision=end.ledger.revision,
-                epochs=1 << max(self.board.lines),
-                top=self._top,
-                size=self._size,
-                rows=[row._replace(rank=None) for row in self._rows.values()],
-                users=sorted(self._wanted({award.user_id for award in self._since_then()})),
-                ranks=Ranks.IF_TOLD,
-            )
+        claim = Claim(
+            kind=Kind.STREAM_UNFINISHED,
+            who=f"the last of {self.name}",
+            revision=end.ledger.revision,
+            epochs=1 << max(self.board.lines),
+            top=self._top,
+            size=self._size,
+            rows=[row._replace(rank=None) for row in self._rows.values()],
+            users=sorted(self._wanted({award.user_id for award in self._since_then()})),
+            ranks=Ranks.IF_TOLD,
         )
+        self.claims.append((self.board, claim))
 
     def _check_step(
         self, message: Message, located: int, *, is_new: bool, is_snapshot: bool

@@ -34,15 +34,20 @@ class Streams:
         self._followers: list[Follower] = []
 
     def watch(self, clients: Sequence[ScoreClient], users: Sequence[str]) -> None:
-        """Have watchers on all boards: a third for everyone's scores, for the top, and for some users."""
+        """Have watchers on all boards: a third for everyone's scores, for the top, and for some users.
+
+        Every fourth follows the season.
+        """
         for number in range(self._load.watches):
             kind = number // len(self._load.boards) % 3
             board = self._load.boards[number % len(self._load.boards)]
+            period = "season" if number % 4 == 3 else ""  # noqa: PLR2004 - a share
             watcher = Watcher(
-                observer=self._observer(f"watch-{number + 1}", board, _TOPS[number % len(_TOPS)]),
+                observer=self._observer(f"watch-{number + 1}", board, _TOPS[number % len(_TOPS)], period),
                 client=clients[number % len(clients)],
                 randomness=self._randomness,
                 all_scores=kind == 0,
+                period=period,
                 user_ids=tuple(self._randomness.sample(users, min(len(users), 50))) if kind == 1 else (),
                 stay_seconds=self._load.stay_seconds if (number + kind) % 2 else None,
             )
@@ -67,9 +72,16 @@ class Streams:
             watcher.remain()
 
     async def settle(self, client: ScoreClient, positions: Mapping[str, str], within: float) -> list[str]:
-        """Wait until every stream of these boards shows its head, and name those that do not in time."""
+        """Wait until every stream of these boards shows its head, and name those that do not in time.
+
+        A season goes on to the next one, so those that follow it are left to the checker.
+        """
         heads: dict[str, Head] = {}
-        observers = [one.observer for one in self.all() if one.observer.board_id in positions]
+        observers = [
+            one.observer
+            for one in self.all()
+            if one.observer.board_id in positions and not one.observer.period
+        ]
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
                 while self._behind(observers, heads):
@@ -101,5 +113,5 @@ class Streams:
         totals = {one.user_id: one.total for view in views for one in view.standings}
         return Head(position, rows_of_standings(top.standings), totals)
 
-    def _observer(self, name: str, board_id: str, top_n: int = 10) -> Observer:
-        return Observer(name=name, board_id=board_id, history=self._history, top_n=top_n)
+    def _observer(self, name: str, board_id: str, top_n: int = 10, period: str = "") -> Observer:
+        return Observer(name=name, board_id=board_id, history=self._history, top_n=top_n, period=period)

@@ -23,7 +23,7 @@ from faults.model.history import (
 )
 from faults.model.ledger import Award, Commit, Head, Ledger, Total, start_digest, write_position
 from faults.model.liveness import Liveness
-from faults.model.projection import Header, Projection
+from faults.model.projection import ALL_TIME, Header, Projection, Standings
 from faults.rules.checker import check
 from faults.rules.ledger import digest_commit
 
@@ -171,9 +171,14 @@ def project(ledger: Ledger, revision: int | None = None) -> Projection:
     return Projection(
         board_id=BOARD,
         read_at=at + 0.3,
-        header=Header("f00d", number, mark, str(len(top))),
-        ranks=[(_member(row), str(row.total)) for row in top],
-        totals={row.user_id: f"{row.total}:{row.reached_revision}" for row in top},
+        header=Header("f00d", number, mark),
+        periods={
+            ALL_TIME: Standings(
+                members=str(len(top)),
+                ranks=[(_member(row), str(row.total)) for row in top],
+                totals={row.user_id: f"{row.total}:{row.reached_revision}" for row in top},
+            )
+        },
     )
 
 

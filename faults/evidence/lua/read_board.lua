@@ -1,8 +1,9 @@
 -- Reads all that there is of a board, as it lies there.
 --
 -- KEYS  what the names of the board's keys begin with
--- Gives {generation, revision, mark, members} or an empty list; the members with their scores, best first; the
---       totals as user and text; and the keys of other generations that do not expire.
+-- Gives {generation, revision, mark} or an empty list; of all time and of each period that the header names its
+--       id, what the header says of its members, the members with their scores, best first, and the totals as user
+--       and text; and the keys that the header does not name and that do not expire.
 --
 -- Whoever wrote the board is not asked which keys there are, so all of the server's are looked at: this is for
 -- small servers that serve nobody else.
@@ -10,18 +11,25 @@ local function text(value)
     return value or ''
 end
 
-local header, ranks, totals, strays = {}, {}, {}, {}
-if redis.call('EXISTS', KEYS[1] .. ':header') == 1 then
-    local fields = redis.call('HMGET', KEYS[1] .. ':header', 'generation', 'revision', 'mark', 'members')
-    header = {text(fields[1]), text(fields[2]), text(fields[3]), text(fields[4])}
+local header, known, periods, strays = {}, {[KEYS[1] .. ':header'] = true}, {}, {}
+
+local function read_period(period, members)
+    local name = KEYS[1] .. ':' .. header[1] .. ':' .. period
+    local ranks = redis.call('ZREVRANGE', name .. ':ranks', 0, -1, 'WITHSCORES')
+    periods[#periods + 1] = {period, text(members), ranks, redis.call('HGETALL', name .. ':totals')}
+    known[name .. ':ranks'], known[name .. ':totals'] = true, true
 end
 
-local known = {[KEYS[1] .. ':header'] = true}
-if header[1] then
-    local period = KEYS[1] .. ':' .. header[1] .. ':all_time'
-    ranks = redis.call('ZREVRANGE', period .. ':ranks', 0, -1, 'WITHSCORES')
-    totals = redis.call('HGETALL', period .. ':totals')
-    known[period .. ':ranks'], known[period .. ':totals'] = true, true
+if redis.call('EXISTS', KEYS[1] .. ':header') == 1 then
+    local fields = redis.call('HMGET', KEYS[1] .. ':header', 'generation', 'revision', 'mark', 'members')
+    header = {text(fields[1]), text(fields[2]), text(fields[3])}
+    read_period('all_time', fields[4])
+    for _, field in ipairs(redis.call('HKEYS', KEYS[1] .. ':header')) do
+        local period = string.match(field, '^members:(.+)$')
+        if period then
+            read_period(period, redis.call('HGET', KEYS[1] .. ':header', field))
+        end
+    end
 end
 
 local cursor = '0'
@@ -35,4 +43,4 @@ repeat
         end
     end
 until cursor == '0'
-return {header, ranks, totals, strays}
+return {header, periods, strays}

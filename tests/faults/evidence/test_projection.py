@@ -5,6 +5,7 @@ from redis.asyncio import Redis
 from tests.fixtures.stores import make_award
 
 from faults.evidence.projection import read_projections
+from faults.model.projection import ALL_TIME
 from score_service.projection.projection import Projection
 from score_service.record.ledger import Ledger
 
@@ -22,16 +23,17 @@ async def test_header_ranks_and_totals_are_read(projected: str, redis_url: str, 
 
     assert board.header
     assert f"{board.header.revision}-{board.header.mark}" == projected
-    assert board.header.members == "2"
-    assert [(member[16:], score) for member, score in board.ranks] == [("ben", "7"), ("ada", "5")]
-    assert dict(board.totals) == {"ada": "5:1", "ben": "7:2"}
+    standings = board.periods[ALL_TIME]
+    assert standings.members == "2"
+    assert [(member[16:], score) for member, score in standings.ranks] == [("ben", "7"), ("ada", "5")]
+    assert dict(standings.totals) == {"ada": "5:1", "ben": "7:2"}
     assert board.strays == []
 
 
 async def test_board_that_is_not_there_is_empty(redis_url: str, redis_prefix: str) -> None:
     (board,) = await read_projections(redis_url, redis_prefix, ["main"])
 
-    assert (board.header, board.ranks, board.totals) == (None, [], {})
+    assert (board.header, board.periods) == (None, {})
 
 
 async def test_keys_that_nothing_names_are_found(projected: str, redis_url: str, redis_prefix: str) -> None:

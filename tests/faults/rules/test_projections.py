@@ -7,11 +7,12 @@ import pytest
 from tests.faults.synthetic import Run, project
 
 from faults.model.findings import Kind
-from faults.model.projection import Header
+from faults.model.projection import ALL_TIME, Header, Standings
 
 RIGHT = project(Run().ledger)
-HEADER = RIGHT.header or Header("", "", "", "")
-FIRST, *OTHERS = RIGHT.ranks
+HEADER = RIGHT.header or Header("", "", "")
+WHOLE = RIGHT.periods[ALL_TIME]
+FIRST, *OTHERS = WHOLE.ranks
 
 
 def kinds(**changes: Any) -> set[Kind]:
@@ -30,7 +31,7 @@ def test_board_that_redis_does_not_have_is_missing() -> None:
 def test_board_that_is_behind_is_found_and_is_the_fold_there() -> None:
     behind = project(Run().ledger, 5)
 
-    assert kinds(header=behind.header, ranks=behind.ranks, totals=behind.totals) == {Kind.PROJECTION_BEHIND}
+    assert kinds(header=behind.header, periods=behind.periods) == {Kind.PROJECTION_BEHIND}
     assert kinds(header=behind.header) == {Kind.PROJECTION_BEHIND, Kind.PROJECTION_WRONG}
 
 
@@ -46,21 +47,26 @@ def test_keys_that_nothing_names_are_found() -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"header": HEADER._replace(members="4")},
+        {"members": "4"},
         {"ranks": OTHERS},
         {"ranks": [(FIRST[0], "10"), *OTHERS]},
         {"ranks": [FIRST, *OTHERS[::-1]]},
         {"ranks": [("0" * 16 + FIRST[0][16:], FIRST[1]), *OTHERS]},
         {"ranks": [("eve", "9"), *OTHERS]},
-        {"totals": {**RIGHT.totals, "ada": "13:8"}},
-        {"totals": {**RIGHT.totals, "ada": "8:7"}},
-        {"totals": {**RIGHT.totals, "ada": "8"}},
-        {"totals": {user_id: text for user_id, text in RIGHT.totals.items() if user_id != "ada"}},
-        {"totals": {**RIGHT.totals, "zoe": "1:1"}},
+        {"totals": {**WHOLE.totals, "ada": "13:8"}},
+        {"totals": {**WHOLE.totals, "ada": "8:7"}},
+        {"totals": {**WHOLE.totals, "ada": "8"}},
+        {"totals": {user_id: text for user_id, text in WHOLE.totals.items() if user_id != "ada"}},
+        {"totals": {**WHOLE.totals, "zoe": "1:1"}},
     ],
 )
 def test_board_that_is_not_the_fold_is_found(changes: dict[str, Any]) -> None:
-    assert kinds(**changes) == {Kind.PROJECTION_WRONG}
+    assert kinds(periods={ALL_TIME: replace(WHOLE, **changes)}) == {Kind.PROJECTION_WRONG}
+
+
+def test_periods_that_are_not_open_at_the_position_must_not_be_there() -> None:
+    assert kinds(periods={**RIGHT.periods, "day:2026-11-30": Standings()}) == {Kind.PROJECTION_WRONG}
+    assert kinds(periods={}) == {Kind.PROJECTION_WRONG}
 
 
 def test_sample_may_be_missing_or_behind_and_not_wrong() -> None:
@@ -69,7 +75,9 @@ def test_sample_may_be_missing_or_behind_and_not_wrong() -> None:
     run.samples = [replace(sample, header=None), sample]
     assert run.kinds() == set()
 
-    run.samples = [replace(sample, totals={**sample.totals, "ada": "9:3"})]
+    shown = sample.periods[ALL_TIME]
+    bent = replace(shown, totals={**shown.totals, "ada": "9:3"})
+    run.samples = [replace(sample, periods={ALL_TIME: bent})]
     assert run.kinds() == {Kind.PROJECTION_WRONG}
 
     run.samples = [replace(sample, header=HEADER._replace(mark="0123456789abcdef"))]
