@@ -28,19 +28,19 @@ from score_service.stream.frame import Frame
 from score_service.stream.hubs import Hubs
 from score_service.stream.watcher import Watcher
 
-_GATE: Final = "if header[2] ~= ARGV[2] or header[3] ~= ARGV[3] then"
-_SET: Final = "local members = set_standings(ARGV[6])"
+_GATE: Final = "if header[2] ~= ARGV[3] or header[3] ~= ARGV[4] then"
+_SET: Final = "local members, ranks = set_standings(place, lines), {}"
 _ADD: Final = """
-local members = {}
-for user, points, revision in string.gmatch(ARGV[6], '([^ ]+) ([^ ]+) ([^\\n]+)\\n?') do
-    local former, total = redis.call('HGET', KEYS[3], user), points
+local members, ranks = {}, {}
+for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\\n]+)\\n?') do
+    local former, total = redis.call('HGET', KEYS[3 + 2 * place], user), points
     if former then
-        redis.call('ZREM', KEYS[2], member_of(user, reached_in(former)))
+        redis.call('ZREM', KEYS[2 + 2 * place], member_of(user, reached_in(former)))
         total = string.format('%.0f', tonumber(string.match(former, '^%d+')) + tonumber(points))
     end
     members[#members + 1] = member_of(user, revision)
-    redis.call('ZADD', KEYS[2], total, members[#members])
-    redis.call('HSET', KEYS[3], user, total .. ':' .. revision)
+    redis.call('ZADD', KEYS[2 + 2 * place], total, members[#members])
+    redis.call('HSET', KEYS[3 + 2 * place], user, total .. ':' .. revision)
 end
 """
 _NEWEST: Final = """SELECT DISTINCT ON (a.user_id)
@@ -107,7 +107,7 @@ def _rank_ties_by_name() -> None:
 
 def _count_ranks_from_zero() -> None:
     """The best has rank 0."""
-    _edit_script("apply_changes", ("KEYS[2], member) + 1", "KEYS[2], member)"))
+    _edit_script("apply_changes", ("KEYS[2 + 2 * place], member) + 1", "KEYS[2 + 2 * place], member)"))
 
 
 def _skip_rows() -> None:
@@ -183,11 +183,13 @@ def _mix_reads() -> None:
     rows: dict[tuple[str, ...], list[Any]] = {}
 
     def make(read: Callable[..., Any]) -> Callable[..., Any]:
-        async def read_mixed(self: Projection, script: str, board_id: str, arguments: Sequence[str]) -> Any:
-            reply = await read(self, script, board_id, arguments)
+        async def read_mixed(
+            self: Projection, script: str, board_id: str, period_ids: Sequence[str], *rest: Any
+        ) -> Any:
+            reply = await read(self, script, board_id, period_ids, *rest)
             if reply is None or script == "compare_standings":
                 return reply
-            key = (script, board_id, *arguments)
+            key = (script, board_id, *period_ids, *rest[0])
             former, rows[key] = rows.get(key, reply), reply
             return [*reply[:4], *former[4:]]
 

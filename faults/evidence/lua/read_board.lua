@@ -21,14 +21,11 @@ local function read_period(period, members)
 end
 
 if redis.call('EXISTS', KEYS[1] .. ':header') == 1 then
-    local fields = redis.call('HMGET', KEYS[1] .. ':header', 'generation', 'revision', 'mark', 'members')
+    local fields = redis.call('HMGET', KEYS[1] .. ':header', 'generation', 'revision', 'mark', 'members', 'periods')
     header = {text(fields[1]), text(fields[2]), text(fields[3])}
     read_period('all_time', fields[4])
-    for _, field in ipairs(redis.call('HKEYS', KEYS[1] .. ':header')) do
-        local period = string.match(field, '^members:(.+)$')
-        if period then
-            read_period(period, redis.call('HGET', KEYS[1] .. ':header', field))
-        end
+    for period, members in string.gmatch(text(fields[5]), '(%S+)=(%S+)') do
+        read_period(period, members)
     end
 end
 

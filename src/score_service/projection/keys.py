@@ -4,9 +4,9 @@ Those of a board share a hash tag, so that a cluster keeps them together. The na
 the keys of its ranks.
 """
 
-from typing import Final
+from collections.abc import Iterable
 
-_PERIOD: Final = "all_time"
+from score_service.domain.period import ALL_TIME
 
 
 class Keys:
@@ -15,14 +15,18 @@ class Keys:
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
 
-    def of_board(self, board_id: str, generation: str) -> list[str]:
-        """Return the keys of a board as its scripts are given them: header, ranks, totals."""
-        return [f"{self._board(board_id)}:header", *self.of_generation(board_id, generation)]
+    def of_board(self, board_id: str, generation: str, period_ids: Iterable[str] = ()) -> list[str]:
+        """Return the keys of a board as its scripts are given them: header, and those of a generation."""
+        return [self.header(board_id), *self.of_generation(board_id, generation, period_ids)]
 
-    def of_generation(self, board_id: str, generation: str) -> list[str]:
-        """Return the keys that a generation has for itself: ranks, totals."""
-        period = f"{self._board(board_id)}:{generation}:{_PERIOD}"
-        return [f"{period}:ranks", f"{period}:totals"]
+    def of_generation(self, board_id: str, generation: str, period_ids: Iterable[str] = ()) -> list[str]:
+        """Return the keys of standings in a generation: ranks and totals, of all time and of each period."""
+        names = (f"{self._board(board_id)}:{generation}:{period_id}" for period_id in (ALL_TIME, *period_ids))
+        return [key for name in names for key in (f"{name}:ranks", f"{name}:totals")]
+
+    def header(self, board_id: str) -> str:
+        """Return the key that says where a board stands."""
+        return f"{self._board(board_id)}:header"
 
     def progress(self, board_id: str, generation: str) -> str:
         """Return the key that says by how many steps a generation was made, and how to go on."""

@@ -21,11 +21,18 @@ from typing import Any, Final, Self
 from score_service.domain.changes import Changes
 from score_service.domain.hint import Hint, read_hint
 from score_service.domain.page_token import read_page_token
+from score_service.domain.period import ALL_TIME
 from score_service.domain.standing import Reading
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.generation import SECONDS_ALONE, SECONDS_TO_LIVE, Generation
 from score_service.projection.keys import Keys
-from score_service.projection.questions import Question, ask_neighbours, ask_page, ask_standings
+from score_service.projection.questions import (
+    Question,
+    ask_neighbours,
+    ask_page,
+    ask_standings,
+    list_periods,
+)
 from score_service.projection.read_coalescer import ReadCoalescer
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.replies import (
@@ -33,6 +40,7 @@ from score_service.projection.replies import (
     Comparison,
     Header,
     PositionMismatch,
+    Seen,
     read_answers,
     read_applied,
     read_comparison,
@@ -44,7 +52,7 @@ from service_runtime.redis.rejections import explain_rejection
 
 BULK_TIMEOUT: Final = 10.0
 """Seconds for one operation of bulk work, which waits for a busy Redis where a caller would not."""
-_KNOWN_GENERATIONS: Final = 100_000
+_SEEN_MAX: Final = 100_000
 _CHECK_KEY: Final = "check"
 _POLICY: Final = "noeviction"
 _READS_MAX: Final = 3
@@ -78,8 +86,8 @@ class Projection:
         self._bulk = bulk
         self._keys = Keys(prefix)
         self._check_key = f"{prefix}{_CHECK_KEY}"
-        self._generations: OrderedDict[str, str] = OrderedDict()
-        """Of each board, as last seen; kept also when a header is gone, to remove what else is left."""
+        self._seen: OrderedDict[str, Seen] = OrderedDict()
+        """Of each board; kept also when a header is gone, to remove what else is left."""
         self._reads = ReadCoalescer[Question, Reading | None](self._answer)
 
     @classmethod
@@ -125,14 +133,23 @@ class Projection:
 
     async def _apply_changes(self, changes: Changes) -> Applied | PositionMismatch:
         board_id, before, after = changes.board_id, changes.before, changes.after
-        generation = self._generations.get(board_id) or secrets.token_hex(8)
-        positions = [str(before.revision), before.mark, str(after.revision), after.mark]
-        arguments = [generation, *positions, changes.lines(), self._keys.channel(board_id)]
-        call = ScriptCall(self._keys.of_board(board_id, generation), arguments)
+        seen = self._seen.get(board_id, Seen())
+        generation = seen.generation or secrets.token_hex(8)
+        changed = [period_id for period_id, lines in changes.periods.items() if lines]
+        period_ids = (*changed, *changes.finished)
+        arguments = [
+            generation,
+            " ".join(period_ids),
+            *(str(before.revision), before.mark, str(after.revision), after.mark),
+            self._keys.channel(board_id),
+            *(changes.lines(period_id) for period_id in (ALL_TIME, *changed)),
+        ]
+        call = ScriptCall(self._keys.of_board(board_id, generation, period_ids), arguments)
         reply = await self._cache.run("apply_changes", call)
         if reply[0] != "applied":
             return PositionMismatch(self._remember(board_id, reply))
-        self._know(board_id, generation)
+        there = dict.fromkeys((*seen.periods, *changed))
+        self._note(board_id, Seen(generation, tuple(p for p in there if p not in changes.finished)))
         return read_applied(reply, changes)
 
     async def read_header(self, board_id: str) -> Header | None:
@@ -155,7 +172,8 @@ class Projection:
         headers = dict[str, Header | None]()
         asked: Sequence[str] = board_ids
         for _ in range(_READS_MAX):
-            found = await self._cache.run_each("get_header", [self._call(board_id) for board_id in asked])
+            calls = [self._call(board_id, self._periods_of(board_id)) for board_id in asked]
+            found = await self._cache.run_each("get_header", calls)
             replies = {board_id: reply for board_id, reply in zip(asked, found, strict=True) if reply}
             headers |= {board_id: self._remember(board_id, reply) for board_id, reply in replies.items()}
             asked = [board_id for board_id, reply in replies.items() if reply[0] == "elsewhere"]
@@ -164,17 +182,21 @@ class Projection:
         raise ProjectionUnavailableError
 
     async def get_standings(
-        self, board_id: str, user_ids: Sequence[str] = (), top_n: int = 0
+        self, board_id: str, user_ids: Sequence[str] = (), top_n: int = 0, period_id: str = ALL_TIME
     ) -> Reading | None:
         """Read some users' standings and the top of a board; None where the board has no projection.
+
+        A period that is not final and that nobody has points in has no entrants, here and below.
 
         Raises:
             OverloadedError: too many reads wait.
             ProjectionUnavailableError: Redis is unavailable.
         """
-        return await self._reads.read(board_id, ask_standings(user_ids, top_n))
+        return await self._reads.read(board_id, ask_standings(user_ids, top_n, period_id))
 
-    async def list_standings(self, board_id: str, page_size: int, page_token: str) -> Reading | None:
+    async def list_standings(
+        self, board_id: str, page_size: int, page_token: str, period_id: str = ALL_TIME
+    ) -> Reading | None:
         """Read a page of a board; None where the board has no projection.
 
         Raises:
@@ -182,29 +204,37 @@ class Projection:
             OverloadedError: too many reads wait.
             ProjectionUnavailableError: Redis is unavailable.
         """
-        return await self._reads.read(board_id, ask_page(page_size, read_page_token(page_token)))
+        return await self._reads.read(board_id, ask_page(page_size, read_page_token(page_token), period_id))
 
-    async def list_standings_around(self, board_id: str, user_id: str, radius: int) -> Reading | None:
+    async def list_standings_around(
+        self, board_id: str, user_id: str, radius: int, period_id: str = ALL_TIME
+    ) -> Reading | None:
         """Read a user's neighbours; None where the board has no projection.
 
         Raises:
             OverloadedError: too many reads wait.
             ProjectionUnavailableError: Redis is unavailable.
         """
-        return await self._reads.read(board_id, ask_neighbours(user_id, radius))
+        return await self._reads.read(board_id, ask_neighbours(user_id, radius, period_id))
 
-    async def compare_standings(self, board_id: str, revision: int, lines: str) -> Comparison | None:
+    async def compare_standings(
+        self, board_id: str, revision: int, lines: str, period_id: str = ALL_TIME
+    ) -> Comparison | None:
         """Compare lines of `user_id total reached_revision` with a board; None where it has no projection.
 
         Args:
             board_id: the board.
             revision: where the record stood when the lines were read.
             lines: of some thousand users at most; none to learn the number of members.
+            period_id: of which period they are.
 
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
         """
-        reply = await self._read("compare_standings", board_id, [str(revision), lines], self._bulk)
+        period_ids = [] if period_id == ALL_TIME else [period_id]
+        reply = await self._read(
+            "compare_standings", board_id, period_ids, [str(revision), lines], self._bulk
+        )
         return None if reply is None else read_comparison(reply)
 
     async def drop_board(self, board_id: str, header: Header) -> None:
@@ -213,7 +243,7 @@ class Projection:
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
         """
-        keys, position = self._keys.of_board(board_id, header.generation), header.position
+        keys, position = self._keys.of_board(board_id, *header.seen), header.position
         call = ScriptCall(keys, [header.generation, str(position.revision), position.mark])
         await self._cache.run("drop_board", call)
 
@@ -236,16 +266,9 @@ class Projection:
 
     def make_generation(self, board_id: str, seen: Header | None) -> Generation:
         """Begin a generation to take the place of the one in a header, or of a header that is not there."""
-        name = secrets.token_hex(8)
-        former = seen.generation if seen else self._generations.get(board_id, "")
-        keys = self._keys.of_board(board_id, name)
-        return Generation(
-            self._bulk,
-            name,
-            [*keys, self._keys.progress(board_id, name), self._keys.making(board_id)],
-            seen.generation if seen else "",
-            self._keys.of_generation(board_id, former),
-        )
+        former = seen.seen if seen else self._seen.get(board_id, Seen())
+        replaced = seen.generation if seen else ""
+        return Generation(self._bulk, self._keys, board_id, secrets.token_hex(8), replaced, former)
 
     async def adopt_generation(self, board_id: str, seen: Header | None) -> Generation | None:
         """Go on with the generation that was last being made, whoever did; None where there is none.
@@ -257,8 +280,7 @@ class Projection:
         if not other:
             return None
         generation = self.make_generation(board_id, seen)
-        keys = [*self._keys.of_generation(board_id, other), self._keys.progress(board_id, other)]
-        return generation if await generation.adopt(other, keys) else None
+        return generation if await generation.adopt(other) else None
 
     async def _get_making(self, board_id: str) -> tuple[str, bool]:
         """Return which generation of a board was last being made, and whether its maker is at it."""
@@ -280,19 +302,30 @@ class Projection:
 
     async def _answer(self, board_id: str, questions: Sequence[Question]) -> Sequence[Reading | None]:
         """Put questions to a board; None to each where the board has no projection."""
-        words = [word for question in questions for word in question.words]
-        reply = await self._read("read_board", board_id, words)
+        period_ids = list_periods(questions)
+        places = {period_id: place for place, period_id in enumerate((ALL_TIME, *period_ids))}
+        words = [word for question in questions for word in question.words(places)]
+        reply = await self._read("read_board", board_id, period_ids, words)
         if reply is None:
             return [None] * len(questions)
-        position, answers = read_answers(reply)
-        return [question.read(position, answer) for question, answer in zip(questions, answers, strict=True)]
+        position, answers, members = read_answers(reply)
+        return [
+            question.read(position, answer, members[places[question.period_id]])
+            for question, answer in zip(questions, answers, strict=True)
+        ]
 
     async def _read(
-        self, script: str, board_id: str, arguments: Sequence[str], cache: Cache | None = None
+        self,
+        script: str,
+        board_id: str,
+        period_ids: Sequence[str],
+        arguments: Sequence[str],
+        cache: Cache | None = None,
     ) -> list[Any] | None:
         """Run a read script in the board's generation, which may have changed since it was last seen."""
         for _ in range(_READS_MAX):
-            reply: list[Any] = await (cache or self._cache).run(script, self._call(board_id, *arguments))
+            call = self._call(board_id, period_ids, *arguments)
+            reply: list[Any] = await (cache or self._cache).run(script, call)
             if reply[0] == "read":
                 return reply
             header = self._remember(board_id, reply)
@@ -300,18 +333,22 @@ class Projection:
                 return None
         raise ProjectionUnavailableError
 
-    def _call(self, board_id: str, *arguments: str) -> ScriptCall:
-        generation = self._generations.get(board_id, "")
-        return ScriptCall(self._keys.of_board(board_id, generation), [generation, *arguments])
+    def _call(self, board_id: str, period_ids: Sequence[str], *arguments: str) -> ScriptCall:
+        generation, _ = self._seen.get(board_id, Seen())
+        keys = self._keys.of_board(board_id, generation, period_ids)
+        return ScriptCall(keys, [generation, " ".join(period_ids), *arguments])
+
+    def _periods_of(self, board_id: str) -> Sequence[str]:
+        return self._seen.get(board_id, Seen()).periods
 
     def _remember(self, board_id: str, reply: Sequence[str]) -> Header | None:
-        """Read the header in a reply, and keep its generation for the next call."""
+        """Read the header in a reply, and keep what tells which keys the next call is given."""
         header = read_header(reply)
         if header is not None:
-            self._know(board_id, header.generation)
+            self._note(board_id, header.seen)
         return header
 
-    def _know(self, board_id: str, generation: str) -> None:
-        self._generations[board_id] = generation
-        if len(self._generations) > _KNOWN_GENERATIONS:
-            self._generations.popitem(last=False)
+    def _note(self, board_id: str, seen: Seen) -> None:
+        self._seen[board_id] = seen
+        if len(self._seen) > _SEEN_MAX:
+            self._seen.popitem(last=False)

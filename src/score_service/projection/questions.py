@@ -3,10 +3,12 @@
 The words are those of `read_board.lua`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from score_service.domain.page_token import PageEnd
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading
 from score_service.projection.replies import read_neighbours, read_page, read_standings, write_member
@@ -19,14 +21,19 @@ class Question(NamedTuple):
     arguments: tuple[str, ...]
     size: int
     """How many standings it asks for, at most."""
+    period_id: str = ALL_TIME
+    """What it is about."""
 
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Its words in the arguments of the script."""
-        return self.kind, str(len(self.arguments)), *self.arguments
+    def words(self, places: Mapping[str, int]) -> tuple[str, ...]:
+        """Return its words in the arguments of the script, which is given the periods at these places."""
+        return self.kind, str(places[self.period_id]), str(len(self.arguments)), *self.arguments
 
-    def read(self, position: Position, answer: Sequence[Any]) -> Reading:
-        """Read the answer that holds at a position."""
+    def read(self, position: Position, answer: Sequence[Any], members: int) -> Reading:
+        """Read the answer that holds at a position, where so many users have points in what it is about."""
+        reading = self._read(position, answer)
+        return reading if self.period_id == ALL_TIME else replace(reading, entrants=members)
+
+    def _read(self, position: Position, answer: Sequence[Any]) -> Reading:
         match self.kind:
             case "standings":
                 return read_standings(position, answer, self.arguments[1:])
@@ -36,20 +43,23 @@ class Question(NamedTuple):
                 return read_neighbours(position, answer)
 
 
-def ask_standings(user_ids: Sequence[str], top_n: int) -> Question:
+def list_periods(questions: Iterable[Question]) -> list[str]:
+    """Return the ids of the periods that questions are about, each once."""
+    return list(dict.fromkeys(q.period_id for q in questions if q.period_id != ALL_TIME))
+
+
+def ask_standings(user_ids: Sequence[str], top_n: int, period_id: str) -> Question:
     """Ask for the first so many of a board, and for the standings of users."""
-    return Question("standings", (str(top_n), *user_ids), top_n + len(user_ids))
+    return Question("standings", (str(top_n), *user_ids), top_n + len(user_ids), period_id)
 
 
-def ask_page(page_size: int, after: PageEnd | None) -> Question:
+def ask_page(page_size: int, after: PageEnd | None, period_id: str) -> Question:
     """Ask for a page, and for one standing more, which shows whether another page follows."""
     size = page_size + 1
-    if after is None:
-        return Question("page", (str(size),), size)
-    end = str(after.total), write_member(after.user_id, after.reached_revision)
-    return Question("page", (str(size), *end), size)
+    end = () if after is None else (str(after.total), write_member(after.user_id, after.reached_revision))
+    return Question("page", (str(size), *end), size, period_id)
 
 
-def ask_neighbours(user_id: str, radius: int) -> Question:
+def ask_neighbours(user_id: str, radius: int, period_id: str) -> Question:
     """Ask for a user and so many neighbours on each side."""
-    return Question("neighbours", (user_id, str(radius)), 1 + 2 * radius)
+    return Question("neighbours", (user_id, str(radius)), 1 + 2 * radius, period_id)

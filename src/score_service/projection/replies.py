@@ -1,8 +1,8 @@
 """Replies of the scripts as values. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
 from score_service.domain.award import MAX_TOTAL
 from score_service.domain.changes import Changes
@@ -14,6 +14,15 @@ _MEMBER_PREFIX: Final = 16
 """Digits before the user id in a sorted-set member, see `board.lua`."""
 
 
+class Seen(NamedTuple):
+    """What was last seen of a board's projection. It tells which keys a script is given."""
+
+    generation: str = ""
+    """Empty where none was seen."""
+    periods: tuple[str, ...] = ()
+    """The ids of those that it had."""
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """What a board's projection says of itself."""
@@ -21,8 +30,21 @@ class Header:
     generation: str
     position: Position
     members: int = 0
+    """Users with points."""
     is_whole: bool = True
     """Whether its keys have as many members as it says."""
+    periods: Mapping[str, int] = field(default_factory=dict)
+    """Users with points in each period that anybody has points in, by the ids."""
+
+    @property
+    def seen(self) -> Seen:
+        """Return what tells which keys the board has."""
+        return Seen(self.generation, tuple(self.periods))
+
+    @property
+    def standings(self) -> int:
+        """How many standings there are, those in periods included."""
+        return self.members + sum(self.periods.values())
 
     def is_at(self, position: Position) -> bool:
         """Return whether the projection is whole and at a position."""
@@ -52,6 +74,7 @@ class Comparison:
     position: Position
     """Where the projection was."""
     members: int
+    """Users with points, of all time or in the period that was compared."""
     unready: int
     """Users whose standing in the record is newer than the projection."""
     differing: tuple[str, ...]
@@ -62,8 +85,16 @@ def read_header(reply: Sequence[str]) -> Header | None:
     """Read the header in a reply; None where the board has no projection."""
     if reply[0] == "missing":
         return None
-    state, generation, revision, mark, members = reply
-    return Header(generation, Position(int(revision), mark), int(members), is_whole=state != "broken")
+    state, generation, revision, mark, members, periods = reply
+    return Header(
+        generation,
+        Position(int(revision), mark),
+        int(members),
+        is_whole=state != "broken",
+        periods={
+            period_id: int(count) for period_id, _, count in (p.partition("=") for p in periods.split())
+        },
+    )
 
 
 def read_applied(reply: Sequence[str], changes: Changes) -> Applied:
@@ -73,10 +104,10 @@ def read_applied(reply: Sequence[str], changes: Changes) -> Applied:
     return Applied(dict(zip(users, map(int, ranks.split()), strict=True)))
 
 
-def read_answers(reply: Sequence[Any]) -> tuple[Position, Sequence[Any]]:
-    """Read the position at which the answers to questions hold, and the answers."""
-    _, _, revision, mark, answers = reply
-    return Position(int(revision), mark), answers
+def read_answers(reply: Sequence[Any]) -> tuple[Position, Sequence[Any], Sequence[int]]:
+    """Read the position at which answers to questions hold, the answers, and the members at each place."""
+    _, _, revision, mark, answers, members = reply
+    return Position(int(revision), mark), answers, members
 
 
 def read_standings(position: Position, answer: Sequence[Any], user_ids: Sequence[str]) -> Reading:

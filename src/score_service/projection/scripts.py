@@ -40,6 +40,7 @@ _SCRIPTS: Final = (
     "drop_board",
     "get_header",
     "get_making",
+    "get_progress",
     "keep_generation",
     "load_standings",
     "read_board",

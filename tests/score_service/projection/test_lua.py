@@ -12,6 +12,7 @@ from tests.fixtures.valkey_nodes import ValkeyCluster
 from local_stack.ports import HOST
 from score_service.domain.changes import Change, Changes
 from score_service.domain.checkpoint import Checkpoint
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.projection.keys import Keys
 from score_service.projection.lua import load_script
@@ -36,22 +37,29 @@ def test_every_command_of_a_script_names_a_declared_key(name: str) -> None:
 async def use_every_script(projection: Projection) -> None:
     position = Position(2, "2" * 16)
     changes = (Change("ada", 5, 1), Change("bob", 9, 2))
-    await projection.apply_changes(Changes("main", Position.start("main"), position, changes))
-    await projection.get_standings("main", ["ada"], 2)
-    await projection.list_standings("main", 1, "")
-    await projection.list_standings_around("main", "ada", 1)
-    await projection.compare_standings("main", 2, "ada 5 1\n")
+    periods = {"day:2026-11-30": changes, "week:2026-W49": changes}
+    await projection.apply_changes(Changes("main", Position.start("main"), position, changes, periods))
+    for period_id in (ALL_TIME, "day:2026-11-30"):
+        await projection.get_standings("main", ["ada"], 2, period_id)
+        await projection.list_standings("main", 1, "", period_id)
+        await projection.list_standings_around("main", "ada", 1, period_id)
+        await projection.compare_standings("main", 2, "ada 5 1\n", period_id)
+    later = Position(3, "3" * 16)
+    await projection.apply_changes(Changes("main", position, later, (), finished=("week:2026-W49",)))
     header = await projection.read_header("main")
     generation = projection.make_generation("main", header)
     checkpoint = Checkpoint.begin(position)
-    assert await generation.load("ada 5 1\nbob 9 2\n", checkpoint, are_new=True)
+    lines = "ada 5 1\nbob 9 2\n"
+    loaded = {ALL_TIME: lines, "day:2026-11-30": lines, "week:2026-W49": lines}
+    assert await generation.load(loaded, checkpoint, are_new=True)
+    assert await generation.load({}, checkpoint, finished=["week:2026-W49"])
     assert await projection.is_being_made("main")
     adopted = await projection.adopt_generation("main", header)
     assert adopted
     await adopted.keep()
-    assert (await adopted.switch(position, 2)).name == "DONE"
+    assert (await adopted.switch(later, {ALL_TIME: 2, "day:2026-11-30": 2})).name == "DONE"
     unused = projection.make_generation("main", header)
-    await unused.load("ada 5 1\n", checkpoint)
+    await unused.load(loaded, checkpoint)
     await unused.discard()
     assert await projection.check() is None
     header = await projection.read_header("main")

@@ -7,6 +7,7 @@ from tests.fixtures.rejecting_redis import RejectingRedis
 from tests.score_service.projection.test_projection import at, step
 
 from score_service.domain.checkpoint import Checkpoint
+from score_service.domain.period import ALL_TIME
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection, ProjectionSettings
 
@@ -40,11 +41,11 @@ async def test_generation_is_not_loaded_and_what_is_left_of_it_is_removed(
     rejecting_redis: RejectingRedis, projection: Projection
 ) -> None:
     generation, checkpoint = projection.make_generation("main", None), Checkpoint.begin(at(3))
-    assert await generation.load("ada 5 1\n", checkpoint, are_new=True)
+    assert await generation.load({ALL_TIME: "ada 5 1"}, checkpoint, are_new=True)
     await rejecting_redis.reject("full")
 
     with pytest.raises(ProjectionUnavailableError):
-        await generation.load("ada 9 2\nbob 1 3\n", checkpoint)
+        await generation.load({ALL_TIME: "ada 9 2\nbob 1 3"}, checkpoint)
     await generation.discard()
 
     assert await rejecting_redis.ask("DBSIZE") == 0

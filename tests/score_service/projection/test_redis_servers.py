@@ -28,7 +28,7 @@ def settings_for(access: RedisAccess, connections_max: int = 4) -> ServersSettin
 
 def call_for(prefix: str, board_id: str) -> ScriptCall:
     keys = [f"{prefix}{{{board_id}}}:{key}" for key in ("header", "ranks", "totals")]
-    return ScriptCall(keys, ["generation"])
+    return ScriptCall(keys, ["generation", ""])
 
 
 def told(lines: list[dict[str, Any]]) -> list[str]:

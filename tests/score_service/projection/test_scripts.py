@@ -38,7 +38,7 @@ async def cache(valkey_server: ValkeyServer, redis_proxy: Proxy, clock: SetClock
 
 @pytest.fixture
 def get_header(redis_prefix: str) -> ScriptCall:
-    return ScriptCall([f"{redis_prefix}{key}" for key in ("header", "ranks", "totals")], ["generation"])
+    return ScriptCall([f"{redis_prefix}{key}" for key in ("header", "ranks", "totals")], ["generation", ""])
 
 
 async def fails(cache: Cache, call: ScriptCall) -> bool:
@@ -195,7 +195,7 @@ async def test_server_that_was_demoted_is_left(
     cache: Cache, redis_url: str, redis_proxy: Proxy, redis_prefix: str
 ) -> None:
     keys = [f"{redis_prefix}{key}" for key in ("header", "ranks", "totals", "steps", "making")]
-    load = ScriptCall(keys, ["g", "1", "60", "2", "ada 5 1", ""])
+    load = ScriptCall(keys, ["g", "", "1", "60", "new", "", "ada 5 1"])
     async with Redis.from_url(redis_url) as redis:
         await redis.replicaof(*redis_url.rpartition("@")[2].removesuffix("/0").split(":"))
         try:
@@ -211,7 +211,7 @@ async def test_server_that_was_demoted_is_left(
 
 async def test_each_call_of_many_is_answered_in_order(cache: Cache, redis_prefix: str) -> None:
     calls = [
-        ScriptCall([f"{redis_prefix}{i}{key}" for key in ("header", "ranks", "totals")], ["g"])
+        ScriptCall([f"{redis_prefix}{i}{key}" for key in ("header", "ranks", "totals")], ["g", ""])
         for i in range(3)
     ]
 

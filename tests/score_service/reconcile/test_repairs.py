@@ -11,6 +11,7 @@ from tests.fixtures.stores import eventually, is_projected, make_award, make_pro
 from tests.score_service.reconcile.rebuild_gate import RebuildGate
 
 from score_service.domain.checkpoint import Checkpoint
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection, ProjectionSettings
@@ -25,7 +26,7 @@ async def test_board_that_another_process_makes_is_left_to_it(
 ) -> None:
     await ledger.record_awards("main", [make_award()])
     other = projection.make_generation("main", None)
-    await other.load("ada 1 1", Checkpoint.begin(Position.start("main")))
+    await other.load({ALL_TIME: "ada 1 1"}, Checkpoint.begin(Position.start("main")))
 
     with pytest.raises(ProjectionUnavailableError, match="Another process rebuilds it"):
         await projector.catch_up("main")

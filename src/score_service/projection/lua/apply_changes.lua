@@ -1,34 +1,60 @@
 #!lua
 -- Moves the projection of a board from one position of its ledger to a later one, if it stands there.
 --
--- KEYS  header, ranks, totals
--- ARGV  generation, revision and mark to move from, revision and mark to move to,
---       a line of 'user total reached' for each user that changed, and the channel of the board
--- Gives {'applied', the rank of each user in the order given, as one text},
---       {'elsewhere' or 'broken', generation, revision, mark, members} or {'missing'}; nothing is written then.
+-- KEYS  header, and ranks and totals: of all time, of each period that changed, and of each that became final
+-- ARGV  generation; ids of these periods; revision and mark to move from, revision and mark to move to;
+--       the channel of the board; and lines of 'user total reached', a line for each user that changed: of all
+--       time, and of each period that changed
+-- Gives {'applied', the rank of each user in the order given, of all time, as one text}, or what the header says
+--       (see `describe`) as 'elsewhere' or 'broken', or {'missing'}; nothing is written then.
 --
 -- A missing header means an empty projection: it stands at revision 0, in the generation given, unless
 -- only the header was lost.
 --
 -- The channel is no key: while a slot of a cluster moves, a script whose keys are not all there is put off.
-local header, reply = read_header(ARGV[1])
+local header, reply = read_header(ARGV[1], ARGV[2])
 if header then
-    if header[2] ~= ARGV[2] or header[3] ~= ARGV[3] then
-        return {'elsewhere', header[1], header[2], header[3], header[4]}
+    if header[2] ~= ARGV[3] or header[3] ~= ARGV[4] then
+        return describe('elsewhere', header)
     end
-elseif reply[1] ~= 'missing' or ARGV[2] ~= '0' or redis.call('EXISTS', KEYS[2], KEYS[3]) > 0 then
+elseif reply[1] ~= 'missing' or ARGV[3] ~= '0' or redis.call('EXISTS', KEYS[2], unpack(KEYS, 3)) > 0 then
     return reply
 end
 
-local members = set_standings(ARGV[6])
-redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'revision', ARGV[4], 'mark', ARGV[5],
+local function move(place, lines)
+    local members, ranks = set_standings(place, lines), {}
+    for i, member in ipairs(members) do
+        ranks[i] = redis.call('ZREVRANK', KEYS[2 + 2 * place], member) + 1
+    end
+    return table.concat(ranks, ' ')
+end
+
+local positions = table.concat({ARGV[3], ARGV[4], ARGV[5], ARGV[6]}, ' ')
+local ranks = move(0, ARGV[8])
+local hint = {ARGV[8] == '' and positions or table.concat({positions, ranks, ARGV[8]}, '\n')}
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'revision', ARGV[5], 'mark', ARGV[6],
     'members', redis.call('ZCARD', KEYS[2]))
 
-local ranks = {}
-for i, member in ipairs(members) do
-    ranks[i] = redis.call('ZREVRANK', KEYS[2], member) + 1
+if ARGV[2] ~= '' then
+    local members, ids = read_periods(header and header[5])
+    local place = 0
+    for id in string.gmatch(ARGV[2], '%S+') do
+        place = place + 1
+        local lines = ARGV[8 + place]
+        if lines then
+            hint[1 + place] = table.concat({id, move(place, lines), lines}, '\n')
+            if not members[id] then
+                ids[#ids + 1] = id
+            end
+            members[id] = redis.call('ZCARD', KEYS[2 + 2 * place])
+        else
+            redis.call('UNLINK', KEYS[2 + 2 * place], KEYS[3 + 2 * place])
+            hint[1 + place] = id
+            members[id] = nil
+        end
+    end
+    redis.call('HSET', KEYS[1], 'periods', write_periods(members, ids))
 end
-ranks = table.concat(ranks, ' ')
-local positions = table.concat({ARGV[2], ARGV[3], ARGV[4], ARGV[5]}, ' ')
-redis.call('SPUBLISH', ARGV[7], table.concat({positions, ranks, ARGV[6]}, '\n'))
+
+redis.call('SPUBLISH', ARGV[7], table.concat(hint, '\n\n'))
 return {'applied', ranks}

@@ -1,30 +1,51 @@
 #!lua
 -- Puts a generation that was loaded in the place of the one a board has.
 --
--- KEYS  header, ranks, totals, progress, which generation is being made, and ranks and totals of the one before
--- ARGV  generation; revision, mark and number of members; number of steps that were made;
---       the generation in the header as it was seen, empty if there was no header
+-- KEYS  header; ranks and totals of all time, and of each period that the board has from now on; ranks and totals
+--       of the generation before, of all time and of each period that it has; progress; and which generation is
+--       being made
+-- ARGV  generation; the periods that the board has from now on, as in the header; revision, mark and number of
+--       members; number of steps that were made; the generation in the header as it was seen, empty if there was no
+--       header; ids of the periods that this one has
 -- Gives 'switched', also if this was done before,
 --       'moved' if the header is not of the generation that was seen,
---       'behind' if the header is further than this generation was brought,
+--       'behind' if the header is further than this generation was brought, or has a period that is not given,
 --       'lost' if what was loaded is not there any more.
 --
 -- Within its generation the header may have moved: it went along the same ledger.
-local header = redis.call('HMGET', KEYS[1], 'generation', 'revision')
+local header = redis.call('HMGET', KEYS[1], 'generation', 'revision', 'periods')
 if header[1] == ARGV[1] then
     return 'switched'
-elseif (header[1] or '') ~= ARGV[6] then
+elseif (header[1] or '') ~= ARGV[7] then
     return 'moved'
-elseif header[1] and tonumber(header[2]) > tonumber(ARGV[2]) then
+elseif header[1] and tonumber(header[2]) > tonumber(ARGV[3]) then
     return 'behind'
 end
-local members = tonumber(ARGV[4])
-if (redis.call('HGET', KEYS[4], 'steps') or '0') ~= ARGV[5]
-    or redis.call('ZCARD', KEYS[2]) ~= members or redis.call('HLEN', KEYS[3]) ~= members then
+local _, formers = read_periods(header[3])
+for _, id in ipairs(formers) do
+    if not string.find(' ' .. ARGV[8] .. ' ', ' ' .. id .. ' ', 1, true) then
+        return 'behind'
+    end
+end
+
+local held, ids = read_periods(ARGV[2])
+local function has_lost(place, members)
+    return redis.call('ZCARD', KEYS[2 + 2 * place]) ~= members or redis.call('HLEN', KEYS[3 + 2 * place]) ~= members
+end
+local is_lost = (redis.call('HGET', KEYS[#KEYS - 1], 'steps') or '0') ~= ARGV[6] or has_lost(0, tonumber(ARGV[5]))
+for place, id in ipairs(ids) do
+    is_lost = is_lost or has_lost(place, held[id])
+end
+if is_lost then
     return 'lost'
 end
-redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'revision', ARGV[2], 'mark', ARGV[3], 'members', ARGV[4])
-redis.call('PERSIST', KEYS[2])
-redis.call('PERSIST', KEYS[3])
-redis.call('UNLINK', KEYS[4], KEYS[5], KEYS[6], KEYS[7])
+
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'revision', ARGV[3], 'mark', ARGV[4], 'members', ARGV[5],
+    'periods', ARGV[2])
+for i = 2, 3 + 2 * #ids do
+    redis.call('PERSIST', KEYS[i])
+end
+for i = 4 + 2 * #ids, #KEYS do
+    redis.call('UNLINK', KEYS[i])
+end
 return 'switched'
