@@ -34,6 +34,7 @@ class Fault(enum.Enum):
     PROJECTION_BEHIND = "the projection is behind the record and does not move"
     PROJECTION_WRONG = "the projection differs from the record"
     MEMBERS_WRONG = "the projection has another number of members than the record"
+    PERIOD_SURPLUS = "the projection has a period that is final or not of the record"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,13 @@ class Finding:
     fault: Fault
     revision: int | None = None
     user_id: str | None = None
+    period_id: str | None = None
 
     def __str__(self) -> str:
+        period = None if self.period_id is None else f"period {self.period_id}"
         revision = None if self.revision is None else f"revision {self.revision:,}"
         user = None if self.user_id is None else f"user {self.user_id}"
-        place = ", ".join(part for part in (revision, user) if part)
+        place = ", ".join(part for part in (period, revision, user) if part)
         return f"{place}: {self.fault.value}" if place else self.fault.value
 
 
@@ -58,11 +61,17 @@ class Findings:
         self.counts: Counter[Fault] = Counter()
         self.kept: list[Finding] = []
 
-    def add(self, fault: Fault, revision: int | None = None, user_id: str | None = None) -> None:
-        """Count a fault, and keep it if it is among the first."""
+    def add(
+        self,
+        fault: Fault,
+        revision: int | None = None,
+        user_id: str | None = None,
+        period_id: str | None = None,
+    ) -> None:
+        """Count a fault, and keep it if it is among the first. Without a period it is one of all time."""
         self.counts[fault] += 1
         if len(self.kept) < _KEPT_MAX:
-            self.kept.append(Finding(fault, revision, user_id))
+            self.kept.append(Finding(fault, revision, user_id, period_id))
 
     def __len__(self) -> int:
         return self.counts.total()

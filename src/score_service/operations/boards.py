@@ -26,6 +26,7 @@ from score_service.reconcile.census import Census
 from score_service.reconcile.patience import Patience
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
 from score_service.settings import RecordSettings, StoreSettings
 
@@ -47,7 +48,7 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
         verifier, auditor = Verifier(database, standings, patience), None
         if isinstance(settings, StoreSettings):
             projection = await stack.enter_async_context(open_bulk_projection(settings))
-            auditor = Auditor(Ledger(database), standings, projection, patience)
+            auditor = Auditor(Ledger(database), standings, PeriodStore(database), projection, patience)
         return await _do_each(
             _named(board_ids) if board_ids else verifier.find_boards(),
             lambda board_id: _verify_board(verifier, auditor, board_id),
@@ -58,7 +59,7 @@ async def rebuild(settings: StoreSettings, board_ids: Sequence[str]) -> bool:
     """Rebuild boards, all of them where none is named, and return whether that was done."""
     async with open_database(settings) as database, open_bulk_projection(settings) as projection:
         ledger, standings, patience = Ledger(database), Standings(database), Patience()
-        rebuilder = Rebuilder(ledger, standings, projection, patience)
+        rebuilder = Rebuilder(ledger, standings, PeriodStore(database), projection, patience)
         census = Census(ledger, standings, patience)
         return await _do_each(
             _named(board_ids) if board_ids else ledger.list_boards(),
@@ -129,7 +130,7 @@ async def _rebuild_board(ledger: Ledger, census: Census, rebuilder: Rebuilder, b
     if rebuilt is None:
         click.echo(f"{board_id}: given up, another one was faster or a store stepped back meanwhile")
         return False
-    click.echo(f"{board_id}: {number(rebuilt.members, 'standing')} rebuilt at {rebuilt.position}")
+    click.echo(f"{board_id}: {number(rebuilt.standings, 'standing')} rebuilt at {rebuilt.position}")
     return True
 
 

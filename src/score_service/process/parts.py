@@ -19,6 +19,7 @@ from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
 from score_service.settings import ServeSettings
 from score_service.stream.feeds import Feeds
@@ -50,12 +51,13 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
     projection = await stack.enter_async_context(open_projection(settings))
     ledger, standings, reader = Ledger(database), Standings(database), RecordReader()
     patience = Patience()
-    rebuilder = Rebuilder(ledger, standings, projection, patience)
+    periods = PeriodStore(database)
+    rebuilder = Rebuilder(ledger, standings, periods, projection, patience)
     projector = Projector(ledger, projection, rebuilder)
     await stack.enter_async_context(projector.running(settings.projector_seconds))
     hubs = Hubs(Feeds(ledger, projection, projector, standings, reader), hub_settings(settings))
     await stack.enter_async_context(hubs.running())
-    auditor = Auditor(ledger, standings, projection, patience, pause=_AUDIT_PAUSE_SECONDS)
+    auditor = Auditor(ledger, standings, periods, projection, patience, pause=_AUDIT_PAUSE_SECONDS)
     audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)
     await stack.enter_async_context(audits.running(settings.audit_seconds))
     scoring = _make_scoring(ledger, projector, metrics, settings)

@@ -7,7 +7,8 @@ Invariants:
 - A page that a store did not answer for is asked for again, so an audit goes on where it was.
 - The comparison runs in Redis and only reads. The one repair is to rebuild the board from the record.
 
-A projection that is missing, broken, foreign or behind is the projector's to mend, and no drift.
+A projection that is missing, broken, foreign or behind is the projector's to mend, and no drift. A period is
+compared while it is not final; after that the projection must not have it.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from typing import Final, Self
 import structlog
 
 from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
 from score_service.projection.projection import Projection
@@ -27,12 +29,16 @@ from score_service.reconcile.census import Census
 from score_service.reconcile.patience import Patience
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 from score_service.record.standings import StandingPage, Standings
 
 _PAGE: Final = 500
 _LOOKS_MAX: Final = 20
 """How often a projection is looked at until it has come to where the record was read."""
 _LOOK_SECONDS: Final = 0.1
+
+_GONE: Final = {Fault.PROJECTION_MISSING, Fault.PROJECTION_BROKEN, Fault.PROJECTION_FOREIGN}
+"""Where one of these is found, there is nothing to compare."""
 
 _log = structlog.get_logger(__name__)
 
@@ -44,13 +50,28 @@ class BoardAudit:
     board_id: str
     position: Position | None = None
     """Where it stood at the last look; None where there was none."""
-    members: int = 0
-    """How many it had at the first look."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """How many members it had at the first look: of all time, and of each period."""
     compared: int = 0
     """Standings that were looked at."""
     drift: int = 0
     """How many of them differ, and how many members there are too many."""
     findings: Findings = field(default_factory=Findings)
+
+    @property
+    def members(self) -> int:
+        """Return how many members it had, those of periods included."""
+        return sum(self.counts.values())
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether there is nothing that could be compared."""
+        return not _GONE.isdisjoint(self.findings.counts)
+
+    def add(self, fault: Fault, period_id: str, *, user_id: str | None = None, drift: int = 0) -> None:
+        """Take note of a fault of a period, or of all time."""
+        self.findings.add(fault, user_id=user_id, period_id=None if period_id == ALL_TIME else period_id)
+        self.drift += drift
 
 
 class Auditor:
@@ -60,6 +81,7 @@ class Auditor:
         self,
         ledger: Ledger,
         standings: Standings,
+        periods: PeriodStore,
         projection: Projection,
         patience: Patience,
         *,
@@ -68,96 +90,123 @@ class Auditor:
         """Take how many seconds to rest between two pages, so that the load on both stores stays small."""
         self._ledger = ledger
         self._standings = standings
+        self._periods = periods
         self._projection = projection
         self._ask = patience.ask
         self._census = Census(ledger, standings, patience)
         self._pause = pause
 
     async def audit_board(self, board_id: str, on_progress: Progress = ignore_progress) -> BoardAudit:
-        """Compare all standings of a board, and how many there are.
+        """Compare all standings of a board, and how many there are, of all time and in each period.
 
         Raises:
-            BoardNotFoundError: no award was ever made on the board.
+            BoardNotFoundError: nothing was ever recorded of the board.
             ProjectionUnavailableError: Redis is unavailable.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         audit = BoardAudit(board_id)
         await self._projection.read_header(board_id)  # A Redis that is away from the start is not waited for.
-        is_there, after = await self._compare_members(audit), ""
-        while is_there and (page := await self._read_page(board_id, after)):
-            is_there = await self._compare_page(audit, after, page)
+        await self._audit_period(audit, ALL_TIME, on_progress)
+        for period_id in () if audit.is_over else await self._list_live(board_id):
+            if not audit.is_over:
+                await self._audit_period(audit, period_id, on_progress)
+        if not audit.is_over:
+            await self._audit_surplus(audit)
+        return audit
+
+    async def _audit_period(self, audit: BoardAudit, period_id: str, on_progress: Progress) -> None:
+        """Compare the standings of all time or of a period, until there is nothing to compare any more."""
+        is_there, after = await self._compare_members(audit, period_id), ""
+        while is_there and (page := await self._read_page(audit.board_id, after, period_id)):
+            is_there = await self._compare_page(audit, after, page, period_id)
             audit.compared += page.members
             after = page.last_user_id
             on_progress("projection", audit.compared, audit.members)
             await asyncio.sleep(self._pause)
-        return audit
 
-    async def _read_page(self, board_id: str, after: str) -> StandingPage | None:
-        return await self._ask(self._standings.read_page, board_id, after, _PAGE)
+    async def _audit_surplus(self, audit: BoardAudit) -> None:
+        """Find the periods that the projection must not have at its position."""
+        header = await self._ask(self._projection.read_header, audit.board_id)
+        for period_id, members in header.periods.items() if header else ():
+            stored = await self._ask(self._periods.find, audit.board_id, period_id)
+            final_at = stored.entry_revision if stored else 0
+            if header and final_at is not None and final_at <= header.position.revision:
+                audit.add(Fault.PERIOD_SURPLUS, period_id, drift=members)
 
-    async def _compare_members(self, audit: BoardAudit) -> bool:
+    async def _list_live(self, board_id: str) -> list[str]:
+        stored = await self._ask(self._periods.list_live, board_id)
+        return [each.period.period_id for each in stored]
+
+    async def _is_live(self, board_id: str, period_id: str) -> bool:
+        """Return whether a period is not final, so that both stores must have it still."""
+        return period_id == ALL_TIME or period_id in await self._list_live(board_id)
+
+    async def _read_page(self, board_id: str, after: str, period_id: str) -> StandingPage | None:
+        return await self._ask(self._standings.read_page, board_id, after, _PAGE, period_id)
+
+    async def _compare_members(self, audit: BoardAudit, period_id: str) -> bool:
         """Compare how many members there are, and return whether there is a projection to go on with."""
-        surplus = await self._count_surplus(audit)
+        surplus = await self._count_surplus(audit, period_id)
         if surplus:
-            surplus = await self._count_surplus(audit)
-        if surplus:
-            audit.findings.add(Fault.MEMBERS_WRONG)
-            audit.drift += max(surplus, 0)  # Those that are missing are found among the standings.
+            surplus = await self._count_surplus(audit, period_id)
+        if surplus and await self._is_live(audit.board_id, period_id):
+            # Those that are missing are found among the standings.
+            audit.add(Fault.MEMBERS_WRONG, period_id, drift=max(surplus, 0))
         return surplus is not None
 
-    async def _count_surplus(self, audit: BoardAudit) -> int | None:
+    async def _count_surplus(self, audit: BoardAudit, period_id: str) -> int | None:
         """Return how many members there are more than in the record; None if there is no such projection."""
-        comparison = await self._look(audit, 0, "")
+        comparison = await self._look(audit, 0, "", period_id)
         if comparison is None:
             return None
         here = comparison.position
         if not await self._ask(self._ledger.has_position, audit.board_id, here):
             audit.findings.add(Fault.PROJECTION_FOREIGN, here.revision)
             return None
-        audit.members = comparison.members
-        return comparison.members - await self._count_members(audit.board_id, here.revision)
+        audit.counts[period_id] = comparison.members
+        counted, members = await self._census.count_members(audit.board_id, period_id)
+        later = await self._census.count_newcomers(audit.board_id, here, counted, period_id)
+        return comparison.members - (members - later)
 
-    async def _count_members(self, board_id: str, revision: int) -> int:
-        """Return how many members the record had at a revision that it has passed."""
-        position, members = await self._census.count_members(board_id)
-        newcomers = await self._ask(self._ledger.list_newcomers, board_id, revision, position.revision)
-        return members - len(newcomers)
-
-    async def _compare_page(self, audit: BoardAudit, after: str, page: StandingPage) -> bool:
-        """Compare a page of standings, and return whether the projection is still there."""
-        first = await self._look_until_ready(audit, page)
+    async def _compare_page(self, audit: BoardAudit, after: str, page: StandingPage, period_id: str) -> bool:
+        """Compare a page of standings, and return whether there is something to go on with."""
+        first = await self._look_until_ready(audit, page, period_id)
         if first is None or not first.differing:
             return first is not None
-        fresh = await self._read_page(audit.board_id, after)
-        second = fresh and await self._look_until_ready(audit, fresh)
-        for user_id in sorted({*first.differing}.intersection(second.differing if second else ())):
-            audit.findings.add(Fault.PROJECTION_WRONG, user_id=user_id)
-            audit.drift += 1
-        return second is not None
+        fresh = await self._read_page(audit.board_id, after, period_id)
+        second = await self._look_until_ready(audit, fresh, period_id) if fresh else None
+        if second is None or not await self._is_live(audit.board_id, period_id):
+            return False
+        for user_id in sorted({*first.differing}.intersection(second.differing)):
+            audit.add(Fault.PROJECTION_WRONG, period_id, user_id=user_id, drift=1)
+        return True
 
-    async def _look_until_ready(self, audit: BoardAudit, page: StandingPage) -> Comparison | None:
+    async def _look_until_ready(
+        self, audit: BoardAudit, page: StandingPage, period_id: str
+    ) -> Comparison | None:
         """Compare a page, and again until the projection has come to where the page was read.
 
         Where it does not come in time, that is found once, and not waited for on the pages that follow.
         """
         is_stuck = Fault.PROJECTION_BEHIND in audit.findings.counts
-        comparison = await self._look(audit, page.position.revision, page.lines)
+        comparison = await self._look(audit, page.position.revision, page.lines, period_id)
         for _ in range(0 if is_stuck else _LOOKS_MAX):
             if comparison is None or not comparison.unready:
                 return comparison
             await asyncio.sleep(_LOOK_SECONDS)
-            comparison = await self._look(audit, page.position.revision, page.lines)
+            comparison = await self._look(audit, page.position.revision, page.lines, period_id)
         if comparison and comparison.unready and not is_stuck:
             audit.findings.add(Fault.PROJECTION_BEHIND, comparison.position.revision)
         return comparison
 
-    async def _look(self, audit: BoardAudit, revision: int, lines: str) -> Comparison | None:
+    async def _look(self, audit: BoardAudit, revision: int, lines: str, period_id: str) -> Comparison | None:
+        compare, board_id = self._projection.compare_standings, audit.board_id
         for _ in range(_LOOKS_MAX):
-            comparison = await self._ask(self._projection.compare_standings, audit.board_id, revision, lines)
+            comparison = await self._ask(compare, board_id, revision, lines, period_id)
             if comparison:
                 audit.position = comparison.position
                 return comparison
-            header = await self._ask(self._projection.read_header, audit.board_id)
+            header = await self._ask(self._projection.read_header, board_id)
             if header is None or not header.is_whole:
                 audit.position = None
                 audit.findings.add(Fault.PROJECTION_BROKEN if header else Fault.PROJECTION_MISSING)

@@ -1,9 +1,13 @@
-"""Counts the members of a board at one position, page by page, so that no statement grows with the board."""
+"""Counts the members of a board at one position, page by page, so that no statement grows with the board.
+
+Members are the users with points, of all time or in a period.
+"""
 
 from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.reconcile.patience import Patience
 from score_service.record.ledger import Ledger
@@ -23,22 +27,58 @@ class Census:
         self._ask = patience.ask
         self._page_size = page_size
 
-    async def count_members(self, board_id: str) -> tuple[Position, int]:
-        """Count the users of a board, and tell the position at which they are so many.
+    async def count_each(
+        self, board_id: str, period_ids: Sequence[str] = ()
+    ) -> tuple[Position, dict[str, int]]:
+        """Count the members of all time and of periods, and tell the position at which they are so many.
+
+        A period that became final meanwhile may be counted wrongly: its standings go.
+
+        Raises:
+            BoardNotFoundError: nothing was ever recorded of the board.
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        counts = [
+            (period_id, *await self.count_members(board_id, period_id))
+            for period_id in (ALL_TIME, *period_ids)
+        ]
+        _, last, _ = counts[-1]
+        return last, {
+            period_id: members + await self.count_newcomers(board_id, at, last, period_id)
+            for period_id, at, members in counts
+        }
+
+    async def count_newcomers(
+        self, board_id: str, after: Position, upto: Position, period_id: str = ALL_TIME
+    ) -> int:
+        """Count the members who came between two positions.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        revisions = after.revision, upto.revision
+        return len(await self._ask(self._ledger.list_newcomers, board_id, *revisions, period_id))
+
+    async def count_members(self, board_id: str, period_id: str = ALL_TIME) -> tuple[Position, int]:
+        """Count the members of all time or of a period, and tell the position at which they are so many.
 
         Each page is counted at a position of its own, so who came to it afterwards is added from the ledger.
 
         Raises:
-            BoardNotFoundError: no award was ever made on the board.
+            BoardNotFoundError: nothing was ever recorded of the board.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        pages = [await self._ask(self._standings.count_page, board_id, "", self._page_size)]
+        pages = [await self._count_page(board_id, "", period_id)]
         while pages[-1].members == self._page_size:
-            after = pages[-1].last_user_id
-            pages.append(await self._ask(self._standings.count_page, board_id, after, self._page_size))
+            pages.append(await self._count_page(board_id, pages[-1].last_user_id, period_id))
         first, last = pages[0].position, pages[-1].position
-        newcomers = await self._ask(self._ledger.list_newcomers, board_id, first.revision, last.revision)
+        revisions = first.revision, last.revision
+        newcomers = await self._ask(self._ledger.list_newcomers, board_id, *revisions, period_id)
         return last, sum(page.members for page in pages) + _count_missed(pages, newcomers)
+
+    async def _count_page(self, board_id: str, after_user_id: str, period_id: str) -> CountedPage:
+        count_page = self._standings.count_page
+        return await self._ask(count_page, board_id, after_user_id, self._page_size, period_id)
 
 
 def _count_missed(pages: Sequence[CountedPage], newcomers: Sequence[tuple[int, str]]) -> int:

@@ -3,6 +3,8 @@
 Invariants:
 - The standings are read page by page, each page at a position of its own, and then the ledger from where it
   stood before the first page. Of each user the newest stays, so the end is the state at one position.
+- The standings of all time come first, then those of each period that is not final. The ledger tells which
+  periods were begun or became final meanwhile.
 - No more than two pages are held at a time: one is read while the other is loaded.
 - It is switched in only if it has as many members as the record had at its position, if the record still
   has every position that was read from, and if nobody else has switched meanwhile.
@@ -13,15 +15,17 @@ Any number of these may work on the same board at once, and any of them may stop
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from contextvars import Context
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 
+from score_service.domain.changes import Changes
 from score_service.domain.checkpoint import Checkpoint
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
 from score_service.projection.generation import SECONDS_ALONE, Generation, Switched
@@ -31,6 +35,7 @@ from score_service.reconcile.census import Census
 from score_service.reconcile.headers import Headers
 from score_service.reconcile.patience import Patience
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 from score_service.record.standings import StandingPage, Standings
 
 PAGE_SIZE: Final = 20_000
@@ -56,6 +61,34 @@ class Rebuilt(NamedTuple):
     position: Position
     """Where it stood then."""
     members: int
+    """Users with points."""
+    standings: int
+    """The same, and those with points in each period."""
+
+
+class _Filled(NamedTuple):
+    """What a generation was brought to."""
+
+    position: Position
+    members: Mapping[str, int]
+    """Which it must have there: of all time, and of each period, by the ids of these."""
+
+
+class _Replayed:
+    """What the ledger said of periods on the way to a position."""
+
+    def __init__(self) -> None:
+        self.begun = set[str]()
+        """Those that anybody got points in, not only for the first time."""
+        self.finished = set[str]()
+
+    def note(self, changes: Changes) -> None:
+        self.begun.update(changes.periods)
+        self.finished.update(changes.finished)
+
+
+_Tell: TypeAlias = Callable[[int], None]
+"""Called with the number of standings that were loaded."""
 
 
 class _GivenUpError(Exception):
@@ -69,6 +102,7 @@ class Rebuilder:
         self,
         ledger: Ledger,
         standings: Standings,
+        periods: PeriodStore,
         projection: Projection,
         patience: Patience,
         *,
@@ -76,6 +110,7 @@ class Rebuilder:
     ) -> None:
         self._ledger = ledger
         self._standings = standings
+        self._periods = periods
         self._projection = projection
         self.patience = patience
         self._ask = patience.ask
@@ -87,9 +122,7 @@ class Rebuilder:
         self.loaded = 0
         """Standings loaded into Redis since the start."""
 
-    async def rebuild(
-        self, board_id: str, *, on_progress: Callable[[int], None] = lambda _members: None
-    ) -> Rebuilt | None:
+    async def rebuild(self, board_id: str, *, on_progress: _Tell = lambda _: None) -> Rebuilt | None:
         """Rebuild a board's projection.
 
         Args:
@@ -101,7 +134,7 @@ class Rebuilder:
             None if it was given up: somebody else was faster, or one of the stores stepped back meanwhile.
 
         Raises:
-            BoardNotFoundError: no award was ever made on the board.
+            BoardNotFoundError: nothing was ever recorded of the board.
             ProjectionUnavailableError: Redis is unavailable, and was for longer than a rebuild waits.
             RecordUnavailableError: PostgreSQL is unavailable, and was so.
         """
@@ -122,7 +155,11 @@ class Rebuilder:
         finally:
             self.under_way -= 1
         _log.info(
-            "projection_rebuilt", board_id=board_id, position=str(rebuilt.position), members=rebuilt.members
+            "projection_rebuilt",
+            board_id=board_id,
+            position=str(rebuilt.position),
+            members=rebuilt.members,
+            standings=rebuilt.standings,
         )
         return rebuilt
 
@@ -139,65 +176,104 @@ class Rebuilder:
         with suppress(ProjectionUnavailableError):
             await generation.discard()
 
-    async def _fill(
-        self, board_id: str, generation: Generation, on_progress: Callable[[int], None]
-    ) -> Rebuilt:
+    async def _fill(self, board_id: str, generation: Generation, on_progress: _Tell) -> _Filled:
         checkpoint = generation.checkpoint
         if checkpoint:
             on_progress(checkpoint.members)
         else:
             checkpoint = Checkpoint.begin(await self._ask(self._ledger.read_head, board_id))
-        checkpoint = await self._load_pages(board_id, generation, checkpoint, on_progress)
-        counted, members = await self._census.count_members(board_id)
-        await self._replay(board_id, generation, checkpoint, counted)
+        # A period that begins later is in the ledger after the checkpoint, with all that it has.
+        period_ids = await self._list_live(board_id)
+        checkpoint = await self._load_pages(board_id, generation, checkpoint, period_ids, on_progress)
+        counted, members = await self._census.count_each(board_id, period_ids)
+        replayed = await self._replay(board_id, generation, checkpoint, counted)
         await self._require(board_id, checkpoint.read_at)
-        return Rebuilt(counted, members)
+        begun = replayed.begun.difference(members)
+        members |= await self._count_newcomers(board_id, checkpoint.replay_from, counted, begun)
+        return _Filled(counted, _without(members, replayed.finished))
 
-    async def _switch(self, board_id: str, generation: Generation, filled: Rebuilt) -> Rebuilt:
+    async def _switch(self, board_id: str, generation: Generation, filled: _Filled) -> Rebuilt:
         """Bring what was filled to the head of the ledger, again while the board itself is further."""
         for _ in range(_CHASES_MAX):
             head = await self._ask(self._ledger.read_head, board_id)
             rest = head.revision - filled.position.revision
             filled = await self._catch_up(board_id, generation, filled, head)
-            switched = Switched.BEHIND if rest > _REST_MAX else await self._ask(generation.switch, *filled)
+            switched = (
+                Switched.BEHIND if rest > _REST_MAX else await self._try_switch(board_id, generation, filled)
+            )
             if switched is Switched.DONE:
-                return filled
+                return Rebuilt(filled.position, filled.members[ALL_TIME], sum(filled.members.values()))
             if switched is not Switched.BEHIND:
                 break
         raise _GivenUpError(switched.value)
 
+    async def _try_switch(self, board_id: str, generation: Generation, filled: _Filled) -> Switched:
+        header = await self._ask(self._projection.read_header, board_id)
+        return await self._ask(generation.switch, *filled, tuple(header.periods) if header else ())
+
     async def _catch_up(
-        self, board_id: str, generation: Generation, filled: Rebuilt, upto: Position
-    ) -> Rebuilt:
+        self, board_id: str, generation: Generation, filled: _Filled, upto: Position
+    ) -> _Filled:
         at = filled.position
-        newcomers = await self._ask(self._ledger.list_newcomers, board_id, at.revision, upto.revision)
         checkpoint = generation.checkpoint or Checkpoint.begin(at)
-        await self._replay(board_id, generation, replace(checkpoint, replay_from=at), upto)
-        return Rebuilt(upto, filled.members + len(newcomers))
+        replayed = await self._replay(board_id, generation, replace(checkpoint, replay_from=at), upto)
+        newcomers = await self._count_newcomers(board_id, at, upto, (*filled.members, *replayed.begun))
+        members = {period_id: filled.members.get(period_id, 0) + n for period_id, n in newcomers.items()}
+        return _Filled(upto, _without(members, replayed.finished))
+
+    async def _count_newcomers(
+        self, board_id: str, after: Position, upto: Position, period_ids: Iterable[str]
+    ) -> dict[str, int]:
+        return {
+            period_id: await self._census.count_newcomers(board_id, after, upto, period_id)
+            for period_id in dict.fromkeys(period_ids)
+        }
+
+    async def _list_live(self, board_id: str) -> list[str]:
+        stored = await self._ask(self._periods.list_live, board_id)
+        return sorted(each.period.period_id for each in stored)
 
     async def _load_pages(
         self,
         board_id: str,
         generation: Generation,
         checkpoint: Checkpoint,
-        on_progress: Callable[[int], None],
+        period_ids: Sequence[str],
+        on_progress: _Tell,
     ) -> Checkpoint:
-        """Load all standings after those that were loaded, and tell how far that led.
+        """Load all standings after those that were loaded, and tell how far that led."""
+        tell = _Teller(board_id)
+
+        def note(loaded: int, members: int) -> None:
+            self.loaded += loaded
+            on_progress(loaded)
+            tell.loaded(members)
+
+        for period_id in (ALL_TIME, *period_ids):
+            if not checkpoint.is_past(period_id):
+                checkpoint = await self._load_period(board_id, generation, checkpoint.enter(period_id), note)
+        return checkpoint
+
+    async def _load_period(
+        self,
+        board_id: str,
+        generation: Generation,
+        checkpoint: Checkpoint,
+        note: Callable[[int, int], None],
+    ) -> Checkpoint:
+        """Load the pages of all time or of a period after those that were loaded.
 
         A record that was restored meanwhile may not have what earlier pages had. So the position before is
         asked for again after each later read, before anything of that is loaded.
         """
-        tell = _Teller(board_id)
-        page = await self._read_page(board_id, checkpoint.last_user_id)
+        page = await self._read_page(board_id, checkpoint.last_user_id, checkpoint.period_id)
         while page is not None:
             if page.position != checkpoint.read_at:
                 await self._require(board_id, checkpoint.read_at)
-            reading = asyncio.create_task(self._read_page(board_id, page.last_user_id))
+            reading = asyncio.create_task(self._read_page(board_id, page.last_user_id, checkpoint.period_id))
             try:
                 checkpoint = await self._load_page(generation, page, checkpoint)
-                self.loaded += page.members
-                on_progress(page.members)
-                tell.loaded(checkpoint.members)
+                note(page.members, checkpoint.members)
                 page = await reading
             finally:
                 reading.cancel()
@@ -218,37 +294,52 @@ class Rebuilder:
             step = "\n".join(lines[first : first + _STEP_SIZE])
             # Pages follow each other by user, so no user is on two.
             checkpoint = after if is_last else begun
-            await self._load(generation, step, checkpoint, are_new=not before.may_overlap)
+            loaded = {before.period_id: step}
+            await self._load(generation, loaded, checkpoint, are_new=not before.may_overlap)
         return after
 
-    async def _read_page(self, board_id: str, after_user_id: str) -> StandingPage | None:
-        return await self._ask(self._standings.read_page, board_id, after_user_id, self._page_size)
+    async def _read_page(self, board_id: str, after_user_id: str, period_id: str) -> StandingPage | None:
+        return await self._ask(self._standings.read_page, board_id, after_user_id, self._page_size, period_id)
 
     async def _replay(
         self, board_id: str, generation: Generation, checkpoint: Checkpoint, upto: Position
-    ) -> None:
+    ) -> _Replayed:
         """Load what the ledger has from the checkpoint to a position."""
-        at = checkpoint.replay_from
+        at, replayed = checkpoint.replay_from, _Replayed()
         while at.revision < upto.revision:
             changes = await self._ask(self._ledger.read_changes, board_id, at, upto.revision)
             if changes is None:
                 break
             await self._require(board_id, at)  # The ledger was read after its number alone.
             at = changes.after
+            replayed.note(changes)
             checkpoint = replace(checkpoint, replay_from=at, may_overlap=True)
-            await self._load(generation, changes.lines(), checkpoint)
+            lines = {period_id: changes.lines(period_id) for period_id in (ALL_TIME, *changes.periods)}
+            await self._load(generation, lines, checkpoint, finished=changes.finished)
         if at != upto:
             raise _GivenUpError("the record has another history now")
+        return replayed
 
     async def _require(self, board_id: str, position: Position) -> None:
         if not await self._ask(self._ledger.has_position, board_id, position):
             raise _GivenUpError("the record has another history now")
 
     async def _load(
-        self, generation: Generation, lines: str, checkpoint: Checkpoint, *, are_new: bool = False
+        self,
+        generation: Generation,
+        lines: Mapping[str, str],
+        checkpoint: Checkpoint,
+        *,
+        finished: Sequence[str] = (),
+        are_new: bool = False,
     ) -> None:
-        if not await self._ask(generation.load, lines, checkpoint, are_new=are_new):
+        if not await self._ask(generation.load, lines, checkpoint, finished=finished, are_new=are_new):
             raise _GivenUpError(Switched.LOST.value)
+
+
+def _without(members: Mapping[str, int], finished: Iterable[str]) -> dict[str, int]:
+    """Leave out the periods that are in the projection no more."""
+    return {period_id: count for period_id, count in members.items() if period_id not in finished}
 
 
 @asynccontextmanager

@@ -26,7 +26,7 @@ _ATTEMPTS_MAX: Final = 100
 """How often another process may be faster before a repair gives up; that process goes on meanwhile."""
 _NEAR_MAX: Final = 10 * MAX_BATCH
 """Revisions by which a board may be behind and always be caught up along the ledger."""
-_MEMBERS_A_REVISION: Final = 4
+_STANDINGS_A_REVISION: Final = 4
 """How many standings are rebuilt while one revision of the ledger is caught up, or more."""
 _LARGE: Final = 100_000
 """A repair is large where the board is behind by more revisions than that."""
@@ -150,4 +150,4 @@ def is_near(header: Header | None, revision: int) -> bool:
 
 
 def _is_rebuilt_faster(header: Header, head: Position) -> bool:
-    return revisions_behind(header, head.revision) > _NEAR_MAX + header.members // _MEMBERS_A_REVISION
+    return revisions_behind(header, head.revision) > _NEAR_MAX + header.standings // _STANDINGS_A_REVISION

@@ -21,6 +21,7 @@ from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
 from score_service.stream.feeds import Feeds
 from score_service.stream.hubs import Hubs
@@ -71,9 +72,12 @@ class Process:
         self.gate = Gate()
         ledger, standings = Ledger(stores.database), Standings(stores.database)
         projection = Projection(cache, cache, stores.prefix)
-        gated: Any = [Stepped(store, self.gate) for store in (ledger, standings, projection)]
-        gated_ledger, gated_standings, gated_projection = gated
-        self.rebuilder = Rebuilder(gated_ledger, gated_standings, gated_projection, IMPATIENT, page_size=2)
+        periods = PeriodStore(stores.database)
+        gated: Any = [Stepped(store, self.gate) for store in (ledger, standings, periods, projection)]
+        gated_ledger, gated_standings, gated_periods, gated_projection = gated
+        self.rebuilder = Rebuilder(
+            gated_ledger, gated_standings, gated_periods, gated_projection, IMPATIENT, page_size=2
+        )
         self.projector = Projector(gated_ledger, gated_projection, self.rebuilder, patience=_PATIENCE)
         self.scoring = Scoring(gated_ledger, self.projector, rank_seconds=_PATIENCE)
         reader = RecordReader(RecordReaderSettings(keep_seconds=0))

@@ -18,6 +18,7 @@ from score_service.reconcile.auditor import AuditLoop, Auditor, BoardAudit
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
 
 COMMITS = [[("ada", 10), ("bob", 5), ("ada", 3)], [("cyd", 7), ("bob", 1)], [("ada", 2)]]
@@ -116,8 +117,8 @@ def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def auditor(ledger: Ledger, standings: Standings, projection: Projection) -> Auditor:
-    return Auditor(ledger, standings, projection, IMPATIENT)
+def auditor(ledger: Ledger, standings: Standings, periods: PeriodStore, projection: Projection) -> Auditor:
+    return Auditor(ledger, standings, periods, projection, IMPATIENT)
 
 
 @pytest.fixture
@@ -285,6 +286,7 @@ class PartlyAway(Auditor):
 async def test_board_that_cannot_be_audited_keeps_no_other_from_it(
     ledger: Ledger,
     standings: Standings,
+    periods: PeriodStore,
     projection: Projection,
     rebuilder: Rebuilder,
     keys: Keys,
@@ -292,7 +294,7 @@ async def test_board_that_cannot_be_audited_keeps_no_other_from_it(
 ) -> None:
     await ledger.record_awards("broken", [make_award(board_id="broken")])
     await keys.hold("bob", 7, 5)
-    auditor = PartlyAway(ledger, standings, projection, IMPATIENT)
+    auditor = PartlyAway(ledger, standings, periods, projection, IMPATIENT)
     auditor.error = error
     loop = AuditLoop(ledger, auditor, rebuilder, jitter=lambda: 0)
 

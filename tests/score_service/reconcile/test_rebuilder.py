@@ -1,7 +1,7 @@
 """A board's projection made anew, on real stores, with a stop before any step."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from itertools import accumulate
 from typing import Any, cast
@@ -19,6 +19,7 @@ from local_stack.ports import HOST
 from local_stack.valkey import ValkeyServer
 from score_service.domain.changes import Change, Changes
 from score_service.domain.checkpoint import Checkpoint
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.domain.standing import Source
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
@@ -32,19 +33,20 @@ from score_service.reconcile.patience import Patience
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
 from service_runtime.redis.access import RedisAccess, RedisUrl
 
 
 @pytest.fixture
 def step_rebuilder(
-    ledger: Ledger, standings: Standings, projection: Projection
+    ledger: Ledger, standings: Standings, periods: PeriodStore, projection: Projection
 ) -> Callable[[Step], Rebuilder]:
     """Return a function that makes a rebuilder of small pages, which tells of each step before it."""
 
     def make(before: Step) -> Rebuilder:
-        stores = [Stepped(store, before) for store in (ledger, standings, projection)]
-        return Rebuilder(*cast("tuple[Any, Any, Any]", stores), IMPATIENT, page_size=2)
+        stores = [Stepped(store, before) for store in (ledger, standings, periods, projection)]
+        return Rebuilder(*cast("tuple[Any, Any, Any, Any]", stores), IMPATIENT, page_size=2)
 
     return make
 
@@ -121,12 +123,12 @@ async def test_board_that_the_record_does_not_have_is_dropped(
 
 
 async def test_progress_is_reported_page_by_page(
-    ledger: Ledger, standings: Standings, projection: Projection
+    ledger: Ledger, standings: Standings, periods: PeriodStore, projection: Projection
 ) -> None:
     await make_board(ledger)
     told = list[int]()
 
-    await Rebuilder(ledger, standings, projection, IMPATIENT, page_size=2).rebuild(
+    await Rebuilder(ledger, standings, periods, projection, IMPATIENT, page_size=2).rebuild(
         "main", on_progress=told.append
     )
 
@@ -156,7 +158,7 @@ async def test_header_of_another_history_is_dropped_before_the_board_is_made(
 
 
 async def test_reads_and_awards_go_on_while_a_board_is_made(
-    ledger: Ledger, standings: Standings, projection: Projection, projector: Projector
+    ledger: Ledger, standings: Standings, periods: PeriodStore, projection: Projection, projector: Projector
 ) -> None:
     users = 40
     await ledger.record_awards("main", [make_award(f"user{i}", 1) for i in range(users)])
@@ -181,7 +183,7 @@ async def test_reads_and_awards_go_on_while_a_board_is_made(
         return revisions
 
     async def rebuild() -> list[bool]:
-        rebuilder = Rebuilder(ledger, standings, projection, IMPATIENT, page_size=3)
+        rebuilder = Rebuilder(ledger, standings, periods, projection, IMPATIENT, page_size=3)
         try:
             return [bool(await rebuilder.rebuild("main")) for _ in range(10)]
         finally:
@@ -198,13 +200,17 @@ async def test_reads_and_awards_go_on_while_a_board_is_made(
 async def test_two_at_once_make_one_generation(
     ledger: Ledger,
     standings: Standings,
+    periods: PeriodStore,
     projection_settings: ProjectionSettings,
     redis: "Redis",
     redis_prefix: str,
 ) -> None:
     await make_board(ledger, 50)
     async with Projection.open(projection_settings) as one, Projection.open(projection_settings) as two:
-        both = [Rebuilder(ledger, standings, projection, IMPATIENT, page_size=3) for projection in (one, two)]
+        both = [
+            Rebuilder(ledger, standings, periods, projection, IMPATIENT, page_size=3)
+            for projection in (one, two)
+        ]
 
         made = await asyncio.gather(*(rebuilder.rebuild("main") for rebuilder in both))
 
@@ -421,6 +427,7 @@ async def test_what_was_loaded_of_another_history_is_not_gone_on_with(
 async def test_step_that_takes_longer_than_its_deadline_is_asked_again_while_other_boards_are_read(
     ledger: Ledger,
     standings: Standings,
+    periods: PeriodStore,
     valkey_server: ValkeyServer,
     redis_prefix: str,
     start_proxy: Callable[[str], Awaitable[Proxy]],
@@ -442,8 +449,8 @@ async def test_step_that_takes_longer_than_its_deadline_is_asked_again_while_oth
                 proxy.hold_replies()  # The step is made, and nobody learns it.
 
         stepped: Any = Stepped(projection, hold)
-        rebuilder = Rebuilder(ledger, standings, stepped, patience, page_size=3)
-        assert await Rebuilder(ledger, standings, projection, patience).rebuild("other")
+        rebuilder = Rebuilder(ledger, standings, periods, stepped, patience, page_size=3)
+        assert await Rebuilder(ledger, standings, periods, projection, patience).rebuild("other")
         rebuilding = asyncio.create_task(rebuilder.rebuild("main"))
 
         async def is_repeated() -> bool:
@@ -519,7 +526,11 @@ class Counted:
 
 
 async def test_two_pages_are_held_at_most(
-    ledger: Ledger, standings: Standings, projection: Projection, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    standings: Standings,
+    periods: PeriodStore,
+    projection: Projection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for part in range(5):
         await ledger.record_awards("main", [make_award(f"user{part}-{i}") for i in range(1000)])
@@ -532,17 +543,19 @@ async def test_two_pages_are_held_at_most(
         return page
 
     async def counted_load(
-        generation: Generation, lines: str, checkpoint: Checkpoint, *, are_new: bool = False
+        generation: Generation, lines: Mapping[str, str], checkpoint: Checkpoint, **named: Any
     ) -> bool:
-        assert len(lines.split("\n")) <= 100
-        loaded = await load(generation, lines, checkpoint, are_new=are_new)
+        assert len(lines[ALL_TIME].split("\n")) <= 100
+        loaded = await load(generation, lines, checkpoint, **named)
         pages.change(-1)
         return loaded
 
     monkeypatch.setattr(standings, "read_page", counted_read)
     monkeypatch.setattr(Generation, "load", counted_load)
 
-    rebuilt = await Rebuilder(ledger, standings, projection, IMPATIENT, page_size=100).rebuild("main")
+    rebuilt = await Rebuilder(ledger, standings, periods, projection, IMPATIENT, page_size=100).rebuild(
+        "main"
+    )
 
     assert rebuilt
     assert rebuilt.members == 5000
