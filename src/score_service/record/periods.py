@@ -145,6 +145,14 @@ class PeriodStore:
         """List the periods of a board that are not final, in the order of their numbers."""
         return _all_stored(await self._fetch_all("list_live_periods", {"board_id": board_id}))
 
+    async def list_settled(self, board_id: str, period_ids: Iterable[str]) -> list[StoredPeriod]:
+        """List what other settings must fit, in the order of numbers.
+
+        These are the periods that are not final, the final one of each kind that ended last, and those named.
+        """
+        parameters = {"board_id": board_id, "period_ids": list(period_ids)}
+        return _all_stored(await self._fetch_all("list_settled_periods", parameters))
+
     async def find(self, board_id: str, period_id: str) -> StoredPeriod | None:
         """Return a period of a board; None if nobody has points in it."""
         rows = await self._fetch_all("find_period", {"board_id": board_id, "period_id": period_id})

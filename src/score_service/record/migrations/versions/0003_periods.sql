@@ -626,6 +626,54 @@ BEGIN
 END
 $$;
 
+-- Gives boards other settings, and new boards a default, NULL for the one that there is: all of it or none. Answers
+-- whether that was done; it is not where a board, or the default, has other settings now than were read before, or
+-- more periods were opened meanwhile. The ids are distinct and in order, so that two of these do not wait for each other.
+CREATE FUNCTION score.apply_settings(
+    p_board_ids text[],
+    p_settings_revisions bigint[],
+    p_opened_periods integer[],
+    p_settings text[],
+    p_default_version bigint,
+    p_default_settings text,
+    p_actor text,
+    p_request_id uuid,
+    p_trace_id text
+) RETURNS boolean
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_board record;
+BEGIN
+    FOR v_board IN
+        SELECT * FROM unnest(p_board_ids, p_settings_revisions, p_opened_periods, p_settings)
+            AS boards (board_id, settings_revision, opened_periods, settings)
+    LOOP
+        PERFORM score.lock_board(v_board.board_id);
+        IF v_board.opened_periods <> coalesce(
+            (SELECT max(number) FROM score.period WHERE board_id = v_board.board_id), 0
+        ) OR (
+            SELECT is_stale FROM score.save_settings(
+                v_board.board_id, v_board.settings_revision, v_board.settings, p_actor, p_request_id, p_trace_id)
+        ) THEN
+            RAISE EXCEPTION USING ERRCODE = 'LRSTL';
+        END IF;
+    END LOOP;
+    IF p_default_settings IS NOT NULL THEN
+        INSERT INTO score.default_settings (version, settings, actor, saved_at)
+        VALUES (p_default_version, p_default_settings, p_actor, score.ledger_clock())
+        ON CONFLICT DO NOTHING;
+        IF NOT FOUND THEN
+            RAISE EXCEPTION USING ERRCODE = 'LRSTL';
+        END IF;
+    END IF;
+    RETURN true;
+EXCEPTION WHEN SQLSTATE 'LRSTL' THEN  -- Which undoes what was written here.
+    RETURN false;
+END
+$$;
+
 -- Freezes the standings of the periods of a board that are due, where no award does.
 CREATE FUNCTION score.freeze_periods(p_board_id text) RETURNS void
 LANGUAGE sql VOLATILE
@@ -813,11 +861,11 @@ BEGIN
         SELECT oid FROM pg_proc
         WHERE pronamespace = 'score'::regnamespace AND proname = ANY (ARRAY[
             -- What the service calls.
-            'record_awards', 'save_settings', 'freeze_periods', 'archive_page', 'close_period', 'forget_standings',
+            'record_awards', 'apply_settings', 'freeze_periods', 'archive_page', 'close_period', 'forget_standings',
             'prune_results',
             -- What these call, with the rights of their caller.
             'record_awards_0001', 'record_awards_0002', 'require_no_settings', 'ledger_clock', 'to_micros',
-            'lock_board', 'make_board', 'add_entry', 'add_commit', 'freeze_due', 'list_places'
+            'save_settings', 'lock_board', 'make_board', 'add_entry', 'add_commit', 'freeze_due', 'list_places'
         ])
     LOOP
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM public', v_function);
