@@ -1,4 +1,4 @@
-"""The command `score-service`: serve, migrate the schema, verify and rebuild boards, check certificates.
+"""The command `score-service`: serve, migrate the schema, verify, rebuild and set boards, check certificates.
 
 Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings, 143 ended by SIGTERM
 before it was done. What only one command needs is imported by that command, so that each starts soon.
@@ -91,6 +91,27 @@ def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
     from score_service.operations import boards  # noqa: PLC0415
 
     _run(StoreSettings, lambda settings: _end(asyncio.run(boards.rebuild(settings, board_ids))), sys.stderr)
+
+
+@main.group("boards")
+def boards_() -> None:
+    """Change settings of boards."""
+
+
+@boards_.command("apply", epilog=describe(RecordSettings))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Say what would change, and from when, and change nothing.")
+def apply(file: Path, *, dry_run: bool) -> None:
+    """Give boards the settings that FILE names, in TOML: all of them, or none if any cannot be.
+
+    Settings and boards that it does not name stay as they are. Ends with 1 where something cannot be.
+    """
+    from score_service.operations import board_settings  # noqa: PLC0415
+
+    def change(settings: RecordSettings) -> None:
+        _end(asyncio.run(board_settings.apply(settings, board_settings.read_file(file), dry_run=dry_run)))
+
+    _run(RecordSettings, change, sys.stderr)
 
 
 @main.group("certs")

@@ -16,7 +16,13 @@ from tests.fixtures.secret_volume import SecretVolume
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from local_stack.services import POLICY_FILE
 from score_service.__main__ import main
-from score_service.settings import CertificateSettings, MigrateSettings, ServeSettings, StoreSettings
+from score_service.settings import (
+    CertificateSettings,
+    MigrateSettings,
+    RecordSettings,
+    ServeSettings,
+    StoreSettings,
+)
 from service_runtime.settings import variable
 
 
@@ -49,6 +55,7 @@ def test_help_and_version_are_printed(runner: CliRunner) -> None:
         ("migrate", MigrateSettings),
         ("verify", StoreSettings),
         ("rebuild", StoreSettings),
+        ("boards apply", RecordSettings),
         ("certs check", CertificateSettings),
     ],
 )
@@ -68,6 +75,9 @@ def test_help_of_a_command_lists_every_setting(runner: CliRunner, command: str, 
         ["rebuild"],
         ["rebuild", "main", "--all"],
         ["rebuild", "main", ""],
+        ["boards"],
+        ["boards", "apply"],
+        ["boards", "apply", "/nowhere"],
         ["certs"],
         ["certs", "check", "/nowhere"],
         ["certs", "check", "--key", "key.pem"],

@@ -49,6 +49,11 @@ class SettingChange:
     """The start of the first period that it shows in; None where it shows at once."""
 
 
+def write_instant(instant: datetime) -> str:
+    """Write an instant for people, as RFC 3339 in UTC."""
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
 def find_conflicts(
     before: BoardSettings,
     after: BoardSettings,
@@ -110,7 +115,9 @@ def _check_kept_seasons(after: BoardSettings, stored: Iterable[StoredPeriod]) ->
             continue
         if entry.is_final:
             if (season.starts_at, season.ends_at) != (period.starts_at, period.ends_at):
-                rule = f"must be a new name: {period.period_id} is final, since {_write(period.final_at)}"
+                rule = (
+                    f"must be a new name: {period.period_id} is final, since {write_instant(period.final_at)}"
+                )
                 yield SettingsFault(f"seasons[{index}].season_id", rule)
             continue
         for name, is_kept in _compare(season, period):
@@ -161,14 +168,16 @@ def _check_next(
         following = period_holding(after, kind, starts_at, zone_data)
     if starts_at > ends_at:
         rule = (
-            f"would leave the time from {_write(ends_at)} on without a {kind.value}, because there is"
+            f"would leave the time from {write_instant(ends_at)} on without a {kind.value}, because there is"
             f" {last.period_id} already; first take {kind.value} out of periods, so that no other opens"
         )
         yield _open_fault("time_zone", rule, starts_at)
 
 
 def _open_fault(field: str, rule: str, holds_from: datetime) -> SettingsFault:
-    return SettingsFault(field, f"{rule}; this can hold from {_write(holds_from)} on", FaultKind.PERIOD_OPEN)
+    return SettingsFault(
+        field, f"{rule}; this can hold from {write_instant(holds_from)} on", FaultKind.PERIOD_OPEN
+    )
 
 
 _Ends = dict[PeriodKind, datetime]
@@ -223,8 +232,4 @@ def _describe_item(item: object) -> str:
     if not isinstance(item, Season):
         return str(item)
     review = f", review {item.review_seconds} s" if item.review_seconds else ""
-    return f"{item.season_id} ({_write(item.starts_at)} to {_write(item.ends_at)}{review})"
-
-
-def _write(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return f"{item.season_id} ({write_instant(item.starts_at)} to {write_instant(item.ends_at)}{review})"
