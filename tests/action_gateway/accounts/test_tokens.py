@@ -59,6 +59,7 @@ def started(clock: MovableClock) -> StartedAction:
         nonce=uuid.uuid4(),
         started_at_ms=int(now * 1000),
         expires_at=int(now) + 600,
+        day="2026-11-30",
     )
 
 

@@ -51,6 +51,17 @@ def test_an_action_of_the_day_goes_by_the_day_in_utc_of_its_start() -> None:
     assert find_award_id(evening) == find_award_id(daily) != find_award_id(midnight)
 
 
+def test_an_action_of_the_day_goes_by_the_day_of_the_board_where_it_has_one() -> None:
+    daily = replace(STARTED, repeat=Repeat.DAILY)
+    first, second = replace(daily, day="2026-03-02"), replace(daily, day="2026-03-03")
+
+    assert find_award_id(first) != find_award_id(daily)
+    assert find_award_id(first) != find_award_id(second)
+    assert find_award_id(replace(first, started_at_ms=0)) == find_award_id(first)
+    # A board that is given days of UTC pays nobody twice.
+    assert find_award_id(replace(daily, day="2026-03-01")) == find_award_id(daily)
+
+
 @given(st.lists(st.text(), min_size=4, max_size=4), st.lists(st.text(), min_size=4, max_size=4))
 def test_two_requests_have_one_name_only_if_they_are_the_same(one: list[str], other: list[str]) -> None:
     assert (find_request_id(*one) == find_request_id(*other)) == (one == other)

@@ -18,6 +18,7 @@ INSTANCES: list[GatewayError] = [
     errors.UsernameTakenError(),
     errors.BadRefreshTokenError(),
     errors.ActionNotFoundError(),
+    errors.PeriodUnknownError(),
     errors.BadActionTokenError(),
     errors.ActionTokenForeignError(),
     errors.ActionTokenExpiredError(),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.action_gateway.scripted_board import ScriptedBoard
+from tests.action_gateway.scripted_board import OpenWatch, ScriptedBoard
 
 from action_gateway.errors import UnavailableError
 from action_gateway.leaderboard.board_reader import BoardReader
@@ -130,6 +130,7 @@ async def test_a_follower_begins_with_the_named_leaderboard_and_its_own_rank(
             {"rank": 2, "userId": "u1", "username": "name of u1", "score": 10},
         ],
         "me": {"rank": 2, "score": 10},
+        "period": None,
     }
 
 
@@ -163,7 +164,7 @@ async def test_a_board_without_awards_is_an_empty_leaderboard(feed: Feed, follow
         {
             "event": "leaderboard:initial",
             "revision": 0,
-            "data": {"leaderboard": [], "me": {"rank": None, "score": 0}},
+            "data": {"leaderboard": [], "me": {"rank": None, "score": 0}, "period": None},
         }
     ]
     assert feed.problem is None
@@ -477,7 +478,7 @@ async def test_a_watch_that_is_behind_does_not_end_the_search_for_missed_scores(
 ) -> None:
     board.award("u1", 10)
     await followers.caught_up()
-    behind = [board._snapshot(1, reset=False), board._update(None, ())]
+    behind = [board._snapshot(OpenWatch(False, frozenset(), 1), reset=False), board._update(None, ())]
     board.award("u2", 5)
     await followers.caught_up()
     monkeypatch.setattr(board, "_opening", lambda *_: behind)

@@ -250,6 +250,7 @@ def test_the_close_codes_are_those_of_the_contract() -> None:
         "GONE": 1000,
         "UNAUTHENTICATED": 4401,
         "FOREIGN_ORIGIN": 4403,
+        "PERIOD_UNKNOWN": 4404,
         "AUTH_TIMEOUT": 4408,
         "PROTOCOL": 1008,
         "TOO_MANY_MESSAGES": 1008,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
-from tests.action_gateway.scripted_board import ScriptedBoard
+from tests.action_gateway.scripted_board import ScriptedBoard, day_of
 from tests.fixtures.realtime import EventReader, Realtime, ServerSentEvent, StartRealtime
 
 PATH = "/api/v1/leaderboard/events"
@@ -30,6 +30,7 @@ async def test_a_stream_begins_with_the_current_state(realtime: Realtime) -> Non
                 "data": {
                     "leaderboard": [{"rank": 1, "userId": "u1", "username": "u1", "score": 10}],
                     "me": {"rank": 1, "score": 10},
+                    "period": None,
                 },
             },
             "a-1",
@@ -56,7 +57,7 @@ async def test_an_empty_board_has_no_position(board: ScriptedBoard, start_realti
     async with realtime.streaming("u1") as stream:
         (initial,) = await stream.take(1)
         assert initial.id is None
-        assert initial.data["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}}
+        assert initial.data["data"] == {"leaderboard": [], "me": {"rank": None, "score": 0}, "period": None}
 
 
 async def test_an_idle_stream_sends_keep_alives(start_realtime: StartRealtime) -> None:
@@ -254,3 +255,42 @@ async def test_a_stream_that_is_not_read_is_ended_and_delays_no_other(start_real
                     pass
     assert not realtime.metric("gateway_sockets", kind="sse")
     writer.transport.abort()
+
+
+async def test_a_stream_of_a_period_turns_over_with_it(realtime: Realtime) -> None:
+    realtime.board.periods["day"] = day_of(1)
+    async with realtime.streaming(period="day") as stream:
+        events = stream.events()
+        first = await anext(events)
+        assert (first.event, first.data["data"]["period"]["id"]) == ("leaderboard:initial", "day:2026-12-01")
+        realtime.board.turn_over("day", day_of(2))
+        named, again = await anext(events), await anext(events)
+        assert (named.event, named.data["data"]["period"]["id"]) == ("leaderboard:period", "day:2026-12-02")
+        assert (again.event, again.data["data"]["period"]["id"]) == ("leaderboard:initial", "day:2026-12-02")
+        assert (named.id, again.id) == (None, realtime.board.position)
+
+
+@pytest.mark.parametrize(
+    ("period", "answer"),
+    [
+        ("month", (404, "period_unknown")),
+        ("day:2026-12-24", (404, "period_unknown")),
+        ("tomorrow", (422, "invalid_request")),
+    ],
+)
+async def test_a_stream_of_an_unknown_period_is_a_problem(
+    realtime: Realtime, period: str, answer: tuple[int, str]
+) -> None:
+    async with realtime.streaming(period=period) as stream:
+        await stream.response.aread()
+        assert (stream.response.status_code, stream.response.json()["code"]) == answer
+
+
+async def test_a_stream_ends_when_its_season_has_no_next_one(realtime: Realtime) -> None:
+    realtime.board.periods["season"] = day_of(1)
+    async with realtime.streaming(period="season") as stream:
+        await realtime.until(lambda: realtime.feeds.count == 2)
+        await realtime.until(lambda: any(watch.choice == "season" for watch in realtime.board.watches))
+        realtime.board.end("season")
+        await stream.rest()
+        assert stream.comments == ["the leaderboard has no such period"]

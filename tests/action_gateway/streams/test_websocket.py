@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+from tests.action_gateway.scripted_board import day_of
 from tests.fixtures.realtime import Realtime, StartRealtime, close_code, receive
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
@@ -336,3 +337,47 @@ async def test_a_rejected_origin_is_logged_with_the_host_it_was_compared_with(re
     assert rejected[0]["origins"] == [headers["Origin"][:200]]
     assert rejected[0]["host"] == str(realtime.listener.address)
     assert rejected[0]["left_out"] == 0
+
+
+async def test_a_socket_of_a_period_turns_over_with_it(realtime: Realtime) -> None:
+    realtime.board.periods["day"] = day_of(1)
+    realtime.board.award("u1", 5)
+    async with realtime.connected("u1", period="day") as socket, realtime.connected("u1") as all_time:
+        first = await initial(socket)
+        assert (first["me"]["score"], first["period"]["id"]) == (5, "day:2026-12-01")
+        assert (await initial(all_time))["me"]["score"] == 15
+        realtime.board.turn_over("day", day_of(2))
+        message = await receive(socket)
+        assert (message["event"], message["data"]["period"]["id"]) == ("leaderboard:period", "day:2026-12-02")
+        second = await initial(socket)
+        assert (second["leaderboard"], second["period"]["id"]) == ([], "day:2026-12-02")
+    await realtime.until(lambda: realtime.feeds.count == 1)
+
+
+@pytest.mark.parametrize("period", ["month", "tomorrow", "day:2026-12-24"])
+async def test_a_socket_of_an_unknown_period_is_closed_with_a_code_of_its_own(
+    realtime: Realtime, period: str
+) -> None:
+    async with realtime.connected(period=period) as socket:
+        assert await close_code(socket) == 4404
+    await realtime.until(lambda: realtime.feeds.count == 1)
+    assert realtime.metric("gateway_socket_evictions_total", kind="websocket", reason="period_unknown") == 1
+
+
+async def test_a_socket_is_closed_when_its_season_has_no_next_one(realtime: Realtime) -> None:
+    realtime.board.periods["season"] = day_of(1)
+    async with realtime.connected(period="season") as socket:
+        await initial(socket)
+        realtime.board.end("season")
+        assert await close_code(socket) == 4404
+
+
+async def test_too_many_periods_at_a_time_are_rejected(realtime: Realtime) -> None:
+    ids = [f"day:2026-12-0{number}" for number in (1, 2, 3)]
+    for number, period in enumerate(ids, start=1):
+        realtime.board.periods[period] = day_of(number)
+    async with realtime.connected(period=ids[0]) as one, realtime.connected(period=ids[1]) as other:
+        await initial(one)
+        await initial(other)
+        async with realtime.connected(period=ids[2]) as socket:
+            assert await close_code(socket) == 1013

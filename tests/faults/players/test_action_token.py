@@ -20,9 +20,11 @@ def tokens(tmp_path: Path) -> ActionTokens:
     return ActionTokens(KeyFolder(tmp_path / "keys"), issuer="test")
 
 
-@pytest.mark.parametrize("repeat", list(Repeat))
+@pytest.mark.parametrize(
+    ("repeat", "day"), [*((repeat, "") for repeat in Repeat), (Repeat.DAILY, "2026-03-02")]
+)
 def test_award_that_a_token_is_good_for_is_the_one_that_the_gateway_asks_for(
-    tokens: ActionTokens, repeat: Repeat
+    tokens: ActionTokens, repeat: Repeat, day: str
 ) -> None:
     fields: dict[str, Any] = {"user_id": "ada", "action_id": "once-1", "board_id": "main", "points": 20}
     started = StartedAction(
@@ -33,6 +35,7 @@ def test_award_that_a_token_is_good_for_is_the_one_that_the_gateway_asks_for(
         nonce=uuid.uuid4(),
         started_at_ms=int(datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC).timestamp() * 1000),
         expires_at=0,
+        day=day,
     )
     asked = award_of(tokens.issue(started))
     assert asked.award_id == str(find_award_id(started))
