@@ -112,12 +112,17 @@ class Run:
         patience = self.plan.patience
         lag = await measure_lag(cluster, patience)
         waiting |= await measure_waiting(cluster)
-        epochs = await read_epochs(cluster, self.history)
+        epochs, read_at = await read_epochs(cluster, self.history), time.time_ns() // 1000
         heads = {board_id: ledger.position for board_id, ledger in epochs[-1].items()}
         unsettled = await work.settle(heads, patience)
         resources = compare(before, await measure_holdings(cluster))
         liveness = Liveness(
-            patience=patience, lag_seconds=lag, waiting=waiting, resources=resources, unsettled=unsettled
+            patience=patience,
+            lag_seconds=lag,
+            waiting=waiting,
+            resources=resources,
+            unsettled=unsettled,
+            read_at=read_at,
         )
         return liveness, epochs
 

@@ -35,3 +35,5 @@ class Liveness:
     resources: Sequence[Resource] = ()
     unsettled: Sequence[str] = ()
     """Streams that did not show the head in time."""
+    read_at: int | None = None
+    """When the last record was read, in microseconds since 1970; None where it was not."""

@@ -18,7 +18,7 @@ from faults.model.projection import Projection
 from faults.rules.awards import check_awards
 from faults.rules.ledger import check_ledger
 from faults.rules.liveness import check_liveness
-from faults.rules.periods import check_periods
+from faults.rules.periods import check_due, check_periods
 from faults.rules.projections import check_projection, check_samples
 from faults.rules.ranks import check_ranks
 from faults.rules.reads import LAG, check_reads
@@ -68,6 +68,9 @@ def check(
         for ledger in record.values():
             findings.extend(check_ledger(ledger))
             findings.extend(check_periods(ledger))
+    if liveness.read_at is not None:
+        for ledger in epochs[-1].values():
+            findings.extend(check_due(ledger, liveness.read_at))
     findings.extend(check_liveness(liveness))
     return findings
 

@@ -3,14 +3,31 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.faults.synthetic import BOARD, make_awards
 
+from faults.model.board import Board
+from faults.model.epochs import Epochs
 from faults.model.findings import Kind
-from faults.model.ledger import Award, Commit, Entry, Head, Ledger, Period, Place, Total, start_digest
+from faults.model.history import Message, Read, Row
+from faults.model.ledger import (
+    Award,
+    Commit,
+    Entry,
+    Head,
+    Ledger,
+    Period,
+    Place,
+    Total,
+    start_digest,
+    write_position,
+)
 from faults.rules.ledger import check_ledger, digest_commit
 from faults.rules.periods import check_due, check_periods, digest_places
+from faults.rules.reads import check_reads
+from faults.rules.streams import check_streams
 
 START = 1_700_000_000_000_000
 SECOND = 1_000_000
@@ -172,6 +189,75 @@ def test_entry_that_was_changed_breaks_the_chain() -> None:
     found = {finding.kind for finding in check_ledger(replace(right, entries=entries))}
 
     assert found == {Kind.DIGEST_WRONG}
+
+
+def read_season(**changes: Any) -> Read:
+    """Make a read of the first season, at the revision of its last award."""
+    ledger = make_right()
+    read = Read(
+        reader="backend-1",
+        board_id=BOARD,
+        began=4.3,
+        ended=4.4,
+        revision=4,
+        position=write_position(4, ledger.commits[3].digest),
+        source="cache",
+        top=(Row("ben", 7, 1, 4), Row("ada", 5, 2, 2)),
+        page_size=10,
+        users=("ada", "eve"),
+        rows=(Row("ada", 5, 2, 2),),
+        period="season:one",
+    )
+    return replace(read, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        ({"period": ""}, []),  # Up to there all of the board is of this season.
+        ({"period": "season:two"}, [Kind.READ_WRONG]),
+        ({"period": "season:two", "top": (), "users": (), "rows": ()}, []),
+        ({"top": (Row("ben", 7, 1, 4),)}, [Kind.READ_WRONG]),
+        ({"rows": ()}, [Kind.READ_WRONG]),
+    ],
+)
+def test_read_of_a_period_shows_what_counts_in_it(changes: dict[str, Any], found: list[Kind]) -> None:
+    board = Board(BOARD, [{BOARD: make_right()}])
+
+    findings = check_reads(board, [read_season(**changes)], Epochs([], []))
+
+    assert [finding.kind for finding in findings] == found
+
+
+def snapshot(period: str, revision: int, top: tuple[Row, ...]) -> Message:
+    commit = make_right().commits[revision - 1]
+    return Message(
+        stream="watch-1",
+        connection=0,
+        board_id=BOARD,
+        at=revision + 0.5,
+        event="snapshot",
+        revision=revision,
+        position=write_position(revision, commit.digest),
+        top=top,
+        all_scores=True,
+        period=period,
+    )
+
+
+@pytest.mark.parametrize(
+    ("top", "found"), [((Row("ada", 1, 1, 6),), []), ((Row("ada", 6, 1, 6),), [Kind.STREAM_WRONG])]
+)
+def test_watch_of_the_current_period_begins_anew_with_the_next(
+    top: tuple[Row, ...], found: list[Kind]
+) -> None:
+    board = Board(BOARD, [{BOARD: make_right()}])
+    first = snapshot("season:one", 4, (Row("ben", 7, 1, 4), Row("ada", 5, 2, 2)))
+
+    findings = list(check_streams(board, [first, snapshot("season:two", 6, top)], Epochs([], [])))
+
+    assert [finding.kind for finding in findings if finding.kind is Kind.STREAM_WRONG] == found
 
 
 @pytest.mark.parametrize(("seconds", "found"), [(51, []), (53, [Kind.PERIOD_UNCLOSED])])
