@@ -43,13 +43,14 @@ for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\\n]+)\\n
     redis.call('HSET', KEYS[3 + 2 * place], user, total .. ':' .. revision)
 end
 """
-_NEWEST: Final = """SELECT DISTINCT ON (a.user_id)
-       a.user_id, a.total_after, a.revision, stop.last_revision AS to_revision, stop.digest AS to_digest"""
-_ORDER: Final = "ORDER BY a.user_id, a.revision DESC"
-_GROUP: Final = "GROUP BY a.user_id, stop.last_revision, stop.digest"
+_NEWEST: Final = "SELECT DISTINCT ON (period_id, user_id) period_id, user_id, total_after, revision"
+_ORDER: Final = "ORDER BY period_id, user_id, revision DESC"
+_GROUP: Final = "GROUP BY period_id, user_id"
 _MEMBER: Final = "9007199254740991 - reached, user)"
-_SUM: Final = """SELECT a.user_id, sum(a.points)::bigint AS total_after, max(a.revision) AS revision,
-       stop.last_revision AS to_revision, stop.digest AS to_digest"""
+_SUM: Final = "SELECT period_id, user_id, sum(points)::bigint AS total_after, max(revision) AS revision"
+_MADE: Final = "SELECT a.user_id, a.total_after, a.revision, "
+_ALL_TIME: Final = "SELECT 'all_time' AS period_id, user_id, total_after, revision FROM made"
+_PERIODS: Final = "SELECT p.period_id, made.user_id, c.total_after, made.revision"
 
 
 def _edit_text(owner: Any, loader: str, name: str, *edits: tuple[str, str]) -> None:
@@ -85,7 +86,14 @@ def _retry_increments() -> None:
         return tuple(sums.values())
 
     patch(ledger, "_fold", lambda _: add_up)
-    _edit_statement("read_changes", (_NEWEST, _SUM), (_ORDER, _GROUP))
+    _edit_statement(
+        "read_changes",
+        (_MADE, _MADE + "a.points, "),
+        (_ALL_TIME, _ALL_TIME.replace("total_after", "points")),
+        (_PERIODS, _PERIODS.replace("c.total_after", "made.points")),
+        (_NEWEST, _SUM),
+        (_ORDER, _GROUP),
+    )
     _edit_script("apply_changes", (_GATE, "if false then"), (_SET, _ADD))
 
 
