@@ -9,12 +9,20 @@ Invariants:
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import structlog
 
 from score_service.boards.coalescer import BATCH_MAX, WAITING_MAX, AwardReply, Coalescer
-from score_service.domain.award import Award, AwardOutcome, OutOfRange, PeriodClosed, RecordedAward, is_replay
+from score_service.boards.scheduler import Scheduler
+from score_service.domain.award import (
+    Award,
+    AwardOutcome,
+    OutOfRange,
+    PeriodClosed,
+    RecordedAward,
+    is_replay,
+)
 from score_service.errors import (
     OverloadedError,
     PeriodClosedError,
@@ -29,6 +37,12 @@ from score_service.record.ledger import Ledger, RecordedBatch
 Ranks: TypeAlias = Mapping[str, int]
 """By user, 1 for the best; without those that are not known."""
 
+AwardRecord: TypeAlias = RecordedAward | OutOfRange | PeriodClosed
+"""What became of an award in the ledger."""
+
+_SCHEDULES_MAX: Final = 4
+"""How often a batch is sent: its schedule may be rejected three times."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -39,6 +53,7 @@ class Scoring:
         self,
         ledger: Ledger,
         projector: Projector,
+        scheduler: Scheduler,
         *,
         on_outcomes: Callable[[Iterable[AwardOutcome]], None] = lambda _outcomes: None,
         on_made: Callable[[Sequence[Award]], None] | None = None,
@@ -51,6 +66,7 @@ class Scoring:
         Args:
             ledger: The record.
             projector: What keeps the ranks up with it.
+            scheduler: What says which periods awards may count in.
             on_outcomes: Called with all outcomes.
             on_made: Called with the awards that are new, each once.
             rank_seconds: How long a batch waits for its ranks.
@@ -59,12 +75,11 @@ class Scoring:
         """
         self._ledger = ledger
         self._projector = projector
+        self._scheduler = scheduler
         self._on_outcomes = on_outcomes
         self._on_made = on_made
         self._rank_seconds = rank_seconds
-        self._coalescer = Coalescer(
-            ledger.record_awards, self._answer, batch_max=batch_max, waiting_max=waiting_max
-        )
+        self._coalescer = Coalescer(self._commit, self._answer, batch_max=batch_max, waiting_max=waiting_max)
 
     @property
     def waiting(self) -> int:
@@ -99,6 +114,7 @@ class Scoring:
 
             - AwardConflictError: the id was used for another user, action or points;
             - OverloadedError: too many awards wait, and this one was not taken in;
+            - PeriodClosedError: the award was not made, because it is too late for one of its periods;
             - RecordUnavailableError: PostgreSQL is unavailable, and the outcome is unknown;
             - TotalOutOfRangeError: the award was not made.
         """
@@ -130,6 +146,24 @@ class Scoring:
     async def finish(self) -> None:
         """Wait until every award that was taken in has ended."""
         await self._coalescer.finish()
+
+    async def _commit(self, board_id: str, awards: Sequence[Award]) -> RecordedBatch:
+        """Write a batch, in the periods that the settings of its board make of the time.
+
+        A board without periods is written at once. Of another, the settings are read when they are first
+        needed, and when they have changed.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is unavailable, or the settings change all the time.
+        """
+        for _ in range(_SCHEDULES_MAX):
+            recorded = await self._ledger.record_awards(
+                board_id, awards, self._scheduler.schedule(board_id, awards)
+            )
+            if isinstance(recorded, RecordedBatch):
+                return recorded
+            await self._scheduler.learn(board_id, recorded)
+        raise RecordUnavailableError
 
     async def _answer(self, awards: Sequence[Award], batch: RecordedBatch) -> Sequence[AwardReply]:
         ranks = await self._in_time(batch.changes.board_id, partial(self._ranks, batch))
@@ -163,7 +197,7 @@ class Scoring:
     async def _ranks(self, batch: RecordedBatch) -> Ranks:
         """Project a commit, and find the rank of everyone whom its batch asked for."""
         changes = batch.changes
-        ranks = await self._projector.project(changes) if changes.changes else {}
+        ranks = await self._projector.project(changes) if changes.before != changes.after else {}
         others = [r for r in batch.results if isinstance(r, RecordedAward) and r.user_id not in ranks]
         if not others:
             return ranks
@@ -172,7 +206,7 @@ class Scoring:
         return {**await self._projector.ranks_at(changes.board_id, users, revision), **ranks}
 
 
-def _is_in(batch: RecordedBatch, result: RecordedAward | OutOfRange | PeriodClosed) -> bool:
+def _is_in(batch: RecordedBatch, result: AwardRecord) -> bool:
     """Return whether an award was made by the commit of this batch."""
     return isinstance(result, RecordedAward) and result.revision > batch.changes.before.revision
 
@@ -181,9 +215,7 @@ def _is_new(outcome: AwardReply) -> bool:
     return isinstance(outcome, AwardOutcome) and outcome.is_new
 
 
-def _outcome(
-    award: Award, result: RecordedAward | OutOfRange | PeriodClosed, ranks: Ranks, *, is_new: bool
-) -> AwardReply:
+def _outcome(award: Award, result: AwardRecord, ranks: Ranks, *, is_new: bool) -> AwardReply:
     if isinstance(result, OutOfRange):
         return TotalOutOfRangeError()
     if isinstance(result, PeriodClosed):

@@ -35,7 +35,7 @@ class Award(NamedTuple):
     trace_id: str
     """32 hex digits, or empty."""
     occurred_at: datetime | None = None
-    """When it happened, in UTC; None for the time at which it is recorded."""
+    """When it happened, aware; None where the caller does not say: then it counts when it is recorded."""
 
 
 class RecordedAward(NamedTuple):

@@ -148,6 +148,11 @@ class PeriodChoice:
     """Empty where it is not asked for by its id."""
     is_previous: bool = False
 
+    @property
+    def is_current(self) -> bool:
+        """Return whether it is another period as time goes on."""
+        return not self.period_id and not self.is_previous
+
 
 def parse_period_choice(text: str) -> PeriodChoice | None:
     """Read `day`, `day:previous` or `day:2026-11-30`, and so on for the other kinds; None for anything else.

@@ -5,7 +5,10 @@ repeat what was sent.
 """
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
@@ -13,6 +16,14 @@ from score_api.v1 import types_pb2 as types_pb
 from score_service.domain import watch
 from score_service.domain.award import MAX_BATCH, MAX_POINTS, Award, AwardOutcome
 from score_service.domain.identifier import is_identifier, is_trace_id, parse_uuid
+from score_service.domain.period import (
+    ALL_TIME,
+    PeriodChoice,
+    PeriodKind,
+    PeriodState,
+    PeriodView,
+    parse_period_choice,
+)
 from score_service.domain.position import Position
 from score_service.domain.standing import BoardView, Source, Standing
 from score_service.errors import InvalidRequestError
@@ -28,6 +39,25 @@ _BOARDS_MAX: Final = 16
 """Boards in one batch."""
 _ID_RULE: Final = "must be 1 to 128 characters of [A-Za-z0-9._:@-]"
 _UUID_RULE: Final = "must be a UUID"
+_PERIOD_RULE: Final = (
+    "must be all_time; day, week, month or season, alone or with :previous; or the id of a period"
+)
+_SECONDS_FIRST: Final = -62_135_596_800
+_SECONDS_LAST: Final = 253_402_300_799
+"""What a Timestamp may hold: from 0001-01-01 to 9999-12-31, both included."""
+_NANOS_LAST: Final = 999_999_999
+_PERIOD_KINDS: Final = {
+    PeriodKind.DAY: types_pb.PERIOD_KIND_DAY,
+    PeriodKind.WEEK: types_pb.PERIOD_KIND_WEEK,
+    PeriodKind.MONTH: types_pb.PERIOD_KIND_MONTH,
+    PeriodKind.SEASON: types_pb.PERIOD_KIND_SEASON,
+}
+_PERIOD_STATES: Final = {
+    PeriodState.OPEN: types_pb.PERIOD_STATE_OPEN,
+    PeriodState.CLOSING: types_pb.PERIOD_STATE_CLOSING,
+    PeriodState.REVIEW: types_pb.PERIOD_STATE_REVIEW,
+    PeriodState.FINAL: types_pb.PERIOD_STATE_FINAL,
+}
 _SOURCES: Final = {
     Source.CACHE: types_pb.SOURCE_CACHE,
     Source.RECORD: types_pb.SOURCE_RECORD,
@@ -86,6 +116,21 @@ class FieldReader:
         self.require(position is not None, field, "is no position")
         return position
 
+    def instant(self, field: str, timestamp: Timestamp) -> datetime | None:
+        """Read a time, to the microsecond."""
+        seconds, nanos = timestamp.seconds, timestamp.nanos
+        is_time = _SECONDS_FIRST <= seconds <= _SECONDS_LAST and 0 <= nanos <= _NANOS_LAST
+        self.require(is_time, field, "is no time")
+        return timestamp.ToDatetime(UTC) if is_time else None
+
+    def period_choice(self, field: str, text: str) -> PeriodChoice | None:
+        """Read which period is asked for; None for all time."""
+        if text in ("", ALL_TIME):
+            return None
+        choice = parse_period_choice(text)
+        self.require(choice is not None, field, _PERIOD_RULE)
+        return choice
+
     def require(self, holds: bool, field: str, rule: str) -> None:  # noqa: FBT001  # What must hold.
         """Keep a fault unless it holds."""
         if not holds and len(self._faults) < _MAX_FAULTS:
@@ -112,6 +157,9 @@ def read_award(
         request_id=fields.uuid("request_id", request.request_id) if request.request_id else new_request_id(),
         caller=caller,
         trace_id=fields.trace_id("trace_id", request.trace_id) or trace_id,
+        occurred_at=fields.instant("award.occurred_at", asked.occurred_at)
+        if asked.HasField("occurred_at")
+        else None,
     )
     fields.finish()
     return award
@@ -136,32 +184,40 @@ def read_award_name(request: score_pb.GetAwardRequest) -> tuple[str, str]:
     return board_id, award_id
 
 
-def read_standing_query(request: leaderboard_pb.GetStandingRequest) -> tuple[str, str, int]:
-    """Read board, user and least revision."""
+def read_standing_query(
+    request: leaderboard_pb.GetStandingRequest,
+) -> tuple[str, str, int, PeriodChoice | None]:
+    """Read board, user, least revision and period."""
     fields = FieldReader()
     query = (
         fields.identifier("board_id", request.board_id),
         fields.identifier("user_id", request.user_id),
         fields.at_least_zero("min_revision", request.min_revision),
+        fields.period_choice("period", request.period),
     )
     fields.finish()
     return query
 
 
-def read_standings_query(request: leaderboard_pb.BatchGetStandingsRequest) -> tuple[str, list[str], int]:
-    """Read board, users and least revision."""
+def read_standings_query(
+    request: leaderboard_pb.BatchGetStandingsRequest,
+) -> tuple[str, list[str], int, PeriodChoice | None]:
+    """Read board, users, least revision and period."""
     fields = FieldReader()
     query = (
         fields.identifier("board_id", request.board_id),
         fields.identifiers("user_ids", request.user_ids, 1, MAX_USERS),
         fields.at_least_zero("min_revision", request.min_revision),
+        fields.period_choice("period", request.period),
     )
     fields.finish()
     return query
 
 
-def read_page_query(request: leaderboard_pb.ListStandingsRequest) -> tuple[str, int, str, int]:
-    """Read board, page size, page token and least revision."""
+def read_page_query(
+    request: leaderboard_pb.ListStandingsRequest,
+) -> tuple[str, int, str, int, PeriodChoice | None]:
+    """Read board, page size, page token, least revision and period."""
     fields = FieldReader()
     size = fields.at_least_zero("page_size", request.page_size)
     query = (
@@ -169,19 +225,23 @@ def read_page_query(request: leaderboard_pb.ListStandingsRequest) -> tuple[str, 
         min(size, MAX_PAGE) or _DEFAULT_PAGE,
         request.page_token,
         fields.at_least_zero("min_revision", request.min_revision),
+        fields.period_choice("period", request.period),
     )
     fields.finish()
     return query
 
 
-def read_neighbours_query(request: leaderboard_pb.ListStandingsAroundRequest) -> tuple[str, str, int, int]:
-    """Read board, user, radius and least revision."""
+def read_neighbours_query(
+    request: leaderboard_pb.ListStandingsAroundRequest,
+) -> tuple[str, str, int, int, PeriodChoice | None]:
+    """Read board, user, radius, least revision and period."""
     fields = FieldReader()
     query = (
         fields.identifier("board_id", request.board_id),
         fields.identifier("user_id", request.user_id),
         fields.number("radius", request.radius, 0, MAX_RADIUS),
         fields.at_least_zero("min_revision", request.min_revision),
+        fields.period_choice("period", request.period),
     )
     fields.finish()
     return query
@@ -197,6 +257,7 @@ def read_watch(request: leaderboard_pb.WatchLeaderboardRequest) -> watch.WatchRe
         after=None if after is None else fields.position("after_position", after),
         all_scores=request.all_scores,
         user_ids=frozenset(fields.identifiers("user_ids", request.user_ids, 0, watch.MAX_USERS)),
+        choice=fields.period_choice("period", request.period),
     )
     fields.finish()
     return wanted
@@ -229,8 +290,35 @@ def write_standings(standings: Iterable[Standing]) -> list[types_pb.Standing]:
     ]
 
 
+def write_period(view: PeriodView) -> types_pb.Period:
+    """Write a period as an answer shows it."""
+    period = view.period
+    return types_pb.Period(
+        id=period.period_id,
+        kind=_PERIOD_KINDS[period.kind],
+        starts_at=_write_instant(period.starts_at),
+        ends_at=_write_instant(period.ends_at),
+        closes_at=_write_instant(period.closes_at),
+        state=_PERIOD_STATES[view.state],
+        next_starts_at=_write_instant(view.next_starts_at) if view.next_starts_at else None,
+        entrants=view.entrants,
+    )
+
+
+def _write_instant(instant: datetime) -> Timestamp:
+    timestamp = Timestamp()
+    timestamp.FromDatetime(instant)
+    return timestamp
+
+
+def _write_view(view: BoardView) -> dict[str, Any]:
+    """Write the fields that every answer to a read has."""
+    period = write_period(view.period) if view.period else None
+    return {"period": period, **_write_origin(view.position, view.source)}
+
+
 def _write_origin(position: Position, source: Source) -> dict[str, Any]:
-    """Write where an answer holds, and which store gave it: the fields that every answer has."""
+    """Write where an answer holds, and which store gave it."""
     return {"revision": position.revision, "position": str(position), "source": _SOURCES[source]}
 
 
@@ -239,15 +327,13 @@ def write_standing(view: BoardView) -> leaderboard_pb.GetStandingResponse:
     (standing,) = write_standings(view.standings)
     return leaderboard_pb.GetStandingResponse(
         standing=standing,
-        **_write_origin(view.position, view.source),
+        **_write_view(view),
     )
 
 
 def write_view(view: BoardView, response: type[_Response], **fields: Any) -> _Response:
     """Write the standings of a view as a response of some type, with the fields that only this type has."""
-    return response(
-        standings=write_standings(view.standings), **_write_origin(view.position, view.source), **fields
-    )
+    return response(standings=write_standings(view.standings), **_write_view(view), **fields)
 
 
 def write_watch_message(message: watch.WatchMessage) -> leaderboard_pb.WatchLeaderboardResponse:
@@ -256,8 +342,10 @@ def write_watch_message(message: watch.WatchMessage) -> leaderboard_pb.WatchLead
         **_write_origin(message.position, message.source),
     )
     match message.body:
-        case watch.Snapshot(top, reset):
-            response.snapshot.CopyFrom(leaderboard_pb.Snapshot(top=write_standings(top), reset=reset))
+        case watch.Snapshot(top, reset, shown):
+            period = write_period(shown) if shown else None
+            snapshot = leaderboard_pb.Snapshot(top=write_standings(top), reset=reset, period=period)
+            response.snapshot.CopyFrom(snapshot)
         case watch.Update(top, scores):
             update = leaderboard_pb.Update(
                 top=write_standings(top or ()), top_changed=top is not None, scores=write_standings(scores)

@@ -1,14 +1,15 @@
 """The two gRPC services: read the request, look at what the caller may do, call the core, write the answer.
 
 The order is the same everywhere: a request that is not as described is rejected as such to anyone whom
-the policy lets call the method; then the board is looked at, then the amount, then the quota. Only where
-there is no room for any award, nothing of one is looked at.
+the policy lets call the method; then the board is looked at, then the amount, then the quota, then the time
+at which it happened. Only where there is no room for any award, nothing of one is looked at.
 """
 # ruff: noqa: ARG002, N802 - The contract names the methods and their arguments.
 
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from datetime import UTC, datetime
 from weakref import WeakKeyDictionary
 
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
@@ -21,7 +22,13 @@ from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.scoring import Scoring
 from score_service.domain.award import Award, AwardOutcome
 from score_service.domain.watch import WatchMessage
-from score_service.errors import NotAllowedError, QuotaExceededError, ScoreServiceError
+from score_service.errors import (
+    AwardNotFoundError,
+    NotAllowedError,
+    OccurredAtOutOfRangeError,
+    QuotaExceededError,
+    ScoreServiceError,
+)
 from score_service.grpc_api import marshal
 from score_service.grpc_api.calls import ServicerContext
 from score_service.grpc_api.denials import Denials
@@ -44,6 +51,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         on_item_error: Callable[[str], None],
         denials: Denials,
         new_request_id: Callable[[], str] = lambda: str(uuid.uuid4()),
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         """Take what is called with the reason why an award of a batch failed: its call will be OK."""
         self._scoring = scoring
@@ -51,6 +59,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self._on_item_error = on_item_error
         self._denials = denials
         self._new_request_id = new_request_id
+        self._now = now
 
     async def AwardPoints(
         self, request: score_pb.AwardPointsRequest, context: object
@@ -59,7 +68,8 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self._scoring.require_room()
         award = self._read(request)
         self._quota.take(CALLER.get().grant, award.points)
-        outcome = await self._scoring.award(award)
+        checked = await self._check_time(award)
+        outcome = checked if isinstance(checked, AwardOutcome) else await self._scoring.award(checked)
         return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
 
     async def BatchAwardPoints(
@@ -68,11 +78,13 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         """Make many awards, or return their first results. One that fails fails alone."""
         self._scoring.require_room()
         admitted = self._admit([self._try_read(asked) for asked in marshal.read_batch(request)])
-        awards = [award for award in admitted if isinstance(award, Award)]
-        if len(awards) < len(admitted):
+        if not all(isinstance(award, Award) for award in admitted):
             self._denials.note(admitted, context.peer)
-        outcomes = iter(await self._scoring.award_all(awards))
-        results = (next(outcomes) if isinstance(award, Award) else award for award in admitted)
+        checked = [await self._try_check_time(award) for award in admitted]
+        outcomes = iter(
+            await self._scoring.award_all([award for award in checked if isinstance(award, Award)])
+        )
+        results = (next(outcomes) if isinstance(award, Award) else award for award in checked)
         return score_pb.BatchAwardPointsResponse(items=map(self._write_item, results))
 
     def _read(self, request: score_pb.AwardPointsRequest) -> Award:
@@ -107,6 +119,30 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
             return error
         return award
 
+    async def _check_time(self, award: Award) -> Award | AwardOutcome:
+        """Let an award through unless it happened when the caller may not say.
+
+        Returns:
+            The first result of an award that was made in time: its retry may come later than that.
+        """
+        if award.occurred_at is None:
+            return award
+        fault = CALLER.get().grant.find_time_fault(award.occurred_at, self._now())
+        if fault is None:
+            return award
+        try:
+            return await self._scoring.find_outcome(award)
+        except AwardNotFoundError:
+            raise OccurredAtOutOfRangeError({"award.occurred_at": fault}) from None
+
+    async def _try_check_time(
+        self, award: Award | ScoreServiceError
+    ) -> Award | AwardOutcome | ScoreServiceError:
+        try:
+            return await self._check_time(award) if isinstance(award, Award) else award
+        except ScoreServiceError as error:
+            return error
+
     def _write_item(self, outcome: AwardOutcome | Exception) -> score_pb.BatchAwardPointsItem:
         if not isinstance(outcome, Exception):
             return score_pb.BatchAwardPointsItem(result=marshal.write_result(outcome))
@@ -136,26 +172,27 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         self, request: leaderboard_pb.GetStandingRequest, context: object
     ) -> leaderboard_pb.GetStandingResponse:
         """Return one user's standing."""
-        board_id, user_id, min_revision = marshal.read_standing_query(request)
+        board_id, user_id, min_revision, choice = marshal.read_standing_query(request)
         _require_board(board_id)
-        return marshal.write_standing(await self._leaderboard.get_standing(board_id, user_id, min_revision))
+        view = await self._leaderboard.get_standing(board_id, user_id, min_revision, choice)
+        return marshal.write_standing(view)
 
     async def BatchGetStandings(
         self, request: leaderboard_pb.BatchGetStandingsRequest, context: object
     ) -> leaderboard_pb.BatchGetStandingsResponse:
         """Return many users' standings."""
-        board_id, user_ids, min_revision = marshal.read_standings_query(request)
+        board_id, user_ids, min_revision, choice = marshal.read_standings_query(request)
         _require_board(board_id)
-        view = await self._leaderboard.get_standings(board_id, user_ids, min_revision)
+        view = await self._leaderboard.get_standings(board_id, user_ids, min_revision, choice)
         return marshal.write_view(view, leaderboard_pb.BatchGetStandingsResponse)
 
     async def ListStandings(
         self, request: leaderboard_pb.ListStandingsRequest, context: object
     ) -> leaderboard_pb.ListStandingsResponse:
         """Return a page of a board."""
-        board_id, page_size, page_token, min_revision = marshal.read_page_query(request)
+        board_id, page_size, page_token, min_revision, choice = marshal.read_page_query(request)
         _require_board(board_id)
-        view = await self._leaderboard.list_standings(board_id, page_size, page_token, min_revision)
+        view = await self._leaderboard.list_standings(board_id, page_size, page_token, min_revision, choice)
         token = view.next_page_token
         return marshal.write_view(view, leaderboard_pb.ListStandingsResponse, next_page_token=token)
 
@@ -163,9 +200,9 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
         self, request: leaderboard_pb.ListStandingsAroundRequest, context: object
     ) -> leaderboard_pb.ListStandingsAroundResponse:
         """Return a user's neighbours."""
-        board_id, user_id, radius, min_revision = marshal.read_neighbours_query(request)
+        board_id, user_id, radius, min_revision, choice = marshal.read_neighbours_query(request)
         _require_board(board_id)
-        view = await self._leaderboard.list_standings_around(board_id, user_id, radius, min_revision)
+        view = await self._leaderboard.list_standings_around(board_id, user_id, radius, min_revision, choice)
         return marshal.write_view(view, leaderboard_pb.ListStandingsAroundResponse)
 
     async def WatchLeaderboard(

@@ -8,6 +8,8 @@ from typing import Final
 from score_service.access.surges import Surges
 from score_service.access.velocity import Velocity
 from score_service.boards.leaderboard import Leaderboard
+from score_service.boards.period_finder import PeriodFinder
+from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
 from score_service.boards.shared_reads import RecordReader
 from score_service.metrics import Metrics
@@ -20,6 +22,7 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
+from score_service.record.results import Results
 from score_service.record.standings import Standings
 from score_service.settings import ServeSettings
 from score_service.stream.feeds import Feeds
@@ -55,13 +58,16 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
     rebuilder = Rebuilder(ledger, standings, periods, projection, patience)
     projector = Projector(ledger, projection, rebuilder)
     await stack.enter_async_context(projector.running(settings.projector_seconds))
-    hubs = Hubs(Feeds(ledger, projection, projector, standings, reader), hub_settings(settings))
+    results = Results(database)
+    finder = PeriodFinder(ledger, periods, reader)
+    feeds = Feeds(ledger, projection, projector, standings, results, reader, finder)
+    hubs = Hubs(feeds, hub_settings(settings))
     await stack.enter_async_context(hubs.running())
     auditor = Auditor(ledger, standings, periods, projection, patience, pause=_AUDIT_PAUSE_SECONDS)
     audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)
     await stack.enter_async_context(audits.running(settings.audit_seconds))
-    scoring = _make_scoring(ledger, projector, metrics, settings)
-    leaderboard = Leaderboard(projection, projector, standings, reader)
+    scoring = _make_scoring(ledger, projector, Scheduler(periods), metrics, settings)
+    leaderboard = Leaderboard(projection, projector, standings, results, reader, finder)
     return Parts(database, ledger, projection, projector, hubs, rebuilder, audits, scoring, leaderboard)
 
 
@@ -76,10 +82,13 @@ def hub_settings(settings: ServeSettings) -> HubSettings:
     )
 
 
-def _make_scoring(ledger: Ledger, projector: Projector, metrics: Metrics, settings: ServeSettings) -> Scoring:
+def _make_scoring(
+    ledger: Ledger, projector: Projector, scheduler: Scheduler, metrics: Metrics, settings: ServeSettings
+) -> Scoring:
     return Scoring(
         ledger,
         projector,
+        scheduler,
         on_outcomes=metrics.count_awards,
         on_made=_make_surges(metrics, settings).note if settings.velocity_floor else None,
         batch_max=settings.award_batch_max,

@@ -82,7 +82,7 @@ class Standings:
         rows = await self._read(board_id, "get_standings", parameters)
         found = {row["user_id"]: _standing(row, row["rank"]) for row in rows}
         users = tuple(found[user_id] for user_id in user_ids if user_id in found)
-        return Reading(_position(rows[0]), Source.RECORD, users=users)
+        return Reading(_position(rows[0]), Source.RECORD, users=users, entrants=rows[0]["entrants"])
 
     async def list_standings(
         self, board_id: str, page_size: int, page_token: str = "", period_id: str = ALL_TIME
@@ -103,7 +103,13 @@ class Standings:
         rows = await self._read(board_id, "list_standings", parameters)
         page = _run(rows[:page_size], rows[0]["above"])
         token = write_page_token(page[-1]) if len(rows) > page_size else ""
-        return Reading(_position(rows[0]), Source.RECORD, page, next_page_token=token)
+        return Reading(
+            _position(rows[0]),
+            Source.RECORD,
+            page,
+            next_page_token=token,
+            entrants=rows[0]["entrants"],
+        )
 
     async def list_standings_around(
         self, board_id: str, user_id: str, radius: int, period_id: str = ALL_TIME
@@ -119,7 +125,8 @@ class Standings:
         above = rows[0]["above"]
         if above is not None:
             above -= next((offset for offset, row in enumerate(rows) if row["user_id"] == user_id), 0)
-        return Reading(_position(rows[0]), Source.RECORD, _run(rows, above))
+        run = _run(rows, above)
+        return Reading(_position(rows[0]), Source.RECORD, run, entrants=rows[0]["entrants"])
 
     async def read_page(
         self, board_id: str, after_user_id: str, limit: int, period_id: str = ALL_TIME

@@ -1,1 +1,1 @@
-"""Watches: a hub a board makes frames of what changed, and hands them to its watchers."""
+"""Watches: a hub for each board and choice of period makes frames of what changed, for its watchers."""

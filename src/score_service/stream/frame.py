@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from score_service.domain.period import PeriodView
 from score_service.domain.position import Position
 from score_service.domain.standing import Source, Standing
 from score_service.domain.watch import Body, Checkpoint, Snapshot, Update, WatchMessage
@@ -20,12 +21,17 @@ class Frame:
 
     position: Position
     top: tuple[Standing, ...]
-    """The first `MAX_TOP` of the board."""
+    """The first `MAX_TOP`, of all time or of the period."""
     scores: Mapping[str, Standing]
     """The standings that changed, by user."""
     source: Source = Source.CACHE
     reset: bool = False
     """The history before this frame is another one, or what changed is not known."""
+    period: PeriodView | None = None
+    """The period that is shown; None for all time."""
+    turns_over: bool = False
+    """Whether another period was shown before this frame, or this one was not final yet. `scores` has what
+    changed in it since then."""
     _tops: dict[int, tuple[Standing, ...]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
@@ -37,7 +43,7 @@ class Frame:
 
     def snapshot(self, top_n: int, *, reset: bool) -> WatchMessage:
         """Return the top."""
-        return self._share((Snapshot, top_n, reset), Snapshot(self.first(top_n), reset))
+        return self._share((Snapshot, top_n, reset), Snapshot(self.first(top_n), reset, self.period))
 
     def update(self, top_n: int) -> WatchMessage:
         """Return the top, which has changed."""

@@ -1,4 +1,4 @@
-"""The frames of one board, each made of what both stores have of it.
+"""The frames of one board, of all time or of a choice of period, each made of what both stores have of it.
 
 Invariants:
 - A frame holds at one position and follows the frame before: it has every user that changed between the two.
@@ -8,12 +8,14 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeAlias
 
+from score_service.boards.period_finder import FoundPeriod
 from score_service.domain.hint import Hint
+from score_service.domain.period import ALL_TIME, PeriodChoice, PeriodView
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Source, Standing
 from score_service.domain.watch import MAX_TOP
@@ -34,15 +36,33 @@ OnFrame: TypeAlias = Callable[[Frame], Awaitable[None]]
 class Frames:
     """The newest frame of one board, and how the next is made."""
 
-    def __init__(self, board_id: str, feeds: Feeds, on_frame: OnFrame, *, hint_seconds: float) -> None:
-        """Take who gets each frame, and for how long to wait for the hints that lead to one."""
+    def __init__(
+        self,
+        board_id: str,
+        feeds: Feeds,
+        on_frame: OnFrame,
+        *,
+        hint_seconds: float,
+        choice: PeriodChoice | None = None,
+    ) -> None:
+        """Take who gets each frame, for how long to wait for the hints that lead to one, and what to show."""
         self.newest = Frame(Position.start(board_id), (), {})
         self._board_id = board_id
         self._feeds = feeds
         self._on_frame = on_frame
         self._hint_seconds = hint_seconds
+        self._choice = choice
+        self._found: FoundPeriod | None = None
+        """The period of the newest frame; None for all time."""
         self._hints = HintBuffer(self.newest.position, PENDING_MAX)
         self._received = asyncio.Event()
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Return for how long the current period goes on, if that is what is shown."""
+        if self._choice is None or self._found is None or not self._choice.is_current:
+            return None
+        return (self._found.period.ends_at - self._feeds.finder.now()).total_seconds()
 
     async def begin(self, confirm_seconds: float) -> None:
         """Make the first frame.
@@ -52,20 +72,31 @@ class Frames:
 
         Raises:
             BoardNotFoundError: the record does not have the board.
+            PeriodUnknownError: the board has no such period, or it has not begun.
+            RecordUnavailableError: PostgreSQL was needed, and is unavailable.
+        """
+        with suppress(ProjectionUnavailableError):
+            await self._confirm(confirm_seconds)
+        self._found = await self._find()
+        await self._reset(await self._read_top(self._found))
+
+    async def _read_top(self, found: FoundPeriod | None, min_revision: int = 0) -> Reading:
+        """Read the top, from the record if the projection is gone or stale, unless only that is there.
+
+        Raises:
+            ProjectionUnavailableError: the record has not reached the revision.
             RecordUnavailableError: PostgreSQL was needed, and is unavailable.
         """
         reading = None
-        with suppress(ProjectionUnavailableError):
-            await self._confirm(confirm_seconds)
-            reading = await self._feeds.projection.get_standings(self._board_id, (), MAX_TOP)
-        await self._reset(await self._first(reading))
-
-    async def _first(self, reading: Reading | None) -> Reading:
-        """Prefer the record to a projection that is gone or stale, unless only the latter is there."""
+        if found is None or not found.is_final:
+            with suppress(ProjectionUnavailableError):
+                reading = await self._read_projection(found)
+        if reading is not None and reading.position.revision < min_revision:
+            reading = None
         if reading is not None and not self._is_stale(reading):
             return reading
         try:
-            return await self._read_record()
+            return await self._read_record(found, min_revision)
         except RecordUnavailableError:
             if reading is None:
                 raise
@@ -73,7 +104,7 @@ class Frames:
 
     def note(self, hint: Hint) -> bool:
         """Take in a hint; False if it is not newer than the frame."""
-        is_news = self._hints.note(hint)
+        is_news = self._hints.note(_select(hint, self._found))
         if is_news:
             self._received.set()
         return is_news
@@ -87,12 +118,63 @@ class Frames:
         Raises:
             ScoreServiceError: there is nothing to make it of at present.
         """
+        found = await self._find()
+        if found and self._found and not found.shows_the_same(self._found):
+            await self._turn_over(found)
+        self._found = found
+        if not self._is_final:
+            await self._follow_stores(wanted)
+        if self._is_final and self.newest.position.revision < wanted:
+            # Nothing changes a result any more, so it is the same at any later revision.
+            await self._emit(self._frame(await self._read_record(self._found, wanted), {}))
+
+    async def _follow_stores(self, wanted: int) -> None:
         try:
             follows = await self._follow_projection()
         except ProjectionUnavailableError:
             follows = False
-        if not follows or self.newest.position.revision < wanted:
+        if not self._is_final and (not follows or self.newest.position.revision < wanted):
             await self._follow_record(wanted)
+
+    @property
+    def _is_final(self) -> bool:
+        return self._found is not None and self._found.is_final
+
+    async def _find(self) -> FoundPeriod | None:
+        """Look up which period is to be shown; None for all time."""
+        if self._choice is None:
+            return None
+        found, shown = await self._feeds.finder.find(self._board_id, self._choice), self._found
+        if shown and shown.is_final and found.period_id == shown.period_id and not found.is_final:
+            return await self._find_anew(found)  # By the clock it is current, unless the record was restored.
+        return found
+
+    async def _find_anew(self, found: FoundPeriod) -> FoundPeriod:
+        return await self._feeds.finder.find(self._board_id, found.choice, anew=True)
+
+    async def _turn_over(self, found: FoundPeriod) -> None:
+        """Make a frame of another period, or of the result of this one."""
+        former = self.newest.position
+        try:
+            reading = await self._read_top(found, former.revision)
+        except ProjectionUnavailableError:  # The record was restored to before the frame.
+            self._found = found
+            await self._reset(await self._read_top(found))
+            return
+        scores = await self._read_scores_to(reading, found)
+        self._found = found
+        self._hints = HintBuffer(reading.position, PENDING_MAX)
+        frame = self._frame(reading, scores or {})
+        await self._emit(replace(frame, reset=scores is None, turns_over=True))
+
+    async def _read_scores_to(self, reading: Reading, found: FoundPeriod) -> dict[str, Standing] | None:
+        """Read from the ledger who changed in a period since the newest frame; None if it does not say."""
+        former, hints = self.newest.position, HintBuffer(self.newest.position, PENDING_MAX)
+        if reading.position == former:
+            return {}
+        if not await self._is_known(former) or not await self._is_known(reading.position):
+            return None
+        return hints.scores_at(reading) if await self._replay(hints, reading.position, found) else None
 
     async def _confirm(self, seconds: float) -> None:
         """Ask the record whether it has the board, unless it is unavailable."""
@@ -103,12 +185,13 @@ class Frames:
     async def _follow_projection(self) -> bool:
         """Bring the frame to the position of the projection; False if that cannot be shown."""
         for reads_left in reversed(range(_READS_MAX)):
-            asked = list(self._hints.users())
-            reading = await self._feeds.projection.get_standings(self._board_id, asked, MAX_TOP)
+            reading = await self._read_projection(self._found, list(self._hints.users()))
             if reading is None or self._is_stale(reading):
                 return False
+            if await self._has_ended(reading):
+                return True
             if reading.position == self.newest.position:
-                await self._change_source(reading.source)
+                await self._restate(reading.source, reading.entrants)
                 return True
             if not await self._wait_for_hints(reading.position) and not await self._read_changes_to(reading):
                 return False
@@ -116,7 +199,7 @@ class Frames:
                 return True  # It was a reset.
             scores = self._hints.scores_at(reading)
             if not reads_left or all(standing.rank for standing in scores.values()):
-                await self._emit(Frame(reading.position, reading.top, scores, reading.source))
+                await self._emit(self._frame(reading, scores))
                 break
         return True
 
@@ -124,19 +207,41 @@ class Frames:
         """Return whether the projection lacks what the record had a second ago."""
         return self._feeds.projector.freshness.is_stale(self._board_id, reading.position.revision)
 
+    async def _has_ended(self, reading: Reading) -> bool:
+        """Turn over to the result of the period, if its standings are not where they were read any more."""
+        found, now = self._found, self._feeds.finder.now()
+        if found is None or reading.entrants or not found.may_have_ended(reading.position, now):
+            return False
+        found = await self._find_anew(found)
+        if found.is_final:
+            await self._turn_over(found)
+        return found.is_final
+
     async def _follow_record(self, wanted: int) -> None:
         """Bring the frame to the head of the ledger. Ranks below the top are left out."""
         if await self._feeds.ledger.read_head(self._board_id) == self.newest.position:
-            await self._change_source(Source.RECORD)
+            period = self.newest.period
+            await self._restate(Source.RECORD, period.entrants if period else None)
             return
-        reading = await self._read_record(wanted)
+        reading = await self._read_record(self._found, wanted)
+        if await self._has_ended(reading):
+            return
         if await self._read_changes_to(reading) and reading.position != self.newest.position:
-            scores = self._hints.scores_at(reading)
-            await self._emit(Frame(reading.position, reading.top, scores, reading.source))
+            await self._emit(self._frame(reading, self._hints.scores_at(reading)))
 
-    async def _read_record(self, min_revision: int = 0) -> Reading:
-        read = self._feeds.standings.list_standings
-        return await self._feeds.reader.read(read, self._board_id, MAX_TOP, "", min_revision=min_revision)
+    async def _read_projection(
+        self, found: FoundPeriod | None, user_ids: Sequence[str] = ()
+    ) -> Reading | None:
+        period_id = found.period_id if found else ALL_TIME
+        read = self._feeds.projection.get_standings
+        return await read(self._board_id, user_ids, MAX_TOP, period_id=period_id)
+
+    async def _read_record(self, found: FoundPeriod | None, min_revision: int = 0) -> Reading:
+        store = self._feeds.results if found and found.is_final else self._feeds.standings
+        period_id = found.period_id if found else ALL_TIME
+        return await self._feeds.reader.read(
+            store.list_standings, self._board_id, MAX_TOP, "", period_id, min_revision=min_revision
+        )
 
     async def _wait_for_hints(self, position: Position) -> bool:
         """Wait a moment for the hints that lead to a position: they were sent before it could be read."""
@@ -164,7 +269,7 @@ class Frames:
         # It is asked for again: the ledger is read by revisions alone, and may have been restored meanwhile.
         if (
             not is_known
-            or not await self._replay(reading.position)
+            or not await self._replay(self._hints, reading.position, self._found)
             or not await self._is_known(self.newest.position)
         ):
             await self._reset(reading)
@@ -173,20 +278,20 @@ class Frames:
     async def _is_known(self, position: Position) -> bool:
         return await self._feeds.ledger.has_position(self._board_id, position)
 
-    async def _replay(self, upto: Position) -> bool:
-        """Take in what the ledger has up to a position after the frame; False if it is too much."""
-        at, users = self.newest.position, set[str]()
+    async def _replay(self, hints: HintBuffer, upto: Position, found: FoundPeriod | None) -> bool:
+        """Take in what the ledger has up to a position after where hints start; False if it is too much."""
+        at, users = hints.start, set[str]()
         if upto.revision - at.revision > _REPLAYED_MAX:
             return False
         while at.revision < upto.revision and len(users) <= PENDING_MAX:
             changes = await self._feeds.ledger.read_changes(self._board_id, at, upto.revision)
             if changes is None:
                 return False
+            changed = changes.periods.get(found.period_id, ()) if found else changes.changes
             standings = tuple(
-                Standing(change.user_id, change.total, None, change.reached_revision)
-                for change in changes.changes
+                Standing(change.user_id, change.total, None, change.reached_revision) for change in changed
             )
-            self._hints.add(Hint(at, changes.after, standings))
+            hints.add(Hint(at, changes.after, standings))
             users.update(standing.user_id for standing in standings)
             at = changes.after
         return at == upto and len(users) <= PENDING_MAX
@@ -198,11 +303,25 @@ class Frames:
         self._hints.move_to(frame.position)
         await self._on_frame(self.newest)
 
-    async def _change_source(self, source: Source) -> None:
-        """Have the watchers know which store says that nothing has changed."""
-        if self.newest.source is not source:
-            await self._emit(replace(self.newest, scores={}, source=source, reset=False))
+    async def _restate(self, source: Source, entrants: int | None) -> None:
+        """Have the watchers know which store says that nothing has changed, and how far the period is."""
+        period = self._view(entrants)
+        if (self.newest.source, self.newest.period) != (source, period):
+            unchanged = replace(self.newest, scores={}, source=source, period=period)
+            await self._emit(replace(unchanged, reset=False, turns_over=False))
 
     async def _reset(self, reading: Reading) -> None:
         self._hints = HintBuffer(reading.position, PENDING_MAX)  # Earlier hints may be of the other history.
-        await self._emit(Frame(reading.position, reading.top, {}, reading.source, reset=True))
+        await self._emit(replace(self._frame(reading, {}), reset=True))
+
+    def _frame(self, reading: Reading, scores: Mapping[str, Standing]) -> Frame:
+        period = self._view(reading.entrants)
+        return Frame(reading.position, reading.top, scores, reading.source, period=period)
+
+    def _view(self, entrants: int | None) -> PeriodView | None:
+        return self._found.view(self._feeds.finder.now(), entrants or 0) if self._found else None
+
+
+def _select(hint: Hint, found: FoundPeriod | None) -> Hint:
+    """Take what a hint says of a period, or of all time."""
+    return replace(hint, standings=hint.periods.get(found.period_id, ())) if found else hint

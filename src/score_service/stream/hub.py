@@ -1,7 +1,7 @@
-"""The stream of one board, for all who watch it in this process.
+"""The stream of one board, of all time or of a choice of its periods, for all who watch it in this process.
 
-A hub makes a frame whenever a hint says that the board has moved, and from time to time without one. It never
-waits for a watcher.
+A hub makes a frame whenever a hint says that the board has moved, when the current period ends, and from time
+to time without either. It never waits for a watcher.
 """
 
 import asyncio
@@ -12,7 +12,13 @@ from typing import Final
 import structlog
 
 from score_service.domain.hint import Hint
-from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, ScoreServiceError
+from score_service.domain.period import PeriodChoice
+from score_service.errors import (
+    BoardNotFoundError,
+    PeriodUnknownError,
+    ProjectionUnavailableError,
+    ScoreServiceError,
+)
 from score_service.stream.feeds import Feeds
 from score_service.stream.frame import Frame
 from score_service.stream.frames import Frames
@@ -44,14 +50,16 @@ class HubSettings:
 class Hub:
     """The watchers of one board, and the task that feeds them."""
 
-    def __init__(self, board_id: str, feeds: Feeds, settings: HubSettings) -> None:
+    def __init__(
+        self, board_id: str, feeds: Feeds, settings: HubSettings, choice: PeriodChoice | None = None
+    ) -> None:
         self.watchers: set[Watcher] = set()
         self.claims = 0
         """Watches that need this hub, also those that have not begun."""
         self._board_id = board_id
         self._projection = feeds.projection
         self._settings = settings
-        self._frames = Frames(board_id, feeds, self._offer, hint_seconds=settings.hint_seconds)
+        self._frames = Frames(board_id, feeds, self._offer, hint_seconds=settings.hint_seconds, choice=choice)
         self._wanted = 0
         """The revision that someone waits for."""
         self._wake = asyncio.Event()
@@ -69,6 +77,7 @@ class Hub:
 
         Raises:
             BoardNotFoundError: the record does not have the board.
+            PeriodUnknownError: the board has no such period, or it has not begun.
             RecordUnavailableError: PostgreSQL was needed, and is unavailable.
         """
         await self._frames.begin(self._settings.poll_seconds)
@@ -155,16 +164,20 @@ class Hub:
 
     async def _wait_for_hint(self) -> None:
         try:
-            async with asyncio.timeout(self._settings.poll_seconds):
+            async with asyncio.timeout(self._longest_wait()):
                 await self._wake.wait()
         except TimeoutError:
-            pass  # No hint for a while: look, in case one was lost.
+            pass  # The period has ended, or no hint came for a while: look, in case one was lost.
         self._wake.clear()
+
+    def _longest_wait(self) -> float:
+        left, most = self._frames.seconds_left, self._settings.poll_seconds
+        return min(left, most) if left is not None and left > 0 else most
 
     async def _try_to_refresh(self) -> None:
         try:
             await self.refresh()
-        except BoardNotFoundError as error:
+        except (BoardNotFoundError, PeriodUnknownError) as error:
             self._end_watchers(error)
         except ScoreServiceError as error:
             _log.warning("refresh_interrupted", error=str(error))
@@ -172,6 +185,6 @@ class Hub:
             _log.exception("refresh_failed")
 
     def _end_watchers(self, error: ScoreServiceError) -> None:
-        """End every watch: the record was restored to before the board."""
+        """End every watch: no season follows, or the record was restored to before the board."""
         for watcher in self.watchers:
             watcher.end(error)

@@ -1,4 +1,4 @@
-"""The watches of this process: each is fed by the hub of its board, which lives as long as it is watched.
+"""The watches of this process: each is fed by the hub of what it watches, which lives as long as anyone does.
 
 A watcher that resumes gets what it has missed from the ledger alone, so it does not matter whether
 Redis was lost in between.
@@ -7,10 +7,11 @@ Redis was lost in between.
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Self
+from typing import Self, TypeAlias
 from weakref import WeakValueDictionary
 
 from score_service.domain.changes import Change
+from score_service.domain.period import ALL_TIME, PeriodChoice
 from score_service.domain.standing import Standing
 from score_service.domain.watch import Update, WatchMessage, WatchRequest
 from score_service.errors import ProjectionUnavailableError, ShuttingDownError, WatcherEvictedError
@@ -18,6 +19,9 @@ from score_service.stream.feeds import Feeds
 from score_service.stream.frame import Frame
 from score_service.stream.hub import Hub, HubSettings
 from score_service.stream.watcher import Watcher
+
+_Watched: TypeAlias = tuple[str, PeriodChoice | None]
+"""A board, and what is watched of it."""
 
 
 class Hubs:
@@ -28,10 +32,10 @@ class Hubs:
         self._settings = settings or HubSettings()
         self.watchers = 0
         """Number of open watches."""
-        self._hubs: dict[str, Hub] = {}
+        self._hubs: dict[_Watched, Hub] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         """Of the hubs, also of those that are ending."""
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[_Watched, asyncio.Lock] = WeakValueDictionary()
         self._closed = False
 
     @asynccontextmanager
@@ -56,6 +60,7 @@ class Hubs:
 
         Raises:
             BoardNotFoundError: no award was ever made on the board.
+            PeriodUnknownError: the board has no such period, or it has not begun; also once none follows.
             ProjectionUnavailableError: what the watcher has seen already is not reached, at the start.
             RecordUnavailableError: PostgreSQL was needed at the start, and is unavailable.
             ShuttingDownError: this process is stopping.
@@ -75,7 +80,7 @@ class Hubs:
 
     @asynccontextmanager
     async def _attached(self, request: WatchRequest) -> AsyncIterator[Watcher]:
-        async with self._counted(), self._claimed(request.board_id) as hub:
+        async with self._counted(), self._claimed((request.board_id, request.choice)) as hub:
             if request.after is not None and await self._is_ahead(hub, request):
                 await hub.reach(request.after.revision)
             if self._closed:
@@ -112,7 +117,7 @@ class Hubs:
         if request.after is None:
             return ()
         ledger, board_id, position = self._feeds.ledger, request.board_id, request.after
-        upto = frame.position
+        upto, period_id = frame.position, frame.period and frame.period.period.period_id
         if upto.revision - position.revision > self._settings.resume_max:
             return None
         if not await ledger.has_position(board_id, position):
@@ -122,7 +127,8 @@ class Hubs:
             changes = await ledger.read_changes(board_id, position, upto.revision)
             if changes is None:
                 return None
-            changed.update((c.user_id, c) for c in changes.changes if request.wants(c.user_id))
+            shown = changes.periods.get(period_id, ()) if period_id else changes.changes
+            changed.update((c.user_id, c) for c in shown if request.wants(c.user_id))
             position = changes.after
         return await self._ranked(board_id, changed, frame) if position == upto else None
 
@@ -131,7 +137,8 @@ class Hubs:
         ranks = {standing.user_id: standing.rank for standing in frame.top}
         if below := [user_id for user_id in changed if user_id not in ranks]:
             with suppress(ProjectionUnavailableError):
-                reading = await self._feeds.projection.get_standings(board_id, below)
+                period_id = frame.period.period.period_id if frame.period else ALL_TIME
+                reading = await self._feeds.projection.get_standings(board_id, below, period_id=period_id)
                 if reading is not None and reading.position == frame.position:
                     ranks.update((standing.user_id, standing.rank) for standing in reading.users)
         return tuple(
@@ -139,23 +146,24 @@ class Hubs:
         )
 
     @asynccontextmanager
-    async def _claimed(self, board_id: str) -> AsyncIterator[Hub]:
-        """Find the hub of a board or start it, and stop it when nobody needs it any more."""
-        async with self._locks.setdefault(board_id, asyncio.Lock()):
-            hub = self._hubs.get(board_id) or await self._start(board_id)
+    async def _claimed(self, watched: _Watched) -> AsyncIterator[Hub]:
+        """Find the hub of what is watched or start it, and stop it when nobody needs it any more."""
+        async with self._locks.setdefault(watched, asyncio.Lock()):
+            hub = self._hubs.get(watched) or await self._start(watched)
             hub.claims += 1
         try:
             yield hub
         finally:
             hub.claims -= 1
             if hub.claims == 0:
-                del self._hubs[board_id]
+                del self._hubs[watched]
                 hub.stop()
 
-    async def _start(self, board_id: str) -> Hub:
-        hub = Hub(board_id, self._feeds, self._settings)
+    async def _start(self, watched: _Watched) -> Hub:
+        board_id, choice = watched
+        hub = Hub(board_id, self._feeds, self._settings, choice)
         await hub.begin()
-        self._hubs[board_id] = hub
+        self._hubs[watched] = hub
         task = hub.start()
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -6,6 +6,8 @@ Invariants:
 - All of a message holds at its position: of a standing from a frame before, the rank is sent only if the
   newest frame has it too.
 - Positions never step back, except by a snapshot marked `reset`.
+- Where the frames turn over to another period, a snapshot of it comes first, and then what changed in it, or
+  a checkpoint: from the snapshot alone a watcher could not know that there is no more.
 """
 
 import asyncio
@@ -35,14 +37,18 @@ class Watcher:
         self._scores: dict[str, Standing] = {}
         self._newest: Mapping[str, Standing] = {}
         """Those of the newest frame, by which the ranks in earlier ones may not hold any more."""
+        self._snapshot = False
+        """Whether a snapshot is to be sent, with `reset` if `_reset`."""
         self._reset = False
+        self._vouch = False
+        """Whether what belongs to the position of a snapshot is yet to be sent."""
         self._failure: ScoreServiceError | None = None
         self._ready = asyncio.Event()
 
     def offer(self, frame: Frame) -> None:
         """Take in a frame. Of one that is not newer, only which store it is from is taken."""
-        if frame.reset:
-            self._begin_reset()
+        if frame.reset or frame.turns_over:
+            self._begin_snapshot(reset=frame.reset)
         elif frame.position.revision <= self.frame.position.revision:
             self.frame = frame if frame.position == self.frame.position else self.frame
             return
@@ -51,8 +57,8 @@ class Watcher:
             self._newest = self._wanted(frame.scores)
             self._scores.update(self._newest)
         if len(self._scores) > PENDING_MAX:
-            self._begin_reset()
-        if self._reset or self._scores or frame.first(self.request.top_n) != self._sent_top:
+            self._begin_snapshot(reset=True)
+        if self._snapshot or self._scores or frame.first(self.request.top_n) != self._sent_top:
             self._ready.set()
 
     def end(self, failure: ScoreServiceError) -> None:
@@ -76,17 +82,21 @@ class Watcher:
         return self._take()
 
     def _take(self) -> WatchMessage:
-        message = self._compose()
-        self._ready.clear()
-        self._reset = False
-        self._scores = {}
+        if self._snapshot:
+            message = self.frame.snapshot(self.request.top_n, reset=self._reset)
+            self._vouch = not self._reset
+            self._snapshot = self._reset = False
+        else:
+            message = self._compose()
+            self._vouch = False
+            self._scores = {}
+        if not self._vouch:
+            self._ready.clear()
         self._sent_top = self.frame.first(self.request.top_n)
         return message
 
     def _compose(self) -> WatchMessage:
         top = self.frame.first(self.request.top_n)
-        if self._reset:
-            return self.frame.snapshot(self.request.top_n, reset=True)
         if self._scores:
             return self.frame.message(Update(top if top != self._sent_top else None, self._compose_scores()))
         if top != self._sent_top:
@@ -102,8 +112,9 @@ class Watcher:
             known.get(user_id) or replace(standing, rank=None) for user_id, standing in self._scores.items()
         )
 
-    def _begin_reset(self) -> None:
-        self._reset = True
+    def _begin_snapshot(self, *, reset: bool) -> None:
+        self._snapshot = True
+        self._reset |= reset
         self._scores = {}
 
     def _wanted(self, scores: Mapping[str, Standing]) -> Mapping[str, Standing]:

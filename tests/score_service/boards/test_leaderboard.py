@@ -10,6 +10,7 @@ from tests.fixtures.redis import delete_keys
 from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
 
 from score_service.boards.leaderboard import Leaderboard
+from score_service.boards.period_finder import PeriodFinder
 from score_service.boards.shared_reads import RecordReader
 from score_service.domain.changes import Change, Changes
 from score_service.domain.position import Position
@@ -25,6 +26,8 @@ from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
+from score_service.record.results import Results
 from score_service.record.standings import Standings
 from score_service.stream.feeds import Feeds
 from score_service.stream.hub import Hub, HubSettings
@@ -33,18 +36,28 @@ from service_runtime.postgres.pool import PoolSettings
 
 @pytest.fixture
 def leaderboard(
-    projection: Projection, projector: Projector, standings: Standings, reader: RecordReader
+    projection: Projection,
+    projector: Projector,
+    standings: Standings,
+    results: Results,
+    reader: RecordReader,
+    finder: PeriodFinder,
 ) -> Leaderboard:
-    return Leaderboard(projection, projector, standings, reader)
+    return Leaderboard(projection, projector, standings, results, reader, finder)
 
 
 @pytest.fixture
 def lossy_leaderboard(
-    ledger: Ledger, lossy_projection: Projection, standings: Standings, reader: RecordReader
+    ledger: Ledger,
+    lossy_projection: Projection,
+    standings: Standings,
+    results: Results,
+    reader: RecordReader,
+    finder: PeriodFinder,
 ) -> Leaderboard:
     """Return one that reaches Redis through the proxy."""
     projector = make_projector(ledger, standings, lossy_projection)
-    return Leaderboard(lossy_projection, projector, standings, reader)
+    return Leaderboard(lossy_projection, projector, standings, results, reader, finder)
 
 
 async def fill(ledger: Ledger, projector: Projector) -> Position:
@@ -107,11 +120,14 @@ async def test_reader_sees_its_own_write_in_the_record_where_the_projection_does
     projector: Projector,
     rebuilder: Rebuilder,
     standings: Standings,
+    results: Results,
     reader: RecordReader,
+    finder: PeriodFinder,
 ) -> None:
     await fill(ledger, projector)
     head = (await ledger.record_awards("main", [make_award("user3", 50)])).changes.after
-    leaderboard = Leaderboard(projection, Stuck(ledger, projection, rebuilder), standings, reader)
+    stuck = Stuck(ledger, projection, rebuilder)
+    leaderboard = Leaderboard(projection, stuck, standings, results, reader, finder)
 
     view = await leaderboard.get_standing("main", "user3", head.revision)
 
@@ -209,9 +225,9 @@ async def test_reads_go_on_from_redis_while_the_record_is_unavailable(
     async with nowhere(free_port()) as database:
         unavailable = Ledger(database)
         standings = Standings(database)
-        leaderboard = Leaderboard(
-            projection, make_projector(unavailable, standings, projection), standings, reader
-        )
+        projector = make_projector(unavailable, standings, projection)
+        finder = PeriodFinder(unavailable, PeriodStore(database), reader)
+        leaderboard = Leaderboard(projection, projector, standings, Results(database), reader, finder)
 
         views = await read_each_way(leaderboard)
         with pytest.raises(RecordUnavailableError):

@@ -13,6 +13,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.redis import access_to_nobody
 from tests.fixtures.stores import is_projected, make_award, make_projector
 
+from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
 from score_service.domain.award import MAX_TOTAL, Award, AwardOutcome
 from score_service.errors import (
@@ -28,8 +29,8 @@ from score_service.record.standings import Standings
 
 
 @pytest.fixture
-def scoring(ledger: Ledger, projection: Projection, projector: Projector) -> Scoring:
-    return Scoring(ledger, projector)
+def scoring(ledger: Ledger, projection: Projection, projector: Projector, scheduler: Scheduler) -> Scoring:
+    return Scoring(ledger, projector, scheduler)
 
 
 async def test_award_is_in_the_record_and_in_the_ranks_when_it_is_answered(
@@ -97,11 +98,11 @@ async def test_unknown_award_is_not_found(scoring: Scoring) -> None:
 
 
 async def test_award_without_redis_is_recorded_and_has_no_rank(
-    ledger: Ledger, standings: Standings, free_port: Callable[[], int]
+    ledger: Ledger, standings: Standings, scheduler: Scheduler, free_port: Callable[[], int]
 ) -> None:
     settings = ProjectionSettings(access_to_nobody(free_port()))
     async with Projection.open(settings) as projection:
-        scoring = Scoring(ledger, make_projector(ledger, standings, projection))
+        scoring = Scoring(ledger, make_projector(ledger, standings, projection), scheduler)
         award = make_award("ada", 5)
 
         first = await scoring.award(award)
@@ -126,10 +127,10 @@ async def test_cancelled_call_does_not_cancel_the_award(scoring: Scoring, ledger
 
 
 async def test_each_award_is_reported_once_as_new_also_when_its_caller_has_gone(
-    ledger: Ledger, projection: Projection, projector: Projector
+    ledger: Ledger, projection: Projection, projector: Projector, scheduler: Scheduler
 ) -> None:
     outcomes: list[AwardOutcome] = []
-    scoring = Scoring(ledger, projector, on_outcomes=outcomes.extend)
+    scoring = Scoring(ledger, projector, scheduler, on_outcomes=outcomes.extend)
     award = make_award("ada", 5)
     call = asyncio.create_task(scoring.award(award))
     await asyncio.sleep(0)
@@ -143,11 +144,11 @@ async def test_each_award_is_reported_once_as_new_also_when_its_caller_has_gone(
 
 
 async def test_award_requested_twice_at_once_is_reported_once_as_new(
-    ledger: Ledger, projector: Projector
+    ledger: Ledger, projector: Projector, scheduler: Scheduler
 ) -> None:
     outcomes: list[AwardOutcome] = []
     made: list[Award] = []
-    scoring = Scoring(ledger, projector, on_outcomes=outcomes.extend, on_made=made.extend)
+    scoring = Scoring(ledger, projector, scheduler, on_outcomes=outcomes.extend, on_made=made.extend)
     award, too_much = make_award("ada", 5), make_award("ada", MAX_TOTAL)
 
     await scoring.award_all([award, award, award._replace(request_id=str(uuid.uuid4())), too_much])
@@ -160,7 +161,11 @@ async def test_award_requested_twice_at_once_is_reported_once_as_new(
 
 
 async def test_projection_far_behind_does_not_hold_up_awards(
-    ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    projection: Projection,
+    projector: Projector,
+    scheduler: Scheduler,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     go_on, rebuild = asyncio.Event(), Rebuilder.rebuild
 
@@ -169,7 +174,7 @@ async def test_projection_far_behind_does_not_hold_up_awards(
         return await rebuild(*arguments)
 
     monkeypatch.setattr(Rebuilder, "rebuild", slow_rebuild)
-    scoring = Scoring(ledger, projector, rank_seconds=0.1)
+    scoring = Scoring(ledger, projector, scheduler, rank_seconds=0.1)
     await ledger.record_awards("main", [make_award("bob")])
     award = make_award("ada", 5)
 
@@ -185,13 +190,17 @@ async def test_projection_far_behind_does_not_hold_up_awards(
 
 
 async def test_failure_that_nobody_waits_for_is_logged(
-    ledger: Ledger, projection: Projection, projector: Projector, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger,
+    projection: Projection,
+    projector: Projector,
+    scheduler: Scheduler,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def fail(*_arguments: object) -> NoReturn:
         raise ZeroDivisionError
 
     monkeypatch.setattr(ledger, "record_awards", fail)
-    scoring = Scoring(ledger, projector)
+    scoring = Scoring(ledger, projector, scheduler)
     with capture_logs() as logs:
         call = asyncio.create_task(scoring.award(make_award()))
         await asyncio.sleep(0)

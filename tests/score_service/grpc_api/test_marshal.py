@@ -1,14 +1,18 @@
 """Requests are read whole and refused with every fault; answers say what the values say."""
 
 import uuid
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
 from score_service.domain.award import AwardOutcome, RecordedAward
+from score_service.domain.period import Period, PeriodChoice, PeriodKind, PeriodState, PeriodView
 from score_service.domain.position import Position
 from score_service.domain.standing import BoardView, Source, Standing
 from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage
@@ -21,6 +25,24 @@ NEW_ID = str(uuid.UUID(int=7))
 POSITION = Position(7, "00112233aabbccdd")
 ADA = Standing("ada", 30, 1, 7)
 BOB = Standing("bob", 20, None, 5)
+WEEK_STARTS_AT = datetime(2026, 11, 30, 1, tzinfo=UTC)
+WEEK_ENDS_AT = WEEK_STARTS_AT + timedelta(days=7)
+WEEK_CLOSES_AT = WEEK_ENDS_AT + timedelta(minutes=10)
+WEEK = PeriodView(
+    Period(
+        "week:2026-W49",
+        PeriodKind.WEEK,
+        WEEK_STARTS_AT,
+        WEEK_ENDS_AT,
+        WEEK_CLOSES_AT,
+        WEEK_CLOSES_AT,
+        "Atlantic/Azores",
+        "2026f",
+    ),
+    PeriodState.CLOSING,
+    WEEK_ENDS_AT,
+    7,
+)
 ID_RULE = "must be 1 to 128 characters of [A-Za-z0-9._:@-]"
 ODD_IDS = ["", "a b", "a\x00b", "ä", "\u202e", "a" * 129, "😀", "a/b", "{a}", "a\n"]
 
@@ -116,7 +138,7 @@ def test_as_many_faults_are_reported_as_fit_into_an_answer() -> None:
 
 def test_users_are_asked_for_once_each_in_their_order() -> None:
     request = leaderboard_pb.BatchGetStandingsRequest(board_id="main", user_ids=["b", "a", "b"])
-    assert marshal.read_standings_query(request) == ("main", ["b", "a"], 0)
+    assert marshal.read_standings_query(request) == ("main", ["b", "a"], 0, None)
 
 
 @pytest.mark.parametrize("count", [0, 1001])
@@ -129,7 +151,7 @@ def test_too_few_or_too_many_users_are_rejected(count: int) -> None:
 @pytest.mark.parametrize(("asked", "used"), [(0, 50), (1, 1), (1000, 1000), (1001, 1000), (2**31 - 1, 1000)])
 def test_a_page_has_the_size_asked_for_within_bounds(asked: int, used: int) -> None:
     request = leaderboard_pb.ListStandingsRequest(board_id="main", page_size=asked, page_token="t")
-    assert marshal.read_page_query(request) == ("main", used, "t", 0)
+    assert marshal.read_page_query(request) == ("main", used, "t", 0, None)
 
 
 @pytest.mark.parametrize("size", [-1, -(2**31)])
@@ -157,6 +179,65 @@ def test_every_read_rejects_a_negative_least_revision_and_an_odd_board(read: Any
     faults = faults_of(read, request_type(board_id="?", min_revision=-1))
     assert faults["board_id"] == ID_RULE
     assert faults["min_revision"] == "must not be negative"
+
+
+READS: list[tuple[Any, Any]] = [
+    (marshal.read_standing_query, leaderboard_pb.GetStandingRequest(user_id="ada")),
+    (marshal.read_standings_query, leaderboard_pb.BatchGetStandingsRequest(user_ids=["ada"])),
+    (marshal.read_page_query, leaderboard_pb.ListStandingsRequest()),
+    (marshal.read_neighbours_query, leaderboard_pb.ListStandingsAroundRequest(user_id="ada")),
+]
+
+
+def read_choice(read: Any, request: Any, text: str) -> PeriodChoice | None:
+    request.board_id, request.period = "main", text
+    choice: PeriodChoice | None = read(request)[-1]
+    return choice
+
+
+@pytest.mark.parametrize(("read", "request_"), READS)
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("", None),
+        ("all_time", None),
+        ("week", PeriodChoice(PeriodKind.WEEK)),
+        ("month:previous", PeriodChoice(PeriodKind.MONTH, is_previous=True)),
+        ("day:2026-11-30", PeriodChoice(PeriodKind.DAY, "day:2026-11-30")),
+    ],
+)
+def test_every_read_says_which_period_it_wants(
+    read: Any, request_: Any, text: str, choice: PeriodChoice | None
+) -> None:
+    assert read_choice(read, request_, text) == choice
+
+
+@pytest.mark.parametrize(("read", "request_"), READS)
+@pytest.mark.parametrize("text", ["Day", "day:", "day: previous", "day:30", "year", "all_time:previous", " "])
+def test_what_names_no_period_is_rejected(read: Any, request_: Any, text: str) -> None:
+    assert set(faults_of(read_choice, read, request_, text)) == {"period"}
+
+
+def test_a_watch_says_which_period_it_wants() -> None:
+    request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=1, period="season")
+    assert marshal.read_watch(request).choice == PeriodChoice(PeriodKind.SEASON)
+    request.period = "seasons"
+    assert set(faults_of(marshal.read_watch, request)) == {"period"}
+
+
+def test_an_award_may_say_when_it_happened_to_the_microsecond() -> None:
+    happened = Timestamp(seconds=1_796_040_000, nanos=123_456_789)
+    read = marshal.read_award(award(occurred_at=happened), "spiffe://a/b", "", lambda: NEW_ID)
+    assert read.occurred_at == datetime(2026, 11, 30, 12, 0, 0, 123_456, tzinfo=UTC)
+    assert marshal.read_award(award(), "spiffe://a/b", "", lambda: NEW_ID).occurred_at is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos"), [(2**62, 0), (-(2**62), 0), (253_402_300_800, 0), (0, -1), (0, 1_000_000_000)]
+)
+def test_what_is_no_time_is_rejected(seconds: int, nanos: int) -> None:
+    happened = Timestamp(seconds=seconds, nanos=nanos)
+    assert award_faults(award(occurred_at=happened)) == {"award.occurred_at": "is no time"}
 
 
 def test_an_award_is_named_by_board_and_id() -> None:
@@ -239,6 +320,34 @@ def test_a_standing_is_written_with_its_revision() -> None:
     written = marshal.write_standing(BoardView((ADA,), POSITION, Source.CACHE))
     assert (written.standing.total, written.standing.reached_revision) == (30, 7)
     assert written.revision == 7
+
+
+def test_every_answer_says_which_period_it_shows() -> None:
+    view = BoardView((ADA,), POSITION, Source.CACHE, period=WEEK)
+    snapshot = WatchMessage(Snapshot((), reset=False, period=WEEK), POSITION, Source.CACHE)
+    shown = types_pb.Period(
+        id="week:2026-W49",
+        kind=types_pb.PERIOD_KIND_WEEK,
+        starts_at=Timestamp(seconds=1_796_000_400),
+        ends_at=Timestamp(seconds=1_796_605_200),
+        closes_at=Timestamp(seconds=1_796_605_800),
+        state=types_pb.PERIOD_STATE_CLOSING,
+        next_starts_at=Timestamp(seconds=1_796_605_200),
+        entrants=7,
+    )
+    assert marshal.write_view(view, leaderboard_pb.ListStandingsResponse).period == shown
+    assert marshal.write_standing(view).period == shown
+    assert marshal.write_watch_message(snapshot).snapshot.period == shown
+
+
+def test_the_next_start_is_left_out_where_none_is_known() -> None:
+    assert not marshal.write_period(replace(WEEK, next_starts_at=None)).HasField("next_starts_at")
+
+
+def test_an_answer_of_all_time_shows_no_period() -> None:
+    assert not marshal.write_standing(BoardView((ADA,), POSITION, Source.CACHE)).HasField("period")
+    snapshot = WatchMessage(Snapshot((), reset=False), POSITION, Source.CACHE)
+    assert not marshal.write_watch_message(snapshot).snapshot.HasField("period")
 
 
 def test_a_snapshot_is_written_with_its_mark() -> None:

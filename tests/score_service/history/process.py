@@ -11,6 +11,8 @@ from tests.fixtures.stores import IMPATIENT
 from tests.score_service.history.record import RecordKeeper
 
 from score_service.boards.leaderboard import Leaderboard
+from score_service.boards.period_finder import PeriodFinder
+from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
 from score_service.boards.shared_reads import RecordReader, RecordReaderSettings
 from score_service.errors import ScoreServiceError
@@ -22,6 +24,7 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
+from score_service.record.results import Results
 from score_service.record.standings import Standings
 from score_service.stream.feeds import Feeds
 from score_service.stream.hubs import Hubs
@@ -79,10 +82,13 @@ class Process:
             gated_ledger, gated_standings, gated_periods, gated_projection, IMPATIENT, page_size=2
         )
         self.projector = Projector(gated_ledger, gated_projection, self.rebuilder, patience=_PATIENCE)
-        self.scoring = Scoring(gated_ledger, self.projector, rank_seconds=_PATIENCE)
-        reader = RecordReader(RecordReaderSettings(keep_seconds=0))
-        self.leaderboard = Leaderboard(projection, self.projector, standings, reader)
-        self.hubs = Hubs(Feeds(ledger, projection, self.projector, standings, reader), QUICK)
+        scheduler = Scheduler(gated_periods)
+        self.scoring = Scoring(gated_ledger, self.projector, scheduler, rank_seconds=_PATIENCE)
+        reader, results = RecordReader(RecordReaderSettings(keep_seconds=0)), Results(stores.database)
+        finder = PeriodFinder(ledger, periods, reader)
+        self.leaderboard = Leaderboard(projection, self.projector, standings, results, reader, finder)
+        feeds = Feeds(ledger, projection, self.projector, standings, results, reader, finder)
+        self.hubs = Hubs(feeds, QUICK)
 
     def kill(self) -> None:
         """Let nothing of it reach a store any more, and its watches end."""

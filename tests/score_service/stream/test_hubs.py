@@ -14,6 +14,7 @@ from tests.fixtures.proxy import Proxy
 from tests.fixtures.redis import access_to_nobody, delete_keys
 from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
 
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Source, Standing
 from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
@@ -59,10 +60,12 @@ async def test_change_after_a_pause_is_sent_at_once(
 ) -> None:
     looks, look = 0, feeds.projection.get_standings
 
-    async def get_standings(board_id: str, user_ids: Sequence[str] = (), top_n: int = 0) -> Reading | None:
+    async def get_standings(
+        board_id: str, user_ids: Sequence[str] = (), top_n: int = 0, period_id: str = ALL_TIME
+    ) -> Reading | None:
         nonlocal looks
         looks += 1
-        return await look(board_id, user_ids, top_n)
+        return await look(board_id, user_ids, top_n, period_id)
 
     async def has_looked_often() -> bool:
         return looks >= 5

@@ -1,5 +1,6 @@
 -- A user and its neighbours, best first; how many stand above the user, on boards of at most `ranked_max`
--- users; and where the ledger stands in the same snapshot. None in a period that is final.
+-- users; how many there are in a period; and where the ledger stands in the same snapshot. None in a period that
+-- is final.
 WITH centre AS MATERIALIZED (
     SELECT total, reached_revision FROM score.standing
     WHERE board_id = %(board_id)s AND period = %(period_id)s AND user_id = %(user_id)s
@@ -28,7 +29,12 @@ SELECT b.revision, b.digest, n.user_id, n.total, n.reached_revision, (
         WHERE m.total > c.total OR m.total = c.total AND m.reached_revision < c.reached_revision
     ) END
     FROM member m CROSS JOIN centre c
-) AS above
+) AS above, CASE WHEN %(period_id)s <> 'all_time' THEN (
+    SELECT count(*) FROM score.standing
+    WHERE board_id = %(board_id)s AND period = %(period_id)s AND EXISTS (
+        SELECT FROM score.period
+        WHERE board_id = %(board_id)s AND period_id = %(period_id)s AND entry_revision IS NULL)
+) END AS entrants
 FROM score.board b
 LEFT JOIN neighbour n ON true
 WHERE b.board_id = %(board_id)s
