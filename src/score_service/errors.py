@@ -5,7 +5,8 @@
     │   ├── InvalidRequestError         they are not as described
     │   ├── OccurredAtOutOfRangeError   an award happened in the future, or too long ago
     │   ├── TimeZoneUnknownError        a board cannot count by this time zone
-    │   └── SeasonsOverlapError         two seasons overlap, or one is empty
+    │   ├── SeasonsOverlapError         two seasons overlap, or one is empty
+    │   └── PeriodOpenError             settings would alter a period that is open
     ├── IdentityMissingError        the caller shows no single identity
     ├── CertificateExpiredError     the caller's certificate has expired
     ├── NotAllowedError             the policy does not let the caller do this
@@ -14,7 +15,6 @@
     ├── AwardConflictError          the award id was used with another payload
     ├── TotalOutOfRangeError        the total would not be exact any more
     ├── PeriodClosedError           the award is too late for a board that refuses such awards
-    ├── PeriodOpenError             settings would alter a period that is open
     ├── BoardNotFoundError
     ├── AwardNotFoundError
     ├── StandingNotFoundError
@@ -63,6 +63,10 @@ class SeasonsOverlapError(FaultyFieldsError):
     """Two seasons overlap, or one is empty."""
 
 
+class PeriodOpenError(FaultyFieldsError):
+    """The settings would alter a period that is open."""
+
+
 class IdentityMissingError(ScoreServiceError):
     """The client certificate must carry exactly one SPIFFE URI."""
 
@@ -98,10 +102,6 @@ class TotalOutOfRangeError(ScoreServiceError):
 
 class PeriodClosedError(ScoreServiceError):
     """A period that the award belongs to is closed, and the board refuses late awards."""
-
-
-class PeriodOpenError(ScoreServiceError):
-    """The settings would alter a period that is open."""
 
 
 class BoardNotFoundError(ScoreServiceError):

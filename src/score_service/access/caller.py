@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from score_service.access.policy import Grant
+from score_service.errors import NotAllowedError
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 _TRACEPARENT: Final = re.compile(
@@ -27,6 +28,12 @@ class Caller:
 
 
 CALLER: Final[ContextVar[Caller]] = ContextVar("caller")
+
+
+def require_board(board_id: str) -> None:
+    """Raise NotAllowedError unless the caller may do something on a board."""
+    if not CALLER.get().grant.allows_board(board_id):
+        raise NotAllowedError
 
 
 def read_request_id(metadata: Mapping[str, str | bytes]) -> str:

@@ -72,6 +72,13 @@ class Grant:
         """Return whether a pattern matches the board."""
         return board_id in self.boards or board_id.startswith(self._prefixes)
 
+    @property
+    def board_ranges(self) -> list[tuple[str, str]]:
+        """The first and the last id of each run of boards that it allows, in the order of ASCII."""
+        named = [(board, board) for board in self.boards if not board.endswith("*")]
+        # After the last character that an id may have.
+        return [*named, *((prefix, f"{prefix}~") for prefix in self._prefixes)]
+
     def allows_method(self, method: str) -> bool:
         """Return whether a method, `package.Service/Method`, may be called."""
         return method in self.methods or method.partition("/")[0] in OPEN_SERVICES

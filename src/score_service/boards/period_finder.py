@@ -18,10 +18,10 @@ from typing import Final, TypeVar
 
 from score_service.boards.shared_reads import Ask, RecordReader
 from score_service.domain.board_settings import BoardSettings
-from score_service.domain.period import Period, PeriodChoice, PeriodKind, PeriodView, StoredPeriod
+from score_service.domain.period import Period, PeriodChoice, PeriodView, StoredPeriod
 from score_service.domain.position import Position
 from score_service.errors import OverloadedError, PeriodUnknownError, RecordUnavailableError
-from score_service.periods.calendar import next_starts_at, period_holding, periods_between
+from score_service.periods.calendar import next_start_after, period_holding, periods_between
 from score_service.periods.schedules import REACH
 from score_service.periods.settings_json import read_settings
 from score_service.record.ledger import Ledger
@@ -133,7 +133,7 @@ class PeriodFinder:
         if period is None:
             await self._look_up(self._ledger.read_head, board_id, anew=anew)
             raise PeriodUnknownError
-        return FoundPeriod(period, _find_next_start(known.settings, period), stored)
+        return FoundPeriod(period, next_start_after(known.settings, period), stored)
 
     async def _find_stored(
         self, board_id: str, choice: PeriodChoice, unopened: Period | None, *, anew: bool
@@ -200,9 +200,3 @@ def _follow(period: Period, known: _Known) -> Period:
     before = (live.period for live in known.live if live.period.kind is period.kind)
     ends = [other.ends_at for other in before if other.starts_at < period.starts_at]
     return replace(period, starts_at=max([period.starts_at, *ends]))
-
-
-def _find_next_start(settings: BoardSettings, period: Period) -> datetime | None:
-    if period.kind is PeriodKind.SEASON:
-        return next_starts_at(settings, period.kind, period.ends_at - _MICROSECOND)
-    return period.ends_at if period.kind.value in settings.periods else None

@@ -7,14 +7,20 @@ over the end of a period: a token for a period names it.
 import base64
 import re
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from score_service.domain.period import PeriodChoice, parse_period_choice
+from score_service.domain.identifier import is_identifier
+from score_service.domain.period import PeriodChoice, StoredPeriod, parse_period_choice
 from score_service.domain.standing import Standing
 from score_service.errors import InvalidRequestError
 
 _PIN: Final = "."
 """Between the token that a store gave and the period that it is for; in neither of both."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_LAST_MICROSECOND: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_PERIOD_END: Final = re.compile(r"(0|[1-9][0-9]{0,17}) ([1-9][0-9]{0,9})")
 _PAGE_END: Final = re.compile(r"(0|[1-9][0-9]{0,15}) (0|[1-9][0-9]{0,15}) ([A-Za-z0-9._:@-]{1,128})")
 
 
@@ -68,6 +74,42 @@ def unpin_page_token(token: str, choice: PeriodChoice) -> tuple[str, PeriodChoic
     if choice.period_id not in ("", pinned.period_id):
         raise InvalidRequestError({"page_token": "a token of another period"})
     return inner, pinned
+
+
+def write_board_token(board_id: str) -> str:
+    """Make the token of the page of boards after one."""
+    return _encode(board_id)
+
+
+def read_board_token(token: str) -> str:
+    """Read which board was the last of the page before; empty for the first page, whose token is empty.
+
+    Raises:
+        InvalidRequestError: the token is none that was given here.
+    """
+    board_id = _decode(token)
+    if token and not is_identifier(board_id):
+        raise InvalidRequestError({"page_token": "not a token that was given here"})
+    return board_id
+
+
+def write_period_token(last: StoredPeriod) -> str:
+    """Make the token of the page of periods after one."""
+    return _encode(f"{(last.period.ends_at - _EPOCH) // _MICROSECOND} {last.number}")
+
+
+def read_period_token(token: str) -> tuple[datetime, int] | None:
+    """Read the end and the number of the last period of the page before; None for the first page.
+
+    Raises:
+        InvalidRequestError: the token is none that was given here.
+    """
+    if not token:
+        return None
+    match = _PERIOD_END.fullmatch(_decode(token))
+    if match is None or int(match[1]) > _LAST_MICROSECOND:
+        raise InvalidRequestError({"page_token": "not a token that was given here"})
+    return _EPOCH + int(match[1]) * _MICROSECOND, int(match[2])
 
 
 def _decode(token: str) -> str:

@@ -46,7 +46,7 @@ _SECONDS_FIRST: Final = -62_135_596_800
 _SECONDS_LAST: Final = 253_402_300_799
 """What a Timestamp may hold: from 0001-01-01 to 9999-12-31, both included."""
 _NANOS_LAST: Final = 999_999_999
-_PERIOD_KINDS: Final = {
+PERIOD_KINDS: Final = {
     PeriodKind.DAY: types_pb.PERIOD_KIND_DAY,
     PeriodKind.WEEK: types_pb.PERIOD_KIND_WEEK,
     PeriodKind.MONTH: types_pb.PERIOD_KIND_MONTH,
@@ -109,6 +109,10 @@ class FieldReader:
         """Read a number that has no upper bound."""
         self.require(value >= 0, field, "must not be negative")
         return value
+
+    def page_size(self, field: str, value: int) -> int:
+        """Read how long a page may be (AIP-158)."""
+        return min(self.at_least_zero(field, value), MAX_PAGE) or _DEFAULT_PAGE
 
     def position(self, field: str, text: str) -> Position | None:
         """Read a position that was given out before."""
@@ -219,10 +223,9 @@ def read_page_query(
 ) -> tuple[str, int, str, int, PeriodChoice | None]:
     """Read board, page size, page token, least revision and period."""
     fields = FieldReader()
-    size = fields.at_least_zero("page_size", request.page_size)
     query = (
         fields.identifier("board_id", request.board_id),
-        min(size, MAX_PAGE) or _DEFAULT_PAGE,
+        fields.page_size("page_size", request.page_size),
         request.page_token,
         fields.at_least_zero("min_revision", request.min_revision),
         fields.period_choice("period", request.period),
@@ -295,17 +298,18 @@ def write_period(view: PeriodView) -> types_pb.Period:
     period = view.period
     return types_pb.Period(
         id=period.period_id,
-        kind=_PERIOD_KINDS[period.kind],
-        starts_at=_write_instant(period.starts_at),
-        ends_at=_write_instant(period.ends_at),
-        closes_at=_write_instant(period.closes_at),
+        kind=PERIOD_KINDS[period.kind],
+        starts_at=write_instant(period.starts_at),
+        ends_at=write_instant(period.ends_at),
+        closes_at=write_instant(period.closes_at),
         state=_PERIOD_STATES[view.state],
-        next_starts_at=_write_instant(view.next_starts_at) if view.next_starts_at else None,
+        next_starts_at=write_instant(view.next_starts_at) if view.next_starts_at else None,
         entrants=view.entrants,
     )
 
 
-def _write_instant(instant: datetime) -> Timestamp:
+def write_instant(instant: datetime) -> Timestamp:
+    """Write a time, to the microsecond."""
     timestamp = Timestamp()
     timestamp.FromDatetime(instant)
     return timestamp

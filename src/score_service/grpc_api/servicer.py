@@ -16,7 +16,7 @@ from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import leaderboard_service_pb2_grpc as leaderboard_grpc
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import score_service_pb2_grpc as score_grpc
-from score_service.access.caller import CALLER
+from score_service.access.caller import CALLER, require_board
 from score_service.access.quota import Quota
 from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.scoring import Scoring
@@ -34,11 +34,6 @@ from score_service.grpc_api.calls import ServicerContext
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.status import to_award_error
 from score_service.stream.hubs import Hubs
-
-
-def _require_board(board_id: str) -> None:
-    if not CALLER.get().grant.allows_board(board_id):
-        raise NotAllowedError
 
 
 class ScoreServicer(score_grpc.ScoreServiceServicer):
@@ -91,7 +86,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         """Read an award, if the caller may make it."""
         caller = CALLER.get()
         award = marshal.read_award(request, caller.grant.spiffe_id, caller.trace_id, self._new_request_id)
-        _require_board(award.board_id)
+        require_board(award.board_id)
         if award.points > caller.grant.max_points:
             raise NotAllowedError
         return award
@@ -153,7 +148,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
     async def GetAward(self, request: score_pb.GetAwardRequest, context: object) -> score_pb.GetAwardResponse:
         """Return the first result of an award."""
         board_id, award_id = marshal.read_award_name(request)
-        _require_board(board_id)
+        require_board(board_id)
         outcome = await self._scoring.get_award(board_id, award_id)
         return score_pb.GetAwardResponse(result=marshal.write_result(outcome))
 
@@ -173,7 +168,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     ) -> leaderboard_pb.GetStandingResponse:
         """Return one user's standing."""
         board_id, user_id, min_revision, choice = marshal.read_standing_query(request)
-        _require_board(board_id)
+        require_board(board_id)
         view = await self._leaderboard.get_standing(board_id, user_id, min_revision, choice)
         return marshal.write_standing(view)
 
@@ -182,7 +177,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     ) -> leaderboard_pb.BatchGetStandingsResponse:
         """Return many users' standings."""
         board_id, user_ids, min_revision, choice = marshal.read_standings_query(request)
-        _require_board(board_id)
+        require_board(board_id)
         view = await self._leaderboard.get_standings(board_id, user_ids, min_revision, choice)
         return marshal.write_view(view, leaderboard_pb.BatchGetStandingsResponse)
 
@@ -191,7 +186,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     ) -> leaderboard_pb.ListStandingsResponse:
         """Return a page of a board."""
         board_id, page_size, page_token, min_revision, choice = marshal.read_page_query(request)
-        _require_board(board_id)
+        require_board(board_id)
         view = await self._leaderboard.list_standings(board_id, page_size, page_token, min_revision, choice)
         token = view.next_page_token
         return marshal.write_view(view, leaderboard_pb.ListStandingsResponse, next_page_token=token)
@@ -201,7 +196,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     ) -> leaderboard_pb.ListStandingsAroundResponse:
         """Return a user's neighbours."""
         board_id, user_id, radius, min_revision, choice = marshal.read_neighbours_query(request)
-        _require_board(board_id)
+        require_board(board_id)
         view = await self._leaderboard.list_standings_around(board_id, user_id, radius, min_revision, choice)
         return marshal.write_view(view, leaderboard_pb.ListStandingsAroundResponse)
 
@@ -210,7 +205,7 @@ class LeaderboardServicer(leaderboard_grpc.LeaderboardServiceServicer):
     ) -> AsyncIterator[leaderboard_pb.WatchLeaderboardResponse]:
         """Send the top of a board, and then what changes."""
         wanted = marshal.read_watch(request)
-        _require_board(wanted.board_id)
+        require_board(wanted.board_id)
         async with aclosing(self._hubs.watch(wanted)) as messages:
             async for message in messages:
                 yield self._write(message)

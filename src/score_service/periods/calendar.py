@@ -59,6 +59,15 @@ def next_starts_at(
     return period.ends_at if period is not None else None
 
 
+def next_start_after(settings: BoardSettings, period: Period) -> datetime | None:
+    """Return where the period after one of the same kind starts; None where none is known."""
+    if period.kind is PeriodKind.SEASON:
+        # The next season may start at the very end of this one.
+        starts = (season.starts_at for season in settings.seasons if season.starts_at >= period.ends_at)
+        return min(starts, default=None)
+    return period.ends_at if period.kind.value in settings.periods else None
+
+
 def periods_between(
     settings: BoardSettings,
     kind: PeriodKind,

@@ -6,10 +6,12 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
 
-from score_api.v1 import leaderboard_service_pb2, score_service_pb2
+from score_api.v1 import board_service_pb2, leaderboard_service_pb2, score_service_pb2
+from score_api.v1.board_service_pb2_grpc import add_BoardServiceServicer_to_server
 from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
 from score_service.access.policy import SERVICES
+from score_service.grpc_api.board_service.servicer import BoardServicer
 from score_service.grpc_api.health import Health
 from score_service.grpc_api.interceptors import CallInterceptor
 from score_service.grpc_api.servicer import LeaderboardServicer, ScoreServicer
@@ -77,11 +79,16 @@ def bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCred
 
 
 def add_services(
-    server: grpc.aio.Server, scores: ScoreServicer, leaderboards: LeaderboardServicer, health: Health
+    server: grpc.aio.Server,
+    scores: ScoreServicer,
+    leaderboards: LeaderboardServicer,
+    boards: BoardServicer,
+    health: Health,
 ) -> None:
     """Have a server answer the methods of our contract, and those of gRPC for health."""
     add_ScoreServiceServicer_to_server(scores, server)
     add_LeaderboardServiceServicer_to_server(leaderboards, server)
+    add_BoardServiceServicer_to_server(boards, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
 
 
@@ -93,7 +100,7 @@ def add_reflection(server: grpc.aio.Server) -> None:
 
 def announce(interceptor: CallInterceptor) -> None:
     """Make the metrics of all methods that a server may have."""
-    for module in (score_service_pb2, leaderboard_service_pb2, health_pb2, reflection_pb2):
+    for module in (score_service_pb2, leaderboard_service_pb2, board_service_pb2, health_pb2, reflection_pb2):
         for service in module.DESCRIPTOR.services_by_name.values():
             interceptor.announce(service)
 

@@ -7,8 +7,10 @@ from typing import Final
 
 from score_service.access.surges import Surges
 from score_service.access.velocity import Velocity
+from score_service.boards.board_editor import BoardEditor
 from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.period_finder import PeriodFinder
+from score_service.boards.period_results import PeriodResults
 from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
 from score_service.boards.shared_reads import RecordReader
@@ -19,6 +21,7 @@ from score_service.reconcile.auditor import AuditLoop, Auditor
 from score_service.reconcile.patience import Patience
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.boards import BoardStore
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
@@ -46,6 +49,9 @@ class Parts:
     audits: AuditLoop
     scoring: Scoring
     leaderboard: Leaderboard
+    boards: BoardStore
+    editor: BoardEditor
+    results: PeriodResults
 
 
 async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Metrics) -> Parts:
@@ -68,7 +74,21 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
     await stack.enter_async_context(audits.running(settings.audit_seconds))
     scoring = _make_scoring(ledger, projector, Scheduler(periods), metrics, settings)
     leaderboard = Leaderboard(projection, projector, standings, results, reader, finder)
-    return Parts(database, ledger, projection, projector, hubs, rebuilder, audits, scoring, leaderboard)
+    boards = BoardStore(database)
+    return Parts(
+        database,
+        ledger,
+        projection,
+        projector,
+        hubs,
+        rebuilder,
+        audits,
+        scoring,
+        leaderboard,
+        boards,
+        BoardEditor(boards, periods),
+        PeriodResults(boards, periods, results, leaderboard, reader),
+    )
 
 
 def hub_settings(settings: ServeSettings) -> HubSettings:

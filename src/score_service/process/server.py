@@ -15,6 +15,7 @@ from score_service.access.quota import Quota
 from score_service.certificates.files import CertificateFiles
 from score_service.certificates.tls import Certificates
 from score_service.errors import ScoreServiceError
+from score_service.grpc_api.board_service.servicer import BoardServicer
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.health import Health
 from score_service.grpc_api.interceptors import CallInterceptor
@@ -100,7 +101,8 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
         _follow(parts, interceptor, certificates, settings, metrics)
         scores = ScoreServicer(parts.scoring, Quota(), metrics.count_item_error, denials)
         leaderboards = LeaderboardServicer(parts.leaderboard, parts.hubs)
-        grpc_server.add_services(server, scores, leaderboards, health)
+        boards = BoardServicer(parts.boards, parts.editor, parts.results)
+        grpc_server.add_services(server, scores, leaderboards, boards, health)
         if settings.reflection:
             grpc_server.add_reflection(server)
         grpc_server.announce(interceptor)

@@ -52,6 +52,16 @@ class Results:
         rows = await self._read(board_id, "list_results_around", period_id, parameters)
         return _reading(rows[0], top=_standings(rows))
 
+    async def list_winners(
+        self, board_id: str, period_ids: Sequence[str], limit: int
+    ) -> dict[str, tuple[Standing, ...]]:
+        """Read the top of several results, by period; without those periods that are not final."""
+        parameters = {"board_id": board_id, "period_ids": list(period_ids), "limit": limit}
+        winners: dict[str, tuple[Standing, ...]] = {}
+        for row in await self._database.fetch_all("list_winners", parameters):
+            winners[row["period_id"]] = (*winners.get(row["period_id"], ()), *_standings([row]))
+        return winners
+
     async def _read(
         self, board_id: str, statement: str, period_id: str, parameters: Mapping[str, object]
     ) -> list[DictRow]:

@@ -1,0 +1,1 @@
+"""`BoardService`: settings of boards, and periods with their results."""
