@@ -19,6 +19,7 @@ SERVICES: Final[Mapping[str, Mapping[str, type[BaseSettings]]]] = {
         "migrate": score.MigrateSettings,
         "verify": score.StoreSettings,
         "rebuild": score.StoreSettings,
+        "boards apply": score.RecordSettings,
         "certs check": score.CertificateSettings,
     },
     "action-gateway": {

@@ -1,12 +1,14 @@
 """How operators write settings."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
 from score_service.periods.boards_file import BoardsFile
 from score_service.periods.settings_change import SettingsPatch
+from score_service.periods.settings_rules import find_faults
 from service_runtime.settings import SetupError
 
 _FILE = """
@@ -106,3 +108,16 @@ def test_a_season_starts_at_an_instant(instant: str) -> None:
         BoardsFile.parse(f'[[board]]\nboard_id = "a"\n{season}')
 
     assert [fault.partition(":")[0] for fault in caught.value.faults] == ["board[0].season[0].starts_at"]
+
+
+def test_the_example_of_the_documentation_is_one() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "operations" / "boards.md").read_text(encoding="utf-8")
+    lines = page.partition("## The file\n")[2].partition("\n| key")[0].splitlines()
+    file = BoardsFile.parse("\n".join(line.removeprefix("    ") for line in lines))
+
+    assert file.default is not None
+    assert [find_faults(patch.apply(BoardSettings())) for patch in (file.default, *file.boards.values())] == [
+        [],
+        [],
+    ]
+    assert file.boards["league"].seasons
