@@ -3,7 +3,10 @@
 from typing import Any
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
@@ -13,8 +16,10 @@ from tests.fixtures.score_service import Stubs, award_request
 from tests.hostile.fuzzing import fuzzing
 from tests.hostile.wire import SECONDS
 
+from score_api.v1 import board_service_pb2 as board_pb
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
+from score_api.v1 import types_pb2 as types_pb
 
 METHODS: dict[str, Message] = {
     "/score_api.v1.ScoreService/AwardPoints": award_request(),
@@ -39,6 +44,33 @@ METHODS: dict[str, Message] = {
     "/score_api.v1.LeaderboardService/WatchLeaderboard": leaderboard_pb.WatchLeaderboardRequest(
         board_id="main", top_n=3, after_position="1-00112233aabbccdd", user_ids=["ada"]
     ),
+    "/score_api.v1.BoardService/GetBoard": board_pb.GetBoardRequest(board_id="main"),
+    "/score_api.v1.BoardService/ListBoards": board_pb.ListBoardsRequest(page_size=2, page_token="bWFpbg"),
+    "/score_api.v1.BoardService/UpdateBoard": board_pb.UpdateBoardRequest(
+        board=board_pb.Board(
+            board_id="main",
+            time_zone="Europe/Berlin",
+            periods=[types_pb.PERIOD_KIND_DAY],
+            seasons=[
+                board_pb.Season(
+                    season_id="s",
+                    starts_at=Timestamp(seconds=4_070_908_800),
+                    ends_at=Timestamp(seconds=4_102_444_800),
+                    review=Duration(seconds=60),
+                )
+            ],
+            grace=Duration(seconds=60),
+            late=board_pb.LATE_POLICY_REFUSE,
+            keep=7,
+        ),
+        update_mask=FieldMask(paths=["time_zone", "periods", "seasons", "grace", "late", "keep"]),
+    ),
+    "/score_api.v1.BoardService/GetPeriod": board_pb.GetPeriodRequest(
+        board_id="main", period="day", winners=3
+    ),
+    "/score_api.v1.BoardService/ListPeriods": board_pb.ListPeriodsRequest(
+        board_id="main", kind=types_pb.PERIOD_KIND_DAY, winners=2, page_size=3, page_token="MTc5NiAx"
+    ),
     "/grpc.health.v1.Health/Check": health_pb2.HealthCheckRequest(service="score_api.v1.ScoreService"),
     "/grpc.health.v1.Health/Watch": health_pb2.HealthCheckRequest(service="nothing"),
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": reflection_pb2.ServerReflectionRequest(
@@ -52,6 +84,8 @@ ANSWERS = {
     StatusCode.ALREADY_EXISTS,
     StatusCode.PERMISSION_DENIED,
     StatusCode.OUT_OF_RANGE,
+    # Settings that would alter an open period.
+    StatusCode.FAILED_PRECONDITION,
     # A least revision that the board has not reached.
     StatusCode.UNAVAILABLE,
 }

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from score_service.access.policy import Grant, Policy
 from score_service.errors import NotAllowedError
@@ -99,6 +101,17 @@ def test_a_board_is_matched_whole_or_by_prefix(
     patterns: tuple[str, ...], board: str, *, allowed: bool
 ) -> None:
     assert grant(boards=patterns).allows_board(board) is allowed
+
+
+@given(
+    st.lists(st.sampled_from(["main", "season-*", "season-1", "s*", "*", "z"]), min_size=1, unique=True),
+    st.text("aeimnosz-189._:@AZ", min_size=1, max_size=10) | st.sampled_from(["main", "season-1", "z"]),
+)
+def test_the_runs_of_boards_have_those_that_are_allowed(patterns: list[str], board: str) -> None:
+    allowed = grant(boards=tuple(patterns))
+
+    is_in_a_run = any(first <= board <= last for first, last in allowed.board_ranges)
+    assert is_in_a_run == allowed.allows_board(board)
 
 
 def test_all_faults_are_reported_at_once_each_with_its_path() -> None:

@@ -1,5 +1,7 @@
 """Tokens of pages."""
 
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,11 +10,15 @@ from score_service.domain.award import MAX_TOTAL
 from score_service.domain.page_token import (
     PageEnd,
     pin_page_token,
+    read_board_token,
     read_page_token,
+    read_period_token,
     unpin_page_token,
+    write_board_token,
     write_page_token,
+    write_period_token,
 )
-from score_service.domain.period import PeriodChoice, PeriodKind
+from score_service.domain.period import Period, PeriodChoice, PeriodKind, StoredPeriod
 from score_service.domain.standing import Standing
 from score_service.errors import InvalidRequestError
 
@@ -42,6 +48,39 @@ def test_token_that_was_not_given_is_rejected(token: str) -> None:
 DAY, WEEK = PeriodChoice(PeriodKind.DAY), PeriodChoice(PeriodKind.WEEK)
 MONDAY = PeriodChoice(PeriodKind.DAY, "day:2026-11-30")
 TOKEN = write_page_token(Standing("ada", 5, None, 3))
+
+
+def test_token_of_a_page_of_boards_gives_the_board_back() -> None:
+    assert read_board_token(write_board_token("season-1")) == "season-1"
+    assert read_board_token("") == ""
+
+
+@pytest.mark.parametrize("token", ["x", "bWFpbg==", "YSBi", "\ud800", write_board_token("a") + "."])
+def test_any_other_token_of_boards_is_rejected(token: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        read_board_token(token)
+
+
+@given(
+    st.datetimes(datetime(1970, 1, 1), datetime(9000, 1, 2), timezones=st.just(UTC)),  # noqa: DTZ001  # hypothesis wants naive bounds.
+    st.integers(1, 2**31 - 1),
+)
+def test_token_of_a_page_of_periods_gives_end_and_number_back(ends_at: datetime, number: int) -> None:
+    period = Period("season:s", PeriodKind.SEASON, ends_at, ends_at, ends_at, ends_at, "UTC", "2026f")
+
+    assert read_period_token(write_period_token(StoredPeriod(period, number, 1))) == (ends_at, number)
+
+
+def test_first_page_of_periods_has_no_token() -> None:
+    assert read_period_token("") is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "1 0", "01 1", "999999999999999999 1", "1 99999999999", "-1 1", "1 1 1"]
+)
+def test_any_other_token_of_periods_is_rejected(text: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        read_period_token(write_board_token(text) or "x")
 
 
 def test_first_page_is_of_the_period_that_is_asked_for() -> None:
