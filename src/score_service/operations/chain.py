@@ -1,6 +1,6 @@
 """The ledger's digest chain, and what its awards add up to, worked out from the rows alone. Pure.
 
-The functions that record awards (migrations 0001 and 0002) write the same bytes. They are written down once
+The functions that write to the ledger (migrations 0001 to 0003) write the same bytes. They are written down once
 more here on purpose: a check of the record must not ask the code that made it.
 
 Every field of a row is text without a tab or a newline, or a number. So as long as no revision is missing,
@@ -9,10 +9,10 @@ two different runs of rows never have the same text.
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from score_service.domain.findings import Fault, Findings
+from score_service.operations.tallies import Tallies, read_counted
 
 
 class LedgerRow(NamedTuple):
@@ -31,6 +31,23 @@ class LedgerRow(NamedTuple):
     trace_id: str
     awarded_at: str
     """Microseconds since 1970. Text, because a forged time may be no number of them at all."""
+    occurred_at: str | None = None
+    """The same, where the caller said when it happened."""
+    period_totals: str | None = None
+    """`period_id=total` of each period that it counts in, with commas between; None for none."""
+
+
+class EntryRow(NamedTuple):
+    """An entry as the ledger has it. The fields stand in the order of the canonical text."""
+
+    revision: int
+    kind: str
+    actor: str
+    request_id: str | None
+    trace_id: str
+    entered_at: str
+    """Microseconds since 1970, as text."""
+    body: str
 
 
 class Commit(NamedTuple):
@@ -41,19 +58,16 @@ class Commit(NamedTuple):
     digest: bytes
 
 
-@dataclass(slots=True)
-class Tally:
-    """What the awards of one user add up to."""
-
-    total: int
-    reached_revision: int
-    is_compared: bool = False
-    """Whether the user's standing was looked at."""
+_ALWAYS: Final = LedgerRow._fields.index("awarded_at") + 1
+"""Fields of every award. The others stand in the text only where one of them is there."""
 
 
-def write_canonical(row: LedgerRow) -> bytes:
+def write_canonical(row: LedgerRow | EntryRow) -> bytes:
     """Write the canonical text of a row."""
-    return ("\t".join(map(str, row)) + "\n").encode()
+    fields: tuple[object, ...] = row
+    if isinstance(row, LedgerRow) and row[_ALWAYS:] == (None, None):
+        fields = row[:_ALWAYS]
+    return ("\t".join("" if field is None else str(field) for field in fields) + "\n").encode()
 
 
 def start_digest(board_id: str) -> bytes:
@@ -61,7 +75,7 @@ def start_digest(board_id: str) -> bytes:
     return hashlib.sha256(board_id.encode()).digest()
 
 
-def digest_commit(before: bytes, rows: Iterable[LedgerRow]) -> bytes:
+def digest_commit(before: bytes, rows: Iterable[LedgerRow | EntryRow]) -> bytes:
     """Return the digest of a commit from the digest before it and its rows in order."""
     digest = hashlib.sha256(before)
     for row in rows:
@@ -70,20 +84,21 @@ def digest_commit(before: bytes, rows: Iterable[LedgerRow]) -> bytes:
 
 
 class Chain:
-    """Follows the ledger of a board from its start, award by award and commit by commit.
+    """Follows the ledger of a board from its start, row by row and commit by commit.
 
     After a fault it goes on from what the ledger says, so that one fault is found once.
     """
 
     def __init__(self, board_id: str, findings: Findings) -> None:
         self.revision = 0
-        """Of the last award taken."""
+        """Of the last award or entry taken."""
         self.committed = 0
         """The last revision of the last commit taken."""
         self.commits = 0
         self.digest = start_digest(board_id)
-        self.tallies: dict[str, Tally] = {}
-        """By user, in the order of their first awards."""
+        self.settings_revision = 0
+        """Of the last entry with settings."""
+        self.tallies = Tallies(findings)
         self._findings = findings
         self._open = hashlib.sha256(self.digest)
 
@@ -92,16 +107,29 @@ class Chain:
         self.reach(row.revision - 1)
         self.revision = row.revision
         self._open.update(write_canonical(row))
-        tally = self.tallies.get(row.user_id)
-        if row.total_after != row.points + (tally.total if tally else 0):
-            self._findings.add(Fault.TOTAL_WRONG, row.revision, row.user_id)
-        if tally:
-            tally.total, tally.reached_revision = row.total_after, row.revision
-        else:
-            self.tallies[row.user_id] = Tally(row.total_after, row.revision)
+        self.tallies.count(row.revision, row.user_id, row.points, row.total_after)
+        if row.period_totals is not None:
+            self.tallies.count_in_periods(
+                row.revision,
+                row.user_id,
+                row.points,
+                read_counted(row.period_totals),
+                time=int(row.awarded_at) if row.awarded_at.isdecimal() else None,
+                is_dated=row.occurred_at is not None,
+            )
+
+    def take_entry(self, row: EntryRow) -> None:
+        """Go on by one entry."""
+        self.reach(row.revision - 1)
+        self.revision = row.revision
+        self._open.update(write_canonical(row))
+        if row.kind == "settings":
+            self.settings_revision = row.revision
+        elif row.kind == "period_closed":
+            self.tallies.finish(row.revision, row.body)
 
     def take_commit(self, commit: Commit) -> None:
-        """Check the commit that ends at the last award."""
+        """Check the commit that ends at the last row."""
         self.reach(commit.last_revision)
         if commit.first_revision != self.committed + 1:
             self._findings.add(Fault.COMMIT_NOT_NEXT, commit.last_revision)
@@ -112,7 +140,7 @@ class Chain:
         self._open = hashlib.sha256(commit.digest)
 
     def reach(self, revision: int) -> None:
-        """Take it that the ledger goes on after a revision, and note where awards before that are missing."""
+        """Take it that the ledger goes on after a revision, and note where rows before that are missing."""
         if self.revision < revision:
             self._findings.add(Fault.AWARD_MISSING, self.revision + 1)
             self.revision = revision

@@ -1,14 +1,16 @@
-"""Checks that the record is what it must be: the ledger's chain whole, and the standings its sum.
+"""Checks that the record is what it must be: the ledger's chain whole, standings and results its sum.
 
 Invariants:
 - It only reads, one short statement a page, so awards go on meanwhile and no snapshot is held.
 - A page that PostgreSQL did not answer for is asked for again, so a check goes on where it was.
 - A page of standings is compared with the ledger at the very position of the page: the walk goes on to it.
-- Faults are found, never mended. Nothing here trusts the function that writes awards.
+- Faults are found, never mended. Nothing here trusts the functions that write the ledger.
 
-Memory grows with the users of a board, by about 250 bytes each, and not with its awards.
+Memory grows with the users of a board and of its periods that are not final, by about 250 bytes each, and
+not with its awards.
 """
 
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,9 +18,11 @@ from itertools import islice
 from typing import Final
 
 from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError
-from score_service.operations.chain import Chain, Commit, LedgerRow
+from score_service.operations.chain import Chain, Commit, EntryRow, LedgerRow
+from score_service.operations.tallies import KEPT_RANKS, PeriodRow, Result
 from score_service.reconcile.patience import Patience
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.standings import StandingPage, Standings
@@ -34,15 +38,16 @@ class VerifiedRecord:
     """Up to here the ledger was followed."""
     commits: int
     standings: int
-    """How many were compared."""
+    """How many were compared, of all time and of periods."""
     findings: Findings
 
 
 class Verifier:
-    """Follows the ledger of a board, and compares what it adds up to with the standings."""
+    """Follows the ledger of a board, and compares what it adds up to with standings, periods and results."""
 
     def __init__(self, database: Database, standings: Standings, patience: Patience) -> None:
         self._database = database
+        self._fetch_all = database.fetch_all
         self._standings = standings
         self._patience = patience
 
@@ -54,13 +59,13 @@ class Verifier:
         """
         board_id: str | None = ""
         while board_id is not None:
-            rows = await self._database.fetch_all("find_next_board", {"after_board_id": board_id})
+            rows = await self._fetch_all("find_next_board", {"after_board_id": board_id})
             board_id = rows[0]["board_id"]
             if board_id is not None:
                 yield board_id
 
     async def verify_board(self, board_id: str, on_progress: Progress = ignore_progress) -> VerifiedRecord:
-        """Check a board's ledger from its start to its head, and its standings.
+        """Check a board's ledger from its start to its head, its standings, its periods and their results.
 
         A user whose first award is made while this runs may be left to the next time.
 
@@ -74,22 +79,85 @@ class Verifier:
         compared = 0
         # Without its row a board has no position, and none of its standings can be read at one.
         with suppress(BoardNotFoundError):
-            compared = await self._compare_standings(walk, on_progress)
+            for period_id in (ALL_TIME, *walk.chain.tallies.live):
+                compared += await self._compare_standings(walk, period_id, on_progress)
+        await self._find_surplus(walk)
+        await self._compare_periods(walk)
         return VerifiedRecord(walk.position, walk.chain.commits, compared, findings)
 
-    async def _compare_standings(self, walk: "_Walk", on_progress: Progress) -> int:
-        known, compared, after = len(walk.chain.tallies), 0, ""
+    async def _compare_standings(self, walk: "_Walk", period_id: str, on_progress: Progress) -> int:
+        tallies = walk.chain.tallies
+        known, compared, after = len(tallies.of(period_id)), 0, ""
         ask, read_page = self._patience.ask, self._standings.read_page
-        while page := await ask(read_page, walk.board_id, after, _PAGE):
+        what = "standings" if period_id == ALL_TIME else f"standings of {period_id}"
+        while page := await ask(read_page, walk.board_id, after, _PAGE, period_id):
             await walk.go_to(page.position)
-            _compare_page(walk, page)
+            _compare_page(walk, page, period_id)
             compared += page.members
             after = page.last_user_id
-            on_progress("standings", compared, known)
-        for user_id, tally in islice(walk.chain.tallies.items(), known):
-            if not tally.is_compared:
-                walk.findings.add(Fault.STANDING_MISSING, tally.reached_revision, user_id)
+            on_progress(what, compared, known)
+        missing = [
+            (user_id, tally)
+            for user_id, tally in islice(tallies.of(period_id).items(), known)
+            if not tally.is_compared
+        ]
+        if missing and period_id != ALL_TIME:
+            # A period that became final meanwhile has no standings to read any more.
+            await walk.go_to_head()
+        if period_id not in tallies.results:
+            for user_id, tally in missing:
+                walk.add(Fault.STANDING_MISSING, tally.reached_revision, user_id, period_id)
         return compared
+
+    async def _find_surplus(self, walk: "_Walk") -> None:
+        """Look for standings of periods that the ledger does not have."""
+        rows = await self._fetch_all("list_standing_periods", {"board_id": walk.board_id})
+        found = {row["period"] for row in rows} - {ALL_TIME}
+        if found - walk.known_periods:
+            await walk.go_to_head()
+        for period_id in sorted(found - walk.known_periods):
+            walk.findings.add(Fault.STANDING_SURPLUS, period_id=period_id)
+
+    async def _compare_periods(self, walk: "_Walk") -> None:
+        """Compare the rows of periods with the ledger at their position, and then their results."""
+        rows = await self._fetch_all("verify_periods", {"board_id": walk.board_id})
+        if rows[0]["head_revision"] is not None:
+            await walk.go_to(Position.of(rows[0]["head_revision"], rows[0]["head_digest"]))
+            if rows[0]["settings_revision"] != walk.chain.settings_revision:
+                walk.findings.add(Fault.SETTINGS_WRONG)
+        periods = [
+            PeriodRow._make(row[field] for field in PeriodRow._fields)
+            for row in rows
+            if row["period_id"] is not None
+        ]
+        walk.chain.tallies.compare_rows(periods)
+        for period in periods:
+            if result := walk.chain.tallies.results.get(period.period_id):
+                await self._compare_result(walk, period, result)
+
+    async def _compare_result(self, walk: "_Walk", period: PeriodRow, result: Result) -> None:
+        whole, top, rank = hashlib.sha256(), hashlib.sha256(), 0
+        while True:
+            parameters = {
+                "board_id": walk.board_id,
+                "number": period.number,
+                "after_rank": rank,
+                "limit": KEPT_RANKS,
+            }
+            (page,) = await self._patience.ask(self._fetch_all, "read_result", parameters, BULK_SECONDS)
+            if page["last_rank"] is None:
+                break
+            whole.update(page["lines"].encode())
+            if rank == 0:
+                top.update(page["lines"].encode())
+            rank = page["last_rank"]
+        # It may have been cut while it was read, which its row says by now.
+        parameters = {"board_id": walk.board_id, "period_id": period.period_id}
+        rows = await self._fetch_all("find_period", parameters)
+        is_truncated = bool(rows) and rows[0]["is_truncated"]
+        expected, found = (result.top_digest, top) if is_truncated else (result.digest, whole)
+        if found.digest() != expected:
+            walk.findings.add(Fault.RESULT_WRONG, period_id=period.period_id)
 
 
 class _Walk:
@@ -115,6 +183,15 @@ class _Walk:
         """Of the last commit that was taken."""
         return Position.of(self.chain.committed, self.chain.digest)
 
+    @property
+    def known_periods(self) -> set[str]:
+        """The periods that the ledger has up to here."""
+        return {*self.chain.tallies.live, *self.chain.tallies.results}
+
+    def add(self, fault: Fault, revision: int | None, user_id: str, period_id: str) -> None:
+        """Note a fault of a standing."""
+        self.findings.add(fault, revision, user_id, None if period_id == ALL_TIME else period_id)
+
     async def go_to_end(self) -> None:
         """Follow the ledger to where it ended when this was called."""
         (end,) = await self._database.fetch_all("read_ledger_end", {"board_id": self.board_id})
@@ -130,6 +207,12 @@ class _Walk:
             if self.position != position:
                 self.findings.add(Fault.BOARD_WRONG)
 
+    async def go_to_head(self) -> None:
+        """Follow it on to where the board's row says that it stands now."""
+        rows = await self._database.fetch_all("read_head", {"board_id": self.board_id})
+        if rows:
+            await self.go_to(Position.of(rows[0]["revision"], rows[0]["digest"]))
+
     async def _go_on(self, upto_revision: int) -> None:
         chain = self.chain
         while chain.revision < upto_revision:
@@ -143,6 +226,8 @@ class _Walk:
             for row in rows:
                 if row["has_award"]:
                     chain.take_award(LedgerRow._make(row[field] for field in LedgerRow._fields))
+                if row["has_entry"]:
+                    chain.take_entry(EntryRow._make(row[field] for field in EntryRow._fields))
                 if row["digest"] is not None:
                     chain.take_commit(Commit(row["first_revision"], row["revision"], row["digest"]))
             if not rows:
@@ -150,13 +235,16 @@ class _Walk:
             self._on_progress("ledger", chain.revision, upto_revision)
 
 
-def _compare_page(walk: _Walk, page: StandingPage) -> None:
+def _compare_page(walk: _Walk, page: StandingPage, period_id: str) -> None:
+    if period_id in walk.chain.tallies.results:  # It has become final since the page was read.
+        return
+    tallies = walk.chain.tallies.of(period_id)
     for line in page.lines.split("\n"):
         user_id, total, reached_revision = line.split(" ")
-        tally = walk.chain.tallies.get(user_id)
+        tally = tallies.get(user_id)
         if tally is None:
-            walk.findings.add(Fault.STANDING_SURPLUS, user_id=user_id)
+            walk.add(Fault.STANDING_SURPLUS, None, user_id, period_id)
             continue
         tally.is_compared = True
         if (tally.total, tally.reached_revision) != (int(total), int(reached_revision)):
-            walk.findings.add(Fault.STANDING_WRONG, tally.reached_revision, user_id)
+            walk.add(Fault.STANDING_WRONG, tally.reached_revision, user_id, period_id)

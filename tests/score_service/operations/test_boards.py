@@ -127,7 +127,7 @@ async def test_faults_of_both_stores_are_named_and_end_with_1(
     lines = ended.stdout.splitlines()
     assert "; 446 standings; 555 faults in the record; 1 fault in the projection" in lines[0]
     assert lines[1] == (
-        "  revision 1,000: the commit's digest is not that of its awards and of the commits before it"
+        "  revision 1,000: the commit's digest is not that of its rows and of the commits before it"
     )
     assert lines[2].endswith("the ledger has awards, and there is no standing")
     assert lines[21] == "  and 535 more"

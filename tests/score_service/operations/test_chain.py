@@ -9,22 +9,31 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from tests.fixtures.periods import make_period, make_schedule
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
 from score_service.domain.award import MAX_POINTS, Award
 from score_service.domain.findings import Fault, Finding, Findings
+from score_service.domain.period import ALL_TIME, PeriodKind
 from score_service.operations.chain import (
     Chain,
     Commit,
+    EntryRow,
     LedgerRow,
     digest_commit,
     start_digest,
     write_canonical,
 )
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 
 ROW = LedgerRow(1, "a" * 8, "ada", "puzzle", "p1", 5, 5, "b" * 8, "spiffe://x/y", "", "1700000000000001")
+PERIOD_TOTALS = (
+    "(SELECT string_agg(period_id || '=' || total, ',' ORDER BY number) FROM score.period"
+    " NATURAL JOIN unnest(a.period_numbers, a.period_totals) AS t (number, total)"
+    " WHERE period.board_id = a.board_id)"
+)
 IDS = st.text(st.sampled_from(string.ascii_letters + string.digits + "._:@-"), min_size=1, max_size=128)
 AWARDS = st.builds(
     Award,
@@ -37,16 +46,16 @@ AWARDS = st.builds(
     request_id=st.uuids(allow_nil=True).map(str),
     caller=IDS.map("spiffe://{}".format),
     trace_id=st.sampled_from(["", "0af7651916cd43dd8448eb211c80319c"]),
-    occurred_at=st.none(),
+    occurred_at=st.none() | st.datetimes(timezones=st.just(dt.UTC)),
 )
 
 
 def read_commit(database: Database, board_id: str) -> tuple[list[LedgerRow], bytes]:
     """Read the rows of a board's only commit, the times as Python understands them, and its digest."""
-    columns = ", ".join(LedgerRow._fields)
+    columns = ", ".join(LedgerRow._fields).replace("period_totals", PERIOD_TOTALS)
     with psycopg.connect(database.admin_dsn) as connection:
         rows = connection.execute(
-            f"SELECT {columns} FROM score.award WHERE board_id = %s ORDER BY revision", [board_id]
+            f"SELECT {columns} FROM score.award a WHERE board_id = %s ORDER BY revision", [board_id]
         ).fetchall()
         (digest,) = connection.execute(
             "SELECT digest FROM score.commit WHERE board_id = %s", [board_id]
@@ -74,9 +83,40 @@ async def test_digest_is_the_one_that_the_database_writes(
     assert digest_commit(start_digest(board_id), rows) == digest
 
 
+async def test_digest_covers_entries_and_what_an_award_says_of_periods(
+    ledger: Ledger, periods: PeriodStore, database: Database
+) -> None:
+    await periods.save_default('{"late":"\\u00e4"}', expected_revision=0, actor="operator")
+    now = dt.datetime.now(dt.UTC)
+    start = now - dt.timedelta(hours=1)
+    schedule = make_schedule(
+        make_period(PeriodKind.DAY, "2026-11-30", start, start + dt.timedelta(days=1)),
+        make_period(PeriodKind.WEEK, "2026-W49", start, start + dt.timedelta(days=7)),
+        revision=-1,
+    )
+    awards = [make_award("ada", 3), make_award("ada", 4), make_award("bob")._replace(occurred_at=now)]
+    await ledger.record_awards("main", awards, schedule)
+
+    rows, digest = read_commit(database, "main")
+
+    texts = [row.period_totals for row in rows]
+    assert texts == ["day:2026-11-30=3,week:2026-W49=3", "day:2026-11-30=7,week:2026-W49=7", texts[2]]
+    with psycopg.connect(database.admin_dsn) as connection:
+        entry = connection.execute(f"SELECT {', '.join(EntryRow._fields)} FROM score.entry").fetchone()
+    assert entry is not None
+    entries = [EntryRow._make(map(as_canonical, entry))]
+    assert digest_commit(start_digest("main"), [*entries, *rows]) == digest
+
+
 def test_canonical_text_is_one_line_of_tabbed_fields() -> None:
     expected = b"1\taaaaaaaa\tada\tpuzzle\tp1\t5\t5\tbbbbbbbb\tspiffe://x/y\t\t1700000000000001\n"
     assert write_canonical(ROW) == expected
+    dated = ROW._replace(occurred_at="17")
+    assert write_canonical(dated) == expected[:-1] + b"\t17\t\n"
+    assert write_canonical(ROW._replace(period_totals="a=5")) == expected[:-1] + b"\t\ta=5\n"
+    assert write_canonical(EntryRow(2, "settings", "me", None, "", "17", "{}")) == (
+        b"2\tsettings\tme\t\t\t17\t{}\n"
+    )
     assert digest_commit(b"before", [ROW]) == hashlib.sha256(b"before" + expected).digest()
 
 
@@ -93,15 +133,17 @@ def test_whole_chain_adds_up_and_leaves_nothing_to_find() -> None:
 
     assert len(findings) == 0
     assert (chain.commits, chain.committed, chain.digest) == (1, 2, digest)
-    assert {user: (t.total, t.reached_revision) for user, t in chain.tallies.items()} == {"ada": (8, 2)}
+    tallies = chain.tallies.of(ALL_TIME)
+    assert {user: (t.total, t.reached_revision) for user, t in tallies.items()} == {"ada": (8, 2)}
 
 
 @pytest.mark.parametrize("field", LedgerRow._fields)
 def test_any_changed_field_changes_the_digest(field: str) -> None:
-    value = getattr(ROW, field)
+    row = ROW._replace(occurred_at="1700000000000000", period_totals="day:2026-11-30=5")
+    value = getattr(row, field)
     changed = value + 1 if isinstance(value, int) else f"{value}0"
-    other = LedgerRow._make(changed if name == field else getattr(ROW, name) for name in LedgerRow._fields)
-    assert digest_commit(b"", [other]) != digest_commit(b"", [ROW])
+    other = LedgerRow._make(changed if name == field else getattr(row, name) for name in LedgerRow._fields)
+    assert digest_commit(b"", [other]) != digest_commit(b"", [row])
 
 
 def test_fault_is_found_once_and_the_chain_goes_on_from_what_is_written() -> None:

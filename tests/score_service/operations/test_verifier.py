@@ -9,6 +9,7 @@ from tests.fixtures import postgres
 from tests.fixtures.stores import IMPATIENT, make_award
 
 from score_service.domain.findings import Fault, Finding
+from score_service.domain.period import ALL_TIME
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
 from score_service.operations import verifier as verifier_module
 from score_service.operations.verifier import Verifier
@@ -214,11 +215,13 @@ class BusyStandings(Standings):
         self._ledger = Ledger(database)
         self._names = iter(f"{name}{i}" for i in range(100) for name in ("aa", "mm", "zz"))
 
-    async def read_page(self, board_id: str, after_user_id: str, limit: int) -> StandingPage | None:
+    async def read_page(
+        self, board_id: str, after_user_id: str, limit: int, period_id: str = ALL_TIME
+    ) -> StandingPage | None:
         if after_user_id < "zz":
             users = [next(self._names), "ada", "cyd", next(self._names)]
             await self._ledger.record_awards(board_id, [make_award(user, 1) for user in users])
-        return await super().read_page(board_id, after_user_id, limit)
+        return await super().read_page(board_id, after_user_id, limit, period_id)
 
 
 async def test_awards_made_meanwhile_are_no_faults(ledger: Ledger, record: Database) -> None:
