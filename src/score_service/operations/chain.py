@@ -1,7 +1,7 @@
 """The ledger's digest chain, and what its awards add up to, worked out from the rows alone. Pure.
 
-The functions that write to the ledger (migrations 0001 to 0003) write the same bytes. They are written down once
-more here on purpose: a check of the record must not ask the code that made it.
+The functions that write to the ledger (migrations 0001 to 0003) write the same bytes. They are written down
+once more here on purpose: a check of the record must not ask the code that made it.
 
 Every field of a row is text without a tab or a newline, or a number. So as long as no revision is missing,
 two different runs of rows never have the same text.

@@ -136,7 +136,7 @@ class Tallies:
             if time is not None:
                 live.last_time = max(live.last_time, time)
                 if not is_dated:
-                    live.times = [min(time, *live.times), max(time, *live.times)]
+                    live.times = [min([time, *live.times]), max([time, *live.times])]
 
     def finish(self, revision: int, body: str) -> None:
         """Compare what the entry of a final period says with what its awards add up to."""
