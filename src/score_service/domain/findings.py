@@ -53,10 +53,9 @@ class Finding:
     period_id: str | None = None
 
     def __str__(self) -> str:
-        period = None if self.period_id is None else f"period {self.period_id}"
         revision = None if self.revision is None else f"revision {self.revision:,}"
         user = None if self.user_id is None else f"user {self.user_id}"
-        place = ", ".join(part for part in (period, revision, user) if part)
+        place = ", ".join(part for part in (self.period_id, revision, user) if part)
         return f"{place}: {self.fault.value}" if place else self.fault.value
 
 
@@ -74,7 +73,7 @@ class Findings:
         user_id: str | None = None,
         period_id: str | None = None,
     ) -> None:
-        """Count a fault, and keep it if it is among the first. Without a period it is one of all time."""
+        """Count a fault, and keep it if it is among the first."""
         self.counts[fault] += 1
         if len(self.kept) < _KEPT_MAX:
             self.kept.append(Finding(fault, revision, user_id, period_id))
