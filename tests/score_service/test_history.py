@@ -44,7 +44,7 @@ from score_service.projection.lua import load_script
 from score_service.projection.projection import Projection
 from score_service.projection.redis_servers import ServersSettings
 from score_service.reconcile import repairs
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuilder import Rebuilder, _Replayed
 from score_service.record import database as service_database
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger, RecordedBatch
@@ -118,12 +118,12 @@ def add_totals(patch: pytest.MonkeyPatch) -> None:
 
 
 def jump_gaps(patch: pytest.MonkeyPatch) -> None:
-    change_script(patch, "apply_changes", "header[2] ~= ARGV[2] or header[3] ~= ARGV[3]", "false")
+    change_script(patch, "apply_changes", "header[2] ~= ARGV[3] or header[3] ~= ARGV[4]", "false")
 
 
 def forget_marks(patch: pytest.MonkeyPatch) -> None:
     change_script(
-        patch, "apply_changes", "header[2] ~= ARGV[2] or header[3] ~= ARGV[3]", "header[2] ~= ARGV[2]"
+        patch, "apply_changes", "header[2] ~= ARGV[3] or header[3] ~= ARGV[4]", "header[2] ~= ARGV[3]"
     )
 
 
@@ -162,8 +162,8 @@ def rank_equals_by_name_in_the_record(patch: pytest.MonkeyPatch) -> None:
 
 
 def switch_without_replay(patch: pytest.MonkeyPatch) -> None:
-    async def no_replay(*_arguments: object) -> None:
-        pass
+    async def no_replay(*_arguments: object) -> _Replayed:
+        return _Replayed()
 
     patch.setattr(Rebuilder, "_replay", no_replay)
 

@@ -3,6 +3,7 @@
 Invariants:
 - A board moves from one position to a later one in one script, and only from where it is; totals are
   set, never added to. So nothing is applied twice, half, or out of order.
+- All periods of a board move with it. A period is there from its first points to where it is final.
 - Everything a read answers holds at the one position it names, which the board had after it was asked for.
 - Rebuilding and comparing whole boards has connections, deadlines and breakers of its own, so a slow step of
   theirs makes no board unavailable.
