@@ -26,4 +26,5 @@ pytest_plugins = [
     "tests.fixtures.stack",
     "tests.fixtures.reverse_proxies",
     "tests.fixtures.realtime",
+    "tests.fixtures.windows",
 ]

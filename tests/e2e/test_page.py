@@ -2,36 +2,23 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, Route, async_playwright, expect
+from playwright.async_api import Request, Route, expect
 from tests.fixtures.gateway import ACTIONS
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
-from tests.fixtures.programs import BROWSERS, find_program
 from tests.fixtures.reverse_proxies import PROXIES, ReverseProxy, StartReverseProxy
 from tests.fixtures.stack import Stack, target_of
+from tests.fixtures.windows import PASSWORD, PATIENCE_MS, UNRANKED, OpenWindow, Window
 
 from action_gateway.actions.catalog import CatalogAction, replace_actions
 from action_gateway.domain.action import Repeat
 
-PASSWORD = "correct horse battery"
-PATIENCE_MS = 15_000
-UNRANKED = "\N{EN DASH}"
 MARKUP = "<img src=x onerror=alert(1)>"
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 COUNT_GLIDES = """
     globalThis.glides = 0;
     const { animate } = Element.prototype;
@@ -40,65 +27,6 @@ COUNT_GLIDES = """
         return animate.apply(this, given);
     };
 """
-# What the browser itself notes about an answer that is a rejection; the page shows it in its own words.
-REJECTION = "Failed to load resource: the server responded with a status of 4"
-
-
-@dataclass  # Without slots: Playwright keeps its own notes on an object whose method it calls.
-class Window:
-    """A browser window with the page in it, and everything that the page did wrong."""
-
-    page: Page
-    faults: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.page.on("console", self._note)
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-
-    def _note(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not message.text.startswith(REJECTION):
-            self.faults.append(message.text)
-
-    async def register(self, name: str) -> None:
-        await self.page.get_by_role("button", name="Create an account").click()
-        await self.page.get_by_label("Username").fill(name)
-        await self.page.get_by_label("Password", exact=True).fill(PASSWORD)
-        await self.page.get_by_role("button", name="Create account").click()
-        await self.is_live()
-
-    async def is_live(self) -> None:
-        await expect(self.page.locator("#connection")).to_have_text("Live")
-
-    async def solve(self, title: str, answer: str, *, honest_seconds: float = 0) -> None:
-        """Solve a puzzle, no faster than its author thinks possible, and go back to the board."""
-        await self.page.get_by_role("button", name=f"Solve {title}", exact=True).click()
-        await self.page.get_by_label("Your answer").fill(answer)
-        await asyncio.sleep(honest_seconds)
-        await self.page.get_by_role("button", name="Send answer").click()
-        await expect(self.page.get_by_role("heading", name="Well done")).to_be_focused()
-        await self.page.get_by_role("button", name="Done").click()
-
-    async def scores(self, score: int, rank: int | None) -> None:
-        """Wait until the player's own score and rank are these."""
-        await expect(self.page.locator("#own-score")).to_have_text(str(score))
-        await expect(self.page.locator("#own-rank")).to_have_text(UNRANKED if rank is None else str(rank))
-
-    async def shows(self, *rows: str) -> None:
-        """Wait until the board reads like this, row by row: `1 ada 10`, with `, you` after the own name."""
-        parts = (r"\s*".join(map(re.escape, re.findall(r"[^\s,]+|,", row))) for row in rows)
-        patterns = [re.compile(rf"^\s*\S?\s*Rank\s*{part}\s*points\s*$") for part in parts]
-        await expect(self.page.locator("#board .row:not(.vacant)")).to_have_text(
-            patterns, use_inner_text=True
-        )
-
-    async def fits(self) -> None:
-        """Check that nothing has to be scrolled to the side."""
-        widths = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
-        scrolled, visible = await self.page.evaluate(widths)
-        assert scrolled <= visible
-
-
-OpenWindow: TypeAlias = Callable[..., Awaitable[Window]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,43 +52,12 @@ StartSite: TypeAlias = Callable[..., Awaitable[Site]]
 
 
 @pytest.fixture
-async def browser() -> AsyncIterator[Browser]:
-    program = find_program(*BROWSERS)
-    expect.set_options(timeout=PATIENCE_MS)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
 async def start_site(stack: Stack) -> StartSite:
     async def start(**changes: Any) -> Site:
         service = await stack.start_score_service()
         return Site(stack, service, await stack.start_gateway(target_of(service), **changes))
 
     return start
-
-
-@pytest.fixture
-async def open_window(browser: Browser) -> AsyncIterator[OpenWindow]:
-    """Return a function that opens a window of a browser of its own; at the end all must have been well."""
-    windows: list[Window] = []
-    async with AsyncExitStack() as contexts:
-
-        async def open_window(site: Site, script: str = "", **options: Any) -> Window:
-            context = await browser.new_context(**options)
-            contexts.push_async_callback(context.close)
-            if script:
-                await context.add_init_script(script)
-            window = Window(await context.new_page())
-            window.page.set_default_timeout(PATIENCE_MS)
-            await window.page.goto(site.url)
-            windows.append(window)
-            return window
-
-        yield open_window
-    assert [fault for window in windows for fault in window.faults] == []
 
 
 async def test_points_arrive_and_the_board_moves_in_every_window(

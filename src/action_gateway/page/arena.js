@@ -6,16 +6,29 @@ import { Board } from "./board.js";
 import { Challenge } from "./challenge.js";
 import { find, say } from "./dom.js";
 import { Live } from "./live.js";
+import { ALL_TIME, Periods } from "./periods.js";
 import { Standing } from "./standing.js";
 
 /** @typedef {import("./board.js").Entry} Entry */
+/** @typedef {import("./periods.js").Period} Period */
 
 /** The least time between two looks at the own neighbourhood, and how often it is looked at anyway, in milliseconds. */
 const LOOK_MS = 3_000;
 const LOOK_ANYWAY_MS = 45_000;
+/** Everyone's page has something to read when a period ends. They spread it over this time, in milliseconds. */
+const SPREAD_MS = 3_000;
 
 /** @type {Record<string, string>} */
 const CONNECTION = { connecting: "Connecting", live: "Live", reconnecting: "Reconnecting", offline: "Offline" };
+
+/** @type {Record<string, string>} */
+const SCORE = {
+  [ALL_TIME]: "Your score",
+  day: "Your score today",
+  week: "Your score this week",
+  month: "Your score this month",
+  season: "Your score this season",
+};
 
 /** @param {Entry} one @param {Entry} other */
 const byRank = (one, other) => (one.rank ?? Infinity) - (other.rank ?? Infinity);
@@ -25,6 +38,7 @@ export class Arena {
   #live;
   #board = new Board();
   #standing = new Standing();
+  #periods;
   #actions;
   #challenge;
   /** @type {Entry} */
@@ -35,6 +49,7 @@ export class Arena {
   #around = [];
   #looked = 0;
   #look = 0;
+  #turn = 0;
   #edition = 0;
 
   /** @param {import("./session.js").Session} session */
@@ -44,7 +59,15 @@ export class Arena {
     this.#challenge = new Challenge(session, (award) => this.#paid(award));
     this.#actions = new Actions(session, (action) => this.#challenge.open(action));
     this.#listen("state", (state) => this.#connection(state));
-    this.#listen("initial", ({ leaderboard, me }) => this.#learn({ top: leaderboard, me }));
+    this.#periods = new Periods(session);
+    this.#periods.addEventListener("choice", () => this.#follow());
+    this.#periods.addEventListener("end", () => this.#turnOver());
+    this.#listen("gone", () => this.#periods.choose(ALL_TIME));
+    this.#listen("period", ({ period }) => this.#begin(period));
+    this.#listen("initial", ({ leaderboard, me, period }) => {
+      this.#periods.show(period);
+      this.#learn({ top: leaderboard, me });
+    });
     this.#listen("update", ({ leaderboard }) => this.#learn({ top: leaderboard }));
     this.#listen("score", ({ newScore, newRank }) => this.#scored({ score: newScore, rank: newRank }));
     document.addEventListener("visibilitychange", () => this.#session.user && !document.hidden && this.#actions.load());
@@ -56,19 +79,50 @@ export class Arena {
     this.#me = { ...user, score: 0, rank: null };
     say(find("player"), user.username);
     this.#actions.load();
-    this.#live.start();
+    this.#periods.load();
+    this.#follow();
   }
 
   close() {
-    this.#edition += 1;
-    clearTimeout(this.#look);
+    clearTimeout(this.#turn);
     this.#live.stop();
     this.#challenge.close();
     this.#actions.clear();
-    this.#standing.clear();
+    this.#periods.clear();
+    this.#forget();
+  }
+
+  /** Follows what is chosen. */
+  #follow() {
+    this.#forget();
+    this.#live.start(this.#periods.choice);
+  }
+
+  /** Forgets what was seen of the board. */
+  #forget() {
+    this.#edition += 1;
+    clearTimeout(this.#look);
+    this.#standing.clear(SCORE[this.#periods.choice]);
     this.#board.clear();
+    this.#me = { ...this.#me, score: 0, rank: null };
     this.#top = [];
     this.#around = [];
+  }
+
+  /** Goes on with the next period, whose first state comes at once. @param {Period} period */
+  #begin(period) {
+    this.#forget();
+    this.#periods.begin(period);
+    this.#turnOver();
+  }
+
+  /** Reads what a period that has ended leaves behind, and which puzzles are there again. */
+  #turnOver() {
+    clearTimeout(this.#turn);
+    this.#turn = window.setTimeout(() => {
+      this.#periods.load();
+      this.#actions.load();
+    }, Math.random() * SPREAD_MS);
   }
 
   /** @param {string} type @param {(detail: any) => void} listener */
@@ -98,7 +152,9 @@ export class Arena {
 
   /** @param {import("./delivery.js").Award} award */
   #paid({ newTotalScore, newRank }) {
-    if (newTotalScore > this.#me.score) this.#me = { ...this.#me, score: newTotalScore, rank: newRank };
+    // What it is in a period, the socket tells.
+    const isShown = this.#periods.choice === ALL_TIME && newTotalScore > this.#me.score;
+    if (isShown) this.#me = { ...this.#me, score: newTotalScore, rank: newRank };
     this.#show();
     this.#actions.load();
   }
@@ -124,7 +180,8 @@ export class Arena {
   async #lookAround() {
     const edition = this.#edition;
     this.#looked = Date.now();
-    const seen = await this.#session.call("GET", "leaderboard/me?radius=1").catch(() => null);
+    const path = `leaderboard/me?radius=1&period=${this.#periods.choice}`;
+    const seen = await this.#session.call("GET", path).catch(() => null);
     if (edition !== this.#edition) return;
     if (seen && seen.me.score >= this.#me.score) this.#learn({ around: seen.entries, me: seen.me });
     if (!this.#top.some(({ userId }) => userId === this.#me.userId)) this.#lookSoon(LOOK_ANYWAY_MS);
@@ -133,7 +190,8 @@ export class Arena {
   /** A network that lets no socket through still shows the board, if not as fast. */
   async #poll() {
     const edition = this.#edition;
-    const page = await this.#session.call("GET", "leaderboard?limit=10").catch(() => null);
+    const path = `leaderboard?limit=10&period=${this.#periods.choice}`;
+    const page = await this.#session.call("GET", path).catch(() => null);
     if (page && edition === this.#edition) this.#learn({ top: page.entries });
   }
 

@@ -2,8 +2,8 @@
  * The leaderboard's socket, kept open: it authenticates by its first message, again before the access token expires,
  * and reconnects with backoff and jitter. Every connection begins with `initial`, so nothing shown is missed.
  *
- * Events: `state` (detail: "connecting", "live", "reconnecting" or "offline"), and `initial`, `update` and `score`
- * (detail: the message's data).
+ * Events: `state` (detail: "connecting", "live", "reconnecting" or "offline"); `initial`, `update`, `score` and `period`
+ * (detail: the message's data), the last of them before another `initial`; `gone` when there is no such period.
  */
 
 import { address, Problem } from "./api.js";
@@ -22,12 +22,14 @@ const FAILURES_OFFLINE = 4;
 
 const TOKEN_REFUSED = 4401;
 const ORIGIN_REFUSED = 4403;
+const PERIOD_UNKNOWN = 4404;
 const OVERLOADED = 1013;
 
 const EVENTS = new Map([
   ["leaderboard:initial", "initial"],
   ["leaderboard:update", "update"],
   ["score:update", "score"],
+  ["leaderboard:period", "period"],
 ]);
 
 /** @param {string} accessToken */
@@ -51,6 +53,7 @@ export class Live extends EventTarget {
   #socket = null;
   #state = "";
   #running = false;
+  #period = "";
   #attempt = 0;
   #failures = 0;
   #refused = false;
@@ -69,8 +72,10 @@ export class Live extends EventTarget {
     document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && this.#hurry());
   }
 
-  start() {
+  /** @param {string} period what to follow: `all_time`, `day` and so on */
+  start(period) {
     this.stop();
+    this.#period = period;
     this.#running = true;
     this.#ticked = Date.now();
     this.#tick = window.setInterval(() => this.#watchClock(), TICK_MS);
@@ -100,7 +105,8 @@ export class Live extends EventTarget {
 
   /** @param {string} accessToken */
   #open(accessToken) {
-    const socket = new WebSocket(address("leaderboard/ws").href.replace(/^http/, "ws"));
+    const url = address(`leaderboard/ws?period=${this.#period}`);
+    const socket = new WebSocket(url.href.replace(/^http/, "ws"));
     this.#socket = socket;
     this.#timer = window.setTimeout(() => this.#lost(0), PATIENCE_MS);
     socket.addEventListener("open", () => socket.send(greeting(accessToken)));
@@ -117,7 +123,8 @@ export class Live extends EventTarget {
   #hear({ event, data }) {
     const type = EVENTS.get(String(event));
     if (!type) return;
-    if (type === "initial") {
+    // It comes again on an open connection when a period ends.
+    if (type === "initial" && this.#state !== "live") {
       clearTimeout(this.#timer);
       this.#liveSince = Date.now();
       this.#refused = false;
@@ -135,6 +142,7 @@ export class Live extends EventTarget {
     this.#refused = code === TOKEN_REFUSED;
     this.#timer = window.setTimeout(() => this.#connect(), this.#delay(code));
     this.#become(navigator.onLine === false || this.#failures > FAILURES_OFFLINE ? "offline" : "reconnecting");
+    if (code === PERIOD_UNKNOWN) this.dispatchEvent(new Event("gone"));
   }
 
   /** @param {number} code @returns {number} milliseconds */

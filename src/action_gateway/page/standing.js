@@ -47,8 +47,10 @@ export class Standing {
     if (before && (before.score !== me.score || before.rank !== me.rank)) this.#tell(me);
   }
 
-  clear() {
+  /** Forgets what is shown. @param {string} [label] of the score that is shown next */
+  clear(label) {
     this.#shown = null;
+    if (label) say(find("own-label"), label);
     say(find("own-score"), "–");
     say(find("own-rank"), "–");
     say(find("chase"), "");

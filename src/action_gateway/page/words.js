@@ -12,6 +12,7 @@ const WORDS = {
   bad_credentials: "This username and password do not go together.",
   bad_refresh_token: "Your login has ended. Please log in again.",
   username_taken: "Somebody has this name already. Try another.",
+  period_unknown: "The board does not count in these times any more.",
   action_not_found: "This puzzle is no longer there.",
   action_already_completed: "You have solved this one already.",
   action_token_expired: "Time is up for this try. Start again when you like.",
