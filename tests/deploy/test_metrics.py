@@ -13,7 +13,7 @@ from tests.fixtures.score_service import ScoreService, Stubs, award_request
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from action_gateway.domain.messages import INITIAL, SCORE, UPDATE
+from action_gateway.domain.messages import INITIAL, PERIOD, SCORE, UPDATE
 from action_gateway.edge.problems import KINDS
 from score_api.v1 import score_service_pb2 as score_pb
 
@@ -96,7 +96,12 @@ def test_every_value_that_a_label_may_come_to_have_is_documented() -> None:
     catalogue = read_catalogue()["Action gateway"]
     codes = {kind.code for kind in KINDS.values()}
     assert catalogue["gateway_problems_total"].values["code"] == codes
-    assert catalogue["gateway_socket_messages_sent_total"].values["event"] == {INITIAL, UPDATE, SCORE}
+    assert catalogue["gateway_socket_messages_sent_total"].values["event"] == {
+        INITIAL,
+        PERIOD,
+        UPDATE,
+        SCORE,
+    }
 
 
 async def test_every_route_of_the_api_is_documented(gateway: Gateway) -> None:

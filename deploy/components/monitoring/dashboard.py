@@ -204,6 +204,12 @@ ROWS: Final = (
                 {"{{kind}}": f"sum by (kind) (gateway_sockets{{{_HERE}}})"},
             ),
             Panel(
+                "Followed leaderboards",
+                "All time, and each period that somebody follows.",
+                "short",
+                {"{{pod}}": _most("gateway_leaderboard_feeds", "pod")},
+            ),
+            Panel(
                 "Messages to sockets",
                 "By kind and event.",
                 "ops",
