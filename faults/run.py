@@ -70,7 +70,7 @@ class Run:
             ServerFailedError: a part did not start, or did not restart after a fault.
         """
         began = time.monotonic()
-        async with running_cluster(self.folder) as cluster:
+        async with running_cluster(self.folder, self.plan.load.boards) as cluster:
             self.tell("The stack runs.")
             await self._work(cluster)
         self.seconds = time.monotonic() - began

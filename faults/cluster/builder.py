@@ -5,7 +5,7 @@ import random
 import secrets
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +20,6 @@ from faults.cluster.cluster import BACKENDS, DATABASE, GATEWAYS, SCORES, Cluster
 from faults.cluster.postgres import Postgres, PostgresPair
 from faults.cluster.service import Service
 from faults.cluster.valkey import Valkey, ValkeyPair
-from faults.load.load import Load
 from faults.network.balancer import Balancer, Upstream
 from faults.network.proxy import Proxy
 from local_stack.backing import Cache, Record
@@ -68,13 +67,15 @@ _GATEWAY: Final = {
 
 
 @asynccontextmanager
-async def running_cluster(folder: Path) -> AsyncIterator[Cluster]:
+async def running_cluster(folder: Path, board_ids: Sequence[str] = ()) -> AsyncIterator[Cluster]:
     """Start everything in an empty folder and wait until it is ready; stop everything at the end.
+
+    These boards have seasons, which follow each other all the time.
 
     To be used from the main thread, with which the processes end.
     """
     async with AsyncExitStack() as stack:
-        cluster = await _Builder(_open_folder(folder), stack).build()
+        cluster = await _Builder(_open_folder(folder), stack, board_ids).build()
         await cluster.until_ready()
         yield cluster
 
@@ -82,9 +83,10 @@ async def running_cluster(folder: Path) -> AsyncIterator[Cluster]:
 class _Builder:
     """Puts a cluster together, and has the stack end each part of it."""
 
-    def __init__(self, state: StateFolder, stack: AsyncExitStack) -> None:
+    def __init__(self, state: StateFolder, stack: AsyncExitStack, board_ids: Sequence[str]) -> None:
         self._state = state
         self._stack = stack
+        self._board_ids = board_ids
         self._ports = _choose_ports()
 
     async def build(self) -> Cluster:
@@ -135,9 +137,10 @@ class _Builder:
         for migration in migrations:
             migration.finish()
         self._run(ACTION_GATEWAY, "load-actions", settings, str(ACTIONS_FILE)).finish()
-        boards_file = self._state.path / "boards.toml"
-        boards_file.write_text(write_boards(Load().boards, datetime.now(UTC)), encoding="utf-8")
-        self._run(SCORE_SERVICE, "boards", settings, "apply", str(boards_file)).finish()
+        if self._board_ids:
+            boards_file = self._state.path / "boards.toml"
+            boards_file.write_text(write_boards(self._board_ids, datetime.now(UTC)), encoding="utf-8")
+            self._run(SCORE_SERVICE, "boards", settings, "apply", str(boards_file)).finish()
 
     async def _start_scores(self, cluster: Cluster, settings: Settings) -> None:
         policy = self._state.path / "policy.toml"
