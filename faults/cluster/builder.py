@@ -102,7 +102,7 @@ class _Builder:
         )
         self._stack.push_async_callback(cluster.stop)
         settings = Settings(self._state, cluster.record, Cache.prepare(valkeys.primary.url), "")
-        self._prepare_schemas(settings)
+        self._prepare_schemas(cluster, settings)
         await postgreses.begin()
         await self._start_scores(cluster, settings)
         await self._start_gateways(cluster, settings)
@@ -132,15 +132,17 @@ class _Builder:
         valkey.start()
         return valkey
 
-    def _prepare_schemas(self, settings: Settings) -> None:
-        migrations = [self._run(package, "migrate", settings) for package in (SCORE_SERVICE, ACTION_GATEWAY)]
+    def _prepare_schemas(self, cluster: Cluster, settings: Settings) -> None:
+        owners = {package: settings.owner(package) for package in (SCORE_SERVICE, ACTION_GATEWAY)}
+        migrations = [self._run(package, owner, "migrate") for package, owner in owners.items()]
         for migration in migrations:
             migration.finish()
-        self._run(ACTION_GATEWAY, "load-actions", settings, str(ACTIONS_FILE)).finish()
+        self._run(ACTION_GATEWAY, owners[ACTION_GATEWAY], "load-actions", str(ACTIONS_FILE)).finish()
         if self._board_ids:
             boards_file = self._state.path / "boards.toml"
             boards_file.write_text(write_boards(self._board_ids, datetime.now(UTC)), encoding="utf-8")
-            self._run(SCORE_SERVICE, "boards", settings, "apply", str(boards_file)).finish()
+            server = settings.score_service(cluster.certificates.files(_SCORE_HOLDER.name), next(self._ports))
+            self._run(SCORE_SERVICE, server, "boards", "apply", str(boards_file)).finish()
 
     async def _start_scores(self, cluster: Cluster, settings: Settings) -> None:
         policy = self._state.path / "policy.toml"
@@ -195,9 +197,9 @@ class _Builder:
         self._stack.push_async_callback(proxy.stop)
         return proxy
 
-    def _run(self, package: str, command: str, settings: Settings, *arguments: str) -> Child:
+    def _run(self, package: str, settings: Mapping[str, str], command: str, *arguments: str) -> Child:
         words = bind_command([sys.executable, "-m", package, command, *arguments])
-        environment = {**os.environ, **settings.owner(package)}
+        environment = {**os.environ, **settings}
         return Child.start(f"{package} {command}", words, self._log(package), environment=environment)
 
     def _log(self, name: str) -> Path:
