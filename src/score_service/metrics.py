@@ -9,10 +9,11 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from score_api.v1.error_reason_pb2 import ErrorReason
 from score_service.domain.award import AwardOutcome
+from score_service.periods.zone_data import PINNED
 from service_runtime.metrics import ServiceMetrics
 from service_runtime.tracing import current_span, ids_of
 
@@ -68,6 +69,13 @@ class Metrics(ServiceMetrics):
         self.evicted = self.counter(
             "laurel_watchers_evicted", "Watches ended because a message was left untaken for too long."
         )
+        zone_data = Gauge(
+            "laurel_zone_data_info",
+            "1, with the version of the time zone data that periods are worked out from.",
+            ["version"],
+            registry=self.registry,
+        )
+        zone_data.labels(PINNED.version).set(1)
         for reason in REASONS:
             self.rejected.labels(reason)
             self._item_errors.labels(reason)

@@ -89,6 +89,9 @@ class ServeSettings(CertificateSettings, StoreSettings):
     audit_seconds: SecondsAboveZero = Field(
         default=300, description="approximate time between two audits of all standings in Redis"
     )
+    closing_seconds: SecondsAboveZero = Field(
+        default=1, description="how often to look for periods that are due to be made final"
+    )
     watch_tick_seconds: SecondsAboveZero = Field(
         default=0.025, description="least time between updates of a watch; one after a pause is sent at once"
     )

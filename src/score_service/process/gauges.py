@@ -5,6 +5,9 @@ from datetime import datetime
 
 from score_service.boards.scoring import Scoring
 from score_service.certificates.tls import Certificates
+from score_service.closing.archiver import Archiver
+from score_service.closing.closer import Closer
+from score_service.closing.loop import ClosingLoop
 from score_service.grpc_api.interceptors import CallInterceptor
 from score_service.metrics import Metrics
 from score_service.reconcile.auditor import AuditLoop
@@ -81,6 +84,30 @@ def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics)
         "laurel_audit_repairs",
         "Boards rebuilt after an audit, since the start.",
         lambda: audits.repairs,
+    )
+
+
+def follow_periods(archiver: Archiver, closer: Closer, loop: ClosingLoop, metrics: Metrics) -> None:
+    """Report how periods become final."""
+    metrics.follow(
+        "laurel_open_periods",
+        "Periods of all boards that somebody has points in and that are not final, as of the last count.",
+        lambda: loop.unfinished,
+    )
+    metrics.follow(
+        "laurel_period_close_due_seconds",
+        "For how long the period has been due to be made final that is due for longest; 0 where none is.",
+        lambda: loop.due_seconds,
+    )
+    metrics.follow(
+        "laurel_periods_closed",
+        "Periods that this process has made final.",
+        lambda: closer.closed,
+    )
+    metrics.follow(
+        "laurel_period_archived_standings",
+        "Standings of periods that this process has archived, or found archived.",
+        lambda: archiver.archived,
     )
 
 

@@ -14,6 +14,9 @@ from score_service.boards.period_results import PeriodResults
 from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
 from score_service.boards.shared_reads import RecordReader
+from score_service.closing.archiver import Archiver
+from score_service.closing.closer import Closer
+from score_service.closing.loop import ClosingLoop
 from score_service.metrics import Metrics
 from score_service.process.stores import open_database, open_projection
 from score_service.projection.projection import Projection
@@ -37,6 +40,15 @@ _AUDIT_PAUSE_SECONDS: Final = 0.05
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """What makes periods final."""
+
+    archiver: Archiver
+    closer: Closer
+    loop: ClosingLoop
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """The parts of one process."""
 
@@ -47,6 +59,7 @@ class Parts:
     hubs: Hubs
     rebuilder: Rebuilder
     audits: AuditLoop
+    closing: Closing
     scoring: Scoring
     leaderboard: Leaderboard
     boards: BoardStore
@@ -75,6 +88,8 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
     scoring = _make_scoring(ledger, projector, Scheduler(periods), metrics, settings)
     leaderboard = Leaderboard(projection, projector, standings, results, reader, finder)
     boards = BoardStore(database)
+    closing = _make_closing(boards, periods, projector)
+    await stack.enter_async_context(closing.loop.running(settings.closing_seconds))
     return Parts(
         database,
         ledger,
@@ -83,6 +98,7 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
         hubs,
         rebuilder,
         audits,
+        closing,
         scoring,
         leaderboard,
         boards,
@@ -100,6 +116,12 @@ def hub_settings(settings: ServeSettings) -> HubSettings:
         resume_max=settings.watch_resume_max,
         watchers_max=settings.watchers_max,
     )
+
+
+def _make_closing(boards: BoardStore, periods: PeriodStore, projector: Projector) -> Closing:
+    archiver = Archiver(periods)
+    closer = Closer(boards, periods, archiver, projector)
+    return Closing(archiver, closer, ClosingLoop(periods, closer, shuffle=random.shuffle))
 
 
 def _make_scoring(

@@ -155,6 +155,7 @@ def _follow(
     gauges.follow_process(metrics)
     gauges.follow_projection(parts.projector, parts.audits, metrics)
     gauges.follow_rebuilds(parts.rebuilder, metrics)
+    gauges.follow_periods(parts.closing.archiver, parts.closing.closer, parts.closing.loop, metrics)
     gauges.follow_database(parts.database, metrics)
     gauges.follow_certificates(certificates, metrics)
     gauges.follow_calls(interceptor, settings, metrics)

@@ -42,7 +42,7 @@ class StoredSettings:
 
 @dataclass(frozen=True, slots=True)
 class DuePeriod:
-    """A period that is to be made final."""
+    """A period that is to be made final, or is so and still has standings."""
 
     board_id: str
     stored: StoredPeriod
@@ -65,15 +65,6 @@ class RemovedPage:
 
     count: int
     last_user_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unfinished:
-    """Periods of all boards that are not final."""
-
-    periods: int
-    due_seconds: float
-    """Since the `final_at` of the first of them; 0 where none is due."""
 
 
 class PeriodStore:
@@ -189,14 +180,14 @@ class PeriodStore:
         return _all_stored(await self._fetch_all("list_periods", parameters))
 
     async def list_due(self, limit: int) -> list[DuePeriod]:
-        """List periods of all boards that are to be made final, the longest due first."""
+        """List periods of all boards that are to be made final, or to let go of standings, by `final_at`."""
         rows = await self._fetch_all("list_due_periods", {"limit": limit})
         return [DuePeriod(row["board_id"], _stored(row), row["due_seconds"]) for row in rows]
 
-    async def count_unfinished(self) -> Unfinished:
+    async def count_unfinished(self) -> int:
         """Count the periods of all boards that are not final."""
         (row,) = await self._fetch_all("count_unfinished_periods", {})
-        return Unfinished(row["periods"], row["due_seconds"] or 0.0)
+        return int(row["periods"])
 
     async def freeze_periods(self, board_id: str) -> None:
         """Freeze the standings of all periods of a board that are due. Awards do so as well."""

@@ -29,7 +29,7 @@ from score_service.domain.period import PeriodKind
 from score_service.domain.standing import Source, Standing
 from score_service.errors import BoardNotFoundError, InvalidRequestError
 from score_service.record.ledger import Ledger
-from score_service.record.periods import PeriodStore, RemovedPage, Unfinished
+from score_service.record.periods import PeriodStore, RemovedPage
 from score_service.record.results import Results
 from score_service.record.standings import Standings
 
@@ -87,7 +87,7 @@ async def test_period_is_not_frozen_before_it_is_final(
     assert await periods.list_due(5) == []
     assert [line async for line in archive(periods)] == []
     assert await close(periods) is None
-    assert await periods.count_unfinished() == Unfinished(2, 0)
+    assert await periods.count_unfinished() == 2
 
 
 async def test_season_is_final_after_its_review(
@@ -119,7 +119,7 @@ async def test_due_periods_are_listed_with_the_time_since(
         ("other", day(), 3600),
     ]
     assert len(await periods.list_due(1)) == 1
-    assert await periods.count_unfinished() == Unfinished(4, 3600)
+    assert await periods.count_unfinished() == 4
 
 
 async def test_close_is_an_entry_of_the_ledger_with_count_and_digest(
@@ -308,8 +308,12 @@ async def test_standings_of_a_final_period_are_let_go_and_no_others(
     assert await periods.forget_standings("main", week().period_id, "", 9) is None
     assert await periods.forget_standings("main", "all_time", "", 9) is None
 
+    (due,) = await periods.list_due(5)
+    assert (due.stored.period.period_id, due.stored.is_final) == (MONDAY_ID, True)
     assert await periods.forget_standings("main", MONDAY_ID, "", 2) == RemovedPage(2, "bob")
+    assert len(await periods.list_due(5)) == 1
     assert await periods.forget_standings("main", MONDAY_ID, "bob", 2) == RemovedPage(1, "cyd")
+    assert await periods.list_due(5) == []
     assert await periods.forget_standings("main", MONDAY_ID, "cyd", 2) is None
 
     with psycopg.connect(database.admin_dsn) as connection:

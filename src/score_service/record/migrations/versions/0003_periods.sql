@@ -62,6 +62,8 @@ CREATE TABLE score.period (
     entry_revision bigint,
     -- Whether only the top of its result is kept.
     is_truncated boolean NOT NULL DEFAULT false,
+    -- Whether it may have standings that are to be removed once it is final.
+    has_standings boolean NOT NULL DEFAULT true,
     PRIMARY KEY (board_id, period_id),
     UNIQUE (board_id, number),
     CHECK (num_nulls(entrants, digest, entry_revision) IN (0, 3)),
@@ -70,7 +72,7 @@ CREATE TABLE score.period (
 CREATE INDEX period_by_end ON score.period (board_id, ends_at);
 CREATE INDEX period_by_start ON score.period (board_id, kind, starts_at);
 CREATE INDEX period_unfrozen ON score.period (board_id, final_at) WHERE closed_revision IS NULL;
-CREATE INDEX period_unfinished ON score.period (final_at) WHERE entry_revision IS NULL;
+CREATE INDEX period_unfinished ON score.period (final_at) WHERE has_standings;
 
 -- The standings of periods whose result is final, with their ranks.
 CREATE TABLE score.period_result (
@@ -763,6 +765,7 @@ AS $$
 DECLARE
     v_number integer;
     v_above record;
+    v_is_locked boolean := false;
     v_is_written boolean := false;
 BEGIN
     SELECT number INTO v_number FROM score.period
@@ -777,6 +780,12 @@ BEGIN
         WHERE board_id = p_board_id AND period_number = v_number
           AND rank > p_after_rank AND rank <= p_after_rank + p_limit;
         EXIT WHEN last_rank IS NOT NULL OR v_is_written;
+        -- Whoever is about to write the same page waits here, and finds it written.
+        IF NOT v_is_locked THEN
+            PERFORM pg_advisory_xact_lock(hashtextextended(p_board_id || ' ' || p_period_id, 0));
+            v_is_locked := true;
+            CONTINUE;
+        END IF;
         SELECT total, reached_revision INTO v_above FROM score.period_result
         WHERE board_id = p_board_id AND period_number = v_number AND rank = p_after_rank;
         INSERT INTO score.period_result (board_id, period_number, rank, user_id, total, reached_revision)
@@ -844,7 +853,7 @@ END
 $$;
 
 -- Removes up to p_limit standings of a final period after a user, whose result is kept elsewhere. Answers how many, and
--- the last user. It runs as its owner: the runtime role may remove no other standings.
+-- the last user; fewer than p_limit where there are no more. It runs as its owner: the runtime role may remove no other standings.
 CREATE FUNCTION score.forget_standings(
     p_board_id text,
     p_period_id text,
@@ -868,6 +877,10 @@ AS $$
         DELETE FROM score.standing s USING page
         WHERE s.board_id = p_board_id AND s.period = p_period_id AND s.user_id = page.user_id
         RETURNING s.user_id
+    ), emptied AS (
+        UPDATE score.period SET has_standings = false
+        WHERE board_id = p_board_id AND period_id = p_period_id AND entry_revision IS NOT NULL
+          AND (SELECT count(*) FROM removed) < p_limit
     )
     SELECT count(*), max(user_id) FROM removed
 $$;
