@@ -146,11 +146,10 @@ class BoardEditor:
         ids = [f"season:{season.season_id}" for season in set(after.seasons) - set(before.seasons)]
         # Read after the board: what opens in between is seen here, or makes the draft stale.
         stored = await self._periods.list_settled(board_id, ids) if board is not None else []
-        now = self._now()
-        if conflicts := find_conflicts(before, after, stored, now):
+        if conflicts := find_conflicts(before, after, stored):
             return SettingsPlan(after, (), tuple(conflicts), board)
         after = put_in_order(after)
-        return SettingsPlan(after, tuple(list_changes(before, after, stored, now)), (), board)
+        return SettingsPlan(after, tuple(list_changes(before, after, stored, self._now())), (), board)
 
     def _plan_default(self, before: BoardSettings, patch: SettingsPatch) -> SettingsPlan:
         after = patch.apply(before)

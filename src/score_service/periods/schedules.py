@@ -11,6 +11,8 @@ from score_service.periods.zone_data import PINNED, ZoneData
 
 REACH: Final = timedelta(hours=1)
 """How far from the clock of this process the ledger time of a batch may be."""
+_AHEAD: Final = timedelta(hours=26)
+"""How much earlier than by the rules of its zone a period may end that was opened by those of another."""
 
 
 def make_schedule(
@@ -30,13 +32,15 @@ def make_schedule(
         zone_data: what the zone of the board is looked up in.
 
     Returns:
-        One that is complete for ledger times from `REACH` before now to `REACH` after it.
+        One that is complete for ledger times from `REACH` before now to `REACH` after it, also where a period
+        that was stored by other zone data or in another zone ends before the next one begins.
     """
     valid_from, valid_until = now - REACH, now + REACH
     earlier = sorted(set(occurred))
     periods: list[Period] = []
     for kind in PeriodKind:
-        found = list(periods_between(settings, kind, valid_from, valid_until, zone_data))
+        until = valid_until if kind is PeriodKind.SEASON else valid_until + _AHEAD
+        found = list(periods_between(settings, kind, valid_from, until, zone_data))
         for instant in earlier:
             if find_current(found, kind, instant) is None:
                 found += filter(None, [period_holding(settings, kind, instant, zone_data)])

@@ -1,9 +1,9 @@
 """What a change of a board's settings does to its periods. Pure.
 
 A period is stored when it opens, and stays as it was stored. So a change holds for those that open after it:
-a kind that is taken out runs to the end of its open period, a new grace is that of the next one. What cannot
-be like that is refused: to change a season that is open, and a time zone in which the next period would have
-the id of one that is there, so that nothing could count until its date is over.
+a kind that is taken out runs to the end of its open period, a new grace is that of the next one, and in a new
+time zone the next one starts where the open one ends. What cannot be like that is refused: to change a season
+that is open.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -55,29 +55,18 @@ def write_instant(instant: datetime) -> str:
 
 
 def find_conflicts(
-    before: BoardSettings,
-    after: BoardSettings,
-    stored: Sequence[StoredPeriod],
-    now: datetime,
-    zone_data: ZoneData = PINNED,
+    before: BoardSettings, after: BoardSettings, stored: Iterable[StoredPeriod]
 ) -> list[SettingsFault]:
-    """Return what a change cannot do because of periods that are stored.
+    """Return what a change cannot do because of seasons that are stored.
 
     Args:
         before: the settings in force.
         after: settings without faults, in the order in which they were given.
-        stored: the periods that are not final, the last final one of each kind, and those of all seasons
-            that `after` names.
-        now: the ledger time.
-        zone_data: what zones are looked up in.
+        stored: the periods that are not final, the last final season, and those of the seasons that `after`
+            has and `before` has not.
     """
     seasons = [period for period in stored if period.period.kind is PeriodKind.SEASON]
-    conflicts = [*_check_kept_seasons(after, seasons), *_check_new_seasons(before, after, seasons)]
-    for kind in CALENDAR_KINDS:
-        starts_anew = before.time_zone != after.time_zone or kind.value not in before.periods
-        if starts_anew and kind.value in after.periods:
-            conflicts += _check_next(after, kind, stored, now, zone_data)
-    return conflicts
+    return [*_check_kept_seasons(after, seasons), *_check_new_seasons(before, after, seasons)]
 
 
 def list_changes(
@@ -148,30 +137,6 @@ def _check_new_seasons(
             elif season.starts_at < period.ends_at and season.ends_at > period.starts_at:
                 rule = f"must not be before the end of {period.period_id}, which is final"
                 yield SettingsFault(field, rule, FaultKind.SEASONS_OVERLAP)
-
-
-def _check_next(
-    after: BoardSettings,
-    kind: PeriodKind,
-    stored: Iterable[StoredPeriod],
-    now: datetime,
-    zone_data: ZoneData,
-) -> Iterator[SettingsFault]:
-    last = max((p.period for p in stored if p.period.kind is kind), key=lambda p: p.starts_at, default=None)
-    if last is None:
-        return
-    starts_at = ends_at = max(now, last.ends_at)
-    following = period_holding(after, kind, starts_at, zone_data)
-    # Ids of a kind sort as their periods follow each other.
-    while following is not None and following.period_id <= last.period_id:
-        starts_at = following.ends_at
-        following = period_holding(after, kind, starts_at, zone_data)
-    if starts_at > ends_at:
-        rule = (
-            f"would leave the time from {write_instant(ends_at)} on without a {kind.value}, because there is"
-            f" {last.period_id} already; first take {kind.value} out of periods, so that no other opens"
-        )
-        yield _open_fault("time_zone", rule, starts_at)
 
 
 def _open_fault(field: str, rule: str, holds_from: datetime) -> SettingsFault:

@@ -36,7 +36,7 @@ class FaultKind(enum.Enum):
     SEASONS_OVERLAP = "seasons_overlap"
     """Or one is empty."""
     PERIOD_OPEN = "period_open"
-    """It would alter a period that is open, or leave a time without a period after it."""
+    """It would alter a period that is open."""
 
 
 @dataclass(frozen=True, slots=True)

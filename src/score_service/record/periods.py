@@ -139,7 +139,7 @@ class PeriodStore:
     async def list_settled(self, board_id: str, period_ids: Iterable[str]) -> list[StoredPeriod]:
         """List what other settings must fit, in the order of numbers.
 
-        These are the periods that are not final, the final one of each kind that ended last, and those named.
+        These are the periods that are not final, the final season that ended last, and those named.
         """
         parameters = {"board_id": board_id, "period_ids": list(period_ids)}
         return _all_stored(await self._fetch_all("list_settled_periods", parameters))

@@ -16,6 +16,7 @@ from score_service.domain.period import PeriodKind
 from score_service.periods.schedules import make_schedule
 from score_service.periods.settings_change import SettingsPatch
 from score_service.periods.settings_rules import FaultKind
+from score_service.periods.zone_data import PINNED, ZoneData
 from score_service.record.boards import BoardStore, StoredBoard
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
@@ -44,11 +45,15 @@ async def _find(board_store: BoardStore, board_id: str = "main") -> StoredBoard:
 
 
 async def _award(
-    ledger: Ledger, board_store: BoardStore, board_id: str = "main", now: datetime = _NOON
+    ledger: Ledger,
+    board_store: BoardStore,
+    board_id: str = "main",
+    now: datetime = _NOON,
+    zone_data: ZoneData = PINNED,
 ) -> None:
     """Make an award by the settings that the board has."""
     board = await _find(board_store, board_id)
-    schedule = make_schedule(board.settings_revision, board.settings, now)
+    schedule = make_schedule(board.settings_revision, board.settings, now, (), zone_data)
     written(await ledger.record_awards(board_id, [make_award(board_id=board_id)], schedule))
 
 
@@ -202,14 +207,72 @@ async def test_a_kind_that_is_taken_out_counts_until_its_period_ends(
     assert [stored.period.period_id for stored in await periods.list_live("main")] == ["day:2026-11-30"]
 
 
-async def test_a_zone_further_west_is_refused_while_its_date_is_taken(
-    editor: BoardEditor, board_store: BoardStore, ledger: Ledger
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Europe/Berlin", "America/Los_Angeles"),
+        ("Europe/Berlin", "Asia/Tokyo"),
+        ("Europe/Berlin", "Europe/London"),
+        ("Pacific/Auckland", "Pacific/Honolulu"),
+    ],
+)
+async def test_in_another_zone_the_next_period_starts_where_the_open_one_ends(
+    editor: BoardEditor,
+    board_store: BoardStore,
+    ledger: Ledger,
+    periods: PeriodStore,
+    standings: Standings,
+    ledger_clock: LedgerClock,
+    old: str,
+    new: str,
 ) -> None:
-    await editor.apply({"main": SettingsPatch(periods=("day",))}, actor=_ACTOR)
+    await editor.apply({"main": SettingsPatch(time_zone=old, periods=("day", "week"))}, actor=_ACTOR)
     await _award(ledger, board_store)
-    plan = await editor.apply({"main": SettingsPatch(time_zone="America/Lima")}, actor=_ACTOR)
+    before = [stored.period for stored in await periods.list_live("main")]
+    plan = await editor.apply({"main": SettingsPatch(time_zone=new)}, actor=_ACTOR)
+    awards = [*range(1, 40), *range(150, 190)]  # Hours around the end of the first day and of the week.
+    for hour in awards:
+        now = _NOON + timedelta(hours=hour, minutes=1)
+        ledger_clock.set(now)
+        await _award(ledger, board_store, now=now)
 
-    assert _faults(plan) == [("time_zone", FaultKind.PERIOD_OPEN)]
+    first_end = min(period.ends_at for period in before)
+    assert [change.effective_at for change in plan.boards["main"].changes] == [first_end]
+    opened = [stored.period for stored in await periods.list_live("main")]
+    for kind in (PeriodKind.DAY, PeriodKind.WEEK):
+        first, second, *rest = (period for period in opened if period.kind is kind)
+        assert first in before
+        assert second.starts_at == first.ends_at
+        assert {period.time_zone for period in (second, *rest)} == {new}
+        readings = [
+            await standings.get_standings("main", ["ada"], period_id=period.period_id)
+            for period in (first, second, *rest)
+        ]
+        assert sum(reading.users[0].total for reading in readings) == 10 * (1 + len(awards))
+
+
+@pytest.mark.parametrize("moved_to", ["America/Los_Angeles", "Asia/Tokyo", "Europe/London"])
+async def test_new_zone_data_move_what_is_not_open_and_leave_no_gap(
+    editor: BoardEditor,
+    board_store: BoardStore,
+    ledger: Ledger,
+    periods: PeriodStore,
+    ledger_clock: LedgerClock,
+    moved_to: str,
+) -> None:
+    patch = SettingsPatch(time_zone="Europe/Berlin", periods=("day",))
+    await editor.apply({"main": patch}, actor=_ACTOR)
+    await _award(ledger, board_store)
+    (before,) = await periods.list_live("main")
+    newer = ZoneData("2031a", PINNED.names, lambda _name: PINNED.zone(moved_to))
+    for hour in (1, 11, 12, 13, 20, 30):
+        now = _NOON + timedelta(hours=hour, minutes=1)
+        ledger_clock.set(now)
+        await _award(ledger, board_store, now=now, zone_data=newer)
+
+    first, second, *_ = [stored.period for stored in await periods.list_live("main")]
+    assert (first, first.zone_data) == (before.period, PINNED.version)
+    assert (second.starts_at, second.zone_data) == (first.ends_at, "2031a")
 
 
 class _Interrupted(BoardEditor):

@@ -1,7 +1,8 @@
 """Which periods a schedule has."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,6 +37,15 @@ def test_a_schedule_names_a_period_once_in_order(zone: str, now: datetime, occur
     ]
 
     assert order == sorted(set(order))
+
+
+@pytest.mark.parametrize("kind", [PeriodKind.DAY, PeriodKind.WEEK, PeriodKind.MONTH])
+def test_the_period_after_one_that_ends_within_a_day_is_there(kind: PeriodKind) -> None:
+    settings = in_zone("America/Los_Angeles")
+    boundary = datetime(2027, 2, 1, 8, tzinfo=UTC)  # Of all three kinds: a Monday.
+    schedule = make_schedule(7, settings, boundary - timedelta(hours=26))
+
+    assert find_current(schedule.periods, kind, boundary) == period_holding(settings, kind, boundary)
 
 
 def test_a_season_that_starts_within_the_hour_is_there() -> None:
