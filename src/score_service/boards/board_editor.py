@@ -145,7 +145,7 @@ class BoardEditor:
             return SettingsPlan(after, (), tuple(faults), board)
         ids = [f"season:{season.season_id}" for season in set(after.seasons) - set(before.seasons)]
         # Read after the board: what opens in between is seen here, or makes the draft stale.
-        stored = await self._periods.list_settled(board_id, ids) if board is not None else []
+        stored = await self._periods.list_recent(board_id, ids) if board is not None else []
         if conflicts := find_conflicts(before, after, stored):
             return SettingsPlan(after, (), tuple(conflicts), board)
         after = put_in_order(after)

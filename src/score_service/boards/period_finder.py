@@ -84,8 +84,8 @@ class _Known:
     """What the record said of a board."""
 
     settings: BoardSettings
-    live: tuple[StoredPeriod, ...]
-    """The periods that are not final."""
+    recent: tuple[StoredPeriod, ...]
+    """The periods that are not final, and the final one of each kind that ended last."""
 
 
 class PeriodFinder:
@@ -123,7 +123,7 @@ class PeriodFinder:
             RecordUnavailableError: PostgreSQL was needed, and is unavailable.
         """
         known = await self._know(board_id, anew=anew)
-        stored, unopened = _find_live(known, choice, self.now()), None
+        stored, unopened = _find_recent(known, choice, self.now()), None
         if choice.is_previous:
             stored = await self._look_up(self._periods.find_last_final, board_id, choice.kind, anew=anew)
         elif stored is None:
@@ -138,7 +138,7 @@ class PeriodFinder:
     async def _find_stored(
         self, board_id: str, choice: PeriodChoice, unopened: Period | None, *, anew: bool
     ) -> StoredPeriod | None:
-        """Look for a period that is not live: it is final, or was opened just now."""
+        """Look for a period that is not recent: it is final for long, or was opened just now."""
         if not choice.is_current:
             return await self._look_up(self._periods.find, board_id, choice.period_id, anew=anew)
         if unopened and anew:
@@ -161,8 +161,8 @@ class PeriodFinder:
     async def _ask(self, board_id: str, *, anew: bool) -> _Known:
         stored = await self._look_up(self._periods.find_settings, board_id, anew=anew)
         settings = read_settings(json.loads(stored.text)) if stored else BoardSettings()
-        live = await self._look_up(self._periods.list_live, board_id, anew=anew)
-        return _Known(settings, tuple(live))
+        recent = await self._look_up(self._periods.list_recent, board_id, anew=anew)
+        return _Known(settings, tuple(recent))
 
     async def _look_up(self, ask: Ask[_Answer], board_id: str, *rest: Hashable, anew: bool) -> _Answer:
         return await self._reader.look_up(ask, board_id, *rest, suffices=lambda _answer: not anew)
@@ -174,13 +174,13 @@ class PeriodFinder:
             self._boards.popitem(last=False)
 
 
-def _find_live(known: _Known, choice: PeriodChoice, now: datetime) -> StoredPeriod | None:
-    """Find the period among those that the record has and that are not final."""
-    for live in known.live:
-        if live.period.period_id == choice.period_id:
-            return live
-        if choice.is_current and live.period.kind is choice.kind and live.period.holds(now):
-            return live
+def _find_recent(known: _Known, choice: PeriodChoice, now: datetime) -> StoredPeriod | None:
+    """Find the period among those that the record was last known to have."""
+    for stored in known.recent:
+        if stored.period.period_id == choice.period_id:
+            return stored
+        if choice.is_current and stored.period.kind is choice.kind and stored.period.holds(now):
+            return stored
     return None
 
 
@@ -188,8 +188,7 @@ def _find_unopened(known: _Known, choice: PeriodChoice, now: datetime) -> Period
     """Find the period among those that nobody has points in yet, and somebody may get some."""
     settings = known.settings
     if not choice.period_id:
-        period = period_holding(settings, choice.kind, now)
-        return period and _follow(period, known)
+        return _follow_on(period_holding(settings, choice.kind, now), known)
     since = now - timedelta(seconds=settings.grace_seconds)
     begun = periods_between(settings, choice.kind, since, now + _MICROSECOND)
     return next((_follow(period, known) for period in begun if period.period_id == choice.period_id), None)
@@ -197,6 +196,19 @@ def _find_unopened(known: _Known, choice: PeriodChoice, now: datetime) -> Period
 
 def _follow(period: Period, known: _Known) -> Period:
     """Have a period start where the one before it ends, as the record does when it opens one."""
-    before = (live.period for live in known.live if live.period.kind is period.kind)
+    before = (stored.period for stored in known.recent if stored.period.kind is period.kind)
     ends = [other.ends_at for other in before if other.starts_at < period.starts_at]
     return replace(period, starts_at=max([period.starts_at, *ends]))
+
+
+def _follow_on(period: Period | None, known: _Known) -> Period | None:
+    """Go on from a period that was opened and is over already, by the rules of another zone than today's.
+
+    The next one starts where it ended.
+    """
+    over = {stored.period.period_id: stored.period for stored in known.recent}
+    while period is not None and period.period_id in over:
+        ended = over[period.period_id]
+        following = period_holding(known.settings, period.kind, period.ends_at)
+        period = following and replace(following, starts_at=ended.ends_at)
+    return period and _follow(period, known)

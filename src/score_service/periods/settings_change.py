@@ -62,8 +62,8 @@ def find_conflicts(
     Args:
         before: the settings in force.
         after: settings without faults, in the order in which they were given.
-        stored: the periods that are not final, the last final season, and those of the seasons that `after`
-            has and `before` has not.
+        stored: the periods that are not final, the last final one of each kind, and those of the seasons that
+            `after` has and `before` has not.
     """
     seasons = [period for period in stored if period.period.kind is PeriodKind.SEASON]
     return [*_check_kept_seasons(after, seasons), *_check_new_seasons(before, after, seasons)]

@@ -136,13 +136,13 @@ class PeriodStore:
         """List the periods of a board that are not final, in the order of their numbers."""
         return _all_stored(await self._fetch_all("list_live_periods", {"board_id": board_id}))
 
-    async def list_settled(self, board_id: str, period_ids: Iterable[str]) -> list[StoredPeriod]:
-        """List what other settings must fit, in the order of numbers.
+    async def list_recent(self, board_id: str, period_ids: Iterable[str] = ()) -> list[StoredPeriod]:
+        """List what is not final, the final period of each kind that ended last, and those that are named.
 
-        These are the periods that are not final, the final season that ended last, and those named.
+        They are in the order of their numbers.
         """
         parameters = {"board_id": board_id, "period_ids": list(period_ids)}
-        return _all_stored(await self._fetch_all("list_settled_periods", parameters))
+        return _all_stored(await self._fetch_all("list_recent_periods", parameters))
 
     async def find(self, board_id: str, period_id: str) -> StoredPeriod | None:
         """Return a period of a board; None if nobody has points in it."""

@@ -168,6 +168,26 @@ async def test_what_is_stored_of_a_period_goes_before_what_would_be_worked_out_t
     assert following.period.ends_at == MONDAY + 2 * DAY - HOUR
 
 
+@pytest.mark.parametrize("is_final", [False, True])
+async def test_after_a_period_whose_date_is_not_over_in_a_new_zone_the_next_one_is_current(
+    period_boards: PeriodBoards, finder: PeriodFinder, moment: Moment, *, is_final: bool
+) -> None:
+    await period_boards.award()
+    await move_settings(
+        period_boards.periods, BoardSettings(time_zone="America/Los_Angeles", periods=("day",))
+    )
+    moment.set(MONDAY + DAY + HOUR)  # The evening of 30 November there.
+    if is_final:
+        await period_boards.close("day:2026-11-30")
+    shown = await finder.find("main", choose("day"), anew=True)
+    await period_boards.award("bob")
+    stored = await finder.find("main", choose("day"), anew=True)
+
+    assert shown.period_id == "day:2026-12-01"
+    assert shown.period == stored.period
+    assert (shown.period.starts_at, shown.period.ends_at) == (MONDAY + DAY, MONDAY + 2 * DAY + 8 * HOUR)
+
+
 async def move_settings(periods: PeriodStore, settings: BoardSettings) -> None:
     changes = await periods.save_settings(
         "main", write_settings(settings), expected_revision=1, actor="spiffe://test.local/operator"
@@ -179,13 +199,13 @@ async def test_record_is_asked_for_a_board_once_a_second(
     period_boards: PeriodBoards, finder: PeriodFinder, monkeypatch: pytest.MonkeyPatch, moment: Moment
 ) -> None:
     asked: list[str] = []
-    list_live = PeriodStore.list_live
+    list_recent = PeriodStore.list_recent
 
     async def counted(self: PeriodStore, board_id: str) -> object:
         asked.append(board_id)
-        return await list_live(self, board_id)
+        return await list_recent(self, board_id)
 
-    monkeypatch.setattr(PeriodStore, "list_live", counted)
+    monkeypatch.setattr(PeriodStore, "list_recent", counted)
     clock = SetClock(0.0)
     reader = RecordReader(RecordReaderSettings(keep_seconds=0))
     finder = PeriodFinder(finder._ledger, period_boards.periods, reader, moment, clock)
