@@ -1,6 +1,7 @@
 """What one watcher is sent of the frames it is offered."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -43,6 +44,39 @@ async def test_nothing_new_is_a_checkpoint_at_the_newest_position() -> None:
 
     assert message.body == Checkpoint()
     assert message.position == at(5)
+
+
+async def test_other_period_is_a_snapshot_and_then_what_changed_in_it() -> None:
+    watcher = watcher_of(frame(1, standing("a", 9)))
+    watcher.offer(frame(2, standing("a", 12), a=12))
+    watcher.offer(replace(frame(3, standing("b", 2), b=2, c=1), turns_over=True))
+    watcher.offer(frame(4, standing("c", 3), c=3))
+
+    first, second = await next_of(watcher), await next_of(watcher)
+
+    assert first.body == Snapshot((standing("c", 3),), reset=False)
+    assert isinstance(second.body, Update)
+    assert {s.user_id: s.total for s in second.body.scores} == {"b": 2, "c": 3}
+    assert second.body.top is None
+    assert first.position == second.position == at(4)
+    assert (await next_of(watcher)).body == Checkpoint()
+
+
+async def test_other_period_at_the_same_position_is_vouched_for_by_a_checkpoint_at_once() -> None:
+    watcher = watcher_of(frame(3, standing("a", 9)))
+    watcher.offer(replace(frame(3), turns_over=True))
+
+    first, second = await next_of(watcher), await watcher.wait(600)
+
+    assert (first.body, second.body) == (Snapshot((), reset=False), Checkpoint())
+    assert first.position == second.position == at(3)
+
+
+async def test_other_period_of_which_is_not_known_who_changed_is_a_reset() -> None:
+    watcher = watcher_of(frame(3, standing("a", 9)))
+    watcher.offer(replace(frame(5, standing("b", 2), reset=True), turns_over=True))
+
+    assert (await next_of(watcher)).body == Snapshot((standing("b", 2),), reset=True)
 
 
 async def test_frames_meanwhile_become_one_update_with_the_newest_of_each_user() -> None:
