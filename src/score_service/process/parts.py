@@ -1,8 +1,10 @@
 """The parts of the service that keep and answer what it knows, put together."""
 
 import random
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from score_service.access.surges import Surges
@@ -67,8 +69,14 @@ class Parts:
     results: PeriodResults
 
 
-async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Metrics) -> Parts:
-    """Open the stores, whether or not they are available, and begin to keep them equal; `stack` ends it."""
+async def open_parts(
+    stack: AsyncExitStack, settings: ServeSettings, metrics: Metrics, now: Callable[[], datetime]
+) -> Parts:
+    """Open the stores, whether or not they are available, and begin to keep them equal; `stack` ends it.
+
+    By the time of day that is given, periods are shown and callers may date awards back. Which periods awards
+    count in, and when a period is final, is decided by the time of the ledger alone.
+    """
     database = await stack.enter_async_context(open_database(settings))
     projection = await stack.enter_async_context(open_projection(settings))
     ledger, standings, reader = Ledger(database), Standings(database), RecordReader()
@@ -78,14 +86,14 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
     projector = Projector(ledger, projection, rebuilder)
     await stack.enter_async_context(projector.running(settings.projector_seconds))
     results = Results(database)
-    finder = PeriodFinder(ledger, periods, reader)
+    finder = PeriodFinder(ledger, periods, reader, now)
     feeds = Feeds(ledger, projection, projector, standings, results, reader, finder)
     hubs = Hubs(feeds, hub_settings(settings))
     await stack.enter_async_context(hubs.running())
     auditor = Auditor(ledger, standings, periods, projection, patience, pause=_AUDIT_PAUSE_SECONDS)
     audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)
     await stack.enter_async_context(audits.running(settings.audit_seconds))
-    scoring = _make_scoring(ledger, projector, Scheduler(periods), metrics, settings)
+    scoring = _make_scoring(ledger, projector, Scheduler(periods, now), metrics, settings)
     leaderboard = Leaderboard(projection, projector, standings, results, reader, finder)
     boards = BoardStore(database)
     closing = _make_closing(boards, periods, projector)
@@ -102,7 +110,7 @@ async def open_parts(stack: AsyncExitStack, settings: ServeSettings, metrics: Me
         scoring,
         leaderboard,
         boards,
-        BoardEditor(boards, periods),
+        BoardEditor(boards, periods, now),
         PeriodResults(boards, periods, results, leaderboard, reader),
     )
 

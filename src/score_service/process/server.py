@@ -1,10 +1,10 @@
 """Puts the service together and runs it until a signal. It decides nothing else."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import grpc
@@ -68,8 +68,14 @@ class RunningService:
 
 
 @asynccontextmanager
-async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
+async def run_service(
+    settings: ServeSettings, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> AsyncIterator[RunningService]:
     """Start everything, whether or not the stores are there yet; at the end, close it.
+
+    Args:
+        settings: what is configured.
+        now: the time of day, in UTC.
 
     Raises:
         SetupError: the policy or the certificates are faulty.
@@ -93,13 +99,13 @@ async def run_service(settings: ServeSettings) -> AsyncIterator[RunningService]:
     async with AsyncExitStack() as stack:
         bound = stack.enter_context(bind(settings.admin_listen))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        parts = await open_parts(stack, settings, metrics)
+        parts = await open_parts(stack, settings, metrics, now)
         health = Health()
         readiness = await _run_readiness(stack, parts, health, metrics)
         admin = create_app(readiness, metrics.registry)
         await stack.enter_async_context(serve_http(admin, bound, ADMIN_LISTENER))
         _follow(parts, interceptor, certificates, settings, metrics)
-        scores = ScoreServicer(parts.scoring, Quota(), metrics.count_item_error, denials)
+        scores = ScoreServicer(parts.scoring, Quota(), metrics.count_item_error, denials, now=now)
         leaderboards = LeaderboardServicer(parts.leaderboard, parts.hubs)
         boards = BoardServicer(parts.boards, parts.editor, parts.results)
         grpc_server.add_services(server, scores, leaderboards, boards, health)
