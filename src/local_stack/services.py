@@ -25,7 +25,7 @@ _STOP = {"DRAIN_SECONDS": "0", "STOP_SECONDS": "5"}
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """The certificates of the services; that of the sample backend lies beside them."""
+    """The certificates of the services; those of the sample backend and of an operator lie beside them."""
 
     score_service: CertificateFiles
     action_gateway: CertificateFiles
@@ -44,7 +44,8 @@ def issue_identities(state: StateFolder) -> Identities:
             valid_for=_CERTIFICATE_LIFETIME,
         )
 
-    issue("sample-backend")
+    for caller in ("sample-backend", "operator"):
+        issue(caller)
     return Identities(issue("score-service", server=True), issue("action-gateway"))
 
 

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,6 +16,7 @@ from local_stack.binding import bind_command
 from local_stack.child import Child
 from local_stack.postgres import PostgresCluster
 from local_stack.provision import create_database
+from local_stack.sample_boards import BOARDS_FILE, write_boards
 from local_stack.secret_file import write_secret
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE, Settings
 from local_stack.state import StateFolder
@@ -140,6 +142,9 @@ class Stack:
         loading = self._start(ACTION_GATEWAY, *actions, settings=settings.owner(ACTION_GATEWAY))
         identities = services.issue_identities(self.state)
         environment = settings.score_service(identities.score_service, self.options.grpc_port)
+        applying = self._start(
+            SCORE_SERVICE, "boards", "apply", str(self._write_boards()), settings=environment
+        )
         score_service = self._start_service(SCORE_SERVICE, environment)
         self._write_environment(environment)
         gateway = self._start_service(
@@ -147,6 +152,7 @@ class Stack:
             settings.action_gateway(identities.action_gateway, self.options.http_port, self.score_target),
         )
         self._finish(loading)
+        self._finish(applying)
         score_service.wait_until(lambda: self._is_ready(SCORE_SERVICE), _READY_SECONDS)
         gateway.wait_until(lambda: self._is_ready(ACTION_GATEWAY), _READY_SECONDS)
 
@@ -181,6 +187,11 @@ class Stack:
     def _finish(self, child: Child) -> None:
         child.finish()
         self.children.remove(child)
+
+    def _write_boards(self) -> Path:
+        path = self.state.path / BOARDS_FILE.name
+        path.write_text(write_boards(datetime.now(UTC)), encoding="utf-8")
+        return path
 
     def _write_environment(self, settings: Mapping[str, str]) -> None:
         """Write the settings of the score service as a shell reads them, for its other commands."""
