@@ -1,1 +1,1 @@
-"""Makes periods final that are due: archives standings, enters the result into the ledger, and lets them go."""
+"""Makes periods final that are due: archives standings, enters the result, and lets the standings go."""
