@@ -14,7 +14,7 @@ from tests.fixtures.stack import Stack
 from tests.fixtures.stores import eventually, is_projected, make_award
 from tests.fixtures.valkey_nodes import Node, ValkeyCluster
 
-from score_client import ScoreClient, Snapshot, Update
+from score_client import ScoreClient, Snapshot, Source, Update
 from score_service.operations.boards import verify
 
 BOARDS = ("main", "season-1", "season-2", "season-3", "season-4", "season-5")
@@ -82,6 +82,54 @@ async def test_slot_of_a_board_moves_and_no_award_is_lost_or_doubled(
     watching.cancel()
     assert valkey_cluster.owner_of(board) is target
     assert {valkey_cluster.owner_of(board_id).port for board_id in BOARDS} > {target.port}
+
+
+async def test_slot_that_is_handed_over_as_a_whole_is_read_all_the_time(
+    service: ScoreService, client: ScoreClient, valkey_cluster: ValkeyCluster
+) -> None:
+    """Valkey 9 moves a slot as one. Towards the end it holds back whatever may write, from the whole node."""
+    board, slot = "season-1", key_slot(b"season-1")
+    source, target = others(valkey_cluster, board)
+    async with Awarding.on(client, BOARDS) as awarding:
+        await awarding.ranked(board)
+        source.ask("CLIENT", "PAUSE", 60_000, "WRITE")
+        for _ in range(5):
+            reading = await service.projection.get_standings(board, (), 1)
+            assert reading is not None
+        source.ask("CLIENT", "UNPAUSE")
+        valkey_cluster.hand_over(slot, source, target)
+
+        async def is_handed_over() -> bool:
+            return valkey_cluster.owner_of(board) is target
+
+        await eventually(is_handed_over)
+        await awarding.ranked(board)
+
+    await assert_all_is_well(service, awarding)
+    assert valkey_cluster.denied() == []
+
+
+async def test_cluster_that_serves_nothing_while_a_slot_is_down_is_replaced_by_the_record(
+    service: ScoreService, client: ScoreClient, valkey_cluster: ValkeyCluster
+) -> None:
+    lost, _ = others(valkey_cluster, "main")
+    kept = next(board for board in BOARDS if valkey_cluster.owner_of(board) is not lost)
+    async with Awarding.on(client, BOARDS) as awarding:
+        await awarding.ranked(kept)
+        with valkey_cluster.requiring_all_slots():
+            lost.kill()
+
+            async def is_read_from(source: Source) -> bool:
+                return (await client.list_standings(board_id=kept, page_size=1)).source is source
+
+            await eventually(partial(is_read_from, Source.RECORD))
+            await awarding.more(kept, 1)  # It may have been on its way.
+            assert {result.rank for result in await awarding.more(kept)} == {None}
+            lost.spawn()
+            await eventually(partial(is_read_from, Source.CACHE))
+        await awarding.ranked(kept)
+
+    await assert_all_is_well(service, awarding)
 
 
 async def test_node_fails_and_recovers_while_boards_of_the_others_keep_their_ranks(
