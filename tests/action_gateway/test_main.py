@@ -3,13 +3,12 @@
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
-from tests.fixtures.logs import restored_logging
 from tests.fixtures.postgres import Database
 
 from action_gateway.__main__ import main
@@ -29,15 +28,14 @@ min_seconds = 0
 
 
 @pytest.fixture
-def command() -> Iterator[Command]:
+def command() -> Command:
     """Return a function that runs a command to its end."""
 
     def run(*arguments: str, **settings: str) -> Result:
         environment = {f"ACTION_GATEWAY_{name.upper()}": value for name, value in settings.items()}
         return CliRunner(env=environment).invoke(main, arguments, prog_name="action-gateway")
 
-    with restored_logging():
-        yield run
+    return run
 
 
 @pytest.fixture

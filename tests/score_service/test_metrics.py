@@ -7,7 +7,6 @@ from io import StringIO
 import structlog
 from grpc import StatusCode
 from prometheus_client import generate_latest
-from tests.fixtures.logs import restored_logging
 
 from score_service.metrics import CALL_FIELDS, GRPC_CODES, Metrics, add_call_fields
 from service_runtime.logs import configure_logging
@@ -15,12 +14,11 @@ from service_runtime.logs import configure_logging
 
 def test_what_is_bound_to_a_call_is_in_its_lines() -> None:
     stream = StringIO()
-    with restored_logging():
-        configure_logging("json", "info", add_call_fields, stream)
-        token = CALL_FIELDS.set({"request_id": "r-1"})
-        structlog.get_logger("x").info("a")
-        logging.getLogger("y").warning("b")
-        CALL_FIELDS.reset(token)
+    configure_logging("json", "info", add_call_fields, stream)
+    token = CALL_FIELDS.set({"request_id": "r-1"})
+    structlog.get_logger("x").info("a")
+    logging.getLogger("y").warning("b")
+    CALL_FIELDS.reset(token)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert [line["request_id"] for line in lines] == ["r-1", "r-1"]
 

@@ -4,12 +4,11 @@ import io
 import json
 import logging
 import secrets
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import pytest
 import structlog
-from tests.fixtures.logs import restored_logging
 
 from service_runtime.logs import configure_logging
 
@@ -19,10 +18,9 @@ def add_nothing(_logger: object, _level: str, event: MutableMapping[str, Any]) -
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """Return a stream to log to; the loggers are put back afterwards."""
-    with restored_logging():
-        yield io.StringIO()
+def stream() -> io.StringIO:
+    """Return a stream to log to."""
+    return io.StringIO()
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
