@@ -183,7 +183,6 @@ def counting(service: RunningService, event: str) -> Callable[[], int]:
     return lambda: service.log().count(event)
 
 
-@pytest.mark.timeout(240)
 async def test_certificates_and_their_authority_are_replaced_without_a_failed_call(
     rotation: Rotation, old: CertificateAuthority, new: CertificateAuthority, tmp_path: Path
 ) -> None:

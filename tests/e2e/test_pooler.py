@@ -99,7 +99,6 @@ def ask(dsn: str, statement: LiteralString) -> Any:
     return answer
 
 
-@pytest.mark.timeout(180)
 async def test_no_award_is_lost_or_doubled_whatever_the_pooler_does(
     stack: Stack, pgbouncer: PgBouncer, database: Database
 ) -> None:

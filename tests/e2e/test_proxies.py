@@ -13,7 +13,7 @@ from tests.fixtures.stack import Stack, target_of
 
 from score_client import AwardResult, ScoreClient, Snapshot, Update, WatchEvent
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.parametrize("name", PROXIES)]
+pytestmark = pytest.mark.parametrize("name", PROXIES)
 TRUSTED = "127.0.0.1"
 
 

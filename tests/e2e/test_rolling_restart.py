@@ -100,13 +100,11 @@ async def enter(opened: AsyncExitStack, balancer: Balancer, name: str) -> Browse
     return await join(await opened.enter_async_context(edge(balancer.address)), name)
 
 
-@pytest.mark.timeout(240)
 async def test_score_services_restarted_one_after_the_other_fail_no_call(restarts: Restarts) -> None:
     await restarts.roll(restarts.services, RESTARTS)
     await restarts.stack.settle()
 
 
-@pytest.mark.timeout(240)
 async def test_gateways_restarted_one_after_the_other_fail_no_player(restarts: Restarts) -> None:
     await restarts.roll(restarts.gateways, RESTARTS)
     await restarts.stack.settle()

@@ -187,7 +187,6 @@ def test_two_stacks_run_side_by_side(stack: RunningStack, launcher: Launcher) ->
     assert stack.award_as_printed().startswith("+10 for ada: 10 points, rank 1")
 
 
-@pytest.mark.timeout(300)
 def test_stopping_leaves_no_process_and_loses_no_data(launcher: Launcher) -> None:
     first = launcher.start()
     assert first.award_as_printed().startswith("+10 for ada: 10 points, rank 1, revision 2")

@@ -247,7 +247,7 @@ def known(test: Callable[..., Any]) -> Callable[..., Any]:
     return test
 
 
-@pytest.mark.timeout(120 + _MORE)
+@pytest.mark.timeout(300 + _MORE)
 @settings(
     max_examples=_MORE or 60,
     derandomize=not _MORE,

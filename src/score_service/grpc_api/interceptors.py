@@ -146,7 +146,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             task = self.in_flight.enter()
             try:
                 if self.in_flight.is_held:
-                    await self.in_flight.wait_to_begin()
+                    await self.in_flight.wait_to_go_on()
                 with (
                     self._observer.observe(method.name, context, method.metrics) as call,
                     inside(call.span),
@@ -163,13 +163,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         try:
             with slot:
                 peer = self._authorize(method, context, call)
-                return await self._run(method, incoming, context, call, peer)
+                answer = await self._run(method, incoming, context, call, peer)
         except grpc.aio.BaseError:
             raise
         except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
             call.fail(error)
             self._denials.note([error], context.peer)
+            if self.in_flight.is_held:
+                await self.in_flight.wait_to_go_on()
             await context.abort_with_status(to_status(error))
+        if self.in_flight.is_held:
+            await self.in_flight.wait_to_go_on()
+        return answer
 
     def _authorize(self, method: Method, context: ServicerContext, call: Call) -> Peer:
         peer = read_peer(context.auth_context())

@@ -2,9 +2,9 @@
 
 1. Not ready: callers that ask after our health go elsewhere. All are answered meanwhile.
 2. Streams end, with a status to retry.
-3. Calls that come now are taken in but not begun; then connections get a GOAWAY. gRPC drops what
-   it has not handed over to us by then, and callers that wait for an answer before the next call have none
-   there. What was taken in is begun after that, and callers take their next one elsewhere.
+3. Calls that come now are taken in but not begun, and those under way are not answered; then connections get
+   a GOAWAY. gRPC drops what it has not handed over to us by then, and callers that wait for an answer before
+   the next call have none there. Calls go on after that, and callers take their next one elsewhere.
 4. Calls are finished, and awards that nobody waits for any more.
 
 Each step is bounded, and a second signal cuts the waiting short. The stores are closed after that.
@@ -23,7 +23,7 @@ from service_runtime.lifecycle import wait_unless
 from service_runtime.readiness import Readiness
 
 _GATHER_SECONDS: Final = 0.5
-"""How long calls wait to be begun, at most. Where they never cease to come, some are dropped."""
+"""How long calls are held, at most. Where they never cease to come, some are dropped."""
 _GOAWAY_SECONDS: Final = 0.05
 """For the GOAWAY frame to leave before the answers do."""
 _FINISH_SECONDS: Final = 10.0

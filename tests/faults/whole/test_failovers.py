@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from tests.faults.whole.test_run import LOAD
 
 from faults.model.findings import Kind
@@ -27,7 +26,6 @@ class LateFailover(Failover):
         await super().heal()
 
 
-@pytest.mark.timeout(300)
 async def test_asynchronous_replication_loses_awards_and_the_checker_finds_it(tmp_path: Path) -> None:
     catalogue = {"late_failover": FaultKind(LateFailover, ("postgres",), hold=(3.0, 3.0))}
     run = Run(Plan(4, seconds=60, turns=1, load=LOAD, catalogue=catalogue, patience=30), tmp_path, print)

@@ -24,9 +24,20 @@ CALLERS = 48
 
 
 async def test_callers_who_call_without_a_pause_are_answered_until_the_connection_ends(
-    start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
+    start_score_service: StartScoreService,
+    connect: Connect,
+    backend_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service = await start_score_service(drain_seconds=0)
+    in_flight = service.running.interceptor.in_flight
+
+    async def all_are_held() -> bool:
+        return in_flight.count == CALLERS
+
+    # How long that takes depends on the machine.
+    monkeypatch.setattr(in_flight, "quiet", lambda: eventually(all_are_held))
+    monkeypatch.setattr("score_service.process.drain._GATHER_SECONDS", 60)
     stubs = connect(service, backend_certificate)
     await stubs.score.AwardPoints(award_request())
     ends = Counter[StatusCode]()
@@ -40,7 +51,7 @@ async def test_callers_who_call_without_a_pause_are_answered_until_the_connectio
         except grpc.aio.AioRpcError as error:
             ends[error.code()] += 1
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as callers:
+    async with asyncio.timeout(90), asyncio.TaskGroup() as callers:
         for _ in range(CALLERS):
             callers.create_task(call())
 
@@ -52,6 +63,41 @@ async def test_callers_who_call_without_a_pause_are_answered_until_the_connectio
 
     # Each was refused its next call on a new connection, and none was cut off in one that had begun.
     assert ends == {StatusCode.OK: ends[StatusCode.OK], StatusCode.UNAVAILABLE: CALLERS}
+
+
+async def test_a_call_under_way_is_answered_after_the_connection_was_told_to_end(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    backend_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Otherwise its caller may send the next one on this connection, where it would be dropped.
+    service = await start_score_service(drain_seconds=0)
+    running, work, order = service.running, asyncio.Event(), list[str]()
+    award, stop = running.parts.scoring.award, running.server.stop
+
+    async def award_late(*arguments: Any) -> Any:
+        await work.wait()
+        return await award(*arguments)
+
+    async def await_answer() -> None:
+        work.set()
+        await asyncio.wait([call], timeout=0.5)
+
+    async def note_stop(grace: float | None) -> None:
+        order.append("told")
+        await stop(grace)
+
+    monkeypatch.setattr(running.parts.scoring, "award", award_late)
+    monkeypatch.setattr(running.interceptor.in_flight, "quiet", await_answer)
+    monkeypatch.setattr(running.server, "stop", note_stop)
+    call = asyncio.ensure_future(connect(service, backend_certificate).score.AwardPoints(award_request()))
+    call.add_done_callback(lambda _: order.append("answered"))
+    await eventually(has_calls(service))
+    async with asyncio.timeout(20):
+        await running.stop(asyncio.Event())
+        assert (await call).result.total == 10
+    assert order.index("told") < order.index("answered")
 
 
 async def test_calls_that_never_cease_to_come_do_not_hold_up_the_stop(
