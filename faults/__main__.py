@@ -1,7 +1,7 @@
 """The command `python -m faults`, which `make faults` runs.
 
-Exit codes: 0 nothing was found; 1 something was found, or a part did not come back; 2 wrong usage; 130
-interrupted.
+Exit codes: 0 nothing was found; 1 something was found, or the run could not go on: a part did not come back,
+or something else that was waited for did not come; 2 wrong usage; 130 interrupted.
 """
 
 import asyncio
@@ -72,9 +72,11 @@ def main(seed: int | None, minutes: float, json_path: Path | None, folder: Path 
     except BaseException as error:
         keep_evidence(run, make_figures(run))
         Terminal().complain(f"The run broke; logs and history are in {run.folder}")
-        if not isinstance(error, LocalStackError):
+        reasons = _list_reasons(error)
+        if not all(isinstance(reason, LocalStackError) for reason in reasons):
             raise
-        Terminal().complain(str(error))
+        for reason in reasons:
+            Terminal().complain(str(reason))
         sys.exit(1)
     sys.exit(_conclude(run, console, json_path, keep=folder is not None))
 
@@ -99,6 +101,13 @@ def _make_folder(folder: Path | None) -> Path:
     except OSError as error:
         raise click.UsageError(f"{folder} cannot be made: {error.strerror}") from error
     return folder.resolve()
+
+
+def _list_reasons(error: BaseException) -> list[BaseException]:
+    """Return the errors of a group, or the one error."""
+    if not isinstance(error, BaseExceptionGroup):
+        return [error]
+    return [reason for inner in error.exceptions for reason in _list_reasons(inner)]
 
 
 def _conclude(run: Run, console: Console, json_path: Path | None, *, keep: bool) -> int:

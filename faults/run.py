@@ -11,6 +11,7 @@ from typing import Final
 
 from faults.cluster.builder import running_cluster
 from faults.cluster.cluster import Cluster
+from faults.deadlines import within
 from faults.evidence.collector import keep_sampling, read_boards, read_epochs
 from faults.evidence.vitals import Holdings, compare, measure_holdings, measure_lag, measure_waiting
 from faults.load.load import Load
@@ -26,6 +27,9 @@ from faults.rules.checker import check
 from faults.workload.workload import Workload
 
 _WARM_SECONDS: Final = 3.0
+_COUNT_SECONDS: Final = 60.0
+_READ_SECONDS: Final = 1_800.0
+"""The record of a day of faults is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,8 @@ class Run:
         """Do all of it.
 
         Raises:
-            ServerFailedError: a part did not start, or did not restart after a fault.
+            LocalStackError: a part did not start, or something that was waited for did not come. Or an
+                ExceptionGroup of such errors.
         """
         began = time.monotonic()
         async with running_cluster(self.folder, self.plan.load.boards) as cluster:
@@ -81,11 +86,12 @@ class Run:
         workload = Workload(cluster.endpoints, self.history, random.Random(plan.seed), plan.load)
         async with workload.running() as work:
             await asyncio.sleep(_WARM_SECONDS)
-            before = await measure_holdings(cluster)
+            before = await self._count(cluster)
             await self._break(cluster)
             self.tell("All faults are healed; the load ends.")
             liveness, epochs = await self._rest(cluster, work, before)
-            projections = await read_boards(cluster, epochs[-1])
+            async with within(_READ_SECONDS, "Valkey to show all boards"):
+                projections = await read_boards(cluster, epochs[-1])
         self.tell("Judging.")
         self.findings = check(self.history, epochs, projections, liveness, self.samples)
         if saw_little(self.findings.judged):
@@ -112,10 +118,11 @@ class Run:
         patience = self.plan.patience
         lag = await measure_lag(cluster, patience)
         waiting |= await measure_waiting(cluster)
-        epochs, read_at = await read_epochs(cluster, self.history), time.time_ns() // 1000
+        async with within(_READ_SECONDS, "PostgreSQL to show the whole record"):
+            epochs, read_at = await read_epochs(cluster, self.history), time.time_ns() // 1000
         heads = {board_id: ledger.position for board_id, ledger in epochs[-1].items()}
         unsettled = await work.settle(heads, patience)
-        resources = compare(before, await measure_holdings(cluster))
+        resources = compare(before, await self._count(cluster))
         liveness = Liveness(
             patience=patience,
             lag_seconds=lag,
@@ -125,6 +132,10 @@ class Run:
             read_at=read_at,
         )
         return liveness, epochs
+
+    async def _count(self, cluster: Cluster) -> Holdings:
+        async with within(_COUNT_SECONDS, "all processes to report what they hold"):
+            return await measure_holdings(cluster)
 
     def _begin_turn(self, turn: Turn) -> None:
         self.turns.append(turn)

@@ -20,6 +20,7 @@ from faults.cluster.cluster import BACKENDS, DATABASE, GATEWAYS, SCORES, Cluster
 from faults.cluster.postgres import Postgres, PostgresPair
 from faults.cluster.service import Service
 from faults.cluster.valkey import Valkey, ValkeyPair
+from faults.deadlines import within
 from faults.network.balancer import Balancer, Upstream
 from faults.network.proxy import Proxy
 from local_stack.backing import Cache, Record
@@ -36,6 +37,8 @@ from local_stack.valkey import ValkeyFolder
 _GATEWAY_HOLDER: Final = Holder("action-gateway")
 _SCORE_HOLDER: Final = Holder("score-service", serves=True)
 _CALLERS: Final = (*map(Holder, BACKENDS), _GATEWAY_HOLDER)
+_START_SECONDS: Final = 300.0
+_STOP_SECONDS: Final = 300.0
 _PORTS: Final = range(20_000, 32_000)
 """Below those that the system gives to connections, so that none takes one while its server is stopped."""
 _POLICY: Final = """\
@@ -74,10 +77,15 @@ async def running_cluster(folder: Path, board_ids: Sequence[str] = ()) -> AsyncI
 
     To be used from the main thread, with which the processes end.
     """
-    async with AsyncExitStack() as stack:
-        cluster = await _Builder(_open_folder(folder), stack, board_ids).build()
-        await cluster.until_ready()
+    stack = AsyncExitStack()
+    try:
+        async with within(_START_SECONDS, "the stack to start"):
+            cluster = await _Builder(_open_folder(folder), stack, board_ids).build()
+            await cluster.until_ready()
         yield cluster
+    finally:
+        async with within(_STOP_SECONDS, "the stack to stop"):
+            await stack.aclose()
 
 
 class _Builder:

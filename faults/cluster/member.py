@@ -55,14 +55,15 @@ class Member(ABC):
 
     async def until_ready(self, seconds: float = _READY_SECONDS) -> None:
         """Wait until it can do its work. Raises ServerFailedError if it ends first, or time is up."""
-        deadline = time.monotonic() + seconds
-        while not await asyncio.to_thread(self.looks_ready):
-            if self.child is not None:
-                self.child.require_running()
-            if time.monotonic() > deadline:
-                tail = self.child.tail() if self.child else ""
-                raise ServerFailedError(f"{self.name} was not ready after {seconds:.0f} s:\n{tail}")
-            await asyncio.sleep(_LOOK_SECONDS)
+        try:
+            async with asyncio.timeout(seconds):  # Also of a look to which it says nothing.
+                while not await asyncio.to_thread(self.looks_ready):
+                    if self.child is not None:
+                        self.child.require_running()
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            tail = self.child.tail() if self.child else ""
+            raise ServerFailedError(f"{self.name} was not ready after {seconds:.0f} s:\n{tail}") from None
 
     async def becomes_ready(self, seconds: float) -> bool:
         """Wait until it can do its work; return whether it could, before its end and in time."""
@@ -87,9 +88,10 @@ class Member(ABC):
             await self.kill()
 
     async def kill(self) -> None:
-        """End it as a crash would."""
+        """End it as a crash would. Raises ServerFailedError if it does not end."""
         self._signal(signal.SIGKILL)
-        await self.until_ended(_STOP_SECONDS)
+        if not await self.until_ended(_STOP_SECONDS):
+            raise ServerFailedError(f"{self.name} had not ended {_STOP_SECONDS:.0f} s after it was killed")
 
     def end(self) -> None:
         """Have it end in order, and block until it has."""

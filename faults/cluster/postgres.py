@@ -12,6 +12,7 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from faults.cluster.member import Member, until
+from faults.deadlines import within
 from faults.network.proxy import Proxy
 from local_stack.account import Account
 from local_stack.binding import bind_command
@@ -28,6 +29,8 @@ _PASSWORD = "superuser-password"  # noqa: S105 - the name of a file
 _COPY_SECONDS: Final = 60.0
 _START_SECONDS: Final = 30.0
 _CONNECT_SECONDS: Final = 5
+_PROMOTE_SECONDS: Final = 60
+_STATEMENT_SECONDS: Final = 90.0
 _IS_READY: Final = (
     "SELECT NOT pg_is_in_recovery() OR EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming')"
 )
@@ -82,11 +85,26 @@ class Postgres(Member):
                 if time.monotonic() > deadline:
                     raise
 
-    async def execute(self, statement: Any) -> None:
-        """Have it do something, as the superuser."""
+    async def execute(self, statement: Any) -> tuple[Any, ...] | None:
+        """Have it do something, as the superuser, and return the first row of the answer.
+
+        Raises:
+            StuckError: It says nothing.
+        """
         url = make_conninfo(self.server.admin_url(), connect_timeout=_CONNECT_SECONDS)
-        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
-            await connection.execute(statement)
+        async with (
+            within(_STATEMENT_SECONDS, f"{self.name} to execute {statement}"),
+            await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
+        ):
+            cursor = await connection.execute(statement)
+            return await cursor.fetchone() if cursor.description else None
+
+    async def promote(self) -> None:
+        """Have a standby become a primary. Raises ServerFailedError if it does not."""
+        if await self.execute(f"SELECT pg_promote(wait_seconds => {_PROMOTE_SECONDS})") != (True,):
+            raise ServerFailedError(
+                f"{self.name} was not promoted after {_PROMOTE_SECONDS} s:\n{self.server.child.tail()}"
+            )
 
     async def back_up(self, copy: Path, *options: str, port: int | None = None) -> None:
         """Copy the data of the running server, with the password, into a folder that has no data yet.
@@ -131,9 +149,10 @@ class Postgres(Member):
             account.own(password)
 
     async def _finish(self, work: Child) -> None:
-        await until(lambda: work.exit_code is not None, _COPY_SECONDS)
-        if work.exit_code != 0:
+        if not await until(lambda: work.exit_code is not None, _COPY_SECONDS):
             work.stop(1)
+            raise ServerFailedError(f"{work.name} had not ended after {_COPY_SECONDS:.0f} s:\n{work.tail()}")
+        if work.exit_code != 0:
             raise ServerFailedError(f"{work.name} failed:\n{work.tail()}")
 
 
@@ -177,8 +196,12 @@ class PostgresPair:
         self.standby.start()
 
     async def take_over(self, users: Iterable[Proxy]) -> None:
-        """Make the standby the primary, whether or not the other one still runs, and bring users to it."""
-        await self.standby.execute("SELECT pg_promote()")
+        """Make the standby the primary, whether or not the other one still runs, and bring users to it.
+
+        Raises:
+            ServerFailedError: It was not promoted.
+        """
+        await self.standby.promote()
         self.primary, self.standby = self.standby, self.primary
         self.bring(users)
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from faults.deadlines import within
 from faults.model.history import Fault
 from faults.nemesis.certificates import CERTIFICATE_FAULTS
 from faults.nemesis.clocks import CLOCK_FAULTS
@@ -16,6 +17,9 @@ from faults.nemesis.network import NETWORK_FAULTS
 from faults.nemesis.processes import PROCESS_FAULTS
 from faults.nemesis.schedule import Planned, Turn
 from faults.nemesis.stores import STORE_FAULTS
+
+_STEP_SECONDS: Final = 300.0
+"""Restarting all replicas one after the other takes half a minute, on a busy machine a few times as long."""
 
 CATALOGUE: Final[Catalogue] = {
     **PROCESS_FAULTS,
@@ -41,7 +45,8 @@ class Nemesis:
         """Begin no more turns after so many seconds.
 
         Raises:
-            ServerFailedError: A part did not restart.
+            ExceptionGroup: Of ServerFailedError and StuckError: a part did not restart, or a fault could not
+                be injected or healed.
         """
         deadline = time.monotonic() + seconds
         for turn in turns:
@@ -59,8 +64,10 @@ class Nemesis:
         injection = make(self._scene, planned.target, random.Random(planned.seed))
         await asyncio.sleep(planned.after)
         began = time.monotonic()
-        await injection.inject()
+        async with within(_STEP_SECONDS, f"{planned} to be injected"):
+            await injection.inject()
         await asyncio.sleep(planned.hold)
-        await injection.heal()
+        async with within(_STEP_SECONDS, f"{planned} to be healed"):
+            await injection.heal()
         fault = Fault(name=planned.kind, target=planned.target, began=began, ended=time.monotonic())
         self._scene.history.add(fault)

@@ -15,6 +15,7 @@ from faults.backends.backends import Backends
 from faults.backends.memory import Memory
 from faults.backends.readers import Readers
 from faults.cluster.endpoints import Endpoints
+from faults.deadlines import within
 from faults.load.load import Load
 from faults.model.history import History
 from faults.players.gateway_client import GatewayClient
@@ -24,6 +25,7 @@ from faults.workload.streams import Streams
 from score_client import ScoreClient
 
 _QUIESCE_SECONDS: Final = 30.0
+_END_SECONDS: Final = 60.0
 
 
 class Workload:
@@ -45,7 +47,7 @@ class Workload:
         Raises ExceptionGroup, out of whatever the block is doing, when the workload itself fails.
         """
         failure: Exception | None = None
-        async with AsyncExitStack() as clients:
+        async with AsyncExitStack() as ending, AsyncExitStack() as clients:
             await self._open(clients)
             async with asyncio.TaskGroup() as group:
                 works = [one.run() for one in (*self._paces, *self._streams.all())]
@@ -54,6 +56,8 @@ class Workload:
                     yield self
                 except Exception as error:  # noqa: BLE001 - raised below, as it is and not in a group
                     failure = error
+                finally:
+                    await ending.enter_async_context(within(_END_SECONDS, "all clients to end"))
                 for task in tasks:
                     task.cancel()
         if failure:

@@ -47,6 +47,21 @@ def await_text(log: Path, text: str, seconds: float = 90) -> None:
         time.sleep(0.05)
 
 
+_ENDLESS = """
+import asyncio, sys
+import faults.__main__, faults.nemesis.nemesis, faults.run
+from faults.nemesis.injection import FaultKind, OneShot
+
+class Endless(OneShot):
+    async def inject(self):
+        await asyncio.Event().wait()
+
+faults.nemesis.nemesis._STEP_SECONDS = 1
+faults.run.CATALOGUE = {"endless": FaultKind(Endless, ("valkey",))}
+faults.__main__.main(sys.argv[1:])
+"""
+
+
 def test_a_folder_that_exists_is_wrong_usage(tmp_path: Path) -> None:
     result = run("--folder", str(tmp_path))
     assert result.returncode == 2
@@ -70,3 +85,19 @@ def test_interrupted_it_ends_every_process_and_keeps_nothing(tmp_path: Path) -> 
     assert not below & read_processes().keys()
     assert folder is not None
     assert not Path(folder[1]).exists()
+
+
+def test_a_run_that_cannot_go_on_says_what_it_waited_for_and_keeps_its_logs(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    ended = subprocess.run(
+        [sys.executable, "-c", _ENDLESS, "--minutes", "30", "--folder", str(folder)],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert "Waited 1 s in vain for endless valkey to be injected." in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (folder / "schedule.txt").read_text() == "endless valkey\n"
+    assert (folder / "logs" / "score-1.log").exists()

@@ -43,8 +43,15 @@ class Noted(Injection):
         self.done.append(f"heal {self.target}")
 
 
-def plan(target: str, *, after: float = 0.0, hold: float = 0.0) -> Planned:
-    return Planned("noted", target, seed=4, after=after, hold=hold)
+class Endless(Noted):
+    """Cannot be healed."""
+
+    async def heal(self) -> None:
+        await asyncio.Event().wait()
+
+
+def plan(target: str, *, kind: str = "noted", after: float = 0.0, hold: float = 0.0) -> Planned:
+    return Planned(kind, target, seed=4, after=after, hold=hold)
 
 
 @dataclass
@@ -57,7 +64,7 @@ class World:
 
     async def run(self, turns: Any, seconds: float = 10.0) -> None:
         scene = Scene(cast("Cluster", self.cluster), self.history)
-        kinds = {"noted": FaultKind(Noted, ("a", "b"))}
+        kinds = {"noted": FaultKind(Noted, ("a", "b")), "endless": FaultKind(Endless, ("b",))}
         await Nemesis(scene, kinds, self.told.append).run(turns, seconds)
 
 
@@ -100,4 +107,17 @@ async def test_a_part_that_does_not_restart_ends_it(world: World) -> None:
     world.cluster.broken = True
     with pytest.raises(RuntimeError, match="did not come back"):
         await world.run([Turn(0.0, (plan("a"),)), Turn(0.0, (plan("b"),))])
+    assert len(world.told) == 1
+
+
+async def test_a_fault_that_cannot_be_healed_ends_it_and_is_named(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("faults.nemesis.nemesis._STEP_SECONDS", 0.2)
+    pair = Turn(0.0, (plan("a", hold=60), plan("b", kind="endless")))
+    with pytest.raises(ExceptionGroup) as raised:
+        await world.run([pair, pair])
+    assert [str(error) for error in raised.value.exceptions] == [
+        "Waited 0.2 s in vain for endless b to be healed."
+    ]
     assert len(world.told) == 1
