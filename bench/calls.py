@@ -77,7 +77,7 @@ CALLS = Theme(
             "awards/s",
             rate,
             limit="echo-256",
-            targets=(at_least(0.75, Quantity.RATIO),),
+            targets=(at_least(0.75, Quantity.RATIO), at_most(400, Quantity.CPU)),
         ),
     ),
     _open,

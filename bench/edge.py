@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.http_connection import HttpConnection
 from bench.load import Call, keep_in_flight
-from bench.row import Row, median_ms, rate
+from bench.row import Quantity, Row, at_least, at_most, median_ms, rate
 from bench.stack import Stack
 from bench.theme import Measure, Theme
 
@@ -37,6 +37,11 @@ class Player:
         started = await self._post("/actions/start", {"actionId": "bench"})
         token = started["actionToken"]
         await self._post("/actions/complete", {"actionToken": token, "proof": {"answer": "yes"}})
+
+    async def play_one(self) -> int:
+        """Do the same, and count it."""
+        await self.play()
+        return 1
 
     async def ask_to_start(self) -> tuple[int, Any]:
         """Start an action; return the status, whichever it is, and the answer."""
@@ -75,6 +80,7 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
         yield {
             "door": partial(keep_in_flight, _any_of(players, Player.be_refused), _PLAYERS),
             "gateway": partial(keep_in_flight, _any_of(players, Player.play), _PLAYERS),
+            "gateway-idle": partial(keep_in_flight, players[0].play_one, 1),
         }
 
 
@@ -103,15 +109,33 @@ async def _join(connections: AsyncExitStack, address: str, name: str) -> Player:
 EDGE = Theme(
     "edge",
     (
-        Row("door", f"gateway: start and complete refused at the door, {_PLAYERS} players", "pairs/s", rate),
+        Row(
+            "door",
+            f"gateway: start and complete refused at the door, {_PLAYERS} players",
+            "pairs/s",
+            rate,
+            targets=(at_most(400, Quantity.CPU),),
+        ),
         Row(
             "gateway",
             f"gateway: start and complete, {_PLAYERS} players",
             "awards/s",
             rate,
             limit="door",
+            targets=(
+                at_least(5, Quantity.BASE),
+                at_most(1_500, Quantity.CPU),
+                at_most(250, Quantity.POSTGRES_CPU),
+            ),
         ),
         Row("gateway-p50", "the same", "ms p50", median_ms, measure="gateway", limit="door"),
+        Row(
+            "gateway-idle",
+            "gateway: start and complete, 1 player",
+            "ms p50",
+            median_ms,
+            targets=(at_most(8),),
+        ),
     ),
     _open,
 )

@@ -81,7 +81,7 @@ READS = Theme(
             "reads/s",
             rate,
             limit="echo-read",
-            targets=(at_least(0.75, Quantity.RATIO),),
+            targets=(at_least(0.75, Quantity.RATIO), at_most(330, Quantity.CPU)),
         ),
         Row(
             "around",
@@ -89,7 +89,7 @@ READS = Theme(
             "reads/s",
             rate,
             limit="echo-read",
-            targets=(at_least(0.75, Quantity.RATIO),),
+            targets=(at_least(0.75, Quantity.RATIO), at_most(330, Quantity.CPU)),
         ),
         Row("top-1m", f"top {_TOP} of {LARGE:,}, {_IN_FLIGHT} in flight", "ms p50", median_ms, limit="top"),
         Row(
@@ -98,7 +98,7 @@ READS = Theme(
             "reads/s",
             rate,
             limit="echo-read",
-            targets=(at_least(0.75, Quantity.RATIO),),
+            targets=(at_least(0.75, Quantity.RATIO), at_most(330, Quantity.CPU)),
         ),
         Row(
             "standing-1m",

@@ -1,6 +1,6 @@
 """Rows: which figure of which measure is shown, beside which limit, and what it has to reach. Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
@@ -9,6 +9,8 @@ from bench.figures import Spread, percentile
 
 JUDGED_CPU = ("service", "postgres", "redis")
 """Whose CPU an award costs; that of the load generator is none of Laurel's."""
+SERVERS = (*JUDGED_CPU, "gateway")
+"""Whose CPU an operation costs, through whichever door it comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,11 @@ class Quantity(Enum):
     FIGURE = "{bound:,g}"
     RATIO = "{bound:g} of limit"
     DIFFERENCE = "limit + {bound:g}"
+    CPU = "{bound:,g} µs of CPU"
+    """Of all servers, for one operation."""
+    POSTGRES_CPU = "{bound:,g} µs of PostgreSQL"
+    BASE = "{bound:g} of base"
+    """Of the figure of the revision that this one is compared with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +135,22 @@ class Row:
         return (self.limit, own) if self.limit else (own,)
 
 
+Cpu: TypeAlias = Mapping[str, float]
+"""Microseconds an operation, by who used them."""
+Verdicts: TypeAlias = tuple[tuple[Target, bool | None], ...]
+"""Each target, and whether it is met; None where nothing tells."""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a row was on another revision, in rounds that took turns with ours."""
+
+    figure: Spread
+    ratio: Spread
+    """Ours to its, round by round."""
+    cpu: Cpu
+
+
 @dataclass(frozen=True, slots=True)
 class Line:
     """A row with its figures."""
@@ -136,9 +159,10 @@ class Line:
     figure: Spread
     limit: Spread | None
     ratio: Spread | None
-    cpu: Mapping[str, float]
-    """Microseconds an operation, by who used them."""
-    verdicts: tuple[tuple[Target, bool], ...]
+    cpu: Cpu
+    verdicts: Verdicts
+    base: Base | None = None
+    """None where no revision was compared, or where it does not know the row."""
 
 
 Samples: TypeAlias = Mapping[str, Sequence[Sample]]
@@ -150,20 +174,38 @@ def judge(row: Row, samples: Samples) -> Line:
     own = samples[row.measures[-1]]
     figure = Spread.of([row.figure(sample) for sample in own])
     limit = Spread.of([row.figure(sample) for sample in samples[row.limit]]) if row.limit else None
-    pairs = list(zip(figure.rounds, limit.rounds, strict=True)) if limit else []
-    ratio = Spread.of([mine / its if its else 0.0 for mine, its in pairs]) if limit else None
-    difference = Spread.of([mine - its for mine, its in pairs])
+    who = sorted({name for sample in own for name in sample.cpu})
+    cpu = {name: Spread.of([cpu_of(sample, name) for sample in own]).median for name in who}
+    return make_line(row, figure, limit, cpu)
+
+
+def make_line(row: Row, figure: Spread, limit: Spread | None, cpu: Cpu, base: Base | None = None) -> Line:
+    """Make a line out of figures that are known, and see which targets are met."""
+    ratio = ratio_of(figure, limit) if limit else None
     reached = {
         Quantity.FIGURE: figure.median,
-        Quantity.RATIO: ratio.median if ratio else 0.0,
-        Quantity.DIFFERENCE: difference.median,
+        Quantity.CPU: sum_of(cpu, SERVERS),
+        Quantity.POSTGRES_CPU: cpu.get("postgres", 0.0),
     }
-    who = sorted({name for sample in own for name in sample.cpu})
-    return Line(
-        row,
-        figure,
-        limit,
-        ratio,
-        {name: Spread.of([cpu_of(sample, name) for sample in own]).median for name in who},
-        tuple((target, target.is_met(reached[target.quantity])) for target in row.targets),
+    if limit and ratio:
+        differences = [mine - its for mine, its in zip(figure.rounds, limit.rounds, strict=True)]
+        reached |= {Quantity.RATIO: ratio.median, Quantity.DIFFERENCE: Spread.of(differences).median}
+    if base:
+        reached[Quantity.BASE] = base.ratio.median
+    verdicts = tuple(
+        (target, target.is_met(reached[target.quantity]) if target.quantity in reached else None)
+        for target in row.targets
     )
+    return Line(row, figure, limit, ratio, cpu, verdicts, base)
+
+
+def ratio_of(figure: Spread, other: Spread) -> Spread:
+    """Compare round by round."""
+    return Spread.of(
+        [mine / its if its else 0.0 for mine, its in zip(figure.rounds, other.rounds, strict=True)]
+    )
+
+
+def sum_of(cpu: Cpu, who: Iterable[str]) -> float:
+    """Add up what some of them have used."""
+    return sum(cpu.get(name, 0.0) for name in who)

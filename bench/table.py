@@ -46,7 +46,9 @@ def _cells(line: Line) -> dict[str, str | Text]:
     }
 
 
-def _verdict(*, is_met: bool) -> Text:
+def _verdict(*, is_met: bool | None) -> Text:
+    if is_met is None:
+        return Text("-", "dim")
     return Text("yes", "green") if is_met else Text("no", "bold red")
 
 

@@ -84,7 +84,7 @@ WRITES = Theme(
             "awards/s",
             rate,
             limit="sql",
-            targets=(at_least(10_000), at_least(0.6, Quantity.RATIO)),
+            targets=(at_least(10_000), at_least(0.65, Quantity.RATIO), at_least(0.97, Quantity.BASE)),
         ),
         Row(
             "batch-cpu",
@@ -102,7 +102,7 @@ WRITES = Theme(
             "awards/s",
             rate,
             limit="sql",
-            targets=(at_least(8_000),),
+            targets=(at_least(8_000), at_least(0.97, Quantity.BASE)),
         ),
     ),
     _open,

@@ -4,7 +4,9 @@ import math
 
 import pytest
 
+from bench.figures import Spread
 from bench.row import (
+    Base,
     Quantity,
     Row,
     Sample,
@@ -13,9 +15,11 @@ from bench.row import (
     at_most,
     judge,
     judged_cpu,
+    make_line,
     median_ms,
     p99_ms,
     rate,
+    ratio_of,
 )
 
 
@@ -66,11 +70,17 @@ def test_the_limit_is_told_in_the_unit_of_the_figure() -> None:
         (at_least(0.51, Quantity.RATIO), False),
         (at_most(-25, Quantity.DIFFERENCE), True),
         (at_most(-26, Quantity.DIFFERENCE), False),
+        (at_most(60_000, Quantity.CPU), True),
+        (at_most(59_999, Quantity.CPU), False),
+        (at_most(20_000, Quantity.POSTGRES_CPU), True),
+        (at_most(19_999, Quantity.POSTGRES_CPU), False),
+        (at_least(0.97, Quantity.BASE), None),
     ],
 )
-def test_a_target_is_met_by_the_median_of_what_it_is_about(target: Target, *, is_met: bool) -> None:
+def test_a_target_is_met_by_the_median_of_what_it_is_about(target: Target, *, is_met: bool | None) -> None:
     row = Row("mine", "", "/s", rate, limit="its", targets=(target,))
-    line = judge(row, {"mine": samples(50), "its": samples(100)})
+    cpu = {"service": 1.0, "postgres": 1.0, "gateway": 1.0, "load": 9.0, "echo": 9.0}
+    line = judge(row, {"mine": [Sample(50, 2.0, cpu=cpu)], "its": samples(100)})
     assert line.verdicts == ((target, is_met),)
 
 
@@ -86,6 +96,8 @@ def test_what_was_not_measured_meets_no_target() -> None:
         (at_most(180), "≤ 180"),
         (at_least(0.6, Quantity.RATIO), "≥ 0.6 of limit"),
         (at_most(3, Quantity.DIFFERENCE), "≤ limit + 3"),
+        (at_most(1_500, Quantity.CPU), "≤ 1,500 µs of CPU"),
+        (at_least(5, Quantity.BASE), "≥ 5 of base"),
     ],
 )
 def test_a_target_says_what_it_wants(target: Target, text: str) -> None:
@@ -101,3 +113,13 @@ def test_cpu_is_told_by_who_used_it_and_operation() -> None:
 def test_a_row_may_show_another_figure_of_a_measure() -> None:
     row = Row("mine-p50", "", "ms p50", median_ms, measure="mine", limit="its")
     assert row.measures == ("its", "mine")
+
+
+@pytest.mark.parametrize(
+    ("target", "is_met"), [(at_least(2, Quantity.BASE), True), (at_least(2.1, Quantity.BASE), False)]
+)
+def test_a_target_of_a_comparison_is_met_by_the_ratio_to_the_base(target: Target, *, is_met: bool) -> None:
+    figure, other = Spread.of([4.0, 10.0]), Spread.of([2.0, 5.0])
+    base = Base(other, ratio_of(figure, other), {})
+    line = make_line(Row("mine", "", "/s", rate, targets=(target,)), figure, None, {}, base)
+    assert line.verdicts == ((target, is_met),)
