@@ -39,7 +39,7 @@ run: $(RUN_READY) ## Start everything; Ctrl-C stops it and keeps the data. HTTP_
 	@exec $(TIED) $(BIN)/python -m local_stack run
 
 .PHONY: bench
-bench: $(RUN_READY) ## Measure on servers of its own. ROWS=batch,sql chooses, BENCH_JSON=FILE keeps, ROUNDS=, ROUND_SECONDS=.
+bench: $(RUN_READY) ## Measure on servers of its own. ROWS=batch,sql chooses, BASE=REV compares, BENCH_JSON=FILE keeps, ROUNDS=, ROUND_SECONDS=.
 	@exec $(TIED) $(BIN)/python -m bench
 
 .PHONY: faults

@@ -5,10 +5,12 @@ Exit codes: 0 measured, whether or not every target is met; 1 something broke; 2
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import tempfile
 import traceback
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -18,9 +20,11 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.calls import CALLS
+from bench.comparison import Comparison
 from bench.edge import EDGE
 from bench.machine import describe_machine, describe_versions
 from bench.overload import OVERLOAD
+from bench.peer import PeerError, make_peer_theme
 from bench.ranks import RANKS
 from bench.reads import READS
 from bench.rebuilding import REBUILD, REBUILD_HUGE
@@ -28,9 +32,10 @@ from bench.session import Plan, Session
 from bench.sockets import SOCKETS
 from bench.stack import running_stack
 from bench.starting import START
-from bench.table import make_report, make_table
+from bench.table import make_comparison, make_report, make_table
 from bench.theme import Theme
 from bench.watching import CROWD, WATCH
+from bench.worktree import checked_out, find_commit, this_tree
 from bench.writes import WRITES
 from local_stack.errors import LocalStackError
 from local_stack.terminal import Terminal
@@ -84,10 +89,13 @@ _BUSY = 0.1
     type=click.Path(dir_okay=False, path_type=Path),
     help="Also here.",
 )
+@click.option("--base", envvar="BASE", default="", help="A revision to compare with, round by round.")
 @click.option("--list", "only_list", is_flag=True, help="List the rows and end.")
-def main(rows: str, rounds: int, seconds: float, json_path: Path | None, *, only_list: bool) -> None:
+def main(
+    rows: str, rounds: int, seconds: float, json_path: Path | None, base: str, *, only_list: bool
+) -> None:
     """Measure Laurel on this machine, with servers of its own; Ctrl-C ends it in order."""
-    plan = Plan(_choose(rows), rounds, seconds)
+    plan = Plan(_choose(rows, _list_themes(os.environ)), rounds, seconds)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
@@ -97,7 +105,7 @@ def main(rows: str, rounds: int, seconds: float, json_path: Path | None, *, only
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
-        report, broke = _measure(plan, console)
+        report, broke = _compare(plan, base, console) if base else _measure(plan, console)
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     except LocalStackError as error:
@@ -108,10 +116,21 @@ def main(rows: str, rounds: int, seconds: float, json_path: Path | None, *, only
     sys.exit(broke)
 
 
-def _choose(rows: str) -> Any:
+def _list_themes(environment: Mapping[str, str]) -> tuple[Theme, ...]:
+    name = environment.get("PEER")
+    if not name:
+        return THEMES
+    url, board = environment.get("PEER_URL", ""), environment.get("PEER_BOARD", "bench")
+    try:
+        return (*THEMES, make_peer_theme(name, url, board, environment.get("PEER_KEY", "defaultkey")))
+    except PeerError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _choose(rows: str, themes: Sequence[Theme]) -> Any:
     words = set(rows.replace(",", " ").split())
-    chosen = tuple((theme, found) for theme in THEMES if (found := theme.choose(words)))
-    unknown = sorted(word for word in words if not any(theme.choose({word}) for theme in THEMES))
+    chosen = tuple((theme, found) for theme in themes if (found := theme.choose(words)))
+    unknown = sorted(word for word in words if not any(theme.choose({word}) for theme in themes))
     if unknown:
         raise click.UsageError(f"No row or theme is called {', '.join(unknown)}; --list tells them.")
     return chosen
@@ -145,6 +164,38 @@ def _measure(plan: Plan, console: Console) -> tuple[dict[str, Any], bool]:
     return make_report(session.lines, about), bool(session.faults)
 
 
+def _compare(plan: Plan, revision: str, console: Console) -> tuple[dict[str, Any], bool]:
+    started, commit = datetime.now(UTC), find_commit(revision)
+    console.print(Text(f"Comparing with {revision} ({commit[:12]})"))
+    with (
+        tempfile.TemporaryDirectory(prefix="laurel-bench-") as folder,
+        checked_out(commit) as tree,
+    ):
+        comparison = Comparison(this_tree(), tree, plan, Path(folder), console)
+        comparison.run()
+    console.print()
+    console.print(make_comparison(comparison.lines, console.width))
+    if comparison.missing:
+        console.print(Text(f"Missing in {revision}: {', '.join(comparison.missing)}.", "yellow"))
+    _warn_of_others(comparison.others, console)
+    first = comparison.reports[0]
+    about = {
+        "started_at": started.isoformat(timespec="seconds"),
+        "machine": first["machine"],
+        "versions": first["versions"],
+        "rounds": plan.rounds,
+        "round_seconds": plan.seconds,
+        "others_share": comparison.others,
+        "base": {"revision": revision, "commit": commit, "missing": comparison.missing},
+    }
+    return make_report(comparison.lines, about), False
+
+
+def _warn_of_others(share: float, console: Console) -> None:
+    if share > _BUSY:
+        console.print(Text(f"Other work took up to {share:.0%} of the machine: read ratios only.", "yellow"))
+
+
 def _show(session: Session, machine: dict[str, Any], versions: dict[str, str]) -> None:
     console = session.console
     console.print()
@@ -152,10 +203,7 @@ def _show(session: Session, machine: dict[str, Any], versions: dict[str, str]) -
     place = f"{machine['cpus']} CPUs ({machine['cpu']}), {machine['filesystem']}"
     servers = f"Python {versions['python']}, PostgreSQL {versions['postgresql']}, Valkey {versions['valkey']}"
     console.print(Text(f"{place}; {servers}; load generator included.", "dim"))
-    if session.others > _BUSY:
-        console.print(
-            Text(f"Other work took up to {session.others:.0%} of the machine: read ratios only.", "yellow")
-        )
+    _warn_of_others(session.others, console)
     for name, error in session.faults.items():
         console.print(Text(f"\n{name} broke:", "bold red"))
         console.print(Text("".join(traceback.format_exception(error))))

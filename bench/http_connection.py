@@ -29,11 +29,30 @@ class HttpConnection:
     async def post(self, path: str, body: object, headers: Mapping[str, str]) -> tuple[int, Any]:
         """Send JSON; return the status and the JSON of the answer."""
         content = json.dumps(body).encode()
-        lines = [f"POST {path} HTTP/1.1", f"Host: {self.host}", "Content-Type: application/json"]
-        lines += [f"Content-Length: {len(content)}", *(f"{name}: {value}" for name, value in headers.items())]
+        described = {"Content-Type": "application/json", "Content-Length": len(content), **headers}
+        return await self._exchange(f"POST {path}", described, content)
+
+    async def get(self, path: str, headers: Mapping[str, str]) -> tuple[int, Any]:
+        """Ask for something; return the status and the JSON of the answer."""
+        return await self._exchange(f"GET {path}", headers)
+
+    async def _exchange(
+        self, request: str, headers: Mapping[str, object], content: bytes = b""
+    ) -> tuple[int, Any]:
+        lines = [f"{request} HTTP/1.1", f"Host: {self.host}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
         self.writer.write("\r\n".join([*lines, "", ""]).encode() + content)
         head = await self.reader.readuntil(b"\r\n\r\n")
-        return read_status(head), json.loads(await self.reader.readexactly(read_length(head)))
+        return read_status(head), json.loads(await self._read_body(head))
+
+    async def _read_body(self, head: bytes) -> bytes:
+        if not is_chunked(head):
+            return await self.reader.readexactly(read_length(head))
+        body = b""
+        while size := int(await self.reader.readline(), 16):
+            body += (await self.reader.readexactly(size + 2))[:-2]
+        await self.reader.readline()
+        return body
 
 
 def read_status(head: bytes) -> int:
@@ -43,8 +62,17 @@ def read_status(head: bytes) -> int:
 
 def read_length(head: bytes) -> int:
     """Read the length of the body out of the head of an answer."""
+    return int(_read_header(head, b"content-length") or 0)
+
+
+def is_chunked(head: bytes) -> bool:
+    """Return whether the body of an answer comes in chunks."""
+    return _read_header(head, b"transfer-encoding").lower() == b"chunked"
+
+
+def _read_header(head: bytes, wanted: bytes) -> bytes:
     for line in head.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
-        if name.lower() == b"content-length":
-            return int(value)
-    return 0
+        if name.lower() == wanted:
+            return value.strip()
+    return b""

@@ -27,9 +27,9 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
     async with stack.channel(stack.start_echo()) as bare, stack.channel(stack.target) as channel:
         calls = {
             "echo-read": get_standing(bare, small, SMALL),
-            "top": _list_top(channel, small),
+            "top": list_top(channel, small),
             "around": _list_around(channel, small, SMALL),
-            "top-1m": _list_top(channel, large),
+            "top-1m": list_top(channel, large),
             "standing": get_standing(channel, small, SMALL),
             "standing-1m": get_standing(channel, large, LARGE),
         }
@@ -48,7 +48,8 @@ def get_standing(channel: grpc.aio.Channel, board_id: str, members: int) -> Call
     return call
 
 
-def _list_top(channel: grpc.aio.Channel, board_id: str) -> Call:
+def list_top(channel: grpc.aio.Channel, board_id: str) -> Call:
+    """Read the top of a board."""
     stub = LeaderboardServiceStub(channel)
     request = boards.ListStandingsRequest(board_id=board_id, page_size=_TOP)
 

@@ -9,9 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.figures import Spread
-from bench.row import Line
+from bench.row import SERVERS, Base, Line, sum_of
 
-_SERVERS: Final = ("service", "gateway", "echo")
+_PYTHON: Final = ("service", "gateway", "echo")
 """The Python servers share a column; a measure keeps one or two of them busy."""
 _WIDE: Final = {"what": 170, "range": 122, "load": 100, "limit": 92}
 """How wide a terminal must be to show what can be done without."""
@@ -19,9 +19,17 @@ _WIDE: Final = {"what": 170, "range": 122, "load": 100, "limit": 92}
 
 def make_table(lines: Sequence[Line], width: int) -> Table:
     """Lay out the rows for a terminal of so many columns."""
+    return _lay_out([_cells(line) for line in lines], width)
+
+
+def make_comparison(lines: Sequence[Line], width: int) -> Table:
+    """Lay out the rows beside those of another revision; CPU is that of all servers."""
+    return _lay_out([_compared(line) for line in lines], width)
+
+
+def _lay_out(cells: Sequence[dict[str, str | Text]], width: int) -> Table:
     title = "Medians of all rounds; CPU in µs an operation"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 0))
-    cells = [_cells(line) for line in lines]
     shown = [name for name in (cells[0] if cells else ()) if width >= _WIDE.get(name, 0)]
     for name in shown:
         is_text = name in {"row", "what", "met"}
@@ -29,6 +37,23 @@ def make_table(lines: Sequence[Line], width: int) -> Table:
     for row in cells:
         table.add_row(*(row[name] for name in shown))
     return table
+
+
+def _compared(line: Line) -> dict[str, str | Text]:
+    base = line.base
+    return {
+        "row": line.row.name,
+        "what": line.row.title,
+        "figure": f"{number(line.figure.median)} {line.row.unit}",
+        "base": number(base.figure.median) if base else Text("missing", "yellow"),
+        "of base": f"{base.ratio.median:.2f}" if base else "",
+        "range": f"{base.ratio.least:.2f} - {base.ratio.most:.2f}" if base else "",
+        "of limit": f"{line.ratio.median:.2f}" if line.ratio else "",
+        "CPU": number(sum_of(line.cpu, (*SERVERS, "echo"))),
+        "base CPU": number(sum_of(base.cpu, (*SERVERS, "echo"))) if base else "",
+        "target": "\n".join(str(target) for target, _ in line.verdicts),
+        "met": Text("\n").join(_verdict(is_met=is_met) for _, is_met in line.verdicts),
+    }
 
 
 def _cells(line: Line) -> dict[str, str | Text]:
@@ -39,7 +64,7 @@ def _cells(line: Line) -> dict[str, str | Text]:
         "range": f"{number(line.figure.least)} - {number(line.figure.most)}",
         "limit": number(line.limit.median) if line.limit else "",
         "ratio": f"{line.ratio.median:.2f}" if line.ratio else "",
-        "service": number(sum(line.cpu.get(name, 0.0) for name in _SERVERS)),
+        "service": number(sum_of(line.cpu, _PYTHON)),
         **{name: number(line.cpu.get(name, 0.0)) for name in ("postgres", "redis", "load")},
         "target": "\n".join(str(target) for target, _ in line.verdicts),
         "met": Text("\n").join(_verdict(is_met=is_met) for _, is_met in line.verdicts),
@@ -76,6 +101,15 @@ def _report(line: Line) -> dict[str, Any]:
         "ratio": _spread(line.ratio) if line.ratio else None,
         "cpu_microseconds": dict(line.cpu),
         "targets": [{"target": str(target), "met": is_met} for target, is_met in line.verdicts],
+        **({"base": _report_base(line.base)} if line.base else {}),
+    }
+
+
+def _report_base(base: Base) -> dict[str, Any]:
+    return {
+        "figure": _spread(base.figure),
+        "ratio": _spread(base.ratio),
+        "cpu_microseconds": dict(base.cpu),
     }
 
 

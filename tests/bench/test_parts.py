@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from bench.__main__ import THEMES, main
 from bench.awards import Awards, user_id
-from bench.http_connection import read_length, read_status
+from bench.http_connection import is_chunked, read_length, read_status
 from bench.machine import find_filesystem, parse_cpu
 from bench.pgbench import parse
 from bench.theme import measures_of
@@ -43,6 +43,8 @@ def test_an_answer_is_read_by_its_head() -> None:
     head = b"HTTP/1.1 401 Unauthorized\r\nDate: x\r\ncontent-length: 17\r\n\r\n"
     assert (read_status(head), read_length(head)) == (401, 17)
     assert read_length(b"HTTP/1.1 204 No Content\r\n\r\n") == 0
+    assert is_chunked(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    assert not is_chunked(head)
 
 
 def test_awards_are_new_each_time_and_of_the_users_of_the_board() -> None:
