@@ -42,6 +42,11 @@ run: $(RUN_READY) ## Start everything; Ctrl-C stops it and keeps the data. HTTP_
 bench: $(RUN_READY) ## Measure on servers of its own. ROWS=batch,sql chooses, BASE=REV compares, BENCH_JSON=FILE keeps, ROUNDS=, ROUND_SECONDS=.
 	@exec $(TIED) $(BIN)/python -m bench
 
+.PHONY: bench-picture
+bench-picture: $(RUN_READY) ## Draw the table of BENCH_JSON=FILE for the README, into docs/images.
+	@test -n '$(BENCH_JSON)' || { echo 'Say which report, such as make bench-picture BENCH_JSON=figures.json.' >&2; exit 2; }
+	@$(BIN)/python -m bench.picture '$(BENCH_JSON)' docs/images
+
 .PHONY: faults
 faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=, MINUTES= choose, FAULTS_JSON=FILE, FOLDER= keep.
 	@GRPC_VERBOSITY=NONE exec $(TIED) $(BIN)/python -m faults

@@ -28,7 +28,7 @@ from bench.peer import PeerError, make_peer_theme
 from bench.ranks import RANKS
 from bench.reads import READS
 from bench.rebuilding import REBUILD, REBUILD_HUGE
-from bench.session import Plan, Session
+from bench.session import BUSY, Plan, Session
 from bench.sockets import SOCKETS
 from bench.stack import running_stack
 from bench.starting import START
@@ -56,7 +56,6 @@ THEMES: Final[tuple[Theme, ...]] = (
 )
 _PLAIN_WIDTH = 180
 _INTERRUPTED = 130
-_BUSY = 0.1
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -192,7 +191,7 @@ def _compare(plan: Plan, revision: str, console: Console) -> tuple[dict[str, Any
 
 
 def _warn_of_others(share: float, console: Console) -> None:
-    if share > _BUSY:
+    if share > BUSY:
         console.print(Text(f"Other work took up to {share:.0%} of the machine: read ratios only.", "yellow"))
 
 

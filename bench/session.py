@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from rich.console import Console
 from rich.text import Text
@@ -13,6 +14,9 @@ from bench.progress import RoundsBar
 from bench.row import Line, Row, Sample, judge
 from bench.stack import Stack
 from bench.theme import Measure, Theme, measures_of
+
+BUSY: Final = 0.1
+"""The part of the machine that other work may take; with more, only ratios say something."""
 
 
 @dataclass(frozen=True, slots=True)
