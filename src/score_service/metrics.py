@@ -4,12 +4,16 @@ The gRPC metrics have the names and labels of go-grpc-prometheus, so that its da
 carries a board, a user or an award.
 """
 
-from collections.abc import Iterable, Mapping, MutableMapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextvars import ContextVar
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from score_api.v1.error_reason_pb2 import ErrorReason
 from score_service.domain.award import AwardOutcome
@@ -39,6 +43,7 @@ GRPC_CODES: Final = {
 CALL_FIELDS: Final[ContextVar[Mapping[str, str]]] = ContextVar("call_fields", default=MappingProxyType({}))
 """What every log line of the call at hand says."""
 _CALL_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_UPPER_BOUNDS: Final = (*(str(float(seconds)) for seconds in _CALL_SECONDS), "+Inf")
 
 
 def add_call_fields(_logger: object, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -53,7 +58,8 @@ class Metrics(ServiceMetrics):
 
     def __init__(self) -> None:
         super().__init__("laurel_", "service")
-        self.calls = CallMetrics(self.registry)
+        self.calls = CallMetrics()
+        self.registry.register(self.calls)
         self.awards = self.counter("laurel_awards", "Awards made.")
         self.points = self.counter("laurel_awarded_points", "Points of the awards made.")
         self.replays = self.counter("laurel_award_replays", "Awards asked for again by another request.")
@@ -104,44 +110,65 @@ class Metrics(ServiceMetrics):
 REASONS: Final = tuple(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:])
 
 
-class CallMetrics:
-    """The server metrics of go-grpc-prometheus."""
+class MethodMetrics:
+    """The metrics of one method: plain numbers, for the event loop alone.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    Those of `prometheus_client` take a lock for each step, a dozen of them for a call.
+    """
+
+    __slots__ = ("_buckets", "_seconds", "handled", "received", "sent", "started")
+
+    def __init__(self) -> None:
+        self.started = 0
+        self.received = 0
+        self.sent = 0
+        self.handled = dict.fromkeys(GRPC_CODES, 0)
+        """Calls that have ended, by the name of their code."""
+        self._buckets = [0] * (len(_CALL_SECONDS) + 1)
+        self._seconds = 0.0
+
+    def end_call(self, code: str, seconds: float) -> None:
+        """Count the end of a call, with the name of its code and how long it took."""
+        self.handled[code] += 1
+        self._buckets[bisect_left(_CALL_SECONDS, seconds)] += 1
+        self._seconds += seconds
+
+    def distribution(self) -> tuple[Sequence[tuple[str, float]], float]:
+        """Return how many calls took at most so many seconds, by upper bound, and the sum of all seconds."""
+        return list(zip(_UPPER_BOUNDS, accumulate(self._buckets), strict=True)), self._seconds
+
+
+class CallMetrics(Collector):
+    """The server metrics of go-grpc-prometheus, put together when they are read."""
+
+    def __init__(self) -> None:
+        self._methods: dict[tuple[str, str, str], MethodMetrics] = {}
+
+    def of(self, kind: str, service: str, method: str) -> MethodMetrics:
+        """Return the metrics of one method, which are seen from now on."""
+        return self._methods.setdefault((kind, service, method), MethodMetrics())
+
+    def collect(self) -> Iterator[Metric]:
+        """Make what is exported."""
         labels = ("grpc_type", "grpc_service", "grpc_method")
-        self.started = Counter(
-            "grpc_server_started", "RPCs started on the server.", labels, registry=registry
-        )
-        self.handled = Counter(
+        started = CounterMetricFamily("grpc_server_started", "RPCs started on the server.", labels=labels)
+        handled = CounterMetricFamily(
             "grpc_server_handled",
             "RPCs completed on the server, whatever their outcome.",
-            (*labels, "grpc_code"),
-            registry=registry,
+            labels=(*labels, "grpc_code"),
         )
-        self.received = Counter(
-            "grpc_server_msg_received", "Messages received on the server.", labels, registry=registry
+        received = CounterMetricFamily(
+            "grpc_server_msg_received", "Messages received on the server.", labels=labels
         )
-        self.sent = Counter("grpc_server_msg_sent", "Messages sent by the server.", labels, registry=registry)
-        self.seconds = Histogram(
-            "grpc_server_handling_seconds",
-            "Seconds from the start of an RPC to its end.",
-            labels,
-            buckets=_CALL_SECONDS,
-            registry=registry,
+        sent = CounterMetricFamily("grpc_server_msg_sent", "Messages sent by the server.", labels=labels)
+        seconds = HistogramMetricFamily(
+            "grpc_server_handling_seconds", "Seconds from the start of an RPC to its end.", labels=labels
         )
-
-    def of(self, kind: str, service: str, method: str) -> "MethodMetrics":
-        """Make the label sets of one method, so that they can be seen before its first call."""
-        return MethodMetrics(self, (kind, service, method))
-
-
-class MethodMetrics:
-    """The metrics of one method."""
-
-    def __init__(self, calls: CallMetrics, labels: Iterable[str]) -> None:
-        labels = tuple(labels)
-        self.started = calls.started.labels(*labels)
-        self.received = calls.received.labels(*labels)
-        self.sent = calls.sent.labels(*labels)
-        self.seconds = calls.seconds.labels(*labels)
-        self.handled = {code: calls.handled.labels(*labels, said) for code, said in GRPC_CODES.items()}
+        for names, method in self._methods.items():
+            started.add_metric(names, method.started)
+            received.add_metric(names, method.received)
+            sent.add_metric(names, method.sent)
+            seconds.add_metric(names, *method.distribution())
+            for code, count in method.handled.items():
+                handled.add_metric((*names, GRPC_CODES[code]), count)
+        return iter((started, handled, received, sent, seconds))

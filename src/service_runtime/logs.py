@@ -1,14 +1,18 @@
 """Log set-up: one event a line, on standard output, in one format for our loggers and those of libraries.
 
 Change the format here, and nowhere else. Event names are `snake_case`; what varies stands in fields.
+
+The lines of one turn of the event loop leave together at its end: a write for each would be a system call for
+each answer of a batch, and gives the interpreter away each time.
 """
 
+import asyncio
 import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import partial
-from typing import Any, Final, TextIO
+from typing import Any, Final, TextIO, cast
 
 import structlog
 
@@ -46,7 +50,7 @@ def configure_logging(
     structlog.configure(
         processors=[*shared, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=partial(_LineLogger, stream),
+        logger_factory=partial(_LineLogger, _LineStream(stream)),
     )
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
@@ -63,11 +67,38 @@ def configure_logging(
         logging.getLogger(name).setLevel(max(threshold, logging.WARNING))
 
 
+class _LineStream:
+    """A stream that is flushed after each turn of the event loop, and where none runs, after each line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._flushing: asyncio.AbstractEventLoop | None = None
+        """The event loop that is about to flush."""
+
+    def write(self, text: str) -> None:
+        self._stream.write(text)
+
+    def flush(self) -> None:
+        """Flush soon. A loop that has ended flushes nothing, so it is not relied on by the next one."""
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._stream.flush()
+            return
+        if self._flushing is not loop:
+            self._flushing = loop
+            loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = None
+        self._stream.flush()
+
+
 class _LineLogger(structlog.WriteLogger):
     """Writes lines under the name of a module. The standard library's loggers take four times as long."""
 
-    def __init__(self, stream: TextIO, name: str = "") -> None:
-        super().__init__(stream)
+    def __init__(self, stream: _LineStream, name: str = "") -> None:
+        super().__init__(cast(TextIO, stream))
         self.name = name
 
 

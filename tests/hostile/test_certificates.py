@@ -1,7 +1,7 @@
 """Certificates of callers: only one that an authority signed, and that is meant for a caller, is accepted.
 
 The plain cases (none, a foreign authority, another time, no or several identities) are in the tests of the
-interceptors.
+dispatcher.
 """
 
 from collections.abc import Callable

@@ -1,5 +1,6 @@
 """Logs of every logger in one form."""
 
+import asyncio
 import io
 import json
 import logging
@@ -100,3 +101,46 @@ def test_a_library_of_our_own_is_logged_at_the_level_of_the_service(stream: io.S
     logging.getLogger("laurel_test_library.retry").debug("a")
     logging.getLogger("laurel_test_other").debug("b")
     assert [line["event"] for line in lines(stream)] == ["a"]
+
+
+class CountingStream(io.StringIO):
+    """Counts how often it is flushed."""
+
+    flushes = 0
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+def test_lines_of_one_turn_of_the_event_loop_leave_together_at_its_end() -> None:
+    async def log_twice() -> tuple[int, int]:
+        log = structlog.get_logger("x")
+        log.info("a")
+        structlog.get_logger("y").info("b")
+        during = stream.flushes
+        await asyncio.sleep(0)
+        return during, stream.flushes
+
+    with restored_logging():
+        stream = CountingStream()
+        configure_logging("json", "info", add_nothing, stream)
+        assert asyncio.run(log_twice()) == (0, 1)
+        assert asyncio.run(log_twice()) == (1, 2)
+    assert [line["event"] for line in lines(stream)] == ["a", "b", "a", "b"]
+
+
+def test_a_line_leaves_at_once_where_no_event_loop_runs_also_after_one_that_ended_early() -> None:
+    async def log_once() -> None:
+        structlog.get_logger("x").info("a")
+
+    with restored_logging():
+        stream = CountingStream()
+        configure_logging("json", "info", add_nothing, stream)
+        loop = asyncio.new_event_loop()
+        loop.run_until_complete(log_once())
+        loop.close()
+        before = stream.flushes
+        structlog.get_logger("x").info("b")
+        assert stream.flushes == before + 1
+        asyncio.run(log_once())
+        assert stream.flushes == before + 2

@@ -25,12 +25,26 @@ _HEALTH: Final = "grpc.health.v1.Health/"
 class Call:
     """A call under way: counts and times it, and writes its one line when it has ended."""
 
+    __slots__ = (
+        "_context",
+        "_fields",
+        "_method",
+        "_metrics",
+        "_observer",
+        "_started",
+        "_token",
+        "code",
+        "reason",
+        "span",
+        "trace_id",
+    )
+
     def __init__(
         self, method: str, context: ServicerContext, observer: "Observer", metrics: MethodMetrics
     ) -> None:
         # The stubs promise an object with methods; it is a plain sequence of pairs.
-        pairs: Any = context.invocation_metadata() or ()
-        metadata = dict(pairs)
+        pairs: Any = context.invocation_metadata()
+        metadata = dict(pairs) if pairs else {}
         self.span = _begin_span(method, metadata)
         ids = ids_of(self.span) or {"trace_id": read_trace_id(metadata)}
         self.trace_id = ids["trace_id"]
@@ -49,7 +63,7 @@ class Call:
 
     def __enter__(self) -> Self:
         self._started = time.perf_counter()
-        self._metrics.started.inc()
+        self._metrics.started += 1
         self._token = CALL_FIELDS.set(self._fields)
         return self
 
@@ -59,7 +73,8 @@ class Call:
         code = self.end()
         seconds = time.perf_counter() - self._started
         self._observer.report(self._method, code, self.reason, seconds, self._metrics)
-        tracing.end_call(self.span, code.name)
+        if self.span is not INVALID_SPAN:
+            tracing.end_call(self.span, code.name)
         CALL_FIELDS.reset(self._token)
 
     def name_caller(self, spiffe_id: str) -> None:
@@ -113,11 +128,11 @@ class Observer:
         self, method: str, code: StatusCode, reason: str, seconds: float, of_method: MethodMetrics
     ) -> None:
         """Report a call that has ended with a code, and for a reason where it got no result."""
-        of_method.handled[code.name].inc()
-        of_method.seconds.observe(seconds)
+        name = code.name
+        of_method.end_call(name, seconds)
         if reason:
             self._metrics.rejected.labels(reason).inc()
-        fields = {"grpc.code": code.name, "duration_ms": round(seconds * 1000, 3)}
         # Callers ask after our health all the time.
         expected = code is StatusCode.OK and method.startswith(_HEALTH)
-        (self.log.debug if expected else self.log.info)("call", reason=reason, **fields)
+        log = self.log.debug if expected else self.log.info
+        log("call", reason=reason, **{"grpc.code": name, "duration_ms": round(seconds * 1000, 3)})

@@ -34,11 +34,6 @@ _KINDS: Final = {
 }
 
 
-def kind_of(*, takes_stream: bool, gives_stream: bool) -> Kind:
-    """Return the kind of a method."""
-    return _KINDS[takes_stream, gives_stream]
-
-
 @dataclass(frozen=True, slots=True)
 class Method:
     """A method with its behaviour, which takes and gives messages."""
@@ -56,7 +51,7 @@ class Method:
     def of(cls, name: str, handler: Handler, metrics: Metrics) -> Self:
         """Take the method of a handler."""
         takes_stream, gives_stream = handler.request_streaming, handler.response_streaming
-        kind = kind_of(takes_stream=takes_stream, gives_stream=gives_stream)
+        kind = _KINDS[takes_stream, gives_stream]
         service, _, method_name = name.partition("/")
         return cls(
             name,
@@ -70,27 +65,29 @@ class Method:
 
     def make_handler(self, respond: Callable[[Any, ServicerContext], Any]) -> Handler:
         """Make a handler of this kind. It is given requests as bytes, and gives messages."""
-        kind = kind_of(takes_stream=self.takes_stream, gives_stream=self.gives_stream)
+        kind = _KINDS[self.takes_stream, self.gives_stream]
         return kind.make_handler(respond, response_serializer=self.write)
 
-    def read(self, raw: bytes) -> Any:
-        """Parse a message.
+    def take(self, incoming: Any) -> Any:
+        """Parse what gRPC gives: a message, or a stream of messages, each of them when it is read.
 
         Raises:
             InvalidRequestError: the bytes are no message of this type.
         """
-        self.metrics.received.inc()
+        return self._read_each(incoming) if self.takes_stream else self._read(incoming)
+
+    def _read(self, raw: bytes) -> Any:
+        self.metrics.received += 1
         try:
             return self.parse(raw)
         except DecodeError:
             raise InvalidRequestError({"request": "is not a message of this method"}) from None
 
-    async def read_each(self, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-        """Parse a stream of messages."""
+    async def _read_each(self, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         async for raw in raws:
-            yield self.read(raw)
+            yield self._read(raw)
 
     def write(self, message: Any) -> bytes:
         """Serialize a message."""
-        self.metrics.sent.inc()
+        self.metrics.sent += 1
         return self.serialize(message)

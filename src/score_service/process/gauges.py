@@ -8,7 +8,7 @@ from score_service.certificates.tls import Certificates
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
 from score_service.closing.loop import ClosingLoop
-from score_service.grpc_api.interceptors import CallInterceptor
+from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.metrics import Metrics
 from score_service.reconcile.auditor import AuditLoop
 from score_service.reconcile.projector import Projector
@@ -135,12 +135,12 @@ def follow_certificates(certificates: Certificates, metrics: Metrics) -> None:
     )
 
 
-def follow_calls(interceptor: CallInterceptor, settings: ServeSettings, metrics: Metrics) -> None:
+def follow_calls(dispatcher: Dispatcher, settings: ServeSettings, metrics: Metrics) -> None:
     """Report how many calls there are of how many that there may be."""
     metrics.follow(
         "laurel_calls_under_way",
         "Unary calls in flight, of the service where they are most.",
-        lambda: max(admission.in_flight for admission in interceptor.admissions.values()),
+        lambda: max(admission.in_flight for admission in dispatcher.admissions.values()),
     )
     metrics.follow(
         "laurel_calls_max", "Unary calls of one service that may be in flight.", lambda: settings.calls_max

@@ -17,8 +17,8 @@ from score_service.certificates.tls import Certificates
 from score_service.errors import ScoreServiceError
 from score_service.grpc_api.board_service.servicer import BoardServicer
 from score_service.grpc_api.denials import Denials
+from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.grpc_api.health import Health
-from score_service.grpc_api.interceptors import CallInterceptor
 from score_service.grpc_api.servicer import LeaderboardServicer, ScoreServicer
 from score_service.metrics import Metrics
 from score_service.process import gauges, grpc_server
@@ -48,7 +48,7 @@ class RunningService:
     admin_address: Address
     parts: Parts
     readiness: Readiness
-    interceptor: CallInterceptor
+    dispatcher: Dispatcher
     server: grpc.aio.Server
     settings: ServeSettings
 
@@ -57,8 +57,8 @@ class RunningService:
         settings = self.settings
         drain = Drain(
             self.readiness,
-            self.interceptor.streams,
-            self.interceptor.in_flight,
+            self.dispatcher.streams,
+            self.dispatcher.in_flight,
             self.server,
             self.parts.scoring,
             settings.drain_seconds,
@@ -84,7 +84,7 @@ async def run_service(
     metrics = Metrics()
     policy = Policy.load(settings.policy_file)
     denials = Denials(policy, metrics.registry)
-    interceptor = CallInterceptor(
+    dispatcher = Dispatcher(
         policy,
         metrics,
         denials,
@@ -94,7 +94,7 @@ async def run_service(
     )
     activation_delay = timedelta(seconds=settings.tls_activation_seconds)
     certificates = Certificates(CertificateFiles.of(settings), activation_delay)
-    server = grpc_server.make_server(interceptor, settings)
+    server = grpc_server.make_server(dispatcher, settings)
     grpc_address = grpc_server.bind(server, settings.listen, certificates.credentials())
     async with AsyncExitStack() as stack:
         bound = stack.enter_context(bind(settings.admin_listen))
@@ -104,21 +104,20 @@ async def run_service(
         readiness = await _run_readiness(stack, parts, health, metrics)
         admin = create_app(readiness, metrics.registry)
         await stack.enter_async_context(serve_http(admin, bound, ADMIN_LISTENER))
-        _follow(parts, interceptor, certificates, settings, metrics)
+        _follow(parts, dispatcher, certificates, settings, metrics)
         scores = ScoreServicer(parts.scoring, Quota(), metrics.count_item_error, denials, now=now)
         leaderboards = LeaderboardServicer(parts.leaderboard, parts.hubs)
         boards = BoardServicer(parts.boards, parts.editor, parts.results)
-        grpc_server.add_services(server, scores, leaderboards, boards, health)
+        grpc_server.add_services(dispatcher, scores, leaderboards, boards, health)
         if settings.reflection:
-            grpc_server.add_reflection(server)
-        grpc_server.announce(interceptor)
+            grpc_server.add_reflection(dispatcher)
         await server.start()
         stack.push_async_callback(end_calls, server)
         reloading = tasks.create_task(certificates.watch(settings.tls_reload_seconds), name="certificates")
         stack.callback(reloading.cancel)
-        expiring = tasks.create_task(interceptor.streams.watch(_EXPIRY_SECONDS), name="expired_streams")
+        expiring = tasks.create_task(dispatcher.streams.watch(_EXPIRY_SECONDS), name="expired_streams")
         stack.callback(expiring.cancel)
-        yield RunningService(grpc_address, address_of(bound), parts, readiness, interceptor, server, settings)
+        yield RunningService(grpc_address, address_of(bound), parts, readiness, dispatcher, server, settings)
 
 
 async def serve(settings: ServeSettings) -> None:
@@ -153,7 +152,7 @@ async def _run_readiness(stack: AsyncExitStack, parts: Parts, health: Health, me
 
 def _follow(
     parts: Parts,
-    interceptor: CallInterceptor,
+    dispatcher: Dispatcher,
     certificates: Certificates,
     settings: ServeSettings,
     metrics: Metrics,
@@ -164,5 +163,5 @@ def _follow(
     gauges.follow_periods(parts.closing.archiver, parts.closing.closer, parts.closing.loop, metrics)
     gauges.follow_database(parts.database, metrics)
     gauges.follow_certificates(certificates, metrics)
-    gauges.follow_calls(interceptor, settings, metrics)
+    gauges.follow_calls(dispatcher, settings, metrics)
     gauges.follow_work(parts.scoring, parts.hubs, settings, metrics)

@@ -41,7 +41,7 @@ def ended(context: Context, error: BaseException | None = None) -> str:
                 raise error
     except (asyncio.CancelledError, grpc.aio.BaseError):
         pass
-    counted = [code for code, counter in of_method.handled.items() if counter._value.get()]
+    counted = [code for code, count in of_method.handled.items() if count]
     assert len(counted) == 1
     return counted[0]
 

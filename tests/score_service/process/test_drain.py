@@ -105,12 +105,12 @@ async def test_calls_that_never_cease_to_come_do_not_hold_up_the_stop(
 ) -> None:
     service = await start_score_service(drain_seconds=0)
     monkeypatch.setattr("score_service.process.drain._GATHER_SECONDS", 0.05)
-    monkeypatch.setattr(service.running.interceptor.in_flight, "quiet", asyncio.Event().wait)
+    monkeypatch.setattr(service.running.dispatcher.in_flight, "quiet", asyncio.Event().wait)
     async with asyncio.timeout(20):
         await service.running.stop(asyncio.Event())
 
 
-@pytest.mark.parametrize("step", ["parts.scoring.finish", "interceptor.in_flight.idle"])
+@pytest.mark.parametrize("step", ["parts.scoring.finish", "dispatcher.in_flight.idle"])
 async def test_work_that_never_ends_does_not_hold_up_the_stop(
     start_score_service: StartScoreService, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -166,7 +166,7 @@ async def never(_award: object) -> Any:
 
 def has_calls(service: ScoreService) -> Any:
     async def condition() -> bool:
-        admissions = service.running.interceptor.admissions.values()
+        admissions = service.running.dispatcher.admissions.values()
         return any(admission.in_flight for admission in admissions)
 
     return condition

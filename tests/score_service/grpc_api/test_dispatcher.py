@@ -159,7 +159,7 @@ async def test_a_caller_whose_certificate_has_expired_is_rejected_on_the_connect
     score_service: ScoreService, backend_stubs: Stubs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await unary(backend_stubs.channel)
-    monkeypatch.setattr(score_service.running.interceptor, "_now", lambda: time.time() + YEAR)
+    monkeypatch.setattr(score_service.running.dispatcher, "_now", lambda: time.time() + YEAR)
     told = [await rejected(call(backend_stubs.channel)) for call in CALLS]
     assert {(one.code, one.reason) for one in told} == {(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")}
 
@@ -176,7 +176,7 @@ async def test_an_open_stream_ends_when_the_certificate_of_its_caller_has_expire
         health_pb2.HealthCheckRequest()
     )
     await anext(aiter(watch))
-    monkeypatch.setattr(service.running.interceptor.streams, "_now", lambda: time.time() + YEAR)
+    monkeypatch.setattr(service.running.dispatcher.streams, "_now", lambda: time.time() + YEAR)
     error = await end_of(watch)
     assert (error.code, error.reason) == (StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
 
@@ -441,7 +441,7 @@ async def test_streams_are_ended_with_a_clear_status(
     )
     messages = aiter(watch)
     await anext(messages)
-    score_service.running.interceptor.streams.end_all()
+    score_service.running.dispatcher.streams.end_all()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         async for _ in messages:
             pass

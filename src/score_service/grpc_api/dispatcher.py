@@ -1,7 +1,9 @@
-"""What stands around every handler, of whichever of the four kinds: identity, policy, errors, limits of time.
+"""Finds the handler of each call. Around each handler stand identity, policy, errors and limits of time.
 
-The handlers of all methods are wrapped, because a gRPC interceptor itself does not see the peer. One
-function serves unary and streaming calls alike, so neither can get past a check that the other has.
+gRPC asks here for each call, before its request has come, so that one for which there is no slot is rejected
+at once. An interceptor of gRPC would do that too, with two coroutines and three objects more for each call.
+
+One function serves unary and streaming calls alike, so neither can get past a check that the other has.
 A message is parsed in here, not by gRPC, which would answer an unreadable one with UNKNOWN.
 
 The unary calls in flight of our own services are bounded, of awards and of reads each on their own. Health
@@ -11,13 +13,12 @@ is always answered, and streams are counted where they are served.
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import grpc
-from google.protobuf.descriptor import ServiceDescriptor
 from grpc import StatusCode
 
 from score_service.access.admission import Admission
@@ -28,7 +29,7 @@ from score_service.errors import NotAllowedError, OverloadedError, WatcherEvicte
 from score_service.grpc_api.calls import Call, Observer, ServicerContext
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.in_flight import InFlight
-from score_service.grpc_api.methods import Handler, Method, kind_of
+from score_service.grpc_api.methods import Handler, Method
 from score_service.grpc_api.open_streams import OpenStreams
 from score_service.grpc_api.status import OVERLOADED, to_status
 from score_service.metrics import Metrics
@@ -53,8 +54,8 @@ class Entrance:
         return self.rejection if self.admission and self.admission.is_full else self.handler
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every handler of a server."""
+class Dispatcher(grpc.GenericRpcHandler):
+    """The handlers of a server. Generated code adds those of a service here, as it would to the server."""
 
     def __init__(
         self,
@@ -89,42 +90,41 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         self.streams = OpenStreams(connection_seconds, now)
         self._now = now
         self._entrances: dict[str, Entrance] = {}
+        """By the path of the method."""
         self._unknown = self._wrap_unknown()
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable["Handler | None"]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
-        """Return the wrapped handler of a method. Methods are few, so each is wrapped once and kept."""
-        name = handler_call_details.method
-        if name not in self._entrances:
-            handler = await continuation(handler_call_details)
-            if handler is None:
-                return self._unknown
-            self._entrances[name] = self._wrap_known(name.removeprefix("/"), handler)
-        return self._entrances[name].choose()
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler:
+        """Return what handles a call, now."""
+        entrance = self._entrances.get(handler_call_details.method)
+        return entrance.choose() if entrance else self._unknown
 
-    def announce(self, service: ServiceDescriptor) -> None:
-        """Make the metrics of methods that nobody has called yet, so that rates start from zero."""
-        for method in service.methods:
-            kind = kind_of(takes_stream=method.client_streaming, gives_stream=method.server_streaming)
-            self._metrics.calls.of(kind.label, service.full_name, method.name)
+    def add_registered_method_handlers(
+        self, service_name: str, method_handlers: Mapping[str, Handler]
+    ) -> None:
+        """Wrap the handlers of a service. Their metrics are seen from now on, so rates start from zero."""
+        admission = self.admissions.get(service_name)
+        for name, handler in method_handlers.items():
+            method = Method.of(f"{service_name}/{name}", handler, self._metrics)
+            self._entrances[f"/{method.name}"] = self._enter(
+                method, None if method.gives_stream else admission
+            )
 
-    def _wrap_known(self, name: str, handler: Handler) -> Entrance:
-        method = Method.of(name, handler, self._metrics)
-        admission = None if method.gives_stream else self.admissions.get(name.partition("/")[0])
+    def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        """Do nothing: generated code adds the same methods in both ways."""
+
+    def _enter(self, method: Method, admission: Admission | None) -> Entrance:
         return Entrance(self._wrap(method, admission), self._wrap_rejection(method, admission), admission)
 
     def _wrap_rejection(self, method: Method, admission: Admission | None) -> Handler:
         """Make the handler that rejects for want of a slot: as little as can be done for a call."""
-        handled = method.metrics.handled[OVERLOADED.code.name]
+        metrics, code = method.metrics, OVERLOADED.code.name
         rejected = self._metrics.rejected.labels(OVERLOADED.reason)
         status = to_status(OverloadedError())
 
         async def reject(_requests: AsyncIterator[bytes], context: ServicerContext) -> None:
-            for counter in (method.metrics.started, handled, rejected):
-                counter.inc()
+            metrics.started += 1
+            metrics.handled[code] += 1
+            rejected.inc()
             if admission:
                 admission.note_rejection()
             await context.abort_with_status(status)
@@ -141,19 +141,18 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, method: Method, admission: Admission | None) -> Handler:
         slot = admission.slot if admission else _NO_SLOT
+        in_flight, observer = self.in_flight, self._observer
+        name, metrics = method.name, method.metrics
 
         async def respond(incoming: Any, context: ServicerContext) -> Any:
-            task = self.in_flight.enter()
+            task = in_flight.enter()
             try:
-                if self.in_flight.is_held:
-                    await self.in_flight.wait_to_go_on()
-                with (
-                    self._observer.observe(method.name, context, method.metrics) as call,
-                    inside(call.span),
-                ):
+                if in_flight.is_held:
+                    await in_flight.wait_to_go_on()
+                with observer.observe(name, context, metrics) as call, inside(call.span):
                     return await self._answer(method, slot, incoming, context, call)
             finally:
-                self.in_flight.leave(task)
+                in_flight.leave(task)
 
         return method.make_handler(respond)
 
@@ -163,7 +162,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         try:
             with slot:
                 peer = self._authorize(method, context, call)
-                answer = await self._run(method, incoming, context, call, peer)
+                answer = None
+                if method.gives_stream:
+                    await self._stream(method, incoming, context, call, peer)
+                else:
+                    answer = await method.behaviour(method.take(incoming), context)
         except grpc.aio.BaseError:
             raise
         except Exception as error:  # noqa: BLE001  # gRPC would tell the caller what it says.
@@ -186,15 +189,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             raise NotAllowedError
         return peer
 
-    async def _run(
+    async def _stream(
         self, method: Method, incoming: Any, context: ServicerContext, call: Call, peer: Peer
-    ) -> Any:
-        request = method.read_each(incoming) if method.takes_stream else method.read(incoming)
-        if not method.gives_stream:
-            return await method.behaviour(request, context)
+    ) -> None:
+        request = method.take(incoming)
         async with self.streams.open(peer, context.peer()):
             await self._send(method.behaviour(request, context), context, call)
-        return None
 
     async def _send(self, running: Any, context: ServicerContext, call: Call) -> None:
         """Write what a handler yields, or let it write by itself, as the health servicer does."""
