@@ -117,16 +117,16 @@ def test_lines_of_one_turn_of_the_event_loop_leave_together_at_its_end() -> None
         log = structlog.get_logger("x")
         log.info("a")
         structlog.get_logger("y").info("b")
-        during = stream.flushes
+        during = output.flushes
         await asyncio.sleep(0)
-        return during, stream.flushes
+        return during, output.flushes
 
     with restored_logging():
-        stream = CountingStream()
-        configure_logging("json", "info", add_nothing, stream)
+        output = CountingStream()
+        configure_logging("json", "info", add_nothing, output)
         assert asyncio.run(log_twice()) == (0, 1)
         assert asyncio.run(log_twice()) == (1, 2)
-    assert [line["event"] for line in lines(stream)] == ["a", "b", "a", "b"]
+    assert [line["event"] for line in lines(output)] == ["a", "b", "a", "b"]
 
 
 def test_a_line_leaves_at_once_where_no_event_loop_runs_also_after_one_that_ended_early() -> None:
@@ -134,13 +134,13 @@ def test_a_line_leaves_at_once_where_no_event_loop_runs_also_after_one_that_ende
         structlog.get_logger("x").info("a")
 
     with restored_logging():
-        stream = CountingStream()
-        configure_logging("json", "info", add_nothing, stream)
+        output = CountingStream()
+        configure_logging("json", "info", add_nothing, output)
         loop = asyncio.new_event_loop()
         loop.run_until_complete(log_once())
         loop.close()
-        before = stream.flushes
+        before = output.flushes
         structlog.get_logger("x").info("b")
-        assert stream.flushes == before + 1
+        assert output.flushes == before + 1
         asyncio.run(log_once())
-        assert stream.flushes == before + 2
+        assert output.flushes == before + 2
