@@ -11,9 +11,11 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TextIO
 
+import orjson
 import structlog
 
 Processor = Callable[[object, str, MutableMapping[str, Any]], Mapping[str, Any]]
@@ -21,6 +23,8 @@ Processor = Callable[[object, str, MutableMapping[str, Any]], Mapping[str, Any]]
 _QUIET: Final = ("uvicorn.error", "alembic.runtime.plugins")
 """Loggers whose informational lines are not wanted: uvicorn logs the query string of every WebSocket."""
 _FLUSH_SECONDS: Final = 0.01
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME
+"""Nothing but what JSON has is taken apart: what `repr` hides is not shown."""
 
 
 def configure_logging(
@@ -41,12 +45,7 @@ def configure_logging(
         own_libraries: loggers of the standard library that write at `level`, too.
     """
     stream = stream or sys.stdout
-    shared: list[Any] = [
-        add_context,
-        structlog.stdlib.add_logger_name,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
+    shared: list[Any] = [add_context, _add_origin]
     renderers = _renderers(console=log_format == "console" or (log_format == "auto" and stream.isatty()))
     structlog.configure(
         processors=[*shared, *renderers],
@@ -112,6 +111,21 @@ def _renderers(*, console: bool) -> list[Any]:
     if console:
         # Not the default formatter: that one shows local variables, and some of those are secrets.
         return [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
-    encode = json.JSONEncoder(default=repr).encode
-    renderer = structlog.processors.JSONRenderer(serializer=lambda event, **_: encode(event))
-    return [structlog.processors.format_exc_info, renderer]
+    return [structlog.processors.format_exc_info, _render]
+
+
+def _add_origin(logger: Any, level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Add logger, level and time. structlog has a processor for each, which together take twice as long."""
+    record = event.get("_record")
+    event["logger"] = record.name if record else logger.name
+    event["level"] = level
+    event["timestamp"] = f"{datetime.now(UTC).replace(tzinfo=None).isoformat()}Z"
+    return event
+
+
+def _render(_logger: object, _level: str, event: MutableMapping[str, Any]) -> str:
+    """Write an event as JSON. The encoder of the standard library takes ten times as long."""
+    try:
+        return orjson.dumps(event, repr, _OPTIONS).decode()
+    except TypeError:  # A number of more than 64 bits, or half a surrogate pair.
+        return json.dumps(event, default=repr)

@@ -6,6 +6,8 @@ import json
 import logging
 import secrets
 from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -40,6 +42,29 @@ def test_an_event_is_one_line_of_json(stream: io.StringIO) -> None:
         "revision": 7,
         "text": "two\nlines",
     }
+
+
+def test_what_json_does_not_have_is_written_as_its_repr(stream: io.StringIO) -> None:
+    @dataclass
+    class Login:
+        user: str
+        password: str = field(repr=False)
+
+    configure_logging("json", "info", add_nothing, stream)
+    secret = secrets.token_hex(8)
+    structlog.get_logger("x").info("made", login=Login("a", secret), when=datetime(2026, 1, 2, tzinfo=UTC))
+    assert secret not in stream.getvalue()
+    (line,) = lines(stream)
+    assert "Login(user='a')" in line["login"]
+    assert line["when"].startswith("datetime.datetime(2026, 1, 2")
+
+
+def test_numbers_and_texts_beyond_what_the_encoder_takes_are_logged(stream: io.StringIO) -> None:
+    configure_logging("json", "info", add_nothing, stream)
+    structlog.get_logger("x").info("made", number=2**70, text="half a pair: \ud800", names={1: "a"})
+    (line,) = lines(stream)
+    assert (line["number"], line["text"]) == (2**70, "half a pair: \ud800")
+    assert line["names"] == {"1": "a"}
 
 
 def test_the_loggers_of_libraries_have_the_same_form(stream: io.StringIO) -> None:
@@ -126,11 +151,10 @@ def test_lines_that_are_logged_shortly_after_each_other_are_written_together() -
         await output.flushed.wait()
         return before
 
-    with restored_logging():
-        output = CountingStream()
-        configure_logging("json", "info", add_nothing, output)
-        assert asyncio.run(log_twice()) == 0
-        assert asyncio.run(log_twice()) == 1
+    output = CountingStream()
+    configure_logging("json", "info", add_nothing, output)
+    assert asyncio.run(log_twice()) == 0
+    assert asyncio.run(log_twice()) == 1
     assert output.flushes == 2
     assert [line["event"] for line in lines(output)] == ["a", "b", "a", "b"]
 
@@ -142,19 +166,17 @@ def test_a_warning_is_written_at_once_with_what_was_logged_before() -> None:
         log.warning("b")
         return output.flushes
 
-    with restored_logging():
-        output = CountingStream()
-        configure_logging("json", "info", add_nothing, output)
-        assert asyncio.run(warn()) == 1
+    output = CountingStream()
+    configure_logging("json", "info", add_nothing, output)
+    assert asyncio.run(warn()) == 1
 
 
 def test_a_line_is_written_at_once_where_no_event_loop_runs_also_after_one_that_ended_early() -> None:
     async def log_once() -> None:
         structlog.get_logger("x").info("a")
 
-    with restored_logging():
-        output = CountingStream()
-        configure_logging("json", "info", add_nothing, output)
-        asyncio.run(log_once())
-        structlog.get_logger("x").info("b")
-        assert output.flushes == 1
+    output = CountingStream()
+    configure_logging("json", "info", add_nothing, output)
+    asyncio.run(log_once())
+    structlog.get_logger("x").info("b")
+    assert output.flushes == 1

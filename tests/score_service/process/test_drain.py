@@ -30,7 +30,7 @@ async def test_callers_who_call_without_a_pause_are_answered_until_the_connectio
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     service = await start_score_service(drain_seconds=0)
-    in_flight = service.running.interceptor.in_flight
+    in_flight = service.running.dispatcher.in_flight
 
     async def all_are_held() -> bool:
         return in_flight.count == CALLERS
@@ -89,7 +89,7 @@ async def test_a_call_under_way_is_answered_after_the_connection_was_told_to_end
         await stop(grace)
 
     monkeypatch.setattr(running.parts.scoring, "award", award_late)
-    monkeypatch.setattr(running.interceptor.in_flight, "quiet", await_answer)
+    monkeypatch.setattr(running.dispatcher.in_flight, "quiet", await_answer)
     monkeypatch.setattr(running.server, "stop", note_stop)
     call = asyncio.ensure_future(connect(service, backend_certificate).score.AwardPoints(award_request()))
     call.add_done_callback(lambda _: order.append("answered"))
