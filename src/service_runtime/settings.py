@@ -101,7 +101,12 @@ KeyPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,64}$")]
 def settings_config(prefix: str) -> SettingsConfigDict:
     """Make the configuration of a service's settings classes, whose variables begin with a prefix."""
     return SettingsConfigDict(
-        env_prefix=prefix, env_ignore_empty=True, extra="ignore", frozen=True, arbitrary_types_allowed=True
+        env_prefix=prefix,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        arbitrary_types_allowed=True,
+        defer_build=True,  # Of the classes of a service, a command needs one.
     )
 
 

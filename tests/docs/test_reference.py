@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from docs.reference.settings_page import SERVICES
 
 from action_gateway.__main__ import main as gateway_main
-from score_service.__main__ import main as score_main
+from score_service.commands import main as score_main
 from service_runtime.settings import variable
 
 ROOT: Final = Path(__file__).parents[2]

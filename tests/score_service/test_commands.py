@@ -15,7 +15,7 @@ from tests.fixtures.secret_volume import SecretVolume
 
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from local_stack.services import POLICY_FILE
-from score_service.__main__ import main
+from score_service.commands import main
 from score_service.settings import (
     CertificateSettings,
     MigrateSettings,

@@ -1,0 +1,198 @@
+"""The commands of `score-service`: serve, migrate the schema, verify, rebuild and set boards, check certificates.
+
+Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings, 143 ended by SIGTERM
+before it was done. What only one command needs is imported by that command, so that each starts soon.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, TextIO, TypeVar
+
+import click
+import psycopg
+import structlog
+
+from score_service.domain.identifier import is_identifier
+from score_service.metrics import add_call_fields
+from score_service.settings import (
+    CertificateSettings,
+    LogSettings,
+    MigrateSettings,
+    RecordSettings,
+    ServeSettings,
+    StoreSettings,
+)
+from service_runtime.lifecycle import exit_on_sigterm, freeze_gc
+from service_runtime.logs import configure_logging
+from service_runtime.settings import SetupError, describe, load, reveal
+from service_runtime.tracing import exporting
+
+_FAILED: Final = 1
+_USAGE: Final = 2
+_S = TypeVar("_S", bound=LogSettings)
+_log = structlog.get_logger(__name__)
+
+
+@click.group()
+@click.version_option(package_name="laurel", prog_name="score-service")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Write awards to the record, project them into ranks and stream what changes."""
+    # `serve` handles the signal in its own way, and has more to allocate before garbage is worth a look.
+    exit_on_sigterm()
+    if context.invoked_subcommand != serve.name:
+        freeze_gc()
+
+
+@main.command(epilog=describe(ServeSettings))
+def serve() -> None:
+    """Serve gRPC with mTLS until SIGTERM or SIGINT. The second signal stops at once."""
+    _run(ServeSettings, _serve)
+
+
+@main.command(epilog=describe(MigrateSettings))
+def migrate() -> None:
+    """Upgrade the record's schema to the newest revision, as the owner role."""
+    _run(MigrateSettings, _migrate)
+
+
+def _check_boards(
+    _context: click.Context, _parameter: click.Parameter, board_ids: Sequence[str]
+) -> Sequence[str]:
+    for board_id in board_ids:
+        if not is_identifier(board_id):
+            raise click.BadParameter(f"{board_id!r} can be no board")
+    return board_ids
+
+
+_boards = click.argument("board_ids", metavar="[BOARD]...", nargs=-1, callback=_check_boards)
+
+
+@main.command(epilog=describe(StoreSettings))
+@_boards
+@click.option("--record-only", is_flag=True, help="Leave Redis out; then it needs no settings.")
+def verify(board_ids: Sequence[str], *, record_only: bool) -> None:
+    """Check the ledger's digest chain, the standings and the projection of boards: without names, of all.
+
+    It only reads, while awards go on. Ends with 1 where something differs or could not be checked.
+    """
+    from score_service.operations import boards  # noqa: PLC0415
+
+    kind = RecordSettings if record_only else StoreSettings
+    _run(kind, lambda settings: _end(asyncio.run(boards.verify(settings, board_ids))), sys.stderr)
+
+
+@main.command(epilog=describe(StoreSettings))
+@_boards
+@click.option("--all", "all_boards", is_flag=True, help="Rebuild every board.")
+def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
+    """Rebuild the projections of boards from the record, while reads and awards go on."""
+    if all_boards == bool(board_ids):
+        raise click.UsageError("name the boards, or give --all")
+    from score_service.operations import boards  # noqa: PLC0415
+
+    _run(StoreSettings, lambda settings: _end(asyncio.run(boards.rebuild(settings, board_ids))), sys.stderr)
+
+
+@main.group("boards")
+def boards_() -> None:
+    """Change settings of boards."""
+
+
+@boards_.command("apply", epilog=describe(RecordSettings))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--dry-run", is_flag=True, help="Say what would change, and from when, and change nothing.")
+def apply(file: Path, *, dry_run: bool) -> None:
+    """Give boards the settings that FILE names, in TOML: all of them, or none if any cannot be.
+
+    Settings and boards that it does not name stay as they are. Ends with 1 where something cannot be.
+    """
+    from score_service.operations import board_settings  # noqa: PLC0415
+
+    def change(settings: RecordSettings) -> None:
+        _end(asyncio.run(board_settings.apply(settings, board_settings.read_file(file), dry_run=dry_run)))
+
+    _run(RecordSettings, change, sys.stderr)
+
+
+@main.group("certs")
+def certificates() -> None:
+    """Look at certificates."""
+
+
+_file = click.Path(path_type=Path, dir_okay=False)
+
+
+@certificates.command(epilog=describe(CertificateSettings))
+@click.argument("folder", required=False, type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--certificate", type=_file, help="The certificate and its chain, PEM [FOLDER/tls.crt].")
+@click.option("--key", type=_file, help="Its private key, PEM [FOLDER/tls.key].")
+@click.option("--authorities", type=_file, help="Who is trusted, PEM [FOLDER/ca.crt].")
+@click.option("--as", "role", type=click.Choice(["server", "client"]), default="server", show_default=True)
+@click.option("--policy", type=_file, help="Say what this policy allows the client.")
+def check(
+    folder: Path | None,
+    certificate: Path | None,
+    key: Path | None,
+    authorities: Path | None,
+    role: str,
+    policy: Path | None,
+) -> None:
+    """Report what certificate files are, and whether they will do.
+
+    FOLDER is as cert-manager makes it. Without it and without files, those of the settings are looked at.
+    Nothing of the key is shown. Ends with 1 where something is wrong; a warning is not.
+    """
+    if policy and role == "server":
+        raise click.UsageError("a policy is about clients: add --as client")
+    given = certificate, key, authorities
+    if not folder and any(given) and not all(given):
+        raise click.UsageError("name all three files, or a folder")
+    from score_service.operations import certs  # noqa: PLC0415
+
+    def inspect(settings: LogSettings) -> None:
+        files = certs.choose_files(settings, folder, certificate, key, authorities)
+        _end(certs.check(files, role, policy, datetime.now(UTC)))
+
+    _run(LogSettings if folder or certificate else CertificateSettings, inspect, sys.stderr)
+
+
+def _serve(settings: ServeSettings) -> None:
+    import uvloop  # noqa: PLC0415
+
+    from score_service.process.server import serve as run_until_signal  # noqa: PLC0415
+
+    with exporting("score-service"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run_until_signal(settings))
+
+
+def _migrate(settings: MigrateSettings) -> None:
+    from score_service.record.migrate import MIGRATION  # noqa: PLC0415
+
+    try:
+        MIGRATION.upgrade(settings.migration_dsn, reveal(settings.migration_password_file))
+    except psycopg.Error as error:
+        # What it says of a connection names hosts and roles, never passwords.
+        raise OSError(str(error).strip()) from error
+    _log.info("schema_upgraded")
+
+
+def _end(is_well: bool) -> None:  # noqa: FBT001  # The one thing that decides.
+    if not is_well:
+        sys.exit(_FAILED)
+
+
+def _run(kind: type[_S], work: Callable[[_S], None], log: TextIO = sys.stdout) -> None:
+    try:
+        settings = load(kind)
+        configure_logging(settings.log_format, settings.log_level, add_call_fields, log)
+        work(settings)
+    except SetupError as error:
+        click.echo(str(error), err=True)
+        sys.exit(_USAGE)
+    except OSError as error:
+        _log.error("failed", error=str(error))
+        sys.exit(_FAILED)
