@@ -106,11 +106,11 @@ def settings_config(prefix: str) -> SettingsConfigDict:
         extra="ignore",
         frozen=True,
         arbitrary_types_allowed=True,
-        defer_build=True,  # Of the classes of a service, a command needs one.
+        defer_build=True,  # A command needs one of the classes of its service.
     )
 
 
-class LogSettings(BaseSettings):
+class LogSettings(BaseSettings, defer_build=True):
     """What every command needs."""
 
     log_format: Literal["auto", "json", "console"] = Field(
@@ -121,14 +121,14 @@ class LogSettings(BaseSettings):
     )
 
 
-class MigrationFields(BaseModel):
+class MigrationFields(BaseModel, defer_build=True):
     """The database as the role that owns the schema."""
 
     migration_dsn: Dsn = Field(description="PostgreSQL as the owner role, without password")
     migration_password_file: SecretFile | None = Field(default=None, description="file with its password")
 
 
-class DatabaseFields(BaseModel):
+class DatabaseFields(BaseModel, defer_build=True):
     """The database as the role that serves."""
 
     database_dsn: Dsn = Field(description="PostgreSQL as the runtime role, without password")
@@ -142,7 +142,7 @@ class DatabaseFields(BaseModel):
     )
 
 
-class RedisFields(BaseModel):
+class RedisFields(BaseModel, defer_build=True):
     """Redis or Valkey, in any topology."""
 
     redis_url: Annotated[RedisUrl, NoDecode, BeforeValidator(RedisUrl.parse)] = Field(
