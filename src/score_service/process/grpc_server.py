@@ -18,7 +18,7 @@ from score_service.settings import ServeSettings
 from service_runtime.settings import Address
 
 _CALLS_MAX: Final = 10_000
-_QUEUES: Final = {
+QUEUES: Final = {
     "score_api.v1.ScoreService": ("AwardPoints", "BatchAwardPoints"),
     "grpc.health.v1.Health": ("Check", "Watch"),
 }
@@ -59,7 +59,7 @@ def make_server(dispatcher: Dispatcher, settings: ServeSettings) -> grpc.aio.Ser
             ("grpc.http2.min_ping_interval_without_data_ms", 15_000),
         ],
     )
-    for service, methods in _QUEUES.items():
+    for service, methods in QUEUES.items():
         # Registered without a handler, so that gRPC asks the dispatcher for one at each call.
         server.add_registered_method_handlers(service, cast(dict[str, Any], dict.fromkeys(methods)))
     return server
