@@ -18,6 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisClusterException, RedisError
 
+from action_gateway.limits.shared_storage import SharedStorage
 from service_runtime.redis.access import RedisAccess
 from service_runtime.redis.connections import Connector, TlsConnection
 from service_runtime.redis.slots import find_hash_tag
@@ -65,14 +66,8 @@ async def open_counters(access: RedisAccess, prefix: str, seconds: float) -> Asy
         else:
             connector = await Connector.open(stack, access, _timeouts(seconds), seconds)
             pool = connector.blocking_pool(_CONNECTIONS, seconds)
-            await stack.enter_async_context(Redis.from_pool(pool))
-            single = RedisStorage(
-                "redis://",
-                wrap_exceptions=True,
-                implementation="redispy",
-                key_prefix=key_prefix,
-                connection_pool=pool,  # type: ignore[arg-type]  # Passed on; the annotation is too narrow.
-            )
+            redis = await stack.enter_async_context(Redis.from_pool(pool))
+            single = SharedStorage(redis, key_prefix)
             yield Counters(single, partial(_count_check, single, "check"))
 
 

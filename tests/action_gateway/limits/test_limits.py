@@ -87,6 +87,17 @@ async def test_replicas_share_their_counts(counters: Counters) -> None:
     assert Counter(map(type, results)) == {type(None): 3, RateLimitedError: 9}
 
 
+async def test_counts_that_come_together_share_round_trips_and_each_has_its_own_outcome(
+    limits: Limits, proxy: Proxy
+) -> None:
+    users = [f"user {n}" for n in range(30)]
+    await asyncio.gather(*map(limits.start, 2 * users))
+    assert proxy.connections == 1
+
+    results = await asyncio.gather(limits.complete("ada"), *map(limits.start, users), return_exceptions=True)
+    assert list(map(type, results)) == [type(None), *[RateLimitedError] * len(users)]
+
+
 async def test_names_are_counted_ignoring_letter_case(limits: Limits) -> None:
     await limits.log_in("203.0.113.1", "ada")
     await limits.log_in("203.0.113.1", "ADA")
