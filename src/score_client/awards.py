@@ -1,8 +1,8 @@
 """Awards on their way out: concurrent ones share a call.
 
 Invariants:
-- A few calls are under way at a time. Awards asked for meanwhile gather and go together in the next one;
-  where there is room, an award goes at once.
+- Where no call is under way, an award goes at once. Awards asked for meanwhile gather and go together in the
+  next call: when the one under way has ended, or beside it once they are many or it takes long.
 - The outcome of an award in a shared call reaches its caller only.
 - A caller that gives up only stops waiting.
 - A call that a server had no room for keeps its slot for a while, so that awards which wait do not ask at
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 from typing import Final
 
@@ -40,6 +41,10 @@ from score_client.tracing import Metadata
 
 CALLS_MAX: Final = 2
 """Calls under way. With one alone, everything would stand still behind a server that does not answer."""
+CROWD: Final = 50
+"""Awards that are worth a call beside another one. A call costs both sides as much as some ten awards."""
+LONG_CALL: Final = 0.05
+"""Seconds after which a call takes long, and does not keep others from going beside it."""
 BATCH_MAX: Final = 500
 ALONE_MAX: Final = 50
 """Awards under way together for each of those calls where every award needs a call of its own."""
@@ -79,7 +84,8 @@ class Awards:
         self._tracer = tracer
         self._call_timeout = call_timeout
         self._waiting: deque[_Waiting] = deque()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], float] = {}
+        """Those under way, with the time at which each began."""
         self._batches_rejected = False
         self._rejected_in_a_row = 0
         self._finishing = asyncio.Event()
@@ -126,13 +132,24 @@ class Awards:
             raise UnavailableError("DEADLINE_EXCEEDED", f"No answer within {within:.1f} s.") from None
 
     def _fill_calls(self) -> None:
-        if self._waiting and len(self._calls) < CALLS_MAX:
+        if self._waiting and self._is_call_due():
+            loop = asyncio.get_running_loop()
+            look_again = loop.call_later(LONG_CALL, self._fill_calls)
             call = asyncio.create_task(self._call(), name="awards")
-            self._calls.add(call)
-            call.add_done_callback(self._end_call)
+            self._calls[call] = loop.time()
+            call.add_done_callback(partial(self._end_call, look_again))
 
-    def _end_call(self, call: "asyncio.Task[None]") -> None:
-        self._calls.discard(call)
+    def _is_call_due(self) -> bool:
+        if not self._calls:
+            return True
+        if len(self._calls) >= CALLS_MAX:
+            return False
+        taken = asyncio.get_running_loop().time() - min(self._calls.values())
+        return len(self._waiting) >= CROWD or taken >= LONG_CALL
+
+    def _end_call(self, look_again: asyncio.TimerHandle, call: "asyncio.Task[None]") -> None:
+        look_again.cancel()
+        del self._calls[call]
         self._fill_calls()
 
     async def _call(self) -> None:

@@ -1,4 +1,4 @@
-"""The commands of `score-service`: serve, migrate the schema, verify, rebuild and set boards, check certificates.
+"""Commands of `score-service`: serve, migrate the schema, verify, rebuild and set boards, check certificates.
 
 Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings, 143 ended by SIGTERM
 before it was done. What only one command needs is imported by that command, so that each starts soon.

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,7 +22,8 @@ from score_client import (
     ScoreClientError,
     UnavailableError,
 )
-from score_client.awards import ALONE_MAX, BATCH_MAX, BOARDS_MAX, CALLS_MAX
+from score_client import awards as awards_module
+from score_client.awards import ALONE_MAX, BATCH_MAX, BOARDS_MAX, CALLS_MAX, CROWD
 
 Step = Callable[[Message, Any], Awaitable[Message]]
 FULL = reject(StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED", retry_after=3.0)
@@ -101,6 +103,66 @@ async def test_awards_at_the_same_time_share_calls_and_each_gets_its_own_result(
     assert [result.award_id for result in results] == ids
     assert len(server.received) < 20
     assert sum(sizes(server)) + len(server.calls("AwardPoints")) == 300
+
+
+@dataclass
+class Gate:
+    """Keeps a server from answering its first call, until it is opened."""
+
+    is_open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer_first(self, request: Any, context: Any) -> Message:
+        await self.is_open.wait()
+        return await answer_one(request, context)
+
+
+@pytest.fixture
+def gate(server: ScriptedServer) -> Gate:
+    """Script a server that keeps the first award waiting."""
+    gate = Gate()
+    server.script("AwardPoints", gate.answer_first, answer_one)
+    server.script("BatchAwardPoints", answer_many)
+    return gate
+
+
+async def begin_award(server: ScriptedServer, client: ScoreClient) -> asyncio.Task[AwardResult]:
+    """Ask for an award, whose call is under way."""
+    task = asyncio.ensure_future(award(client))
+    await server.wait_for_calls("AwardPoints", 1)
+    return task
+
+
+async def test_awards_share_the_call_after_the_one_under_way(
+    server: ScriptedServer, patient_client: ScoreClient, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(awards_module, "LONG_CALL", 3600.0)
+    first = await begin_award(server, patient_client)
+    later = [asyncio.ensure_future(award(patient_client)) for _ in range(CROWD - 1)]
+    await patient_client.ping()
+    assert server.calls("BatchAwardPoints") == []
+    gate.is_open.set()
+    await asyncio.gather(first, *later)
+
+    assert sizes(server) == [CROWD - 1]
+
+
+@pytest.mark.parametrize(("long_call", "count"), [(3600.0, CROWD), (0.01, 2)])
+async def test_awards_go_beside_a_call_where_they_are_many_or_it_takes_long(
+    server: ScriptedServer,
+    patient_client: ScoreClient,
+    gate: Gate,
+    monkeypatch: pytest.MonkeyPatch,
+    long_call: float,
+    count: int,
+) -> None:
+    monkeypatch.setattr(awards_module, "LONG_CALL", long_call)
+    first = await begin_award(server, patient_client)
+    later = await asyncio.gather(*(award(patient_client) for _ in range(count)))
+
+    assert len(later) == count
+    assert not first.done()
+    gate.is_open.set()
+    await first
 
 
 async def test_call_holds_no_more_awards_and_boards_than_the_service_takes(
