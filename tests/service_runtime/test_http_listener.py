@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 from tests.fixtures.stores import eventually
 
 from service_runtime.http_listener import Listener, ListenerSettings, bind, serve
@@ -151,6 +152,45 @@ async def test_a_connection_waits_for_its_next_request_as_long_as_is_set() -> No
 async def read_status(reader: asyncio.StreamReader) -> bytes:
     """Read the head of an answer and return its status."""
     return (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]
+
+
+def count_segments(connection: socket.socket) -> int:
+    """Return how many segments with data were sent: `tcpi_data_segs_out` of linux/tcp.h."""
+    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+    return int.from_bytes(info[156:160], sys.byteorder)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the option is known on Linux only")
+async def test_the_head_and_the_body_of_an_answer_are_one_segment() -> None:
+    async with listening(header_seconds=20) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        for number in range(1, 4):
+            writer.write(REQUEST)
+            assert await answered(reader)
+            (protocol,) = listener.server_state.connections
+            accepted: Any = protocol
+            assert count_segments(accepted.transport.get_extra_info("socket")) == number
+        writer.close()
+
+
+async def test_parts_of_an_answer_are_sent_when_they_are_there_and_large_ones_whole() -> None:
+    going_on = asyncio.Event()
+    large = bytes(300_000)
+
+    async def stream(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await going_on.wait()
+        await send({"type": "http.response.body", "body": large, "more_body": False})
+
+    settings = ListenerSettings(connections_max=10, stop_seconds=1)
+    async with serve(stream, bind(ANYWHERE), settings) as listener, asyncio.timeout(20):
+        reader, writer = await connect(listener)
+        writer.write(REQUEST.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        assert (await reader.readuntil(b"first\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        going_on.set()
+        assert await reader.read() == b"%x\r\n%s\r\n0\r\n\r\n" % (len(large), large)
+        writer.close()
 
 
 async def test_requests_that_come_at_once_are_answered_in_their_order() -> None:

@@ -8,11 +8,13 @@ import re
 import secrets
 import time
 import uuid
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 
 import structlog
 from opentelemetry.trace import INVALID_SPAN, Span
+from prometheus_client import Counter, Histogram
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -30,8 +32,6 @@ _CARRIERS: Final = frozenset({"http.response.body", "websocket.send"})
 """Messages that carry content, of which nothing is noted."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 
-_log = structlog.get_logger(__name__)
-
 
 class RequestTelemetry:
     """Names every request, logs and counts it, and keeps unexpected failures from leaking.
@@ -43,6 +43,8 @@ class RequestTelemetry:
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
+        self._find_series = cache(self._make_series)
+        self._log = structlog.get_logger(__name__).bind()  # Otherwise each line makes a logger.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -75,11 +77,17 @@ class RequestTelemetry:
         route = _route(scope) or "unmatched"
         method = scope.get("method", "WEBSOCKET")
         method = method if method in _METHODS or scope["type"] == "websocket" else "other"
-        self._metrics.requests.labels(method, route, status).inc()
-        self._metrics.seconds.labels(method, route).observe(seconds)
+        requests, durations = self._find_series(method, route, status)
+        requests.inc()
+        durations.observe(seconds)
         if code := structlog.contextvars.get_contextvars().get("problem"):
             self._metrics.problems.labels(route, code).inc()
-        _log.info("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
+        duration_ms = round(seconds * 1000, 1)
+        self._log.info("request", method=method, route=route, status=status, duration_ms=duration_ms)
+
+    def _make_series(self, method: str, route: str, status: int | None) -> tuple[Counter, Histogram]:
+        metrics = self._metrics
+        return metrics.requests.labels(method, route, status), metrics.seconds.labels(method, route)
 
 
 class _Observed:
