@@ -1,7 +1,8 @@
 """What comes while a batch is under way shares the next one.
 
 Invariants:
-- One batch is under way at a time. Where none is, an item goes at once; no item waits for others to come.
+- One batch is under way at a time. Where none is, an item goes at once. It waits for a timer only where many
+  were in the batch before: then it waits for those on their way, while each millisecond brings some.
 - A batch runs in a task of its own. A caller that gives up only stops waiting, and an item that nobody waits
   for any more is left out of the next batch.
 - Each caller gets the outcome of its own item. Where a batch fails, each gets the error.
@@ -11,7 +12,11 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
+
+_CROWD: Final = 4
+"""Items in a batch from which on others are on their way: their callers come again once they are answered."""
+_NAP_SECONDS: Final = 0.001
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -52,6 +57,8 @@ class Batches(Generic[_Item, _Outcome]):
         self._key = key
         self._queue = deque[_Waiting[_Item, _Outcome]]()
         self._task: asyncio.Task[None] | None = None
+        self._before = 0
+        """Items in the batch before."""
 
     async def add(self, item: _Item) -> _Outcome:
         """Do an item, together with others. Raises what the batch fails with."""
@@ -64,10 +71,23 @@ class Batches(Generic[_Item, _Outcome]):
 
     async def _work(self) -> None:
         try:
-            while batch := self._take():
-                await self._do(batch)
+            while self._queue:
+                await self._gather()
+                if batch := self._take():
+                    self._before = len(batch)
+                    await self._do(batch)
         finally:
             self._task = None
+
+    async def _gather(self) -> None:
+        """After a crowd, wait until a moment brought in no more.
+
+        Where this process is busy taking requests in, batches of a few of them would take most of its time.
+        """
+        seen = 0
+        while self._before >= _CROWD and seen < len(self._queue) < self._limit:
+            seen = len(self._queue)
+            await asyncio.sleep(_NAP_SECONDS)
 
     def _take(self) -> _Batch[_Item, _Outcome]:
         batch, left = list[_Waiting[_Item, _Outcome]](), list[_Waiting[_Item, _Outcome]]()

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
+from service_runtime import batches as batches_module
 from service_runtime.batches import Batches
 
 LIMIT = 3
@@ -19,11 +20,13 @@ class Work:
         self.batches: list[Sequence[str]] = []
         self.requests: list[str] = []
         self.gates: list[asyncio.Future[None]] = []
+        self.begun = asyncio.Event()
 
     async def do(self, words: Sequence[str]) -> list[str]:
         self.batches.append(words)
         self.requests.append(REQUEST.get())
         self.gates.append(asyncio.get_running_loop().create_future())
+        self.begun.set()
         await self.gates[-1]
         return [word.upper() for word in words]
 
@@ -82,6 +85,26 @@ async def test_a_batch_has_a_limit_and_no_two_items_of_a_key_in_the_order_in_whi
 
     assert work.batches == [["a1", "b1", "c1"], ["a2", "d1", "e1"], ["a3"]]
     assert await asyncio.gather(*tasks) == ["A1", "A2", "B1", "A3", "C1", "D1", "E1"]
+
+
+async def test_after_many_an_item_waits_for_others_on_their_way_and_after_few_it_goes_at_once(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches_module, "_NAP_SECONDS", 0.5)
+    batches = Batches("words", work.do, limit=10)
+    crowd = await add(batches, "a", "b", "c", "d")
+    await work.let_end()
+    gathered = [*await add(batches, "e"), *await add(batches, "f")]
+    assert work.batches == [["a", "b", "c", "d"]]
+    work.begun.clear()
+    async with asyncio.timeout(20):
+        await work.begun.wait()
+    await work.let_end()
+    alone = await add(batches, "g")
+    await work.let_end()
+
+    assert work.batches == [["a", "b", "c", "d"], ["e", "f"], ["g"]]
+    assert await asyncio.gather(*crowd, *gathered, *alone) == list("ABCDEFG")
 
 
 async def test_items_without_a_key_share_a_batch_though_they_are_equal(work: Work) -> None:

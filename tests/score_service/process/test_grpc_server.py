@@ -8,12 +8,12 @@ from tests.fixtures.score_service import ScoreService
 from score_service.process.grpc_server import QUEUES
 
 
-@dataclass(frozen=True)
+@dataclass
 class CallDetails:
     """What gRPC says of a call when it asks for a handler."""
 
     method: str
-    invocation_metadata: tuple[tuple[str, str], ...] = ()
+    invocation_metadata: tuple[tuple[str, str | bytes], ...] = ()
 
 
 @pytest.mark.parametrize("method", [f"/{service}/{name}" for service in QUEUES for name in QUEUES[service]])
