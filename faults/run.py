@@ -13,7 +13,14 @@ from faults.cluster.builder import running_cluster
 from faults.cluster.cluster import Cluster
 from faults.deadlines import within
 from faults.evidence.collector import keep_sampling, read_boards, read_epochs
-from faults.evidence.vitals import Holdings, compare, measure_holdings, measure_lag, measure_waiting
+from faults.evidence.vitals import (
+    Holdings,
+    await_closed_seasons,
+    compare,
+    measure_holdings,
+    measure_lag,
+    measure_waiting,
+)
 from faults.load.load import Load
 from faults.model.findings import Findings, Kind
 from faults.model.history import History
@@ -27,6 +34,8 @@ from faults.rules.checker import check
 from faults.workload.workload import Workload
 
 _WARM_SECONDS: Final = 3.0
+_SEASONS_SECONDS: Final = 60.0
+"""In which the last seasons end and are closed: a season, its grace, and the patience of the checker."""
 _COUNT_SECONDS: Final = 60.0
 _READ_SECONDS: Final = 1_800.0
 """The record of a day of faults is long."""
@@ -116,6 +125,8 @@ class Run:
         except TimeoutError:
             waiting["workload"] = 1
         patience = self.plan.patience
+        async with within(_READ_SECONDS, "PostgreSQL to tell which seasons are open"):
+            await await_closed_seasons(cluster, _SEASONS_SECONDS)
         lag = await measure_lag(cluster, patience)
         waiting |= await measure_waiting(cluster)
         async with within(_READ_SECONDS, "PostgreSQL to show the whole record"):

@@ -11,6 +11,7 @@ from typing import Final
 import psycopg
 
 from faults.cluster.cluster import Cluster
+from faults.evidence.sql import load_statement
 from faults.model.liveness import Resource
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE
 
@@ -34,7 +35,7 @@ async def measure_holdings(cluster: Cluster) -> Holdings:
         found |= {(name, what): number for what, number in _read_process(service.pid).items()}
         metrics = await asyncio.to_thread(read_metrics, service.admin)
         found[name, "tasks"] = int(metrics[_TASKS[service.package]])
-    found["postgres", "connections"] = await _count_connections(cluster)
+    found["postgres", "connections"] = await _count_one(cluster, "count_connections")
     return found
 
 
@@ -55,6 +56,16 @@ async def measure_lag(cluster: Cluster, patience: float) -> dict[str, float | No
     async with asyncio.TaskGroup() as group:
         tasks = {score.name: group.create_task(_await_no_lag(score.admin, 2 * patience)) for score in scores}
     return {name: task.result() for name, task in tasks.items()}
+
+
+async def await_closed_seasons(cluster: Cluster, patience: float) -> None:
+    """Wait until every season that somebody has points in is closed: until then the ledger goes on by itself.
+
+    It is waited for so many seconds at most; the checker finds those that are due and not closed.
+    """
+    until = time.monotonic() + patience
+    while time.monotonic() < until and await _count_one(cluster, "count_open_seasons"):
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def measure_waiting(cluster: Cluster) -> dict[str, int]:
@@ -103,10 +114,8 @@ def _count(folder: Path) -> int:
     return sum(1 for _ in folder.iterdir())
 
 
-async def _count_connections(cluster: Cluster) -> int:
+async def _count_one(cluster: Cluster, statement: str) -> int:
     async with await psycopg.AsyncConnection.connect(cluster.admin_dsn()) as connection:
-        cursor = await connection.execute(
-            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
-        )
+        cursor = await connection.execute(load_statement(statement))
         row: Sequence[int] | None = await cursor.fetchone()
     return row[0] if row else 0

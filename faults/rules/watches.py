@@ -73,7 +73,7 @@ class Watch:
         end = self.board.end
         if not self._whole.end.awards:
             return  # Watches of a board that is gone have ended.
-        if self._all_scores and self._vouched != end.ledger.position:
+        if self._all_scores and not self._has_seen_all():
             where = f"{self.name}: {self._vouched}, where {end.ledger.position} is the head"
             yield Finding(Kind.STREAM_UNFINISHED, where)
         claim = Claim(
@@ -101,6 +101,12 @@ class Watch:
             if untold := self._wanted(changed) - {row.user_id for row in message.scores}:
                 where = f"{self.name} at {message.at:.3f}: {self._vouched} to {message.position}"
                 yield Finding(Kind.CHANGE_UNTOLD, f"{where}: {sorted(untold)}")
+
+    def _has_seen_all(self) -> bool:
+        """Return whether nothing was awarded after the position that it would resume from."""
+        at, end = self._vouched, self.board.end
+        is_of_end = at is not None and bool(self.board.epochs_of(at) & 1 << max(self.board.lines))
+        return is_of_end and not end.awards_between(_revision(at), end.ledger.revision)
 
     def _since_then(self) -> Sequence[Award]:
         """Return what was awarded since it began, or began anew."""
