@@ -64,7 +64,8 @@ async def await_closed_seasons(cluster: Cluster, patience: float) -> None:
     It is waited for so many seconds at most; the checker finds those that are due and not closed.
     """
     until = time.monotonic() + patience
-    while time.monotonic() < until and await _count_one(cluster, "count_open_seasons"):
+    # PostgreSQL tells nobody of it.
+    while time.monotonic() < until and await _count_one(cluster, "count_open_seasons"):  # noqa: ASYNC110
         await asyncio.sleep(_LOOK_SECONDS)
 
 

@@ -55,11 +55,12 @@ async def test_reads_tell_what_they_asked_for_and_what_they_were_shown(
 ) -> None:
     for number in (1, 2, 3):
         await _award(backend, memory, number, points=number)
-    for _ in range(60):
+    for _ in range(100):
         await readers.act()
     rows = [Row(f"user-{number}", number, 4 - number, number) for number in (3, 2, 1)]
     reads = _reads(backend)
-    assert len(reads) == 60
+    assert 40 < len(reads) < 80  # The board has no seasons, and nothing is shown of those asked for.
+    assert {read.period for read in reads} == {""}
     for read in reads:
         assert (read.board_id, read.revision, read.position[:2]) == ("main", 3, "3-")
         assert read.source in {"cache", "record"}

@@ -52,5 +52,6 @@ def test_fields_of_an_award_are_named_and_missing_ones_are_left_out(tmp_path: Pa
         "action_type": "match",
         "action_id": "match-1",
         "request_id": None,
+        "occurred_at": None,
     }
     assert "reason" not in call
