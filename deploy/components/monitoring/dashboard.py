@@ -189,6 +189,41 @@ ROWS: Final = (
         ),
     ),
     Row(
+        "Periods",
+        (
+            Panel(
+                "Periods that are not final",
+                "Of all boards; somebody has points in each.",
+                "short",
+                {"periods": _most("laurel_open_periods")},
+            ),
+            Panel(
+                "Longest due",
+                "How long the first of the periods that are due to be made final has been so.",
+                "s",
+                {"due": _most("laurel_period_close_due_seconds")},
+            ),
+            Panel(
+                "Closed",
+                "Periods made final within ten minutes.",
+                "short",
+                {"{{pod}}": f"sum by (pod) (increase(laurel_periods_closed{{{_HERE}}}[10m]))"},
+            ),
+            Panel(
+                "Archived",
+                "Standings a second that are archived with their ranks, or found archived.",
+                "cps",
+                {"{{pod}}": _rate("laurel_period_archived_standings", "pod")},
+            ),
+            Panel(
+                "Time zone data",
+                "Replicas by the version that they work periods out from.",
+                "short",
+                {"{{version}}": f"count by (version) (laurel_zone_data_info{{{_HERE}}})"},
+            ),
+        ),
+    ),
+    Row(
         "Stream",
         (
             Panel(
