@@ -1,10 +1,34 @@
 """Migrations against a database that another version has migrated."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 import psycopg
 import pytest
+from alembic import command
+from tests.fixtures.periods import (
+    DAY,
+    MONDAY,
+    LedgerClock,
+    make_period,
+    make_schedule,
+    save_settings,
+    written,
+)
 from tests.fixtures.postgres import Database
+from tests.fixtures.stores import IMPATIENT, make_award
 
+from local_stack.postgres import PostgresServer
+from local_stack.provision import create_database, derive_passwords, provision
+from score_service.domain.period import PeriodKind
+from score_service.operations.verifier import Verifier
+from score_service.record.database import Database as Record
+from score_service.record.ledger import Ledger
 from score_service.record.migrate import MIGRATION
+from score_service.record.periods import PeriodStore
+from score_service.record.standings import Standings
+from service_runtime.postgres.pool import PoolSettings
 from service_runtime.settings import SetupError
 
 
@@ -18,3 +42,71 @@ def test_schema_newer_than_this_version_is_reported_and_left_alone(database: Dat
     with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
         versions = connection.execute("SELECT version_num FROM score.alembic_version").fetchall()
     assert versions == [("9999",)]
+
+
+@dataclass(frozen=True, slots=True)
+class OldDatabase:
+    """A database with roles and an empty schema."""
+
+    admin_dsn: str
+    owner_dsn: str
+    runtime_dsn: str
+
+    def migrate(self, monkeypatch: pytest.MonkeyPatch, revision: str) -> None:
+        """Apply the revisions up to one of them."""
+
+        def upgrade(config: Any, _head: str, whole: Any = command.upgrade) -> None:
+            whole(config, revision)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(command, "upgrade", upgrade)
+            MIGRATION.upgrade(self.owner_dsn, None)
+
+
+@pytest.fixture
+def old_database(postgres_server: PostgresServer) -> Iterator[OldDatabase]:
+    name, passwords = "laurel_old", derive_passwords(postgres_server.password)
+    create_database(postgres_server.admin_url(), name)
+    with psycopg.connect(postgres_server.admin_url(name)) as connection:
+        provision(connection, passwords)
+    yield OldDatabase(
+        postgres_server.admin_url(name),
+        *(postgres_server.url(name, role, passwords[role]) for role in ("score_owner", "score_runtime")),
+    )
+    with psycopg.connect(postgres_server.admin_url(), autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_board_of_the_schema_before_goes_on_and_counts_in_periods_from_its_settings_on(
+    old_database: OldDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_database.migrate(monkeypatch, "0002")
+    with psycopg.connect(old_database.runtime_dsn, autocommit=True) as connection:
+        for users in ("{ada,bob}", "{ada,cyd}"):
+            connection.execute(
+                "SELECT score.record_awards('main', ARRAY[gen_random_uuid(), gen_random_uuid()], %s,"
+                " '{2,3}'::integer[], '{puzzle,puzzle}', '{a,b}', ARRAY[gen_random_uuid(), gen_random_uuid()],"
+                " '{spiffe://test.local/old,spiffe://test.local/old}', '{\"\",\"\"}')",
+                [users],
+            )
+
+    old_database.migrate(monkeypatch, "head")
+
+    async with Record.open(PoolSettings(old_database.runtime_dsn)) as record:
+        ledger, periods, standings = Ledger(record), PeriodStore(record), Standings(record)
+        verifier = Verifier(record, standings, IMPATIENT)
+        assert (await verifier.verify_board("main")).findings.kept == []
+        plain = await ledger.record_awards("main", [make_award("ada", 5)])
+        assert [change[:2] for change in plain.changes.changes] == [("ada", 9)]
+        later = MONDAY + 20_000 * DAY  # Whatever the time is, it was before.
+        LedgerClock(old_database.admin_dsn).set(later)
+        await save_settings(periods)
+        today = make_period(PeriodKind.DAY, "2081-09-02", later, later + DAY)
+        batch = written(
+            await ledger.record_awards("main", [make_award("ada", 1)], make_schedule(today, revision=6))
+        )
+        assert [change[:2] for change in batch.changes.periods[today.period_id]] == [("ada", 1)]
+        assert [change[:2] for change in batch.changes.changes] == [("ada", 10)]
+        verified = await verifier.verify_board("main")
+    assert verified.findings.kept == []
+    assert verified.position == batch.changes.after
