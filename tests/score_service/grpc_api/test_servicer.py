@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -28,6 +29,7 @@ from tests.fixtures.score_service import (
 from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
+from score_api.v1 import board_service_pb2 as board_pb
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
@@ -419,6 +421,10 @@ GOOD_TEXTS: dict[str, st.SearchStrategy[str]] = {
     "award_id": st.uuids().map(str) | st.just(str(uuid.UUID(int=1))),
     "request_id": st.uuids().map(str),
     "page_token": st.just(""),
+    "paths": st.sampled_from(["time_zone", "periods", "seasons", "grace", "late", "keep"]),
+    "period": st.sampled_from(["", "all_time", "day", "week:previous", "season:a", "day:2026-11-30"]),
+    "season_id": st.sampled_from(["a", "b"]),
+    "time_zone": st.sampled_from(["UTC", "Europe/Berlin"]),
     "after_position": st.sampled_from(["0-0000000000000000", "1-00112233aabbccdd"]),
 }
 ODD_TEXTS = st.sampled_from(
@@ -432,11 +438,13 @@ def numbers(bits: int) -> st.SearchStrategy[int]:
 
 def values_of(field: Any) -> st.SearchStrategy[Any]:
     if field.message_type is not None:
-        return messages_of(getattr(score_pb, field.message_type.name))
+        nested = messages_of(GetMessageClass(field.message_type))
+        return st.lists(nested, min_size=1, max_size=3) if field.is_repeated else nested
     good = GOOD_TEXTS.get(field.name, st.sampled_from(["main", "ada", "bob", "season-1"]))
     values: st.SearchStrategy[Any] = {
         FieldDescriptor.TYPE_STRING: good | good | good | ODD_TEXTS,
         FieldDescriptor.TYPE_BOOL: st.booleans(),
+        FieldDescriptor.TYPE_ENUM: st.integers(0, 4) | numbers(32),
         FieldDescriptor.TYPE_INT32: numbers(32),
         FieldDescriptor.TYPE_INT64: numbers(64),
     }[field.type]
@@ -457,6 +465,11 @@ METHODS = {
     "/score_api.v1.LeaderboardService/ListStandings": leaderboard_pb.ListStandingsRequest,
     "/score_api.v1.LeaderboardService/ListStandingsAround": leaderboard_pb.ListStandingsAroundRequest,
     "/score_api.v1.LeaderboardService/WatchLeaderboard": leaderboard_pb.WatchLeaderboardRequest,
+    "/score_api.v1.BoardService/GetBoard": board_pb.GetBoardRequest,
+    "/score_api.v1.BoardService/ListBoards": board_pb.ListBoardsRequest,
+    "/score_api.v1.BoardService/UpdateBoard": board_pb.UpdateBoardRequest,
+    "/score_api.v1.BoardService/GetPeriod": board_pb.GetPeriodRequest,
+    "/score_api.v1.BoardService/ListPeriods": board_pb.ListPeriodsRequest,
 }
 REQUESTS = st.one_of(
     [
@@ -491,6 +504,8 @@ ANSWERS = {
     StatusCode.ALREADY_EXISTS,
     StatusCode.PERMISSION_DENIED,
     StatusCode.OUT_OF_RANGE,
+    # A late award, and settings that would alter an open period.
+    StatusCode.FAILED_PRECONDITION,
     # A least revision that the board has not reached.
     StatusCode.UNAVAILABLE,
 }
