@@ -43,6 +43,24 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
     )
 
 
+def test_no_garbage_is_collected_while_commands_are_imported() -> None:
+    program = """
+import gc, sys
+from score_service.__main__ import main
+began = []
+gc.callbacks.append(lambda phase, _: began.append(phase))
+try:
+    sys.argv[1:] = ["--version"]
+    main()
+finally:
+    print(len(began))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "0", done
+
+
 def test_help_and_version_are_printed(runner: CliRunner) -> None:
     assert "serve" in runner.invoke(main, ["--help"]).stdout
     assert runner.invoke(main, ["--version"]).stdout.startswith("score-service, version ")
