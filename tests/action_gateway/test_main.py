@@ -134,7 +134,7 @@ def test_loading_warns_of_answers_that_cannot_be_typed_without_showing_them(
 
     assert result.exit_code == 0
     assert "answer_doubtful" in result.output
-    assert '"action_id": "a1"' in result.output
+    assert '"action_id":"a1"' in result.output
     assert "ris-x" not in result.output
     assert fetch(database, "SELECT action_id FROM gateway.action") == [("a1",)]
 

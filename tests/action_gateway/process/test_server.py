@@ -68,7 +68,7 @@ async def test_it_serves_on_both_ports_and_ends_on_a_signal(
     assert await wait_for_end(service) == 0
     log = service.log()
     for event in ("listening", "readiness_changed", "stopping", "stopped"):
-        assert f'"event": "{event}"' in log
+        assert f'"event":"{event}"' in log
     assert "Traceback" not in log
 
 
