@@ -152,7 +152,7 @@ class Leaderboard:
             revision=view.revision,
             source=view.source,
             next_page_token=view.next_page_token or None,
-            period=show_period(view.period),
+            period=_find_shown(view, period),
         )
 
     async def around(self, user_id: str, radius: int, period: str) -> Neighbourhood:
@@ -165,7 +165,7 @@ class Leaderboard:
             entries=tuple(entries),
             revision=view.revision,
             source=view.source,
-            period=show_period(view.period),
+            period=_find_shown(view, period),
         )
 
     async def periods(self, kind: PeriodKind | None, limit: int) -> PeriodList:
@@ -217,6 +217,13 @@ class Leaderboard:
         standings = tuple(standings)
         names = await self._usernames.names_of(standing.user_id for standing in standings)
         return name_entries(standings, names)
+
+
+def _find_shown(view: StandingsView, period: str) -> ShownPeriod | None:
+    """Return the period that is shown. Raises PeriodUnknownError if the score service knows no periods."""
+    if view.period is None and period not in {"", ALL_TIME}:
+        raise PeriodUnknownError
+    return show_period(view.period)
 
 
 def _find_empty(period: str) -> StandingsView:

@@ -125,7 +125,7 @@ class Feed:
         if subscription.after_position is None:
             return
         async with self._recalls:
-            with suppress(InvalidRequestError, BoardNotFoundError):
+            with suppress(InvalidRequestError, BoardNotFoundError, NoSuchPeriodError):
                 await self._report_missed(subscription, subscription.after_position)
         subscription.settle()
 
@@ -208,7 +208,7 @@ class Feed:
         if not isinstance(event, Checkpoint) and event.top is not None:
             self._newest_top = await self._name(event.top)
         if isinstance(event, Snapshot):
-            self._newest_period = show_period(event.period)
+            self._newest_period = self._find_period(event)
             if self._continues(event):
                 return  # The scores up to it come next. Without them, nothing would hold at its revision.
             standings = await self._reader.read_all_standings(
@@ -218,6 +218,11 @@ class Feed:
         if isinstance(event, Update):
             self.audience.offer(event.scores)
         self._show(event.revision, event.position)
+
+    def _find_period(self, snapshot: Snapshot) -> ShownPeriod | None:
+        if snapshot.period is None and self._reader.period:
+            raise NoSuchPeriodError("PERIOD_UNKNOWN", "The score service knows no periods.")
+        return show_period(snapshot.period)
 
     def _continues(self, snapshot: Snapshot) -> bool:
         is_known = not snapshot.reset and self.board.position is not None

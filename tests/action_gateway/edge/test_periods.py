@@ -145,6 +145,18 @@ async def test_a_board_without_awards_has_no_periods(
     assert (await player.get("/leaderboard/periods")).json() == {"current": [], "periods": []}
 
 
+@pytest.mark.parametrize("path", ["/leaderboard", "/leaderboard/me", "/leaderboard/events"])
+async def test_a_score_service_that_knows_no_periods_does_not_pass_for_one_that_does(
+    server: ScriptedServer, player: Player, path: str
+) -> None:
+    server.script("ListStandings", answer(leaderboards.ListStandingsResponse(revision=7)))
+    server.script("ListStandingsAround", answer(leaderboards.ListStandingsAroundResponse(revision=7)))
+
+    assert (await player.get("/leaderboard", params={"period": "all_time"})).json()["period"] is None
+    assert code(await player.get(path, params={"period": "day"})) == (404, "period_unknown")
+    assert (await player.get("/leaderboard/periods")).json()["current"] == []
+
+
 async def test_periods_are_listed_with_their_podiums(server: ScriptedServer, player: Player) -> None:
     async def find_season(request: Any, context: Context) -> Message | bytes:
         if request.period != "season":
