@@ -4,11 +4,10 @@ A board without awards does not exist yet for the score service; here it is an e
 has no periods.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated, Final
 
-import structlog
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -27,21 +26,14 @@ from action_gateway.errors import (
 )
 from action_gateway.leaderboard.board_reader import no_standing
 from action_gateway.leaderboard.calendar import Calendar
+from action_gateway.leaderboard.results import Results
 from action_gateway.leaderboard.usernames import Usernames
 from score_client.client import ScoreClient
-from score_client.errors import (
-    BoardNotFoundError,
-    NotAllowedError,
-    ScoreClientError,
-    StandingNotFoundError,
-)
-from score_client.types import PeriodKind, PeriodResult, Source, Standing, StandingsView
+from score_client.errors import BoardNotFoundError, StandingNotFoundError
+from score_client.types import PeriodKind, Source, Standing, StandingsView
 
 _PROBLEMS: Final = describe([UnauthenticatedError, InvalidRequestError, RateLimitedError, UnavailableError])
 _PERIOD_PROBLEMS: Final = describe([PeriodUnknownError])
-_PODIUM: Final = 3
-
-_log = structlog.get_logger(__name__)
 _EMPTY: Final = StandingsView(standings=(), revision=0, position="", source=Source.CACHE)
 
 
@@ -93,10 +85,13 @@ class PeriodList(BaseModel):
 class Leaderboard:
     """Reads one board for players."""
 
-    def __init__(self, client: ScoreClient, usernames: Usernames, calendar: Calendar, board_id: str) -> None:
+    def __init__(
+        self, client: ScoreClient, usernames: Usernames, calendar: Calendar, results: Results, board_id: str
+    ) -> None:
         self._client = client
         self._usernames = usernames
         self._calendar = calendar
+        self._results = results
         self._board_id = board_id
 
     def router(self) -> APIRouter:
@@ -172,7 +167,7 @@ class Leaderboard:
         """Read the periods of a kind, or of all. Raises a GatewayError or a ScoreClientError."""
         kinds = PeriodKind if kind is None else (kind,)
         found = [await self._calendar.find_current(self._board_id, one) for one in kinds]
-        results = await self._results(kind, limit)
+        results = await self._results.list_results(kind, limit)
         podiums = iter(await self._entries(standing for result in results for standing in result.winners))
         return PeriodList(
             current=tuple(shown for period in found if (shown := show_period(period))),
@@ -185,20 +180,6 @@ class Leaderboard:
                 for result in results
             ),
         )
-
-    async def _results(self, kind: PeriodKind | None, limit: int) -> Sequence[PeriodResult]:
-        try:
-            view = await self._client.list_periods(
-                board_id=self._board_id, kind=kind, winners=_PODIUM, page_size=limit
-            )
-        except BoardNotFoundError:
-            return ()
-        except ScoreClientError as error:
-            if not _is_missing(error):
-                raise
-            _log.warning("periods_not_listed", reason=error.reason)
-            return ()
-        return view.results
 
     async def _around(self, user_id: str, radius: int, period: str) -> StandingsView:
         try:
@@ -231,8 +212,3 @@ def _find_empty(period: str) -> StandingsView:
     if period in {"", ALL_TIME}:
         return _EMPTY
     raise PeriodUnknownError
-
-
-def _is_missing(error: ScoreClientError) -> bool:
-    """Return whether the score service does not allow the call, or its version has none such."""
-    return isinstance(error, NotAllowedError) or error.reason == "UNIMPLEMENTED"

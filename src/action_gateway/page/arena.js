@@ -15,7 +15,9 @@ import { Standing } from "./standing.js";
 /** The least time between two looks at the own neighbourhood, and how often it is looked at anyway, in milliseconds. */
 const LOOK_MS = 3_000;
 const LOOK_ANYWAY_MS = 45_000;
-/** Everyone's page has something to read when a period ends. They spread it over this time, in milliseconds. */
+/** Everyone's page has something to read when a period ends: after the second for which the gateway shares its answers,
+    and spread over some more, in milliseconds. */
+const SETTLE_MS = 1_200;
 const SPREAD_MS = 3_000;
 
 /** @type {Record<string, string>} */
@@ -122,7 +124,7 @@ export class Arena {
     this.#turn = window.setTimeout(() => {
       this.#periods.load();
       this.#actions.load();
-    }, Math.random() * SPREAD_MS);
+    }, SETTLE_MS + Math.random() * SPREAD_MS);
   }
 
   /** @param {string} type @param {(detail: any) => void} listener */

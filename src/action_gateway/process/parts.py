@@ -23,6 +23,7 @@ from action_gateway.leaderboard.board_reader import BoardReader
 from action_gateway.leaderboard.calendar import Calendar
 from action_gateway.leaderboard.feed import Feed
 from action_gateway.leaderboard.feeds import Feeds
+from action_gateway.leaderboard.results import Results
 from action_gateway.leaderboard.usernames import Usernames
 from action_gateway.limits.limits import Limits, Rates
 from action_gateway.limits.redis_storage import Counters
@@ -113,7 +114,13 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             actions=_make_actions(dependencies, calendar, limits, tokens, clock, settings),
             connections=connections,
             suspicions=Suspicions(metrics.registry),
-            leaderboard=Leaderboard(score_client, usernames, calendar, settings.board_id),
+            leaderboard=Leaderboard(
+                score_client,
+                usernames,
+                calendar,
+                Results(score_client, settings.board_id),
+                settings.board_id,
+            ),
             sockets=LeaderboardSockets(
                 feeds,
                 connections,
