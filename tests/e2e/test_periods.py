@@ -1,6 +1,7 @@
-"""A season that ends while a player watches: the page and both services, as processes of their own."""
+"""A season that ends while players watch, with both services as processes of their own."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -8,8 +9,11 @@ import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+import httpx2 as httpx
 from playwright.async_api import expect
+from tests.fixtures.browser import Browser, join
 from tests.fixtures.stack import Stack, target_of, variable
 from tests.fixtures.windows import OpenWindow
 
@@ -66,3 +70,58 @@ async def test_the_page_goes_from_one_season_to_the_next(
     assert await page.evaluate("isTheSame")
     await page.get_by_role("tab", name="All time").click()
     await ada.scores(10, 1)
+
+
+async def test_sockets_and_streams_go_from_one_season_to_the_next(stack: Stack, tmp_path: Path) -> None:
+    service = await stack.start_score_service()
+    gateway = await stack.start_gateway(target_of(service))
+    boundary = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_SEASON_SECONDS)
+    await asyncio.to_thread(apply_seasons, stack, tmp_path / "boards.toml", boundary)
+    url = f"http://{gateway.addresses['http']}/api/v1"
+    async with httpx.AsyncClient(base_url=url, timeout=20) as http, asyncio.timeout(3 * _SEASON_SECONDS):
+        ada, bob = await join(http, "ada"), await join(http, "bob")
+        await _solve(ada)
+        async with bob.socket("season") as socket:
+            first = json.loads(await socket.recv())
+            events = bob.events(period="season")
+            streamed = await anext(events)
+            seen = [json.loads(await socket.recv()) for _ in range(2)]
+            seen_by_stream = [await anext(events) for _ in range(2)]
+            await events.aclose()
+            await _solve(bob)
+            news = {
+                message["event"]: message["data"]
+                for message in [json.loads(await socket.recv()) for _ in range(2)]
+            }
+        assert (first["event"], first["data"]["period"]["id"]) == ("leaderboard:initial", "season:one")
+        assert [row["score"] for row in first["data"]["leaderboard"]] == [5]
+        assert streamed[::2] == ("leaderboard:initial", first["data"])
+        assert [message["event"] for message in seen] == ["leaderboard:period", "leaderboard:initial"]
+        assert [name for name, _, _ in seen_by_stream] == ["leaderboard:period", "leaderboard:initial"]
+        for data in (seen[0]["data"], seen[1]["data"], seen_by_stream[0][2], seen_by_stream[1][2]):
+            assert data["period"]["id"] == "season:two"
+        assert (seen[1]["data"]["leaderboard"], seen[1]["data"]["me"]["score"]) == ([], 0)
+        assert news["score:update"]["newScore"] == 5
+        assert [row["userId"] for row in news["leaderboard:update"]["leaderboard"]] == [bob.user_id]
+
+        listed = (await _get(bob, "/leaderboard/periods", kind="season")).json()
+        assert [(one["id"], one["entrants"]) for one in listed["periods"]] == [
+            ("season:two", 1),
+            ("season:one", 1),
+        ]
+        assert listed["periods"][1]["podium"][0]["username"] == "ada"
+        assert (await _get(bob, "/leaderboard/me", period="season:one")).json()["me"]["score"] == 0
+        everything = (await _get(bob, "/leaderboard")).json()
+        assert ([row["score"] for row in everything["entries"]], everything["period"]) == ([5, 5], None)
+        for unknown in ("week", "season:three", "day:2020-01-01", "day:2999-01-01"):
+            response = await _get(bob, "/leaderboard", period=unknown)
+            assert (response.status_code, response.json()["code"]) == (404, "period_unknown"), unknown
+
+
+async def _solve(player: Browser) -> None:
+    completed = await player.complete(await player.start("quick"), "yes")
+    assert completed.status_code == 200, completed.text
+
+
+async def _get(player: Browser, path: str, **params: Any) -> httpx.Response:
+    return await player.http.get(path, params=params, headers=player.headers)
