@@ -95,3 +95,4 @@ class Watcher:
         scores_follow = self._resumes and isinstance(event, Snapshot) and not event.reset
         if not scores_follow:
             self._request.after_position = event.position
+        self._resumes = True  # A later snapshot is of another period, and what changed in it follows.

@@ -138,6 +138,21 @@ async def test_a_broken_watch_resumes_from_its_last_position(
     assert positions(server) == [None, "2-00"]
 
 
+async def test_watch_that_breaks_right_after_another_period_began_resumes_from_before_it(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    server.script(
+        "WatchLeaderboard",
+        play(snapshot(1), snapshot(5), then=None),
+        play(snapshot(5), update(5)),
+    )
+
+    events = await take(client.watch(board_id="main", all_scores=True), 4)
+
+    assert [event.revision for event in events] == [1, 5, 5, 5]
+    assert positions(server) == [None, "1-00"]
+
+
 async def test_a_resumed_snapshot_is_no_position_before_the_scores_behind_it(
     server: ScriptedServer, client: ScoreClient
 ) -> None:

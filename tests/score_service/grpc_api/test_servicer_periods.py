@@ -150,8 +150,8 @@ async def test_a_final_period_comes_from_the_record_as_it_was(
 ) -> None:
     for user, points in (("ada", 5), ("bob", 9), ("cy", 5)):
         await give(stubs, user, points)
-    moment.set(TUESDAY + HOUR)
     before = await list_standings(stubs, MONDAYS)
+    moment.set(TUESDAY + HOUR)
     await board.close(MONDAYS)
     made = await give(stubs, "dan", 50)
 
