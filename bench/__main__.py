@@ -28,6 +28,7 @@ from bench.peer import PeerError, make_peer_theme
 from bench.ranks import RANKS
 from bench.reads import READS
 from bench.rebuilding import REBUILD, REBUILD_HUGE
+from bench.rollover import ROLLOVER
 from bench.session import BUSY, Plan, Session
 from bench.sockets import SOCKETS
 from bench.stack import running_stack
@@ -46,6 +47,7 @@ THEMES: Final[tuple[Theme, ...]] = (
     RANKS,
     WATCH,
     CROWD,
+    ROLLOVER,
     EDGE,
     SOCKETS,
     READS,

@@ -3,7 +3,8 @@
 It is a program: `python -m bench.audience TARGET CA CERTIFICATE KEY`. The first line it reads is a JSON list
 of requests in base64, one for each watcher; it writes a line when all of them watch. Then each line is
 answered by one of JSON: what was seen since the last one, as [time, revision] pairs by the clock that all
-processes of a machine share, and what the server said of watches that it ended.
+processes of a machine share, with the revision 0 for another period; and what the server said of watches that
+it ended.
 """
 
 import asyncio
@@ -42,6 +43,7 @@ class Watcher:
     ended: list[str] = field(default_factory=list)
     """What the server said each time that it ended the watch."""
     _seen: dict[str, int] = field(default_factory=dict)
+    _period_id: str = ""
 
     async def watch(self) -> None:
         """Watch, and again after the server has ended it."""
@@ -59,10 +61,17 @@ class Watcher:
             self.started.set()
 
     def take(self) -> Iterable[tuple[float, int]]:
-        """Return the time and the revision of each change that was seen for the first time since."""
+        """Return the time and the revision of each change that was seen for the first time since.
+
+        Another period than before is a change as well, with the revision 0.
+        """
         arrived, self.arrived = self.arrived, []
-        for moment, message in arrived:
-            for standing in _standings(boards.WatchLeaderboardResponse.FromString(message)):
+        for moment, raw in arrived:
+            message = boards.WatchLeaderboardResponse.FromString(raw)
+            if message.HasField("snapshot") and message.snapshot.period.id != self._period_id:
+                self._period_id = message.snapshot.period.id
+                yield moment, 0
+            for standing in _standings(message):
                 if self._seen.get(standing.user_id) != standing.reached_revision:
                     self._seen[standing.user_id] = standing.reached_revision
                     yield moment, standing.reached_revision

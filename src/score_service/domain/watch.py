@@ -30,6 +30,11 @@ class WatchRequest:
     choice: PeriodChoice | None = None
     """Which period to watch; None for all time."""
 
+    @property
+    def wants_scores(self) -> bool:
+        """Whether the watcher wants any score changes."""
+        return self.all_scores or bool(self.user_ids)
+
     def wants(self, user_id: str) -> bool:
         """Return whether the watcher wants this user's score changes."""
         return self.all_scores or user_id in self.user_ids

@@ -6,8 +6,8 @@ Invariants:
 - All of a message holds at its position: of a standing from a frame before, the rank is sent only if the
   newest frame has it too.
 - Positions never step back, except by a snapshot marked `reset`.
-- Where the frames turn over to another period, a snapshot of it comes first, and then what changed in it, or
-  a checkpoint: from the snapshot alone a watcher could not know that there is no more.
+- Where the frames turn over to another period, a snapshot of it comes first. What changed in it follows at
+  once for who wants that, or a checkpoint: the snapshot alone does not say whether there is more.
 """
 
 import asyncio
@@ -84,7 +84,7 @@ class Watcher:
     def _take(self) -> WatchMessage:
         if self._snapshot:
             message = self.frame.snapshot(self.request.top_n, reset=self._reset)
-            self._vouch = not self._reset
+            self._vouch = self.request.wants_scores and not self._reset
             self._snapshot = self._reset = False
         else:
             message = self._compose()

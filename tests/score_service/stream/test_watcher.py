@@ -72,6 +72,17 @@ async def test_other_period_at_the_same_position_is_vouched_for_by_a_checkpoint_
     assert first.position == second.position == at(3)
 
 
+async def test_other_period_is_a_snapshot_alone_for_who_wants_no_scores() -> None:
+    watcher = watcher_of(frame(3, standing("a", 9)), all_scores=False)
+    watcher.offer(replace(frame(4, standing("b", 2), b=2), turns_over=True))
+    first = await next_of(watcher)
+    watcher.offer(frame(5, standing("b", 3), b=3))
+    second = await watcher.wait(600)
+
+    assert first.body == Snapshot((standing("b", 2),), reset=False)
+    assert second.body == Update((standing("b", 3),), ())
+
+
 async def test_other_period_of_which_is_not_known_who_changed_is_a_reset() -> None:
     watcher = watcher_of(frame(3, standing("a", 9)))
     watcher.offer(replace(frame(5, standing("b", 2), reset=True), turns_over=True))
