@@ -59,8 +59,8 @@ SOCKETS = Theme(
     (
         Row(
             "sockets",
-            f"WebSockets: {_SOCKETS:,} on a board that changes {_CHANGES_A_SECOND} times a second",
-            "deliveries/s a core of the gateway",
+            f"gateway: {_SOCKETS:,} WebSockets on a board that changes {_CHANGES_A_SECOND} times a second",
+            "deliveries/s a core",
             per_core,
             targets=(at_least(40_000),),
         ),
