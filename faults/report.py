@@ -28,7 +28,7 @@ def make_figures(run: Run) -> dict[str, Any]:
         "restores": _count(events, Restore),
         "awards": {
             "acknowledged": outcomes[Outcome.MADE],
-            "refused": outcomes[Outcome.REFUSED],
+            "rejected": outcomes[Outcome.REJECTED],
             "unknown": outcomes[Outcome.UNKNOWN],
         },
         "reads": _count(events, Read),

@@ -58,8 +58,8 @@ class Plan:
 
 def saw_little(judged: Mapping[str, int]) -> bool:
     """Return whether a run without findings would show nothing, because hardly anybody was answered."""
-    saw_each = all(judged[sort] for sort in ("told", "reads", "messages"))
-    return not saw_each or judged["told"] * 4 < judged["calls"]
+    saw_each = all(judged[sort] for sort in ("acknowledged", "reads", "messages"))
+    return not saw_each or judged["acknowledged"] * 4 < judged["calls"]
 
 
 @dataclass(slots=True)

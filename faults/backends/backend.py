@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from faults.backends.memory import Remembered
-from faults.model.history import Asked, AwardCall, History, Outcome, Told
+from faults.model.history import Asked, AwardCall, History, Outcome, Result
 from score_client import (
     AwardConflictError,
     AwardNotFoundError,
@@ -26,7 +26,7 @@ from score_client import (
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-REFUSALS: Final = (
+REJECTIONS: Final = (
     AwardConflictError,
     InvalidRequestError,
     NotAllowedError,
@@ -50,16 +50,16 @@ class Backend:
     async def award(self, asked: Asked, timeout: float | None = None) -> AwardCall:  # noqa: ASYNC109 - the client's
         """Ask for an award, once, and record how that ended, also if the caller leaves."""
         began = time.monotonic()
-        outcome, told, reason = Outcome.UNKNOWN, None, "left"
+        outcome, result, reason = Outcome.UNKNOWN, None, "left"
         try:
-            told = told_of(await self._send(asked, timeout))
+            result = result_of(await self._send(asked, timeout))
             outcome, reason = Outcome.MADE, ""
-        except REFUSALS as error:
-            outcome, reason = Outcome.REFUSED, error.reason
+        except REJECTIONS as error:
+            outcome, reason = Outcome.REJECTED, error.reason
         except NO_ANSWER as error:
             reason = error.reason
         finally:
-            call = self._record(asked, began, outcome, told, reason)
+            call = self._record(asked, began, outcome, result, reason)
         return call
 
     async def look_up(self, remembered: Remembered) -> None:
@@ -72,7 +72,7 @@ class Backend:
             result = await self.client.get_award(board_id=asked.board_id, award_id=uuid.UUID(asked.award_id))
             if remembered.contested:  # Maybe since it was asked.
                 return
-            self._record(asked._replace(request_id=None), began, Outcome.MADE, told_of(result), "")
+            self._record(asked._replace(request_id=None), began, Outcome.MADE, result_of(result), "")
 
     async def _send(self, asked: Asked, timeout: float | None) -> AwardResult:  # noqa: ASYNC109 - the same
         return await self.client.award(
@@ -88,7 +88,7 @@ class Backend:
         )
 
     def _record(
-        self, asked: Asked, began: float, outcome: Outcome, told: Told | None, reason: str
+        self, asked: Asked, began: float, outcome: Outcome, result: Result | None, reason: str
     ) -> AwardCall:
         call = AwardCall(
             caller=self.name,
@@ -96,16 +96,16 @@ class Backend:
             began=began,
             ended=time.monotonic(),
             outcome=outcome,
-            told=told,
+            result=result,
             reason=reason,
         )
         self.history.add(call)
         return call
 
 
-def told_of(result: AwardResult) -> Told:
+def result_of(result: AwardResult) -> Result:
     """Return what a result says of the award."""
-    return Told(
+    return Result(
         points=result.points,
         total=result.total,
         rank=result.rank,

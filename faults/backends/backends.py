@@ -132,8 +132,8 @@ class Backends:
         timeout: float | None = None,  # noqa: ASYNC109 - the client's
     ) -> AwardCall:
         call = await backend.award(remembered.asked, timeout)
-        if call.told:
-            remembered.revision = call.told.revision
+        if call.result:
+            remembered.revision = call.result.revision
         return call
 
     def draw(self) -> Asked:

@@ -19,7 +19,7 @@ from score_client import (
 
 _PAGE_SIZES = (10, 100)
 _USERS_MAX = 5
-_NOTHING_TOLD = (BoardNotFoundError, PeriodUnknownError, *NO_ANSWER)
+_NO_POSITION = (BoardNotFoundError, PeriodUnknownError, *NO_ANSWER)
 """An answer without a position, or none."""
 _PERIODS = ("", "", "", "season", "season:previous")
 """What is asked for: mostly all time."""
@@ -62,7 +62,7 @@ class Readers:
             view = await backend.client.list_standings(
                 board_id=board, page_size=page_size, min_revision=least, period=period
             )
-        except _NOTHING_TOLD:
+        except _NO_POSITION:
             return
         rows = rows_of_standings(view.standings)
         self._record(backend, board, began, least, view, top=rows, page_size=page_size)
@@ -78,7 +78,7 @@ class Readers:
         except StandingNotFoundError:
             # That names no position, so it is asked for in the form that does.
             await self._read_users(backend, board, [user], least, period)
-        except _NOTHING_TOLD:
+        except _NO_POSITION:
             return
         else:
             self._record(
@@ -93,7 +93,7 @@ class Readers:
             view = await backend.client.batch_get_standings(
                 board_id=board, user_ids=users, min_revision=least, period=period
             )
-        except _NOTHING_TOLD:
+        except _NO_POSITION:
             return
         rows = rows_of_standings(view.standings)
         self._record(backend, board, began, least, view, users=tuple(users), rows=rows)

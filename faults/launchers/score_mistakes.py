@@ -156,7 +156,7 @@ def _load_statement(name: str) -> Any:
     return vars(database)["load_statement"](name)
 
 
-def _make_what_is_refused() -> None:
+def _make_what_is_rejected() -> None:
     """Now and then an award that was made is answered as out of range."""
     numbers = itertools.count(1)
 
@@ -271,7 +271,7 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "ranks_from_zero": _count_ranks_from_zero,
     "skipped_rows": _skip_rows,
     "early_answer": _answer_before_commit,
-    "refused_made": _make_what_is_refused,
+    "rejected_made": _make_what_is_rejected,
     "forgiven_conflict": _forgive_conflicts,
     "forgotten_request": _forget_requests,
     "mixed_read": _mix_reads,

@@ -22,7 +22,7 @@ class Placed:
     """As a set of bits: whose ledgers have it."""
     asked: float = inf
     """When a client first asked for it; infinite if none did."""
-    told: float = inf
+    answered_at: float = inf
     """When a client was first answered that it was made; infinite if none was."""
 
 

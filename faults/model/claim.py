@@ -15,7 +15,7 @@ class Ranks(Enum):
     """How answers have the ranks of single users. Those of a top are always there, and hold."""
 
     EXACT = "as they are at the revision"
-    IF_TOLD = "so, or not at all"
+    IF_SENT = "so, or not at all"
     SINCE = "as they were since the total was reached, or not at all"
 
 

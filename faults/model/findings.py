@@ -46,13 +46,13 @@ class Kind(StrEnum):
     AWARD_LOST = "award_lost", "An award was answered as made, and the record does not have it."
     AWARD_NOT_COPIED = "award_not_copied", "An award was made before the copy, and is gone after its restore."
     AWARD_INVENTED = "award_invented", "No client asked for an award in the ledger."
-    REFUSED_MADE = "refused_made", "An award was refused, and the ledger has it."
+    REJECTED_MADE = "rejected_made", "An award was rejected, and the ledger has it."
     CONFLICT_WRONG = "conflict_wrong", "An award was answered as a conflict, and the ledger has no such one."
     PAYLOAD_WRONG = (
         "payload_wrong",
         "An award was answered as made, and the ledger has another one under its id.",
     )
-    TOLD_WRONG = "told_wrong", "The answer to an award is not what the ledger has of it."
+    RESULT_WRONG = "result_wrong", "The answer to an award is not what the ledger has of it."
     REPLAY_WRONG = "replay_wrong", "The answer to an award is wrong on whether another request made it."
     RANK_WRONG = "rank_wrong", "The answer to an award has a rank that its user never had from then on."
     ORDER_WRONG = (
@@ -65,12 +65,12 @@ class Kind(StrEnum):
     POSITION_LOST = "position_lost", "An answer has a position of a lost history long after the restore."
     READ_WRONG = "read_wrong", "A read shows what its board was not at the position it names."
     READ_OLD = "read_old", "A read is of an older revision than was asked for."
-    READ_STALE = "read_stale", "A read lacks what was told as made long before; Redis only rejected writes."
+    READ_STALE = "read_stale", "A read lacks what was acknowledged long before; Redis only rejected writes."
 
     STREAM_WRONG = "stream_wrong", "A message shows what its board was not at the position it names."
     STREAM_UNFOUNDED = "stream_unfounded", "A stream begins with something else than the whole top."
     STREAM_BACK = "stream_back", "A stream stepped back without a reset."
-    CHANGE_UNTOLD = "change_untold", "A stream went past a change that it had to tell, without telling it."
+    CHANGE_NOT_SENT = "change_not_sent", "A stream skipped a change that it had to send."
     STREAM_UNFINISHED = "stream_unfinished", "The last state that a stream sent is not that of its board."
 
     PROJECTION_MISSING = "projection_missing", "Redis has nothing, or a part, of a board that the record has."

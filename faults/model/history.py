@@ -15,7 +15,7 @@ class Outcome(StrEnum):
 
     MADE = "made"
     """It was answered as made, now or earlier."""
-    REFUSED = "refused"
+    REJECTED = "rejected"
     """It was answered that this call makes nothing, now or later."""
     UNKNOWN = "unknown"
     """Anything else: no answer in time, a fault, a connection lost."""
@@ -37,8 +37,8 @@ class Asked(NamedTuple):
     """Microseconds since 1970; None where nothing was said of it."""
 
 
-class Told(NamedTuple):
-    """What an answer tells of an award that was made."""
+class Result(NamedTuple):
+    """What an answer says of an award that was made."""
 
     points: int
     total: int
@@ -59,7 +59,7 @@ class AwardCall:
     began: float
     ended: float
     outcome: Outcome
-    told: Told | None = None
+    result: Result | None = None
     """Set where the outcome is MADE."""
     reason: str = ""
     """Set where it is not: the stable word of the error."""

@@ -93,7 +93,7 @@ class Player:
             began=began,
             ended=time.monotonic(),
             outcome=verdict.outcome,
-            told=verdict.told,
+            result=verdict.result,
             reason=verdict.reason,
         )
         self.history.add(call)

@@ -130,7 +130,7 @@ class EventFollower(Follower):
         try:
             async with self.gateway.http.stream("GET", url, headers=headers, timeout=timeout) as response:
                 if response.status_code != HTTPStatus.OK:
-                    return self._refused(response.status_code, token)
+                    return self._rejected(response.status_code, token)
                 async for event, last_id in read_events(response.aiter_lines()):
                     self._last_id = last_id or self._last_id
                     self._take(json.loads(event), last_id)
@@ -138,7 +138,7 @@ class EventFollower(Follower):
         except httpx.TransportError as error:
             return type(error).__name__
 
-    def _refused(self, status: int, token: str) -> str:
+    def _rejected(self, status: int, token: str) -> str:
         if status == HTTPStatus.UNAUTHORIZED:
             self.account.reject(token)
         elif status < HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.TOO_MANY_REQUESTS:

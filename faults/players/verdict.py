@@ -2,7 +2,7 @@
 
 from typing import Final, NamedTuple
 
-from faults.model.history import Outcome, Told
+from faults.model.history import Outcome, Result
 from faults.players.gateway_client import Answer
 
 PAID: Final = frozenset({"action_token_used", "action_already_completed"})
@@ -29,7 +29,7 @@ class Verdict(NamedTuple):
     """What is known after a try."""
 
     outcome: Outcome
-    told: Told | None = None
+    result: Result | None = None
     reason: str = ""
     final: bool = True
     """Whether another try would tell no more."""
@@ -42,12 +42,12 @@ def judge(answer: Answer, *, lost: bool) -> Verdict:
         UnexpectedAnswerError: The contract has no such answer to what was asked.
     """
     if answer.status == _OK:
-        return Verdict(Outcome.MADE, _told(answer.body))
+        return Verdict(Outcome.MADE, _result(answer.body))
     if answer.code in PAID:
-        return Verdict(Outcome.MADE, _told(answer.body["award"]))
+        return Verdict(Outcome.MADE, _result(answer.body["award"]))
     if answer.code in NEVER:
-        return Verdict(Outcome.REFUSED, reason=answer.code)
-    outcome = Outcome.UNKNOWN if lost else Outcome.REFUSED
+        return Verdict(Outcome.REJECTED, reason=answer.code)
+    outcome = Outcome.UNKNOWN if lost else Outcome.REJECTED
     if answer.code in NOT_THIS_TIME:
         return Verdict(outcome, reason=answer.code)
     if answer.code in AGAIN:
@@ -55,5 +55,5 @@ def judge(answer: Answer, *, lost: bool) -> Verdict:
     raise answer.unexpected()
 
 
-def _told(award: dict[str, int]) -> Told:
-    return Told(points=award["pointsEarned"], total=award["newTotalScore"], rank=award["newRank"])
+def _result(award: dict[str, int]) -> Result:
+    return Result(points=award["pointsEarned"], total=award["newTotalScore"], rank=award["newRank"])

@@ -7,7 +7,7 @@ from math import inf
 from faults.model.board import Board, Line, Placed
 from faults.model.epochs import Epochs
 from faults.model.findings import Finding, Kind
-from faults.model.history import Asked, AwardCall, Outcome, Told
+from faults.model.history import Asked, AwardCall, Outcome, Result
 from faults.model.ledger import Award
 
 CONFLICT = "AWARD_CONFLICT"
@@ -43,13 +43,13 @@ def _check_call(
         return
     live = epochs.live(call.began, call.ended)
     near = [one for one in placed if one.epochs & live]
-    if call.told:
-        yield from _check_told(call, call.told, near, board)
-    elif call.outcome is Outcome.REFUSED:
-        yield from _check_refusal(call, alike, near)
+    if call.result:
+        yield from _check_result(call, call.result, near, board)
+    elif call.outcome is Outcome.REJECTED:
+        yield from _check_rejection(call, alike, near)
 
 
-def _check_told(call: AwardCall, told: Told, near: Sequence[Placed], board: Board) -> Iterable[Finding]:
+def _check_result(call: AwardCall, result: Result, near: Sequence[Placed], board: Board) -> Iterable[Finding]:
     if not near:
         yield Finding(Kind.AWARD_LOST, str(call))
         return
@@ -57,24 +57,26 @@ def _check_told(call: AwardCall, told: Told, near: Sequence[Placed], board: Boar
     if not good:
         yield Finding(Kind.PAYLOAD_WRONG, f"{call} and {near[0].award}")
         return
-    right = [one for one in good if _agrees(told, one, board)]
+    right = [one for one in good if _agrees(result, one, board)]
     if not right:
-        yield Finding(Kind.TOLD_WRONG, f"{call} and {good[0].award}")
+        yield Finding(Kind.RESULT_WRONG, f"{call} and {good[0].award}")
         return
     if len(right) == 1:
-        right[0].told = min(right[0].told, call.ended)
+        right[0].answered_at = min(right[0].answered_at, call.ended)
     if not any(_replays(call, one.award) for one in right):
         yield Finding(Kind.REPLAY_WRONG, f"{call} and {right[0].award}")
 
 
-def _check_refusal(call: AwardCall, alike: Sequence[AwardCall], near: Sequence[Placed]) -> Iterable[Finding]:
+def _check_rejection(
+    call: AwardCall, alike: Sequence[AwardCall], near: Sequence[Placed]
+) -> Iterable[Finding]:
     if call.reason == CONFLICT and any(not is_payload(call.asked, placed.award) for placed in near):
         return  # Where an epoch ended meanwhile, the one may have this award and the other its rival.
-    others = [one for one in alike if one.outcome is not Outcome.REFUSED]
+    others = [one for one in alike if one.outcome is not Outcome.REJECTED]
     for placed in near:
         award = placed.award
         if may_make(call.asked, award) and not any(may_make(other.asked, award) for other in others):
-            yield Finding(Kind.REFUSED_MADE, f"{call} and {award}")
+            yield Finding(Kind.REJECTED_MADE, f"{call} and {award}")
     if call.reason == CONFLICT and all(is_payload(call.asked, placed.award) for placed in near):
         yield Finding(Kind.CONFLICT_WRONG, str(call))
 
@@ -89,18 +91,19 @@ def _check_copies(board: Board, epochs: Epochs) -> Iterable[Finding]:
         copied = 1 << epoch - 1 if is_standby else epochs.live(restore.copied, restore.copied)
         kind = Kind.AWARD_LOST if is_standby else Kind.AWARD_NOT_COPIED
         for placed in board.all():
-            is_due = placed.told < restore.copied and placed.epochs & copied == copied
+            is_due = placed.answered_at < restore.copied and placed.epochs & copied == copied
             if is_due and not placed.epochs >> epoch & 1:
-                yield Finding(kind, f"{placed.award}, told at {placed.told}, {restore}")
+                yield Finding(kind, f"{placed.award}, acknowledged at {placed.answered_at}, {restore}")
 
 
 def check_order(line: Line) -> Iterable[Finding]:
     """Check that no award was answered as made before one of a lower revision was asked for."""
     for placed in line.placed:
         revision = placed.award.revision
-        if placed.told < line.earliest(revision - 1):
+        if placed.answered_at < line.earliest(revision - 1):
             yield Finding(
-                Kind.ORDER_WRONG, f"{placed.award}, told at {placed.told}: one before it came later"
+                Kind.ORDER_WRONG,
+                f"{placed.award}, acknowledged at {placed.answered_at} before an earlier one",
             )
 
 
@@ -115,18 +118,18 @@ def is_payload(asked: Asked, award: Award) -> bool:
     return (asked.user_id, asked.points, asked.action_type, asked.action_id) == had
 
 
-def _agrees(told: Told, placed: Placed, board: Board) -> bool:
+def _agrees(result: Result, placed: Placed, board: Board) -> bool:
     award = placed.award
-    if (told.points, told.total) != (award.points, award.total_after):
+    if (result.points, result.total) != (award.points, award.total_after):
         return False
-    if told.revision is not None and told.revision != award.revision:
+    if result.revision is not None and result.revision != award.revision:
         return False
     position = board.line_of(placed.epochs).position_of(award.revision)
-    return told.position in {None, position}
+    return result.position in {None, position}
 
 
 def _replays(call: AwardCall, award: Award) -> bool:
     """Return whether the answer is right on whether another request made the award, where that is known."""
-    if call.told is None or call.told.replayed is None or call.asked.request_id is None:
+    if call.result is None or call.result.replayed is None or call.asked.request_id is None:
         return True
-    return call.told.replayed == (call.asked.request_id != award.request_id)
+    return call.result.replayed == (call.asked.request_id != award.request_id)

@@ -111,7 +111,7 @@ def _count(findings: Findings, board: Board, seen: _Seen) -> None:
     findings.judged.update(
         awards=len(board.end.awards),
         calls=len(seen.calls),
-        told=sum(call.told is not None for call in seen.calls),
+        acknowledged=sum(call.result is not None for call in seen.calls),
         reads=len(seen.reads),
         messages=len(seen.messages),
         streams=len({message.stream for message in seen.messages}),

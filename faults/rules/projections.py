@@ -89,7 +89,7 @@ def _check_standings(
         top=top,
         size=_GREATEST,
         rows=rows,
-        ranks=Ranks.IF_TOLD,
+        ranks=Ranks.IF_SENT,
     )
     yield from weigh_claims(board, [claim])
 

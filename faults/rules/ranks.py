@@ -40,26 +40,28 @@ def check_ranks(board: Board, calls: Iterable[AwardCall], epochs: Epochs, lag: f
     """
     by_epoch = defaultdict[int, list[AwardCall]](list)
     for call in calls:
-        if call.told and call.told.rank is not None:
+        if call.result and call.result.rank is not None:
             shown = epochs.shown(call.began, call.ended, lag)
             if shown.bit_count() == 1:
                 by_epoch[shown.bit_length() - 1].append(call)
-    for epoch, told in by_epoch.items():
-        yield from _check_line(board.lines[epoch], epoch, told, board)
+    for epoch, answered in by_epoch.items():
+        yield from _check_line(board.lines[epoch], epoch, answered, board)
 
 
 def _check_line(line: Line, epoch: int, calls: Sequence[AwardCall], board: Board) -> Iterable[Finding]:
-    moves, told = _trace_ranks(line), list[tuple[int, AwardCall, Award]]()
+    moves, answered = _trace_ranks(line), list[tuple[int, AwardCall, Award]]()
     for call in calls:
         for placed in board.find(call.asked.award_id):
             if placed.epochs >> epoch & 1:
                 last = max(line.furthest(call.ended), line.end_after(placed.award.revision))
-                told.append((last, call, placed.award))
-    told.sort(key=lambda one: one[0])
-    for (last, call, award), fold in zip(told, fold_at(line.awards, [one[0] for one in told]), strict=True):
+                answered.append((last, call, placed.award))
+    answered.sort(key=lambda one: one[0])
+    for (last, call, award), fold in zip(
+        answered, fold_at(line.awards, [one[0] for one in answered]), strict=True
+    ):
         best, worst = _bounds(moves[award.user_id], line.end_after(award.revision), last)
         worst = max(worst, fold.rank(award.user_id) or 0)
-        if call.told and call.told.rank is not None and not best <= call.told.rank <= worst:
+        if call.result and call.result.rank is not None and not best <= call.result.rank <= worst:
             yield Finding(Kind.RANK_WRONG, f"{call}: it was {best} to {worst} then")
 
 

@@ -14,7 +14,7 @@ from faults.rules.positions import Sight, check_sight, locate
 LAG: Final = RECOVERY_SECONDS + 1.0
 """Seconds for which reads and ranks may be of a lost history: an answer of the record is kept for one."""
 STALE: Final = 4.0
-"""Seconds after which a read has what was told as made, while Redis rejects writes: two until the record is
+"""Seconds after which a read has what was acknowledged, while Redis rejects writes: two until the record is
 asked, one for which an answer of it is kept, and one for a busy machine."""
 _CACHE: Final = "cache"
 
@@ -55,7 +55,7 @@ def _newest_due(read: Read, board: Board, epochs: Epochs) -> int:
     if since is None:
         return 0
     placed = board.line_of(epochs.live(read.began, read.ended)).placed
-    due = [one.award.revision for one in placed if since <= one.told <= read.began - STALE]
+    due = [one.award.revision for one in placed if since <= one.answered_at <= read.began - STALE]
     return max(due, default=0)
 
 
@@ -69,5 +69,5 @@ def _claim(read: Read, sight: Sight, located: int) -> Claim:
         size=read.page_size or len(read.top or ()),
         rows=read.rows,
         users=read.users,
-        ranks=Ranks.EXACT if read.source == _CACHE else Ranks.IF_TOLD,
+        ranks=Ranks.EXACT if read.source == _CACHE else Ranks.IF_SENT,
     )

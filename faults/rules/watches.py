@@ -85,7 +85,7 @@ class Watch:
             size=self._size,
             rows=[row._replace(rank=None) for row in self._rows.values()],
             users=sorted(self._wanted({award.user_id for award in self._since_then()})),
-            ranks=Ranks.IF_TOLD,
+            ranks=Ranks.IF_SENT,
         )
         self.claims.append((self.board, claim))
 
@@ -100,7 +100,7 @@ class Watch:
             changed = {award.user_id for award in line.awards_between(first, message.revision)}
             if untold := self._wanted(changed) - {row.user_id for row in message.scores}:
                 where = f"{self.name} at {message.at:.3f}: {self._vouched} to {message.position}"
-                yield Finding(Kind.CHANGE_UNTOLD, f"{where}: {sorted(untold)}")
+                yield Finding(Kind.CHANGE_NOT_SENT, f"{where}: {sorted(untold)}")
 
     def _has_seen_all(self) -> bool:
         """Return whether nothing was awarded after the position that it would resume from."""
@@ -153,7 +153,7 @@ class Watch:
             top=message.top,
             size=message.top_n,
             rows=message.scores,
-            ranks=Ranks.IF_TOLD,
+            ranks=Ranks.IF_SENT,
         )
 
 

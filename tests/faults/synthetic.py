@@ -18,8 +18,8 @@ from faults.model.history import (
     Outcome,
     Read,
     Restore,
+    Result,
     Row,
-    Told,
 )
 from faults.model.ledger import Award, Commit, Head, Ledger, Total, start_digest, write_position
 from faults.model.liveness import Liveness
@@ -95,10 +95,10 @@ def call_for(award: Award, ledger: Ledger, **changes: Any) -> AwardCall:
     end = next(commit for commit in ledger.commits if commit.last_revision >= award.revision)
     rank = fold_of(ledger, end.last_revision).rank(award.user_id)
     position = write_position(end.last_revision, end.digest)
-    told = Told(award.points, award.total_after, rank, award.revision, position, replayed=False)
+    result = Result(award.points, award.total_after, rank, award.revision, position, replayed=False)
     at = float(award.revision)
     call = AwardCall(
-        caller="backend-1", asked=asked, began=at - 0.5, ended=at + 0.2, outcome=Outcome.MADE, told=told
+        caller="backend-1", asked=asked, began=at - 0.5, ended=at + 0.2, outcome=Outcome.MADE, result=result
     )
     return replace(call, **changes)
 

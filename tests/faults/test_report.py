@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from faults.model.findings import Kind
-from faults.model.history import Asked, AwardCall, Fault, Outcome, Restore, Told
+from faults.model.history import Asked, AwardCall, Fault, Outcome, Restore, Result
 from faults.nemesis.schedule import Planned, Turn
 from faults.report import keep_evidence, make_figures, make_table
 from faults.run import Plan, Run
@@ -15,15 +15,15 @@ from faults.run import Plan, Run
 
 def call(outcome: Outcome) -> AwardCall:
     asked = Asked("main", "id", "ada", 1, "quest", "a")
-    told = Told(1, 1) if outcome is Outcome.MADE else None
-    return AwardCall(caller="one", asked=asked, began=1.0, ended=2.0, outcome=outcome, told=told)
+    result = Result(1, 1) if outcome is Outcome.MADE else None
+    return AwardCall(caller="one", asked=asked, began=1.0, ended=2.0, outcome=outcome, result=result)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     run = Run(Plan(seed=7, seconds=60), tmp_path, print, seconds=61.25)
     run.turns.append(Turn(1.0, (Planned("wiped", "valkey", 1, 0.0, 0.0),)))
-    for outcome in (Outcome.MADE, Outcome.MADE, Outcome.REFUSED, Outcome.UNKNOWN):
+    for outcome in (Outcome.MADE, Outcome.MADE, Outcome.REJECTED, Outcome.UNKNOWN):
         run.history.add(call(outcome))
     for name in ("wiped", "killed", "wiped"):
         run.history.add(Fault(name=name, target="valkey", began=1.0, ended=2.0))
@@ -40,7 +40,7 @@ def test_figures_count_what_happened_and_what_was_found(run: Run) -> None:
     assert figures["seed"] == 7
     assert (figures["faults"], figures["faults_by_kind"]) == (3, {"killed": 1, "wiped": 2})
     assert figures["restores"] == 1
-    assert figures["awards"] == {"acknowledged": 2, "refused": 1, "unknown": 1}
+    assert figures["awards"] == {"acknowledged": 2, "rejected": 1, "unknown": 1}
     assert (figures["lost"], figures["doubled"], figures["findings"]) == (2, 1, 3)
     assert figures["findings_by_kind"] == {"award_lost": 1, "award_not_copied": 1, "award_doubled": 1}
     assert json.loads(json.dumps(figures)) == figures
@@ -51,7 +51,7 @@ def test_the_table_has_the_figures(run: Run) -> None:
     with console.capture() as capture:
         console.print(make_table(make_figures(run)))
     text = capture.get()
-    for words in ("3 in 61 s", "4: 2 acknowledged, 1 refused, 1 unknown", "1,234", "2, 1"):
+    for words in ("3 in 61 s", "4: 2 acknowledged, 1 rejected, 1 unknown", "1,234", "2, 1"):
         assert words in text
 
 

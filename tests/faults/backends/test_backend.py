@@ -35,8 +35,8 @@ async def test_award_is_recorded_as_made_with_its_whole_answer(backend: Backend)
     call = await backend.award(asked)
     assert backend.history.events == [call]
     assert (call.asked, call.outcome, call.reason) == (asked, Outcome.MADE, "")
-    assert call.told is not None
-    assert call.told._replace(position="") == (5, 5, 1, 1, "", False)
+    assert call.result is not None
+    assert call.result._replace(position="") == (5, 5, 1, 1, "", False)
     assert call.began <= call.ended
 
 
@@ -44,20 +44,20 @@ async def test_same_request_again_is_the_first_answer_and_another_one_is_a_repla
     asked = _asked()
     calls = [await backend.award(asked), await backend.award(asked)]
     calls.append(await backend.award(asked._replace(request_id=str(uuid.uuid4()))))
-    assert [call.told and call.told.replayed for call in calls] == [False, False, True]
-    assert {call.told and call.told.revision for call in calls} == {1}
+    assert [call.result and call.result.replayed for call in calls] == [False, False, True]
+    assert {call.result and call.result.revision for call in calls} == {1}
 
 
 async def test_other_payload_under_the_same_id_is_rejected(backend: Backend) -> None:
     asked = _asked()
     await backend.award(asked)
     call = await backend.award(asked._replace(points=6, request_id=str(uuid.uuid4())))
-    assert (call.outcome, call.told, call.reason) == (Outcome.REFUSED, None, "AWARD_CONFLICT")
+    assert (call.outcome, call.result, call.reason) == (Outcome.REJECTED, None, "AWARD_CONFLICT")
 
 
 @pytest.mark.parametrize("wrong", [{"points": 0}, {"points": 1_000_001}, {"user_id": "no blanks"}])
 async def test_award_that_nobody_may_give_is_rejected(backend: Backend, wrong: dict[str, Any]) -> None:
-    assert (await backend.award(_asked(**wrong))).outcome is Outcome.REFUSED
+    assert (await backend.award(_asked(**wrong))).outcome is Outcome.REJECTED
 
 
 async def test_award_of_a_caller_that_left_is_unknown(backend: Backend) -> None:
@@ -73,7 +73,7 @@ async def test_award_of_a_caller_that_left_is_unknown(backend: Backend) -> None:
 
 async def test_award_without_an_answer_in_time_is_unknown(backend: Backend) -> None:
     call = await backend.award(_asked(), 0.000_1)
-    assert (call.outcome, call.told, call.reason) == (Outcome.UNKNOWN, None, "DEADLINE_EXCEEDED")
+    assert (call.outcome, call.result, call.reason) == (Outcome.UNKNOWN, None, "DEADLINE_EXCEEDED")
 
 
 async def test_award_that_is_looked_up_is_made_earlier(backend: Backend) -> None:
@@ -82,8 +82,8 @@ async def test_award_that_is_looked_up_is_made_earlier(backend: Backend) -> None
     await backend.look_up(Remembered(asked))
     looked_up = backend.history.events[-1]
     assert isinstance(looked_up, AwardCall)
-    assert first.told is not None
-    assert looked_up.told == first.told._replace(replayed=True)
+    assert first.result is not None
+    assert looked_up.result == first.result._replace(replayed=True)
     assert looked_up.asked.request_id is None
 
 

@@ -11,7 +11,7 @@ import pytest
 from faults.backends.backends import Backends
 from faults.backends.memory import Memory, Remembered
 from faults.load.load import Load
-from faults.model.history import Asked, AwardCall, Outcome, Told
+from faults.model.history import Asked, AwardCall, Outcome, Result
 
 _LOAD = Load(boards=("main", "season-hot", "season-b"), users=5, max_points=50)
 
@@ -34,8 +34,8 @@ class ScriptedBackend:
         await asyncio.sleep(0)
         self.under_way -= 1
         outcome = self.outcome(len(self.asked))
-        told = Told(asked.points, asked.points, revision=1) if outcome is Outcome.MADE else None
-        return AwardCall(caller="b", asked=asked, began=0, ended=1, outcome=outcome, told=told)
+        result = Result(asked.points, asked.points, revision=1) if outcome is Outcome.MADE else None
+        return AwardCall(caller="b", asked=asked, began=0, ended=1, outcome=outcome, result=result)
 
     async def look_up(self, remembered: Remembered) -> None:
         self.looked_up.append(remembered)
@@ -77,7 +77,7 @@ async def test_unknown_award_is_asked_for_again_with_the_same_request(
 
 
 async def test_rejected_award_is_not_asked_for_again(backends: Backends, backend: ScriptedBackend) -> None:
-    backend.outcome = lambda _: Outcome.REFUSED
+    backend.outcome = lambda _: Outcome.REJECTED
     await backends._award_new()
     assert len(backend.asked) == 1
 

@@ -41,8 +41,8 @@ async def _award(backend: Backend, memory: Memory, number: int, points: int) -> 
     name = _AWARD.format(number)
     remembered = memory.keep(Asked("main", name, f"user-{number}", points, "match", "match-1", name))
     call = await backend.award(remembered.asked)
-    assert call.told is not None
-    remembered.revision = call.told.revision
+    assert call.result is not None
+    remembered.revision = call.result.revision
     return call
 
 

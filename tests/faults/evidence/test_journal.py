@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from faults.evidence.journal import write_journal
-from faults.model.history import Asked, AwardCall, Closed, History, Message, Outcome, Row, Told
+from faults.model.history import Asked, AwardCall, Closed, History, Message, Outcome, Result, Row
 
 _CALL = AwardCall(
     caller="backend-1",
@@ -12,7 +12,7 @@ _CALL = AwardCall(
     began=1.0,
     ended=2.0,
     outcome=Outcome.MADE,
-    told=Told(5, 5),
+    result=Result(5, 5),
 )
 _CLOSED = Closed(stream="socket-1", connection=0, at=3.0, reason="1012")
 _MESSAGE = Message(

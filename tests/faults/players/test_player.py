@@ -62,29 +62,29 @@ async def test_completion_is_made_under_the_id_in_the_token(ada: Player, gateway
                 "SELECT award_id::text, user_id, points, action_type, action_id, total_after"
                 " FROM score.award ORDER BY revision DESC LIMIT 1"
             ).fetchone()
-        asked, told = call.asked, call.told
-        assert told is not None
+        asked, result = call.asked, call.result
+        assert result is not None
         fields = (asked.award_id, asked.user_id, asked.points, asked.action_type, asked.action_id)
-        assert row == (*fields, told.total)
+        assert row == (*fields, result.total)
 
 
 async def test_second_completion_gets_the_first_outcome(ada: Player) -> None:
     done = Completion(await _start(ada), "yes", None)
     first, second = await ada.complete(done), await ada.complete(done)
-    assert (second.outcome, second.told) == (Outcome.MADE, first.told)
+    assert (second.outcome, second.result) == (Outcome.MADE, first.result)
 
 
 async def test_two_completions_at_the_same_time_are_one_award(ada: Player) -> None:
     token = await _start(ada)
     calls = await asyncio.gather(*(ada.complete(Completion(token, "yes", key)) for key in "ab"))
     assert {call.outcome for call in calls} == {Outcome.MADE}
-    assert len({call.told for call in calls}) == 1
+    assert len({call.result for call in calls}) == 1
 
 
 async def test_wrong_answer_is_rejected_and_the_right_one_is_made_after_it(ada: Player) -> None:
     token = await _start(ada)
     wrong, right = [await ada.complete(Completion(token, answer, "key")) for answer in ("no", "yes")]
-    assert (wrong.outcome, wrong.reason) == (Outcome.REFUSED, "wrong_answer")
+    assert (wrong.outcome, wrong.reason) == (Outcome.REJECTED, "wrong_answer")
     assert right.outcome is Outcome.MADE
     assert wrong.asked == right.asked
 
@@ -92,14 +92,14 @@ async def test_wrong_answer_is_rejected_and_the_right_one_is_made_after_it(ada: 
 async def test_foreign_token_is_rejected_as_the_award_of_its_owner(ada: Player, bob: Player) -> None:
     token = await _start(ada)
     call = await bob.complete(Completion(token, "yes", None))
-    assert (call.outcome, call.reason) == (Outcome.REFUSED, "action_token_foreign")
+    assert (call.outcome, call.reason) == (Outcome.REJECTED, "action_token_foreign")
     assert call.asked.user_id == ada.account.user_id
     assert call.caller == "bob-ross"
 
 
 async def test_action_faster_than_can_be_is_rejected(ada: Player) -> None:
     call = await ada.complete(Completion(await _start(ada, "puzzle_123"), "ABC", None))
-    assert (call.outcome, call.reason) == (Outcome.REFUSED, "too_fast")
+    assert (call.outcome, call.reason) == (Outcome.REJECTED, "too_fast")
 
 
 async def test_action_that_was_done_gives_no_token(ada: Player) -> None:
@@ -115,7 +115,7 @@ async def test_lost_answer_is_asked_for_again(ada: Player, proxy: Proxy) -> None
     assert proxy.connections > 1
 
 
-async def test_refusal_after_a_lost_answer_leaves_the_outcome_open(ada: Player, proxy: Proxy) -> None:
+async def test_rejection_after_a_lost_answer_leaves_the_outcome_open(ada: Player, proxy: Proxy) -> None:
     token = await _start(ada, "puzzle_123")
     proxy.cut_replies(after=20)
     call = await ada.complete(Completion(token, "ABC", "key"))

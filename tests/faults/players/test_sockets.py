@@ -51,8 +51,8 @@ async def _score(player: Player) -> int:
     token = await player.start("quick")
     assert token is not None
     call = await player.complete(Completion(token, "yes", None))
-    assert call.told is not None
-    return call.told.total
+    assert call.result is not None
+    return call.result.total
 
 
 async def _until(condition: Callable[[], bool]) -> None:

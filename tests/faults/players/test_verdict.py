@@ -2,7 +2,7 @@
 
 import pytest
 
-from faults.model.history import Outcome, Told
+from faults.model.history import Outcome, Result
 from faults.players.gateway_client import Answer, UnexpectedAnswerError
 from faults.players.verdict import AGAIN, NEVER, NOT_THIS_TIME, PAID, judge
 
@@ -14,24 +14,24 @@ def _problem(code: str) -> Answer:
 
 
 def test_payment_is_made() -> None:
-    assert judge(Answer(200, {"success": True, **_AWARD}), lost=True)[:2] == (Outcome.MADE, Told(5, 15))
+    assert judge(Answer(200, {"success": True, **_AWARD}), lost=True)[:2] == (Outcome.MADE, Result(5, 15))
 
 
 @pytest.mark.parametrize("code", sorted(PAID))
 def test_repeated_payment_is_answered_as_the_first_was(code: str) -> None:
     verdict = judge(_problem(code), lost=False)
-    assert verdict == (Outcome.MADE, Told(5, 15), "", True)
+    assert verdict == (Outcome.MADE, Result(5, 15), "", True)
 
 
 @pytest.mark.parametrize("code", sorted(NEVER))
 @pytest.mark.parametrize("lost", [False, True])
 def test_what_was_wrong_from_the_start_is_rejected_also_after_a_lost_answer(code: str, *, lost: bool) -> None:
-    assert judge(_problem(code), lost=lost) == (Outcome.REFUSED, None, code, True)
+    assert judge(_problem(code), lost=lost) == (Outcome.REJECTED, None, code, True)
 
 
 @pytest.mark.parametrize("code", sorted(NOT_THIS_TIME))
-def test_refusal_of_one_try_leaves_open_what_a_lost_one_did(code: str) -> None:
-    assert judge(_problem(code), lost=False) == (Outcome.REFUSED, None, code, True)
+def test_rejection_of_one_try_leaves_open_what_a_lost_one_did(code: str) -> None:
+    assert judge(_problem(code), lost=False) == (Outcome.REJECTED, None, code, True)
     assert judge(_problem(code), lost=True) == (Outcome.UNKNOWN, None, code, True)
 
 

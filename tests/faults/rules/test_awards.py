@@ -7,12 +7,12 @@ from math import inf
 from tests.faults.synthetic import NO_RESTORES, WINS, Run, board_of, call_for, make_awards, make_ledger
 
 from faults.model.findings import Kind
-from faults.model.history import AwardCall, Outcome, Restore, Told
+from faults.model.history import AwardCall, Outcome, Restore, Result
 from faults.rules.awards import CONFLICT, check_awards
 
 LEDGER = make_ledger(make_awards(WINS), [1, 2, 1, 1, 2, 1])
 CALLS = tuple(call_for(award, LEDGER) for award in LEDGER.awards)
-TOLD = CALLS[2].told or Told(0, 0)
+RESULT = CALLS[2].result or Result(0, 0)
 
 
 def kinds(*changed: AwardCall, without: int | None = None) -> set[Kind]:
@@ -22,18 +22,18 @@ def kinds(*changed: AwardCall, without: int | None = None) -> set[Kind]:
 
 
 def unknown(call: AwardCall) -> AwardCall:
-    return replace(call, outcome=Outcome.UNKNOWN, told=None)
+    return replace(call, outcome=Outcome.UNKNOWN, result=None)
 
 
-def refused(call: AwardCall, reason: str = "QUOTA_EXCEEDED") -> AwardCall:
-    return replace(call, outcome=Outcome.REFUSED, told=None, reason=reason)
+def rejected(call: AwardCall, reason: str = "QUOTA_EXCEEDED") -> AwardCall:
+    return replace(call, outcome=Outcome.REJECTED, result=None, reason=reason)
 
 
 def again(call: AwardCall) -> AwardCall:
     """Ask with another request."""
     asked = call.asked._replace(request_id=str(uuid.uuid4()))
-    told = call.told and call.told._replace(replayed=True)
-    return replace(call, asked=asked, told=told, began=call.ended + 1, ended=call.ended + 2)
+    result = call.result and call.result._replace(replayed=True)
+    return replace(call, asked=asked, result=result, began=call.ended + 1, ended=call.ended + 2)
 
 
 def other(call: AwardCall) -> AwardCall:
@@ -47,8 +47,8 @@ def test_right_calls_have_no_findings() -> None:
 
 def test_award_that_is_made_again_is_answered_as_replayed() -> None:
     assert kinds(again(CALLS[2])) == set()
-    assert kinds(replace(again(CALLS[2]), told=TOLD)) == {Kind.REPLAY_WRONG}
-    assert kinds(replace(CALLS[2], told=TOLD._replace(replayed=True))) == {Kind.REPLAY_WRONG}
+    assert kinds(replace(again(CALLS[2]), result=RESULT)) == {Kind.REPLAY_WRONG}
+    assert kinds(replace(CALLS[2], result=RESULT._replace(replayed=True))) == {Kind.REPLAY_WRONG}
 
 
 def test_award_answered_as_made_that_is_not_there_is_lost() -> None:
@@ -56,7 +56,7 @@ def test_award_answered_as_made_that_is_not_there_is_lost() -> None:
 
     assert kinds(gone) == {Kind.AWARD_LOST}
     assert kinds(unknown(gone)) == set()
-    assert kinds(refused(gone)) == set()
+    assert kinds(rejected(gone)) == set()
 
 
 def test_award_that_nobody_asked_for_is_invented() -> None:
@@ -75,25 +75,25 @@ def test_award_asked_for_with_another_payload_alone_is_invented() -> None:
 
 def test_award_of_the_gateway_is_known_without_its_request() -> None:
     asked = CALLS[2].asked._replace(request_id=None)
-    told = Told(points=TOLD.points, total=TOLD.total)
+    result = Result(points=RESULT.points, total=RESULT.total)
 
-    assert kinds(replace(CALLS[2], asked=asked, told=told), without=2) == set()
+    assert kinds(replace(CALLS[2], asked=asked, result=result), without=2) == set()
 
 
 def test_rejected_award_is_not_there() -> None:
-    assert kinds(refused(CALLS[2]), without=2) == {Kind.REFUSED_MADE}
+    assert kinds(rejected(CALLS[2]), without=2) == {Kind.REJECTED_MADE}
 
 
 def test_rejected_award_may_be_made_by_another_call() -> None:
-    assert kinds(refused(CALLS[2])) == set()
-    assert kinds(refused(CALLS[2]), unknown(CALLS[2]), without=2) == set()
+    assert kinds(rejected(CALLS[2])) == set()
+    assert kinds(rejected(CALLS[2]), unknown(CALLS[2]), without=2) == set()
 
 
 def test_conflict_needs_another_award_under_the_id() -> None:
-    assert kinds(refused(other(CALLS[2]), CONFLICT)) == set()
-    assert kinds(refused(again(CALLS[2]), CONFLICT)) == {Kind.CONFLICT_WRONG}
+    assert kinds(rejected(other(CALLS[2]), CONFLICT)) == set()
+    assert kinds(rejected(again(CALLS[2]), CONFLICT)) == {Kind.CONFLICT_WRONG}
     gone = replace(CALLS[2], asked=CALLS[2].asked._replace(award_id=str(uuid.uuid4())))
-    assert kinds(refused(gone, CONFLICT)) == {Kind.CONFLICT_WRONG}
+    assert kinds(rejected(gone, CONFLICT)) == {Kind.CONFLICT_WRONG}
 
 
 def test_conflict_answered_as_made_is_found() -> None:
@@ -102,12 +102,12 @@ def test_conflict_answered_as_made_is_found() -> None:
 
 def test_answer_is_what_the_ledger_has() -> None:
     for wrong in (
-        TOLD._replace(points=7),
-        TOLD._replace(total=TOLD.total + 1),
-        TOLD._replace(revision=4),
-        TOLD._replace(position=TOLD.position and TOLD.position.replace("-", "-0")),
+        RESULT._replace(points=7),
+        RESULT._replace(total=RESULT.total + 1),
+        RESULT._replace(revision=4),
+        RESULT._replace(position=RESULT.position and RESULT.position.replace("-", "-0")),
     ):
-        assert kinds(replace(CALLS[2], told=wrong)) == {Kind.TOLD_WRONG}
+        assert kinds(replace(CALLS[2], result=wrong)) == {Kind.RESULT_WRONG}
 
 
 def test_award_requested_after_another_was_answered_comes_after_it() -> None:
@@ -160,7 +160,7 @@ def test_conflict_with_an_award_of_the_next_epoch_leaves_open_what_the_one_befor
     run.ledger = make_ledger([*run.ledger.awards, rival], [1, 2, 1, 1, 1, 1])
     run.projections = []
     run.events = [
-        replace(event, outcome=Outcome.REFUSED, told=None, reason=CONFLICT, ended=41.0)
+        replace(event, outcome=Outcome.REJECTED, result=None, reason=CONFLICT, ended=41.0)
         if isinstance(event, AwardCall) and event.asked.award_id == lost.award_id
         else event
         for event in run.events

@@ -34,7 +34,7 @@ def test_right_run_has_no_findings() -> None:
     assert findings.judged == {
         "awards": 8,
         "calls": 8,
-        "told": 8,
+        "acknowledged": 8,
         "reads": 2,
         "messages": 9,
         "streams": 2,
@@ -54,7 +54,7 @@ def test_every_restore_needs_the_record_before_it() -> None:
 
 def test_findings_of_the_parts_come_together() -> None:
     run = Run()
-    run.change(0, AwardCall, told=None, outcome=Outcome.REFUSED)
+    run.change(0, AwardCall, result=None, outcome=Outcome.REJECTED)
     run.change(0, Read, revision=4)
     run.liveness = Liveness(
         lag_seconds={"score-1": 7.0, "score-2": None, "score-3": 0.1},
@@ -66,7 +66,7 @@ def test_findings_of_the_parts_come_together() -> None:
     counts = run.check().counts
 
     assert counts == {
-        Kind.REFUSED_MADE: 1,
+        Kind.REJECTED_MADE: 1,
         Kind.POSITION_UNKNOWN: 1,
         Kind.LAG_LONG: 2,
         Kind.WORK_STUCK: 1,

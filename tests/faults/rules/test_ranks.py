@@ -20,8 +20,8 @@ def findings(ledger: Ledger, calls: list[AwardCall], changed: AwardCall | None =
 
 
 def with_rank(call: AwardCall, rank: int | None) -> AwardCall:
-    assert call.told
-    return replace(call, told=call.told._replace(rank=rank))
+    assert call.result
+    return replace(call, result=call.result._replace(rank=rank))
 
 
 @given(
@@ -34,9 +34,9 @@ def test_rank_of_any_position_from_the_award_to_the_answer_is_possible(
     ledger = make_ledger(make_awards(wins))
     calls = [call_for(award, ledger) for award in ledger.awards]
     call = data.draw(st.sampled_from(calls))
-    assert call.told
-    assert call.told.revision
-    seen = data.draw(st.integers(call.told.revision, len(wins)))
+    assert call.result
+    assert call.result.revision
+    seen = data.draw(st.integers(call.result.revision, len(wins)))
     late = replace(with_rank(call, fold_of(ledger, seen).rank(call.asked.user_id)), ended=seen + 0.2)
 
     assert findings(ledger, calls, late) == []

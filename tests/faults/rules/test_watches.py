@@ -34,12 +34,12 @@ def test_watch_begins_with_the_top() -> None:
 def test_change_that_was_not_sent_is_found() -> None:
     scores = message_at(Run().ledger, 4, "update", 1).scores
 
-    assert kinds(UPDATE, scores=scores[1:]) == {Kind.CHANGE_UNTOLD}
-    assert kinds(UPDATE, scores=()) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}, "nor is it told later"
+    assert kinds(UPDATE, scores=scores[1:]) == {Kind.CHANGE_NOT_SENT}
+    assert kinds(UPDATE, scores=()) == {Kind.CHANGE_NOT_SENT, Kind.STREAM_UNFINISHED}, "nor is it told later"
 
 
 def test_change_that_came_while_the_watch_was_unavailable_follows_the_snapshot() -> None:
-    assert without(MISSED) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}
+    assert without(MISSED) == {Kind.CHANGE_NOT_SENT, Kind.STREAM_UNFINISHED}
 
 
 def test_snapshot_of_a_resumed_watch_vouches_for_nothing() -> None:
@@ -58,7 +58,7 @@ def test_last_change_has_to_be_sent() -> None:
 def test_watch_by_names_gets_these_users_alone() -> None:
     assert named(lambda message: message.scores) == set()
     assert named(lambda message: tuple(row for row in message.scores if row.user_id == "max")) == set()
-    assert named(lambda message: message.scores[:1]) == {Kind.CHANGE_UNTOLD, Kind.STREAM_UNFINISHED}
+    assert named(lambda message: message.scores[:1]) == {Kind.CHANGE_NOT_SENT, Kind.STREAM_UNFINISHED}
 
 
 def named(scores: Callable[[Message], tuple[Row, ...]]) -> set[Kind]:

@@ -53,7 +53,7 @@ EDGE_LOAD = replace(
     LOAD, awards_per_second=40.0, completes_per_second=30.0, players=4, sockets=2, event_streams=1, watches=1
 )
 AWARDS = 60
-"""Told as made before and after what is done to a run."""
+"""Acknowledged before and after what is done to a run."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,31 +102,31 @@ class Run:
 
     async def more(self, count: int = AWARDS) -> None:
         """Wait until so many more awards were answered as made."""
-        due = self._told() + count
+        due = self._acknowledged() + count
 
-        async def are_told() -> bool:
+        async def are_acknowledged() -> bool:
             await asyncio.sleep(0)
-            return self._told() >= due
+            return self._acknowledged() >= due
 
-        await eventually(are_told)
+        await eventually(are_acknowledged)
 
     async def ranked(self) -> None:
         """Wait until an award requested from now on is answered with its rank: Redis is asked again."""
         since = time.monotonic()
 
         def has_rank(event: object) -> bool:
-            if not isinstance(event, AwardCall) or event.told is None:
+            if not isinstance(event, AwardCall) or event.result is None:
                 return False
-            return event.began > since and event.told.rank is not None
+            return event.began > since and event.result.rank is not None
 
-        async def are_told() -> bool:
+        async def are_acknowledged() -> bool:
             await asyncio.sleep(0)
             return any(map(has_rank, self.history.events))
 
-        await eventually(are_told)
+        await eventually(are_acknowledged)
 
-    def _told(self) -> int:
-        return sum(isinstance(event, AwardCall) and event.told is not None for event in self.history.events)
+    def _acknowledged(self) -> int:
+        return sum(isinstance(event, AwardCall) and event.result is not None for event in self.history.events)
 
     @asynccontextmanager
     async def broken(self, name: str) -> AsyncIterator[None]:
@@ -220,15 +220,15 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "no_gate": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.RANK_WRONG}),
     "ties_by_name": (nothing, {Kind.PROJECTION_WRONG, Kind.READ_WRONG, Kind.STREAM_WRONG}),
     "ranks_from_zero": (nothing, {Kind.RANK_WRONG}),
-    "skipped_rows": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.CHANGE_UNTOLD}),
+    "skipped_rows": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.CHANGE_NOT_SENT}),
     "early_answer": (killed, {Kind.AWARD_LOST}),
-    "refused_made": (nothing, {Kind.REFUSED_MADE}),
+    "rejected_made": (nothing, {Kind.REJECTED_MADE}),
     "forgiven_conflict": (nothing, {Kind.PAYLOAD_WRONG}),
     "forgotten_request": (nothing, {Kind.REPLAY_WRONG}),
     "mixed_read": (nothing, {Kind.READ_WRONG}),
     "blind_read": (writes_rejected, {Kind.READ_OLD}),
-    "lost_update": (nothing, {Kind.CHANGE_UNTOLD}),
-    "forgotten_missed": (nothing, {Kind.CHANGE_UNTOLD}),
+    "lost_update": (nothing, {Kind.CHANGE_NOT_SENT}),
+    "forgotten_missed": (nothing, {Kind.CHANGE_NOT_SENT}),
     "trusted_header": (restored, {Kind.PROJECTION_FOREIGN, Kind.PROJECTION_WRONG}),
     "stale_read": (writes_rejected, {Kind.READ_STALE}),
 }
@@ -282,7 +282,9 @@ async def test_service_without_a_mistake_has_no_findings(
     findings = await judge(run, redis_prefix, trouble)
 
     assert findings.describe() == []
-    assert min(findings.judged[sort] for sort in ("told", "reads", "messages", "streams", "projections"))
+    assert min(
+        findings.judged[sort] for sort in ("acknowledged", "reads", "messages", "streams", "projections")
+    )
 
 
 async def test_gateway_without_a_mistake_has_no_findings(run: Run, redis_prefix: str) -> None:

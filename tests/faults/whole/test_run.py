@@ -59,9 +59,9 @@ def test_the_selections_leave_no_kind_out() -> None:
 
 
 def test_a_run_in_which_hardly_anybody_was_answered_shows_nothing() -> None:
-    busy = Counter(calls=100, told=80, reads=5, messages=5)
+    busy = Counter(calls=100, acknowledged=80, reads=5, messages=5)
     assert not saw_little(busy)
-    for sort, number in {"told": 20, "reads": 0, "messages": 0}.items():
+    for sort, number in {"acknowledged": 20, "reads": 0, "messages": 0}.items():
         assert saw_little(Counter({**busy, sort: number}))
     assert saw_little(Counter())
 

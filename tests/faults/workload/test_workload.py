@@ -65,13 +65,13 @@ async def _until(history: History, enough: Callable[[], bool]) -> None:
 
 def _is_varied(history: History) -> bool:
     calls = _calls(history)
-    refusals = {call.reason for call in calls if call.outcome is Outcome.REFUSED}
+    rejections = {call.reason for call in calls if call.outcome is Outcome.REJECTED}
     streams = {event.stream.split("-")[0] for event in history.events if isinstance(event, Message)}
     return (
-        refusals >= {"AWARD_CONFLICT", "INVALID_FIELD", "wrong_answer", "action_token_foreign"}
+        rejections >= {"AWARD_CONFLICT", "INVALID_FIELD", "wrong_answer", "action_token_foreign"}
         and streams == {"watch", "socket", "events"}
-        and any(call.told and call.told.replayed for call in calls)
-        and any(call.caller.startswith("player") and call.told for call in calls)
+        and any(call.result and call.result.replayed for call in calls)
+        and any(call.caller.startswith("player") and call.result for call in calls)
         and any(isinstance(event, Read) and event.min_revision for event in history.events)
         and any(isinstance(event, Closed) and event.reason == "left" for event in history.events)
     )
@@ -99,8 +99,8 @@ def _assert_record_bears_out(history: History, database: Database) -> None:
         asked[call.asked.board_id, call.asked.award_id].add(payload)
         if call.outcome is Outcome.MADE:
             assert record[call.asked.board_id, call.asked.award_id] == payload
-            assert call.told is not None
-            assert call.told.points == call.asked.points
+            assert call.result is not None
+            assert call.result.points == call.asked.points
     for name, payload in record.items():
         assert payload in asked[name]
 
