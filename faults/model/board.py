@@ -152,7 +152,7 @@ class Board:
         board = Board(self.board_id, selected)
         for placed in board.all():
             known = next(one for one in self.find(placed.award.award_id) if one.award == placed.award)
-            placed.asked, placed.told = known.asked, known.told
+            placed.asked, placed.answered_at = known.asked, known.answered_at
         board.note_times()
         return board
 
