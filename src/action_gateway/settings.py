@@ -1,6 +1,7 @@
 """The settings of the gateway, by command."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Final
 from urllib.parse import urlsplit
@@ -27,6 +28,12 @@ def _split(value: object) -> object:
 
 
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
+
+
+def _check_id(board_id: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._:@-]+", board_id):
+        raise ValueError("must consist of letters, digits and . _ : @ -")
+    return board_id
 
 
 def _check_origin(origin: str) -> str:
@@ -87,7 +94,9 @@ class DatabaseSettings(DatabaseFields, LogSettings):
 class ServeSettings(RedisFields, DatabaseSettings):
     """What `serve` needs."""
 
-    redis_prefix: KeyPrefix = Field(default="gateway:", description="prefix of every key")
+    redis_prefix: KeyPrefix = Field(
+        default="gateway:", description="prefix of every key: letters, digits and . _ : -"
+    )
     redis_timeout_seconds: SecondsAboveZero = Field(
         default=0.5, description="how long a count may take before Redis counts as unavailable"
     )
@@ -106,8 +115,10 @@ class ServeSettings(RedisFields, DatabaseSettings):
     score_timeout_seconds: SecondsAboveZero = Field(
         default=5, description="how long to try the score service before a request is answered with 503"
     )
-    board_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:@-]{1,128}$")] = Field(
-        default="main", description="board that is shown, and that actions pay to unless they name another"
+    board_id: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_check_id)] = Field(
+        default="main",
+        description="board that is shown, and that actions pay to unless they name another: letters, digits and "
+        ". _ : @ -",
     )
 
     listen: Listen = Field(default=Address("127.0.0.1", 8080), description="the public HTTP port")

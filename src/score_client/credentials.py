@@ -7,7 +7,7 @@ while they were read, and belong together. The key in use is kept in memory, as 
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Self, TypeVar
@@ -16,7 +16,7 @@ import grpc
 
 from score_client.errors import CredentialsError
 from service_runtime.pem import Stamp, parse_certificates, parse_key, read_unchanged, stamp
-from service_runtime.tls_files import Authorities, KeyPair, TlsFiles
+from service_runtime.tls_files import Authorities, KeyPair, Reading, TlsFiles
 
 _T = TypeVar("_T")
 Fingerprint = tuple[Stamp, ...]
@@ -41,11 +41,10 @@ class CertificateStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadedCredentials:
+class LoadedCredentials(Reading):
     """One reading of the files, fit for use."""
 
     fingerprint: Fingerprint
-    files: TlsFiles
     channel_credentials: grpc.ChannelCredentials
 
     @classmethod
@@ -53,14 +52,11 @@ class LoadedCredentials:
         """Make what gRPC can use."""
         pair, authorities = files.pair, files.authorities
         credentials = grpc.ssl_channel_credentials(authorities.pem, pair.key_pem, pair.certificate_pem)
-        return cls(fingerprint, files, credentials)
+        return cls(files, fingerprint, credentials)
 
-    def followed_by(self, latest: Self, delay: timedelta, now: datetime) -> Self:
-        """Return what to use now, where these are in use and the latest reading is another."""
-        files = self.files.followed_by(latest.files, delay, now)
-        if files is latest.files:
-            return latest
-        return self if files is self.files else self.of(self.fingerprint, files)
+    def with_files(self, files: TlsFiles) -> Self:
+        """Make credentials of other files."""
+        return self.of(self.fingerprint, files)
 
     def status(self, fault: str | None, now: datetime) -> CertificateStatus:
         """Return these files, while they are in use."""

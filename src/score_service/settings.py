@@ -36,7 +36,9 @@ class RecordSettings(DatabaseFields, LogSettings):
 class StoreSettings(RedisFields, RecordSettings):
     """What every command needs that compares the two stores: `verify` and `rebuild`."""
 
-    redis_prefix: KeyPrefix = Field(default="laurel:", description="prefix of every key")
+    redis_prefix: KeyPrefix = Field(
+        default="laurel:", description="prefix of every key: letters, digits and . _ : -"
+    )
 
 
 class CertificateSettings(LogSettings):

@@ -88,6 +88,13 @@ def _read_threshold(value: object) -> object:
     return {"none": None, "auto": "auto"}.get(word, value)
 
 
+def _check_prefix(prefix: str) -> str:
+    # A brace would choose the slot of the key in a cluster.
+    if not re.fullmatch(r"[A-Za-z0-9._:-]*", prefix):
+        raise ValueError("must consist of letters, digits and . _ : -")
+    return prefix
+
+
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretFile = Annotated[SecretStr, BeforeValidator(_read_secret)]
 """Set to the path of a file; its value is what the file holds."""
@@ -95,7 +102,7 @@ Listen = Annotated[Address, NoDecode, BeforeValidator(Address.parse)]
 Threshold = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"] | None, BeforeValidator(_read_threshold)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SecondsAboveZero = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
-KeyPrefix = Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{0,64}$")]
+KeyPrefix = Annotated[str, Field(max_length=64), AfterValidator(_check_prefix)]
 
 
 def settings_config(prefix: str) -> SettingsConfigDict:

@@ -1,5 +1,6 @@
 """A certificate with its key and authorities as they were read, and when a renewed one takes its place."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Self
@@ -72,3 +73,21 @@ class TlsFiles:
         if renewed.authorities.pem == self.authorities.pem:
             return self
         return self.of(self.pair, renewed.authorities)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading(ABC):
+    """The files as they were read once, with what their side makes of them for gRPC."""
+
+    files: TlsFiles
+
+    @abstractmethod
+    def with_files(self, files: TlsFiles) -> Self:
+        """Make the same of other files."""
+
+    def followed_by(self, latest: Self, delay: timedelta, now: datetime) -> Self:
+        """Return what to use now, where this reading is in use and the latest one is another."""
+        files = self.files.followed_by(latest.files, delay, now)
+        if files is latest.files:
+            return latest
+        return self if files is self.files else self.with_files(files)

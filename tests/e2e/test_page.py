@@ -27,6 +27,21 @@ COUNT_GLIDES = """
         return animate.apply(this, given);
     };
 """
+# Whether the points that were gained touch no leaf of the wreath around them.
+GAIN_IS_CLEAR = """
+() => {
+    const words = document.createRange();
+    words.selectNodeContents(document.querySelector("#gain"));
+    const box = words.getBoundingClientRect(), height = parseFloat(getComputedStyle(gain).fontSize) * 0.75;
+    const middle = (box.top + box.bottom) / 2;
+    return [...document.querySelectorAll("#triumph-wreath .blade")].every((blade) => {
+        const place = blade.getScreenCTM(), length = blade.getTotalLength();
+        return Array.from({ length: 50 }, (_, nth) => {
+            return blade.getPointAtLength((length * nth) / 50).matrixTransform(place);
+        }).every(({ x, y }) => x < box.left || x > box.right || Math.abs(y - middle) > height / 2);
+    });
+}
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ every edition of an action stays in the database with its answers.
 import json
 import tomllib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Final, Self
@@ -22,7 +22,7 @@ from action_gateway.domain.number import MAX_DIGITS, MAX_MAGNITUDE, is_bounded
 from action_gateway.store.sql import load_statement
 from service_runtime.settings import SetupError
 
-_Line = r"^[^\x00-\x1f\x7f]*$"
+_LINE_FORBIDS: Final = frozenset(map(chr, (*range(0x20), 0x7F)))
 _NUMBER_LIKE: Final = frozenset("0123456789+-.,")
 
 
@@ -39,9 +39,22 @@ def _check_unit(unit: str) -> str:
     return unit
 
 
-Answer = Annotated[str, Field(min_length=1, max_length=1000, pattern=_Line)]
+def _check_line(text: str) -> str:
+    if not _LINE_FORBIDS.isdisjoint(text):
+        raise ValueError("must be one line, without control characters such as tabs and line breaks")
+    return text
+
+
+def _check_text(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the character NUL")
+    return text
+
+
+Line = AfterValidator(_check_line)
+Answer = Annotated[str, Field(min_length=1, max_length=1000), Line]
 Exact = Annotated[Decimal, Field(allow_inf_nan=False), AfterValidator(_check_bounds)]
-Unit = Annotated[str, Field(min_length=1, max_length=32, pattern=_Line), AfterValidator(_check_unit)]
+Unit = Annotated[str, Field(min_length=1, max_length=32), Line, AfterValidator(_check_unit)]
 
 
 class NumericAnswer(BaseModel):
@@ -67,8 +80,8 @@ class CatalogAction(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     action_id: ActionId
-    title: Annotated[str, Field(min_length=1, max_length=200, pattern=_Line)]
-    prompt: Annotated[str, Field(min_length=1, max_length=4000, pattern=r"^[^\x00]*$")]
+    title: Annotated[str, Field(min_length=1, max_length=200), Line]
+    prompt: Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_check_text)]
     answer: Answer | None = None
     answers: Annotated[list[Answer], Field(max_length=100)] = []
     numeric: NumericAnswer | None = None
@@ -107,7 +120,9 @@ def read_catalog(file: Path) -> list[CatalogAction]:
         raise SetupError([f"{file}: {error}"]) from error
     except ValidationError as error:
         faults = error.errors(include_url=False, include_context=False, include_input=False)
-        raise SetupError([f"{file}: {_locate(fault['loc'])}: {fault['msg']}" for fault in faults]) from None
+        raise SetupError(
+            [f"{file}: {_locate(fault['loc'])}: {_describe(fault)}" for fault in faults]
+        ) from None
     except (ValueError, RecursionError):
         raise SetupError([f"{file}: has a number too long, or is nested too deep"]) from None
     counts = Counter(action.action_id for action in actions)
@@ -160,6 +175,13 @@ def _number(numeric: NumericAnswer) -> dict[str, object]:
         "relative_tolerance": str(numeric.relative_tolerance or 0),
         "units": numeric.units,
     }
+
+
+def _describe(fault: Mapping[str, Any]) -> str:
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "string_pattern_mismatch":  # Only ids have a pattern.
+        said = "must consist of letters, digits and . _ : @ -"
+    return f"{_locate(fault['loc'])}: {said}"
 
 
 def _locate(loc: tuple[int | str, ...]) -> str:

@@ -81,4 +81,6 @@ def _describe(fault: Mapping[str, Any]) -> str:
             return "is not JSON"
         case "extra_forbidden":
             return "has a field that is not described"
-    return str(fault["msg"])
+        case "string_pattern_mismatch":
+            return "has a character that is not allowed there"
+    return str(fault["msg"]).removeprefix("Value error, ")

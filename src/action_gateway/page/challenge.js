@@ -143,6 +143,7 @@ export class Challenge {
   #celebrate({ pointsEarned, newTotalScore, newRank }) {
     this.#reveal("triumph");
     say(find("gain"), gain(pointsEarned));
+    find("gain").dataset.length = String(find("gain").textContent?.length);
     say(find("triumph-title"), "Well done");
     const rank = newRank === null ? "" : `, which is rank ${number(newRank)}`;
     const total = `You now have ${count(newTotalScore, "point")}${rank}.`;

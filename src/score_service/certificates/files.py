@@ -6,7 +6,7 @@ fits the certificate, gRPC can use it, and it holds now.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final, Self, TypeAlias, TypeVar
 
@@ -16,7 +16,7 @@ from score_service.certificates.certificate import find_faults, holds
 from score_service.settings import CertificateSettings
 from service_runtime.pem import Stamp, parse_certificates, parse_key, read_unchanged, stamp
 from service_runtime.settings import SetupError
-from service_runtime.tls_files import Authorities, KeyPair, TlsFiles
+from service_runtime.tls_files import Authorities, KeyPair, Reading, TlsFiles
 
 _MAX_FILE_BYTES: Final = 1_000_000
 Stamps: TypeAlias = tuple[Stamp | None, ...]
@@ -44,12 +44,11 @@ class CertificateFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class CertificateSet:
+class CertificateSet(Reading):
     """Three files that fit together."""
 
     stamps: Stamps
     """The state of the files that it was read from."""
-    files: TlsFiles
     configuration: grpc.ServerCertificateConfiguration
 
     @classmethod
@@ -59,14 +58,11 @@ class CertificateSet:
         configuration = grpc.ssl_server_certificate_configuration(
             [pair], root_certificates=files.authorities.pem
         )
-        return cls(stamps, files, configuration)
+        return cls(files, stamps, configuration)
 
-    def followed_by(self, latest: Self, delay: timedelta, now: datetime) -> Self:
-        """Return what to use now, where this set is in use and the latest one is another."""
-        files = self.files.followed_by(latest.files, delay, now)
-        if files is latest.files:
-            return latest
-        return self if files is self.files else self.of(self.stamps, files)
+    def with_files(self, files: TlsFiles) -> Self:
+        """Make a set of other files."""
+        return self.of(self.stamps, files)
 
 
 def read_certificates(files: CertificateFiles, now: datetime) -> CertificateSet:

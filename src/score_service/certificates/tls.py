@@ -17,7 +17,7 @@ from typing import Final
 import grpc
 import structlog
 
-from score_service.certificates.files import CertificateFiles, read_certificates
+from score_service.certificates.files import CertificateFiles, CertificateSet, read_certificates
 from service_runtime.settings import SetupError
 
 SESSION_SECONDS: Final = 60.0
@@ -52,6 +52,7 @@ class Certificates:
         self._faults: tuple[str, ...] = ()
         self._used = self._latest = read_certificates(files, now())
         self._handed_over, self._handed_over_at = self._used, monotonic()
+        self._expired: CertificateSet | None = None
 
     @property
     def not_before(self) -> datetime:
@@ -101,6 +102,13 @@ class Certificates:
         if due is not self._used:
             self._used = due
             _log.info("certificates_loaded", not_after=self.not_after.isoformat())
+        self._note_expiry()
+
+    def _note_expiry(self) -> None:
+        """Log once that the certificate in use has expired: clients reject it from then on."""
+        if self._expired is not self._used and self._now() >= self.not_after:
+            self._expired = self._used
+            _log.error("certificate_expired", not_after=self.not_after.isoformat())
 
     def _read(self) -> None:
         try:

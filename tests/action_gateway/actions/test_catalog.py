@@ -125,6 +125,30 @@ def test_a_fault_is_reported_with_its_location_and_without_answers(
     assert "secret" not in faults
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ('"secret-3"', '"secret-3\\t"', "action 2 answer: must be one line, without control characters"),
+        ('title = "Two"', 'title = "Two\\n"', "action 2 title: must be one line, without control characters"),
+        (
+            'answer = "secret-3"',
+            'numeric = { value = 1, units = ["m\\u007f"] }',
+            "units 1: must be one line, without control characters",
+        ),
+        ('prompt = "', 'prompt = "\\u0000', "prompt: must not contain the character NUL"),
+        ('"season-1"', '"season 1"', "action 1 board_id: must consist of letters, digits and . _ : @ -"),
+        ('answer = "secret-3"', "", "needs either `answer`"),
+    ],
+)
+def test_a_fault_is_a_sentence_without_the_words_of_a_library(
+    file: Path, before: str, after: str, said: str
+) -> None:
+    faults = read_faults(file, GOOD.replace(before, after, 1))
+    assert said in faults
+    for words in ("pattern", "Value error", "^["):
+        assert words not in faults
+
+
 def test_all_faults_are_reported_at_once(file: Path) -> None:
     faults = read_faults(file, GOOD.replace("points = 10\n", "points = 0\n").replace('"once"', '"x"'))
 

@@ -264,6 +264,25 @@ def test_a_set_that_does_not_hold_yet_is_taken_once_it_does(
     assert certificates._hand_over() is not None
 
 
+def test_the_expiry_of_the_certificate_in_use_is_logged_once_for_each(
+    issued: stack.CertificateFiles, files: CertificateFiles, authority: stack.CertificateAuthority
+) -> None:
+    clock = [now()]
+    certificates = Certificates(files, now=lambda: clock[0])
+    with capture_logs() as logs:
+        certificates.refresh()
+        assert not logs
+        clock[0] = certificates.not_after
+        certificates.refresh()
+        certificates.refresh()
+        put(issue_server(authority, "renewed-server", valid_for=timedelta(days=4_000)), issued)
+        certificates.refresh()
+    assert [(line["event"], line["log_level"]) for line in logs] == [
+        ("certificate_expired", "error"),
+        ("certificates_loaded", "info"),
+    ]
+
+
 def test_a_renewed_certificate_is_used_once_it_has_been_valid_for_the_activation_delay(
     issued: stack.CertificateFiles, files: CertificateFiles, authority: stack.CertificateAuthority
 ) -> None:
