@@ -117,8 +117,7 @@ class ServeSettings(RedisFields, DatabaseSettings):
     )
     board_id: Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_check_id)] = Field(
         default="main",
-        description="board that is shown, and that actions pay to unless they name another: letters, digits and "
-        ". _ : @ -",
+        description="board that is shown, and that actions without one pay to: letters, digits and . _ : @ -",
     )
 
     listen: Listen = Field(default=Address("127.0.0.1", 8080), description="the public HTTP port")
