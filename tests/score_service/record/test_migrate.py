@@ -85,7 +85,8 @@ async def test_board_of_the_schema_before_goes_on_and_counts_in_periods_from_its
         for users in ("{ada,bob}", "{ada,cyd}"):
             connection.execute(
                 "SELECT score.record_awards('main', ARRAY[gen_random_uuid(), gen_random_uuid()], %s,"
-                " '{2,3}'::integer[], '{puzzle,puzzle}', '{a,b}', ARRAY[gen_random_uuid(), gen_random_uuid()],"
+                " '{2,3}'::integer[], '{puzzle,puzzle}', '{a,b}',"
+                " ARRAY[gen_random_uuid(), gen_random_uuid()],"
                 " '{spiffe://test.local/old,spiffe://test.local/old}', '{\"\",\"\"}')",
                 [users],
             )
