@@ -15,6 +15,7 @@ import httpx2 as httpx
 from playwright.async_api import expect
 from tests.fixtures.browser import Browser, join
 from tests.fixtures.stack import Stack, target_of, variable
+from tests.fixtures.stores import eventually
 from tests.fixtures.windows import OpenWindow
 
 _SEASON_SECONDS = 30
@@ -72,7 +73,9 @@ async def test_the_page_goes_from_one_season_to_the_next(
     await ada.scores(10, 1)
 
 
-async def test_sockets_and_streams_go_from_one_season_to_the_next(stack: Stack, tmp_path: Path) -> None:
+async def test_sockets_and_streams_go_from_one_season_to_the_next_and_its_result_stays(
+    stack: Stack, tmp_path: Path
+) -> None:
     service = await stack.start_score_service()
     gateway = await stack.start_gateway(target_of(service))
     boundary = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_SEASON_SECONDS)
@@ -104,6 +107,17 @@ async def test_sockets_and_streams_go_from_one_season_to_the_next(stack: Stack, 
         assert news["score:update"]["newScore"] == 5
         assert [row["userId"] for row in news["leaderboard:update"]["leaderboard"]] == [bob.user_id]
 
+        async def is_final() -> bool:
+            return bool((await _get(ada, "/leaderboard", period="season:previous")).status_code == 200)
+
+        await eventually(is_final)
+        final = (await _get(ada, "/leaderboard", period="season:previous")).json()
+        assert (final["period"]["id"], final["period"]["state"], final["source"]) == (
+            "season:one",
+            "final",
+            "record",
+        )
+        assert [row["userId"] for row in final["entries"]] == [ada.user_id]
         listed = (await _get(bob, "/leaderboard/periods", kind="season")).json()
         assert [(one["id"], one["entrants"]) for one in listed["periods"]] == [
             ("season:two", 1),
