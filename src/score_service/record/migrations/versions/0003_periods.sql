@@ -73,6 +73,7 @@ CREATE INDEX period_by_end ON score.period (board_id, ends_at);
 CREATE INDEX period_by_start ON score.period (board_id, kind, starts_at);
 CREATE INDEX period_unfrozen ON score.period (board_id, final_at) WHERE closed_revision IS NULL;
 CREATE INDEX period_unfinished ON score.period (final_at) WHERE has_standings;
+CREATE INDEX period_live ON score.period (board_id) WHERE entry_revision IS NULL;
 
 -- The standings of periods whose result is final, with their ranks.
 CREATE TABLE score.period_result (
