@@ -317,12 +317,13 @@ def _write_instants(awards: Sequence[Award]) -> str | None:
 def _read_periods(row: DictRow) -> dict[str, tuple[Change, ...]]:
     """Read what the users' standings became in each period that the new awards count in."""
     changes = zip(row["period_ids"] or (), row["period_lines"] or (), strict=True)
-    return {period_id: tuple(map(_read_change, lines.split("\n"))) for period_id, lines in changes}
+    return {period_id: _read_changes(lines) for period_id, lines in changes}
 
 
-def _read_change(line: str) -> Change:
-    user_id, total, reached_revision = line.split(" ")
-    return Change(user_id, int(total), int(reached_revision))
+def _read_changes(lines: str) -> tuple[Change, ...]:
+    """Read lines of `user_id total reached_revision`: all at once, because each award may be in four."""
+    words = lines.split()
+    return tuple(map(Change, words[::3], map(int, words[1::3]), map(int, words[2::3])))
 
 
 def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) -> dict[str, RecordedAward]:
