@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.calls import CALLS
+from bench.closing import CLOSING
 from bench.comparison import Comparison
 from bench.edge import EDGE
 from bench.machine import describe_machine, describe_versions
@@ -54,6 +55,7 @@ THEMES: Final[tuple[Theme, ...]] = (
     OVERLOAD,
     REBUILD,
     REBUILD_HUGE,
+    CLOSING,
     START,
 )
 _PLAIN_WIDTH = 180

@@ -3,6 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import grpc
@@ -18,11 +19,19 @@ from bench.stack import Stack, connect
 from bench.theme import Measure, Theme
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
 from score_service.boards.coalescer import BATCH_MAX
+from score_service.domain.board_settings import BoardSettings, Season
+from score_service.periods.settings_json import write_settings
 from score_service.record.sql import load_statement
 
 _CALL_SIZE = 200
 _CALLS = 4
 _BOARD = "bench-writes"
+_PERIODS_BOARD = "bench-periods"
+_NOW = datetime.now(UTC)
+_FOUR_PERIODS = BoardSettings(
+    periods=("day", "week", "month"),
+    seasons=(Season("bench", _NOW - timedelta(days=7), _NOW + timedelta(days=7)),),
+)
 
 
 @asynccontextmanager
@@ -32,14 +41,30 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
         stack.channel(stack.target) as channel,
         stack.client(stack.target) as client,
     ):
+        await _save_settings(stack)
         by_client = award_by_client(client, _BOARD)
         yield {
             "sql": partial(record_batches, connection, Awards("bench-sql")),
             "pgbench": (await Pgbench.prepare(stack)).run,
-            "batch": partial(keep_in_flight, award_batches(channel), _CALLS),
+            "batch": partial(keep_in_flight, award_batches(channel, _BOARD), _CALLS),
+            "periods": partial(keep_in_flight, award_batches(channel, _PERIODS_BOARD), _CALLS),
             "client-32": partial(keep_in_flight, by_client, 32),
             "client-1000": partial(keep_in_flight, by_client, 1000),
         }
+
+
+async def _save_settings(stack: Stack) -> None:
+    """Give one board four periods, unless it has them."""
+    parameters = {
+        "board_id": _PERIODS_BOARD,
+        "settings_revision": 0,
+        "settings": write_settings(_FOUR_PERIODS),
+        "actor": "bench",
+        "request_id": None,
+        "trace_id": "",
+    }
+    async with await connect(stack.settings.record, "score_runtime") as connection:
+        await connection.execute(load_statement("save_settings"), parameters)
 
 
 async def record_batches(
@@ -59,9 +84,9 @@ async def record_batches(
     return Sample(BATCH_MAX * len(latencies), sum(latencies), latencies)
 
 
-def award_batches(channel: grpc.aio.Channel) -> Call:
+def award_batches(channel: grpc.aio.Channel, board_id: str) -> Call:
     """Make many awards a call."""
-    stub, awards = ScoreServiceStub(channel), Awards(_BOARD)
+    stub, awards = ScoreServiceStub(channel), Awards(board_id)
 
     async def call() -> int:
         response = await stub.BatchAwardPoints(awards.batch(_CALL_SIZE), timeout=30)
@@ -94,6 +119,23 @@ WRITES = Theme(
             measure="batch",
             limit="sql",
             targets=(at_most(100),),
+        ),
+        Row(
+            "periods",
+            "batch on a board with a day, a week, a month and a season",
+            "awards/s",
+            rate,
+            limit="batch",
+            targets=(at_least(0.5, Quantity.RATIO),),
+        ),
+        Row(
+            "periods-cpu",
+            "the same: CPU of service, PostgreSQL and Redis",
+            "µs/award",
+            judged_cpu,
+            measure="periods",
+            limit="batch",
+            targets=(at_most(2, Quantity.RATIO),),
         ),
         Row("client-32", "score_client.award(), 32 at a time", "awards/s", rate, limit="sql"),
         Row(

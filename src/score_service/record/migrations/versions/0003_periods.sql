@@ -227,6 +227,55 @@ AS $$
           WHERE starts_at < ends_at) places
 $$;
 
+-- Adds points to standings in periods, one of each user in each period, and answers what they became. Most are there:
+-- changing these costs half of what INSERT ON CONFLICT does, which locks each of them first.
+-- No total of a period is greater than that of all time, so none overflows.
+CREATE FUNCTION score.add_points(
+    p_board_id text,
+    p_periods text[],
+    p_user_ids text[],
+    p_points bigint[],
+    p_revisions bigint[]
+) RETURNS TABLE (period text, user_id text, total bigint, reached_revision bigint)
+LANGUAGE plpgsql
+VOLATILE
+-- Standings are looked up one by one, by the only index of their table.
+SET plan_cache_mode = force_generic_plan
+SET enable_nestloop = on
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_changed bigint;
+BEGIN
+    RETURN QUERY
+    UPDATE score.standing s SET total = s.total + g.points, reached_revision = g.revision
+    FROM (
+        -- Nothing moves a row meanwhile: whoever does has locked the board. A join by the key would be planned for a
+        -- table without statistics, and read the whole board.
+        SELECT points, revision, (
+            SELECT o.ctid FROM score.standing o
+            WHERE o.board_id = p_board_id AND o.period = n.period AND o.user_id = n.user_id
+        ) AS place
+        FROM unnest(p_periods, p_user_ids, p_points, p_revisions) AS n (period, user_id, points, revision)
+        OFFSET 0
+    ) g
+    WHERE s.ctid = g.place
+    RETURNING s.period, s.user_id, s.total, s.reached_revision;
+    GET DIAGNOSTICS v_changed = ROW_COUNT;
+    IF v_changed < cardinality(p_user_ids) THEN
+        RETURN QUERY
+        INSERT INTO score.standing AS s (board_id, period, user_id, total, reached_revision)
+        SELECT p_board_id, g.period, g.user_id, g.points, g.revision
+        FROM unnest(p_periods, p_user_ids, p_points, p_revisions) AS g (period, user_id, points, revision)
+        WHERE NOT EXISTS (SELECT FROM score.standing o
+                          WHERE o.board_id = p_board_id AND o.period = g.period AND o.user_id = g.user_id)
+        RETURNING s.period, s.user_id, s.total, s.reached_revision;
+    END IF;
+END
+$$;
+
 -- Records those awards of one board that the ledger does not have, in one commit. The ids given are distinct.
 -- Answers the commit and, in the order of revisions, each new award's ordinal in the batch, its revision and
 -- its user's total; and apart from them the ordinals of those that have no row and fail alone: whose total would
@@ -450,6 +499,7 @@ BEGIN
                 WHERE award_id <> ALL (v_known) AND ordinal <> ALL (overflowing) AND ordinal <> ALL (closed)
             ), totalled AS MATERIALIZED (
                 SELECT fresh.*,
+                       dense_rank() OVER (ORDER BY user_id) AS user_number,
                        v_first_revision + row_number() OVER (ORDER BY ordinal) AS revision,
                        coalesce((SELECT s.total FROM score.standing s
                                  WHERE s.board_id = p_board_id AND s.period = 'all_time'
@@ -460,16 +510,17 @@ BEGIN
                 SELECT min(ordinal) AS ordinal
                 FROM totalled WHERE total_after > 9007199254740991 GROUP BY user_id
             ), counted AS MATERIALIZED (
-                -- Each award in each of its periods.
+                -- Each award in each of its periods, with what its user gains there up to it, and in all.
                 SELECT t.ordinal, t.user_id, t.revision, c.number, c.period_id,
-                       sum(t.points) OVER (PARTITION BY c.number, t.user_id ORDER BY t.ordinal) AS points_so_far
+                       sum(t.points) OVER (PARTITION BY c.number, t.user_number ORDER BY t.ordinal) AS points_so_far,
+                       sum(t.points) OVER (PARTITION BY c.number, t.user_number) AS points_in_all
                 FROM totalled t
                 JOIN unnest(v_new_moments, v_numbers, v_period_ids) AS c (moment, number, period_id)
                     ON c.moment = coalesce(t.occurred_at, ledger_time)
                 WHERE NOT EXISTS (SELECT FROM overflow)
             ), gained AS MATERIALIZED (
-                SELECT period_id, user_id, max(points_so_far) AS points, max(revision) AS revision
-                FROM counted GROUP BY period_id, user_id
+                SELECT period_id, user_id, points_in_all AS points, revision
+                FROM counted WHERE points_so_far = points_in_all
             ), moved AS (
                 -- No total of a period is greater than that of all time, so none overflows.
                 INSERT INTO score.standing AS s (board_id, period, user_id, total, reached_revision)
@@ -478,15 +529,16 @@ BEGIN
                 DO UPDATE SET total = s.total + excluded.total, reached_revision = excluded.reached_revision
                 RETURNING period, user_id, total, reached_revision
             ), counts AS (
-                SELECT c.ordinal,
-                       array_agg(c.number ORDER BY c.number) AS period_numbers,
-                       array_agg(m.total - g.points + c.points_so_far ORDER BY c.number) AS period_totals,
-                       string_agg(c.period_id || '=' || m.total - g.points + c.points_so_far, ',' ORDER BY c.number)
-                           AS period_text
-                FROM counted c
-                JOIN gained g ON g.period_id = c.period_id AND g.user_id = c.user_id
-                JOIN moved m ON m.period = c.period_id AND m.user_id = c.user_id
-                GROUP BY c.ordinal
+                -- Ordered before, because ordering each of the aggregates costs as much as all the rest.
+                SELECT ordinal, array_agg(number) AS period_numbers, array_agg(total) AS period_totals,
+                       string_agg(period_id || '=' || total, ',') AS period_text
+                FROM (
+                    SELECT c.ordinal, c.number, c.period_id, m.total - c.points_in_all + c.points_so_far AS total
+                    FROM counted c
+                    JOIN moved m ON m.period = c.period_id AND m.user_id = c.user_id
+                    ORDER BY c.ordinal, c.number
+                ) ordered
+                GROUP BY ordinal
             ), made AS MATERIALIZED (
                 SELECT t.*, c.period_numbers, c.period_totals, c.period_text
                 FROM totalled t LEFT JOIN counts c ON c.ordinal = t.ordinal
@@ -942,7 +994,7 @@ BEGIN
             'prune_results',
             -- What these call, with the rights of their caller.
             'record_awards_0001', 'record_awards_0002', 'require_no_settings', 'ledger_clock', 'to_micros',
-            'save_settings', 'lock_board', 'make_board', 'add_entry', 'add_commit', 'freeze_due', 'list_places'
+            'save_settings', 'lock_board', 'make_board', 'add_entry', 'add_commit', 'add_points', 'freeze_due', 'list_places'
         ])
     LOOP
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM public', v_function);
