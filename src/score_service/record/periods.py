@@ -229,7 +229,8 @@ class PeriodStore:
             actor: who does so.
 
         Returns:
-            The commit, which changes no standing; None if the period is not frozen, or was final before.
+            The commit, which changes no standing; None if the period is not frozen, was final before, or is
+            not archived to the end, as in a record that was restored meanwhile.
         """
         parameters = {
             "board_id": board_id,
