@@ -1,6 +1,8 @@
 """Whatever happens to a board, in whatever order: awards count once, and all else follows the ledger."""
 
 import asyncio
+import datetime as dt
+import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,6 +13,7 @@ from typing import Any, TypeAlias
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from tests.fixtures import postgres
+from tests.fixtures.periods import LedgerClock
 from tests.fixtures.redis import delete_keys, restore_keys, save_keys
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
@@ -19,26 +22,38 @@ from tests.score_service.history.operations import (
     HISTORIES,
     Ask,
     Call,
+    Close,
     Depart,
+    Event,
     History,
     Interrupted,
+    Look,
+    Pass,
     Read,
     Rebuild,
     Restore,
     Return,
     RollBack,
     Save,
+    Then,
     Wipe,
+    Work,
 )
-from tests.score_service.history.process import Stores
+from tests.score_service.history.process import Gate, Process, Stores
 from tests.score_service.history.record import RecordKeeper
 from tests.score_service.history.world import World
 
 from score_client import AwardResult, ScoreClient, UnavailableError
-from score_service.boards import scoring
+from score_service.boards import scheduler, scoring
+from score_service.boards.period_finder import FoundPeriod, PeriodFinder
+from score_service.closing import closer
+from score_service.closing.archiver import Archive, Archiver
 from score_service.domain.award import Award
+from score_service.domain.board_settings import LatePolicy
 from score_service.domain.changes import Changes
+from score_service.domain.period import PeriodChoice, Schedule
 from score_service.domain.position import Position
+from score_service.periods.schedules import make_schedule
 from score_service.projection import scripts
 from score_service.projection.lua import load_script
 from score_service.projection.projection import Projection
@@ -47,7 +62,7 @@ from score_service.reconcile import repairs
 from score_service.reconcile.rebuilder import Rebuilder, _Replayed
 from score_service.record import database as service_database
 from score_service.record.database import Database
-from score_service.record.ledger import Ledger, RecordedBatch
+from score_service.record.ledger import Ledger
 from score_service.record.sql import load_statement
 from score_service.stream.hubs import Hubs
 from service_runtime.redis.access import RedisAccess
@@ -65,18 +80,24 @@ async def stores(
     redis_prefix: str,
 ) -> AsyncIterator[Stores]:
     async with RecordKeeper.open(database.admin_dsn) as keeper:
-        yield Stores(record, redis_url, ServersSettings(redis_access, 5, 32, 32), redis_prefix, keeper)
+        servers = ServersSettings(redis_access, 5, 32, 32)
+        yield Stores(record, redis_url, servers, redis_prefix, keeper, LedgerClock(database.admin_dsn))
 
 
 @pytest.fixture(autouse=True)
 def near(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take boards that are few awards behind for far behind, so that both ways to catch up are gone."""
+    """Take boards that are few awards behind for far behind, so that both ways to catch up are gone.
+
+    What is left of a period that is final is removed in more than one step.
+    """
     monkeypatch.setattr(repairs, "_NEAR_MAX", 4)
+    monkeypatch.setattr(closer, "_PAGE", 2)
 
 
 async def live(stores: Stores, history: History) -> None:
     """Run a history, judging after each operation, and check that all is well in the end."""
-    async with World.open(stores, str(uuid.uuid4()), has_rich=history.has_rich) as world:
+    board_id = str(uuid.uuid4())
+    async with World.open(stores, board_id, has_rich=history.has_rich, late=history.late) as world:
         for operation in history.operations:
             await world.run(operation)
         await world.heal()
@@ -182,13 +203,78 @@ def answer_conflicts_as_replays(patch: pytest.MonkeyPatch) -> None:
 def give_each_try_an_id_of_its_own(patch: pytest.MonkeyPatch) -> None:
     record_awards = Ledger.record_awards
 
-    async def renamed(ledger: Ledger, board_id: str, awards: Sequence[Award]) -> RecordedBatch:
-        return await record_awards(ledger, board_id, [a._replace(award_id=str(uuid.uuid4())) for a in awards])
+    async def renamed(ledger: Ledger, board_id: str, awards: Sequence[Award], *rest: Any) -> Any:
+        renamed = [award._replace(award_id=str(uuid.uuid4())) for award in awards]
+        return await record_awards(ledger, board_id, renamed, *rest)
 
     patch.setattr(Ledger, "record_awards", renamed)
 
 
+KEEP_FINAL = """
+    for id in string.gmatch(ARGV[2], '%S+') do
+        if not ARGV[9 + place] then
+            break
+        end
+"""
+"""Passes over the periods that are final, which come last."""
+
+
+def keep_final_periods_in_redis(patch: pytest.MonkeyPatch) -> None:
+    change_script(patch, "apply_changes", "for id in string.gmatch(ARGV[2], '%S+') do", KEEP_FINAL)
+
+
+def leave_periods_behind(patch: pytest.MonkeyPatch) -> None:
+    apply_changes = Projection.apply_changes
+
+    async def apply(projection: Projection, changes: Changes) -> Any:
+        return await apply_changes(projection, replace(changes, periods={}))
+
+    patch.setattr(Projection, "apply_changes", apply)
+
+
+def rebuild_without_periods(patch: pytest.MonkeyPatch) -> None:
+    async def nothing(*_arguments: object) -> list[str]:
+        return []
+
+    patch.setattr(Rebuilder, "_list_live", nothing)
+
+
+def take_what_is_late(patch: pytest.MonkeyPatch) -> None:
+    def make(*arguments: Any) -> Schedule:
+        schedule = make_schedule(*arguments)
+        day = dt.timedelta(days=1)
+        late = (replace(p, closes_at=p.closes_at + day, final_at=p.final_at + day) for p in schedule.periods)
+        return replace(schedule, periods=tuple(late))
+
+    patch.setattr(scheduler, "make_schedule", make)
+
+
+def digest_no_more_than_a_page(patch: pytest.MonkeyPatch) -> None:
+    archive = Archiver.archive
+
+    async def archive_again(archiver: Archiver, board_id: str, period_id: str) -> Archive:
+        whole = await archive(archiver, board_id, period_id)
+        page = await archiver._periods.archive_page(board_id, period_id, 0, 2)
+        return replace(whole, digest=hashlib.sha256(page.lines if page else b"").digest())
+
+    patch.setattr(Archiver, "archive", archive_again)
+
+
+def read_the_period_that_was_current(patch: pytest.MonkeyPatch) -> None:
+    find, found = PeriodFinder.find, dict[object, FoundPeriod]()
+
+    async def find_once(
+        finder: PeriodFinder, board_id: str, choice: PeriodChoice, **named: Any
+    ) -> FoundPeriod:
+        if (board_id, choice) not in found:
+            found[board_id, choice] = await find(finder, board_id, choice, **named)
+        return found[board_id, choice]
+
+    patch.setattr(PeriodFinder, "find", find_once)
+
+
 ADA, BOB, CYD, DAN, ADA_AGAIN = Ask(0), Ask(1), Ask(2), Ask(3), Ask(8)
+_DAY = 24 * 60
 ADA_AS_BOB = Ask(16)
 """As many points as Bob."""
 DIES_BEFORE_APPLY = Interrupted(Call(0, (CYD,)), 1, (), "dies")
@@ -222,7 +308,7 @@ FAULTS: list[tuple[Fault, History, str]] = [
     ),
     (
         switch_without_replay,
-        History((Call(0, (ADA, BOB)), Interrupted(Rebuild(0), 5, (Call(1, (ADA_AGAIN,)),)))),
+        History((Call(0, (ADA, BOB)), Interrupted(Rebuild(0), 6, (Call(1, (ADA_AGAIN,)),)))),
         "bob.*rank=1.* is shown at 3.*rank=2",
     ),
     (
@@ -236,6 +322,36 @@ FAULTS: list[tuple[Fault, History, str]] = [
         "a conflict was answered as a replay",
     ),
     (give_each_try_an_id_of_its_own, History((Call(0, (ADA,)),)), "nobody asked for"),
+    (
+        keep_final_periods_in_redis,
+        History((Call(0, (ADA,)), Pass(_DAY), Close(0)), late=LatePolicy.CURRENT),
+        "other periods in Redis",
+    ),
+    (
+        leave_periods_behind,
+        History((Call(0, (ADA,)), Call(0, (BOB,))), late=LatePolicy.CURRENT),
+        "other periods in Redis",
+    ),
+    (
+        rebuild_without_periods,
+        History((Call(0, (ADA,)), Wipe(), Look(0)), late=LatePolicy.CURRENT),
+        "other periods in Redis",
+    ),
+    (
+        take_what_is_late,
+        History((Pass(_DAY), Call(0, (Ask(0, hours_ago=25),))), late=LatePolicy.CURRENT),
+        "where .* is right",
+    ),
+    (
+        digest_no_more_than_a_page,
+        History((Call(0, (ADA, BOB, CYD)), Pass(_DAY), Close(0)), late=LatePolicy.CURRENT),
+        "the result of day:2026-11-30 is not digested as it is",
+    ),
+    (
+        read_the_period_that_was_current,
+        History((Call(0, (ADA,)), Read(0, "ada"), Pass(_DAY), Read(0, "ada")), late=LatePolicy.CURRENT),
+        "a read of another period|wrong at",
+    ),
 ]
 """Ways to break the service, each with a short history that shows it, and what the model says then."""
 
@@ -269,6 +385,62 @@ async def test_model_catches_a_service_that_would(
 
     with pytest.raises(AssertionError, match=why):
         await live(stores, history)
+
+
+_CLOSE_STEPS = 13
+"""Of a day that five users have points in, with pages of two."""
+DURING_A_CLOSE: dict[str, tuple[tuple[Work | Event, ...], Then]] = {
+    "the process dies": ((), "dies"),
+    "it is cancelled": ((), "is cancelled"),
+    "another process closes it": ((Close(1),), "goes on"),
+    "awards come, and late ones": ((Call(1, (ADA_AGAIN, Ask(9, hours_ago=25))),), "goes on"),
+    "Redis is wiped": ((Wipe(), Call(1, (ADA_AGAIN,))), "dies"),
+    "Redis steps back": ((RollBack(), Look(1)), "goes on"),
+    "the board is rebuilt": ((Rebuild(1),), "is cancelled"),
+    "PostgreSQL is restored": ((Restore(1), Call(1, (ADA_AGAIN,))), "goes on"),
+    "a week passes": ((Pass(7 * _DAY), Call(1, (ADA_AGAIN,))), "goes on"),
+}
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("event", DURING_A_CLOSE)
+async def test_day_is_closed_once_whatever_happens_before_any_step(stores: Stores, event: str) -> None:
+    meanwhile, then = DURING_A_CLOSE[event]
+    for step in range(_CLOSE_STEPS + 1):
+        operations = (
+            Call(0, (ADA, BOB, CYD, DAN, Ask(4))),
+            Save(),
+            Call(0, (Ask(9), Ask(10))),
+            Pass(_DAY),
+            Call(1, (Ask(17),)),
+            Interrupted(Close(0), step, meanwhile, then),
+            Close(1),
+            Read(1, "ada", fresh=True),
+        )
+        await live(stores, History(operations, late=LatePolicy.CURRENT))
+
+
+async def test_close_takes_as_many_steps(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = list[str]()
+    passed = Gate.__call__
+
+    async def note(gate: Gate, step: str) -> None:
+        steps.append(step)
+        await passed(gate, step)
+
+    close = Process.close
+
+    async def close_alone(process: Process, board_id: str) -> None:
+        steps.clear()
+        await close(process, board_id)
+        steps.append("closed")
+
+    monkeypatch.setattr(Gate, "__call__", note)
+    monkeypatch.setattr(Process, "close", close_alone)
+    operations = (Call(0, (ADA, BOB, CYD, DAN, Ask(4))), Pass(_DAY), Close(0))
+    await live(stores, History(operations, late=LatePolicy.CURRENT))
+
+    assert steps.index("closed") == _CLOSE_STEPS
 
 
 async def ask_for(client: ScoreClient, award: Award) -> AwardResult:

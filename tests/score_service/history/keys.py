@@ -26,13 +26,14 @@ class Keys:
             case RollBack():
                 await restore_keys(self._url, self._prefix, self._saved)
 
-    async def check_kept(self) -> None:
-        """Check that those of one generation are kept for ever, and no others."""
+    async def check_kept(self, folds: int) -> None:
+        """Check that those of one generation are kept for ever, with standings of so many, and no others."""
         async with Redis.from_url(self._url, decode_responses=True) as redis:
             names = [name async for name in redis.scan_iter(f"{self._prefix}*")]
             kept = sorted([name.rpartition(":")[2] for name in names if await redis.ttl(name) == -1])
         # Nobody who begins later can know of the keys that a lost header has named.
-        assert kept == ["header", "ranks", "totals"] or self._has_lost_header, f"{kept} would stay for ever"
+        expected = ["header", *["ranks"] * folds, *["totals"] * folds]
+        assert kept == expected or self._has_lost_header, f"{kept} would stay for ever"
 
     async def _evict(self, kind: str) -> None:
         self._has_lost_header |= kind == "header"

@@ -3,6 +3,7 @@
 `HISTORIES` draws them. Numbers are small, so that ids, users and requests meet again and again.
 """
 
+import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from score_service.domain.award import Award
+from score_service.domain.board_settings import LatePolicy
 
 USERS = ("ada", "bob", "cyd", "dan", "eve")
 RICH = "rich"
@@ -28,9 +30,11 @@ class Ask(NamedTuple):
     variant: int = 0
     """Another payload under the same id, unless 0."""
     request: int = 0
+    hours_ago: int = 0
+    """When it happened; 0 if it does not say so."""
 
-    def award(self, board_id: str) -> Award:
-        """Put it as the edge would hand it over."""
+    def award(self, board_id: str, now: dt.datetime | None = None) -> Award:
+        """Put it as the edge would hand it over, at some time."""
         kind = (self.number + self.variant) % 8
         return Award(
             board_id=board_id,
@@ -42,6 +46,7 @@ class Ask(NamedTuple):
             request_id=str(uuid.UUID(int=self.request + 1000)),
             caller="spiffe://test.local/backend",
             trace_id="",
+            occurred_at=now - dt.timedelta(hours=self.hours_ago) if now and self.hours_ago else None,
         )
 
 
@@ -81,6 +86,20 @@ class Rebuild:
     """An operator or the auditor has the board rebuilt."""
 
     by: By
+
+
+@dataclass(frozen=True)
+class Close:
+    """A process makes final what is due, and removes what is left of it."""
+
+    by: By
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Time passes."""
+
+    minutes: int
 
 
 @dataclass(frozen=True)
@@ -131,8 +150,8 @@ class Return:
     by: By
 
 
-Work: TypeAlias = Call | Read | Look | Rebuild
-Event: TypeAlias = Wipe | Evict | Save | RollBack | Restore | Kill | Depart | Return
+Work: TypeAlias = Call | Read | Look | Rebuild | Close
+Event: TypeAlias = Pass | Wipe | Evict | Save | RollBack | Restore | Kill | Depart | Return
 
 
 @dataclass(frozen=True)
@@ -161,6 +180,8 @@ class History:
 
     operations: Sequence[Operation]
     has_rich: bool = False
+    late: LatePolicy | None = None
+    """What becomes of late awards, where the board has periods."""
 
 
 def _calls(by: SearchStrategy[By]) -> SearchStrategy[Call]:
@@ -169,6 +190,7 @@ def _calls(by: SearchStrategy[By]) -> SearchStrategy[Call]:
         number=st.integers(0, 30),
         variant=st.sampled_from([0, 0, 0, 0, 0, 1]),
         request=st.integers(0, 1),
+        hours_ago=st.sampled_from([0, 0, 0, 1, 25]),
     )
     return st.builds(
         Call, by, st.lists(asks, min_size=1, max_size=4).map(tuple), st.sampled_from([False, False, True])
@@ -178,11 +200,12 @@ def _calls(by: SearchStrategy[By]) -> SearchStrategy[Call]:
 def _works(by: SearchStrategy[By]) -> SearchStrategy[Work]:
     calls = _calls(by)
     reads = st.builds(Read, by, st.sampled_from(USERS), st.booleans())
-    return st.one_of(calls, calls, st.builds(Look, by), st.builds(Rebuild, by), reads)
+    return st.one_of(calls, calls, st.builds(Look, by), st.builds(Rebuild, by), reads, st.builds(Close, by))
 
 
 _BY: SearchStrategy[By] = st.sampled_from([0, 1])
 _EVENTS: SearchStrategy[Event] = st.one_of(
+    st.builds(Pass, st.sampled_from([5, 60, 12 * 60, 24 * 60, 6 * 24 * 60])),
     st.builds(Wipe),
     st.builds(Evict, st.sampled_from(["header", "ranks", "totals"])),
     st.builds(Save),
@@ -212,5 +235,8 @@ _OPERATIONS: SearchStrategy[Operation] = st.one_of(
     _WORKS.flatmap(_interrupted),
 )
 HISTORIES: SearchStrategy[History] = st.builds(
-    History, st.lists(_OPERATIONS, min_size=1, max_size=12).map(tuple), st.booleans()
+    History,
+    st.lists(_OPERATIONS, min_size=1, max_size=12).map(tuple),
+    st.booleans(),
+    st.sampled_from([None, *LatePolicy, LatePolicy.CURRENT]),
 )

@@ -1,11 +1,14 @@
 """A process of the service that can be kept waiting before any step, and killed."""
 
 import asyncio
+import datetime as dt
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tests.fixtures.boards import QUICK
+from tests.fixtures.periods import LedgerClock
 from tests.fixtures.steps import Stepped
 from tests.fixtures.stores import IMPATIENT
 from tests.score_service.history.record import RecordKeeper
@@ -15,12 +18,15 @@ from score_service.boards.period_finder import PeriodFinder
 from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
 from score_service.boards.shared_reads import RecordReader, RecordReaderSettings
+from score_service.closing.archiver import Archiver
+from score_service.closing.closer import Closer
 from score_service.errors import ScoreServiceError
 from score_service.projection.projection import Projection
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.boards import BoardStore
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
@@ -42,6 +48,7 @@ class Stores:
     cache: ServersSettings
     prefix: str
     record: RecordKeeper
+    clock: LedgerClock
 
 
 class Gate:
@@ -71,7 +78,8 @@ class Gate:
 class Process:
     """The parts of one process of the service, put together as it does, with a gate before its stores."""
 
-    def __init__(self, stores: Stores, cache: Cache) -> None:
+    def __init__(self, stores: Stores, cache: Cache, now: Callable[[], dt.datetime]) -> None:
+        """Take the time of day as this process has it."""
         self.gate = Gate()
         ledger, standings = Ledger(stores.database), Standings(stores.database)
         projection = Projection(cache, cache, stores.prefix)
@@ -82,13 +90,23 @@ class Process:
             gated_ledger, gated_standings, gated_periods, gated_projection, IMPATIENT, page_size=2
         )
         self.projector = Projector(gated_ledger, gated_projection, self.rebuilder, patience=_PATIENCE)
-        scheduler = Scheduler(gated_periods)
+        self._periods = gated_periods
+        archiver = Archiver(gated_periods, page=2)
+        self._closer = Closer(BoardStore(stores.database), gated_periods, archiver, self.projector)
+        scheduler = Scheduler(gated_periods, now)
         self.scoring = Scoring(gated_ledger, self.projector, scheduler, rank_seconds=_PATIENCE)
         reader, results = RecordReader(RecordReaderSettings(keep_seconds=0)), Results(stores.database)
-        finder = PeriodFinder(ledger, periods, reader)
+        # What it found is old at once, so that time decides nothing here.
+        finder = PeriodFinder(ledger, periods, reader, now, clock=itertools.count(0, 60).__next__)
         self.leaderboard = Leaderboard(projection, self.projector, standings, results, reader, finder)
         feeds = Feeds(ledger, projection, self.projector, standings, results, reader, finder)
         self.hubs = Hubs(feeds, QUICK)
+
+    async def close(self, board_id: str) -> None:
+        """Make the periods of a board final that are due, and remove what is left of those that are."""
+        for due in await self._periods.list_due(1000):
+            if due.board_id == board_id:
+                await self._closer.finish(board_id, due.stored)
 
     def kill(self) -> None:
         """Let nothing of it reach a store any more, and its watches end."""

@@ -1,41 +1,73 @@
 """The record of a board as its operator sees it: read whole, and put back to what it was."""
 
 import datetime as dt
+import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import groupby
-from typing import Any, Final, Self
+from operator import attrgetter
+from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from tests.score_service.history.model import Commit, Record, Row
+from tests.score_service.history.model import Commit, Entry, Record, Row, StoredRow
 from tests.score_service.history.operations import RICH, ROOM
 
 from score_service.domain.award import MAX_TOTAL
 from score_service.domain.position import Position
+from score_service.domain.standing import Standing
 from score_service.operations.chain import LedgerRow, digest_commit, start_digest
 
-_TIME: Final = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
 _AWARDS: Final = """
     SELECT a.revision, a.award_id::text, a.user_id, a.points, a.total_after AS total, a.action_type,
-           a.action_id, a.request_id::text, c.last_revision, c.digest
-    FROM score.award a
-    LEFT JOIN score.commit c ON c.board_id = a.board_id
-        AND a.revision BETWEEN c.first_revision AND c.last_revision
-    WHERE a.board_id = %(board_id)s ORDER BY a.revision"""
+           a.action_id, a.request_id::text, a.awarded_at, a.occurred_at, (
+               SELECT array_agg(p.period_id || '=' || c.total)
+               FROM unnest(a.period_numbers, a.period_totals) AS c (number, total)
+               JOIN score.period p ON p.board_id = a.board_id AND p.number = c.number
+           ) AS counts
+    FROM score.award a WHERE a.board_id = %(board_id)s"""
+_ENTRIES: Final = """
+    SELECT revision, kind, entered_at, body FROM score.entry WHERE board_id = %(board_id)s"""
+_COMMITS: Final = """
+    SELECT first_revision, last_revision, digest FROM score.commit
+    WHERE board_id = %(board_id)s ORDER BY last_revision"""
 _STANDINGS: Final = (
-    "SELECT user_id, total, reached_revision FROM score.standing WHERE board_id = %(board_id)s"
+    "SELECT period, user_id, total, reached_revision FROM score.standing WHERE board_id = %(board_id)s"
 )
+_RESULTS: Final = """
+    SELECT p.period_id, r.rank, r.user_id, r.total, r.reached_revision
+    FROM score.period_result r
+    JOIN score.period p ON p.board_id = r.board_id AND p.number = r.period_number
+    WHERE r.board_id = %(board_id)s ORDER BY r.rank"""
+_PERIODS: Final = """
+    SELECT period_id, starts_at, ends_at, closes_at, final_at, opened_revision, closed_revision, entrants,
+           digest, entry_revision
+    FROM score.period WHERE board_id = %(board_id)s"""
 _BOARD: Final = "SELECT revision, digest FROM score.board WHERE board_id = %(board_id)s FOR UPDATE"
 _RESTORE: Final = (
     "DELETE FROM score.award WHERE board_id = %(board_id)s AND revision > %(revision)s",
+    "DELETE FROM score.entry WHERE board_id = %(board_id)s AND revision > %(revision)s",
     "DELETE FROM score.commit WHERE board_id = %(board_id)s AND last_revision > %(revision)s",
+    """UPDATE score.period SET entrants = NULL, digest = NULL, entry_revision = NULL
+       WHERE board_id = %(board_id)s AND entry_revision > %(revision)s""",
+    """UPDATE score.period SET closed_revision = NULL
+       WHERE board_id = %(board_id)s AND closed_revision > %(revision)s""",
+    """DELETE FROM score.period_result r USING score.period p
+       WHERE r.board_id = %(board_id)s AND p.board_id = r.board_id AND p.number = r.period_number
+       AND p.entry_revision IS NULL""",
+    "DELETE FROM score.period WHERE board_id = %(board_id)s AND opened_revision > %(revision)s",
+    "UPDATE score.period SET has_standings = entry_revision IS NULL WHERE board_id = %(board_id)s",
     "DELETE FROM score.standing WHERE board_id = %(board_id)s",
     """INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
        SELECT board_id, 'all_time', user_id, max(total_after), max(revision)
        FROM score.award WHERE board_id = %(board_id)s GROUP BY board_id, user_id""",
-    """UPDATE score.board b SET revision = c.last_revision, digest = c.digest
+    """INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
+       SELECT a.board_id, p.period_id, a.user_id, max(c.total), max(a.revision)
+       FROM score.award a CROSS JOIN unnest(a.period_numbers, a.period_totals) AS c (number, total)
+       JOIN score.period p ON p.board_id = a.board_id AND p.number = c.number AND p.entry_revision IS NULL
+       WHERE a.board_id = %(board_id)s GROUP BY a.board_id, p.period_id, a.user_id""",
+    """UPDATE score.board b SET revision = c.last_revision, digest = c.digest, settings_revision = coalesce((
+           SELECT max(revision) FROM score.entry WHERE board_id = %(board_id)s AND kind = 'settings'), 0)
        FROM score.commit c WHERE c.board_id = b.board_id AND c.last_revision = %(revision)s
        AND b.board_id = %(board_id)s""",
     "DELETE FROM score.board WHERE board_id = %(board_id)s AND %(revision)s = 0",
@@ -67,16 +99,29 @@ class RecordKeeper:
 
     async def read(self, board_id: str) -> Record:
         """Read everything in one snapshot."""
+        statements = (
+            _AWARDS,
+            _ENTRIES,
+            _COMMITS,
+            _STANDINGS,
+            _RESULTS,
+            _PERIODS,
+            _BOARD.removesuffix(" FOR UPDATE"),
+        )
         async with self._connection.transaction():
-            awards, standings, boards = [
-                await self._run(statement, board_id=board_id)
-                for statement in (_AWARDS, _STANDINGS, _BOARD.removesuffix(" FOR UPDATE"))
+            awards, entries, commits, standings, results, periods, boards = [
+                await self._run(statement, board_id=board_id) for statement in statements
             ]
-        commits = groupby(awards, key=lambda row: Position.of(row.pop("last_revision"), row.pop("digest")))
+        steps: list[Row | Entry] = [_row(row) for row in awards]
+        steps += (Entry(**{**row, "body": json.loads(row["body"])}) for row in entries)
         return Record(
             Position.of(boards[0]["revision"], boards[0]["digest"]) if boards else None,
-            tuple(Commit(position, tuple(Row(**row) for row in rows)) for position, rows in commits),
-            frozenset((row["user_id"], row["total"], row["reached_revision"]) for row in standings),
+            tuple(_group(sorted(steps, key=attrgetter("revision")), commits)),
+            _by_period(
+                (row["period"], (row["user_id"], row["total"], row["reached_revision"])) for row in standings
+            ),
+            _by_period((row.pop("period_id"), Standing(**row)) for row in results),
+            {row["period_id"]: StoredRow(**row) for row in periods},
         )
 
     async def restore(self, board_id: str, revision: int) -> None:
@@ -85,7 +130,7 @@ class RecordKeeper:
             for statement in (_BOARD, *_RESTORE):
                 await self._run(statement, board_id=board_id, revision=revision)
 
-    async def found(self, board_id: str) -> str:
+    async def found(self, board_id: str, at: dt.datetime) -> str:
         """Begin a board with a user who is as rich as it takes; gives the id of the award."""
         row = LedgerRow(
             revision=1,
@@ -98,14 +143,40 @@ class RecordKeeper:
             request_id=str(uuid.UUID(int=999)),
             caller="spiffe://test.local/operator",
             trace_id="",
-            awarded_at=str(int(_TIME.timestamp()) * 1_000_000),
+            awarded_at=str(int(at.timestamp()) * 1_000_000),
         )
         digest = digest_commit(start_digest(board_id), [row])
         for statement in _FOUND:
-            values = row._asdict() | {"board_id": board_id, "digest": digest, "awarded_at": _TIME}
+            values = row._asdict() | {"board_id": board_id, "digest": digest, "awarded_at": at}
             await self._run(statement, **values)
         return row.award_id
 
     async def _run(self, statement: str, **values: Any) -> list[DictRow]:
         cursor = await self._connection.execute(statement.encode(), values)
         return await cursor.fetchall() if cursor.description else []
+
+
+def _row(row: DictRow) -> Row:
+    counts = (count.rpartition("=") for count in row["counts"] or ())
+    return Row(**{**row, "counts": {period_id: int(total) for period_id, _, total in counts}})
+
+
+def _group(steps: Sequence[Row | Entry], commits: Iterable[DictRow]) -> Iterator[Commit]:
+    """Put what the ledger has into its commits; what none of them holds makes one of its own."""
+    rest = list(steps)
+    for commit in commits:
+        held = tuple(s for s in rest if commit["first_revision"] <= s.revision <= commit["last_revision"])
+        rest = [step for step in rest if step not in held]
+        yield Commit(Position.of(commit["last_revision"], commit["digest"]), held)
+    if rest:
+        yield Commit(Position(rest[-1].revision, "of no commit"), tuple(rest))
+
+
+_T = TypeVar("_T")
+
+
+def _by_period(pairs: Iterable[tuple[str, _T]]) -> dict[str, list[_T]]:
+    found = dict[str, list[_T]]()
+    for period_id, value in pairs:
+        found.setdefault(period_id, []).append(value)
+    return found

@@ -3,8 +3,10 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tests.score_service.history.model import Model
+from tests.score_service.history.calendar import holding
+from tests.score_service.history.model import Fold, Model
 
+from score_service.domain.period import ALL_TIME, PeriodKind, PeriodView
 from score_service.domain.position import Position
 from score_service.domain.standing import Standing
 from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage
@@ -21,10 +23,14 @@ class _Received(NamedTuple):
 
 @dataclass
 class Viewer:
-    """What a watcher of the whole board makes of its messages, across all the watches it takes."""
+    """What a watcher makes of its messages, across all the watches it takes."""
 
     model: Model
     top_n: int
+    kind: PeriodKind | None = None
+    """It watches the current period of this kind; None for all time."""
+    period_id: str = ALL_TIME
+    """What it was shown last."""
     position: Position | None = None
     """To resume from."""
     top: tuple[Standing, ...] = ()
@@ -63,26 +69,45 @@ class Viewer:
 
     def _add(self, message: WatchMessage, *, is_anew: bool) -> bool:
         """Add up a message, and tell whether it begins anew."""
-        whole = self.model.check_shown(message.position, ())
         match message.body:
-            case Snapshot(top, reset):
-                is_anew = is_anew or reset
+            case Snapshot(top, reset, period):
+                is_anew = self._turn_to(message.position, period) or is_anew or reset
                 self.top = top
                 self.resets += reset
             case Update(top, scores):
-                self.model.check_shown(message.position, scores)
+                self.model.check_shown(message.position, scores, self.period_id)
                 self.totals |= {standing.user_id: standing.total for standing in scores}
                 self.top = self.top if top is None else top
             case Checkpoint():
                 pass
         if is_anew:
             self.totals, self.since = {}, message.position.revision
+        whole = self.model.fold_at(message.position, self.period_id)
         assert self.top == whole[: self.top_n], f"the top at {message.position} is not what was told"
         return is_anew
+
+    def _turn_to(self, position: Position, period: PeriodView | None) -> bool:
+        """Take in what period a snapshot is of, and tell whether it is another one."""
+        before, self.period_id = self.period_id, period.period.period_id if period else ALL_TIME
+        assert (period is None) == (self.kind is None), "a snapshot of what is not watched"
+        if period and self.kind:
+            current = [holding(self.kind, time) for time in self.model.times]
+            assert self.period_id in {span.period_id for span in current if span}, "a period of another time"
+            assert period.entrants == len(self.model.fold_at(position, self.period_id)), "other entrants"
+        return self.period_id != before
+
+    @property
+    def _whole(self) -> Fold:
+        return self.model.fold_at(self.model.head, self.period_id)
+
+    def has_arrived(self) -> bool:
+        """Return whether it stands at the end of the ledger, and is shown what is current."""
+        span = self.kind and holding(self.kind, self.model.now)
+        return self.position == self.model.head and self.period_id == (span.period_id if span else ALL_TIME)
 
     def check_end(self) -> None:
         """Check that it knows what the ledger adds up to, as far as it was there."""
         assert self.position == self.model.head
-        for standing in self.model.folds[self.model.head]:
+        for standing in self._whole:
             if standing.reached_revision > self.since or standing.user_id in self.totals:
                 assert self.totals.get(standing.user_id) == standing.total, f"{standing} was not told"

@@ -4,13 +4,15 @@ After each operation the model judges what the record has become, and what was a
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import datetime as dt
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
 from tests.fixtures.boards import QUICK
 from tests.fixtures.stores import eventually
+from tests.score_service.history.calendar import KINDS, START, holding, settings_of
 from tests.score_service.history.keys import Keys
 from tests.score_service.history.model import Answer, Model, View, around, first_two, named
 from tests.score_service.history.operations import (
@@ -18,12 +20,14 @@ from tests.score_service.history.operations import (
     USERS,
     By,
     Call,
+    Close,
     Depart,
     Evict,
     Interrupted,
     Kill,
     Look,
     Operation,
+    Pass,
     Read,
     Rebuild,
     Restore,
@@ -37,14 +41,20 @@ from tests.score_service.history.operations import (
 from tests.score_service.history.process import Process, Stores
 from tests.score_service.history.viewer import Viewer
 
+from score_service.domain.board_settings import LatePolicy
+from score_service.domain.period import ALL_TIME, PeriodChoice, PeriodKind
 from score_service.domain.standing import BoardView
 from score_service.domain.watch import WatchRequest
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, ScoreServiceError
+from score_service.periods.settings_json import write_settings
 from score_service.projection.projection import Projection
 from score_service.projection.scripts import Cache
+from score_service.record.periods import PeriodStore
 from score_service.stream.hubs import Hubs
 
 _BOTH: Final[frozenset[By]] = frozenset({0, 1})
+_SLOW: Final = dt.timedelta(minutes=45)
+"""By which the clock of the second process is behind."""
 
 
 class World:
@@ -62,19 +72,26 @@ class World:
         """Processes that have not looked since Redis may have become of another history."""
         self._restores = 0
         self.staying, self.roaming = Viewer(self.model, 3), Viewer(self.model, 3)
+        self.daily = Viewer(self.model, 3, PeriodKind.DAY)
         self._processes: list[Process] = []
         self._visit: asyncio.Task[None] | None = None
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, stores: Stores, board_id: str, *, has_rich: bool) -> AsyncIterator["World"]:
+    async def open(
+        cls, stores: Stores, board_id: str, *, has_rich: bool, late: LatePolicy | None
+    ) -> AsyncIterator["World"]:
         async with AsyncExitStack() as stack:
             cache = await stack.enter_async_context(Cache.open(stores.cache))
             world = cls(stores, cache, board_id, stack)
             stack.push_async_callback(world._end)
-            world._processes = [await world._start(), await world._start()]
+            world._pass(dt.timedelta(hours=12))
+            world._processes = [await world._start(0), await world._start(1)]
             if has_rich:
-                world.model.founded.add(await stores.record.found(board_id))
+                world.model.founded.add(await stores.record.found(board_id, world.model.now))
+            if late:
+                await world._give_periods(late)
+                stack.push_async_callback(_cancel, world._watch(world.daily, 0))
             stack.push_async_callback(_cancel, world._watch(world.staying, 0))
             world._visit = world._watch(world.roaming, 1)
             stack.push_async_callback(world._leave)
@@ -84,6 +101,16 @@ class World:
         """Leave no board to the worlds that follow."""
         await self._keys.change(Wipe())
         await self._stores.record.restore(self._board_id, 0)
+
+    def _pass(self, time: dt.timedelta) -> None:
+        """Have time pass for all, the ledger included."""
+        self.model.times.append(time + (self.model.now if self.model.times else START))
+        self._stores.clock.set(self.model.now)
+
+    async def _give_periods(self, late: LatePolicy) -> None:
+        periods, settings = PeriodStore(self._stores.database), write_settings(settings_of(late))
+        actor = "spiffe://test.local/operator"
+        assert await periods.save_settings(self._board_id, settings, expected_revision=0, actor=actor)
 
     async def run(self, operation: Operation) -> None:
         """Have something happen, and judge what became of it."""
@@ -104,23 +131,29 @@ class World:
             return
         if self._visit is None:
             await self.run(Return(0))
-        for viewer in (self.staying, self.roaming):
+        for viewer in (self.staying, self.roaming, *([self.daily] if self.model.late else [])):
             await eventually(partial(self._has_arrived, viewer))
             viewer.check_end()
 
     async def _has_arrived(self, viewer: Viewer) -> bool:
         viewer.judge()
-        return viewer.position == self.model.head
+        return viewer.has_arrived()
 
     async def _check_healed(self) -> None:
         header = await self._observer.read_header(self._board_id)
         assert (header.position if header and header.is_whole else None) == self.model.head, "not healed"
-        await self._keys.check_kept()
+        live = self.model.live_at(self.model.head)
+        periods = {period_id: len(at) for period_id, at in live.items()}
+        assert (header.periods if header else None) == periods, "not healed"
+        await self._keys.check_kept(len(live) + bool(self.model.folds[self.model.head]))
 
-    async def _start(self) -> Process:
-        process = Process(self._stores, self._cache)
+    async def _start(self, by: By) -> Process:
+        process = Process(self._stores, self._cache, self._clock_of(by))
         await self._stack.enter_async_context(process.hubs.running())
         return process
+
+    def _clock_of(self, by: By) -> Callable[[], dt.datetime]:
+        return lambda: self.model.now - (_SLOW if by else dt.timedelta())
 
     async def _check(self) -> None:
         reading = await self._observer.get_standings(self._board_id, [*USERS, RICH], 1000)
@@ -131,8 +164,26 @@ class World:
             # A board that the record lost whole may be left until somebody asks for it.
             may_be_foreign = bool(self._unsure) or not self.model.commits
             assert may_be_foreign or self.model.has(reading.position), "Redis is of another history"
-        self.staying.judge()
-        self.roaming.judge()
+            await self._check_periods()
+        for viewer in (self.staying, self.roaming, self.daily):
+            viewer.judge()
+
+    async def _check_periods(self) -> None:
+        """Check that Redis has the periods that its position has, and no others."""
+        header = await self._observer.read_header(self._board_id)
+        if header is None or not header.is_whole:
+            return
+        assert header.position in self.model.folds, f"{header.position} was never a position of the record"
+        live = self.model.live_at(header.position)
+        assert header.periods == {period_id: len(at) for period_id, at in live.items()}, (
+            "other periods in Redis"
+        )
+        for period_id, at in live.items():
+            reading = await self._observer.get_standings(self._board_id, (), 1000, period_id)
+            if reading and reading.position == header.position:
+                assert reading.top == at, (
+                    f"{period_id} is not what the ledger adds up to at {header.position}"
+                )
 
     async def _do(self, operation: Operation) -> None:
         match operation:
@@ -140,8 +191,10 @@ class World:
                 await self._interrupt(operation)
             case Together(works):
                 await asyncio.gather(*map(self._work, works))
-            case Call() | Read() | Look() | Rebuild():
+            case Call() | Read() | Look() | Rebuild() | Close():
                 await self._work(operation)
+            case Pass(minutes):
+                self._pass(dt.timedelta(minutes=minutes))
             case Wipe() | Evict() | Save() | RollBack():
                 self._unsure |= _BOTH if isinstance(operation, RollBack) else set()
                 await self._keys.change(operation)
@@ -169,12 +222,16 @@ class World:
                     if restores == self._restores:
                         self._unsure.discard(by)
                 await process.settle()
+            case Close():
+                with suppress(ScoreServiceError):
+                    await process.close(self._board_id)
             case Rebuild():
                 with suppress(BoardNotFoundError, ProjectionUnavailableError):
                     await process.rebuilder.rebuild(self._board_id)
 
     async def _call(self, process: Process, call: Call) -> None:
-        awards = [ask.award(self._board_id) for ask in call.asks]
+        now = self.model.now if self.model.late else None
+        awards = [ask.award(self._board_id, now) for ask in call.asks]
         self.model.asked.update(awards)
         restores, unsure = self._restores, call.by in self._unsure
         asked = asyncio.create_task(process.scoring.award_all(awards))
@@ -192,6 +249,14 @@ class World:
             self.model.answers += [Answer(*pair, is_certain) for pair in zip(awards, outcomes, strict=True)]
 
     async def _read(self, process: Process, read: Read) -> None:
+        await self._read_period(process, read, None, ALL_TIME)
+        for kind in KINDS if self.model.late else ():
+            span = holding(kind, self._clock_of(read.by)())
+            await self._read_period(process, read, PeriodChoice(kind), span and span.period_id)
+
+    async def _read_period(
+        self, process: Process, read: Read, choice: PeriodChoice | None, period_id: str | None
+    ) -> None:
         board, model = process.leaderboard, self.model
         for ask, part in (
             (partial(board.get_standings, self._board_id, USERS), named),
@@ -204,13 +269,13 @@ class World:
             head, restores, unsure = model.head, self._restores, read.by in self._unsure
             try:
                 shown: BoardView | ScoreServiceError = await ask(
-                    min_revision=head.revision if read.fresh else 0
+                    min_revision=head.revision if read.fresh else 0, choice=choice
                 )
             except ScoreServiceError as error:
                 shown = error
             if restores == self._restores:
                 is_certain = not unsure and read.by not in self._unsure
-                model.views.append(View(shown, part, head, read.fresh, is_certain))
+                model.views.append(View(shown, part, period_id, head, read.fresh, is_certain))
 
     async def _interrupt(self, operation: Interrupted) -> None:
         by, restores = operation.work.by, self._restores
@@ -253,7 +318,7 @@ class World:
 
     async def _kill(self, by: By) -> None:
         self._processes[by].kill()
-        self._processes[by] = await self._start()
+        self._processes[by] = await self._start(by)
 
     def _watch(self, viewer: Viewer, by: By) -> "asyncio.Task[None]":
         """Watch, again after whatever ends it: there may be no board yet, or not any more."""
@@ -267,7 +332,8 @@ class World:
         return asyncio.create_task(watch())
 
     async def _watch_once(self, viewer: Viewer, hubs: Hubs) -> None:
-        request = WatchRequest(self._board_id, viewer.top_n, viewer.begin(), all_scores=True)
+        choice = PeriodChoice(viewer.kind) if viewer.kind else None
+        request = WatchRequest(self._board_id, viewer.top_n, viewer.begin(), all_scores=True, choice=choice)
         async with aclosing(hubs.watch(request)) as messages:
             async for message in messages:
                 viewer.receive(message)
