@@ -241,6 +241,7 @@ async def test_reflection_is_open_to_every_named_identity(
     assert {service.name for service in answer.list_services_response.service} == {
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
+        "score_api.v1.BoardService",
         "score_api.v1.LeaderboardService",
         "score_api.v1.ScoreService",
     }
