@@ -63,7 +63,7 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         self._scoring.require_room()
         award = self._read(request)
         self._quota.take(CALLER.get().grant, award.points)
-        checked = await self._check_time(award)
+        checked = await self._check_time(award, award.occurred_at) if award.occurred_at else award
         outcome = checked if isinstance(checked, AwardOutcome) else await self._scoring.award(checked)
         return score_pb.AwardPointsResponse(result=marshal.write_result(outcome))
 
@@ -75,7 +75,12 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
         admitted = self._admit([self._try_read(asked) for asked in marshal.read_batch(request)])
         if not all(isinstance(award, Award) for award in admitted):
             self._denials.note(admitted, context.peer)
-        checked = [await self._try_check_time(award) for award in admitted]
+        checked = [
+            await self._try_check_time(award, award.occurred_at)
+            if isinstance(award, Award) and award.occurred_at
+            else award
+            for award in admitted
+        ]
         outcomes = iter(
             await self._scoring.award_all([award for award in checked if isinstance(award, Award)])
         )
@@ -114,15 +119,13 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
             return error
         return award
 
-    async def _check_time(self, award: Award) -> Award | AwardOutcome:
+    async def _check_time(self, award: Award, occurred_at: datetime) -> Award | AwardOutcome:
         """Let an award through unless it happened when the caller may not say.
 
         Returns:
             The first result of an award that was made in time: its retry may come later than that.
         """
-        if award.occurred_at is None:
-            return award
-        fault = CALLER.get().grant.find_time_fault(award.occurred_at, self._now())
+        fault = CALLER.get().grant.find_time_fault(occurred_at, self._now())
         if fault is None:
             return award
         try:
@@ -131,10 +134,10 @@ class ScoreServicer(score_grpc.ScoreServiceServicer):
             raise OccurredAtOutOfRangeError({"award.occurred_at": fault}) from None
 
     async def _try_check_time(
-        self, award: Award | ScoreServiceError
+        self, award: Award, occurred_at: datetime
     ) -> Award | AwardOutcome | ScoreServiceError:
         try:
-            return await self._check_time(award) if isinstance(award, Award) else award
+            return await self._check_time(award, occurred_at)
         except ScoreServiceError as error:
             return error
 

@@ -75,12 +75,16 @@ class Frames:
             PeriodUnknownError: the board has no such period, or it has not begun.
             RecordUnavailableError: PostgreSQL was needed, and is unavailable.
         """
+        has_projection = False
         with suppress(ProjectionUnavailableError):
             await self._confirm(confirm_seconds)
+            has_projection = True
         self._found = await self._find()
-        await self._reset(await self._read_top(self._found))
+        await self._reset(await self._read_top(self._found, has_projection=has_projection))
 
-    async def _read_top(self, found: FoundPeriod | None, min_revision: int = 0) -> Reading:
+    async def _read_top(
+        self, found: FoundPeriod | None, min_revision: int = 0, *, has_projection: bool = True
+    ) -> Reading:
         """Read the top, from the record if the projection is gone or stale, unless only that is there.
 
         Raises:
@@ -88,7 +92,7 @@ class Frames:
             RecordUnavailableError: PostgreSQL was needed, and is unavailable.
         """
         reading = None
-        if found is None or not found.is_final:
+        if has_projection and not (found and found.is_final):
             with suppress(ProjectionUnavailableError):
                 reading = await self._read_projection(found)
         if reading is not None and reading.position.revision < min_revision:
@@ -103,7 +107,9 @@ class Frames:
             return reading
 
     def note(self, hint: Hint) -> bool:
-        """Take in a hint; False if it is not newer than the frame."""
+        """Take in a hint; False if it is not newer than the frame, or nothing can be."""
+        if self._is_final:
+            return False
         is_news = self._hints.note(_select(hint, self._found))
         if is_news:
             self._received.set()

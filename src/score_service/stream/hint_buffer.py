@@ -15,20 +15,20 @@ class HintBuffer:
     """The steps from the position of a frame."""
 
     def __init__(self, start: Position, most: int) -> None:
-        """Take how many standings of hints are kept, at most."""
+        """Take how much is kept of hints, at most: standings, and steps that have none."""
         self.start = start
         self._most = most
         self._steps: dict[Position, Hint] = {}
         self._noted = 0
-        """Standings in the steps, at most `most` of those from hints."""
+        """How much the steps hold, at most `most` of what is from hints."""
 
     def note(self, hint: Hint) -> bool:
         """Take in a hint if there is room for it; False if it is not newer than the frame."""
         if not self.start.revision <= hint.before.revision < hint.after.revision:
             return False
-        if self._noted + len(hint.standings) <= self._most:
+        if self._noted + _size(hint) <= self._most:
             self._steps[hint.before] = hint
-            self._noted += len(hint.standings)
+            self._noted += _size(hint)
         return True
 
     def add(self, step: Hint) -> None:
@@ -41,7 +41,7 @@ class HintBuffer:
         self._steps = {
             before: step for before, step in self._steps.items() if before.revision >= position.revision
         }
-        self._noted = sum(len(step.standings) for step in self._steps.values())
+        self._noted = sum(map(_size, self._steps.values()))
 
     def users(self) -> set[str]:
         """Return everyone who has changed."""
@@ -71,3 +71,7 @@ class HintBuffer:
             path.append(step)
             at = step.after
         return path
+
+
+def _size(step: Hint) -> int:
+    return max(1, len(step.standings))

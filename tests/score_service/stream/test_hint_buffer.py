@@ -63,3 +63,12 @@ def test_hints_beyond_the_bound_are_news_and_are_not_kept() -> None:
 
     assert hints.leads_to(at(2))
     assert hints.users() == {"cyd"}
+
+
+def test_hints_of_nobody_are_bounded_as_well() -> None:
+    hints = HintBuffer(at(0), 2)
+    for revision in range(3):
+        assert hints.note(step(revision, revision + 1))
+
+    assert hints.leads_to(at(2))
+    assert not hints.leads_to(at(3))
