@@ -31,7 +31,7 @@ async def test_player_registers_solves_and_everyone_sees_it(stack: Stack) -> Non
             asyncio.timeout(60),
         ):
             initial = await heard(bobs, "leaderboard:initial")
-            assert initial == {"leaderboard": [], "me": {"score": 0, "rank": None}}
+            assert initial == {"leaderboard": [], "me": {"score": 0, "rank": None}, "period": None}
             assert (await anext(events))[0] == "leaderboard:initial"
 
             listed = (await http.get("/actions", headers=ada.headers)).json()["actions"]

@@ -17,6 +17,7 @@ ROUTES = {
     "/api/v1/leaderboard": {"get"},
     "/api/v1/leaderboard/me": {"get"},
     "/api/v1/leaderboard/events": {"get"},
+    "/api/v1/leaderboard/periods": {"get"},
     "/.well-known/jwks.json": {"get"},
 }
 OPEN = {"/api/v1/auth/register", "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/logout"}
