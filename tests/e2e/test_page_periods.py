@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from tests.fixtures.gateway import Gateway, StartGateway
 from tests.fixtures.windows import UNRANKED, OpenWindow
 from tests.score_client.scripted import Context, ScriptedServer, reject
@@ -297,6 +297,23 @@ async def test_tabs_and_podium_fit_on_the_smallest_phone_and_on_a_desk(
     await ada.page.get_by_role("tab", name="Today").click()
     await expect(ada.page.get_by_role("region", name="Yesterday")).to_be_visible()
     await ada.fits()
+
+
+async def test_tabs_that_could_not_be_read_come_later(gateway: Gateway, open_window: OpenWindow) -> None:
+    ada = await open_window(gateway)
+    refused = 0
+
+    async def refuse_once(route: Route) -> None:
+        nonlocal refused
+        refused += 1
+        await (
+            route.fulfill(status=429, json={"code": "rate_limited"}) if refused == 1 else route.continue_()
+        )
+
+    await ada.page.route("**/leaderboard/periods?limit=1", refuse_once)
+    await ada.register("ada")
+    await expect(ada.page.get_by_role("tab")).to_have_text(["All time", "Today", "This week", "This season"])
+    assert refused > 1
 
 
 async def test_a_board_without_periods_has_no_tabs(

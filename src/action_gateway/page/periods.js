@@ -2,7 +2,8 @@
  * The times in which the board counts from 0: a tab for each that it has, how long the chosen one lasts, and who won the
  * one before. Which there are, where they end and what they are called, the server says; the page knows no calendar.
  *
- * Events: `choice` when another tab was chosen, `end` when any of the current ones has ended.
+ * Events: `choice` when another tab was chosen, `end` when any of the current ones has ended, or they could not be read:
+ * it is time to `load` again.
  */
 
 import { announce } from "./announcer.js";
@@ -28,6 +29,7 @@ const KINDS = {
   season: { tab: "This season", next: "A new season has begun.", before: "" },
 };
 const TICK_MS = 1_000;
+const RETRY_MS = 4_000;
 /** How much later than the server's instant a period is looked for again: clocks differ a little. */
 const LATE_MS = 1_000;
 /** The longest that browsers wait is less than a month. */
@@ -72,12 +74,13 @@ export class Periods extends EventTarget {
     this.#list.addEventListener("keydown", (event) => this.#walk(event));
   }
 
-  /** Reads which periods there are now, and who won the one before. */
+  /** Reads which periods there are now, and who won the one before; again until it could be read. */
   async load() {
     const edition = this.#edition;
     const [all, past] = await Promise.all([this.#read("limit=1"), this.#readBefore()]);
     if (edition !== this.#edition) return;
     if (all) this.#offer(all.current);
+    else this.#wakeAfter(RETRY_MS * (1 + Math.random() / 2));
     if (past) this.#results = past.periods;
     this.#crown();
   }
@@ -191,8 +194,13 @@ export class Periods extends EventTarget {
     clearTimeout(this.#alarm);
     if (!current.length) return;
     const next = Math.min(...current.map(({ endsAt }) => until(endsAt)));
-    const due = Math.max(0, Math.min(LONGEST_MS, next)) + LATE_MS;
-    this.#alarm = window.setTimeout(() => this.dispatchEvent(new Event("end")), due);
+    this.#wakeAfter(Math.max(0, Math.min(LONGEST_MS, next)) + LATE_MS);
+  }
+
+  /** @param {number} milliseconds */
+  #wakeAfter(milliseconds) {
+    clearTimeout(this.#alarm);
+    this.#alarm = window.setTimeout(() => this.dispatchEvent(new Event("end")), milliseconds);
   }
 
   /** Shows the podium of the one before the shown one. */
