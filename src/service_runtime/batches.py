@@ -2,7 +2,7 @@
 
 Invariants:
 - One batch is under way at a time. Where none is, an item goes at once. It waits for a timer only where many
-  were in the batch before: then it waits for those on their way, while each millisecond brings some.
+  were in the batch before: then it waits for a few that are on their way, while each millisecond brings some.
 - A batch runs in a task of its own. A caller that gives up only stops waiting, and an item that nobody waits
   for any more is left out of the next batch.
 - Each caller gets the outcome of its own item. Where a batch fails, each gets the error.
@@ -16,6 +16,8 @@ from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 _CROWD: Final = 4
 """Items in a batch from which on others are on their way: their callers come again once they are answered."""
+_ENOUGH: Final = 8
+"""Items that are worth a batch. To wait for more would hold those back that have come."""
 _NAP_SECONDS: Final = 0.001
 
 _Item = TypeVar("_Item")
@@ -80,12 +82,12 @@ class Batches(Generic[_Item, _Outcome]):
             self._task = None
 
     async def _gather(self) -> None:
-        """After a crowd, wait until a moment brought in no more.
+        """After a crowd, wait until there are enough, or a moment brought in no more.
 
         Where this process is busy taking requests in, batches of a few of them would take most of its time.
         """
         seen = 0
-        while self._before >= _CROWD and seen < len(self._queue) < self._limit:
+        while self._before >= _CROWD and seen < len(self._queue) < _ENOUGH:
             seen = len(self._queue)
             await asyncio.sleep(_NAP_SECONDS)
 

@@ -32,6 +32,8 @@ _CARRIERS: Final = frozenset({"http.response.body", "websocket.send"})
 """Messages that carry content, of which nothing is noted."""
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE"})
 
+_log = structlog.get_logger(__name__)
+
 
 class RequestTelemetry:
     """Names every request, logs and counts it, and keeps unexpected failures from leaking.
@@ -44,7 +46,6 @@ class RequestTelemetry:
         self._app = app
         self._metrics = metrics
         self._find_series = cache(self._make_series)
-        self._log = structlog.get_logger(__name__).bind()  # Otherwise each line makes a logger.
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request or WebSocket."""
@@ -82,8 +83,7 @@ class RequestTelemetry:
         durations.observe(seconds)
         if code := structlog.contextvars.get_contextvars().get("problem"):
             self._metrics.problems.labels(route, code).inc()
-        duration_ms = round(seconds * 1000, 1)
-        self._log.info("request", method=method, route=route, status=status, duration_ms=duration_ms)
+        _log.info("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
 
     def _make_series(self, method: str, route: str, status: int | None) -> tuple[Counter, Histogram]:
         metrics = self._metrics

@@ -1,6 +1,6 @@
 """Counts in one Redis that share round trips: hits that come while one is under way go in the next one.
 
-A count is a script of a few microseconds, and a round trip costs this process twenty times as much.
+A round trip costs this process many times what counting costs Redis.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from service_runtime.batches import Batches
 
 _HITS_MAX: Final = 100
-"""In one round trip: a millisecond of Redis, in which it does nothing else."""
+"""In one round trip: one or two milliseconds of Redis, in which it does nothing else."""
 
 
 class _Hit(NamedTuple):
