@@ -121,6 +121,7 @@ class World:
 
     async def heal(self) -> None:
         """Check that one look of one projector, or a read, makes everything right."""
+        await eventually(self._is_left)
         await self.run(Look(0))
         if self.model.commits:
             await self._check_healed()
@@ -134,6 +135,10 @@ class World:
         for viewer in (self.staying, self.roaming, *([self.daily] if self.model.late else [])):
             await eventually(partial(self._has_arrived, viewer))
             viewer.check_end()
+
+    async def _is_left(self) -> bool:
+        """Return whether nobody is taken to be at a rebuild, as one is that ended a moment ago."""
+        return not await self._observer.is_being_made(self._board_id)
 
     async def _has_arrived(self, viewer: Viewer) -> bool:
         viewer.judge()
