@@ -18,9 +18,11 @@ _PAUSE_SHARE: Final = 0.1
 class Archive:
     """What the archive of a period came to."""
 
-    entrants: int
-    digest: bytes
+    entrants: int = 0
+    digest: bytes = b""
     """See `StoredPeriod.digest`."""
+    frozen_digest: bytes = b""
+    """See `ArchivedPage`."""
 
 
 class Archiver:
@@ -35,16 +37,23 @@ class Archiver:
     async def archive(self, board_id: str, period_id: str) -> Archive:
         """Archive a period to the end, from wherever an earlier attempt or another process stopped.
 
+        Returns:
+            What `close_period` is given. An empty archive, which it rejects, where the record was restored to
+            another history meanwhile.
+
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable. What was archived stays so.
         """
-        digest, rank = hashlib.sha256(), 0
+        digest, frozen_digest, rank = hashlib.sha256(), b"", 0
         clock = asyncio.get_running_loop().time
         began = clock()
         while page := await self._periods.archive_page(board_id, period_id, rank, self._page):
             digest.update(page.lines)
+            frozen_digest = frozen_digest or page.frozen_digest
+            if page.frozen_digest != frozen_digest:
+                return Archive()
             self.archived += page.last_rank - rank
             rank = page.last_rank
             await asyncio.sleep((clock() - began) * _PAUSE_SHARE)
             began = clock()
-        return Archive(rank, digest.digest())
+        return Archive(rank, digest.digest(), frozen_digest)

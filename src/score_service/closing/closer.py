@@ -59,7 +59,7 @@ class Closer:
             await self._periods.freeze_periods(board_id)
         archive = await self._archiver.archive(board_id, period_id)
         changes = await self._periods.close_period(
-            board_id, period_id, archive.entrants, archive.digest, ACTOR
+            board_id, period_id, archive.entrants, archive.digest, archive.frozen_digest, ACTOR
         )
         if changes:
             self.closed += 1

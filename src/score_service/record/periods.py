@@ -57,6 +57,8 @@ class ArchivedPage:
     last_rank: int
     lines: bytes
     """Of each user, in the order of ranks, a line of rank, user id, total and reached revision."""
+    frozen_digest: bytes
+    """Of the commit at which the standings were frozen: a restored record may have another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,10 +216,12 @@ class PeriodStore:
             "limit": limit,
         }
         (row,) = await self._fetch_all("archive_page", parameters, BULK_SECONDS)
-        return ArchivedPage(row["last_rank"], row["lines"].encode()) if row["last_rank"] else None
+        if not row["last_rank"]:
+            return None
+        return ArchivedPage(row["last_rank"], row["lines"].encode(), row["frozen_digest"])
 
     async def close_period(
-        self, board_id: str, period_id: str, entrants: int, digest: bytes, actor: str
+        self, board_id: str, period_id: str, entrants: int, digest: bytes, frozen_digest: bytes, actor: str
     ) -> Changes | None:
         """Make a period final that is archived to the end.
 
@@ -226,6 +230,7 @@ class PeriodStore:
             period_id: the period.
             entrants: how many users have points in it.
             digest: see `StoredPeriod.digest`.
+            frozen_digest: see `ArchivedPage`.
             actor: who does so.
 
         Returns:
@@ -237,6 +242,7 @@ class PeriodStore:
             "period_id": period_id,
             "entrants": entrants,
             "digest": digest,
+            "frozen_digest": frozen_digest,
             "actor": actor,
         }
         (row,) = await self._fetch_all("close_period", parameters)

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import psycopg
 import pytest
 from tests.fixtures import postgres
-from tests.fixtures.periods import MONDAY, LedgerClock, written
+from tests.fixtures.periods import MONDAY, LedgerClock, archive_and_close, written
 from tests.fixtures.stores import make_award
 
 from score_service.boards.board_editor import BoardEditor, BoardsPlan
@@ -182,8 +182,7 @@ async def test_the_name_of_a_final_season_is_not_used_again(
 
 async def _close(periods: PeriodStore, period_id: str) -> None:
     await periods.freeze_periods("main")
-    assert await periods.archive_page("main", period_id, 0, 10) is not None
-    assert await periods.close_period("main", period_id, 1, bytes(32), "closer") is not None
+    assert await archive_and_close(periods, period_id) is not None
 
 
 async def test_a_kind_that_is_taken_out_counts_until_its_period_ends(

@@ -1,7 +1,5 @@
 """Periods checked on a real PostgreSQL: every planted fault is found and named, and nothing else is."""
 
-import hashlib
-
 import psycopg
 import pytest
 from tests.fixtures import postgres
@@ -11,12 +9,14 @@ from tests.fixtures.periods import (
     HOUR,
     MONDAY,
     LedgerClock,
+    archive_and_close,
     day,
     save_settings,
     week,
 )
 from tests.fixtures.stores import IMPATIENT, make_award
 
+from score_service.closing.archiver import Archiver
 from score_service.domain.findings import Fault, Finding
 from score_service.domain.period import ALL_TIME, PeriodKind
 from score_service.operations import verifier as verifier_module
@@ -178,10 +178,7 @@ def verifier(record: Database, standings: Standings) -> Verifier:
 
 async def close_monday(periods: PeriodStore) -> None:
     await periods.freeze_periods("main")
-    page = await periods.archive_page("main", MONDAY_ID, 0, 5000)
-    assert page is not None
-    digest = hashlib.sha256(page.lines).digest()
-    await periods.close_period("main", MONDAY_ID, page.last_rank, digest, "closer")
+    await archive_and_close(periods, MONDAY_ID)
     await periods.forget_standings("main", MONDAY_ID, "", 5000)
 
 
@@ -244,11 +241,11 @@ async def test_standings_that_are_not_let_go_yet_are_no_fault(
     ledger_clock.set(MONDAY + 2 * DAY + HOUR)
     await periods.freeze_periods("main")
     assert (await verifier.verify_board("main")).findings.kept == []
-    page = await periods.archive_page("main", TUESDAY_ID, 0, 5000)
-    assert page is not None
+    archive = await Archiver(periods).archive("main", TUESDAY_ID)
     assert (await verifier.verify_board("main")).findings.kept == []
-    digest = hashlib.sha256(page.lines).digest()
-    await periods.close_period("main", TUESDAY_ID, page.last_rank, digest, "closer")
+    await periods.close_period(
+        "main", TUESDAY_ID, archive.entrants, archive.digest, archive.frozen_digest, "closer"
+    )
     assert (await verifier.verify_board("main")).findings.kept == []
     await periods.forget_standings("main", TUESDAY_ID, "", 1)
     assert (await verifier.verify_board("main")).findings.kept == []
@@ -269,10 +266,7 @@ class ClosingStandings(Standings):
         if period_id == TUESDAY_ID:
             if self._left == 0:
                 await self._periods.freeze_periods(board_id)
-                page = await self._periods.archive_page(board_id, period_id, 0, 5000)
-                assert page is not None
-                digest = hashlib.sha256(page.lines).digest()
-                await self._periods.close_period(board_id, period_id, page.last_rank, digest, "closer")
+                await archive_and_close(self._periods, period_id, board_id)
                 await self._periods.forget_standings(board_id, period_id, "", 1)
                 await self._ledger.record_awards(board_id, [make_award("eve")], DAYS_AND_WEEKS)
             self._left -= 1
@@ -309,10 +303,7 @@ async def test_result_of_which_the_top_is_kept_is_compared_as_far(
         await ledger.record_awards("main", [make_award("ada")], DAYS_AND_WEEKS)
         await periods.freeze_periods("main")
         period_id = day(number).period_id
-        page = await periods.archive_page("main", period_id, 0, 5000)
-        assert page is not None
-        digest = hashlib.sha256(page.lines).digest()
-        await periods.close_period("main", period_id, page.last_rank, digest, "closer")
+        await archive_and_close(periods, period_id)
     assert await periods.prune_results("main", PeriodKind.DAY, 1, 5000) == 22
 
     assert (await verifier.verify_board("main")).findings.kept == []

@@ -14,6 +14,7 @@ from tests.fixtures.periods import (
     HOUR,
     MONDAY,
     LedgerClock,
+    archive_and_close,
     day,
     make_schedule,
     save_settings,
@@ -24,6 +25,7 @@ from tests.fixtures.periods import (
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
+from score_service.closing.archiver import Archiver
 from score_service.domain.changes import Changes
 from score_service.domain.period import PeriodKind
 from score_service.domain.standing import Source, Standing
@@ -59,10 +61,7 @@ async def archive(periods: PeriodStore, limit: int = 2) -> AsyncIterator[bytes]:
 async def close(periods: PeriodStore, limit: int = 2) -> Changes | None:
     """Take all steps up to the entry."""
     await periods.freeze_periods("main")
-    lines = b"".join([lines async for lines in archive(periods, limit)])
-    return await periods.close_period(
-        "main", MONDAY_ID, lines.count(b"\n"), hashlib.sha256(lines).digest(), "closer"
-    )
+    return await archive_and_close(periods, MONDAY_ID, limit=limit)
 
 
 async def test_period_that_is_due_is_frozen_by_the_next_award(
@@ -237,14 +236,30 @@ async def test_period_that_is_not_archived_to_the_end_is_not_closed(
 ) -> None:
     ledger_clock.set(FINAL_AT)
     await periods.freeze_periods("main")
-    await anext(archive(periods, 2))
+    page = await periods.archive_page("main", MONDAY_ID, 0, 2)
+    assert page is not None
     head = await ledger.read_head("main")
 
-    assert await periods.close_period("main", MONDAY_ID, 3, DIGEST, "closer") is None
+    whole = ("main", MONDAY_ID, 3, DIGEST, page.frozen_digest, "closer")
+    assert await periods.close_period(*whole) is None
     with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
         connection.execute("DELETE FROM score.period_result")
-    assert await periods.close_period("main", MONDAY_ID, 3, DIGEST, "closer") is None
+    assert await periods.close_period(*whole) is None
     assert await ledger.read_head("main") == head
+
+
+async def test_period_that_was_frozen_in_another_history_is_not_closed(
+    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+) -> None:
+    ledger_clock.set(FINAL_AT)
+    await periods.freeze_periods("main")
+    archive = await Archiver(periods).archive("main", MONDAY_ID)
+    assert (archive.entrants, archive.digest) == (3, DIGEST)
+    head = await ledger.read_head("main")
+
+    assert await periods.close_period("main", MONDAY_ID, 3, DIGEST, bytes(32), "closer") is None
+    assert await ledger.read_head("main") == head
+    assert await periods.close_period("main", MONDAY_ID, 3, DIGEST, archive.frozen_digest, "closer")
 
 
 async def test_clock_that_jumps_back_opens_no_period_again(
@@ -339,11 +354,7 @@ async def test_results_but_the_newest_keep_their_top(
     ledger_clock.set(MONDAY + 5 * DAY)
     await periods.freeze_periods("main")
     for number in (0, 1, 2, 3):
-        period_id, lines, after = day(number).period_id, b"", 0
-        while page := await periods.archive_page("main", period_id, after, 5000):
-            after, lines = page.last_rank, lines + page.lines
-        digest = hashlib.sha256(lines).digest()
-        assert await periods.close_period("main", period_id, lines.count(b"\n"), digest, "closer")
+        assert await archive_and_close(periods, day(number).period_id, limit=5000)
 
     removed = [await periods.prune_results("main", PeriodKind.DAY, 1, 7) for _ in range(5)]
 

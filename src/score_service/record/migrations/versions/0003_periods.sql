@@ -802,7 +802,8 @@ $$;
 
 -- Writes up to p_limit of the final standings of a frozen period after a rank into its result, unless some are there,
 -- and answers those that are: the last rank of them, and a line of rank, user id, total and reached revision
--- each. Nulls where there are no more, or the period is not frozen or has its entry.
+-- each; and the digest of the commit at which the period was frozen, which tells histories apart.
+-- Nulls where there are no more, or the period is not frozen or has its entry.
 -- The board is not locked: nothing changes standings that are frozen, so whoever does this writes the same.
 CREATE FUNCTION score.archive_page(
     p_board_id text,
@@ -810,7 +811,8 @@ CREATE FUNCTION score.archive_page(
     p_after_rank bigint,
     p_limit bigint,
     OUT last_rank bigint,
-    OUT lines text
+    OUT lines text,
+    OUT frozen_digest bytea
 )
 LANGUAGE plpgsql VOLATILE
 SET work_mem = '64MB' -- What sorting a page takes.
@@ -821,8 +823,10 @@ DECLARE
     v_is_locked boolean := false;
     v_is_written boolean := false;
 BEGIN
-    SELECT number INTO v_number FROM score.period
-    WHERE board_id = p_board_id AND period_id = p_period_id AND closed_revision IS NOT NULL AND entry_revision IS NULL;
+    SELECT p.number, c.digest INTO v_number, frozen_digest
+    FROM score.period p
+    JOIN score.commit c ON c.board_id = p.board_id AND c.last_revision = p.closed_revision
+    WHERE p.board_id = p_board_id AND p.period_id = p_period_id AND p.entry_revision IS NULL;
     IF NOT FOUND THEN
         RETURN;
     END IF;
@@ -857,12 +861,14 @@ BEGIN
 END
 $$;
 
--- Writes the entry of a period whose standings are archived, unless there is one, and answers the commit.
+-- Writes the entry of a period whose standings are archived, unless there is one, and answers the commit. Nothing is
+-- written where the period was frozen at another commit than the one of what was archived.
 CREATE FUNCTION score.close_period(
     p_board_id text,
     p_period_id text,
     p_entrants bigint,
     p_digest bytea,
+    p_frozen_digest bytea,
     p_actor text,
     OUT from_revision bigint,
     OUT from_digest bytea,
@@ -879,8 +885,11 @@ BEGIN
     SELECT revision, digest, ledger_time INTO from_revision, from_digest, v_now FROM score.lock_board(p_board_id);
     to_revision := from_revision;
     to_digest := from_digest;
-    SELECT * INTO v_period FROM score.period
-    WHERE board_id = p_board_id AND period_id = p_period_id AND closed_revision IS NOT NULL AND entry_revision IS NULL;
+    SELECT p.* INTO v_period
+    FROM score.period p
+    JOIN score.commit c ON c.board_id = p.board_id AND c.last_revision = p.closed_revision
+    WHERE p.board_id = p_board_id AND p.period_id = p_period_id AND p.entry_revision IS NULL
+      AND c.digest = p_frozen_digest;
     IF NOT FOUND THEN
         RETURN;
     END IF;
