@@ -210,8 +210,10 @@ def _read_blindly() -> None:
     """Reads are as old as Redis, whatever was asked for, and awards are applied by a slow loop alone."""
 
     def make(read: Callable[..., Any]) -> Callable[..., Any]:
-        async def read_blindly(self: Leaderboard, *arguments: Any, min_revision: int) -> Any:
-            return await read(self, *arguments, min_revision=min(min_revision, 0))
+        async def read_blindly(
+            self: Leaderboard, stores: Any, board_id: str, question: Any, min_revision: int, *period: str
+        ) -> Any:
+            return await read(self, stores, board_id, question, min(min_revision, 0), *period)
 
         return read_blindly
 
