@@ -55,6 +55,9 @@ faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=
 test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
+# Each test of it is a whole stack at work.
+STACKS = $(shell getconf _NPROCESSORS_ONLN)
+
 # Two more than there are cores: tests wait for servers half of their time.
 WORKERS = $(shell expr 2 + "$$(getconf _NPROCESSORS_ONLN)")
 
@@ -102,7 +105,7 @@ deploy-check: $(DEV_READY) $(TOOLS_READY) proto-check ## Check what would be dep
 
 .PHONY: faults-check
 faults-check: $(DEV_READY) ## Break whole stacks with fixed seeds and with planted mistakes, and judge the checker's verdicts.
-	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS) tests/faults/whole
+	@$(BIN)/python -m pytest -q -n $(STACKS) --dist worksteal $(ARGS) tests/faults/whole
 
 .PHONY: rules-check
 rules-check: $(DEV_READY) ## Check the alerts, and test what they do. PROMTOOL= names another promtool.

@@ -119,9 +119,9 @@ def _count_ranks_from_zero() -> None:
 
 
 def _skip_rows() -> None:
-    """Who catches up leaves out the row that follows the position."""
+    """Who catches up leaves out the rows that follow the position: so many that later awards do not hide it."""
     _edit_statement(
-        "read_changes", ("a.revision > %(after_revision)s", "a.revision > %(after_revision)s + 1")
+        "read_changes", ("a.revision > %(after_revision)s", "a.revision > %(after_revision)s + 8")
     )
 
 

@@ -32,6 +32,7 @@ from faults.model.findings import Findings, Kind
 from faults.model.history import AwardCall, Fault, History, Message, Restore
 from faults.model.ledger import Record
 from faults.model.liveness import Liveness
+from faults.model.projection import Projection
 from faults.network.proxy import Proxy
 from faults.rules.checker import check
 from faults.rules.reads import STALE
@@ -262,6 +263,19 @@ async def run(
     )
 
 
+async def read_boards(run: Run, prefix: str, record: Record) -> list[Projection]:
+    """Read the boards in Redis; without a mistake once they are at their heads, as streams may be before."""
+
+    async def are_projected() -> bool:
+        boards = await read_projections(run.redis_url, prefix, record)
+        positions = [board.header and f"{board.header.revision}-{board.header.mark}" for board in boards]
+        return positions == [ledger.position for ledger in record.values()]
+
+    if run.mistake == "none":
+        await eventually(are_projected)
+    return await read_projections(run.redis_url, prefix, record)
+
+
 async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
     """Make a run, and judge it."""
     await run.start()
@@ -271,7 +285,7 @@ async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
         await work.quiesce()
         record = read_record(run.database.admin_dsn, run.former)
         unsettled = await work.settle({"main": record["main"].position}, 10)
-        projections = await read_projections(run.redis_url, prefix, record)
+        projections = await read_boards(run, prefix, record)
     return check(run.history, [*run.former, record], projections, Liveness(unsettled=unsettled))
 
 
