@@ -119,7 +119,7 @@ def _count_ranks_from_zero() -> None:
 
 
 def _skip_rows() -> None:
-    """Who catches up leaves out the rows that follow the position: so many that later awards do not hide it."""
+    """Who catches up leaves out the rows after the position: so many that later awards do not hide it."""
     _edit_statement(
         "read_changes", ("a.revision > %(after_revision)s", "a.revision > %(after_revision)s + 8")
     )
