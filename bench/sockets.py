@@ -63,7 +63,7 @@ SOCKETS = Theme(
     (
         Row(
             "sockets",
-            f"gateway: {_SOCKETS:,} WebSockets on a board that changes {_CHANGES_A_SECOND} times a second",
+            f"gateway: {_SOCKETS:,} WebSockets, {_CHANGES_A_SECOND} changes a second",
             "deliveries/s a core",
             per_core,
             targets=(at_least(40_000),),
