@@ -34,32 +34,6 @@ from score_service.stream.hub import Hub, HubSettings
 from service_runtime.postgres.pool import PoolSettings
 
 
-@pytest.fixture
-def leaderboard(
-    projection: Projection,
-    projector: Projector,
-    standings: Standings,
-    results: Results,
-    reader: RecordReader,
-    finder: PeriodFinder,
-) -> Leaderboard:
-    return Leaderboard(projection, projector, standings, results, reader, finder)
-
-
-@pytest.fixture
-def lossy_leaderboard(
-    ledger: Ledger,
-    lossy_projection: Projection,
-    standings: Standings,
-    results: Results,
-    reader: RecordReader,
-    finder: PeriodFinder,
-) -> Leaderboard:
-    """Return one that reaches Redis through the proxy."""
-    projector = make_projector(ledger, standings, lossy_projection)
-    return Leaderboard(lossy_projection, projector, standings, results, reader, finder)
-
-
 async def fill(ledger: Ledger, projector: Projector) -> Position:
     """Make a projected board of eight users, some of them equal."""
     batch = await ledger.record_awards("main", [make_award(f"user{i}", 9 - i // 2) for i in range(8)])

@@ -8,11 +8,8 @@ import pytest
 from tests.fixtures.boards import PeriodBoards
 from tests.fixtures.periods import DAY, HOUR, MONDAY, Moment
 from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import make_projector
 
 from score_service.boards.leaderboard import Leaderboard
-from score_service.boards.period_finder import PeriodFinder
-from score_service.boards.shared_reads import RecordReader
 from score_service.domain.board_settings import BoardSettings
 from score_service.domain.period import PeriodChoice, PeriodState, parse_period_choice
 from score_service.domain.standing import BoardView, Source
@@ -23,11 +20,7 @@ from score_service.errors import (
     ProjectionUnavailableError,
     StandingNotFoundError,
 )
-from score_service.projection.projection import Projection
-from score_service.reconcile.projector import Projector
 from score_service.record.ledger import Ledger
-from score_service.record.results import Results
-from score_service.record.standings import Standings
 
 NEXT_NOON = MONDAY + DAY + 12 * HOUR
 
@@ -37,32 +30,6 @@ def choose(text: str) -> PeriodChoice | None:
 
 
 TODAY, MONDAYS = choose("day"), choose("day:2026-11-30")
-
-
-@pytest.fixture
-def leaderboard(
-    projection: Projection,
-    projector: Projector,
-    standings: Standings,
-    results: Results,
-    reader: RecordReader,
-    finder: PeriodFinder,
-) -> Leaderboard:
-    return Leaderboard(projection, projector, standings, results, reader, finder)
-
-
-@pytest.fixture
-def lossy_leaderboard(
-    ledger: Ledger,
-    lossy_projection: Projection,
-    standings: Standings,
-    results: Results,
-    reader: RecordReader,
-    finder: PeriodFinder,
-) -> Leaderboard:
-    """Return one that reaches Redis through the proxy."""
-    projector = make_projector(ledger, standings, lossy_projection)
-    return Leaderboard(lossy_projection, projector, standings, results, reader, finder)
 
 
 async def fill(boards: PeriodBoards) -> None:
