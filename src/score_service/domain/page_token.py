@@ -7,19 +7,23 @@ over the end of a period: a token for a period names it.
 import base64
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 
 from score_service.domain.identifier import is_identifier
-from score_service.domain.period import PeriodChoice, StoredPeriod, parse_period_choice
+from score_service.domain.period import (
+    PeriodChoice,
+    StoredPeriod,
+    from_micros,
+    parse_period_choice,
+    to_micros,
+)
 from score_service.domain.standing import Standing
 from score_service.errors import InvalidRequestError
 
 _PIN: Final = "."
 """Between the token that a store gave and the period that it is for; in neither of both."""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
-_LAST_MICROSECOND: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
+_LAST_MICROSECOND: Final = to_micros(datetime.max.replace(tzinfo=UTC))
 _PERIOD_END: Final = re.compile(r"(0|[1-9][0-9]{0,17}) ([1-9][0-9]{0,9})")
 _PAGE_END: Final = re.compile(r"(0|[1-9][0-9]{0,15}) (0|[1-9][0-9]{0,15}) ([A-Za-z0-9._:@-]{1,128})")
 
@@ -95,7 +99,7 @@ def read_board_token(token: str) -> str:
 
 def write_period_token(last: StoredPeriod) -> str:
     """Make the token of the page of periods after one."""
-    return _encode(f"{(last.period.ends_at - _EPOCH) // _MICROSECOND} {last.number}")
+    return _encode(f"{to_micros(last.period.ends_at)} {last.number}")
 
 
 def read_period_token(token: str) -> tuple[datetime, int] | None:
@@ -109,7 +113,7 @@ def read_period_token(token: str) -> tuple[datetime, int] | None:
     match = _PERIOD_END.fullmatch(_decode(token))
     if match is None or int(match[1]) > _LAST_MICROSECOND:
         raise InvalidRequestError({"page_token": "not a token that was given here"})
-    return _EPOCH + int(match[1]) * _MICROSECOND, int(match[2])
+    return from_micros(int(match[1])), int(match[2])
 
 
 def _decode(token: str) -> str:

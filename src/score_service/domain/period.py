@@ -16,6 +16,8 @@ from score_service.domain.board_settings import LatePolicy
 ALL_TIME: Final = "all_time"
 """What stands in the place of a period's id for the standings that never start again."""
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 _ID: Final = re.compile(
     r"day:\d{4}-\d{2}-\d{2}|week:\d{4}-W\d{2}|month:\d{4}-\d{2}|season:[A-Za-z0-9._-]{1,64}"
 )
@@ -171,11 +173,16 @@ def parse_period_choice(text: str) -> PeriodChoice | None:
     return PeriodChoice(kind, period_id=text) if _ID.fullmatch(text) else None
 
 
-def grace_of(period: Period) -> timedelta:
-    """Return for how long after its end a period takes what happened in it."""
-    return period.closes_at - period.ends_at
-
-
 def find_current(periods: Sequence[Period], kind: PeriodKind, instant: datetime) -> Period | None:
     """Return the period of a kind that holds an instant; None in a gap between seasons."""
     return next((period for period in periods if period.kind is kind and period.holds(instant)), None)
+
+
+def to_micros(instant: datetime) -> int:
+    """Return an aware instant as microseconds since 1970, exactly, as `score.to_micros` does in SQL."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the instant, in UTC, that is so many microseconds after 1970 began."""
+    return _EPOCH + micros * _MICROSECOND

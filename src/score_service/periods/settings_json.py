@@ -7,13 +7,12 @@ Instants are microseconds since 1970.
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.period import from_micros, to_micros
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
 _FIELDS: Final = {field.name for field in fields(BoardSettings)}
 
 
@@ -39,7 +38,7 @@ def read_settings(document: Mapping[str, Any]) -> BoardSettings:
 
 
 def _read_season(season: Mapping[str, Any]) -> Season:
-    instants = {name: _EPOCH + season[name] * _MICROSECOND for name in ("starts_at", "ends_at")}
+    instants = {name: from_micros(season[name]) for name in ("starts_at", "ends_at")}
     return Season(**{**season, **instants})
 
 
@@ -47,5 +46,5 @@ def _write_value(value: object) -> object:
     if isinstance(value, LatePolicy):
         return value.value
     if isinstance(value, datetime):
-        return (value - _EPOCH) // _MICROSECOND
+        return to_micros(value)
     raise TypeError(f"{type(value).__name__} is no setting")
