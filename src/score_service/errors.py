@@ -13,6 +13,9 @@
     ├── QuotaExceededError          the caller has used up its quota
     ├── OverloadedError             more calls wait than this process takes in
     ├── AwardConflictError          the award id was used with another payload
+    ├── AwardReversedError          another reversal of the award stands, or the id is one of another award
+    ├── PlanStaleError              a plan does not hold any more
+    ├── PositionUnknownError        a position is not of this ledger
     ├── TotalOutOfRangeError        the total would not be exact any more
     ├── PeriodClosedError           the award is too late for a board that refuses such awards
     ├── BoardNotFoundError
@@ -29,6 +32,8 @@ The docstring of a class is its public text. Nothing that a caller must not see 
 """
 
 from collections.abc import Mapping
+
+from score_service.domain.reversal import Reversal
 
 
 class ScoreServiceError(Exception):
@@ -94,6 +99,23 @@ class OverloadedError(ScoreServiceError):
 
 class AwardConflictError(ScoreServiceError):
     """The award id was used before with another user, action or points."""
+
+
+class AwardReversedError(ScoreServiceError):
+    """Another reversal of this award stands, or the reversal id was used for another award."""
+
+    def __init__(self, reversal: Reversal) -> None:
+        """Take the reversal that stands."""
+        super().__init__()
+        self.reversal = reversal
+
+
+class PlanStaleError(ScoreServiceError):
+    """The plan is not of this filter, or settings or history of the board are others by now. Plan again."""
+
+
+class PositionUnknownError(ScoreServiceError):
+    """The position is not of this ledger."""
 
 
 class TotalOutOfRangeError(ScoreServiceError):

@@ -378,6 +378,8 @@ class PeriodResult(message.Message):
     TIME_ZONE_FIELD_NUMBER: builtins.int
     ZONE_DATA_VERSION_FIELD_NUMBER: builtins.int
     TRUNCATED_FIELD_NUMBER: builtins.int
+    REVERSED_AFTER_FIELD_NUMBER: builtins.int
+    REVERSALS_AFTER_FIELD_NUMBER: builtins.int
     digest: builtins.bytes
     """SHA-256 of the final standings, 32 bytes: of a line `rank<TAB>user_id<TAB>total<TAB>reached_revision<LF>` each, in
     the order of ranks. Empty until the period is final.
@@ -392,6 +394,8 @@ class PeriodResult(message.Message):
     """Such as `2026f`."""
     truncated: builtins.bool
     """True if only the top of a final period is kept."""
+    reversed_after: builtins.int
+    """Awards in it that were taken back after its result was final, which has them still: how many."""
     @builtins.property
     def period(self) -> types_pb2.Period:
         """The period."""
@@ -399,6 +403,10 @@ class PeriodResult(message.Message):
     @builtins.property
     def winners(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Standing]:
         """The best, in order."""
+
+    @builtins.property
+    def reversals_after(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Reversal]:
+        """The newest of these, at most 100. Of GetPeriod alone."""
 
     def __init__(
         self,
@@ -411,10 +419,12 @@ class PeriodResult(message.Message):
         time_zone: builtins.str = ...,
         zone_data_version: builtins.str = ...,
         truncated: builtins.bool = ...,
+        reversed_after: builtins.int = ...,
+        reversals_after: abc.Iterable[types_pb2.Reversal] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["period", b"period"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["digest", b"digest", "entry_revision", b"entry_revision", "final_revision", b"final_revision", "period", b"period", "time_zone", b"time_zone", "truncated", b"truncated", "winners", b"winners", "zone_data_version", b"zone_data_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["digest", b"digest", "entry_revision", b"entry_revision", "final_revision", b"final_revision", "period", b"period", "reversals_after", b"reversals_after", "reversed_after", b"reversed_after", "time_zone", b"time_zone", "truncated", b"truncated", "winners", b"winners", "zone_data_version", b"zone_data_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

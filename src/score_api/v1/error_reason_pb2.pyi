@@ -72,6 +72,16 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """INVALID_ARGUMENT: two seasons overlap, or one is empty."""
     ERROR_REASON_PERIOD_OPEN: _ErrorReason.ValueType  # 23
     """FAILED_PRECONDITION: the settings would alter a period that is open; the message says from when they can hold."""
+    ERROR_REASON_AWARD_REVERSED: _ErrorReason.ValueType  # 24
+    """ALREADY_EXISTS: another reversal of the award stands, or the reversal id was used for another award. The details
+    have the reversal that stands.
+    """
+    ERROR_REASON_PLAN_STALE: _ErrorReason.ValueType  # 25
+    """FAILED_PRECONDITION: the plan is not of this filter, or the board has other settings or another history by now.
+    Plan again.
+    """
+    ERROR_REASON_POSITION_UNKNOWN: _ErrorReason.ValueType  # 26
+    """FAILED_PRECONDITION: the position is not of this ledger. Read it from a position that is known, or from the start."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists the values of `google.rpc.ErrorInfo.reason`, there without the prefix `ERROR_REASON_`.
@@ -128,3 +138,13 @@ ERROR_REASON_SEASONS_OVERLAP: ErrorReason.ValueType  # 22
 """INVALID_ARGUMENT: two seasons overlap, or one is empty."""
 ERROR_REASON_PERIOD_OPEN: ErrorReason.ValueType  # 23
 """FAILED_PRECONDITION: the settings would alter a period that is open; the message says from when they can hold."""
+ERROR_REASON_AWARD_REVERSED: ErrorReason.ValueType  # 24
+"""ALREADY_EXISTS: another reversal of the award stands, or the reversal id was used for another award. The details
+have the reversal that stands.
+"""
+ERROR_REASON_PLAN_STALE: ErrorReason.ValueType  # 25
+"""FAILED_PRECONDITION: the plan is not of this filter, or the board has other settings or another history by now.
+Plan again.
+"""
+ERROR_REASON_POSITION_UNKNOWN: ErrorReason.ValueType  # 26
+"""FAILED_PRECONDITION: the position is not of this ledger. Read it from a position that is known, or from the start."""

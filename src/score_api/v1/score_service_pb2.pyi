@@ -81,6 +81,7 @@ class AwardResult(message.Message):
     TOTAL_FIELD_NUMBER: builtins.int
     RANK_FIELD_NUMBER: builtins.int
     REPLAYED_FIELD_NUMBER: builtins.int
+    REVERSED_FIELD_NUMBER: builtins.int
     award_id: builtins.str
     """The award, in canonical UUID form."""
     revision: builtins.int
@@ -97,6 +98,8 @@ class AwardResult(message.Message):
     """
     replayed: builtins.bool
     """True if another request, with another request_id or without one, made this award before."""
+    reversed: builtins.bool
+    """True if the award was taken back since. It is never made again."""
     def __init__(
         self,
         *,
@@ -107,10 +110,11 @@ class AwardResult(message.Message):
         total: builtins.int = ...,
         rank: builtins.int | None = ...,
         replayed: builtins.bool = ...,
+        reversed: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_rank", b"_rank", "rank", b"rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_rank", b"_rank", "award_id", b"award_id", "points", b"points", "position", b"position", "rank", b"rank", "replayed", b"replayed", "revision", b"revision", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_rank", b"_rank", "award_id", b"award_id", "points", b"points", "position", b"position", "rank", b"rank", "replayed", b"replayed", "reversed", b"reversed", "revision", b"revision", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rank: _TypeAlias = typing.Literal["rank"]  # noqa: Y015
     _WhichOneofArgType__rank: _TypeAlias = typing.Literal["_rank", b"_rank"]  # noqa: Y015

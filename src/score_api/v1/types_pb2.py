@@ -25,21 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18score_api/v1/types.proto\x12\x0cscore_api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x86\x01\n\x08Standing\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x14\n\x05total\x18\x02 \x01(\x03R\x05total\x12\x17\n\x04rank\x18\x03 \x01(\x03H\x00R\x04rank\x88\x01\x01\x12)\n\x10reached_revision\x18\x04 \x01(\x03R\x0freachedRevisionB\x07\n\x05_rank\"\xfc\x02\n\x06Period\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.score_api.v1.PeriodKindR\x04kind\x12\x37\n\tstarts_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08startsAt\x12\x33\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x65ndsAt\x12\x37\n\tcloses_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63losesAt\x12/\n\x05state\x18\x06 \x01(\x0e\x32\x19.score_api.v1.PeriodStateR\x05state\x12@\n\x0enext_starts_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cnextStartsAt\x12\x1a\n\x08\x65ntrants\x18\x08 \x01(\x03R\x08\x65ntrants*E\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSOURCE_CACHE\x10\x01\x12\x11\n\rSOURCE_RECORD\x10\x02*\x83\x01\n\nPeriodKind\x12\x1b\n\x17PERIOD_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fPERIOD_KIND_DAY\x10\x01\x12\x14\n\x10PERIOD_KIND_WEEK\x10\x02\x12\x15\n\x11PERIOD_KIND_MONTH\x10\x03\x12\x16\n\x12PERIOD_KIND_SEASON\x10\x04*\x8d\x01\n\x0bPeriodState\x12\x1c\n\x18PERIOD_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11PERIOD_STATE_OPEN\x10\x01\x12\x18\n\x14PERIOD_STATE_CLOSING\x10\x02\x12\x17\n\x13PERIOD_STATE_REVIEW\x10\x03\x12\x16\n\x12PERIOD_STATE_FINAL\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18score_api/v1/types.proto\x12\x0cscore_api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x08Standing\x12\x17\n\x07user_id\x18\x01 \x01(\tR\x06userId\x12\x14\n\x05total\x18\x02 \x01(\x03R\x05total\x12\x17\n\x04rank\x18\x03 \x01(\x03H\x00R\x04rank\x88\x01\x01\x12)\n\x10reached_revision\x18\x04 \x01(\x03R\x0freachedRevision\x12\x16\n\x06hidden\x18\x05 \x01(\x08R\x06hiddenB\x07\n\x05_rank\"\x9e\x03\n\x08Reversal\x12\x1f\n\x0breversal_id\x18\x01 \x01(\tR\nreversalId\x12\x19\n\x08\x61ward_id\x18\x02 \x01(\tR\x07\x61wardId\x12%\n\x0e\x61ward_revision\x18\x03 \x01(\x03R\rawardRevision\x12\x17\n\x07user_id\x18\x04 \x01(\tR\x06userId\x12\x16\n\x06points\x18\x05 \x01(\x03R\x06points\x12\x14\n\x05total\x18\x06 \x01(\x03R\x05total\x12\x1a\n\x08revision\x18\x07 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x08 \x01(\tR\x08position\x12\x16\n\x06reason\x18\t \x01(\tR\x06reason\x12\x14\n\x05\x61\x63tor\x18\n \x01(\tR\x05\x61\x63tor\x12 \n\x0con_behalf_of\x18\x0b \x01(\tR\nonBehalfOf\x12;\n\x0brecorded_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampR\nrecordedAt\x12#\n\rfinal_periods\x18\r \x03(\tR\x0c\x66inalPeriods\"\xfc\x02\n\x06Period\x12\x0e\n\x02id\x18\x01 \x01(\tR\x02id\x12,\n\x04kind\x18\x02 \x01(\x0e\x32\x18.score_api.v1.PeriodKindR\x04kind\x12\x37\n\tstarts_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08startsAt\x12\x33\n\x07\x65nds_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x06\x65ndsAt\x12\x37\n\tcloses_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x08\x63losesAt\x12/\n\x05state\x18\x06 \x01(\x0e\x32\x19.score_api.v1.PeriodStateR\x05state\x12@\n\x0enext_starts_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\x0cnextStartsAt\x12\x1a\n\x08\x65ntrants\x18\x08 \x01(\x03R\x08\x65ntrants*E\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSOURCE_CACHE\x10\x01\x12\x11\n\rSOURCE_RECORD\x10\x02*\x83\x01\n\nPeriodKind\x12\x1b\n\x17PERIOD_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0fPERIOD_KIND_DAY\x10\x01\x12\x14\n\x10PERIOD_KIND_WEEK\x10\x02\x12\x15\n\x11PERIOD_KIND_MONTH\x10\x03\x12\x16\n\x12PERIOD_KIND_SEASON\x10\x04*\x8d\x01\n\x0bPeriodState\x12\x1c\n\x18PERIOD_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11PERIOD_STATE_OPEN\x10\x01\x12\x18\n\x14PERIOD_STATE_CLOSING\x10\x02\x12\x17\n\x13PERIOD_STATE_REVIEW\x10\x03\x12\x16\n\x12PERIOD_STATE_FINAL\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'score_api.v1.types_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SOURCE']._serialized_start=595
-  _globals['_SOURCE']._serialized_end=664
-  _globals['_PERIODKIND']._serialized_start=667
-  _globals['_PERIODKIND']._serialized_end=798
-  _globals['_PERIODSTATE']._serialized_start=801
-  _globals['_PERIODSTATE']._serialized_end=942
+  _globals['_SOURCE']._serialized_start=1036
+  _globals['_SOURCE']._serialized_end=1105
+  _globals['_PERIODKIND']._serialized_start=1108
+  _globals['_PERIODKIND']._serialized_end=1239
+  _globals['_PERIODSTATE']._serialized_start=1242
+  _globals['_PERIODSTATE']._serialized_end=1383
   _globals['_STANDING']._serialized_start=76
-  _globals['_STANDING']._serialized_end=210
-  _globals['_PERIOD']._serialized_start=213
-  _globals['_PERIOD']._serialized_end=593
+  _globals['_STANDING']._serialized_end=234
+  _globals['_REVERSAL']._serialized_start=237
+  _globals['_REVERSAL']._serialized_end=651
+  _globals['_PERIOD']._serialized_start=654
+  _globals['_PERIOD']._serialized_end=1034
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 """
 
+from collections import abc as abc
 from google.protobuf import descriptor as descriptor
 from google.protobuf import message as message
 from google.protobuf import timestamp_pb2 as timestamp_pb2
+from google.protobuf.internal import containers as containers
 from google.protobuf.internal import enum_type_wrapper as enum_type_wrapper
 import builtins as builtins
 import sys
@@ -113,6 +115,7 @@ class Standing(message.Message):
     TOTAL_FIELD_NUMBER: builtins.int
     RANK_FIELD_NUMBER: builtins.int
     REACHED_REVISION_FIELD_NUMBER: builtins.int
+    HIDDEN_FIELD_NUMBER: builtins.int
     user_id: builtins.str
     """The user. 1 to 128 characters of [A-Za-z0-9._:@-]."""
     total: builtins.int
@@ -123,6 +126,10 @@ class Standing(message.Message):
     """
     reached_revision: builtins.int
     """The revision at which the user reached this total."""
+    hidden: builtins.bool
+    """True for a user that is hidden or shadowed: no list has it, and only the user may be shown it. The rank is unset
+    then, or for a shadowed user what it would be.
+    """
     def __init__(
         self,
         *,
@@ -130,14 +137,87 @@ class Standing(message.Message):
         total: builtins.int = ...,
         rank: builtins.int | None = ...,
         reached_revision: builtins.int = ...,
+        hidden: builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_rank", b"_rank", "rank", b"rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_rank", b"_rank", "rank", b"rank", "reached_revision", b"reached_revision", "total", b"total", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_rank", b"_rank", "hidden", b"hidden", "rank", b"rank", "reached_revision", b"reached_revision", "total", b"total", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__rank: _TypeAlias = typing.Literal["rank"]  # noqa: Y015
     _WhichOneofArgType__rank: _TypeAlias = typing.Literal["_rank", b"_rank"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__rank) -> _WhichOneofReturnType__rank | None: ...
+
+@typing.final
+class Reversal(message.Message):
+    """Reversal is an award that was taken back."""
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    REVERSAL_ID_FIELD_NUMBER: builtins.int
+    AWARD_ID_FIELD_NUMBER: builtins.int
+    AWARD_REVISION_FIELD_NUMBER: builtins.int
+    USER_ID_FIELD_NUMBER: builtins.int
+    POINTS_FIELD_NUMBER: builtins.int
+    TOTAL_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    POSITION_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    ON_BEHALF_OF_FIELD_NUMBER: builtins.int
+    RECORDED_AT_FIELD_NUMBER: builtins.int
+    FINAL_PERIODS_FIELD_NUMBER: builtins.int
+    reversal_id: builtins.str
+    """A UUID in canonical form."""
+    award_id: builtins.str
+    """The award."""
+    award_revision: builtins.int
+    """The entry of the ledger of the award."""
+    user_id: builtins.str
+    """Whose it was."""
+    points: builtins.int
+    """The points taken back."""
+    total: builtins.int
+    """The user's total right after it. 0 if no award was left."""
+    revision: builtins.int
+    """Its entry of the ledger."""
+    position: builtins.str
+    """The position of the commit that holds it. Opaque. Not set in lists."""
+    reason: builtins.str
+    """Why."""
+    actor: builtins.str
+    """The SPIFFE id of the service that asked for it."""
+    on_behalf_of: builtins.str
+    """For whom it did so; empty if for itself."""
+    @builtins.property
+    def recorded_at(self) -> timestamp_pb2.Timestamp:
+        """When it was recorded."""
+
+    @builtins.property
+    def final_periods(self) -> containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The ids of the periods whose result was final by then, and has the award still."""
+
+    def __init__(
+        self,
+        *,
+        reversal_id: builtins.str = ...,
+        award_id: builtins.str = ...,
+        award_revision: builtins.int = ...,
+        user_id: builtins.str = ...,
+        points: builtins.int = ...,
+        total: builtins.int = ...,
+        revision: builtins.int = ...,
+        position: builtins.str = ...,
+        reason: builtins.str = ...,
+        actor: builtins.str = ...,
+        on_behalf_of: builtins.str = ...,
+        recorded_at: timestamp_pb2.Timestamp | None = ...,
+        final_periods: abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["recorded_at", b"recorded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "award_id", b"award_id", "award_revision", b"award_revision", "final_periods", b"final_periods", "on_behalf_of", b"on_behalf_of", "points", b"points", "position", b"position", "reason", b"reason", "recorded_at", b"recorded_at", "reversal_id", b"reversal_id", "revision", b"revision", "total", b"total", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 @typing.final
 class Period(message.Message):

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
+from score_service.domain.visibility import Visibility
 
 
 class Change(NamedTuple):
@@ -17,7 +18,19 @@ class Change(NamedTuple):
     user_id: str
     total: int
     reached_revision: int
-    """The revision at which the user reached the total."""
+    """The revision at which the user reached the total: of the latest award that stands. It decides ties."""
+    version: int | None = None
+    """The revision that changed the standing; None where it is the one at which the total was reached."""
+    visibility: Visibility | None = None
+    """Who may see the user from here on; None where that did not change."""
+
+    @property
+    def line(self) -> str:
+        """Write it as `user_id total reached_revision[ version[ flag]]`."""
+        line = f"{self.user_id} {self.total} {self.reached_revision}"
+        if self.visibility is not None:
+            return f"{line} {self.version or self.reached_revision} {self.visibility.flag}"
+        return line if self.version is None else f"{line} {self.version}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +48,6 @@ class Changes:
     """The periods that became final in between. The projection has them no more."""
 
     def lines(self, period_id: str = ALL_TIME) -> str:
-        """Write the changes of all time or of a period as lines of `user_id total reached_revision`."""
+        """Write the changes of all time or of a period, a line each."""
         changes = self.changes if period_id == ALL_TIME else self.periods[period_id]
-        return "\n".join(f"{c.user_id} {c.total} {c.reached_revision}" for c in changes)
+        return "\n".join([change.line for change in changes])

@@ -24,6 +24,8 @@ class Standing:
     """1 for the best; of equal totals the one reached earlier ranks higher. None where not known."""
     reached_revision: int
     """The revision at which the user reached the total."""
+    hidden: bool = False
+    """Whether nobody but the user may be shown it. The rank is None then, or what it would be."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -448,7 +448,7 @@ async def test_standings_of_all_periods_are_a_plain_fold_of_the_awards(
     changes = await ledger.read_changes("main", Position.start("main"))
     assert changes is not None
     assert {
-        period_id: {change.user_id: change[1:] for change in changed}
+        period_id: {change.user_id: change[1:3] for change in changed}
         for period_id, changed in {**changes.periods, ALL_TIME: changes.changes}.items()
     } == folds
 

@@ -14,6 +14,9 @@ ALTER TABLE score.award
     -- The total of its user in each of them, right after it.
     ADD COLUMN period_totals bigint[];
 
+-- The revision that changed a standing last, where that is not the one at which its total was reached.
+ALTER TABLE score.standing ADD COLUMN changed_revision bigint;
+
 -- What a ledger has besides awards.
 CREATE TABLE score.entry (
     board_id text COLLATE "C" NOT NULL,
@@ -250,7 +253,7 @@ DECLARE
     v_changed bigint;
 BEGIN
     RETURN QUERY
-    UPDATE score.standing s SET total = s.total + g.points, reached_revision = g.revision
+    UPDATE score.standing s SET total = s.total + g.points, reached_revision = g.revision, changed_revision = NULL
     FROM (
         -- Nothing moves a row meanwhile: whoever does has locked the board. A join by the key would be planned for a
         -- table without statistics, and read the whole board.
@@ -456,7 +459,8 @@ BEGIN
                 WHERE NOT EXISTS (SELECT FROM overflow)
                 GROUP BY user_id
                 ON CONFLICT (board_id, period, user_id)
-                DO UPDATE SET total = excluded.total, reached_revision = excluded.reached_revision
+                DO UPDATE SET total = excluded.total, reached_revision = excluded.reached_revision,
+                              changed_revision = NULL
             )
             SELECT (SELECT array_agg(ordinal) FROM overflow),
                    max(revision),
@@ -526,7 +530,8 @@ BEGIN
                 INSERT INTO score.standing AS s (board_id, period, user_id, total, reached_revision)
                 SELECT p_board_id, period_id, user_id, points, revision FROM gained
                 ON CONFLICT (board_id, period, user_id)
-                DO UPDATE SET total = s.total + excluded.total, reached_revision = excluded.reached_revision
+                DO UPDATE SET total = s.total + excluded.total, reached_revision = excluded.reached_revision,
+                              changed_revision = NULL
                 RETURNING period, user_id, total, reached_revision
             ), counts AS (
                 -- Ordered before, because ordering each of the aggregates costs as much as all the rest.
@@ -559,7 +564,8 @@ BEGIN
                 WHERE NOT EXISTS (SELECT FROM overflow)
                 GROUP BY user_id
                 ON CONFLICT (board_id, period, user_id)
-                DO UPDATE SET total = excluded.total, reached_revision = excluded.reached_revision
+                DO UPDATE SET total = excluded.total, reached_revision = excluded.reached_revision,
+                              changed_revision = NULL
             ), lines AS (
                 SELECT period, string_agg(user_id || ' ' || total || ' ' || reached_revision, E'\n') AS lines
                 FROM moved GROUP BY period
