@@ -25,7 +25,6 @@ _SAMPLES: Final[dict[str, Any]] = {
     "retry_after": 1.0,
     "payment": Payment(points=1, total=1, rank=1),
     "attempts_left": 1,
-    "reversal": None,
 }
 """A value for each parameter that the errors need."""
 

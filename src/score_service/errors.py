@@ -33,8 +33,6 @@ The docstring of a class is its public text. Nothing that a caller must not see 
 
 from collections.abc import Mapping
 
-from score_service.domain.reversal import Reversal
-
 
 class ScoreServiceError(Exception):
     """The request failed."""
@@ -104,8 +102,8 @@ class AwardConflictError(ScoreServiceError):
 class AwardReversedError(ScoreServiceError):
     """Another reversal of this award stands, or the reversal id was used for another award."""
 
-    def __init__(self, reversal: Reversal) -> None:
-        """Take the reversal that stands."""
+    def __init__(self, reversal: object = None) -> None:
+        """Take the `domain.reversal.Reversal` that stands, which this module may not know."""
         super().__init__()
         self.reversal = reversal
 
