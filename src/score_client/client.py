@@ -21,6 +21,7 @@ from score_client import tracing
 from score_client.awards import Awards
 from score_client.channel import RenewedChannel
 from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
+from score_client.corrections import CorrectionCalls
 from score_client.credentials import CertificateStatus, ClientCredentials
 from score_client.errors import UnavailableError
 from score_client.marshal import (
@@ -59,7 +60,7 @@ _Request = TypeVar("_Request")
 _Response = TypeVar("_Response")
 
 
-class ScoreClient:
+class ScoreClient(CorrectionCalls):
     """A client of the score service, open within its `async with` block.
 
     It makes spans of its calls if the program has set up OpenTelemetry before.

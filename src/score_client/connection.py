@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING
 import grpc
 
 from score_api.v1.board_service_pb2_grpc import BoardServiceStub
+from score_api.v1.correction_service_pb2_grpc import CorrectionServiceStub
 from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
+from score_api.v1.ledger_service_pb2_grpc import LedgerServiceStub
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
 from score_client.credentials import LoadedCredentials
 from score_client.errors import UnavailableError
 
 if TYPE_CHECKING:  # These exist for type checkers only.
     from score_api.v1.board_service_pb2_grpc import BoardServiceAsyncStub
+    from score_api.v1.correction_service_pb2_grpc import CorrectionServiceAsyncStub
     from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceAsyncStub
+    from score_api.v1.ledger_service_pb2_grpc import LedgerServiceAsyncStub
     from score_api.v1.score_service_pb2_grpc import ScoreServiceAsyncStub
 
 HEALTH_NAME = "score_api.v1.ScoreService"
@@ -61,6 +65,8 @@ class Stubs:
         self.scores: ScoreServiceAsyncStub = ScoreServiceStub(channel)
         self.leaderboards: LeaderboardServiceAsyncStub = LeaderboardServiceStub(channel)
         self.boards: BoardServiceAsyncStub = BoardServiceStub(channel)
+        self.corrections: CorrectionServiceAsyncStub = CorrectionServiceStub(channel)
+        self.ledger: LedgerServiceAsyncStub = LedgerServiceStub(channel)
         # Bytes in and out: one field each way is not worth a dependency.
         self.health: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(
             "/grpc.health.v1.Health/Check"

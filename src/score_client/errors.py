@@ -13,6 +13,9 @@ ScoreClientError
 ├── PeriodClosedError         the award comes too late for its period, and the board refuses those
 ├── PeriodOpenError           the settings would alter a period that is open
 ├── AwardConflictError        the award id was used for something else
+├── AwardReversedError        another reversal of the award stands; `reversal` is that one
+├── PlanStaleError            a plan of reversals does not hold any more
+├── PositionUnknownError      the position is not of the board's ledger
 ├── TotalOutOfRangeError      the user's total would pass 2^53-1
 ├── QuotaExceededError        too many awards or points; `retry_after` says when to come again
 ├── UnavailableError          no answer in time, also not after retries; an award's outcome is unknown
@@ -33,7 +36,9 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # typ
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
+from score_api.v1 import types_pb2
 from score_api.v1.score_service_pb2 import AwardError
+from score_client.types import Reversal
 
 DOMAIN = "laurel"
 
@@ -114,6 +119,26 @@ class AwardConflictError(ScoreClientError):
     """The award id was used before with another user, action or points. The first award stands."""
 
 
+class AwardReversedError(ScoreClientError):
+    """Another reversal of this award stands, or the reversal id was used for another award.
+
+    Attributes:
+        reversal: The reversal that stands; None if the answer did not carry it.
+    """
+
+    def __init__(self, reason: str, message: str, reversal: Reversal | None = None) -> None:
+        super().__init__(reason, message)
+        self.reversal = reversal
+
+
+class PlanStaleError(ScoreClientError):
+    """The plan is not of this filter, or settings or history of the board are others by now. Plan again."""
+
+
+class PositionUnknownError(ScoreClientError):
+    """The position is not of the board's ledger, which was restored to an earlier state."""
+
+
 class TotalOutOfRangeError(ScoreClientError):
     """The award would take the user's total past 2^53-1. It was not made."""
 
@@ -159,6 +184,8 @@ class ClientClosedError(ScoreClientError):
 
 _CODES: Mapping[int, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}
 
+_REVERSED = (grpc.StatusCode.ALREADY_EXISTS, "AWARD_REVERSED")
+
 # None stands for every other reason, and for an answer without one.
 EXCEPTIONS: Mapping[tuple[grpc.StatusCode, str | None], type[ScoreClientError]] = {
     (grpc.StatusCode.INVALID_ARGUMENT, "OCCURRED_AT_OUT_OF_RANGE"): OccurredAtOutOfRangeError,
@@ -172,6 +199,9 @@ EXCEPTIONS: Mapping[tuple[grpc.StatusCode, str | None], type[ScoreClientError]] 
     (grpc.StatusCode.NOT_FOUND, None): NotFoundError,
     (grpc.StatusCode.FAILED_PRECONDITION, "PERIOD_CLOSED"): PeriodClosedError,
     (grpc.StatusCode.FAILED_PRECONDITION, "PERIOD_OPEN"): PeriodOpenError,
+    (grpc.StatusCode.FAILED_PRECONDITION, "PLAN_STALE"): PlanStaleError,
+    (grpc.StatusCode.FAILED_PRECONDITION, "POSITION_UNKNOWN"): PositionUnknownError,
+    _REVERSED: AwardReversedError,
     (grpc.StatusCode.ALREADY_EXISTS, None): AwardConflictError,
     (grpc.StatusCode.OUT_OF_RANGE, None): TotalOutOfRangeError,
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"): QuotaExceededError,
@@ -189,6 +219,8 @@ def from_rpc_error(error: grpc.aio.AioRpcError) -> ScoreClientError:
     status = _status(error)
     info = _detail(status, ErrorInfo)
     reason = info.reason if info and info.domain == DOMAIN else None
+    if (error.code(), reason) == _REVERSED:
+        return AwardReversedError("AWARD_REVERSED", error.details() or "", _reversal(status))
     return _make(error.code(), reason, error.details() or "", _fields(status), _retry_after(status))
 
 
@@ -230,6 +262,14 @@ def _detail(status: Status, kind: type[_Detail]) -> _Detail | None:
             except DecodeError:
                 return None
     return None
+
+
+def _reversal(status: Status) -> Reversal | None:
+    message = _detail(status, types_pb2.Reversal)
+    try:
+        return Reversal.of(message) if message else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _fields(status: Status) -> dict[str, str]:

@@ -13,12 +13,16 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from score_api.v1 import board_service_pb2 as boards
+from score_api.v1 import correction_service_pb2 as corrections
 from score_api.v1 import leaderboard_service_pb2 as leaderboards
+from score_api.v1 import ledger_service_pb2 as ledger
 from score_api.v1 import score_service_pb2 as scores
 from score_api.v1 import types_pb2
 from score_client.errors import InvalidRequestError, ServiceFaultError
 from score_client.types import (
+    AwardFilter,
     AwardResult,
+    AwardsView,
     BoardsView,
     BoardView,
     Checkpoint,
@@ -28,6 +32,11 @@ from score_client.types import (
     PeriodResult,
     PeriodState,
     PeriodsView,
+    RankMove,
+    RecordedAward,
+    Reversal,
+    ReversalPlan,
+    ReversalResult,
     Season,
     Snapshot,
     Source,
@@ -35,6 +44,8 @@ from score_client.types import (
     StandingsView,
     StandingView,
     Update,
+    Visibility,
+    VisibilityResult,
     WatchEvent,
 )
 
@@ -57,6 +68,12 @@ _STATES: Final[Mapping[types_pb2.PeriodState.ValueType, PeriodState]] = {
     types_pb2.PERIOD_STATE_REVIEW: PeriodState.REVIEW,
     types_pb2.PERIOD_STATE_FINAL: PeriodState.FINAL,
 }
+_VISIBILITIES: Final[Mapping[Visibility, corrections.Visibility.ValueType]] = {
+    Visibility.VISIBLE: corrections.VISIBILITY_VISIBLE,
+    Visibility.HIDDEN: corrections.VISIBILITY_HIDDEN,
+    Visibility.SHADOWED: corrections.VISIBILITY_SHADOWED,
+}
+_VISIBILITY_OF: Final = {value: visibility for visibility, value in _VISIBILITIES.items()}
 _LATE: Final[Mapping[boards.LatePolicy.ValueType, LatePolicy]] = {
     boards.LATE_POLICY_CURRENT: LatePolicy.CURRENT,
     boards.LATE_POLICY_ALL_TIME: LatePolicy.ALL_TIME,
@@ -142,18 +159,15 @@ def _fault(kind: type[Message], name: str, value: object) -> str | None:
 
 def decode_award(message: scores.AwardResult) -> AwardResult:
     """Read what an award did."""
-    try:
-        award_id = UUID(message.award_id)
-    except ValueError as error:
-        raise ServiceFaultError("MALFORMED_ANSWER", "The answer names no award.") from error
     return AwardResult(
-        award_id=award_id,
+        award_id=_decode_uuid(message.award_id),
         revision=message.revision,
         position=message.position,
         points=message.points,
         total=message.total,
         rank=message.rank if message.HasField("rank") else None,
         replayed=message.replayed,
+        reversed=message.reversed,
     )
 
 
@@ -164,6 +178,7 @@ def decode_standing(message: types_pb2.Standing) -> Standing:
         total=message.total,
         rank=message.rank if message.HasField("rank") else None,
         reached_revision=message.reached_revision,
+        hidden=message.hidden,
     )
 
 
@@ -225,6 +240,8 @@ def decode_period_result(message: boards.PeriodResult) -> PeriodResult:
         time_zone=message.time_zone,
         zone_data_version=message.zone_data_version,
         truncated=message.truncated,
+        reversed_after=message.reversed_after,
+        reversals_after=tuple(map(decode_reversal, message.reversals_after)),
     )
 
 
@@ -258,6 +275,106 @@ def decode_boards_view(message: boards.ListBoardsResponse) -> BoardsView:
     )
 
 
+def canonical_filter(awards: AwardFilter) -> corrections.AwardFilter:
+    """Write which awards are selected the way the contract wants it."""
+    return encode(
+        corrections.AwardFilter,
+        "filter.",
+        caller=awards.caller,
+        action_id=awards.action_id,
+        action_type=awards.action_type,
+        user_id=awards.user_id,
+        recorded_from=canonical_instant("filter.recorded_from", awards.recorded_from),
+        recorded_until=canonical_instant("filter.recorded_until", awards.recorded_until),
+    )
+
+
+def canonical_visibility(field: str, value: Visibility) -> corrections.Visibility.ValueType:
+    """Write who may see a user the way the contract wants it."""
+    if value not in _VISIBILITIES:
+        raise invalid({field: "must be visible, hidden or shadowed"})
+    return _VISIBILITIES[value]
+
+
+def decode_reversal(message: types_pb2.Reversal) -> Reversal:
+    """Read an award that was taken back."""
+    try:
+        return Reversal.of(message)
+    except (ValueError, OverflowError) as error:
+        raise ServiceFaultError("MALFORMED_ANSWER", "The answer has no proper reversal.") from error
+
+
+def decode_reversal_result(message: corrections.ReverseAwardResponse) -> ReversalResult:
+    """Read what taking an award back did."""
+    return ReversalResult(
+        reversal=decode_reversal(message.reversal),
+        rank=message.rank if message.HasField("rank") else None,
+        replayed=message.replayed,
+    )
+
+
+def decode_plan(
+    board_id: str, award_filter: AwardFilter, message: corrections.ReverseAwardsResponse
+) -> ReversalPlan:
+    """Read a plan of reversals."""
+    return ReversalPlan(
+        board_id=board_id,
+        award_filter=award_filter,
+        awards=message.awards,
+        points=message.points,
+        users=message.users,
+        moves=tuple(map(_decode_move, message.moves)),
+        revision=message.revision,
+        token=message.plan_token,
+    )
+
+
+def _decode_move(message: corrections.RankMove) -> RankMove:
+    return RankMove(
+        user_id=message.user_id,
+        total_before=message.total_before,
+        total_after=message.total_after,
+        rank_before=message.rank_before if message.HasField("rank_before") else None,
+        rank_after=message.rank_after if message.HasField("rank_after") else None,
+    )
+
+
+def decode_visibility(message: corrections.SetUserVisibilityResponse) -> VisibilityResult:
+    """Read who may see a user now."""
+    return VisibilityResult(
+        visibility=_known(_VISIBILITY_OF, message.visibility),
+        before=_known(_VISIBILITY_OF, message.before),
+        revision=message.revision,
+        position=message.position,
+    )
+
+
+def decode_recorded_award(message: ledger.RecordedAward) -> RecordedAward:
+    """Read an award as the ledger has it."""
+    return RecordedAward(
+        award_id=_decode_uuid(message.award_id),
+        revision=message.revision,
+        user_id=message.user_id,
+        points=message.points,
+        total=message.total,
+        action_type=message.action_type,
+        action_id=message.action_id,
+        caller=message.caller,
+        trace_id=message.trace_id,
+        recorded_at=_decode_instant(message.recorded_at),
+        occurred_at=_decode_instant(message.occurred_at) if message.HasField("occurred_at") else None,
+        periods=tuple(message.periods),
+        reversal=decode_reversal(message.reversal) if message.HasField("reversal") else None,
+    )
+
+
+def decode_awards_view(message: ledger.ListAwardsResponse) -> AwardsView:
+    """Read a page of awards."""
+    return AwardsView(
+        awards=tuple(map(decode_recorded_award, message.awards)), next_page_token=message.next_page_token
+    )
+
+
 def _decode_season(message: boards.Season) -> Season:
     return Season(
         season_id=message.season_id,
@@ -286,6 +403,13 @@ def _decode_period(message: types_pb2.Period) -> Period:
         next_starts_at=_decode_instant(message.next_starts_at) if has_next else None,
         entrants=message.entrants,
     )
+
+
+def _decode_uuid(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise ServiceFaultError("MALFORMED_ANSWER", "The answer names no award.") from error
 
 
 def _decode_instant(message: Timestamp) -> datetime:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,9 @@ from grpc_status import rpc_status
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import board_service_pb2
+from score_api.v1 import correction_service_pb2 as corrections
 from score_api.v1 import leaderboard_service_pb2 as boards
+from score_api.v1 import ledger_service_pb2 as ledger
 from score_api.v1 import score_service_pb2 as scores
 
 HEALTH_NAME = "score_api.v1.ScoreService"
@@ -46,7 +48,17 @@ _REQUESTS: Mapping[str, Mapping[str, type[Message]]] = {
         "GetPeriod": board_service_pb2.GetPeriodRequest,
         "ListPeriods": board_service_pb2.ListPeriodsRequest,
     },
+    "score_api.v1.CorrectionService": {
+        "ReverseAward": corrections.ReverseAwardRequest,
+        "ReverseAwards": corrections.ReverseAwardsRequest,
+        "SetUserVisibility": corrections.SetUserVisibilityRequest,
+    },
+    "score_api.v1.LedgerService": {
+        "ListAwards": ledger.ListAwardsRequest,
+        "StreamEntries": ledger.StreamEntriesRequest,
+    },
 }
+_STREAMS = {"WatchLeaderboard", "StreamEntries"}
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
@@ -131,7 +143,7 @@ class ScriptedServer:
             async for message in step(request, context):
                 yield message
 
-        if name == "WatchLeaderboard":
+        if name in _STREAMS:
             return grpc.unary_stream_rpc_method_handler(stream, request_type.FromString, _serialize)
         return grpc.unary_unary_rpc_method_handler(answer, request_type.FromString, _serialize)
 
@@ -188,9 +200,10 @@ def make_status(
     domain: str = "laurel",
     retry_after: float | None = None,
     fields: Mapping[str, str] | None = None,
+    more: Sequence[Message] = (),
 ) -> grpc.Status:
     """Make a status with details as the contract wants them."""
-    details: list[Message] = []
+    details: list[Message] = [*more]
     if reason:
         details.append(ErrorInfo(reason=reason, domain=domain))
     if retry_after is not None:
