@@ -25,10 +25,11 @@ _STOP = {"DRAIN_SECONDS": "0", "STOP_SECONDS": "5"}
 
 @dataclass(frozen=True, slots=True)
 class Identities:
-    """The certificates of the services; those of the sample backend and of an operator lie beside them."""
+    """The certificates of the services and of an operator; those of the sample backend lie beside them."""
 
     score_service: CertificateFiles
     action_gateway: CertificateFiles
+    operator: CertificateFiles
 
 
 def issue_identities(state: StateFolder) -> Identities:
@@ -44,9 +45,21 @@ def issue_identities(state: StateFolder) -> Identities:
             valid_for=_CERTIFICATE_LIFETIME,
         )
 
-    for caller in ("sample-backend", "operator"):
-        issue(caller)
-    return Identities(issue("score-service", server=True), issue("action-gateway"))
+    issue("sample-backend")
+    return Identities(issue("score-service", server=True), issue("action-gateway"), issue("operator"))
+
+
+def admin_settings(identity: CertificateFiles, score_target: str) -> dict[str, str]:
+    """Return the settings of `score-admin`."""
+    return _name(
+        "score_admin",
+        {
+            "TARGET": score_target,
+            "CA": identity.ca_file,
+            "CERTIFICATE": identity.certificate_file,
+            "KEY": identity.key_file,
+        },
+    )
 
 
 def ready_file(state: StateFolder, package: str) -> Path:

@@ -28,6 +28,7 @@ _READY_SECONDS = 60.0
 _WATCH_SECONDS = 0.2
 _EXAMPLE = Path(__file__).with_name("award_points.py")
 _ENVIRONMENT = "score-service.env"
+_ADMIN_ENVIRONMENT = "score-admin.env"
 _EXAMPLE_TARGET = "dns:///localhost:50051"
 # They hold passwords that no child needs.
 _OWN_VARIABLES = {"DATABASE_URL", "REDIS_URL"}
@@ -146,7 +147,10 @@ class Stack:
             SCORE_SERVICE, "boards", "apply", str(self._write_boards()), settings=environment
         )
         score_service = self._start_service(SCORE_SERVICE, environment)
-        self._write_environment(environment)
+        self._write_environment(_ENVIRONMENT, environment)
+        self._write_environment(
+            _ADMIN_ENVIRONMENT, services.admin_settings(identities.operator, self.score_target)
+        )
         gateway = self._start_service(
             ACTION_GATEWAY,
             settings.action_gateway(identities.action_gateway, self.options.http_port, self.score_target),
@@ -193,10 +197,10 @@ class Stack:
         path.write_text(write_boards(datetime.now(UTC)), encoding="utf-8")
         return path
 
-    def _write_environment(self, settings: Mapping[str, str]) -> None:
-        """Write the settings of the score service as a shell reads them, for its other commands."""
+    def _write_environment(self, name: str, settings: Mapping[str, str]) -> None:
+        """Write settings as a shell reads them, for the commands that people run."""
         lines = [f"{name}={shlex.quote(value)}\n" for name, value in settings.items()]
-        write_secret(self.state.path / _ENVIRONMENT, "".join(lines).encode())
+        write_secret(self.state.path / name, "".join(lines).encode())
 
     def _write_example(self) -> None:
         text = _EXAMPLE.read_text(encoding="utf-8").replace(_EXAMPLE_TARGET, self.score_target)

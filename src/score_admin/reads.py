@@ -1,0 +1,211 @@
+"""What only reads: standings, history, boards and periods."""
+
+from collections.abc import AsyncIterator
+
+from score_admin.connection import Connection
+from score_admin.output import print_fields, print_json, print_table
+from score_client import (
+    BoardView,
+    PeriodKind,
+    PeriodResult,
+    RecordedAward,
+    ScoreClient,
+    Standing,
+)
+
+_PAGE = 1000
+
+
+async def show_standing(
+    client: ScoreClient, connection: Connection, *, board_id: str, user_id: str, period: str, around: int
+) -> None:
+    """Show where a user stands, and its neighbours."""
+    if around:
+        page = await client.list_standings_around(
+            board_id=board_id, user_id=user_id, radius=around, period=period
+        )
+        _print_standings(connection, page.standings)
+        return
+    view = await client.get_standing(board_id=board_id, user_id=user_id, period=period)
+    _print_standings(connection, [view.standing])
+
+
+async def show_history(
+    client: ScoreClient, connection: Connection, *, board_id: str, user_id: str, limit: int
+) -> None:
+    """Show awards, newest first."""
+    awards = [award async for award in _list_awards(client, board_id, user_id, limit)]
+    if connection.as_json:
+        for award in awards:
+            print_json(award)
+        return
+    print_table(
+        ["revision", "recorded", "user", "points", "total", "action", "award", "caller", "reversed"],
+        [
+            (
+                award.revision,
+                award.recorded_at,
+                award.user_id,
+                award.points,
+                award.total,
+                f"{award.action_type}/{award.action_id}",
+                award.award_id,
+                award.caller,
+                _describe_reversal(award),
+            )
+            for award in awards
+        ],
+    )
+
+
+async def show_boards(client: ScoreClient, connection: Connection, board_id: str) -> None:
+    """List boards, or show one."""
+    if board_id:
+        board = await client.get_board(board_id=board_id)
+        if connection.as_json:
+            print_json(board)
+        else:
+            print_fields({**_describe_board(board), "position": board.position})
+        return
+    rows = [board async for board in _list_boards(client)]
+    if connection.as_json:
+        for board in rows:
+            print_json(board)
+        return
+    described = [_describe_board(board) for board in rows]
+    print_table(list(described[0]) if described else ["board"], [tuple(row.values()) for row in described])
+
+
+async def show_periods(
+    client: ScoreClient,
+    connection: Connection,
+    *,
+    board_id: str,
+    kind: PeriodKind | None,
+    winners: int,
+    limit: int,
+) -> None:
+    """List periods, the last to end first."""
+    results, token = list[PeriodResult](), ""
+    while len(results) < limit:
+        page = await client.list_periods(
+            board_id=board_id,
+            kind=kind,
+            winners=winners,
+            page_size=min(_PAGE, limit - len(results)),
+            page_token=token,
+        )
+        results += page.results
+        token = page.next_page_token
+        if not token:
+            break
+    if connection.as_json:
+        for result in results:
+            print_json(result)
+        return
+    print_table(
+        ["period", "starts", "ends", "state", "entrants", "best"],
+        [
+            (
+                result.period.period_id,
+                result.period.starts_at,
+                result.period.ends_at,
+                result.period.state,
+                result.period.entrants,
+                tuple(f"{winner.user_id} {winner.total}" for winner in result.winners),
+            )
+            for result in results
+        ],
+    )
+
+
+async def show_period(
+    client: ScoreClient, connection: Connection, *, board_id: str, period: str, winners: int
+) -> None:
+    """Show a period with its result, and what was taken back after it."""
+    result = await client.get_period(board_id=board_id, period=period, winners=winners)
+    if connection.as_json:
+        print_json(result)
+        return
+    print_fields(
+        {
+            "period": result.period.period_id,
+            "starts": result.period.starts_at,
+            "ends": result.period.ends_at,
+            "closes": result.period.closes_at,
+            "state": result.period.state,
+            "entrants": result.period.entrants,
+            "time zone": f"{result.time_zone} ({result.zone_data_version})",
+            "digest": result.digest,
+            "reversed after": result.reversed_after,
+        }
+    )
+    if result.winners:
+        _print_standings(connection, result.winners)
+    if result.reversals_after:
+        print_table(
+            ["reversal", "recorded", "user", "points", "by", "for", "reason"],
+            [
+                (r.revision, r.recorded_at, r.user_id, r.points, r.actor, r.on_behalf_of, r.reason)
+                for r in result.reversals_after
+            ],
+        )
+
+
+async def _list_awards(
+    client: ScoreClient, board_id: str, user_id: str, limit: int
+) -> AsyncIterator[RecordedAward]:
+    token, left = "", limit
+    while left:
+        page = await client.list_awards(
+            board_id=board_id, user_id=user_id, page_size=min(_PAGE, left), page_token=token
+        )
+        for award in page.awards:
+            yield award
+        left -= len(page.awards)
+        token = page.next_page_token
+        if not token:
+            return
+
+
+async def _list_boards(client: ScoreClient) -> AsyncIterator[BoardView]:
+    token = ""
+    while True:
+        page = await client.list_boards(page_size=_PAGE, page_token=token)
+        for board in page.boards:
+            yield board
+        token = page.next_page_token
+        if not token:
+            return
+
+
+def _print_standings(connection: Connection, standings: "tuple[Standing, ...] | list[Standing]") -> None:
+    if connection.as_json:
+        for standing in standings:
+            print_json(standing)
+        return
+    print_table(
+        ["rank", "user", "total", "reached", "hidden"],
+        [(s.rank, s.user_id, s.total, s.reached_revision, s.hidden) for s in standings],
+    )
+
+
+def _describe_reversal(award: RecordedAward) -> str:
+    if award.reversal is None:
+        return ""
+    reversal = award.reversal
+    by = f"{reversal.on_behalf_of} ({reversal.actor})" if reversal.on_behalf_of else reversal.actor
+    return f"{reversal.revision} by {by}: {reversal.reason}"
+
+
+def _describe_board(board: BoardView) -> dict[str, object]:
+    return {
+        "board": board.board_id,
+        "time zone": board.time_zone,
+        "periods": board.periods,
+        "seasons": tuple(season.season_id for season in board.seasons),
+        "grace": board.grace,
+        "late": board.late,
+        "keep": board.keep,
+        "revision": board.revision,
+    }
