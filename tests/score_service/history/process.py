@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 import itertools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tests.fixtures.boards import QUICK
@@ -37,6 +37,8 @@ from score_service.stream.hubs import Hubs
 
 _PATIENCE: Final = 30.0
 """Much longer than anything takes: time decides nothing here."""
+HUBS: Final = replace(QUICK, checkpoint_seconds=0.1)
+"""Where a commit changes nobody who is watched, only a checkpoint tells how far the ledger is."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Process:
         finder = PeriodFinder(ledger, periods, reader, now, clock=itertools.count(0, 60).__next__)
         self.leaderboard = Leaderboard(projection, self.projector, standings, results, reader, finder)
         feeds = Feeds(ledger, projection, self.projector, standings, results, reader, finder)
-        self.hubs = Hubs(feeds, QUICK)
+        self.hubs = Hubs(feeds, HUBS)
 
     async def close(self, board_id: str) -> None:
         """Make the periods of a board final that are due, and remove what is left of those that are."""

@@ -10,7 +10,6 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
-from tests.fixtures.boards import QUICK
 from tests.fixtures.stores import eventually
 from tests.score_service.history.calendar import KINDS, START, holding, settings_of
 from tests.score_service.history.keys import Keys
@@ -38,7 +37,7 @@ from tests.score_service.history.operations import (
     Wipe,
     Work,
 )
-from tests.score_service.history.process import Process, Stores
+from tests.score_service.history.process import HUBS, Process, Stores
 from tests.score_service.history.viewer import Viewer
 
 from score_service.domain.board_settings import LatePolicy
@@ -332,7 +331,7 @@ class World:
             while True:
                 with suppress(ScoreServiceError):
                     await self._watch_once(viewer, self._processes[by].hubs)
-                await asyncio.sleep(QUICK.tick_seconds)
+                await asyncio.sleep(HUBS.tick_seconds)
 
         return asyncio.create_task(watch())
 
