@@ -199,10 +199,15 @@ class Dispatcher(grpc.GenericRpcHandler):
     async def _send(self, running: Any, context: ServicerContext, call: Call) -> None:
         """Write what a handler yields, or let it write by itself, as the health servicer does."""
         if inspect.isawaitable(running):
+            await _send_headers(context)
             await running
             return
         async with aclosing(running) as messages:
+            has_begun = False
             async for message in messages:
+                if not has_begun:
+                    await _send_headers(context)
+                    has_begun = True
                 try:
                     async with asyncio.timeout(self._stall_seconds):
                         await context.write(message)
@@ -210,3 +215,17 @@ class Dispatcher(grpc.GenericRpcHandler):
                 except TimeoutError:
                     self._metrics.evicted.inc()
                     raise WatcherEvictedError from None
+
+
+async def _send_headers(context: ServicerContext) -> None:
+    """Send the headers of a stream before its first message, to the end, whatever ends the stream meanwhile.
+
+    gRPC sends them with the first message, and takes them for sent once that has gone out. The status of a
+    stream that ends before would bring them again, fail, and never reach the caller. No reader holds them up.
+    """
+    sending = asyncio.ensure_future(context.send_initial_metadata(()))
+    try:
+        await asyncio.shield(sending)
+    except asyncio.CancelledError:
+        await asyncio.wait([sending])
+        raise

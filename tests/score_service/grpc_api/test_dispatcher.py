@@ -3,7 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -455,36 +456,62 @@ async def test_streams_are_ended_with_a_clear_status(
     await unary(backend_stubs.channel)
 
 
-async def test_a_stream_whose_reader_has_stalled_is_ended(
-    start_score_service: StartScoreService,
-    backend_certificate: CertificateFiles,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    service = await start_score_service(stall_seconds=0.2)
-    closed = asyncio.Event()
+@dataclass(slots=True)
+class Flood:
+    """Large messages, more than a connection takes in before somebody reads them."""
 
-    async def flood(*_: object) -> AsyncIterator[WatchMessage]:
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def watch(self, *_: object) -> AsyncIterator[WatchMessage]:
         top = tuple(Standing(f"user-{n}" + "x" * 100, 1, n, 1) for n in range(1000))
         message = WatchMessage(Snapshot(top, reset=False), Position.start("main"), Source.CACHE)
         try:
             while True:
+                self.begun.set()
                 yield message
         finally:
-            closed.set()
+            self.closed.set()
 
-    monkeypatch.setattr(service.running.parts.hubs, "watch", flood)
+
+@asynccontextmanager
+async def flooded(
+    service: ScoreService, certificate: CertificateFiles, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[tuple[Flood, AsyncIterator[object]]]:
+    """Watch a flood; what comes is read only as far as the block does."""
+    flood = Flood()
+    monkeypatch.setattr(service.running.parts.hubs, "watch", flood.watch)
     options = [("grpc.http2.bdp_probe", 0), ("grpc.http2.lookahead_bytes", 16_384)]
-    credentials = credentials_of(backend_certificate)
-    async with grpc.aio.secure_channel(service.target, credentials, options=options) as channel:
+    async with grpc.aio.secure_channel(service.target, credentials_of(certificate), options) as channel:
         request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=10)
         watch = Stubs.on(channel).leaderboard.WatchLeaderboard(request)
-        messages = aiter(watch)
         async with asyncio.timeout(30):
+            yield flood, aiter(watch)
+
+
+@pytest.mark.parametrize("taken", [0, 1])
+async def test_a_stream_whose_reader_has_stalled_is_ended(
+    start_score_service: StartScoreService,
+    backend_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+    taken: int,
+) -> None:
+    service = await start_score_service(stall_seconds=0.2)
+    async with flooded(service, backend_certificate, monkeypatch) as (flood, messages):
+        for _ in range(taken):
             await anext(messages)
-            await closed.wait()
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                async for _ in messages:
-                    pass
-        error = read_rejection(caught.value)
-        assert (error.code, error.reason) == (StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED")
+        await flood.closed.wait()
+        error = await end_of(messages)
+    assert (error.code, error.reason) == (StatusCode.RESOURCE_EXHAUSTED, "WATCHER_EVICTED")
     assert await service.metric("laurel_watchers_evicted_total") == 1
+
+
+async def test_a_stream_is_ended_with_a_clear_status_while_its_first_message_is_on_its_way(
+    score_service: ScoreService, backend_certificate: CertificateFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with flooded(score_service, backend_certificate, monkeypatch) as (flood, messages):
+        await flood.begun.wait()
+        score_service.running.dispatcher.streams.end_all()
+        await flood.closed.wait()
+        error = await end_of(messages)
+    assert (error.code, error.reason) == (StatusCode.UNAVAILABLE, "SHUTTING_DOWN")
