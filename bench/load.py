@@ -1,6 +1,7 @@
 """Load: calls that are made, and how long each took. It knows nothing of what is called."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
@@ -18,10 +19,13 @@ async def keep_in_flight(call: Call, in_flight: int, seconds: float) -> Sample:
 
     async def work() -> None:
         nonlocal count
-        while (began := clock()) < start + seconds:
+        ended = -math.inf  # One call at least, also where the machine is too busy to begin any in time.
+        while ended < start + seconds:
+            began = clock()
             done = await call()
             count += done  # Not in one: the old count would be read before the call.
-            latencies.append(clock() - began)
+            ended = clock()
+            latencies.append(ended - began)
 
     async with asyncio.TaskGroup() as tasks:
         for _ in range(in_flight):

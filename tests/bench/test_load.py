@@ -30,6 +30,12 @@ async def test_as_many_calls_are_in_flight_as_asked_and_every_answer_counts() ->
     assert sample.seconds >= 0.05
 
 
+async def test_each_call_is_made_once_at_least_however_little_time_there_is() -> None:
+    server = Server()
+    sample = await keep_in_flight(server.call, 4, 0)
+    assert server.answered == len(sample.latencies) == 4
+
+
 async def test_a_pace_is_kept_however_long_answers_take() -> None:
     server = Server()
     sample = await keep_pace(server.call, 1_000, 0.05)
