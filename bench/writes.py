@@ -56,15 +56,18 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
 async def _save_settings(stack: Stack) -> None:
     """Give one board four periods, unless it has them."""
     parameters = {
-        "board_id": _PERIODS_BOARD,
-        "settings_revision": 0,
-        "settings": write_settings(_FOUR_PERIODS),
+        "board_ids": [_PERIODS_BOARD],
+        "settings_revisions": [0],
+        "opened_periods": [0],
+        "settings": [write_settings(_FOUR_PERIODS)],
+        "default_version": None,
+        "default_settings": None,
         "actor": "bench",
         "request_id": None,
         "trace_id": "",
     }
     async with await connect(stack.settings.record, "score_runtime") as connection:
-        await connection.execute(load_statement("save_settings"), parameters)
+        await connection.execute(load_statement("apply_settings"), parameters)
 
 
 async def record_batches(

@@ -70,7 +70,7 @@ class RemovedPage:
 
 
 class PeriodStore:
-    """The store of settings and periods. Every method raises `RecordUnavailableError`."""
+    """The store of periods, and of settings to read. Every method raises `RecordUnavailableError`."""
 
     def __init__(self, database: Database) -> None:
         self._fetch_all = database.fetch_all
@@ -79,60 +79,6 @@ class PeriodStore:
         """Return the settings of a board, or the default if there is no such board; None if it has none."""
         rows = await self._fetch_all("find_settings", {"board_id": board_id})
         return StoredSettings(rows[0]["revision"], rows[0]["settings"]) if rows else None
-
-    async def save_settings(
-        self,
-        board_id: str,
-        settings: str,
-        *,
-        expected_revision: int,
-        actor: str,
-        request_id: str | None = None,
-        trace_id: str = "",
-    ) -> Changes | None:
-        """Give a board other settings, and make it if there is none.
-
-        Args:
-            board_id: the board.
-            settings: compact JSON with sorted keys, in ASCII.
-            expected_revision: of the settings that were read before; 0 where there were none.
-            actor: who does so.
-            request_id: the UUID of the call, if it has one.
-            trace_id: 32 hex digits, or empty.
-
-        Returns:
-            The commit, which changes no standing; its last revision is the one of the settings. None, and
-            nothing is changed, if the board has other settings than expected.
-        """
-        parameters = {
-            "board_id": board_id,
-            "settings_revision": expected_revision,
-            "settings": settings,
-            "actor": actor,
-            "request_id": request_id,
-            "trace_id": trace_id,
-        }
-        (row,) = await self._fetch_all("save_settings", parameters)
-        return None if row["is_stale"] else _commit(board_id, row)
-
-    async def find_default(self) -> StoredSettings | None:
-        """Return the settings of boards that are made by their first award; None if they get none."""
-        rows = await self._fetch_all("find_default_settings", {})
-        return StoredSettings(-rows[0]["version"], rows[0]["settings"]) if rows else None
-
-    async def save_default(self, settings: str, *, expected_revision: int, actor: str) -> bool:
-        """Change the default.
-
-        Args:
-            settings: compact JSON with sorted keys, in ASCII.
-            expected_revision: of the default that was read before; 0 where there was none.
-            actor: who does so.
-
-        Returns:
-            False, and nothing is changed, if there is another default than expected.
-        """
-        parameters = {"version": 1 - expected_revision, "settings": settings, "actor": actor}
-        return bool(await self._fetch_all("save_default_settings", parameters))
 
     async def list_live(self, board_id: str) -> list[StoredPeriod]:
         """List the periods of a board that are not final, in the order of their numbers."""

@@ -15,7 +15,6 @@ from score_service.boards.shared_reads import RecordReader, RecordReaderSettings
 from score_service.domain.board_settings import BoardSettings, Season
 from score_service.domain.period import PeriodChoice, PeriodKind, PeriodState, PeriodView, parse_period_choice
 from score_service.errors import BoardNotFoundError, PeriodUnknownError, RecordUnavailableError
-from score_service.periods.settings_json import write_settings
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
@@ -157,7 +156,7 @@ async def test_what_is_stored_of_a_period_goes_before_what_would_be_worked_out_t
     stored = await period_boards.periods.find("main", "day:2026-11-30")
     assert stored is not None
     settings = BoardSettings(time_zone="Europe/Berlin", periods=("day",))
-    await move_settings(period_boards.periods, settings)
+    await period_boards.configure(settings)
     moment.set(MONDAY + 23 * HOUR + 30 * MINUTE)
     current = await finder.find("main", choose("day"))
     moment.set(MONDAY + DAY)
@@ -173,9 +172,7 @@ async def test_after_a_period_whose_date_is_not_over_in_a_new_zone_the_next_one_
     period_boards: PeriodBoards, finder: PeriodFinder, moment: Moment, *, is_final: bool
 ) -> None:
     await period_boards.award()
-    await move_settings(
-        period_boards.periods, BoardSettings(time_zone="America/Los_Angeles", periods=("day",))
-    )
+    await period_boards.configure(BoardSettings(time_zone="America/Los_Angeles", periods=("day",)))
     moment.set(MONDAY + DAY + HOUR)  # The evening of 30 November there.
     if is_final:
         await period_boards.close("day:2026-11-30")
@@ -186,13 +183,6 @@ async def test_after_a_period_whose_date_is_not_over_in_a_new_zone_the_next_one_
     assert shown.period_id == "day:2026-12-01"
     assert shown.period == stored.period
     assert (shown.period.starts_at, shown.period.ends_at) == (MONDAY + DAY, MONDAY + 2 * DAY + 8 * HOUR)
-
-
-async def move_settings(periods: PeriodStore, settings: BoardSettings) -> None:
-    changes = await periods.save_settings(
-        "main", write_settings(settings), expected_revision=1, actor="spiffe://test.local/operator"
-    )
-    assert changes is not None
 
 
 async def test_record_is_asked_for_a_board_once_a_second(

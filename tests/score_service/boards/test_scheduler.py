@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 from tests.fixtures.boards import PeriodBoards
-from tests.fixtures.periods import DAY, HOUR, MONDAY, LedgerClock, Moment
+from tests.fixtures.periods import DAY, HOUR, MONDAY, LedgerClock, Moment, save_default
 from tests.fixtures.postgres import Database as Server
 from tests.fixtures.stores import make_award
 
@@ -14,14 +14,11 @@ from score_service.domain.award import AwardOutcome
 from score_service.domain.board_settings import BoardSettings, LatePolicy
 from score_service.domain.period import NO_SCHEDULE
 from score_service.errors import PeriodClosedError
-from score_service.periods.settings_json import write_settings
 from score_service.reconcile.projector import Projector
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
-
-ACTOR = "spiffe://test.local/operator"
 
 
 class Asked:
@@ -71,8 +68,8 @@ async def test_settings_are_asked_for_once_and_again_when_they_have_changed(
     first = asked.take()
     await scoring.award(make_award())
     second = asked.take()
-    text = write_settings(BoardSettings(periods=("week",)))
-    await period_boards.periods.save_settings("main", text, expected_revision=1, actor=ACTOR)
+    await period_boards.configure(BoardSettings(periods=("week",)))
+    asked.take()
     await scoring.award(make_award())
     third = asked.take()
     await scoring.award(make_award())
@@ -82,10 +79,9 @@ async def test_settings_are_asked_for_once_and_again_when_they_have_changed(
 
 
 async def test_new_board_gets_the_default_with_its_first_award(
-    period_boards: PeriodBoards, periods: PeriodStore, standings: Standings
+    period_boards: PeriodBoards, standings: Standings
 ) -> None:
-    text = write_settings(BoardSettings(periods=("day",)))
-    await periods.save_default(text, expected_revision=0, actor=ACTOR)
+    await save_default(period_boards.store, BoardSettings(periods=("day",)))
 
     outcomes = [
         await period_boards.scoring.award(make_award(user, 5, board_id="new")) for user in ("ada", "bob")
@@ -126,8 +122,7 @@ async def test_award_that_says_when_it_happened_counts_there_until_the_period_cl
 async def test_board_that_refuses_late_awards_refuses_them_alone_and_answers_retries_as_before(
     period_boards: PeriodBoards, moment: Moment, standings: Standings
 ) -> None:
-    text = write_settings(BoardSettings(periods=("day",), late=LatePolicy.REFUSE))
-    await period_boards.periods.save_settings("main", text, expected_revision=1, actor=ACTOR)
+    await period_boards.configure(BoardSettings(periods=("day",), late=LatePolicy.REFUSE))
     in_time = make_award("ada", 5)._replace(occurred_at=MONDAY + 12 * HOUR)
     first = await period_boards.scoring.award(in_time)
     moment.set(MONDAY + DAY + HOUR)

@@ -43,9 +43,9 @@ STEPS = ("freeze_periods", "archive_page", "close_period", "forget_standings")
 
 
 @pytest.fixture(autouse=True)
-async def _monday(ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock) -> None:
+async def _monday(ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock) -> None:
     """Have a Monday that seven users have points in, and the time at which it is due."""
-    await save_settings(periods)
+    await save_settings(board_store)
     await ledger.record_awards("main", [make_award(f"user{n}", n % 3 + 1) for n in range(7)], DAYS_AND_WEEKS)
     ledger_clock.set(day().final_at)
 
@@ -218,9 +218,7 @@ async def test_results_that_are_not_kept_are_cut_as_the_settings_say(
     projector: Projector,
     results: Results,
 ) -> None:
-    keep_one = SETTINGS.replace('"late"', '"keep":1,"late"')
-    saved = await periods.save_settings("main", keep_one, expected_revision=1, actor="operator")
-    assert saved is not None
+    saved = await save_settings(board_store, settings=replace(SETTINGS, keep=1))
     schedule = replace(DAYS_AND_WEEKS, settings_revision=saved.after.revision)
     for number in (1, 2):
         ledger_clock.set(MONDAY + number * DAY + HOUR)
@@ -268,9 +266,14 @@ async def test_loop_closes_what_is_due_and_reports_it(
 
 
 async def test_period_that_cannot_be_closed_does_not_keep_others_from_it(
-    loop: ClosingLoop, closer: Closer, ledger: Ledger, periods: PeriodStore, database: Database
+    loop: ClosingLoop,
+    closer: Closer,
+    ledger: Ledger,
+    board_store: BoardStore,
+    periods: PeriodStore,
+    database: Database,
 ) -> None:
-    await save_settings(periods, "other")
+    await save_settings(board_store, "other")
     with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
         connection.execute("UPDATE score.period SET number = 90 WHERE kind = 'day'")
         connection.execute("INSERT INTO score.period_result VALUES ('main', 90, 900, 'eve', 1, 5)")

@@ -26,7 +26,7 @@ from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
 from score_service.domain.board_settings import BoardSettings, LatePolicy
-from score_service.periods.settings_json import write_settings
+from score_service.record.boards import BoardStore
 from score_service.record.periods import PeriodStore
 
 NOON = MONDAY + 12 * HOUR
@@ -52,7 +52,8 @@ async def service(start_score_service: StartScoreService, moment: Moment) -> Sco
 async def board(service: ScoreService, moment: Moment) -> PeriodBoards:
     """Return the board `main`, which has days and weeks of UTC."""
     parts = service.running.parts
-    board = PeriodBoards(parts.scoring, PeriodStore(parts.database), parts.projector, moment)
+    store, periods = BoardStore(parts.database), PeriodStore(parts.database)
+    board = PeriodBoards(parts.scoring, store, periods, parts.projector, moment)
     await board.configure(BoardSettings(periods=("day", "week")))
     return board
 
@@ -282,10 +283,7 @@ async def test_a_retry_that_comes_after_the_time_allowed_gets_the_first_answer(
 async def test_a_late_award_is_refused_where_the_board_says_so_and_its_retry_as_well(
     stubs: Stubs, board: PeriodBoards, moment: Moment
 ) -> None:
-    settings = BoardSettings(periods=("day",), late=LatePolicy.REFUSE)
-    await board.periods.save_settings(
-        "main", write_settings(settings), expected_revision=1, actor="spiffe://test.local/operator"
-    )
+    await board.configure(BoardSettings(periods=("day",), late=LatePolicy.REFUSE))
     await give(stubs, "ada", 5)
     moment.set(TUESDAY + timedelta(minutes=10))
     request = award_request(user_id="bob", occurred_at=stamp(TUESDAY - SECOND))

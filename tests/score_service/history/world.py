@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
+from tests.fixtures.periods import save_settings
 from tests.fixtures.stores import eventually
 from tests.score_service.history.calendar import KINDS, START, holding, settings_of
 from tests.score_service.history.keys import Keys
@@ -45,10 +46,9 @@ from score_service.domain.period import ALL_TIME, PeriodChoice, PeriodKind
 from score_service.domain.standing import BoardView
 from score_service.domain.watch import WatchRequest
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, ScoreServiceError
-from score_service.periods.settings_json import write_settings
 from score_service.projection.projection import Projection
 from score_service.projection.scripts import Cache
-from score_service.record.periods import PeriodStore
+from score_service.record.boards import BoardStore
 from score_service.stream.hubs import Hubs
 
 _BOTH: Final[frozenset[By]] = frozenset({0, 1})
@@ -107,9 +107,7 @@ class World:
         self._stores.clock.set(self.model.now)
 
     async def _give_periods(self, late: LatePolicy) -> None:
-        periods, settings = PeriodStore(self._stores.database), write_settings(settings_of(late))
-        actor = "spiffe://test.local/operator"
-        assert await periods.save_settings(self._board_id, settings, expected_revision=0, actor=actor)
+        await save_settings(BoardStore(self._stores.database), self._board_id, settings_of(late))
 
     async def run(self, operation: Operation) -> None:
         """Have something happen, and judge what became of it."""

@@ -9,11 +9,12 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.fixtures.periods import make_period, make_schedule
+from tests.fixtures.periods import make_period, make_schedule, save_default
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
 from score_service.domain.award import MAX_POINTS, Award
+from score_service.domain.board_settings import BoardSettings
 from score_service.domain.findings import Fault, Finding, Findings
 from score_service.domain.period import ALL_TIME, PeriodKind
 from score_service.operations.chain import (
@@ -25,8 +26,8 @@ from score_service.operations.chain import (
     start_digest,
     write_canonical,
 )
+from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger
-from score_service.record.periods import PeriodStore
 
 ROW = LedgerRow(1, "a" * 8, "ada", "puzzle", "p1", 5, 5, "b" * 8, "spiffe://x/y", "", "1700000000000001")
 PERIOD_TOTALS = (
@@ -84,9 +85,9 @@ async def test_digest_is_the_one_that_the_database_writes(
 
 
 async def test_digest_covers_entries_and_what_an_award_says_of_periods(
-    ledger: Ledger, periods: PeriodStore, database: Database
+    ledger: Ledger, board_store: BoardStore, database: Database
 ) -> None:
-    await periods.save_default('{"late":"\\u00e4"}', expected_revision=0, actor="operator")
+    await save_default(board_store, BoardSettings(time_zone="ä"))
     now = dt.datetime.now(dt.UTC)
     start = now - dt.timedelta(hours=1)
     schedule = make_schedule(

@@ -21,6 +21,7 @@ from score_service.domain.findings import Fault, Finding
 from score_service.domain.period import ALL_TIME, PeriodKind
 from score_service.operations import verifier as verifier_module
 from score_service.operations.verifier import Verifier
+from score_service.record.boards import BoardStore
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
@@ -185,13 +186,14 @@ async def close_monday(periods: PeriodStore) -> None:
 @pytest.fixture(autouse=True)
 async def _history(
     ledger: Ledger,
+    board_store: BoardStore,
     periods: PeriodStore,
     ledger_clock: LedgerClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Have a Monday that is final, with bob, ada and cyd; a Tuesday with ada and dan; and their week."""
     monkeypatch.setattr(verifier_module, "_PAGE", 2)
-    await save_settings(periods)
+    await save_settings(board_store)
     await ledger.record_awards("main", [make_award("ada", 3), make_award("bob", 9)], DAYS_AND_WEEKS)
     await ledger.record_awards("main", [make_award("ada", 4), make_award("cyd", 7)], DAYS_AND_WEEKS)
     ledger_clock.set(TUESDAY_NOON)

@@ -32,6 +32,7 @@ from score_service.reconcile.census import Census
 from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
@@ -42,16 +43,24 @@ MONDAY_ID, TUESDAY_ID, WEEK_ID = day().period_id, day(1).period_id, week().perio
 class Board:
     """A board with days and weeks, and what happens on it."""
 
-    def __init__(self, ledger: Ledger, periods: PeriodStore, clock: LedgerClock, board_id: str) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        store: BoardStore,
+        periods: PeriodStore,
+        clock: LedgerClock,
+        board_id: str,
+    ) -> None:
         self.board_id = board_id
         self._ledger = ledger
+        self._store = store
         self._periods = periods
         self._clock = clock
 
     async def begin(self) -> None:
         """Give five users points on the Monday."""
         self._clock.set(MONDAY + 12 * HOUR)
-        await save_settings(self._periods, self.board_id)
+        await save_settings(self._store, self.board_id)
         for round_ in range(2):
             await self.award(*(f"user{(i * 3 + round_) % 5}" for i in range(5)))
 
@@ -70,10 +79,10 @@ class Board:
 
 @pytest.fixture
 def make_board(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore, ledger_clock: LedgerClock
 ) -> Callable[[str], Awaitable[Board]]:
     async def make(board_id: str) -> Board:
-        board = Board(ledger, periods, ledger_clock, board_id)
+        board = Board(ledger, board_store, periods, ledger_clock, board_id)
         await board.begin()
         return board
 
@@ -171,9 +180,9 @@ async def test_wiped_board_is_made_again_with_its_periods(
 
 
 async def test_board_that_has_settings_alone_is_made(
-    ledger: Ledger, projection: Projection, rebuilder: Rebuilder, periods: PeriodStore
+    ledger: Ledger, projection: Projection, rebuilder: Rebuilder, board_store: BoardStore
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
 
     assert await rebuilder.rebuild("main")
 

@@ -30,6 +30,7 @@ from score_service.domain.changes import Changes
 from score_service.domain.period import PeriodKind
 from score_service.domain.standing import Source, Standing
 from score_service.errors import BoardNotFoundError, InvalidRequestError
+from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore, RemovedPage
 from score_service.record.results import Results
@@ -44,9 +45,9 @@ DIGEST = hashlib.sha256(LINES).digest()
 
 
 @pytest.fixture(autouse=True)
-async def _monday(ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock) -> None:
+async def _monday(ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock) -> None:
     """Have a board with a Monday that three users have points in, at noon."""
-    await save_settings(periods)
+    await save_settings(board_store)
     for user, points in (("ada", 3), ("bob", 9), ("ada", 4), ("cyd", 9)):
         await ledger.record_awards("main", [make_award(user, points)], DAYS_AND_WEEKS)
 
@@ -105,9 +106,9 @@ async def test_season_is_final_after_its_review(
 
 
 async def test_due_periods_are_listed_with_the_time_since(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore, ledger_clock: LedgerClock
 ) -> None:
-    await save_settings(periods, "other")
+    await save_settings(board_store, "other")
     await ledger.record_awards("other", [make_award(board_id="other")], DAYS_AND_WEEKS)
     ledger_clock.set(FINAL_AT + HOUR)
 

@@ -23,10 +23,10 @@ from local_stack.postgres import PostgresServer
 from local_stack.provision import create_database, derive_passwords, provision
 from score_service.domain.period import PeriodKind
 from score_service.operations.verifier import Verifier
+from score_service.record.boards import BoardStore
 from score_service.record.database import Database as Record
 from score_service.record.ledger import Ledger
 from score_service.record.migrate import MIGRATION
-from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
 from service_runtime.postgres.pool import PoolSettings
 from service_runtime.settings import SetupError
@@ -94,14 +94,14 @@ async def test_board_of_the_schema_before_goes_on_and_counts_in_periods_from_its
     old_database.migrate(monkeypatch, "head")
 
     async with Record.open(PoolSettings(old_database.runtime_dsn)) as record:
-        ledger, periods, standings = Ledger(record), PeriodStore(record), Standings(record)
+        ledger, standings = Ledger(record), Standings(record)
         verifier = Verifier(record, standings, IMPATIENT)
         assert (await verifier.verify_board("main")).findings.kept == []
         plain = await ledger.record_awards("main", [make_award("ada", 5)])
         assert [change[:2] for change in plain.changes.changes] == [("ada", 9)]
         later = MONDAY + 20_000 * DAY  # Whatever the time is, it was before.
         LedgerClock(old_database.admin_dsn).set(later)
-        await save_settings(periods)
+        await save_settings(BoardStore(record))
         today = make_period(PeriodKind.DAY, "2081-09-02", later, later + DAY)
         batch = written(
             await ledger.record_awards("main", [make_award("ada", 1)], make_schedule(today, revision=6))

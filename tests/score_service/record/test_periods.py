@@ -17,6 +17,7 @@ from tests.fixtures.periods import (
     LedgerClock,
     day,
     make_schedule,
+    save_default,
     save_settings,
     season,
     week,
@@ -26,16 +27,19 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
 from score_service.domain.award import Award, PeriodClosed, RecordedAward
-from score_service.domain.board_settings import LatePolicy
-from score_service.domain.changes import Change
+from score_service.domain.board_settings import BoardSettings, LatePolicy
+from score_service.domain.changes import Change, Changes
 from score_service.domain.period import ALL_TIME, NO_SCHEDULE, PeriodKind, Schedule
 from score_service.domain.position import Position
+from score_service.periods.settings_json import write_settings
+from score_service.record.boards import BoardStore, SettingsDraft
 from score_service.record.ledger import Ledger, StaleSchedule
 from score_service.record.periods import PeriodStore, StoredSettings
 from score_service.record.standings import Standings
 
 NOON = MONDAY + 12 * HOUR
 MOMENT = dt.timedelta(microseconds=1)
+TEXT = write_settings(SETTINGS)
 
 
 @pytest.fixture(autouse=True)
@@ -56,9 +60,9 @@ async def counts(ledger: Ledger, schedule: Schedule, *awards: Award) -> list[set
 
 
 async def test_award_counts_in_the_current_period_of_each_kind(
-    ledger: Ledger, periods: PeriodStore, standings: Standings
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore, standings: Standings
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     await ledger.record_awards("main", [make_award("ada", 3)], DAYS_AND_WEEKS)
 
     batch = written(
@@ -76,8 +80,10 @@ async def test_award_counts_in_the_current_period_of_each_kind(
     assert [(s.user_id, s.total, s.rank) for s in reading.top] == [("ada", 8, 1), ("bob", 2, 2)]
 
 
-async def test_period_is_opened_by_its_first_award(ledger: Ledger, periods: PeriodStore) -> None:
-    await save_settings(periods)
+async def test_period_is_opened_by_its_first_award(
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore
+) -> None:
+    await save_settings(board_store)
     assert await periods.list_live("main") == []
     for count in (3, 1):
         await ledger.record_awards("main", [make_award() for _ in range(count)], DAYS_AND_WEEKS)
@@ -95,9 +101,9 @@ async def test_period_is_opened_by_its_first_award(ledger: Ledger, periods: Peri
 
 
 async def test_period_holds_its_first_instant_and_not_the_one_after_its_last(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     ledger_clock.set(MONDAY + DAY)
     day_before, week_now = day().period_id, week().period_id
 
@@ -132,6 +138,7 @@ async def test_period_holds_its_first_instant_and_not_the_one_after_its_last(
 @pytest.mark.parametrize(("after", "is_late"), [(GRACE - MOMENT, False), (GRACE, True)])
 async def test_award_for_a_period_that_has_closed_is_late(
     ledger: Ledger,
+    board_store: BoardStore,
     periods: PeriodStore,
     ledger_clock: LedgerClock,
     late: LatePolicy,
@@ -141,7 +148,7 @@ async def test_award_for_a_period_that_has_closed_is_late(
     is_late: bool,
 ) -> None:
     schedule = replace(DAYS_AND_WEEKS, late=late)
-    await save_settings(periods)
+    await save_settings(board_store)
     await ledger.record_awards("main", [make_award()], schedule)
     ledger_clock.set(MONDAY + DAY + after)
     award = happened(MONDAY + DAY - HOUR, "bob")
@@ -162,9 +169,9 @@ async def test_award_for_a_period_that_has_closed_is_late(
 
 
 async def test_award_that_was_refused_stays_so_and_one_that_was_made_before_stays_made(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     schedule = replace(DAYS_AND_WEEKS, late=LatePolicy.REFUSE)
     made, refused = happened(NOON), happened(NOON)
     first = written(await ledger.record_awards("main", [made], schedule))
@@ -177,9 +184,9 @@ async def test_award_that_was_refused_stays_so_and_one_that_was_made_before_stay
 
 
 async def test_award_in_a_gap_between_seasons_counts_in_none(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     spring = season("spring", MONDAY, MONDAY + DAY)
     autumn = season("autumn", MONDAY + 3 * DAY, MONDAY + 4 * DAY)
     schedule = make_schedule(spring, autumn)
@@ -195,9 +202,9 @@ async def test_award_in_a_gap_between_seasons_counts_in_none(
 
 @pytest.mark.parametrize("late", LatePolicy)
 async def test_gap_is_no_closed_period(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock, late: LatePolicy
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore, ledger_clock: LedgerClock, late: LatePolicy
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     ledger_clock.set(MONDAY + 2 * DAY)
     schedule = make_schedule(season("spring", MONDAY, MONDAY + DAY), late=late)
 
@@ -208,9 +215,9 @@ async def test_gap_is_no_closed_period(
 
 
 async def test_membership_is_fixed_at_the_first_write(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock, standings: Standings
+    ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock, standings: Standings
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     award = make_award("ada", 3)
     first = written(await ledger.record_awards("main", [award], DAYS_AND_WEEKS))
     ledger_clock.set(MONDAY + 5 * DAY)
@@ -223,10 +230,10 @@ async def test_membership_is_fixed_at_the_first_write(
 
 
 async def test_two_callers_whose_clocks_differ_agree_on_the_period(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock
 ) -> None:
     """What counts is the ledger's time, and a schedule that does not hold it is rejected."""
-    await save_settings(periods)
+    await save_settings(board_store)
     midnight = MONDAY + DAY
     slow, fast = (
         replace(
@@ -250,9 +257,9 @@ async def test_two_callers_whose_clocks_differ_agree_on_the_period(
 
 
 async def test_stale_schedule_writes_nothing(
-    ledger: Ledger, periods: PeriodStore, database: Database
+    ledger: Ledger, board_store: BoardStore, database: Database
 ) -> None:
-    head = (await save_settings(periods)).after
+    head = (await save_settings(board_store)).after
 
     for schedule in (
         replace(DAYS_AND_WEEKS, settings_revision=2),
@@ -271,9 +278,9 @@ async def test_stale_schedule_writes_nothing(
 
 
 async def test_ledger_time_never_steps_back(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock, database: Database
+    ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock, database: Database
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     ledger_clock.set(MONDAY + DAY)
     await ledger.record_awards("main", [make_award()], DAYS_AND_WEEKS)
     ledger_clock.set(MONDAY)
@@ -284,13 +291,13 @@ async def test_ledger_time_never_steps_back(
     assert times == [(MONDAY + DAY,)]
 
 
-async def test_board_made_by_its_first_award_takes_the_default(ledger: Ledger, periods: PeriodStore) -> None:
-    assert await periods.find_default() is None
-    assert await periods.save_default("{}", expected_revision=0, actor="operator")
-    assert not await periods.save_default("{}", expected_revision=0, actor="operator")
-    assert await periods.save_default(SETTINGS, expected_revision=-1, actor="operator")
-    assert await periods.find_default() == StoredSettings(-2, SETTINGS)
-    assert await periods.find_settings("main") == StoredSettings(-2, SETTINGS)
+async def test_board_made_by_its_first_award_takes_the_default(
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore
+) -> None:
+    assert await periods.find_settings("main") is None
+    await save_default(board_store, BoardSettings())
+    await save_default(board_store)
+    assert await periods.find_settings("main") == StoredSettings(-2, TEXT)
     for revision in (0, -1, 1):
         schedule = replace(DAYS_AND_WEEKS, settings_revision=revision)
         assert await ledger.record_awards("main", [make_award()], schedule) == StaleSchedule(-2, NOON)
@@ -301,15 +308,15 @@ async def test_board_made_by_its_first_award_takes_the_default(ledger: Ledger, p
     assert batch.changes.before == Position.start("main")
     assert batch.changes.changes == (Change("ada", 4, 2),)
     assert set(batch.changes.periods) == {day().period_id, week().period_id}
-    assert await periods.find_settings("main") == StoredSettings(1, SETTINGS)
+    assert await periods.find_settings("main") == StoredSettings(1, TEXT)
     assert await ledger.record_awards("main", [make_award()], schedule) == StaleSchedule(1, NOON)
     assert await ledger.read_changes("main", Position.start("main")) == batch.changes
 
 
 async def test_largest_first_batch_of_a_board_is_read_in_one_step(
-    ledger: Ledger, periods: PeriodStore
+    ledger: Ledger, board_store: BoardStore
 ) -> None:
-    await periods.save_default(SETTINGS, expected_revision=0, actor="operator")
+    await save_default(board_store)
     schedule = replace(DAYS_AND_WEEKS, settings_revision=-1)
 
     batch = written(await ledger.record_awards("main", [make_award() for _ in range(1000)], schedule))
@@ -318,33 +325,33 @@ async def test_largest_first_batch_of_a_board_is_read_in_one_step(
 
 
 async def test_settings_are_entries_of_the_ledger(
-    ledger: Ledger, periods: PeriodStore, database: Database
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore, database: Database
 ) -> None:
     await ledger.record_awards("main", [make_award("ada", 4)])
     assert await periods.find_settings("main") is None
+    before = await ledger.read_head("main")
     call = {"actor": "spiffe://test.local/operator", "request_id": str(uuid.uuid4()), "trace_id": "ab"}
-    saved = await periods.save_settings("main", "{}", expected_revision=0, **call)
-    assert saved is not None
-    assert await periods.save_settings("main", SETTINGS, expected_revision=0, **call) is None
-    again = await periods.save_settings("main", SETTINGS, expected_revision=2, **call)
+    none, some = SettingsDraft("main", BoardSettings(), 0, 0), SettingsDraft("main", SETTINGS, 2, 0)
+    assert await board_store.apply_settings([none], None, **call)
+    assert not await board_store.apply_settings([replace(some, settings_revision=0)], None, **call)
+    assert await board_store.apply_settings([some], None, **call)
 
-    assert again is not None
-    assert (saved.before.revision, saved.after.revision, again.after.revision) == (1, 2, 3)
-    assert await periods.find_settings("main") == StoredSettings(3, SETTINGS)
-    assert await ledger.read_head("main") == again.after
-    changes = await ledger.read_changes("main", saved.before)
-    assert changes == replace(saved, after=again.after)
+    assert await periods.find_settings("main") == StoredSettings(3, TEXT)
+    after = await ledger.read_head("main")
+    assert after.revision == 3
+    assert await ledger.read_changes("main", before) == Changes("main", before, after, ())
     with psycopg.connect(database.admin_dsn) as connection:
         rows = connection.execute(
             "SELECT revision, kind, actor, request_id::text, trace_id, entered_at, body FROM score.entry"
         ).fetchall()
-    assert rows == [(n, "settings", *call.values(), NOON, body) for n, body in ((2, "{}"), (3, SETTINGS))]
+    bodies = (write_settings(BoardSettings()), TEXT)
+    assert rows == [(n, "settings", *call.values(), NOON, body) for n, body in enumerate(bodies, start=2)]
 
 
 async def test_newcomers_of_a_period_are_listed_at_their_first_award_in_it(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     await ledger.record_awards("main", [make_award("ada"), make_award("bob")], DAYS_AND_WEEKS)
     ledger_clock.set(NOON + DAY)
     await ledger.record_awards("main", [make_award(u) for u in ("bob", "bob", "cyd")], DAYS_AND_WEEKS)
@@ -356,10 +363,10 @@ async def test_newcomers_of_a_period_are_listed_at_their_first_award_in_it(
 
 
 async def test_new_zone_data_moves_only_what_is_not_open_yet(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore, ledger_clock: LedgerClock
 ) -> None:
     """The boundary after the Monday was at midnight, and is an hour later by the new data."""
-    await save_settings(periods)
+    await save_settings(board_store)
     await ledger.record_awards("main", [make_award()], make_schedule(day(), week()))
     later = [
         replace(
@@ -386,9 +393,9 @@ async def test_new_zone_data_moves_only_what_is_not_open_yet(
 
 
 async def test_boundary_that_moves_back_leaves_no_overlap(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, board_store: BoardStore, periods: PeriodStore, ledger_clock: LedgerClock
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     await ledger.record_awards("main", [make_award()], make_schedule(day(), week()))
     earlier = replace(day(1), starts_at=day(1).starts_at - HOUR, zone_data="2026g")
     ledger_clock.set(MONDAY + DAY - HOUR)
@@ -404,10 +411,14 @@ async def test_boundary_that_moves_back_leaves_no_overlap(
 
 
 async def test_standings_of_all_periods_are_a_plain_fold_of_the_awards(
-    ledger: Ledger, periods: PeriodStore, ledger_clock: LedgerClock, standings: Standings
+    ledger: Ledger,
+    board_store: BoardStore,
+    periods: PeriodStore,
+    ledger_clock: LedgerClock,
+    standings: Standings,
 ) -> None:
     """Many batches over two weeks, with awards that happened before."""
-    await save_settings(periods)
+    await save_settings(board_store)
     draw = random.Random(5)
     folds: dict[str, dict[str, tuple[int, int]]] = {}
     now, revision = NOON, 1
@@ -455,9 +466,9 @@ async def test_standings_of_all_periods_are_a_plain_fold_of_the_awards(
 
 @pytest.mark.parametrize("function", ["bigint", "integer"])
 async def test_server_of_the_version_before_fails_where_a_board_has_settings(
-    periods: PeriodStore, database: Database, function: str
+    board_store: BoardStore, database: Database, function: str
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     record = (
         "SELECT 1 FROM score.record_awards(%s, %s, '{ada}', '{2}'::"
         + function
@@ -468,7 +479,7 @@ async def test_server_of_the_version_before_fails_where_a_board_has_settings(
         with pytest.raises(psycopg.errors.UndefinedFunction):  # Which it takes for a database not migrated.
             connection.execute(record.encode(), ("main", *ids))
         connection.execute(record.encode(), ("other", *ids))
-        await periods.save_default(SETTINGS, expected_revision=0, actor="operator")
+        await save_default(board_store)
         connection.execute(record.encode(), ("other", *ids))
         with pytest.raises(psycopg.errors.UndefinedFunction):
             connection.execute(record.encode(), ("another", *ids))
@@ -493,8 +504,8 @@ async def test_server_of_the_version_before_fails_where_a_board_has_settings(
         "CREATE OR REPLACE FUNCTION score.ledger_clock() RETURNS timestamptz LANGUAGE sql RETURN now()",
     ],
 )
-async def test_runtime_role_may_not(periods: PeriodStore, database: Database, statement: str) -> None:
-    await save_settings(periods)
+async def test_runtime_role_may_not(board_store: BoardStore, database: Database, statement: str) -> None:
+    await save_settings(board_store)
     with (
         psycopg.connect(database.score_runtime_dsn) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),
