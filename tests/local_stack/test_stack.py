@@ -202,7 +202,7 @@ def test_stopping_leaves_no_process_and_loses_no_data(launcher: Launcher) -> Non
     # This start comes while the servers of the last one may still be writing.
     third = launcher.start()
     assert third.award_as_printed().startswith("+10 for ada: 30 points, rank 1, revision 4")
-    assert third.verify().startswith("main: 4 ")
+    assert third.verify().startswith("main: 4 entries (3 awards, 1 settings change) in 4 commits")
     os.kill(third.child.process.pid, signal.SIGKILL)
     third.await_end()
 

@@ -8,9 +8,9 @@ _MINUTES_MAX: Final = 120
 _HOURS_MAX: Final = 48
 
 
-def number(count: int, noun: str) -> str:
-    """Say how many there are of something."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+def number(count: int, noun: str, plural: str = "") -> str:
+    """Say how many there are of something, with its plural where that is not the noun and an s."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"
 
 
 def moment(time: datetime) -> str:

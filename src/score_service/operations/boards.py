@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from score_service.certificates.phrases import number
+from score_service.certificates.phrases import number, plain
 from score_service.domain.findings import Findings
 from score_service.errors import (
     BoardNotFoundError,
@@ -35,6 +35,8 @@ _WHY: Final[Mapping[type[ScoreServiceError], str]] = {
     ProjectionUnavailableError: "Redis is unavailable",
     RecordUnavailableError: "PostgreSQL is unavailable",
 }
+_NOUNS: Final = {"period_closed": "closed period", "settings": "settings change"}
+"""What kinds of entries are called that are not called by their names."""
 
 
 async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
@@ -135,12 +137,18 @@ async def _rebuild_board(ledger: Ledger, census: Census, rebuilder: Rebuilder, b
 
 
 def _describe_record(record: VerifiedRecord) -> str:
-    awards = number(record.position.revision, "award")
-    chain = f"{awards} in {number(record.commits, 'commit')} up to {record.position}"
+    entries = _describe_entries(record.kinds)
+    chain = f"{entries} in {number(record.commits, 'commit')} up to {record.position}"
     standings = number(record.standings, "standing")
     if record.findings:
         return f"{chain}; {standings}; {number(len(record.findings), 'fault')} in the record"
     return f"{chain}, chain holds; {standings} as the ledger says"
+
+
+def _describe_entries(kinds: Mapping[str, int]) -> str:
+    entries = number(sum(kinds.values()), "entry", "entries")
+    of_kinds = [number(count, _NOUNS.get(kind, plain(kind))) for kind, count in sorted(kinds.items())]
+    return f"{entries} ({', '.join(of_kinds)})" if of_kinds else entries
 
 
 def _describe_projection(audit: BoardAudit) -> str:

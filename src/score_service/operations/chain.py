@@ -8,6 +8,7 @@ two different runs of rows never have the same text.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -38,7 +39,7 @@ class LedgerRow(NamedTuple):
 
 
 class EntryRow(NamedTuple):
-    """An entry as the ledger has it. The fields stand in the order of the canonical text."""
+    """Another entry as the ledger has it. The fields stand in the order of the canonical text."""
 
     revision: int
     kind: str
@@ -91,10 +92,12 @@ class Chain:
 
     def __init__(self, board_id: str, findings: Findings) -> None:
         self.revision = 0
-        """Of the last award or entry taken."""
+        """Of the last entry taken."""
         self.committed = 0
         """The last revision of the last commit taken."""
         self.commits = 0
+        self.kinds = Counter[str]()
+        """How many entries of each kind were taken; an award is one of kind `award`."""
         self.digest = start_digest(board_id)
         self.settings_revision = 0
         """Of the last entry with settings."""
@@ -106,6 +109,7 @@ class Chain:
         """Go on by one award."""
         self.reach(row.revision - 1)
         self.revision = row.revision
+        self.kinds["award"] += 1
         self._open.update(write_canonical(row))
         self.tallies.count(row.revision, row.user_id, row.points, row.total_after)
         if row.period_totals is not None:
@@ -119,9 +123,10 @@ class Chain:
             )
 
     def take_entry(self, row: EntryRow) -> None:
-        """Go on by one entry."""
+        """Go on by one entry of another kind."""
         self.reach(row.revision - 1)
         self.revision = row.revision
+        self.kinds[row.kind] += 1
         self._open.update(write_canonical(row))
         if row.kind == "settings":
             self.settings_revision = row.revision

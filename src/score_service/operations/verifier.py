@@ -11,7 +11,7 @@ not with its awards.
 """
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -36,6 +36,8 @@ class VerifiedRecord:
 
     position: Position
     """Up to here the ledger was followed."""
+    kinds: Mapping[str, int]
+    """How many entries of each kind the ledger has up to there."""
     commits: int
     standings: int
     """How many were compared, of all time and of periods."""
@@ -83,7 +85,7 @@ class Verifier:
                 compared += await self._compare_standings(walk, period_id, on_progress)
         await self._find_surplus(walk)
         await self._compare_periods(walk)
-        return VerifiedRecord(walk.position, walk.chain.commits, compared, findings)
+        return VerifiedRecord(walk.position, walk.chain.kinds, walk.chain.commits, compared, findings)
 
     async def _compare_standings(self, walk: "_Walk", period_id: str, on_progress: Progress) -> int:
         tallies = walk.chain.tallies

@@ -14,6 +14,7 @@ def test_numbers_are_one_or_several() -> None:
         "2 awards",
         "12,345 awards",
     ]
+    assert [number(count, "entry", "entries") for count in (1, 2)] == ["1 entry", "2 entries"]
 
 
 @pytest.mark.parametrize(

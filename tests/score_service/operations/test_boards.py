@@ -6,18 +6,22 @@ import pty
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 import psycopg
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.forking import ForkServers
+from tests.fixtures.periods import DAYS_AND_WEEKS, SETTINGS, LedgerClock, day, make_final, save_settings
 from tests.fixtures.postgres import Database, Login
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually, is_projected, make_award
 
 from score_service.projection.projection import Projection
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 
 UNAVAILABLE = "redis://127.0.0.1:1"
 
@@ -87,14 +91,34 @@ async def test_boards_as_they_must_be_are_reported_in_a_line_each(
 
     projection = "projection as the record, 0 differ"
     assert ended.stdout == (
-        f"main: 1,002 awards in 2 commits up to {main}, chain holds; 1,000 standings as the ledger says;"
-        f" {projection}\n"
-        f"other: 1 award in 1 commit up to {other}, chain holds; 1 standing as the ledger says;"
+        f"main: 1,002 entries (1,002 awards) in 2 commits up to {main}, chain holds;"
+        f" 1,000 standings as the ledger says; {projection}\n"
+        f"other: 1 entry (1 award) in 1 commit up to {other}, chain holds; 1 standing as the ledger says;"
         f" {projection}\n"
         "2 boards, all well\n"
     )
     assert ended.stderr == ""
     assert ended.returncode == 0
+
+
+async def test_entries_of_a_board_are_counted_by_kind(
+    command: Command,
+    environment: dict[str, str],
+    ledger: Ledger,
+    board_store: BoardStore,
+    periods: PeriodStore,
+    ledger_clock: LedgerClock,
+) -> None:
+    for keep in (1, 2):
+        await save_settings(board_store, settings=replace(SETTINGS, keep=keep))
+    await ledger.record_awards("main", [make_award()], replace(DAYS_AND_WEEKS, settings_revision=2))
+    ledger_clock.set(day().final_at)
+    await make_final(periods, day().period_id)
+
+    ended = command.run("verify", "--record-only", env=environment)
+
+    entries = "4 entries (1 award, 1 closed period, 2 settings changes)"
+    assert ended.stdout.startswith(f"main: {entries} in 4 commits up to {await ledger.read_head('main')}, ")
 
 
 async def test_named_board_alone_is_verified(

@@ -207,6 +207,7 @@ async def test_record_as_it_must_be_leaves_nothing_to_find(ledger: Ledger, verif
 
     assert verified.findings.kept == []
     assert verified.position == await ledger.read_head("main")
+    assert verified.kinds == {"award": 6, "settings": 1, "period_closed": 1}
     assert (verified.commits, verified.standings) == (5, 4 + 2 + 4)
 
 
