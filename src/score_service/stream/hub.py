@@ -48,7 +48,7 @@ class HubSettings:
 
 
 class Hub:
-    """The watchers of one board, and the task that feeds them."""
+    """The watchers of one choice of a board, and the task that feeds them."""
 
     def __init__(
         self, board_id: str, feeds: Feeds, settings: HubSettings, choice: PeriodChoice | None = None
@@ -57,7 +57,6 @@ class Hub:
         self.claims = 0
         """Watches that need this hub, also those that have not begun."""
         self._board_id = board_id
-        self._projection = feeds.projection
         self._settings = settings
         self._frames = Frames(board_id, feeds, self._offer, hint_seconds=settings.hint_seconds, choice=choice)
         self._wanted = 0
@@ -85,13 +84,23 @@ class Hub:
     def start(self) -> asyncio.Task[None]:
         """Feed the watchers from now on, in a task that `stop` ends."""
         # It serves all watchers, so what it logs belongs to no one call.
-        self._task = asyncio.create_task(self._run(), name="hub", context=Context())
+        self._task = asyncio.create_task(self._tick(), name="hub", context=Context())
         return self._task
 
     def stop(self) -> None:
-        """End the task. The flag ends its loops also where a library has lost the cancellation."""
+        """End the task. The flag ends its loop also where a library has lost the cancellation."""
         self._stopped = True
         self._task.cancel()
+
+    def note(self, hint: Hint) -> None:
+        """Take in what was applied to the board."""
+        if self._frames.note(hint):
+            self._hinted = True
+            self._wake.set()
+
+    def wake(self) -> None:
+        """Look at the board now: hints may have been lost."""
+        self._wake.set()
 
     async def reach(self, revision: int) -> None:
         """Wait for a frame at a revision of the record, or later.
@@ -123,32 +132,6 @@ class Hub:
             for watcher in offered[first : first + _OFFERED_AT_ONCE]:
                 watcher.offer(frame)
             await asyncio.sleep(0)
-
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._subscribe())
-            tasks.create_task(self._tick())
-
-    async def _subscribe(self) -> None:
-        while not self._stopped:
-            try:
-                async with self._projection.subscribe(self._board_id) as hints:
-                    self._wake.set()
-                    async for hint in hints:
-                        self._note(hint)
-                        if self._stopped:
-                            return
-                continue  # The channel has moved, and is subscribed to at once where it is now.
-            except ProjectionUnavailableError:
-                pass  # The board is looked at all the same.
-            except Exception:  # noqa: BLE001 - Logged whole; without hints the watchers are fed more slowly.
-                _log.exception("subscription_failed")
-            await asyncio.sleep(self._settings.poll_seconds / 2)
-
-    def _note(self, hint: Hint) -> None:
-        if self._frames.note(hint):
-            self._hinted = True
-            self._wake.set()
 
     async def _tick(self) -> None:
         while not self._stopped:

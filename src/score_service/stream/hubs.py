@@ -18,6 +18,7 @@ from score_service.errors import ProjectionUnavailableError, ShuttingDownError, 
 from score_service.stream.feeds import Feeds
 from score_service.stream.frame import Frame
 from score_service.stream.hub import Hub, HubSettings
+from score_service.stream.subscription import Subscription
 from score_service.stream.watcher import Watcher
 
 _Watched: TypeAlias = tuple[str, PeriodChoice | None]
@@ -33,8 +34,10 @@ class Hubs:
         self.watchers = 0
         """Number of open watches."""
         self._hubs: dict[_Watched, Hub] = {}
+        self._subscriptions: dict[str, Subscription] = {}
+        """By board."""
         self._tasks: set[asyncio.Task[None]] = set()
-        """Of the hubs, also of those that are ending."""
+        """Of the hubs and subscriptions, also of those that are ending."""
         self._locks: WeakValueDictionary[_Watched, asyncio.Lock] = WeakValueDictionary()
         self._closed = False
 
@@ -54,6 +57,8 @@ class Hubs:
             for watcher in hub.watchers:
                 watcher.end(ShuttingDownError())
             hub.stop()
+        for subscription in self._subscriptions.values():
+            subscription.stop()
 
     async def watch(self, request: WatchRequest) -> AsyncGenerator[WatchMessage]:
         """Send the top, what changed since `request.after`, and then what changes.
@@ -156,15 +161,37 @@ class Hubs:
         finally:
             hub.claims -= 1
             if hub.claims == 0:
-                del self._hubs[watched]
-                hub.stop()
+                self._stop(watched)
 
     async def _start(self, watched: _Watched) -> Hub:
         board_id, choice = watched
         hub = Hub(board_id, self._feeds, self._settings, choice)
         await hub.begin()
         self._hubs[watched] = hub
-        task = hub.start()
+        self._keep(hub.start())
+        self._subscribe(board_id).add(hub)
+        return hub
+
+    def _subscribe(self, board_id: str) -> Subscription:
+        """Find the subscription to a board or start it."""
+        subscription = self._subscriptions.get(board_id)
+        if subscription is None:
+            pause_seconds = self._settings.poll_seconds / 2
+            subscription = Subscription(board_id, self._feeds.projection, pause_seconds)
+            self._subscriptions[board_id] = subscription
+            self._keep(subscription.start())
+        return subscription
+
+    def _stop(self, watched: _Watched) -> None:
+        """Stop a hub, and the subscription to its board with the last one."""
+        board_id, _ = watched
+        hub, subscription = self._hubs.pop(watched), self._subscriptions[board_id]
+        hub.stop()
+        subscription.hubs.discard(hub)
+        if not subscription.hubs:
+            del self._subscriptions[board_id]
+            subscription.stop()
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return hub

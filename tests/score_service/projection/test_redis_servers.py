@@ -1,15 +1,13 @@
 """Which server is asked: in a cluster, by Sentinel, and where the URL says something else than there is."""
 
 import asyncio
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from redis.crc import key_slot
 from tests.fixtures.logs import LogLines
 from tests.fixtures.redis import access_to
-from tests.fixtures.stores import eventually
-from tests.fixtures.valkey_nodes import Node, SentinelSet, ValkeyCluster
+from tests.fixtures.valkey_nodes import SentinelSet, ValkeyCluster
 
 from local_stack.valkey import ValkeyServer
 from score_service.errors import ProjectionUnavailableError
@@ -17,8 +15,6 @@ from score_service.metrics import add_call_fields
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache, ScriptCall
-from score_service.stream.feeds import Feeds
-from score_service.stream.hub import Hub, HubSettings
 from service_runtime.redis.access import RedisAccess, RedisUrl
 
 
@@ -78,29 +74,6 @@ async def test_subscription_whose_channel_has_moved_ends_and_the_next_one_follow
         async with cache.subscribe(channel) as messages:
             target.ask("SPUBLISH", channel, "after")
             assert await anext(messages) == "after"
-
-
-async def test_hub_whose_channel_has_moved_subscribes_again_at_once(
-    valkey_cluster: ValkeyCluster, redis_prefix: str, feeds: Feeds
-) -> None:
-    slot, source = key_slot(b"moved"), valkey_cluster.owner_of("moved")
-    target = next(node for node in valkey_cluster.nodes if node is not source)
-    settings = ProjectionSettings(valkey_cluster.access, prefix=redis_prefix, timeout=5)
-    channel = f"{redis_prefix}{{moved}}:changes"
-
-    def subscribers_at(node: Node) -> int:
-        return int(node.ask("PUBSUB", "SHARDNUMSUB", channel)[1])
-
-    async with Projection.open(settings) as projection:
-        # It looks at the board, and subscribes again after a loss, after longer than this test lasts.
-        hub = Hub("moved", replace(feeds, projection=projection), HubSettings(poll_seconds=600))
-        task = hub.start()
-        await eventually(lambda: asyncio.to_thread(lambda: subscribers_at(source) == 1))
-        valkey_cluster.begin_move(slot, source, target)
-        valkey_cluster.end_move(slot, target)
-        await eventually(lambda: asyncio.to_thread(lambda: subscribers_at(target) == 1))
-        hub.stop()
-        await asyncio.wait([task])
 
 
 async def test_check_asks_every_primary(valkey_cluster: ValkeyCluster, redis_prefix: str) -> None:

@@ -156,7 +156,7 @@ async def test_lost_hint_is_made_up_from_the_ledger(boards: Boards, projection: 
     watching = await boards.watch()
     await watching.step()
     (hub,) = boards.hubs._hubs.values()
-    hub._note = lambda hint: None  # type: ignore[method-assign]
+    hub.note = lambda hint: None  # type: ignore[method-assign]
 
     await boards.award("bob", points=2)
     await boards.award("ada", points=2)
