@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -28,6 +28,22 @@ PeriodChoice = Annotated[
         "so on for the last one that is final; or an id such as `week:2026-W49`",
     ),
 ]
+
+
+_SKEW_SECONDS: Final = 60.0
+"""A period that begins within this time is taken to have begun: the clocks of servers differ by less."""
+
+
+class Span(Protocol):
+    """A period, as far as `steps_back` needs it."""
+
+    @property
+    def starts_at(self) -> datetime:
+        """Its first instant."""
+
+    @property
+    def ends_at(self) -> datetime:
+        """The first instant after it."""
 
 
 class ShownPeriod(BaseModel):
@@ -67,9 +83,28 @@ def show_period(period: Period | None) -> ShownPeriod | None:
     return None if period is None else ShownPeriod.of(period)
 
 
+def steps_back(found: Span, known: Span, now: float) -> bool:
+    """Return whether a current period that was found is over, so that the one that is known goes on.
+
+    A server whose clock is behind still takes the former period for the current one. Periods that overlap are
+    of different settings, and then what was found counts. So it does where what is known has yet to begin.
+
+    Args:
+        found: what a server says is current.
+        known: what was current before.
+        now: seconds since 1970.
+    """
+    return found.ends_at <= known.starts_at and known.starts_at.timestamp() <= now + _SKEW_SECONDS
+
+
 def is_choice(text: str) -> bool:
     """Return whether a text has the form of a choice."""
     return _CHOICE.fullmatch(text) is not None
+
+
+def is_current(choice: str) -> bool:
+    """Return whether a choice is the current period of a kind."""
+    return choice in set(PeriodKind)
 
 
 def names_one_period(choice: str) -> bool:

@@ -1,13 +1,15 @@
 """Which periods of a board are current, as the score service says: its settings and its clock decide.
 
 A gateway knows no time zone. It reads which period the leaderboard shows, as every caller may who may read
-the leaderboard, and remembers it for a short while, but not beyond its end.
+the leaderboard, and remembers it for a short while, but not beyond its end. A server whose clock is behind
+brings no former period back.
 """
 
 from collections import OrderedDict
 from typing import Final, Protocol
 
 from action_gateway.domain.clock import Clock
+from action_gateway.domain.periods import steps_back
 from action_gateway.errors import translate
 from score_client.errors import BoardNotFoundError, PeriodUnknownError, ScoreClientError
 from score_client.types import Period, PeriodKind, StandingsView
@@ -40,10 +42,12 @@ class Calendar:
         Raises:
             UnavailableError: the score service is unavailable.
         """
-        until, period = self._known.get((board_id, kind), (0.0, None))
+        until, known = self._known.get((board_id, kind), (0.0, None))
         if self._clock() < until:
-            return period
+            return known
         period = await self._read(board_id, kind)
+        if period and known and steps_back(period, known, self._clock()):
+            period = known
         self._known[board_id, kind] = self._find_end(period), period
         if len(self._known) > _KEPT_MAX:
             self._known.popitem(last=False)

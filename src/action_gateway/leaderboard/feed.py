@@ -7,19 +7,24 @@ one revision. It never waits for a client.
 
 A board without awards does not exist yet: that is an empty leaderboard. While the score service is
 unavailable the board stays as it was last seen, and `problem` says so. A watch of a current period goes on
-with the next one, and so does the feed. One of a period that the board does not have is over.
+with the next one, and so does the feed. It does not go back to the former one if a server shows that because
+its clock is behind: the board stays as it is until the server agrees. A watch of a period that the board does
+not have is over.
 """
 
 import asyncio
 import random
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
+from dataclasses import replace
 from typing import Self
 
 import structlog
 
+from action_gateway.domain.clock import Clock
 from action_gateway.domain.messages import Top
-from action_gateway.domain.periods import ShownPeriod, show_period
+from action_gateway.domain.periods import ShownPeriod, is_current, show_period, steps_back
 from action_gateway.errors import PeriodUnknownError, UnavailableError
 from action_gateway.leaderboard.audience import Audience
 from action_gateway.leaderboard.board_reader import BoardReader, no_standing
@@ -47,13 +52,15 @@ class Feed:
         *,
         top_n: int = 10,
         interval: float = 0.1,
+        clock: Clock = time.time,
         randomness: random.Random | None = None,
     ) -> None:
-        """Take how many rows to show, and the least seconds between two updates."""
+        """Take how many rows to show, the least seconds between two updates, and the time."""
         self.board = Board()
         self.audience = Audience(self.board, interval)
         self._reader = reader
         self._top_n = top_n
+        self._clock = clock
         self._randomness = randomness or random.Random()  # noqa: S311 - it spreads retries, no secret
         self._newest_top = self.board.top
         """What is shown next, as far as it is known."""
@@ -169,11 +176,29 @@ class Feed:
             await asyncio.sleep(pause)
 
     async def _follow(self) -> None:
-        events = self._reader.watch(self._top_n, after_position=self.board.position)
-        async with aclosing(events):
+        async with aclosing(self._watch()) as events:
             async for event in events:
                 await self._fold(event)
                 self._hear()
+
+    async def _watch(self) -> AsyncGenerator[Snapshot | Update | Checkpoint]:
+        """Follow the board, without what is shown of a period that is over."""
+        is_over, events = False, self._reader.watch(self._top_n, after_position=self.board.position)
+        async with aclosing(events):
+            async for event in events:
+                if isinstance(event, Snapshot):
+                    was_over, is_over = is_over, self._is_over_in(event)
+                    if not is_over:  # What changed in the current period meanwhile was not sent.
+                        yield replace(event, reset=event.reset or was_over)
+                elif not is_over:
+                    yield event
+
+    def _is_over_in(self, snapshot: Snapshot) -> bool:
+        """Return whether a snapshot shows a former period as the current one."""
+        found, known = snapshot.period, self.board.period
+        if not is_current(self._reader.period) or found is None or known is None:
+            return False
+        return steps_back(found, known, self._clock())
 
     def _hear(self) -> None:
         self._problem = None

@@ -86,7 +86,11 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         usernames = Usernames(store.get_usernames)
         calendar = Calendar(score_client, clock)
         feeds = await stack.enter_async_context(
-            Feeds(lambda period: Feed(BoardReader(score_client, usernames, settings.board_id, period)))
+            Feeds(
+                lambda period: Feed(
+                    BoardReader(score_client, usernames, settings.board_id, period), clock=clock
+                )
+            )
         )
         connections = _make_connections(metrics, settings)
         gauges.follow_process(metrics)

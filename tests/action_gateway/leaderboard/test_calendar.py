@@ -74,6 +74,16 @@ async def test_the_day_of_the_score_service_counts_where_the_clocks_differ() -> 
     assert await calendar.find_day("main") == "2026-12-02"
 
 
+async def test_a_server_whose_clock_is_behind_does_not_bring_the_former_day_back() -> None:
+    source, clock = ScriptedDays(SECOND), at(SECOND.starts_at)
+    calendar = Calendar(source, clock)
+    await calendar.find_day("main")
+    source.period = FIRST
+    clock.now += 11
+    assert await calendar.find_day("main") == "2026-12-02"
+    assert len(source.asked) == 2
+
+
 async def test_a_change_of_the_settings_is_known_after_a_while() -> None:
     source, clock = ScriptedDays(), at(NOON)
     calendar = Calendar(source, clock)

@@ -2,11 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from tests.action_gateway.scripted_board import ScriptedBoard, day_of
+from tests.fixtures.clocks import SetClock
 
 from action_gateway.errors import PeriodUnknownError, UnavailableError
 from action_gateway.leaderboard.board_reader import BoardReader
@@ -24,8 +27,12 @@ class Nameless:
 
 
 async def until_closed(board: ScriptedBoard, choice: str) -> None:
+    await until(lambda: all(watch.choice != choice for watch in board.watches))
+
+
+async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(60):
-        while any(watch.choice == choice for watch in board.watches):  # noqa: ASYNC110 - a task closes it
+        while not condition():  # noqa: ASYNC110 - the feed brings it about
             await asyncio.sleep(0.002)
 
 
@@ -48,9 +55,15 @@ def board() -> ScriptedBoard:
 
 
 @pytest.fixture
-async def feeds(board: ScriptedBoard) -> AsyncIterator[Feeds]:
+def clock() -> SetClock:
+    """Return the clock of the gateway, just after the second day has begun."""
+    return SetClock(day_of(2).starts_at.timestamp() + 1)
+
+
+@pytest.fixture
+async def feeds(board: ScriptedBoard, clock: SetClock) -> AsyncIterator[Feeds]:
     def make_feed(period: str) -> Feed:
-        return Feed(BoardReader(board, Nameless(), "main", period), interval=0.001)
+        return Feed(BoardReader(board, Nameless(), "main", period), interval=0.001, clock=clock)
 
     async with Feeds(make_feed, named_max=2) as feeds:
         yield feeds
@@ -119,6 +132,68 @@ async def test_a_period_that_began_while_the_watch_was_interrupted_is_told_all_t
         board.interrupt(RuntimeError("broken"))
         (_, named), (_, shown) = await next_news(subscription)
     assert (named["period"]["id"], score_of(shown)) == ("day:2026-12-02", 7)
+
+
+async def test_a_server_whose_clock_is_behind_does_not_bring_the_former_period_back(
+    board: ScriptedBoard, feeds: Feeds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("action_gateway.leaderboard.feed._BACKOFF_SECONDS", (0.001, 0.001))
+    with feeds.hold("day") as feed, feed.subscribe("u1") as subscription, feed.subscribe("u2") as idler:
+        await feed.open(subscription)
+        await feed.open(idler)
+        board.turn_over("day", day_of(2))
+        await next_news(subscription)
+        await next_news(idler)
+        watches = board.watches_begun
+        board.periods["day"] = day_of(1)
+        board.interrupt(RuntimeError("broken"))
+        await until(lambda: board.watches_begun > watches and board.watches)
+        board.award("u1", 5)
+        board.tell_checkpoint()
+        board.award_in("day:2026-12-02", "u2", 7)
+        board.turn_over("day", day_of(2))
+
+        [(event, update)] = await next_news(subscription)
+        [_, (score, own)] = await next_news(idler)
+
+    assert (event, [row["userId"] for row in update["leaderboard"]]) == ("leaderboard:update", ["u2"])
+    assert (score, own["newScore"]) == ("score:update", 7)
+
+
+@pytest.mark.parametrize("moved", [timedelta(hours=-5), timedelta(hours=5)])
+async def test_a_period_that_other_settings_moved_replaces_the_one_it_overlaps(
+    board: ScriptedBoard, feeds: Feeds, moved: timedelta
+) -> None:
+    other = replace(day_of(2), period_id="day:2026-12-03", starts_at=day_of(2).starts_at + moved)
+    with feeds.hold("day") as feed, feed.subscribe("u1") as subscription:
+        await feed.open(subscription)
+        for period in (day_of(2), other):
+            board.turn_over("day", period)
+            (_, named), _ = await next_news(subscription)
+            assert named["period"]["id"] == period.period_id
+
+
+async def test_a_period_that_a_clock_ahead_began_too_early_is_left_again(
+    board: ScriptedBoard, feeds: Feeds, clock: SetClock
+) -> None:
+    clock.now = day_of(1).starts_at.timestamp()
+    with feeds.hold("day") as feed, feed.subscribe("u1") as subscription:
+        await feed.open(subscription)
+        for number in (2, 1):
+            board.turn_over("day", day_of(number))
+            (_, named), _ = await next_news(subscription)
+            assert named["period"]["id"] == day_of(number).period_id
+
+
+async def test_the_last_final_period_may_be_an_earlier_one_after_a_restore(
+    board: ScriptedBoard, feeds: Feeds
+) -> None:
+    board.periods["day:previous"] = day_of(2)
+    with feeds.hold("day:previous") as feed, feed.subscribe("u1") as subscription:
+        await feed.open(subscription)
+        board.turn_over("day:previous", day_of(1))
+        (_, named), _ = await next_news(subscription)
+    assert named["period"]["id"] == "day:2026-12-01"
 
 
 async def test_a_period_that_goes_on_in_another_state_is_told(board: ScriptedBoard, feeds: Feeds) -> None:
