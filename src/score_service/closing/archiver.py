@@ -52,6 +52,8 @@ class Archiver:
             frozen_digest = frozen_digest or page.frozen_digest
             if page.frozen_digest != frozen_digest:
                 return Archive()
+            if not page.lines:
+                break
             self.archived += page.last_rank - rank
             rank = page.last_rank
             await asyncio.sleep((clock() - began) * _PAUSE_SHARE)

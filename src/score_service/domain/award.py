@@ -52,6 +52,8 @@ class RecordedAward(NamedTuple):
     action_type: str
     action_id: str
     request_id: str
+    reversed: bool = False
+    """Whether it was taken back. It never pays again."""
 
 
 class AwardOutcome(NamedTuple):

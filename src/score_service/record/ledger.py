@@ -21,10 +21,11 @@ from score_service.domain.award import MAX_BATCH, Award, OutOfRange, PeriodClose
 from score_service.domain.changes import Change, Changes
 from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
 from score_service.domain.position import Position
+from score_service.domain.visibility import Visibility
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
 from score_service.record.database import BULK_SECONDS, Database
 
-REQUIRED_SCHEMA: Final = "0003"
+REQUIRED_SCHEMA: Final = "0004"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
 
 MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
@@ -198,8 +199,7 @@ class Ledger:
         changes: dict[str, list[Change]] = {ALL_TIME: []}
         for row in rows:
             if row["period_id"] is not None:  # A commit of entries alone still has a row, for its position.
-                change = Change(row["user_id"], row["total_after"], row["revision"])
-                changes.setdefault(row["period_id"], []).append(change)
+                changes.setdefault(row["period_id"], []).append(_read_change(row))
         return Changes(
             board_id,
             after,
@@ -326,6 +326,17 @@ def _read_changes(lines: str) -> tuple[Change, ...]:
     return tuple(map(Change, words[::3], map(int, words[1::3]), map(int, words[2::3])))
 
 
+def _read_change(row: DictRow) -> Change:
+    reached, revision, visibility = row["reached_revision"], row["revision"], row["visibility"]
+    return Change(
+        row["user_id"],
+        row["total"],
+        reached,
+        None if revision == reached else revision,
+        Visibility(visibility) if visibility else None,
+    )
+
+
 def _newly_recorded(given: Sequence[Award], row: DictRow, position: Position) -> dict[str, RecordedAward]:
     """Put together what the ledger has now of the awards that it did not have, in the order of revisions."""
     new = [given[ordinal - 1] for ordinal in row["ordinals"] or ()]
@@ -356,6 +367,7 @@ def _recorded(row: DictRow) -> RecordedAward:
         action_type=row["action_type"],
         action_id=row["action_id"],
         request_id=row["request_id"],
+        reversed=row["reversed"],
     )
 
 

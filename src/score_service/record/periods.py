@@ -153,7 +153,7 @@ class PeriodStore:
             limit: how many, at most.
 
         Returns:
-            None where there are no more, and where the period is not frozen or is final.
+            None where the period is not frozen or is final. A page without lines where there are no more.
         """
         parameters = {
             "board_id": board_id,
@@ -162,9 +162,11 @@ class PeriodStore:
             "limit": limit,
         }
         (row,) = await self._fetch_all("archive_page", parameters, BULK_SECONDS)
-        if not row["last_rank"]:
+        if row["frozen_digest"] is None:
             return None
-        return ArchivedPage(row["last_rank"], row["lines"].encode(), row["frozen_digest"])
+        return ArchivedPage(
+            row["last_rank"] or after_rank, (row["lines"] or "").encode(), row["frozen_digest"]
+        )
 
     async def close_period(
         self, board_id: str, period_id: str, entrants: int, digest: bytes, frozen_digest: bytes, actor: str

@@ -54,7 +54,7 @@ async def _monday(ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerC
 
 async def archive(periods: PeriodStore, limit: int = 2) -> AsyncIterator[bytes]:
     after = 0
-    while page := await periods.archive_page("main", MONDAY_ID, after, limit):
+    while (page := await periods.archive_page("main", MONDAY_ID, after, limit)) and page.lines:
         after = page.last_rank
         yield page.lines
 

@@ -5,7 +5,9 @@
 -- has none to give, as to every statement that writes, where the message alone would be an internal error.
 WITH waited AS (SELECT pg_current_xact_id(), pg_logical_emit_message(true, 'laurel', ''))
 SELECT a.award_id::text, a.revision, c.last_revision AS commit_revision, c.digest AS commit_digest,
-       a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id::text
+       a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id::text,
+       EXISTS (SELECT FROM score.reversal r
+               WHERE r.board_id = a.board_id AND r.award_revision = a.revision) AS reversed
 FROM waited
 LEFT JOIN score.award a ON a.board_id = %(board_id)s AND a.award_id = %(award_id)s::uuid
 LEFT JOIN LATERAL (

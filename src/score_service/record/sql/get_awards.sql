@@ -1,6 +1,8 @@
 -- Awards of a board by their ids, each with the commit that holds it.
 SELECT a.award_id::text, a.revision, c.last_revision AS commit_revision, c.digest AS commit_digest,
-       a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id::text
+       a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id::text,
+       EXISTS (SELECT FROM score.reversal r
+               WHERE r.board_id = a.board_id AND r.award_revision = a.revision) AS reversed
 FROM score.award a
 CROSS JOIN LATERAL (
     SELECT last_revision, digest FROM score.commit

@@ -809,7 +809,8 @@ $$;
 -- Writes up to p_limit of the final standings of a frozen period after a rank into its result, unless some are there,
 -- and answers those that are: the last rank of them, and a line of rank, user id, total and reached revision
 -- each; and the digest of the commit at which the period was frozen, which tells histories apart.
--- Nulls where there are no more, or the period is not frozen or has its entry.
+-- Whoever has no points left is left out. The digest alone where there are no more, and nulls where the period is not
+-- frozen or has its entry.
 -- The board is not locked: nothing changes standings that are frozen, so whoever does this writes the same.
 CREATE FUNCTION score.archive_page(
     p_board_id text,
@@ -856,7 +857,7 @@ BEGIN
                user_id, total, reached_revision
         FROM (
             SELECT user_id, total, reached_revision FROM score.standing
-            WHERE board_id = p_board_id AND period = p_period_id
+            WHERE board_id = p_board_id AND period = p_period_id AND total > 0
               AND (p_after_rank = 0 OR total < v_above.total
                    OR total = v_above.total AND reached_revision > v_above.reached_revision)
             ORDER BY total DESC, reached_revision LIMIT p_limit
@@ -900,8 +901,8 @@ BEGIN
         RETURN;
     END IF;
     -- A record that was restored meanwhile may have lost what was archived, up to all of it.
-    IF p_entrants IS DISTINCT FROM (SELECT max(rank) FROM score.period_result
-                                    WHERE board_id = p_board_id AND period_number = v_period.number) THEN
+    IF p_entrants <> coalesce((SELECT max(rank) FROM score.period_result
+                               WHERE board_id = p_board_id AND period_number = v_period.number), 0) THEN
         RETURN;
     END IF;
     to_revision := from_revision + 1;

@@ -1,0 +1,16 @@
+"""Take awards back, and hide users: entries of the ledger, and what they come to."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    """Apply the step."""
+    op.get_bind().exec_driver_sql(
+        Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"),
+        execution_options={"no_parameters": True},  # So that a percent sign stands for itself.
+    )

@@ -1,0 +1,418 @@
+-- Corrections: awards that are taken back, and users who are hidden.
+--
+-- Both are entries of the ledger, and their bodies say all that is known of them. The tables here say where these
+-- entries are, so that they are found by what they are about.
+--
+-- A standing is never removed by a correction. Where no award of its user is left, its total is 0, and it counts for
+-- nobody; but it keeps the revision that changed it, so that whoever follows the ledger knows what is newer.
+
+-- The awards of a user are found by this number, which takes 8 bytes however long the ids are.
+CREATE FUNCTION score.hash_user(p_board_id text, p_user_id text) RETURNS bigint
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN hashtextextended(p_board_id || ' ' || p_user_id, 0);
+
+CREATE INDEX award_by_user ON score.award (score.hash_user(board_id, user_id), revision);
+
+-- The awards that were taken back.
+CREATE TABLE score.reversal (
+    board_id text COLLATE "C" NOT NULL,
+    -- Of its entry.
+    revision bigint NOT NULL,
+    reversal_id uuid NOT NULL,
+    -- Of the award.
+    award_revision bigint NOT NULL CHECK (award_revision BETWEEN 1 AND revision - 1),
+    -- The periods of the award whose results were final by then, and have it still; NULL where there are none.
+    final_numbers integer[],
+    PRIMARY KEY (board_id, revision),
+    UNIQUE (board_id, reversal_id),
+    UNIQUE (board_id, award_revision)
+);
+
+-- Who may see users that were hidden once. All others are visible.
+CREATE TABLE score.visibility (
+    board_id text COLLATE "C" NOT NULL,
+    user_id text COLLATE "C" NOT NULL,
+    visibility text NOT NULL CHECK (visibility IN ('visible', 'hidden', 'shadowed')),
+    -- Of the entry that says so.
+    revision bigint NOT NULL,
+    PRIMARY KEY (board_id, user_id)
+);
+
+-- The users whom lists, ranks and counts leave out, wherever they have points.
+CREATE VIEW score.hidden_user AS
+SELECT board_id, user_id, visibility FROM score.visibility WHERE visibility <> 'visible';
+
+-- The one rule of who is ranked: whoever has points and is visible.
+CREATE VIEW score.ranked_standing AS
+SELECT board_id, period, user_id, total, reached_revision
+FROM score.standing s
+WHERE total > 0 AND NOT EXISTS (
+    SELECT FROM score.hidden_user h WHERE h.board_id = s.board_id AND h.user_id = s.user_id
+);
+
+-- Finds an award by its id. Without sorting, no other index is taken, see find_recorded.
+CREATE FUNCTION score.find_award(p_board_id text, p_award_id uuid) RETURNS score.award
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan
+SET enable_sort = off
+AS $$
+BEGIN
+    RETURN (
+        SELECT a FROM score.award a
+        WHERE a.board_id = p_board_id AND a.award_id BETWEEN p_award_id AND p_award_id
+        ORDER BY a.award_id LIMIT 1
+    );
+END
+$$;
+
+-- Finds the reversal of an award, or the one with an id, and answers the revision of its entry. NULL if there is none.
+-- All indexes of the table begin with board_id. Without sorting, only the one that is meant has the rows in order, so
+-- that none of the others is taken while there are no statistics, see find_recorded.
+CREATE FUNCTION score.find_reversal(p_board_id text, p_award_revision bigint, p_reversal_id uuid) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan
+SET enable_sort = off
+AS $$
+BEGIN
+    RETURN coalesce(
+        (SELECT revision FROM score.reversal
+         WHERE board_id = p_board_id AND award_revision BETWEEN p_award_revision AND p_award_revision
+         ORDER BY award_revision LIMIT 1),
+        (SELECT revision FROM score.reversal
+         WHERE board_id = p_board_id AND reversal_id BETWEEN p_reversal_id AND p_reversal_id
+         ORDER BY reversal_id LIMIT 1)
+    );
+END
+$$;
+
+-- Finds the latest award of a user before a revision: of all time, or of those that count in a period. None that was taken
+-- back, unless p_with_reversed says otherwise, and none of those excepted. NULL if there is none. Without sorting, the
+-- index by user is taken, and not the one of the revisions, by which the whole board would be read.
+CREATE FUNCTION score.find_award_before(
+    p_board_id text,
+    p_user_id text,
+    p_before_revision bigint,
+    p_period_number integer, -- NULL for all time.
+    p_except_revisions bigint[],
+    p_with_reversed boolean
+) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan
+SET enable_sort = off
+AS $$
+DECLARE
+    v_hash bigint := score.hash_user(p_board_id, p_user_id);
+BEGIN
+    RETURN (
+        SELECT a.revision FROM score.award a
+        WHERE (score.hash_user(a.board_id, a.user_id), a.revision) < (v_hash, p_before_revision)
+          AND (score.hash_user(a.board_id, a.user_id), a.revision) > (v_hash, 0)
+          AND a.board_id = p_board_id AND a.user_id = p_user_id
+          AND (p_period_number IS NULL OR p_period_number = ANY (a.period_numbers))
+          AND a.revision <> ALL (p_except_revisions)
+          AND (p_with_reversed OR (
+              SELECT true FROM score.reversal r
+              WHERE r.board_id = p_board_id AND r.award_revision BETWEEN a.revision AND a.revision
+              ORDER BY r.award_revision LIMIT 1
+          ) IS NULL)
+        ORDER BY score.hash_user(a.board_id, a.user_id) DESC, a.revision DESC LIMIT 1
+    );
+END
+$$;
+
+-- Takes points off standings, which are distinct, and answers what became of each: its total and the revision at which
+-- it was reached, that of the latest award that stands. It is looked for only where that award is gone.
+CREATE FUNCTION score.take_points(
+    p_board_id text,
+    p_periods text[],
+    p_period_numbers integer[], -- 0 for all time.
+    p_user_ids text[],
+    p_points bigint[],
+    p_award_revisions bigint[], -- Of the latest award of each that goes.
+    p_revisions bigint[], -- Of the entries that say so.
+    p_gone_revisions bigint[], -- Of all awards that go.
+    OUT totals bigint[],
+    OUT reached_revisions bigint[]
+)
+LANGUAGE plpgsql VOLATILE
+-- A join by the key could be planned for a table without statistics, and read the whole board.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+BEGIN
+    WITH moved AS (
+        UPDATE score.standing s
+        SET total = s.total - g.points,
+            reached_revision = CASE
+                WHEN s.total = g.points THEN 0
+                WHEN s.reached_revision <> g.award_revision THEN s.reached_revision
+                ELSE score.find_award_before(
+                    p_board_id, g.user_id, g.award_revision, nullif(g.period_number, 0), p_gone_revisions, false)
+            END,
+            changed_revision = g.revision
+        FROM (
+            -- Nothing moves a row meanwhile: whoever does has locked the board.
+            SELECT n.*, (
+                SELECT o.ctid FROM score.standing o
+                WHERE o.board_id = p_board_id AND o.period = n.period AND o.user_id = n.user_id
+            ) AS lies_at
+            FROM unnest(p_periods, p_period_numbers, p_user_ids, p_points, p_award_revisions, p_revisions)
+                WITH ORDINALITY AS n (period, period_number, user_id, points, award_revision, revision, place)
+            OFFSET 0
+        ) g
+        WHERE s.ctid = g.lies_at
+        RETURNING g.place, s.total, s.reached_revision
+    )
+    SELECT array_agg(total ORDER BY place), array_agg(reached_revision ORDER BY place)
+    INTO totals, reached_revisions
+    FROM moved;
+    IF cardinality(totals) IS DISTINCT FROM cardinality(p_user_ids) THEN
+        RAISE EXCEPTION 'standings of the board % are missing', p_board_id;
+    END IF;
+END
+$$;
+
+-- Takes those awards of a board back that stand, in one commit of an entry each, in the order of the awards. The ids of
+-- the awards are distinct, and those of the reversals. Answers the commit, nulls where there is no such board, and
+-- the ordinals of what was taken back, in the order of the entries. What is not among them is no award of the board, or
+-- was taken back before, or has the id of another reversal.
+--
+-- The standing of a user becomes what it would be had the award never been made, of all time and in every period
+-- whose standings are not frozen. Each entry says what these became right after it. Of several awards of a user the
+-- latest comes last, so that a standing keeps the revision at which its total was reached until then.
+CREATE FUNCTION score.reverse_awards(
+    p_board_id text,
+    p_award_ids uuid[],
+    p_reversal_ids uuid[],
+    p_reasons text[], -- As strings of JSON in ASCII, and so are those on whose behalf.
+    p_on_behalf_of text[],
+    p_actor text,
+    p_trace_id text,
+    OUT from_revision bigint,
+    OUT from_digest bytea,
+    OUT to_revision bigint,
+    OUT to_digest bytea,
+    OUT made bigint[]
+)
+LANGUAGE plpgsql VOLATILE
+-- All is looked up one by one.
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now timestamptz;
+    v_awards score.award[];
+    v_revisions bigint[];
+    v_rows text;
+BEGIN
+    SELECT b.revision, b.digest, b.ledger_time INTO from_revision, from_digest, v_now
+    FROM score.lock_board(p_board_id) b;
+    to_revision := from_revision;
+    to_digest := from_digest;
+    IF from_revision IS NULL THEN
+        RETURN;
+    END IF;
+
+    SELECT array_agg(ordinal ORDER BY (award).revision), array_agg(award ORDER BY (award).revision),
+           array_agg((award).revision)
+    INTO made, v_awards, v_revisions
+    FROM (
+        SELECT ordinal, reversal_id, score.find_award(p_board_id, award_id) AS award
+        FROM unnest(p_award_ids, p_reversal_ids) WITH ORDINALITY AS g (award_id, reversal_id, ordinal)
+        OFFSET 0
+    ) found
+    WHERE (award).revision IS NOT NULL
+      AND score.find_reversal(p_board_id, (award).revision, reversal_id) IS NULL;
+    IF made IS NULL THEN
+        made := '{}';
+        RETURN;
+    END IF;
+    PERFORM score.freeze_due(p_board_id, from_revision, v_now);
+
+    WITH gone AS MATERIALIZED (
+        SELECT a.ordinality AS place, a.award_id, a.revision AS award_revision, a.user_id, a.points, a.period_numbers
+        FROM unnest(v_awards) WITH ORDINALITY AS a
+    ), counting AS MATERIALIZED (
+        -- Each award in all that it counts in.
+        SELECT gone.*, 'all_time' AS period_id, 0 AS number, false AS is_frozen FROM gone
+        UNION ALL
+        SELECT place, award_id, award_revision, user_id, points, period_numbers, (period).period_id, (period).number,
+               (period).closed_revision IS NOT NULL
+        FROM (
+            SELECT gone.*, (
+                SELECT p FROM score.period p WHERE p.board_id = p_board_id AND p.number = n.number
+            ) AS period
+            FROM gone CROSS JOIN unnest(gone.period_numbers) AS n (number)
+            OFFSET 0
+        ) found
+    ), counted AS MATERIALIZED (
+        SELECT counting.*,
+               dense_rank() OVER (ORDER BY is_frozen, number, user_id) AS standing_number,
+               sum(points) OVER (PARTITION BY number, user_id ORDER BY place) AS points_so_far,
+               sum(points) OVER (PARTITION BY number, user_id) AS points_in_all,
+               max(award_revision) OVER (PARTITION BY number, user_id) AS last_award_revision
+        FROM counting
+    ), moved AS MATERIALIZED (
+        SELECT score.take_points(
+                   p_board_id, array_agg(period_id ORDER BY standing_number),
+                   array_agg(number ORDER BY standing_number), array_agg(user_id ORDER BY standing_number),
+                   array_agg(points_in_all::bigint ORDER BY standing_number),
+                   array_agg(award_revision ORDER BY standing_number),
+                   array_agg(from_revision + place ORDER BY standing_number), v_revisions) AS standings
+        FROM counted WHERE award_revision = last_award_revision AND NOT is_frozen
+    ), made_entry AS MATERIALIZED (
+        SELECT from_revision + place AS revision, award_id, award_revision, user_id, points,
+               p_reversal_ids[made[place]] AS reversal_id, p_reasons[made[place]] AS reason,
+               p_on_behalf_of[made[place]] AS on_behalf_of,
+               string_agg(format(
+                   '["%s",%s,%s]', period_id,
+                   (standings).totals[standing_number] + points_in_all - points_so_far,
+                   CASE WHEN award_revision = last_award_revision THEN (standings).reached_revisions[standing_number]
+                        ELSE greatest((standings).reached_revisions[standing_number], last_award_revision) END
+               ), ',' ORDER BY number) FILTER (WHERE NOT is_frozen) AS standings,
+               array_agg(number ORDER BY number) FILTER (WHERE is_frozen) AS final_numbers,
+               string_agg(format('"%s"', period_id), ',' ORDER BY number) FILTER (WHERE is_frozen) AS final_periods
+        FROM counted CROSS JOIN moved
+        GROUP BY place, award_id, award_revision, user_id, points
+    ), listed AS (
+        INSERT INTO score.reversal (board_id, revision, reversal_id, award_revision, final_numbers)
+        SELECT p_board_id, revision, reversal_id, award_revision, final_numbers FROM made_entry
+    )
+    SELECT max(revision), string_agg(score.add_entry(
+               p_board_id, revision, 'reversal', p_actor, NULL, p_trace_id, v_now,
+               format('{"award_id":"%s","award_revision":%s,"final_periods":[%s],"on_behalf_of":%s,"points":%s,'
+                      '"reason":%s,"reversal_id":"%s","standings":[%s],"user_id":"%s"}',
+                      award_id, award_revision, final_periods, on_behalf_of, points, reason, reversal_id, standings,
+                      user_id)), '' ORDER BY revision)
+    INTO to_revision, v_rows
+    FROM made_entry;
+    to_digest := score.add_commit(p_board_id, from_revision, from_digest, to_revision, v_rows, v_now);
+END
+$$;
+
+-- Says who may see a user of a board, in a commit of one entry, unless that is so already. Answers the commit, nulls where
+-- there is no such board; what it was before, NULL where the user never had points; and the revision of the entry that
+-- says what it is now, 0 where none does. The entry says what the standings are that the user has: of all time, and in
+-- every period that is not final.
+CREATE FUNCTION score.set_visibility(
+    p_board_id text,
+    p_user_id text,
+    p_visibility text,
+    p_reason text, -- As a string of JSON in ASCII, and so is the one on whose behalf.
+    p_on_behalf_of text,
+    p_actor text,
+    p_trace_id text,
+    OUT from_revision bigint,
+    OUT from_digest bytea,
+    OUT to_revision bigint,
+    OUT to_digest bytea,
+    OUT before text,
+    OUT revision bigint
+)
+LANGUAGE plpgsql VOLATILE
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+AS $$
+#variable_conflict use_column
+DECLARE
+    v_now timestamptz;
+    v_standings text;
+BEGIN
+    SELECT b.revision, b.digest, b.ledger_time INTO from_revision, from_digest, v_now
+    FROM score.lock_board(p_board_id) b;
+    to_revision := from_revision;
+    to_digest := from_digest;
+    IF NOT EXISTS (SELECT FROM score.standing
+                   WHERE board_id = p_board_id AND period = 'all_time' AND user_id = p_user_id) THEN
+        RETURN;
+    END IF;
+    SELECT v.visibility, v.revision INTO before, revision
+    FROM score.visibility v WHERE board_id = p_board_id AND user_id = p_user_id;
+    before := coalesce(before, 'visible');
+    revision := coalesce(revision, 0);
+    IF before = p_visibility THEN
+        RETURN;
+    END IF;
+    PERFORM score.freeze_due(p_board_id, from_revision, v_now);
+    to_revision := from_revision + 1;
+    revision := to_revision;
+
+    WITH place AS MATERIALIZED (
+        SELECT 'all_time' AS period, 0 AS number
+        UNION ALL
+        SELECT period_id, number FROM score.period WHERE board_id = p_board_id AND entry_revision IS NULL
+    ), moved AS MATERIALIZED (
+        UPDATE score.standing s SET changed_revision = to_revision
+        FROM (
+            SELECT p.number, (
+                SELECT o.ctid FROM score.standing o
+                WHERE o.board_id = p_board_id AND o.period = p.period AND o.user_id = p_user_id
+            ) AS lies_at
+            FROM place p OFFSET 0
+        ) l
+        WHERE s.ctid = l.lies_at
+        RETURNING l.number, s.period, s.total, s.reached_revision
+    )
+    SELECT string_agg(format('["%s",%s,%s]', period, total, reached_revision), ',' ORDER BY number) INTO v_standings
+    FROM moved;
+    INSERT INTO score.visibility AS v (board_id, user_id, visibility, revision)
+    VALUES (p_board_id, p_user_id, p_visibility, to_revision)
+    ON CONFLICT (board_id, user_id) DO UPDATE SET visibility = excluded.visibility, revision = excluded.revision;
+    to_digest := score.add_commit(
+        p_board_id, from_revision, from_digest, to_revision,
+        score.add_entry(
+            p_board_id, to_revision, 'visibility', p_actor, NULL, p_trace_id, v_now,
+            format('{"on_behalf_of":%s,"reason":%s,"standings":[%s],"user_id":"%s","visibility":"%s"}',
+                   p_on_behalf_of, p_reason, v_standings, p_user_id, p_visibility)),
+        v_now);
+END
+$$;
+
+-- Servers of the versions before know no entries: on a board that has any, or would get settings, their functions are as
+-- good as missing.
+CREATE OR REPLACE FUNCTION score.require_no_settings(p_board_id text) RETURNS void
+LANGUAGE plpgsql VOLATILE
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_board record;
+BEGIN
+    LOOP
+        SELECT * INTO v_board FROM score.lock_board(p_board_id);
+        IF v_board.settings_revision <> 0 OR EXISTS (SELECT FROM score.entry WHERE board_id = p_board_id) THEN
+            RAISE EXCEPTION 'the board has periods or corrections, which this version of the service does not know'
+                USING ERRCODE = 'undefined_function';
+        END IF;
+        EXIT WHEN v_board.revision IS NOT NULL;
+        PERFORM score.make_board(p_board_id, 0, v_board.ledger_time);
+    END LOOP;
+END
+$$;
+
+-- The runtime role adds reversals, and never changes or removes them. It changes who may see a user, and not who it is.
+GRANT SELECT, INSERT ON score.reversal, score.visibility TO score_runtime;
+GRANT UPDATE (visibility, revision) ON score.visibility TO score_runtime;
+GRANT SELECT ON score.hidden_user, score.ranked_standing TO score_runtime;
+DO $$
+DECLARE
+    v_function regprocedure;
+BEGIN
+    FOR v_function IN
+        SELECT oid FROM pg_proc
+        WHERE pronamespace = 'score'::regnamespace
+          AND proname = ANY (ARRAY['hash_user', 'find_award', 'find_reversal', 'find_award_before', 'take_points',
+                                'reverse_awards', 'set_visibility'])
+    LOOP
+        EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM public', v_function);
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO score_runtime', v_function);
+    END LOOP;
+END
+$$;
