@@ -30,6 +30,7 @@ from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Schedule
 from score_service.domain.reversal import AwardMissing, Reversal, ReversalConflict, ReversalRequest
 from score_service.domain.visibility import Visibility
 from score_service.errors import BoardNotFoundError, RecordUnavailableError, StandingNotFoundError
+from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections, VisibilitySet
 from score_service.record.database import Database as Record
 from score_service.record.ledger import Ledger
@@ -149,10 +150,10 @@ async def test_entry_of_a_reversal_says_what_the_standings_became_right_after_it
     ledger: Ledger,
     corrections: Corrections,
     database: Database,
-    periods: PeriodStore,
+    board_store: BoardStore,
     ledger_clock: LedgerClock,
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     awards = await record(ledger, *(make_award("ada", 2) for _ in range(3)), schedule=DAYS_AND_WEEKS)
 
     # In one call, and not in the order of the awards.
@@ -258,11 +259,12 @@ async def test_reversed_award_never_pays_again(ledger: Ledger, corrections: Corr
 async def test_reversal_moves_what_is_not_frozen_and_names_what_is_final(
     ledger: Ledger,
     corrections: Corrections,
+    board_store: BoardStore,
     periods: PeriodStore,
     database: Database,
     ledger_clock: LedgerClock,
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     first, second = await record(ledger, make_award("ada", 3), make_award("ada", 4), schedule=DAYS_AND_WEEKS)
     ledger_clock.set(day().final_at)  # The day is frozen by the reversal itself.
 
@@ -286,11 +288,11 @@ async def test_period_takes_reversals_while_it_closes_and_is_reviewed(
     ledger: Ledger,
     corrections: Corrections,
     database: Database,
-    periods: PeriodStore,
+    board_store: BoardStore,
     ledger_clock: LedgerClock,
 ) -> None:
     spring = season("spring", MONDAY, MONDAY + DAY)
-    await save_settings(periods)
+    await save_settings(board_store)
     awards = await record(ledger, *(make_award("ada", 2) for _ in range(3)), schedule=make_schedule(spring))
     for award, moment in zip(awards, (spring.ends_at, spring.closes_at, spring.final_at), strict=True):
         ledger_clock.set(moment)
@@ -304,10 +306,10 @@ async def test_tie_key_of_a_period_is_of_an_award_in_it(
     ledger: Ledger,
     corrections: Corrections,
     database: Database,
-    periods: PeriodStore,
+    board_store: BoardStore,
     ledger_clock: LedgerClock,
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     await record(ledger, make_award("ada", 1), schedule=DAYS_AND_WEEKS)
     ledger_clock.set(MONDAY + DAY + 12 * HOUR)
     tuesday = await record(ledger, make_award("ada", 2), make_award("ada", 4), schedule=DAYS_AND_WEEKS)
@@ -321,9 +323,13 @@ async def test_tie_key_of_a_period_is_of_an_award_in_it(
 
 
 async def test_period_of_which_all_was_taken_back_becomes_final_without_entrants(
-    ledger: Ledger, corrections: Corrections, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger,
+    corrections: Corrections,
+    board_store: BoardStore,
+    periods: PeriodStore,
+    ledger_clock: LedgerClock,
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     awards = await record(ledger, make_award("ada", 1), make_award("bob", 2), schedule=DAYS_AND_WEEKS)
     await reverse(corrections, *awards)
     ledger_clock.set(day().final_at)
@@ -378,9 +384,13 @@ async def _awards_of(ledger: Ledger, database: Database) -> list[RecordedAward]:
 
 
 async def test_changes_of_reversals_are_read_with_their_version(
-    ledger: Ledger, corrections: Corrections, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger,
+    corrections: Corrections,
+    board_store: BoardStore,
+    periods: PeriodStore,
+    ledger_clock: LedgerClock,
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     awards = await record(
         ledger, make_award("ada", 3), make_award("ada", 4), make_award("bob", 5), schedule=DAYS_AND_WEEKS
     )
@@ -409,10 +419,10 @@ async def test_hiding_a_user_is_an_entry_that_changes_no_total(
     ledger: Ledger,
     corrections: Corrections,
     database: Database,
-    periods: PeriodStore,
+    board_store: BoardStore,
     ledger_clock: LedgerClock,
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     await record(ledger, make_award("ada", 3), make_award("bob", 4), schedule=DAYS_AND_WEEKS)
 
     hidden = await show(corrections, Visibility.HIDDEN)
@@ -449,9 +459,9 @@ async def test_same_visibility_again_writes_nothing(ledger: Ledger, corrections:
 
 
 async def test_last_visibility_of_a_window_holds_for_all_that_changed_in_it(
-    ledger: Ledger, corrections: Corrections, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, corrections: Corrections, board_store: BoardStore, ledger_clock: LedgerClock
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     await record(ledger, make_award("ada", 3), schedule=DAYS_AND_WEEKS)
     start = await ledger.read_head("main")
     await show(corrections, Visibility.HIDDEN)
@@ -481,10 +491,11 @@ async def test_user_is_hidden_in_periods_that_are_frozen_and_not_final(
     ledger: Ledger,
     corrections: Corrections,
     database: Database,
+    board_store: BoardStore,
     periods: PeriodStore,
     ledger_clock: LedgerClock,
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     await record(ledger, make_award("ada", 3), schedule=DAYS_AND_WEEKS)
     ledger_clock.set(day().final_at)
     await periods.freeze_periods("main")
