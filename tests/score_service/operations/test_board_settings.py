@@ -1,7 +1,6 @@
 """The command that makes boards as a file says, as a process."""
 
 import json
-import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +8,8 @@ from typing import TypeAlias
 
 import psycopg
 import pytest
-from tests.fixtures.forking import ForkServers
 from tests.fixtures.postgres import Database
+from tests.fixtures.processes import Command
 from tests.fixtures.stores import make_award
 
 from score_service.record.boards import BoardStore
@@ -38,7 +37,7 @@ Apply: TypeAlias = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 @pytest.fixture
-def apply(database: Database, fork_servers: ForkServers, tmp_path: Path) -> Apply:
+def apply(database: Database, command: Command, tmp_path: Path) -> Apply:
     """Return what runs the command with a file of some text."""
     login = database.logins["score_runtime"]
     settings = {
@@ -49,16 +48,7 @@ def apply(database: Database, fork_servers: ForkServers, tmp_path: Path) -> Appl
     def run(text: str, *options: str, **changed: str) -> subprocess.CompletedProcess[str]:
         file = tmp_path / "boards.toml"
         file.write_text(text, encoding="utf-8")
-        process = fork_servers.popen(
-            "score_service",
-            ["score_service", "boards", "apply", str(file), *options],
-            env={**os.environ, **settings, **changed},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        output, errors = process.communicate(timeout=60)
-        return subprocess.CompletedProcess([], process.returncode, output, errors)
+        return command.run("boards", "apply", str(file), *options, env=settings | changed)
 
     return run
 

@@ -4,16 +4,15 @@ import asyncio
 import os
 import pty
 import signal
-import subprocess
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import psycopg
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.forking import ForkServers
 from tests.fixtures.periods import DAYS_AND_WEEKS, SETTINGS, LedgerClock, day, make_final, save_settings
 from tests.fixtures.postgres import Database, Login
+from tests.fixtures.processes import Command
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually, is_projected, make_award
 
@@ -46,35 +45,6 @@ async def boards(ledger: Ledger, rebuilder: Rebuilder) -> None:
     await ledger.record_awards("other", [make_award("ada", 7, board_id="other")])
     for board_id in ("main", "other"):
         await rebuilder.rebuild(board_id)
-
-
-class Command:
-    """Runs `score-service` as a process of its own."""
-
-    def __init__(self, fork_servers: ForkServers) -> None:
-        self._fork_servers = fork_servers
-
-    def start(
-        self, *arguments: str, env: Mapping[str, str], stderr: int = subprocess.PIPE
-    ) -> subprocess.Popen[str]:
-        return self._fork_servers.popen(
-            "score_service",
-            ["score_service", *arguments],
-            env={**os.environ, **env},
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        )
-
-    def run(self, *arguments: str, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, env=env)
-        said, log = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, said, log)
-
-
-@pytest.fixture
-def command(fork_servers: ForkServers) -> Command:
-    return Command(fork_servers)
 
 
 def plant(database: Database, statement: str) -> None:
