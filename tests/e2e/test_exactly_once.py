@@ -146,7 +146,7 @@ async def has_keys(url: str, prefix: str) -> bool:
 
 async def follow(client: ScoreClient, totals: dict[str, int], after: str | None, until: int) -> str:
     """Follow the board up to a revision, and add up what it says; return the last position."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         async for event in client.watch(board_id="main", top_n=10, after_position=after, all_scores=True):
             if isinstance(event, Update):
                 totals.update({standing.user_id: standing.total for standing in event.scores})

@@ -36,9 +36,9 @@ async def test_player_registers_solves_and_everyone_sees_it(stack: Stack) -> Non
 
             listed = (await http.get("/actions", headers=ada.headers)).json()["actions"]
             assert "puzzle_123" in [action["actionId"] for action in listed]
-            token = await ada.start("puzzle_123")
-            too_fast = await ada.complete(token, "ABC")
+            too_fast = await ada.complete(await ada.start("slow"), "word")
             assert (too_fast.status_code, too_fast.json()["code"]) == (422, "too_fast")
+            token = await ada.start("puzzle_123")
             await asyncio.sleep(1.1)  # The action cannot honestly be done faster.
             done = await ada.complete(token, "abc ")
 

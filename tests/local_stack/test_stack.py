@@ -25,7 +25,7 @@ from local_stack.provision import create_database
 from local_stack.valkey import ValkeyServer
 
 _START_SECONDS = 90.0
-_END_SECONDS = 30.0
+_END_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ async def test_a_check_that_loses_its_cancellation_does_not_hold_up_the_end(gaug
             await finish.wait()
 
     readiness = Readiness({"store": cling}, gauge, required="store")
-    async with asyncio.timeout(10), readiness.running(0.001):
+    async with asyncio.timeout(60), readiness.running(0.001):
         await checking.wait()
         await readiness.stop()
         asyncio.get_running_loop().call_later(0.05, finish.set)

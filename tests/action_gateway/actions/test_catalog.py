@@ -177,7 +177,7 @@ async def test_loading_the_same_again_changes_nothing(database: Database) -> Non
     for _ in range(2):
         replace_actions(database.gateway_owner_dsn, None, ACTIONS)
 
-        assert versions(database) == [("puzzle_123", 1), ("quick", 1), ("once", 1), ("daily", 1)]
+        assert versions(database) == [(action.action_id, 1) for action in ACTIONS]
 
 
 async def test_an_edited_action_becomes_a_new_version_and_a_removed_one_is_not_offered(

@@ -72,10 +72,10 @@ async def test_wrong_answers_are_suspicious_and_have_a_signal_of_their_own_after
 async def test_an_answer_that_is_too_fast_is_suspicious(
     gateway: Gateway, player: Player, lines: Lines
 ) -> None:
-    await player.complete(await player.start("puzzle_123"), "ABC")
+    await player.complete(await player.start("slow"), "word")
 
     assert await counts(gateway) == {"too_fast": 1}
-    assert [(line["signal"], line["action_id"]) for line in suspicions(lines)] == [("too_fast", "puzzle_123")]
+    assert [(line["signal"], line["action_id"]) for line in suspicions(lines)] == [("too_fast", "slow")]
 
 
 async def test_a_paid_token_is_suspicious_in_another_request(

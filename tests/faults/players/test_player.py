@@ -98,7 +98,7 @@ async def test_foreign_token_is_rejected_as_the_award_of_its_owner(ada: Player, 
 
 
 async def test_action_faster_than_can_be_is_rejected(ada: Player) -> None:
-    call = await ada.complete(Completion(await _start(ada, "puzzle_123"), "ABC", None))
+    call = await ada.complete(Completion(await _start(ada, "slow"), "word", None))
     assert (call.outcome, call.reason) == (Outcome.REJECTED, "too_fast")
 
 
@@ -116,9 +116,9 @@ async def test_lost_answer_is_asked_for_again(ada: Player, proxy: Proxy) -> None
 
 
 async def test_rejection_after_a_lost_answer_leaves_the_outcome_open(ada: Player, proxy: Proxy) -> None:
-    token = await _start(ada, "puzzle_123")
+    token = await _start(ada, "slow")
     proxy.cut_replies(after=20)
-    call = await ada.complete(Completion(token, "ABC", "key"))
+    call = await ada.complete(Completion(token, "word", "key"))
     assert (call.outcome, call.reason) == (Outcome.UNKNOWN, "too_fast")
 
 

@@ -168,7 +168,7 @@ async def test_answer_that_the_contract_does_not_have_ends_the_run(stack: Stack)
     gateway = await stack.start_gateway(target_of(service), registration_enabled=False)
     endpoints = _endpoints(stack, target_of(service), gateway.addresses["http"])
     with pytest.raises(ExceptionGroup) as caught:
-        async with _working(endpoints, History()), asyncio.timeout(20):
+        async with _working(endpoints, History()), asyncio.timeout(60):
             await asyncio.Event().wait()
     assert caught.group_contains(UnexpectedAnswerError)
 

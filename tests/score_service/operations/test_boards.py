@@ -262,7 +262,7 @@ async def test_interrupt_ends_in_order(
     await eventually(is_connected)
 
     process.send_signal(signal.SIGINT)
-    said, log = await asyncio.to_thread(process.communicate, timeout=30)
+    said, log = await asyncio.to_thread(process.communicate, timeout=60)
 
     assert process.returncode == 1
     assert said == ""

@@ -72,7 +72,7 @@ async def test_redis_that_rejects_writes_is_not_shown_for_long_and_catches_up_by
         return await service.metric("laurel_projection_stale_boards") == 1
 
     await eventually(is_read_from_the_record)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (message := await anext(frames)).revision < 2:
             pass
     assert message.source == Source.SOURCE_RECORD
