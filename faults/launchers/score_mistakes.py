@@ -7,14 +7,18 @@ checker, knows what is inside the service. A mistake that does not fit into it a
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from faults.launchers.patching import patch
-from score_service.boards import scoring
+from score_service.boards import scheduler, scoring
 from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.scoring import Scoring
 from score_service.domain.award import Award, RecordedAward
+from score_service.domain.board_settings import BoardSettings
 from score_service.domain.changes import Change
+from score_service.domain.period import Period, Schedule
 from score_service.errors import AwardConflictError, TotalOutOfRangeError
 from score_service.projection import scripts
 from score_service.projection.projection import Projection
@@ -24,6 +28,7 @@ from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
 from score_service.record import database, ledger
 from score_service.record.database import Database
+from score_service.record.periods import ArchivedPage, PeriodStore
 from score_service.stream.frame import Frame
 from score_service.stream.hubs import Hubs
 from score_service.stream.watcher import Watcher
@@ -266,6 +271,51 @@ def _trust_what_is_stale() -> None:
     patch(Freshness, "is_stale", lambda _: lambda *_arguments: False)
 
 
+def _edit_schedules(edit: Callable[[Schedule, datetime], Iterable[Period]]) -> None:
+    """Have schedules offer other periods to the ledger, worked out from theirs and the time."""
+
+    def make(make_schedule: Callable[..., Schedule]) -> Callable[..., Schedule]:
+        def make_edited(revision: int, settings: BoardSettings, now: datetime, *rest: Any) -> Schedule:
+            schedule = make_schedule(revision, settings, now, *rest)
+            return replace(schedule, periods=tuple(edit(schedule, now)))
+
+        return make_edited
+
+    patch(scheduler, "make_schedule", make)
+
+
+def _count_late_awards() -> None:
+    """A period takes awards for twice its grace."""
+
+    def prolong(period: Period) -> Period:
+        grace = period.closes_at - period.ends_at
+        return replace(period, closes_at=period.closes_at + grace, final_at=period.final_at + grace)
+
+    _edit_schedules(lambda schedule, _: map(prolong, schedule.periods))
+
+
+def _begin_late() -> None:
+    """In the first second of a period awards do not count in it."""
+    _edit_schedules(
+        lambda schedule, now: (
+            period for period in schedule.periods if period.starts_at + timedelta(seconds=1) <= now
+        )
+    )
+
+
+def _digest_too_little() -> None:
+    """The digest of a result leaves out the last place."""
+
+    def make(archive_page: Callable[..., Any]) -> Callable[..., Any]:
+        async def archive_less(self: PeriodStore, *arguments: Any) -> ArchivedPage | None:
+            page: ArchivedPage | None = await archive_page(self, *arguments)
+            return page and replace(page, lines=b"".join(page.lines.splitlines(keepends=True)[:-1]))
+
+        return archive_less
+
+    patch(PeriodStore, "archive_page", make)
+
+
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "retried_increment": _retry_increments,
     "no_gate": _open_gate,
@@ -282,5 +332,8 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "forgotten_missed": _forget_the_missed,
     "trusted_header": _trust_headers,
     "stale_read": _trust_what_is_stale,
+    "late_counted": _count_late_awards,
+    "begun_late": _begin_late,
+    "digested_too_little": _digest_too_little,
 }
 """By name."""

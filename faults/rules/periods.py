@@ -57,12 +57,16 @@ def _check_time(ledger: Ledger) -> Iterable[Finding]:
 
 
 def _check_ranges(ledger: Ledger) -> Iterable[Finding]:
-    """Check each period, and that those of a kind do not overlap."""
+    """Check each period, that seasons are those of the settings, and that those of a kind do not overlap."""
+    seasons = _read_seasons(ledger)
     by_kind = defaultdict[str, list[Period]](list)
     for period in ledger.periods:
         by_kind[period.kind].append(period)
         if not period.starts_at < period.ends_at <= period.closes_at <= period.final_at:
             yield Finding(Kind.PERIOD_RANGE_WRONG, f"{ledger.board_id}: {period}")
+        due = seasons.get(period.period_id, period)
+        if period != _with_instants(period, due):
+            yield Finding(Kind.PERIOD_RANGE_WRONG, f"{ledger.board_id}: {period}, due is {due}")
     for periods in by_kind.values():
         ordered = sorted(periods, key=lambda period: period.starts_at)
         for one, other in pairwise(ordered):
@@ -73,7 +77,11 @@ def _check_ranges(ledger: Ledger) -> Iterable[Finding]:
 def _check_members(ledger: Ledger) -> Iterable[Finding]:
     """Compare the periods that each award counts in with those that it belongs to."""
     by_kind = defaultdict[str, list[Period]](list)
-    for period in (_read_seasons(ledger) | {period.period_id: period for period in ledger.periods}).values():
+    periods = _read_seasons(ledger)
+    for period in ledger.periods:
+        # What a row says of a season may be as wrong as what an award counts in.
+        periods[period.period_id] = _with_instants(period, periods.get(period.period_id, period))
+    for period in periods.values():
         by_kind[period.kind].append(period)
     for award in ledger.awards:
         counts = {period_id for period_id, _ in award.periods}
@@ -96,6 +104,13 @@ def _read_seasons(ledger: Ledger) -> dict[str, Period]:
         period_id = f"season:{season['season_id']}"
         seasons[period_id] = Period(period_id, "season", *instants, 0, None, None, None, None)
     return seasons
+
+
+def _with_instants(period: Period, other: Period) -> Period:
+    """Return a period with the instants of another one."""
+    return period._replace(
+        starts_at=other.starts_at, ends_at=other.ends_at, closes_at=other.closes_at, final_at=other.final_at
+    )
 
 
 def _find_due(award: Award, periods: Sequence[Period]) -> Iterator[Period]:

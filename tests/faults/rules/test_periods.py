@@ -136,6 +136,15 @@ def close_again(ledger: Ledger) -> Ledger:
     return write_commits(replace(ledger, entries=entries))
 
 
+def take_late(ledger: Ledger) -> Ledger:
+    """Have the first season take awards for longer than its settings say, also one that it took."""
+    later = START + 14 * SECOND
+    longer = bend_period(
+        ledger, 0, closes_at=later, final_at=later, closed_revision=None, entry_revision=None
+    )
+    return bend_award(longer, 3, periods=(("season:one", 6),))
+
+
 def test_right_ledger_has_no_findings() -> None:
     ledger = make_right()
 
@@ -154,6 +163,8 @@ def test_ledger_without_periods_has_nothing_to_check() -> None:
     [
         (lambda right: bend_award(right, 0, periods=()), Kind.PERIOD_MEMBER_MISSING),
         (lambda right: bend_award(right, 3, periods=(("season:one", 6),)), Kind.PERIOD_MEMBER_WRONG),
+        (take_late, Kind.PERIOD_MEMBER_WRONG),
+        (take_late, Kind.PERIOD_RANGE_WRONG),
         (lambda right: bend_award(right, 2, periods=(("season:one", 4),)), Kind.PERIOD_TOTAL_WRONG),
         (lambda right: bend_award(right, 1, awarded_at=START), Kind.TIME_BACK),
         (lambda right: bend_period(right, 1, starts_at=START + 9 * SECOND), Kind.PERIOD_RANGE_WRONG),

@@ -10,13 +10,15 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.postgres import Database
+from tests.fixtures.periods import save_settings
+from tests.fixtures.postgres import Database as Server
 from tests.fixtures.processes import RunningService
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
@@ -37,6 +39,10 @@ from faults.network.proxy import Proxy
 from faults.rules.checker import check
 from faults.rules.reads import STALE
 from faults.workload.workload import Workload
+from score_service.domain.board_settings import BoardSettings, Season
+from score_service.record.boards import BoardStore
+from score_service.record.database import Database
+from service_runtime.postgres.pool import PoolSettings
 
 LOAD = Load(
     awards_per_second=100.0,
@@ -55,6 +61,7 @@ EDGE_LOAD = replace(
 )
 AWARDS = 60
 """Acknowledged before and after what is done to a run."""
+SEASON = timedelta(seconds=3)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,7 +72,7 @@ class Run:
     edge_mistake: str | None = None
     """None where there is no gateway."""
     stack: Stack
-    database: Database
+    database: Server
     redis_url: str
     door: Proxy
     """Before the service."""
@@ -125,6 +132,17 @@ class Run:
             return any(map(has_rank, self.history.events))
 
         await eventually(are_acknowledged)
+
+    async def closed(self, count: int | None = None) -> None:
+        """Wait until so many seasons are closed, or all that anyone has points in."""
+
+        async def are_closed() -> bool:
+            record = await asyncio.to_thread(read_record, self.database.admin_dsn)
+            periods = record["main"].periods
+            closed = sum(period.entry_revision is not None for period in periods)
+            return closed >= (len(periods) if count is None else count)
+
+        await eventually(are_closed)
 
     def _acknowledged(self) -> int:
         return sum(isinstance(event, AwardCall) and event.result is not None for event in self.history.events)
@@ -215,7 +233,27 @@ async def writes_rejected(run: Run) -> None:
     await run.more()
 
 
-TROUBLES: tuple[Trouble, ...] = (nothing, cut_replies, redis_unavailable, killed, restored, writes_rejected)
+async def seasons_follow(run: Run) -> None:
+    """Give the board short seasons, one after the other, and let the first two be closed."""
+    await run.more()
+    start = datetime.now(UTC) + SEASON  # What was awarded before the settings counts in none.
+    seasons = (Season(str(n), start + n * SEASON, start + (n + 1) * SEASON) for n in range(100))
+    async with Database.open(PoolSettings(run.database.score_runtime_dsn)) as record:
+        settings = BoardSettings(grace_seconds=1, seasons=tuple(seasons))
+        await save_settings(BoardStore(record), settings=settings)
+    await run.closed(2)
+    await run.more()
+
+
+TROUBLES: tuple[Trouble, ...] = (
+    nothing,
+    cut_replies,
+    redis_unavailable,
+    killed,
+    restored,
+    writes_rejected,
+    seasons_follow,
+)
 PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "retried_increment": (cut_replies, {Kind.PROJECTION_WRONG, Kind.READ_WRONG}),
     "no_gate": (redis_unavailable, {Kind.PROJECTION_WRONG, Kind.RANK_WRONG}),
@@ -232,6 +270,9 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "forgotten_missed": (nothing, {Kind.CHANGE_NOT_SENT}),
     "trusted_header": (restored, {Kind.PROJECTION_FOREIGN, Kind.PROJECTION_WRONG}),
     "stale_read": (writes_rejected, {Kind.READ_STALE}),
+    "late_counted": (seasons_follow, {Kind.PERIOD_MEMBER_WRONG}),
+    "begun_late": (seasons_follow, {Kind.PERIOD_MEMBER_MISSING}),
+    "digested_too_little": (seasons_follow, {Kind.PERIOD_CLOSE_WRONG}),
 }
 """By mistake, what brings it out, and as what it shows: one of these kinds at least must be found."""
 
@@ -247,7 +288,7 @@ EDGE: dict[str, set[Kind]] = {
 @pytest.fixture
 async def run(
     stack: Stack,
-    database: Database,
+    database: Server,
     redis_url: str,
     start_proxy: Callable[[str], Awaitable[Proxy]],
 ) -> Run:
@@ -283,6 +324,7 @@ async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
     async with Workload(run.endpoints, run.history, random.Random(1), load).running() as work:
         await trouble(run)
         await work.quiesce()
+        await run.closed()
         record = read_record(run.database.admin_dsn, run.former)
         unsettled = await work.settle({"main": record["main"].position}, 10)
         projections = await read_boards(run, prefix, record)
