@@ -1,6 +1,8 @@
 """The results of final periods in PostgreSQL: what their standings were, with the rank of everyone.
 
-Nothing of a result changes. Of one that is not kept in full the users below the top are not found.
+Nothing of a result changes. But those who are hidden now are left out, and the others move up for as long;
+users who are hidden stay in the count of entrants where the result is not kept in full and they are below the
+top, where nobody is found.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +14,7 @@ from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Source, Standing
 from score_service.errors import BoardNotFoundError
 from score_service.record.database import Database
+from score_service.record.standings import make_standing
 
 
 class Results:
@@ -25,7 +28,7 @@ class Results:
         self._database = database
 
     async def get_standings(self, board_id: str, user_ids: Sequence[str], period_id: str) -> Reading:
-        """Read some users' places, in the order asked."""
+        """Read some users' places, in the order asked, also of those who are hidden."""
         rows = await self._read(board_id, "get_results", period_id, {"user_ids": list(user_ids)})
         found = {standing.user_id: standing for standing in _standings(rows)}
         users = tuple(found[user_id] for user_id in user_ids if user_id in found)
@@ -47,7 +50,7 @@ class Results:
     async def list_standings_around(
         self, board_id: str, user_id: str, radius: int, period_id: str
     ) -> Reading:
-        """Read a user's neighbours; none where the result does not have the user."""
+        """Read a user's neighbours; none where the result does not have the user, or the user is hidden."""
         parameters = {"user_id": user_id, "radius": radius}
         rows = await self._read(board_id, "list_results_around", period_id, parameters)
         return _reading(rows[0], top=_standings(rows))
@@ -74,7 +77,7 @@ class Results:
 
 def _standings(rows: Sequence[DictRow]) -> tuple[Standing, ...]:
     return tuple(
-        Standing(row["user_id"], row["total"], row["rank"], row["reached_revision"])
+        make_standing(row, row["rank"])
         for row in rows
         if row["user_id"] is not None  # A result where nothing is found still has a row, for the position.
     )

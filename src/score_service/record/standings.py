@@ -20,6 +20,7 @@ from score_service.domain.page_token import PageEnd, read_page_token, write_page
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Source, Standing
+from score_service.domain.visibility import Visibility
 from score_service.errors import BoardNotFoundError
 from score_service.record.database import BULK_SECONDS, Database
 
@@ -38,10 +39,14 @@ class StandingPage:
     position: Position
     """Where the ledger stood when they were read."""
     members: int
-    """How many they are, 1 or more."""
+    """How many they are, 1 or more, ranked or not."""
+    ranked: int
+    """How many of them are ranked: with points, and visible."""
     last_user_id: str
     lines: str
-    """`user_id total reached_revision` of each, joined by newlines, to be handed on as it is."""
+    """`user_id total reached_revision[ version[ flag]]` of each, joined by newlines, to be handed on as it
+    is. The version is the revision that changed it, where that is another one; the flag stands with those who
+    were hidden once, see `Visibility.flag`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +57,16 @@ class CountedPage:
     """Where the ledger stood when they were counted."""
     members: int
     """How many they are, 0 or more; less than the limit where no user comes after them."""
+    ranked: int
+    """How many of them are ranked: with points, and visible."""
     last_user_id: str
     """Empty where there are none."""
 
 
 class Standings:
     """The store of the standings.
+
+    Whoever has points and is visible is ranked; nobody else counts in ranks, lists or numbers of users.
 
     Every method takes the id of a period. One that nobody has points in, and one that is final, has no
     standings here; those of the latter are in `Results`.
@@ -73,14 +82,14 @@ class Standings:
     async def get_standings(
         self, board_id: str, user_ids: Sequence[str], period_id: str = ALL_TIME
     ) -> Reading:
-        """Read some users' standings."""
+        """Read some users' standings, also of those who are hidden."""
         parameters = {
             "period_id": period_id,
             "user_ids": list(user_ids),
             "ranked_max": self._ranked_max,
         }
         rows = await self._read(board_id, "get_standings", parameters)
-        found = {row["user_id"]: _standing(row, row["rank"]) for row in rows}
+        found = {row["user_id"]: make_standing(row, row["rank"]) for row in rows}
         users = tuple(found[user_id] for user_id in user_ids if user_id in found)
         return Reading(_position(rows[0]), Source.RECORD, users=users, entrants=rows[0]["entrants"])
 
@@ -114,7 +123,11 @@ class Standings:
     async def list_standings_around(
         self, board_id: str, user_id: str, radius: int, period_id: str = ALL_TIME
     ) -> Reading:
-        """Read a user's neighbours; none where the board does not have the user."""
+        """Read a user's neighbours; none where the board does not have the user, or the user is hidden.
+
+        Around a user who is shadowed these are the ones who would be. The own rank is the one that would be,
+        and those below keep theirs.
+        """
         parameters = {
             "period_id": period_id,
             "user_id": user_id,
@@ -123,9 +136,10 @@ class Standings:
         }
         rows = await self._read(board_id, "list_standings_around", parameters)
         above = rows[0]["above"]
-        if above is not None:
-            above -= next((offset for offset, row in enumerate(rows) if row["user_id"] == user_id), 0)
-        run = _run(rows, above)
+        centre = next((place for place, row in enumerate(rows) if row["user_id"] == user_id), 0)
+        first = above if above is None else above - centre
+        below = above if above is None else above + (rows[centre]["visibility"] is None)
+        run = (*_run(rows[: centre + 1], first), *_run(rows[centre + 1 :], below))
         return Reading(_position(rows[0]), Source.RECORD, run, entrants=rows[0]["entrants"])
 
     async def read_page(
@@ -138,14 +152,14 @@ class Standings:
         row = await self._read_bulk(board_id, "read_page", after_user_id, limit, period_id)
         if not row["members"]:
             return None
-        return StandingPage(_position(row), row["members"], row["last_user_id"], row["lines"])
+        return StandingPage(_position(row), row["members"], row["ranked"], row["last_user_id"], row["lines"])
 
     async def count_page(
         self, board_id: str, after_user_id: str, limit: int, period_id: str = ALL_TIME
     ) -> CountedPage:
         """Count up to `limit` standings after a user, in the order of user ids."""
         row = await self._read_bulk(board_id, "count_page", after_user_id, limit, period_id)
-        return CountedPage(_position(row), row["members"], row["last_user_id"] or "")
+        return CountedPage(_position(row), row["members"], row["ranked"], row["last_user_id"] or "")
 
     async def _read_bulk(
         self, board_id: str, statement: str, after_user_id: str, limit: int, period_id: str
@@ -168,14 +182,22 @@ class Standings:
 def _run(rows: Iterable[DictRow], above: int | None) -> tuple[Standing, ...]:
     """Read neighbours, best first; `above` is the number of users above the first, where known."""
     return tuple(
-        _standing(row, None if above is None else above + place)
+        make_standing(row, None if above is None else above + place)
         for place, row in enumerate(rows, start=1)
         if row["user_id"] is not None  # A board without standings still has a row, for its position.
     )
 
 
-def _standing(row: DictRow, rank: int | None) -> Standing:
-    return Standing(row["user_id"], row["total"], rank, row["reached_revision"])
+def make_standing(row: DictRow, rank: int | None) -> Standing:
+    """Make a standing of a row, without a rank for a user who is hidden."""
+    visibility = row.get("visibility")
+    return Standing(
+        row["user_id"],
+        row["total"],
+        None if visibility == Visibility.HIDDEN.value else rank,
+        row["reached_revision"],
+        hidden=visibility is not None,
+    )
 
 
 def _position(row: DictRow) -> Position:

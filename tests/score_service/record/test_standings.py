@@ -23,8 +23,8 @@ async def test_pages_go_through_all_users_in_the_order_of_their_ids_each_in_the_
     first = await standings.read_page("main", "", 2)
     second = await standings.read_page("main", "ada", 2)
 
-    assert first == StandingPage(head, 2, "ada", "ada 5 2\nCyd 8 4")
-    assert second == StandingPage(head, 1, "bob", "bob 7 3")
+    assert first == StandingPage(head, 2, 2, "ada", "ada 5 2\nCyd 8 4")
+    assert second == StandingPage(head, 1, 1, "bob", "bob 7 3")
     assert await standings.read_page("main", "bob", 2) is None
 
 
@@ -32,9 +32,9 @@ async def test_standings_are_counted_page_by_page(ledger: Ledger, standings: Sta
     await ledger.record_awards("main", [make_award("bob"), make_award("ada"), make_award("cyd")])
     head = (await ledger.record_awards("main", [make_award("bob")])).changes.after
 
-    assert await standings.count_page("main", "", 2) == CountedPage(head, 2, "bob")
-    assert await standings.count_page("main", "bob", 2) == CountedPage(head, 1, "cyd")
-    assert await standings.count_page("main", "cyd", 2) == CountedPage(head, 0, "")
+    assert await standings.count_page("main", "", 2) == CountedPage(head, 2, 2, "bob")
+    assert await standings.count_page("main", "bob", 2) == CountedPage(head, 1, 1, "cyd")
+    assert await standings.count_page("main", "cyd", 2) == CountedPage(head, 0, 0, "")
 
 
 async def test_board_without_awards_is_not_found(ledger: Ledger, standings: Standings) -> None:

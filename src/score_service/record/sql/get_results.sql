@@ -1,7 +1,19 @@
--- Some users' places in the result of a final period, and where the ledger stands in the same snapshot.
-SELECT b.revision, b.digest, p.entrants, r.user_id, r.total, r.rank, r.reached_revision
+-- Some users' places in the result of a final period, and where the ledger stands in the same snapshot. Who is hidden has
+-- no place, and who is shadowed the one that would be; all others are as far up as if nobody were hidden above.
+WITH final AS (
+    SELECT number, entrants FROM score.period
+    WHERE board_id = %(board_id)s AND period_id = %(period_id)s AND entry_revision IS NOT NULL
+), hidden AS MATERIALIZED (
+    SELECT r.rank FROM final f
+    JOIN score.hidden_user h ON h.board_id = %(board_id)s
+    JOIN score.period_result r ON r.board_id = %(board_id)s AND r.period_number = f.number AND r.user_id = h.user_id
+)
+SELECT b.revision, b.digest, f.entrants - (SELECT count(*) FROM hidden) AS entrants,
+       r.user_id, r.total, r.reached_revision, h.visibility,
+       r.rank - (SELECT count(*) FROM hidden WHERE hidden.rank < r.rank) AS rank
 FROM score.board b
-JOIN score.period p ON p.board_id = b.board_id AND p.period_id = %(period_id)s AND p.entry_revision IS NOT NULL
-LEFT JOIN score.period_result r ON r.board_id = b.board_id AND r.period_number = p.number
+CROSS JOIN final f
+LEFT JOIN score.period_result r ON r.board_id = b.board_id AND r.period_number = f.number
     AND r.user_id = ANY (%(user_ids)s::text[])
+LEFT JOIN score.hidden_user h ON h.board_id = b.board_id AND h.user_id = r.user_id
 WHERE b.board_id = %(board_id)s
