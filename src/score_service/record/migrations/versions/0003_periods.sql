@@ -230,52 +230,52 @@ AS $$
           WHERE starts_at < ends_at) places
 $$;
 
--- Adds points to standings in periods, one of each user in each period, and answers what they became. Most are there:
--- changing these costs half of what INSERT ON CONFLICT does, which locks each of them first.
--- No total of a period is greater than that of all time, so none overflows.
+-- Adds what users have gained to their standings, to that of all time, which comes first, and to those of periods. Answers
+-- what the totals were before, those of a user beside each other; and does nothing where one would pass 2^53-1, as no
+-- total of a period does before that of all time. The users are distinct.
+-- Standings are looked up, and then changed where they lie, because nothing moves them meanwhile: whoever changes
+-- standings has locked the board. INSERT ON CONFLICT takes as long and writes more WAL, for it locks each row first.
 CREATE FUNCTION score.add_points(
     p_board_id text,
     p_periods text[],
     p_user_ids text[],
     p_points bigint[],
     p_revisions bigint[]
-) RETURNS TABLE (period text, user_id text, total bigint, reached_revision bigint)
-LANGUAGE plpgsql
-VOLATILE
--- Standings are looked up one by one, by the only index of their table.
+) RETURNS bigint[]
+LANGUAGE plpgsql VOLATILE
+-- A join by the key would be planned for a table without statistics, and read the whole board. A subquery that is
+-- planned by itself can only use the index.
 SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
 SET enable_nestloop = on
-SET enable_hashjoin = off
-SET enable_mergejoin = off
 AS $$
-#variable_conflict use_column
 DECLARE
-    v_changed bigint;
+    v_totals bigint[];
 BEGIN
-    RETURN QUERY
-    UPDATE score.standing s SET total = s.total + g.points, reached_revision = g.revision, changed_revision = NULL
-    FROM (
-        -- Nothing moves a row meanwhile: whoever does has locked the board. A join by the key would be planned for a
-        -- table without statistics, and read the whole board.
-        SELECT points, revision, (
-            SELECT o.ctid FROM score.standing o
-            WHERE o.board_id = p_board_id AND o.period = n.period AND o.user_id = n.user_id
-        ) AS place
-        FROM unnest(p_periods, p_user_ids, p_points, p_revisions) AS n (period, user_id, points, revision)
-        OFFSET 0
-    ) g
-    WHERE s.ctid = g.place
-    RETURNING s.period, s.user_id, s.total, s.reached_revision;
-    GET DIAGNOSTICS v_changed = ROW_COUNT;
-    IF v_changed < cardinality(p_user_ids) THEN
-        RETURN QUERY
-        INSERT INTO score.standing AS s (board_id, period, user_id, total, reached_revision)
-        SELECT p_board_id, g.period, g.user_id, g.points, g.revision
-        FROM unnest(p_periods, p_user_ids, p_points, p_revisions) AS g (period, user_id, points, revision)
-        WHERE NOT EXISTS (SELECT FROM score.standing o
-                          WHERE o.board_id = p_board_id AND o.period = g.period AND o.user_id = g.user_id)
-        RETURNING s.period, s.user_id, s.total, s.reached_revision;
-    END IF;
+    WITH found AS MATERIALIZED (
+        SELECT p.period, u.user_id, u.points, u.revision, s.place, coalesce(s.total, 0) AS total
+        FROM unnest(p_user_ids, p_points, p_revisions) WITH ORDINALITY AS u (user_id, points, revision, user_number)
+        CROSS JOIN unnest(p_periods) WITH ORDINALITY AS p (period, number)
+        LEFT JOIN LATERAL (
+            SELECT ctid AS place, total FROM score.standing
+            WHERE board_id = p_board_id AND period = p.period AND user_id = u.user_id
+            OFFSET 0
+        ) s ON true
+        ORDER BY u.user_number, p.number
+    ), overflow AS (
+        SELECT FROM found WHERE total + points > 9007199254740991
+    ), changed AS (
+        UPDATE score.standing s
+        SET total = f.total + f.points, reached_revision = f.revision, changed_revision = NULL
+        FROM found f WHERE s.ctid = f.place AND NOT EXISTS (SELECT FROM overflow)
+    ), added AS (
+        INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
+        SELECT p_board_id, period, user_id, points, revision
+        FROM found WHERE place IS NULL AND NOT EXISTS (SELECT FROM overflow)
+    )
+    SELECT array_agg(total) INTO v_totals FROM found;
+    RETURN v_totals;
 END
 $$;
 
@@ -346,8 +346,14 @@ DECLARE
     v_new_moments timestamptz[];
     v_numbers integer[];
     v_period_ids text[];
+    -- How the totals in them stand in the canonical text, where all awards count in the same.
+    v_period_text text;
+    -- How many standings each award counts in, where all count in the same.
+    v_width integer := 1;
     v_rows text;
     v_overflowing bigint[];
+    -- The ordinals of all that fail.
+    v_failed bigint[];
     v_time bigint;
 BEGIN
     LOOP
@@ -422,45 +428,66 @@ BEGIN
         END IF;
     END IF;
 
+    v_failed := closed;
+    IF v_slots IS NOT NULL AND p_occurred_ats IS NULL THEN
+        SELECT array_agg(period_id), array_agg(number), E'\t' || string_agg(period_id || '=%s', ','), 1 + count(*)
+        INTO v_period_ids, v_numbers, v_period_text, v_width
+        FROM (
+            SELECT period_id, coalesce(number, opening + (
+                       -- Those that are not stored have the last slots.
+                       SELECT max(number) FROM score.period WHERE board_id = p_board_id), opening) AS number
+            FROM (
+                SELECT p.*, row_number() OVER (PARTITION BY number IS NULL ORDER BY slot) AS opening
+                FROM unnest(v_places) AS p WHERE slot = ANY (v_slots)
+            ) numbered
+            ORDER BY slot
+        ) counted;
+    END IF;
+
     -- Once as a rule. Where totals overflow, nothing is written, the first overflowing award of each
     -- user is left out, and the rest is looked at again, so that it fails alone.
     LOOP
-        IF v_slots IS NULL AND p_occurred_ats IS NULL THEN
-            -- What the other branch does, at less cost, for most boards have no periods.
+        IF p_occurred_ats IS NULL THEN
+            -- All count in the same periods, so that a user gains the same in each of them.
             WITH fresh AS (
                 SELECT *
                 FROM unnest(p_award_ids, p_user_ids, p_points, p_action_types, p_action_ids,
                             p_request_ids, p_callers, p_trace_ids)
                     WITH ORDINALITY AS g (award_id, user_id, points, action_type, action_id,
                                           request_id, caller, trace_id, ordinal)
-                WHERE award_id <> ALL (v_known) AND ordinal <> ALL (overflowing)
-            ), totalled AS MATERIALIZED (
+                WHERE award_id <> ALL (v_known) AND ordinal <> ALL (v_failed)
+            ), numbered AS MATERIALIZED (
                 SELECT fresh.*,
+                       dense_rank() OVER (ORDER BY user_id) AS user_number,
                        v_first_revision + row_number() OVER (ORDER BY ordinal) AS revision,
-                       coalesce((SELECT s.total FROM score.standing s
-                                 WHERE s.board_id = p_board_id AND s.period = 'all_time'
-                                   AND s.user_id = fresh.user_id), 0)
-                           + sum(points) OVER (PARTITION BY user_id ORDER BY ordinal) AS total_after
+                       sum(points) OVER (PARTITION BY user_id ORDER BY ordinal) AS points_so_far
                 FROM fresh
+            ), gained AS MATERIALIZED (
+                SELECT DISTINCT ON (user_number) user_number, user_id, points_so_far AS points, revision
+                FROM numbered ORDER BY user_number, revision DESC
+            ), before AS MATERIALIZED (
+                -- Of each user v_width totals.
+                SELECT score.add_points(p_board_id, ARRAY['all_time'] || v_period_ids, array_agg(user_id),
+                                        array_agg(points), array_agg(revision)) AS totals
+                FROM gained
+            ), totalled AS MATERIALIZED (
+                SELECT n.*, b.totals[v_width * user_number - v_width + 1] + points_so_far AS total_after,
+                       CASE WHEN v_width > 1 THEN ARRAY(
+                           SELECT points_so_far + unnest(
+                               b.totals[v_width * user_number - v_width + 2 : v_width * user_number])
+                       ) END AS period_totals
+                FROM numbered n CROSS JOIN before b
             ), overflow AS (
                 SELECT min(ordinal) AS ordinal
                 FROM totalled WHERE total_after > 9007199254740991 GROUP BY user_id
             ), recorded AS (
                 INSERT INTO score.award (board_id, award_id, revision, user_id, action_type, action_id, points,
-                                         total_after, request_id, caller, trace_id, awarded_at)
+                                         total_after, request_id, caller, trace_id, awarded_at, period_numbers,
+                                         period_totals)
                 SELECT p_board_id, award_id, revision, user_id, action_type, action_id, points,
-                       total_after, request_id, caller, trace_id, ledger_time
+                       total_after, request_id, caller, trace_id, ledger_time, v_numbers, period_totals
                 FROM totalled
                 WHERE NOT EXISTS (SELECT FROM overflow)
-            ), folded AS (
-                INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
-                SELECT p_board_id, 'all_time', user_id, max(total_after), max(revision)
-                FROM totalled
-                WHERE NOT EXISTS (SELECT FROM overflow)
-                GROUP BY user_id
-                ON CONFLICT (board_id, period, user_id)
-                DO UPDATE SET total = excluded.total, reached_revision = excluded.reached_revision,
-                              changed_revision = NULL
             )
             SELECT (SELECT array_agg(ordinal) FROM overflow),
                    max(revision),
@@ -469,9 +496,17 @@ BEGIN
                    array_agg(total_after ORDER BY revision),
                    -- The canonical text of a row. Neither ids nor SPIFFE ids hold a tab or a newline.
                    string_agg(concat_ws(E'\t', revision, award_id, user_id, action_type, action_id, points,
-                                        total_after, request_id, caller, trace_id, v_time) || E'\n',
-                              '' ORDER BY revision)
-            INTO v_overflowing, to_revision, ordinals, revisions, totals, v_rows
+                                        total_after, request_id, caller, trace_id, v_time,
+                                        format(v_period_text, VARIADIC period_totals)) || E'\n',
+                              '' ORDER BY revision),
+                   CASE WHEN v_width > 1 THEN ARRAY(
+                       SELECT string_agg(
+                           user_id || ' ' || b.totals[v_width * (user_number - 1) + place] + points || ' ' || revision,
+                           E'\n')
+                       FROM gained CROSS JOIN before b CROSS JOIN generate_series(2, v_width) AS place
+                       GROUP BY place ORDER BY place
+                   ) END
+            INTO v_overflowing, to_revision, ordinals, revisions, totals, v_rows, period_lines
             FROM totalled;
         ELSE
             IF v_slots IS NOT NULL THEN
@@ -482,7 +517,7 @@ BEGIN
                     WHERE m.moment IN (
                         SELECT coalesce(occurred_at, ledger_time)
                         FROM unnest(p_award_ids, p_occurred_ats) WITH ORDINALITY AS g (award_id, occurred_at, ordinal)
-                        WHERE award_id <> ALL (v_known) AND ordinal <> ALL (overflowing) AND ordinal <> ALL (closed)
+                        WHERE award_id <> ALL (v_known) AND ordinal <> ALL (v_failed)
                     )
                 )
                 SELECT array_agg(moment), array_agg(period_id), array_agg(coalesce(number, opening + (
@@ -500,7 +535,7 @@ BEGIN
                             p_request_ids, p_callers, p_trace_ids, p_occurred_ats)
                     WITH ORDINALITY AS g (award_id, user_id, points, action_type, action_id,
                                           request_id, caller, trace_id, occurred_at, ordinal)
-                WHERE award_id <> ALL (v_known) AND ordinal <> ALL (overflowing) AND ordinal <> ALL (closed)
+                WHERE award_id <> ALL (v_known) AND ordinal <> ALL (v_failed)
             ), totalled AS MATERIALIZED (
                 SELECT fresh.*,
                        dense_rank() OVER (ORDER BY user_id) AS user_number,
@@ -590,9 +625,13 @@ BEGIN
         END IF;
         EXIT WHEN v_overflowing IS NULL;
         overflowing := overflowing || v_overflowing;
+        v_failed := v_failed || v_overflowing;
     END LOOP;
 
-    IF v_numbers IS NOT NULL AND EXISTS (SELECT FROM unnest(v_places) p WHERE p.number IS NULL) THEN
+    IF p_occurred_ats IS NULL AND to_revision IS NOT NULL THEN
+        period_ids := v_period_ids;
+    END IF;
+    IF period_ids IS NOT NULL AND EXISTS (SELECT FROM unnest(v_places) p WHERE p.number IS NULL) THEN
         INSERT INTO score.period (board_id, period_id, kind, number, starts_at, ends_at, closes_at, final_at,
                                   time_zone, zone_data, opened_revision)
         SELECT p_board_id, p.period_id, p.kind, n.number, p.starts_at, p.ends_at, p.closes_at, p.final_at,
