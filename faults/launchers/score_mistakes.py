@@ -34,24 +34,27 @@ from score_service.stream.hubs import Hubs
 from score_service.stream.watcher import Watcher
 
 _GATE: Final = "if header[2] ~= ARGV[3] or header[3] ~= ARGV[4] then"
-_SET: Final = "local members, ranks = set_standings(place, lines), {}"
+_SET: Final = (
+    "local users, members, unranked, more, more_shown = set_standings(place, lines, '', is_flagged)"
+)
 _ADD: Final = """
-local members, ranks = {}, {}
+local users, members, unranked, more, more_shown = {}, {}, {}, 0, 0
 for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\\n]+)\\n?') do
     local former, total = redis.call('HGET', KEYS[3 + 2 * place], user), points
     if former then
-        redis.call('ZREM', KEYS[2 + 2 * place], member_of(user, reached_in(former)))
+        redis.call('ZREM', KEYS[2 + 2 * place], member_of(user, after_total(former)))
         total = string.format('%.0f', tonumber(string.match(former, '^%d+')) + tonumber(points))
     end
     members[#members + 1] = member_of(user, revision)
     redis.call('ZADD', KEYS[2 + 2 * place], total, members[#members])
-    redis.call('HSET', KEYS[3 + 2 * place], user, total .. ':' .. revision)
+    more = more + redis.call('HSET', KEYS[3 + 2 * place], user, total .. ':' .. revision)
+    more_shown = more
 end
 """
 _NEWEST: Final = "SELECT DISTINCT ON (period_id, user_id) period_id, user_id, total_after, revision"
 _ORDER: Final = "ORDER BY period_id, user_id, revision DESC"
 _GROUP: Final = "GROUP BY period_id, user_id"
-_MEMBER: Final = "9007199254740991 - reached, user)"
+_MEMBER: Final = "GREATEST - reached, user)"
 _SUM: Final = "SELECT period_id, user_id, sum(points)::bigint AS total_after, max(revision) AS revision"
 _MADE: Final = "SELECT a.user_id, a.total_after, a.revision, "
 _ALL_TIME: Final = "SELECT 'all_time' AS period_id, user_id, total_after, revision FROM made"

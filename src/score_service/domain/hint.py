@@ -5,11 +5,15 @@ A hint may get lost; the ledger has it all.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 import structlog
 
 from score_service.domain.position import Position
 from score_service.domain.standing import Standing
+
+_SPACES_TO_FLAG: Final = 4
+"""In a line that says who may see its user."""
 
 _log = structlog.get_logger(__name__)
 
@@ -26,6 +30,8 @@ class Hint:
     """The same of periods, by their ids."""
     finished: tuple[str, ...] = ()
     """The periods that became final, and are in the projection no more."""
+    has_visibilities: bool = False
+    """Whether anybody was hidden or shown."""
 
 
 def read_hint(text: str) -> Hint | None:
@@ -45,6 +51,17 @@ def read_hint(text: str) -> Hint | None:
         return None
 
 
+def read_rank(word: str) -> tuple[int | None, bool]:
+    """Read a rank as `apply_changes.lua` writes it, and whether nobody but its user may be shown it.
+
+    Raises:
+        ValueError: the word is none.
+    """
+    if word in ("-", "h", "s"):
+        return None, word != "-"
+    return (int(word[1:]), True) if word.startswith("s") else (int(word), False)
+
+
 def _parse(text: str) -> Hint:
     (positions, *all_time), *blocks = (block.split("\n") for block in text.split("\n\n"))
     if [""] in blocks:
@@ -56,13 +73,15 @@ def _parse(text: str) -> Hint:
         _read_standings(*all_time) if all_time else (),
         {period_id: _read_standings(*lines) for period_id, *lines in blocks if lines},
         tuple(period_id for period_id, *lines in blocks if not lines),
+        has_visibilities=any(line.count(" ") == _SPACES_TO_FLAG for line in all_time[1:]),
     )
 
 
 def _read_standings(ranks: str, *lines: str) -> tuple[Standing, ...]:
-    return tuple(
-        Standing(user_id, int(total), int(rank), int(reached))
-        for rank, (user_id, total, reached) in zip(
-            ranks.split(" "), (line.split(" ") for line in lines), strict=True
-        )
-    )
+    return tuple(_read_standing(*pair) for pair in zip(ranks.split(" "), lines, strict=True))
+
+
+def _read_standing(word: str, line: str) -> Standing:
+    user_id, total, reached, *_ = line.split(" ", 3)
+    rank, hidden = read_rank(word)
+    return Standing(user_id, int(total), rank, int(reached), hidden)

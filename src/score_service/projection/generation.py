@@ -18,7 +18,7 @@ from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.projection.keys import Keys
-from score_service.projection.replies import Seen
+from score_service.projection.replies import Headcount, Seen
 from score_service.projection.scripts import Cache, ScriptCall
 
 SECONDS_TO_LIVE: Final = 120
@@ -36,6 +36,17 @@ class Switched(enum.Enum):
     """The board itself is further than this generation was brought, or has a period that was not given."""
     LOST = "lost"
     """Redis does not have what was loaded, or not all of it, or another maker has taken it over."""
+
+
+class Source(enum.Enum):
+    """What lines of standings are, and how much there is to be compared with them."""
+
+    LEDGER = ""
+    """What changed on the way to some revision."""
+    PAGE = "page"
+    """All that there is of their users."""
+    NEW_PAGE = "new"
+    """The same, and none of their users was loaded before."""
 
 
 class Generation:
@@ -97,15 +108,18 @@ class Generation:
         checkpoint: Checkpoint,
         *,
         finished: Collection[str] = (),
-        are_new: bool = False,
+        source: Source = Source.LEDGER,
     ) -> bool:
-        """Set standings, given as lines of `user_id total reached_revision`; of each user the newest stays.
+        """Set standings, given as lines of `user_id total reached_revision[ version[ flag]]`.
+
+        Of each user the newest stays. The flag is that of a visibility. Without one, a line of the ledger
+        leaves the user as it is of all time, and the user of any other line is visible.
 
         Args:
             lines: the standings of all time and of periods, by the ids of these.
             checkpoint: from where to go on after this step.
             finished: periods that became final. What was loaded of them is removed.
-            are_new: none of their users was loaded before, so there is nothing to compare them with.
+            source: what the lines are.
 
         Returns:
             Whether all that was loaded before is still there. If not, this generation is of no use.
@@ -119,7 +133,7 @@ class Generation:
             " ".join(periods),
             str(self._steps + 1),
             str(SECONDS_TO_LIVE),
-            "new" if are_new else "",
+            source.value,
             str(checkpoint),
             *(lines.get(period_id, "") for period_id in (ALL_TIME, *periods)),
         ]
@@ -137,16 +151,16 @@ class Generation:
         await self._cache.run("keep_generation", call)
 
     async def switch(
-        self, position: Position, members: Mapping[str, int], former_periods: Iterable[str] = ()
+        self, position: Position, counts: Mapping[str, Headcount], former_periods: Iterable[str] = ()
     ) -> Switched:
         """Make this the board's generation.
 
         Args:
-            position: where the record has so many members.
-            members: of all time, and of each period that the board has there, by the ids of these.
+            position: where the record has so many standings.
+            counts: of all time, and of each period that the board has there, by the ids of these.
             former_periods: the periods that the board has until then.
         """
-        periods = [period_id for period_id in members if period_id != ALL_TIME]
+        periods = [period_id for period_id in counts if period_id != ALL_TIME]
         formers = list(dict.fromkeys((*former_periods, *self._former.periods, *periods)))
         keys = [
             *self._keys.of_board(self._board_id, self.name, periods),
@@ -155,8 +169,9 @@ class Generation:
         ]
         arguments = [
             self.name,
-            " ".join(f"{period_id}={members[period_id]}" for period_id in periods),
-            *(str(position.revision), position.mark, str(members[ALL_TIME])),
+            " ".join(f"{period_id}={counts[period_id]}" for period_id in periods),
+            *(str(position.revision), position.mark),
+            *map(str, tuple(counts[ALL_TIME])),
             str(self._steps),
             self._replaced,
             " ".join(formers),

@@ -187,7 +187,8 @@ class Projection:
     ) -> Reading | None:
         """Read some users' standings and the top of a board; None where the board has no projection.
 
-        A period that is not final and that nobody has points in has no entrants, here and below.
+        A period that is not final and that nobody has points in has no entrants, here and below. Users who
+        are hidden are among those asked for and nowhere else, here and below, and in no number of entrants.
 
         Raises:
             OverloadedError: too many reads wait.
@@ -210,7 +211,10 @@ class Projection:
     async def list_standings_around(
         self, board_id: str, user_id: str, radius: int, period_id: str = ALL_TIME
     ) -> Reading | None:
-        """Read a user's neighbours; None where the board has no projection.
+        """Read a user and its neighbours; None where the board has no projection.
+
+        There are none of a user who is hidden, or has no points. One who is shadowed stands where it would,
+        and the ranks of the others do not count it.
 
         Raises:
             OverloadedError: too many reads wait.
@@ -221,12 +225,13 @@ class Projection:
     async def compare_standings(
         self, board_id: str, revision: int, lines: str, period_id: str = ALL_TIME
     ) -> Comparison | None:
-        """Compare lines of `user_id total reached_revision` with a board; None where it has no projection.
+        """Compare standings of the record with a board; None where it has no projection.
 
         Args:
             board_id: the board.
             revision: where the record stood when the lines were read.
-            lines: of some thousand users at most; none to learn the number of members.
+            lines: `user_id total reached_revision[ version[ flag]]` of some thousand users at most, where who
+                has no flag is visible; none to learn the number of members.
             period_id: of which period they are.
 
         Raises:
@@ -309,9 +314,9 @@ class Projection:
         reply = await self._read("read_board", board_id, period_ids, words)
         if reply is None:
             return [None] * len(questions)
-        position, answers, members = read_answers(reply)
+        position, answers, ranked = read_answers(reply)
         return [
-            question.read(position, answer, members[places[question.period_id]])
+            question.read(position, answer, ranked[places[question.period_id]])
             for question, answer in zip(questions, answers, strict=True)
         ]
 

@@ -11,7 +11,7 @@ from score_service.domain.page_token import PageEnd
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading
-from score_service.projection.replies import read_neighbours, read_page, read_standings, write_member
+from score_service.projection.replies import read_neighbours, read_page, read_standings
 
 
 class Question(NamedTuple):
@@ -28,10 +28,10 @@ class Question(NamedTuple):
         """Return its words in the arguments of the script, which is given the periods at these places."""
         return self.kind, str(places[self.period_id]), str(len(self.arguments)), *self.arguments
 
-    def read(self, position: Position, answer: Sequence[Any], members: int) -> Reading:
-        """Read the answer that holds at a position, where so many users have points in what it is about."""
+    def read(self, position: Position, answer: Sequence[Any], ranked: int) -> Reading:
+        """Read the answer that holds at a position, where so many users are ranked in what it is about."""
         reading = self._read(position, answer)
-        return reading if self.period_id == ALL_TIME else replace(reading, entrants=members)
+        return reading if self.period_id == ALL_TIME else replace(reading, entrants=ranked)
 
     def _read(self, position: Position, answer: Sequence[Any]) -> Reading:
         match self.kind:
@@ -40,7 +40,7 @@ class Question(NamedTuple):
             case "page":
                 return read_page(position, answer, self.size - 1)
             case _:
-                return read_neighbours(position, answer)
+                return read_neighbours(position, answer, self.arguments[0])
 
 
 def list_periods(questions: Iterable[Question]) -> list[str]:
@@ -56,7 +56,7 @@ def ask_standings(user_ids: Sequence[str], top_n: int, period_id: str) -> Questi
 def ask_page(page_size: int, after: PageEnd | None, period_id: str) -> Question:
     """Ask for a page, and for one standing more, which shows whether another page follows."""
     size = page_size + 1
-    end = () if after is None else (str(after.total), write_member(after.user_id, after.reached_revision))
+    end = () if after is None else (str(after.total), str(after.reached_revision))
     return Question("page", (str(size), *end), size, period_id)
 
 

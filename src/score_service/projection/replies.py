@@ -2,16 +2,40 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 from score_service.domain.award import MAX_TOTAL
 from score_service.domain.changes import Changes
+from score_service.domain.hint import read_rank
 from score_service.domain.page_token import write_page_token
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Source, Standing
 
 _MEMBER_PREFIX: Final = 16
 """Digits before the user id in a sorted-set member, see `board.lua`."""
+
+
+class Headcount(NamedTuple):
+    """How many users have a standing, of all time or in a period."""
+
+    members: int
+    """All of them, also those who are hidden, and those of whom no award is left."""
+    ranked: int
+    """Those with points who are not hidden. They alone are in ranks, lists and numbers of entrants."""
+
+    def __str__(self) -> str:
+        """Write it as a board's header has it of a period."""
+        return f"{self.members}" if self.ranked == self.members else f"{self.members}:{self.ranked}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote.
+
+        Raises:
+            ValueError: the text is none of these.
+        """
+        members, _, ranked = text.partition(":")
+        return cls(int(members), int(ranked or members))
 
 
 class Seen(NamedTuple):
@@ -29,12 +53,11 @@ class Header:
 
     generation: str
     position: Position
-    members: int = 0
-    """Users with points."""
+    all_time: Headcount = Headcount(0, 0)
     is_whole: bool = True
     """Whether its keys have as many members as it says."""
-    periods: Mapping[str, int] = field(default_factory=dict)
-    """Users with points in each period that anybody has points in, by the ids."""
+    periods: Mapping[str, Headcount] = field(default_factory=dict)
+    """Of each period that anybody has a standing in, by the ids."""
 
     @property
     def seen(self) -> Seen:
@@ -44,7 +67,7 @@ class Header:
     @property
     def standings(self) -> int:
         """How many standings there are, those in periods included."""
-        return self.members + sum(self.periods.values())
+        return sum(count.members for count in (self.all_time, *self.periods.values()))
 
     def is_at(self, position: Position) -> bool:
         """Return whether the projection is whole and at a position."""
@@ -56,7 +79,8 @@ class Applied:
     """The changes were made."""
 
     ranks: dict[str, int]
-    """Of each user that changed, 1 for the best."""
+    """Of each user that changed, 1 for the best; what it would be of one who is shadowed. Users who are hidden,
+    or of whom no award is left, have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +97,8 @@ class Comparison:
 
     position: Position
     """Where the projection was."""
-    members: int
-    """Users with points, of all time or in the period that was compared."""
+    count: Headcount
+    """Of all time, or of the period that was compared."""
     unready: int
     """Users whose standing in the record is newer than the projection."""
     differing: tuple[str, ...]
@@ -85,14 +109,15 @@ def read_header(reply: Sequence[str]) -> Header | None:
     """Read the header in a reply; None where the board has no projection."""
     if reply[0] == "missing":
         return None
-    state, generation, revision, mark, members, periods = reply
+    state, generation, revision, mark, members, ranked, periods = reply
     return Header(
         generation,
         Position(int(revision), mark),
-        int(members),
+        Headcount(int(members), int(ranked)),
         is_whole=state != "broken",
         periods={
-            period_id: int(count) for period_id, _, count in (p.partition("=") for p in periods.split())
+            period_id: Headcount.parse(count)
+            for period_id, _, count in (period.partition("=") for period in periods.split())
         },
     )
 
@@ -100,14 +125,14 @@ def read_header(reply: Sequence[str]) -> Header | None:
 def read_applied(reply: Sequence[str], changes: Changes) -> Applied:
     """Read the ranks of the users that changed."""
     _, ranks = reply
-    users = (change.user_id for change in changes.changes)
-    return Applied(dict(zip(users, map(int, ranks.split()), strict=True)))
+    found = zip(changes.changes, map(read_rank, ranks.split()), strict=True)
+    return Applied({change.user_id: rank for change, (rank, _) in found if rank is not None})
 
 
 def read_answers(reply: Sequence[Any]) -> tuple[Position, Sequence[Any], Sequence[int]]:
-    """Read the position at which answers to questions hold, the answers, and the members at each place."""
-    _, _, revision, mark, answers, members = reply
-    return Position(int(revision), mark), answers, members
+    """Read the position at which answers to questions hold, the answers, and the ranked at each place."""
+    _, _, revision, mark, answers, ranked = reply
+    return Position(int(revision), mark), answers, ranked
 
 
 def read_standings(position: Position, answer: Sequence[Any], user_ids: Sequence[str]) -> Reading:
@@ -129,21 +154,21 @@ def read_page(position: Position, answer: Sequence[Any], page_size: int) -> Read
     return Reading(position, Source.CACHE, top=standings, next_page_token=token)
 
 
-def read_neighbours(position: Position, answer: Sequence[Any]) -> Reading:
-    """Read a user and its neighbours."""
-    first, neighbours = answer
-    return Reading(position, Source.CACHE, top=_read_ranking(neighbours, int(first)))
+def read_neighbours(position: Position, answer: Sequence[Any], user_id: str) -> Reading:
+    """Read a user and its neighbours. One who is shadowed stands where it would, and pushes nobody down."""
+    first, neighbours, *own = answer
+    run = _read_ranking(neighbours, int(first))
+    if own:
+        standing, rank = own
+        above = int(rank) - int(first)
+        run = (*run[:above], _read_standing(user_id, standing, rank), *run[above:])
+    return Reading(position, Source.CACHE, top=run)
 
 
 def read_comparison(reply: Sequence[Any]) -> Comparison:
     """Read how a projection agrees with the record."""
-    _, _, revision, mark, members, unready, differing = reply
-    return Comparison(Position(int(revision), mark), members, unready, tuple(differing))
-
-
-def write_member(user_id: str, reached_revision: int) -> str:
-    """Write a member of the sorted set as the scripts do: see `board.lua`."""
-    return f"{MAX_TOTAL - reached_revision:0{_MEMBER_PREFIX}}{user_id}"
+    _, _, revision, mark, members, ranked, unready, differing = reply
+    return Comparison(Position(int(revision), mark), Headcount(members, ranked), unready, tuple(differing))
 
 
 def _read_ranking(flat: Sequence[str], first: int) -> tuple[Standing, ...]:
@@ -160,5 +185,6 @@ def _read_ranking(flat: Sequence[str], first: int) -> tuple[Standing, ...]:
 
 
 def _read_standing(user_id: str, standing: str, rank: str) -> Standing:
-    total, reached = standing.split(":")
-    return Standing(user_id, int(total), int(rank) + 1, int(reached))
+    total, reached, *more = standing.split(":")
+    # What may follow are the version and, of a user who is hidden, a flag.
+    return Standing(user_id, int(total), int(rank) + 1 if rank else None, int(reached), hidden=len(more) > 1)

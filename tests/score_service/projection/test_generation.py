@@ -2,6 +2,7 @@
 
 import pytest
 from redis.asyncio import Redis
+from tests.fixtures.headcounts import heads
 from tests.fixtures.redis import restore_keys, save_keys
 
 from score_service.domain.changes import Change, Changes
@@ -49,9 +50,9 @@ async def test_loaded_generation_is_read_after_the_switch_and_not_before(project
     assert await load(generation, ("cyd", 7, 3))
     assert await projection.get_standings("main", (), 10) is None
 
-    assert await generation.switch(at(3), {ALL_TIME: 3}) is Switched.DONE
+    assert await generation.switch(at(3), {ALL_TIME: heads(3)}) is Switched.DONE
 
-    assert await header_of(projection) == Header(generation.name, at(3), 3)
+    assert await header_of(projection) == Header(generation.name, at(3), heads(3))
     assert await top_of(projection) == [("bob", 9, 2), ("cyd", 7, 3), ("ada", 5, 1)]
 
 
@@ -60,7 +61,7 @@ async def test_newest_standing_stays_in_whatever_order_they_are_loaded(projectio
     await load(generation, ("ada", 9, 7), ("bob", 1, 1))
     await load(generation, ("ada", 5, 3), ("bob", 4, 5))
 
-    assert await generation.switch(at(7), {ALL_TIME: 2}) is Switched.DONE
+    assert await generation.switch(at(7), {ALL_TIME: heads(2)}) is Switched.DONE
     assert await top_of(projection) == [("ada", 9, 7), ("bob", 4, 5)]
 
 
@@ -69,7 +70,7 @@ async def test_pages_longer_than_a_call_may_be_are_loaded_whole(projection: Proj
     generation = projection.make_generation("main", None)
     await load(generation, *standings)
 
-    assert await generation.switch(at(3_333), {ALL_TIME: 3_333}) is Switched.DONE
+    assert await generation.switch(at(3_333), {ALL_TIME: heads(3_333)}) is Switched.DONE
     assert (await top_of(projection))[:1000] == standings[:1000]
     assert (await header_of(projection)).is_whole
 
@@ -77,7 +78,7 @@ async def test_pages_longer_than_a_call_may_be_are_loaded_whole(projection: Proj
 async def test_changes_are_applied_to_the_new_generation_from_its_position(projection: Projection) -> None:
     generation = projection.make_generation("main", None)
     await load(generation, ("ada", 5, 1))
-    await generation.switch(at(1), {ALL_TIME: 1})
+    await generation.switch(at(1), {ALL_TIME: heads(1)})
 
     await projection.apply_changes(step(1, 2, ("bob", 9, 2)))
 
@@ -106,7 +107,7 @@ async def test_switch_leaves_the_new_keys_for_good_and_nothing_else(
     generation = projection.make_generation("main", await header_of(projection))
     await load(generation, ("ada", 5, 1), ("bob", 6, 2))
 
-    await generation.switch(at(2), {ALL_TIME: 2})
+    await generation.switch(at(2), {ALL_TIME: heads(2)})
 
     keys = await keys_of(redis, redis_prefix)
     assert len(keys) == 3
@@ -123,7 +124,7 @@ async def test_keys_of_a_header_that_was_lost_are_removed_too(
     generation = projection.make_generation("main", None)
     await load(generation, ("ada", 5, 1))
 
-    await generation.switch(at(1), {ALL_TIME: 1})
+    await generation.switch(at(1), {ALL_TIME: heads(1)})
 
     assert len(await keys_of(redis, redis_prefix)) == 3
 
@@ -133,18 +134,18 @@ async def test_only_one_of_two_generations_is_switched_in(projection: Projection
     await load(one, ("ada", 5, 1))
     await load(two, ("ada", 5, 1))
 
-    assert await one.switch(at(1), {ALL_TIME: 1}) is Switched.DONE
-    assert await two.switch(at(1), {ALL_TIME: 1}) is Switched.MOVED
+    assert await one.switch(at(1), {ALL_TIME: heads(1)}) is Switched.DONE
+    assert await two.switch(at(1), {ALL_TIME: heads(1)}) is Switched.MOVED
     assert (await header_of(projection)).generation == one.name
 
 
 async def test_switch_whose_answer_was_lost_may_be_made_again(projection: Projection) -> None:
     generation = projection.make_generation("main", None)
     await load(generation, ("ada", 5, 1))
-    await generation.switch(at(1), {ALL_TIME: 1})
+    await generation.switch(at(1), {ALL_TIME: heads(1)})
     await projection.apply_changes(step(1, 2, ("ada", 6, 2)))
 
-    assert await generation.switch(at(1), {ALL_TIME: 1}) is Switched.DONE
+    assert await generation.switch(at(1), {ALL_TIME: heads(1)}) is Switched.DONE
     assert (await header_of(projection)).position == at(2)
 
 
@@ -154,7 +155,7 @@ async def test_board_that_went_further_than_the_generation_keeps_its_own(project
     await load(generation, ("ada", 5, 1))
     await projection.apply_changes(step(1, 2, ("ada", 6, 2)))
 
-    assert await generation.switch(at(1), {ALL_TIME: 1}) is Switched.BEHIND
+    assert await generation.switch(at(1), {ALL_TIME: heads(1)}) is Switched.BEHIND
     assert await top_of(projection) == [("ada", 6, 2)]
 
 
@@ -164,7 +165,7 @@ async def test_board_that_went_on_but_less_far_takes_the_generation(projection: 
     await load(generation, ("ada", 7, 3))
     await projection.apply_changes(step(1, 2, ("ada", 6, 2)))
 
-    assert await generation.switch(at(3), {ALL_TIME: 1}) is Switched.DONE
+    assert await generation.switch(at(3), {ALL_TIME: heads(1)}) is Switched.DONE
     assert await top_of(projection) == [("ada", 7, 3)]
 
 
@@ -173,7 +174,7 @@ async def test_board_that_got_a_header_meanwhile_keeps_it(projection: Projection
     await load(generation, ("ada", 5, 1))
     await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
 
-    assert await generation.switch(at(1), {ALL_TIME: 1}) is Switched.MOVED
+    assert await generation.switch(at(1), {ALL_TIME: heads(1)}) is Switched.MOVED
 
 
 async def test_board_whose_header_was_lost_meanwhile_waits_for_another_rebuild(
@@ -184,7 +185,7 @@ async def test_board_whose_header_was_lost_meanwhile_waits_for_another_rebuild(
     await load(generation, ("ada", 5, 1))
     await redis.delete(f"{redis_prefix}{{main}}:header")
 
-    assert await generation.switch(at(1), {ALL_TIME: 1}) is Switched.MOVED
+    assert await generation.switch(at(1), {ALL_TIME: heads(1)}) is Switched.MOVED
 
 
 @pytest.mark.parametrize("members", [1, 3])
@@ -194,7 +195,7 @@ async def test_generation_with_another_number_of_members_is_not_switched_in(
     generation = projection.make_generation("main", None)
     await load(generation, ("ada", 5, 1), ("bob", 6, 2))
 
-    assert await generation.switch(at(2), {ALL_TIME: members}) is Switched.LOST
+    assert await generation.switch(at(2), {ALL_TIME: heads(members)}) is Switched.LOST
     assert await projection.read_header("main") is None
 
 
@@ -207,7 +208,7 @@ async def test_generation_that_lost_a_key_is_not_switched_in(
     (key,) = [key for key in await keys_of(redis, redis_prefix) if key.endswith(f":{lost}")]
     await redis.delete(key)
 
-    assert await generation.switch(at(1), {ALL_TIME: 1}) is Switched.LOST
+    assert await generation.switch(at(1), {ALL_TIME: heads(1)}) is Switched.LOST
 
 
 async def test_redis_that_stepped_back_is_found_out_though_the_members_are_as_many(
@@ -219,7 +220,7 @@ async def test_redis_that_stepped_back_is_found_out_though_the_members_are_as_ma
     await load(generation, ("ada", 6, 2))
     await restore_keys(redis_url, redis_prefix, saved)
 
-    assert await generation.switch(at(2), {ALL_TIME: 1}) is Switched.LOST
+    assert await generation.switch(at(2), {ALL_TIME: heads(1)}) is Switched.LOST
     assert not await load(generation, ("ada", 7, 3))
 
 
@@ -228,7 +229,7 @@ async def test_step_that_arrives_again_much_later_changes_nothing(
 ) -> None:
     generation, late = projection.make_generation("main", None), projection.make_generation("main", None)
     await load(generation, ("ada", 5, 1))
-    await generation.switch(at(1), {ALL_TIME: 1})
+    await generation.switch(at(1), {ALL_TIME: heads(1)})
     await projection.apply_changes(step(1, 2, ("ada", 6, 2)))
     late.name = generation.name
 
@@ -247,7 +248,7 @@ async def test_discarded_generation_leaves_nothing(
     await generation.discard()
 
     assert await keys_of(redis, redis_prefix) == set()
-    assert await generation.switch(at(1), {ALL_TIME: 1}) is Switched.LOST
+    assert await generation.switch(at(1), {ALL_TIME: heads(1)}) is Switched.LOST
 
 
 async def test_board_is_being_made_until_its_generation_is_switched_in(projection: Projection) -> None:
@@ -257,7 +258,7 @@ async def test_board_is_being_made_until_its_generation_is_switched_in(projectio
     await load(generation, ("ada", 5, 1))
     assert await projection.is_being_made("main")
 
-    await generation.switch(at(1), {ALL_TIME: 1})
+    await generation.switch(at(1), {ALL_TIME: heads(1)})
     assert not await projection.is_being_made("main")
 
 
@@ -276,7 +277,7 @@ async def test_maker_that_gives_up_is_not_waited_for(projection: Projection) -> 
 async def test_generation_that_the_board_has_cannot_be_discarded(projection: Projection) -> None:
     generation = projection.make_generation("main", None)
     await load(generation, ("ada", 5, 1))
-    await generation.switch(at(1), {ALL_TIME: 1})
+    await generation.switch(at(1), {ALL_TIME: heads(1)})
 
     await generation.discard()
 
@@ -298,7 +299,7 @@ async def test_generation_is_gone_on_with_by_whoever_adopts_it(
     for key in await keys_of(redis, redis_prefix):
         assert 0 < await redis.ttl(key) <= 120
     assert await load(adopted, ("cyd", 7, 3))
-    assert await adopted.switch(at(3), {ALL_TIME: 3}) is Switched.DONE
+    assert await adopted.switch(at(3), {ALL_TIME: heads(3)}) is Switched.DONE
     assert await top_of(projection) == [("bob", 9, 2), ("cyd", 7, 3), ("ada", 5, 1)]
     assert len(await keys_of(redis, redis_prefix)) == 3
 
@@ -310,10 +311,10 @@ async def test_former_maker_of_an_adopted_generation_can_do_nothing_to_it(projec
     assert adopted
 
     assert not await load(former, ("ada", 9, 9))
-    assert await former.switch(at(1), {ALL_TIME: 1}) is Switched.LOST
+    assert await former.switch(at(1), {ALL_TIME: heads(1)}) is Switched.LOST
     await former.discard()
 
-    assert await adopted.switch(at(1), {ALL_TIME: 1}) is Switched.DONE
+    assert await adopted.switch(at(1), {ALL_TIME: heads(1)}) is Switched.DONE
     assert not await load(former, ("ada", 9, 9))
     assert await top_of(projection) == [("ada", 5, 1)]
 
@@ -325,7 +326,7 @@ async def test_adoption_whose_answer_was_lost_may_be_made_again(projection: Proj
     assert await later.adopt(former.name)
     assert await later.adopt(former.name)
 
-    assert await later.switch(at(1), {ALL_TIME: 1}) is Switched.DONE
+    assert await later.switch(at(1), {ALL_TIME: heads(1)}) is Switched.DONE
 
 
 @pytest.mark.parametrize("lost", ["ranks", "totals", "progress"])
@@ -344,7 +345,7 @@ async def test_there_is_nothing_to_adopt_before_a_step_and_after_the_switch(proj
     assert await projection.adopt_generation("main", None) is None
 
     await load(generation, ("ada", 5, 1))
-    await generation.switch(at(1), {ALL_TIME: 1})
+    await generation.switch(at(1), {ALL_TIME: heads(1)})
 
     assert await projection.adopt_generation("main", await header_of(projection)) is None
 
@@ -393,6 +394,6 @@ async def test_sign_of_life_that_comes_too_late_changes_nothing(
     await former.keep()
     assert await redis.ttl(Keys(redis_prefix).making("main")) <= 10
 
-    await adopted.switch(at(1), {ALL_TIME: 1})
+    await adopted.switch(at(1), {ALL_TIME: heads(1)})
     await adopted.keep()
     assert {await redis.ttl(key) for key in await keys_of(redis, redis_prefix)} == {-1}

@@ -7,6 +7,7 @@ from typing import Final
 import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
+from tests.fixtures.headcounts import heads
 from tests.fixtures.valkey_nodes import ValkeyCluster
 
 from local_stack.ports import HOST
@@ -14,6 +15,7 @@ from score_service.domain.changes import Change, Changes
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
+from score_service.projection.generation import Source
 from score_service.projection.keys import Keys
 from score_service.projection.lua import load_script
 from score_service.projection.projection import Projection, ProjectionSettings
@@ -51,13 +53,13 @@ async def use_every_script(projection: Projection) -> None:
     checkpoint = Checkpoint.begin(position)
     lines = "ada 5 1\nbob 9 2\n"
     loaded = {ALL_TIME: lines, "day:2026-11-30": lines, "week:2026-W49": lines}
-    assert await generation.load(loaded, checkpoint, are_new=True)
+    assert await generation.load(loaded, checkpoint, source=Source.NEW_PAGE)
     assert await generation.load({}, checkpoint, finished=["week:2026-W49"])
     assert await projection.is_being_made("main")
     adopted = await projection.adopt_generation("main", header)
     assert adopted
     await adopted.keep()
-    assert (await adopted.switch(later, {ALL_TIME: 2, "day:2026-11-30": 2})).name == "DONE"
+    assert (await adopted.switch(later, {ALL_TIME: heads(2), "day:2026-11-30": heads(2)})).name == "DONE"
     unused = projection.make_generation("main", header)
     await unused.load(loaded, checkpoint)
     await unused.discard()

@@ -9,6 +9,7 @@ from tests.score_service.projection.test_projection import at, step
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.period import ALL_TIME
 from score_service.errors import ProjectionUnavailableError
+from score_service.projection.generation import Source
 from score_service.projection.projection import Projection, ProjectionSettings
 
 
@@ -41,7 +42,7 @@ async def test_generation_is_not_loaded_and_what_is_left_of_it_is_removed(
     rejecting_redis: RejectingRedis, projection: Projection
 ) -> None:
     generation, checkpoint = projection.make_generation("main", None), Checkpoint.begin(at(3))
-    assert await generation.load({ALL_TIME: "ada 5 1"}, checkpoint, are_new=True)
+    assert await generation.load({ALL_TIME: "ada 5 1"}, checkpoint, source=Source.NEW_PAGE)
     await rejecting_redis.reject("full")
 
     with pytest.raises(ProjectionUnavailableError):

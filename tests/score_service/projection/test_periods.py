@@ -9,13 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from tests.fixtures.headcounts import heads
+
 from score_service.domain.changes import Change, Changes
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.hint import Hint
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Standing
-from score_service.projection.generation import Switched
+from score_service.projection.generation import Source, Switched
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.replies import Applied, Comparison, PositionMismatch
 
@@ -80,7 +82,7 @@ async def test_period_begins_with_its_first_points_and_counts_alone(projection: 
     assert await top_of(projection, MONDAY) == [("ada", 3, 1)]
     header = await projection.read_header("main")
     assert header
-    assert (header.position, header.members, header.periods) == (at(3), 2, {WEEK: 2, MONDAY: 1})
+    assert (header.position, header.all_time, header.periods) == (at(3), heads(2), {WEEK: heads(2), MONDAY: heads(1)})
     assert header.standings == 5
 
 
@@ -147,7 +149,7 @@ async def test_final_period_leaves_nothing_behind(
     assert await top_of(projection, WEEK) == [("bob", 9, 1), ("ada", 8, 2)]
     header = await projection.read_header("main")
     assert header
-    assert (header.position, header.periods) == (at(4), {WEEK: 2})
+    assert (header.position, header.periods) == (at(4), {WEEK: heads(2)})
     assert not any(MONDAY in key for key in await keys_of(redis, redis_prefix))
 
 
@@ -160,7 +162,7 @@ async def test_one_commit_may_end_a_period_and_begin_the_next(projection: Projec
 
     header = await projection.read_header("main")
     assert header
-    assert header.periods == {TUESDAY: 1}
+    assert header.periods == {TUESDAY: heads(1)}
     assert await top_of(projection) == [("bob", 10, 1), ("ada", 8, 2)]
 
 
@@ -171,7 +173,7 @@ async def test_period_that_came_and_went_unseen_is_passed_over(projection: Proje
 
     header = await projection.read_header("main")
     assert header
-    assert header.periods == {WEEK: 2, MONDAY: 1}
+    assert header.periods == {WEEK: heads(2), MONDAY: heads(1)}
 
 
 async def test_commit_of_entries_alone_moves_the_position(projection: Projection) -> None:
@@ -242,7 +244,7 @@ async def test_periods_that_another_process_began_are_found(
     header = await projection.read_header("main")
 
     assert header
-    assert header.periods == {MONDAY: 1}
+    assert header.periods == {MONDAY: heads(1)}
     await redis.delete(*[key async for key in redis.scan_iter(f"{redis_prefix}*{MONDAY}:*")])
     broken = await projection.read_header("main")
     assert broken
@@ -294,12 +296,12 @@ async def test_questions_about_several_periods_share_a_trip(
 @pytest.mark.parametrize(
     ("period_id", "revision", "lines", "expected"),
     [
-        (MONDAY, 3, "ada 3 3", Comparison(at(3), 1, 0, ())),
-        (MONDAY, 3, "ada 8 3", Comparison(at(3), 1, 0, ("ada",))),
-        (MONDAY, 4, "ada 9 4", Comparison(at(3), 1, 1, ())),
-        (WEEK, 3, "ada 8 3\nbob 9 2", Comparison(at(3), 2, 0, ())),
-        (TUESDAY, 3, "ada 1 2", Comparison(at(3), 0, 0, ("ada",))),
-        (TUESDAY, 4, "ada 1 4", Comparison(at(3), 0, 1, ())),
+        (MONDAY, 3, "ada 3 3", Comparison(at(3), heads(1), 0, ())),
+        (MONDAY, 3, "ada 8 3", Comparison(at(3), heads(1), 0, ("ada",))),
+        (MONDAY, 4, "ada 9 4", Comparison(at(3), heads(1), 1, ())),
+        (WEEK, 3, "ada 8 3\nbob 9 2", Comparison(at(3), heads(2), 0, ())),
+        (TUESDAY, 3, "ada 1 2", Comparison(at(3), heads(0), 0, ("ada",))),
+        (TUESDAY, 4, "ada 1 4", Comparison(at(3), heads(0), 1, ())),
     ],
 )
 async def test_standings_of_a_period_are_compared(
@@ -316,21 +318,21 @@ async def test_switch_brings_the_periods_of_the_generation_and_removes_those_bef
     await begin(projection)
     generation = projection.make_generation("main", await projection.read_header("main"))
     checkpoint = Checkpoint.begin(at(3))
-    assert await generation.load({ALL_TIME: "ada 8 3\nbob 9 2"}, checkpoint, are_new=True)
-    assert await generation.load({WEEK: "ada 8 3\nbob 9 2"}, checkpoint, are_new=True)
+    assert await generation.load({ALL_TIME: "ada 8 3\nbob 9 2"}, checkpoint, source=Source.NEW_PAGE)
+    assert await generation.load({WEEK: "ada 8 3\nbob 9 2"}, checkpoint, source=Source.NEW_PAGE)
     assert await generation.load(
         {ALL_TIME: "bob 10 4", WEEK: "bob 10 4", TUESDAY: "bob 1 4"}, checkpoint, finished=[MONDAY]
     )
     await projection.apply_changes(step(3, 4, ("bob", 10, 4), periods={SEASON: [("bob", 1, 4)]}))
 
-    members = {ALL_TIME: 2, WEEK: 2, TUESDAY: 1}
-    assert await generation.switch(at(5), members, [WEEK, MONDAY]) is Switched.BEHIND
-    assert await generation.switch(at(5), {**members, TUESDAY: 2}, [WEEK, MONDAY, SEASON]) is Switched.LOST
-    assert await generation.switch(at(5), members, [WEEK, MONDAY, SEASON]) is Switched.DONE
+    counts = {ALL_TIME: heads(2), WEEK: heads(2), TUESDAY: heads(1)}
+    assert await generation.switch(at(5), counts, [WEEK, MONDAY]) is Switched.BEHIND
+    assert await generation.switch(at(5), {**counts, TUESDAY: heads(2)}, [WEEK, MONDAY, SEASON]) is Switched.LOST
+    assert await generation.switch(at(5), counts, [WEEK, MONDAY, SEASON]) is Switched.DONE
 
     header = await projection.read_header("main")
     assert header
-    assert (header.generation, header.periods) == (generation.name, {WEEK: 2, TUESDAY: 1})
+    assert (header.generation, header.periods) == (generation.name, {WEEK: heads(2), TUESDAY: heads(1)})
     assert await top_of(projection, TUESDAY) == [("bob", 1, 1)]
     keys = await keys_of(redis, redis_prefix)
     assert len(keys) == len([key async for key in redis.scan_iter(f"{redis_prefix}*")]) == 7
@@ -346,7 +348,7 @@ async def test_what_was_loaded_of_a_period_goes_when_it_is_final(
     assert await generation.load({}, checkpoint, finished=[MONDAY])
 
     assert not any(MONDAY in key for key in await keys_of(redis, redis_prefix))
-    assert await generation.switch(at(4), {ALL_TIME: 1, WEEK: 1}) is Switched.DONE
+    assert await generation.switch(at(4), {ALL_TIME: heads(1), WEEK: heads(1)}) is Switched.DONE
 
 
 async def test_adopted_generation_has_its_periods(
@@ -363,7 +365,7 @@ async def test_adopted_generation_has_its_periods(
     assert adopted.checkpoint == week
     assert not await former.load({WEEK: "ada 9 9"}, week)
     assert await adopted.load({WEEK: "bob 9 2", ALL_TIME: "bob 9 2"}, week)
-    assert await adopted.switch(at(3), {ALL_TIME: 2, WEEK: 2}) is Switched.DONE
+    assert await adopted.switch(at(3), {ALL_TIME: heads(2), WEEK: heads(2)}) is Switched.DONE
     assert await top_of(projection, WEEK) == [("bob", 9, 1), ("ada", 8, 2)]
     assert {*(await keys_of(redis, redis_prefix)).values()} == {-1}
 
@@ -386,7 +388,7 @@ async def test_generation_that_gets_a_period_while_it_is_adopted_is_left_to_its_
     later._cache.run = run_late  # type: ignore[method-assign]
 
     assert not await later.adopt(former.name)
-    assert await former.switch(at(3), {ALL_TIME: 1, WEEK: 1}) is Switched.DONE
+    assert await former.switch(at(3), {ALL_TIME: heads(1), WEEK: heads(1)}) is Switched.DONE
 
 
 @pytest.mark.parametrize("lost", ["ranks", "totals"])
@@ -398,7 +400,7 @@ async def test_generation_that_lost_a_key_of_a_period_is_not_adopted(
     await redis.delete(*[key async for key in redis.scan_iter(f"{redis_prefix}*{WEEK}:{lost}")])
 
     assert await projection.adopt_generation("main", None) is None
-    assert await generation.switch(at(3), {ALL_TIME: 1, WEEK: 1}) is Switched.LOST
+    assert await generation.switch(at(3), {ALL_TIME: heads(1), WEEK: heads(1)}) is Switched.LOST
 
 
 async def test_keys_of_periods_whose_header_was_lost_are_removed_by_the_switch(
@@ -410,7 +412,7 @@ async def test_keys_of_periods_whose_header_was_lost_are_removed_by_the_switch(
     generation = projection.make_generation("main", None)
     await generation.load({ALL_TIME: "ada 8 3\nbob 9 2"}, Checkpoint.begin(at(3)))
 
-    assert await generation.switch(at(3), {ALL_TIME: 2}) is Switched.DONE
+    assert await generation.switch(at(3), {ALL_TIME: heads(2)}) is Switched.DONE
 
     assert len([key async for key in redis.scan_iter(f"{redis_prefix}*")]) == 3
 
@@ -482,5 +484,5 @@ async def test_periods_equal_a_plain_model(projection: Projection, batches: list
         ]
     header = await projection.read_header("main")
     assert (dict(header.periods) if header else {}) == {
-        period: len(standings) for period, standings in model.items() if period != ALL_TIME
+        period: heads(len(standings)) for period, standings in model.items() if period != ALL_TIME
     }

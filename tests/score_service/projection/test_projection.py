@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
+from tests.fixtures.headcounts import heads
 from tests.fixtures.redis import access_to_nobody
 
 from score_service.domain.award import MAX_TOTAL
@@ -173,7 +174,7 @@ async def test_standings_of_the_record_are_compared_at_whatever_position_they_we
 
     comparison = await projection.compare_standings("main", read_at, f"bob 4 2\n{line}")
 
-    assert comparison == Comparison(at(7), members=2, unready=unready, differing=differing)
+    assert comparison == Comparison(at(7), heads(2), unready=unready, differing=differing)
 
 
 async def test_board_without_projection_is_not_compared(projection: Projection) -> None:

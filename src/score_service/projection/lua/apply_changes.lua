@@ -3,16 +3,19 @@
 --
 -- KEYS  header, and ranks and totals: of all time, of each period that changed, and of each that became final
 -- ARGV  generation; ids of these periods; revision and mark to move from, revision and mark to move to;
---       the channel of the board; and lines of 'user total reached', a line for each user that changed: of all
---       time, and of each period that changed
+--       the channel of the board; and lines of 'user total reached[ version[ flag]]' (see `set_standings`), a line
+--       for each user that changed: of all time, and of each period that changed
 -- Gives {'applied', the rank of each user in the order given, of all time, as one text}, or what the header says
 --       (see `describe`) as 'elsewhere' or 'broken', or {'missing'}; nothing is written then.
+--
+-- A rank is a number; '-' for a user without points; 'h' for one who is hidden; and for one who is shadowed 's',
+-- followed by what the rank would be, if there is one.
 --
 -- A missing header means an empty projection: it stands at revision 0, in the generation given, unless
 -- only the header was lost.
 --
 -- The channel is no key: while a slot of a cluster moves, a script whose keys are not all there is put off.
-local header, reply = read_header(ARGV[1], ARGV[2])
+local header, reply, held = read_header(ARGV[1], ARGV[2])
 if header then
     if header[2] ~= ARGV[3] or header[3] ~= ARGV[4] then
         return describe('elsewhere', header)
@@ -21,10 +24,23 @@ elseif reply[1] ~= 'missing' or ARGV[3] ~= '0' or redis.call('EXISTS', KEYS[2], 
     return reply
 end
 
+local shown = header and reply or {}
+held = held or {}
+
+-- Sets the standings at a place, keeps count of them, and gives the ranks.
 local function move(place, lines)
-    local members, ranks = set_standings(place, lines), {}
+    local is_flagged = place > 0 and held[1] ~= shown[1]
+    local users, members, unranked, more, more_shown = set_standings(place, lines, '', is_flagged)
+    held[1 + place], shown[1 + place] = (held[1 + place] or 0) + more, (shown[1 + place] or 0) + more_shown
+    local ranks = {}
     for i, member in ipairs(members) do
-        ranks[i] = redis.call('ZREVRANK', KEYS[2 + 2 * place], member) + 1
+        if member then
+            ranks[i] = redis.call('ZREVRANK', KEYS[2 + 2 * place], member) + 1
+        else
+            local total, reached, flag = unpack(unranked[i])
+            local rank = rank_of(2 + 2 * place, users[i], total, reached, flag)
+            ranks[i] = rank and flag .. rank + 1 or flag == '' and '-' or flag
+        end
     end
     return table.concat(ranks, ' ')
 end
@@ -32,11 +48,13 @@ end
 local positions = table.concat({ARGV[3], ARGV[4], ARGV[5], ARGV[6]}, ' ')
 local ranks = move(0, ARGV[8])
 local hint = {ARGV[8] == '' and positions or table.concat({positions, ranks, ARGV[8]}, '\n')}
-redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'revision', ARGV[5], 'mark', ARGV[6],
-    'members', redis.call('ZCARD', KEYS[2]))
+local fields = {'generation', ARGV[1], 'revision', ARGV[5], 'mark', ARGV[6], 'members', held[1]}
+if shown[1] ~= held[1] or header and header[6] then
+    fields[9], fields[10] = 'ranked', shown[1]
+end
 
 if ARGV[2] ~= '' then
-    local members, ids = read_periods(header and header[5])
+    local members, ranked, ids = read_periods(header and header[5])
     local place = 0
     for id in string.gmatch(ARGV[2], '%S+') do
         place = place + 1
@@ -46,15 +64,16 @@ if ARGV[2] ~= '' then
             if not members[id] then
                 ids[#ids + 1] = id
             end
-            members[id] = redis.call('ZCARD', KEYS[2 + 2 * place])
+            members[id], ranked[id] = held[1 + place], shown[1 + place]
         else
             redis.call('UNLINK', KEYS[2 + 2 * place], KEYS[3 + 2 * place])
             hint[1 + place] = id
             members[id] = nil
         end
     end
-    redis.call('HSET', KEYS[1], 'periods', write_periods(members, ids))
+    fields[#fields + 1], fields[#fields + 2] = 'periods', write_periods(members, ranked, ids)
 end
 
+redis.call('HSET', KEYS[1], unpack(fields))
 redis.call('SPUBLISH', ARGV[7], table.concat(hint, '\n\n'))
 return {'applied', ranks}

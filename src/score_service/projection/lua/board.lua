@@ -2,110 +2,225 @@
 --
 -- KEYS  begins with header, and then ranks and totals: of all time, and of each period that is looked at
 --
--- header  a hash: generation, revision, mark, and members, the number of entries of each of the other two, of all
---         time; periods, the same of each period that somebody has points in, as 'id=members' with spaces between
--- ranks   a sorted set: a member for each user, scored by the total
--- totals  a hash: user id to 'total:reached revision'
+-- header  a hash: generation, revision, mark; members, the number of users in totals of all time, and ranked, the
+--         number of those in ranks, if it was ever another one; periods, the same of each period that somebody has a
+--         standing in, as 'id=members' or 'id=members:ranked' with spaces between
+-- ranks   a sorted set: a member for each user who is ranked, scored by the total
+-- totals  a hash: of each user 'total:reached revision', followed by ':version' if the standing was changed by
+--         another revision than that, or the user is hidden; and then by ':h' if hidden or ':s' if shadowed
+--
+-- A user is ranked who has points and is not hidden. The others stay in totals, with a version, so that nothing
+-- older comes back.
 --
 -- A place is 0 for all time, and 1 for the first period in KEYS.
+
+local GREATEST = 9007199254740991
 
 -- Of equal totals the one reached earlier comes first in descending order, so its member must be the
 -- greater one: the distance of the reached revision from 2^53-1, in a fixed width, before the user id.
 local function member_of(user, reached)
-    return string.format('%016.0f%s', 9007199254740991 - reached, user)
+    return string.format('%016.0f%s', GREATEST - reached, user)
 end
 
-local function reached_in(standing)
+-- Gives what follows the total in the totals of a user: a number, if that is the reached revision alone.
+local function after_total(standing)
     return string.sub(standing, string.find(standing, ':', 1, true) + 1)
 end
 
--- Gives a reply that says what a header says: a state, generation, revision, mark, members and periods.
-local function describe(state, header)
-    return {state, header[1], header[2], header[3], header[4], header[5] or ''}
+-- Reads the totals of a user: total, reached revision, version, and flag, empty for a visible user.
+local function read_standing(standing)
+    local total, reached, version, flag = string.match(standing, '^(%d+):(%d+):?(%d*):?([hs]?)$')
+    return total, reached, version == '' and reached or version, flag
 end
 
--- Reads the periods of a header: the members of each by its id, and the ids in their order.
-local function read_periods(text)
-    local members, ids = {}, {}
-    for id, count in string.gmatch(text or '', '(%S+)=(%d+)') do
-        members[id], ids[#ids + 1] = tonumber(count), id
+local function write_standing(total, reached, version, flag)
+    if flag ~= '' then
+        return total .. ':' .. reached .. ':' .. version .. ':' .. flag
     end
-    return members, ids
+    return total .. ':' .. reached .. (version == reached and '' or ':' .. version)
+end
+
+local function is_ranked(total, flag)
+    return flag == '' and total ~= '0'
+end
+
+-- Counts who is ranked above a total that was reached at a revision.
+local function count_better(ranks, total, reached)
+    local first = redis.call('ZCOUNT', KEYS[ranks], '(' .. total, '+inf')
+    local last = redis.call('ZCOUNT', KEYS[ranks], total, '+inf')
+    while first < last do
+        local middle = math.floor((first + last) / 2)
+        local member = redis.call('ZREVRANGE', KEYS[ranks], middle, middle)[1]
+        if GREATEST - string.sub(member, 1, 16) < tonumber(reached) then
+            first = middle + 1
+        else
+            last = middle
+        end
+    end
+    return first
+end
+
+-- Gives the 0-based rank of a standing as its user is told it: nil for one who is hidden or has no points, and what
+-- it would be for one who is shadowed.
+local function rank_of(ranks, user, total, reached, flag)
+    if total == '0' or flag == 'h' then
+        return nil
+    elseif flag == 's' then
+        return count_better(ranks, total, reached)
+    end
+    return redis.call('ZREVRANK', KEYS[ranks], member_of(user, reached))
+end
+
+-- Gives a reply that says what a header says: a state, generation, revision, mark, members, ranked and periods.
+local function describe(state, header)
+    return {state, header[1], header[2], header[3], header[4], header[6] or header[4], header[5] or ''}
+end
+
+-- Reads the periods of a header: the members and the ranked of each by its id, and the ids in their order.
+local function read_periods(text)
+    local members, ranked, ids = {}, {}, {}
+    for id, count, some in string.gmatch(text or '', '(%S+)=(%d+):?(%d*)') do
+        members[id], ranked[id], ids[#ids + 1] = tonumber(count), tonumber(some) or tonumber(count), id
+    end
+    return members, ranked, ids
 end
 
 -- Writes them again, without those that have no members any more.
-local function write_periods(members, ids)
+local function write_periods(members, ranked, ids)
     local texts = {}
     for _, id in ipairs(ids) do
         if members[id] then
-            texts[#texts + 1] = id .. '=' .. members[id]
+            texts[#texts + 1] = id .. '=' .. members[id] .. (ranked[id] == members[id] and '' or ':' .. ranked[id])
         end
     end
     return table.concat(texts, ' ')
 end
 
+-- Counts the members and the ranked at a place.
+local function count_place(place)
+    return redis.call('HLEN', KEYS[3 + 2 * place]), redis.call('ZCARD', KEYS[2 + 2 * place])
+end
+
 -- Reads the header of a board whose keys are whole and of the generation that the caller knows: generation,
--- revision, mark, members, periods; and the members at each place, those of all time first. The ids of the periods
--- in KEYS are given with spaces between; one that the board does not have has 0 members. Otherwise gives nil and
--- what to reply: {'missing'}, or what the header says, as 'elsewhere' (the generation is another one) or 'broken'
+-- revision, mark, members, periods, ranked; the ranked at each place, those of all time first; and the members. The
+-- ids of the periods in KEYS are given with spaces between; one that the board does not have has 0. Otherwise gives
+-- nil and what to reply: {'missing'}, or what the header says, as 'elsewhere' (the generation is another one) or 'broken'
 -- (Redis has lost a key).
 local function read_header(generation, periods)
-    local header = redis.call('HMGET', KEYS[1], 'generation', 'revision', 'mark', 'members', 'periods')
+    local header = redis.call('HMGET', KEYS[1], 'generation', 'revision', 'mark', 'members', 'periods', 'ranked')
     if not header[1] then
         return nil, {'missing'}
     elseif header[1] ~= generation then
         return nil, describe('elsewhere', header)
     end
-    local members, held = {tonumber(header[4])}, periods ~= '' and read_periods(header[5])
-    for period in string.gmatch(periods, '%S+') do
-        members[#members + 1] = held[period] or 0
+    local members, ranked = {tonumber(header[4])}, {tonumber(header[6] or header[4])}
+    if periods ~= '' then
+        local held, shown = read_periods(header[5])
+        for period in string.gmatch(periods, '%S+') do
+            members[#members + 1], ranked[#ranked + 1] = held[period] or 0, shown[period] or 0
+        end
     end
     for i, count in ipairs(members) do
-        if redis.call('ZCARD', KEYS[2 * i]) ~= count or redis.call('HLEN', KEYS[2 * i + 1]) ~= count then
+        if redis.call('ZCARD', KEYS[2 * i]) ~= ranked[i] or redis.call('HLEN', KEYS[2 * i + 1]) ~= count then
             return nil, describe('broken', header)
         end
     end
-    return header, members
+    return header, ranked, members
 end
 
-local function set_some(ranks, users, totals, reached, members, first, last, are_new)
-    local removed, ranked, totalled, n = {}, {}, {}, 0
-    local formers = are_new and {} or redis.call('HMGET', KEYS[ranks + 1], unpack(users, first, last))
+-- Gives the flag of each of these users in the totals of all time.
+local function read_flags(users, first, last)
+    local flags = redis.call('HMGET', KEYS[3], unpack(users, first, last))
+    for i, standing in ipairs(flags) do
+        flags[i] = standing and string.match(standing, ':([hs])$') or ''
+    end
+    return flags
+end
+
+-- Sets some standings. `saids` has what follows the total in the lines; `flags`, if given, those of users in whose
+-- lines there is none. Puts the member of each user who is ranked then into `members`, and of each other one false,
+-- and into `unranked` {total, reached revision, flag}. Gives how many members there are more, and how many ranked.
+local function set_some(place, users, totals, saids, flags, members, unranked, first, last, kind)
+    local removed, ranked, totalled, n, m = {}, {}, {}, 0, 0
+    local formers = kind == 'new' and {} or redis.call('HMGET', KEYS[3 + 2 * place], unpack(users, first, last))
     for i = first, last do
-        local former = formers[i - first + 1]
-        former = former and reached_in(former)
-        if not former or tonumber(former) < tonumber(reached[i]) then
-            if former then
-                removed[#removed + 1] = member_of(users[i], former)
+        local user, total, said, former = users[i], totals[i], saids[i], formers[i - first + 1]
+        local reached, held = tonumber(said), former and after_total(former)
+        local was = held and tonumber(held)
+        if reached and (was or not held) and not (flags and flags[i - first + 1] ~= '') then
+            -- Most are like this: an award to a visible user, after nothing but awards.
+            local member = member_of(user, reached)
+            members[i] = member
+            if not was or was < reached then
+                if was then
+                    removed[#removed + 1] = member_of(user, was)
+                end
+                ranked[m + 1], ranked[m + 2], m = total, member, m + 2
+                totalled[n + 1], totalled[n + 2], n = user, total .. ':' .. said, n + 2
             end
-            ranked[n + 1], ranked[n + 2] = totals[i], members[i]
-            totalled[n + 1], totalled[n + 2] = users[i], totals[i] .. ':' .. reached[i]
-            n = n + 2
+        else
+            local old_total, old_reached, old_version, old_flag = '0', '0', '-1', ''
+            if former then
+                old_total, old_reached, old_version, old_flag = read_standing(former)
+            end
+            local version, flag
+            reached, version, flag = string.match(said, '^(%d+) ?(%d*) ?([vhs]?)$')
+            version = version == '' and reached or version
+            if tonumber(old_version) >= tonumber(version) then
+                total, reached, flag = old_total, old_reached, old_flag
+            else
+                if flag == 'v' or kind ~= '' then
+                    flag = flag == 'v' and '' or flag
+                elseif flag == '' then
+                    flag = place == 0 and old_flag or flags and flags[i - first + 1] or ''
+                end
+                if former and is_ranked(old_total, old_flag) then
+                    removed[#removed + 1] = member_of(user, old_reached)
+                end
+                if is_ranked(total, flag) then
+                    ranked[m + 1], ranked[m + 2], m = total, member_of(user, reached), m + 2
+                end
+                totalled[n + 1], totalled[n + 2], n = user, write_standing(total, reached, version, flag), n + 2
+            end
+            members[i] = is_ranked(total, flag) and member_of(user, reached)
+            unranked[i] = {total, reached, flag}
         end
     end
+    local more_members, more_ranked = 0, 0
     if removed[1] then
-        redis.call('ZREM', KEYS[ranks], unpack(removed))
+        more_ranked = -redis.call('ZREM', KEYS[2 + 2 * place], unpack(removed))
+    end
+    if m > 0 then
+        more_ranked = more_ranked + redis.call('ZADD', KEYS[2 + 2 * place], unpack(ranked))
     end
     if n > 0 then
-        redis.call('ZADD', KEYS[ranks], unpack(ranked))
-        redis.call('HSET', KEYS[ranks + 1], unpack(totalled))
+        more_members = redis.call('HSET', KEYS[3 + 2 * place], unpack(totalled))
     end
+    return more_members, more_ranked
 end
 
--- Sets the standings in lines of 'user total reached' at a place, but none that is older than what is there. So
--- in whatever order, and however often, they are set, the newest remains. Where the caller knows that none of
--- the users is there, it spares the look. Gives the member of each.
-local function set_standings(place, lines, are_new)
-    local users, totals, reached, members, count = {}, {}, {}, {}, 0
-    for user, total, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\n]+)\n?') do
+-- Sets the standings in lines of 'user total reached[ version[ flag]]' at a place, but none whose version is not newer
+-- than what is there; without a version it is the reached revision. So in whatever order, and however often, they are
+-- set, the newest remains. The flag is v, h or s; without one a user stays what the totals of all time say, so these
+-- are set before those of periods.
+--
+-- `kind` is 'page' where the lines say all that there is of their users, so that those without a flag are visible,
+-- and 'new' where none of these is there besides, which spares the look; otherwise it is empty. `is_flagged` tells
+-- whether anybody of all time may have a flag. Gives the users, what became of them, and how many there are more: see
+-- `set_some`.
+local function set_standings(place, lines, kind, is_flagged)
+    local users, totals, saids, members, unranked, count = {}, {}, {}, {}, {}, 0
+    local more_members, more_ranked = 0, 0
+    for user, total, said in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\n]+)\n?') do
         count = count + 1
-        users[count], totals[count], reached[count] = user, total, revision
-        members[count] = member_of(user, revision)
+        users[count], totals[count], saids[count] = user, total, said
     end
     -- A call may have some thousand arguments: what Lua can unpack is limited.
     for first = 1, count, 1000 do
         local last = math.min(first + 999, count)
-        set_some(2 + 2 * place, users, totals, reached, members, first, last, are_new)
+        local flags = is_flagged and place > 0 and kind == '' and read_flags(users, first, last)
+        local more, shown = set_some(place, users, totals, saids, flags, members, unranked, first, last, kind)
+        more_members, more_ranked = more_members + more, more_ranked + shown
     end
-    return members
+    return users, members, unranked, more_members, more_ranked
 end

@@ -3,40 +3,43 @@
 --
 -- KEYS  header, ranks and totals of all time, and ranks and totals of the period that is compared, if one is
 -- ARGV  generation; id of the period, empty to compare all time; the revision at which the record was read;
---       lines of 'user total reached'
+--       lines of 'user total reached[ version[ flag]]', which say all that there is of their users
 -- Gives {'missing'}, what the header says (see `describe`) as 'elsewhere' or 'broken', or
---       {'read', generation, revision, mark, members, unready, differing}: the number of users that the board
---       cannot know yet, and the users that differ.
+--       {'read', generation, revision, mark, members, ranked, unready, differing}: the number of users that the
+--       board cannot know yet, and the users that differ.
 --
 -- Neither side waits for the other, so a user may have moved on in one of them. What the board holds must be
 -- what was read, unless the board has not come so far yet, or was moved on after the reading.
-local header, found = read_header(ARGV[1], ARGV[2])
+local header, reply = read_header(ARGV[1], ARGV[2])
 if not header then
-    return found
+    return reply
 end
 local here, there = tonumber(header[2]), tonumber(ARGV[3])
 local place = (#KEYS - 3) / 2
 
--- Gives the revision of what the board holds; nil if its two keys do not say the same.
-local function held_revision(user, held)
-    local total, reached = string.match(held, '^(%d+):(%d+)$')
-    local score = reached and redis.call('ZSCORE', KEYS[2 + 2 * place], member_of(user, reached))
-    if score and tonumber(score) == tonumber(total) and tonumber(reached) <= here then
-        return tonumber(reached)
+-- Gives the version of what the board holds; nil if its two keys do not say the same.
+local function held_version(user, held)
+    local total, reached, version, flag = read_standing(held)
+    if not total or tonumber(version) > here then
+        return nil
     end
-    return nil
+    local score = redis.call('ZSCORE', KEYS[2 + 2 * place], member_of(user, reached))
+    local expected = is_ranked(total, flag) and tonumber(total) or nil
+    return (score and tonumber(score) or nil) == expected and tonumber(version) or nil
 end
 
 local unready, differing = 0, {}
-for user, total, reached in string.gmatch(ARGV[4], '(%S+) (%d+) (%d+)') do
+for user, total, reached, version, flag in string.gmatch(ARGV[4], '(%S+) (%d+) (%d+) ?(%d*) ?([vhs]?)') do
+    version, flag = version == '' and reached or version, flag == 'v' and '' or flag
     local held = redis.call('HGET', KEYS[3 + 2 * place], user)
-    local revision = held and held_revision(user, held)
-    if held and not revision then
+    local mine = held and held_version(user, held)
+    if held and not mine then
         differing[#differing + 1] = user
-    elseif tonumber(reached) > here then
+    elseif tonumber(version) > here then
         unready = unready + 1
-    elseif held ~= total .. ':' .. reached and not (revision and revision > there) then
+    elseif held ~= write_standing(total, reached, version, flag) and not (mine and mine > there) then
         differing[#differing + 1] = user
     end
 end
-return {'read', header[1], header[2], header[3], found[1 + place], unready, differing}
+local members, ranked = count_place(place)
+return {'read', header[1], header[2], header[3], members, ranked, unready, differing}

@@ -10,7 +10,7 @@ local header, reply = read_header(ARGV[1], ARGV[2])
 if not header then
     return reply
 end
-local _, ids = read_periods(header[5])
+local _, _, ids = read_periods(header[5])
 for _, id in ipairs(ids) do
     if not string.find(' ' .. ARGV[2] .. ' ', ' ' .. id .. ' ', 1, true) then
         return describe('elsewhere', header)

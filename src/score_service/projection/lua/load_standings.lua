@@ -4,8 +4,8 @@
 -- KEYS  header; ranks and totals of all time, of each period that the generation has after this step, and of
 --       each that it has no more; progress; and which generation is being made
 -- ARGV  generation; ids of the periods that it has after this step; number of this step, 1 for the first;
---       seconds that the keys live from now on; 'new' if none of the users was loaded before; checkpoint to go
---       on from after this step; and lines of standings: of all time, and of each of these periods
+--       seconds that the keys live from now on; what the lines are (the `kind` in `set_standings`); checkpoint to
+--       go on from after this step; and lines of standings: of all time, and of each of these periods
 -- Gives 'loaded', also if this step was made before, or
 --       'lost' if the steps before it are not there, or the generation is in use already.
 --
@@ -18,12 +18,17 @@ if made >= step then
 elseif made < step - 1 or made == 0 and redis.call('EXISTS', KEYS[2], unpack(KEYS, 3, #KEYS - 2)) > 0 then
     return 'lost'
 end
+local is_flagged
 for place = 0, (#KEYS - 5) / 2 do
     local lines = ARGV[7 + place]
     if lines then
-        set_standings(place, lines, ARGV[5] == 'new')
+        set_standings(place, lines, ARGV[5], is_flagged)
     else
         redis.call('UNLINK', KEYS[2 + 2 * place], KEYS[3 + 2 * place])
+    end
+    if place == 0 then
+        local members, ranked = count_place(0)
+        is_flagged = members ~= ranked
     end
 end
 redis.call('HSET', KEYS[#KEYS - 1], 'steps', ARGV[3], 'checkpoint', ARGV[6], 'periods', ARGV[2])
