@@ -27,6 +27,7 @@ from score_service.reconcile.patience import Patience
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
+from score_service.record.corrections import Corrections
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
@@ -87,7 +88,8 @@ async def open_parts(
     await stack.enter_async_context(projector.running(settings.projector_seconds))
     results = Results(database)
     finder = PeriodFinder(ledger, periods, reader, now)
-    feeds = Feeds(ledger, projection, projector, standings, results, reader, finder)
+    corrections = Corrections(database)
+    feeds = Feeds(ledger, projection, projector, standings, results, corrections, reader, finder)
     hubs = Hubs(feeds, hub_settings(settings))
     await stack.enter_async_context(hubs.running())
     auditor = Auditor(ledger, standings, periods, projection, patience, pause=_AUDIT_PAUSE_SECONDS)

@@ -53,7 +53,7 @@ class Header:
 
     generation: str
     position: Position
-    all_time: Headcount = Headcount(0, 0)
+    all_time: Headcount
     is_whole: bool = True
     """Whether its keys have as many members as it says."""
     periods: Mapping[str, Headcount] = field(default_factory=dict)
@@ -79,8 +79,8 @@ class Applied:
     """The changes were made."""
 
     ranks: dict[str, int]
-    """Of each user that changed, 1 for the best; what it would be of one who is shadowed. Users who are hidden,
-    or of whom no award is left, have none."""
+    """Of each user that changed, 1 for the best; what it would be of one who is shadowed. Users who are
+    hidden, or of whom no award is left, have none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,8 @@ _PAGE: Final = 500
 _LOOKS_MAX: Final = 20
 """How often a projection is looked at until it has come to where the record was read."""
 _LOOK_SECONDS: Final = 0.1
+_COUNTS_MAX: Final = 5
+"""How often it is counted who is not ranked, until that does not change meanwhile."""
 
 _GONE: Final = {Fault.PROJECTION_MISSING, Fault.PROJECTION_BROKEN, Fault.PROJECTION_FOREIGN}
 """Where one of these is found, there is nothing to compare."""
@@ -51,11 +53,11 @@ class BoardAudit:
     position: Position | None = None
     """Where it stood at the last look; None where there was none."""
     counts: dict[str, int] = field(default_factory=dict)
-    """How many members it had at the first look: of all time, and of each period."""
+    """How many members it had at a look: of all time, and of each period."""
     compared: int = 0
     """Standings that were looked at."""
     drift: int = 0
-    """How many of them differ, and how many members there are too many."""
+    """How many of them differ, and how many members or ranked there are too many."""
     findings: Findings = field(default_factory=Findings)
 
     @property
@@ -127,11 +129,11 @@ class Auditor:
     async def _audit_surplus(self, audit: BoardAudit) -> None:
         """Find the periods that the projection must not have at its position."""
         header = await self._ask(self._projection.read_header, audit.board_id)
-        for period_id, members in header.periods.items() if header else ():
+        for period_id, count in header.periods.items() if header else ():
             stored = await self._ask(self._periods.find, audit.board_id, period_id)
             final_at = stored.entry_revision if stored else 0
             if header and final_at is not None and final_at <= header.position.revision:
-                audit.add(Fault.PERIOD_SURPLUS, period_id, drift=members)
+                audit.add(Fault.PERIOD_SURPLUS, period_id, drift=count.members)
 
     async def _list_live(self, board_id: str) -> list[str]:
         stored = await self._ask(self._periods.list_live, board_id)
@@ -147,26 +149,50 @@ class Auditor:
     async def _compare_members(self, audit: BoardAudit, period_id: str) -> bool:
         """Compare how many members there are, and return whether there is a projection to go on with."""
         surplus = await self._count_surplus(audit, period_id)
-        if surplus:
+        if surplus and any(surplus):
             surplus = await self._count_surplus(audit, period_id)
-        if surplus and await self._is_live(audit.board_id, period_id):
+        if surplus and any(surplus) and await self._is_live(audit.board_id, period_id):
             # Those that are missing are found among the standings.
-            audit.add(Fault.MEMBERS_WRONG, period_id, drift=max(surplus, 0))
+            audit.add(Fault.MEMBERS_WRONG, period_id, drift=max(*surplus, 0))
         return surplus is not None
 
-    async def _count_surplus(self, audit: BoardAudit, period_id: str) -> int | None:
-        """Return how many members there are more than in the record; None if there is no such projection."""
-        comparison = await self._look(audit, 0, "", period_id)
+    async def _count_surplus(self, audit: BoardAudit, period_id: str) -> tuple[int, int] | None:
+        """Return how many members there are more than in the record, and how many more who are ranked.
+
+        None if there is no such projection.
+        """
+        comparison, unranked = await self._look_and_count(audit, period_id)
         if comparison is None:
             return None
-        here = comparison.position
+        here, count = comparison.position, comparison.count
         if not await self._ask(self._ledger.has_position, audit.board_id, here):
             audit.findings.add(Fault.PROJECTION_FOREIGN, here.revision)
             return None
-        audit.counts[period_id] = comparison.members
+        audit.counts[period_id] = count.members
         counted, members = await self._census.count_members(audit.board_id, period_id)
-        later = await self._census.count_newcomers(audit.board_id, here, counted, period_id)
-        return comparison.members - (members - later)
+        members -= await self._census.count_newcomers(audit.board_id, here, counted, period_id)
+        return count.members - members, 0 if unranked is None else count.ranked - (members - unranked)
+
+    async def _look_and_count(
+        self, audit: BoardAudit, period_id: str
+    ) -> tuple[Comparison | None, int | None]:
+        """Look at the projection, and count who is not ranked in the record at the same position.
+
+        It is counted before and after. Where that differs, or the projection is not in between, as while
+        users are hidden and shown all the time, it is None.
+        """
+        for _ in range(_COUNTS_MAX):
+            before, unranked = await self._census.count_unranked(audit.board_id)
+            comparison = await self._look(audit, 0, "", period_id)
+            if comparison is None:
+                return None, None
+            after, unranked_after = await self._census.count_unranked(audit.board_id)
+            count = unranked.get(period_id, 0)
+            is_between = before.revision <= comparison.position.revision <= after.revision
+            if is_between and count == unranked_after.get(period_id, 0):
+                return comparison, count
+            await asyncio.sleep(_LOOK_SECONDS)
+        return comparison, None
 
     async def _compare_page(self, audit: BoardAudit, after: str, page: StandingPage, period_id: str) -> bool:
         """Compare a page of standings, and return whether there is something to go on with."""

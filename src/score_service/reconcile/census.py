@@ -1,19 +1,37 @@
 """Counts the members of a board at one position, page by page, so that no statement grows with the board.
 
-Members are the users with points, of all time or in a period.
+Members are the users who have a standing, of all time or in a period, ranked or not.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
+from score_service.projection.replies import Headcount
 from score_service.reconcile.patience import Patience
 from score_service.record.ledger import Ledger
 from score_service.record.standings import CountedPage, Standings
 
 _PAGE_SIZE: Final = 20_000
+
+
+class Counted(NamedTuple):
+    """How many there are at a position, of all time and in periods, by the ids of these."""
+
+    position: Position
+    members: Mapping[str, int]
+    unranked: Mapping[str, int]
+    """Members who are not ranked, where there are any; also of other periods than those of `members`."""
+
+    @property
+    def headcounts(self) -> dict[str, Headcount]:
+        """Return both of what `members` has."""
+        return {
+            period_id: Headcount(count, count - self.unranked.get(period_id, 0))
+            for period_id, count in self.members.items()
+        }
 
 
 class Census:
@@ -27,10 +45,8 @@ class Census:
         self._ask = patience.ask
         self._page_size = page_size
 
-    async def count_each(
-        self, board_id: str, period_ids: Sequence[str] = ()
-    ) -> tuple[Position, dict[str, int]]:
-        """Count the members of all time and of periods, and tell the position at which they are so many.
+    async def count_each(self, board_id: str, period_ids: Sequence[str] = ()) -> Counted:
+        """Count the members of all time and of periods.
 
         A period that became final meanwhile may be counted wrongly: its standings go.
 
@@ -42,11 +58,21 @@ class Census:
             (period_id, *await self.count_members(board_id, period_id))
             for period_id in (ALL_TIME, *period_ids)
         ]
-        _, last, _ = counts[-1]
-        return last, {
-            period_id: members + await self.count_newcomers(board_id, at, last, period_id)
-            for period_id, at, members in counts
+        last, unranked = await self.count_unranked(board_id)
+        members = {
+            period_id: count + await self.count_newcomers(board_id, at, last, period_id)
+            for period_id, at, count in counts
         }
+        return Counted(last, members, unranked)
+
+    async def count_unranked(self, board_id: str) -> tuple[Position, Mapping[str, int]]:
+        """Count the members who are not ranked: see `Standings.count_unranked`.
+
+        Raises:
+            BoardNotFoundError: nothing was ever recorded of the board.
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        return await self._ask(self._standings.count_unranked, board_id)
 
     async def count_newcomers(
         self, board_id: str, after: Position, upto: Position, period_id: str = ALL_TIME

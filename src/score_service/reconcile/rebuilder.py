@@ -6,8 +6,9 @@ Invariants:
 - The standings of all time come first, then those of each period that is not final. The ledger tells which
   periods were begun or became final meanwhile.
 - No more than two pages are held at a time: one is read while the other is loaded.
-- It is switched in only if it has as many members as the record had at its position, if the record still
-  has every position that was read from, and if nobody else has switched meanwhile.
+- It is switched in only if it has as many members as the record had at its position, and as many who are
+  ranked, if the record still has every position that was read from, and if nobody else has switched
+  meanwhile.
 - A step that a store did not answer is asked again. What was loaded is left where a rebuild ends before it is
   done: the next one, in whichever process, takes it over and goes on from its last step.
 
@@ -28,10 +29,10 @@ from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
-from score_service.projection.generation import SECONDS_ALONE, Generation, Switched
+from score_service.projection.generation import SECONDS_ALONE, Generation, Source, Switched
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Header
-from score_service.reconcile.census import Census
+from score_service.reconcile.census import Census, Counted
 from score_service.reconcile.headers import Headers
 from score_service.reconcile.patience import Patience
 from score_service.record.ledger import Ledger
@@ -61,17 +62,9 @@ class Rebuilt(NamedTuple):
     position: Position
     """Where it stood then."""
     members: int
-    """Users with points."""
+    """Users who have a standing."""
     standings: int
-    """The same, and those with points in each period."""
-
-
-class _Filled(NamedTuple):
-    """What a generation was brought to."""
-
-    position: Position
-    members: Mapping[str, int]
-    """Which it must have there: of all time, and of each period, by the ids of these."""
+    """The same, and those who have one in each period."""
 
 
 class _Replayed:
@@ -176,7 +169,8 @@ class Rebuilder:
         with suppress(ProjectionUnavailableError):
             await generation.discard()
 
-    async def _fill(self, board_id: str, generation: Generation, on_progress: _Tell) -> _Filled:
+    async def _fill(self, board_id: str, generation: Generation, on_progress: _Tell) -> Counted:
+        """Load what the record has, and count what must be there then."""
         checkpoint = generation.checkpoint
         if checkpoint:
             on_progress(checkpoint.members)
@@ -185,41 +179,44 @@ class Rebuilder:
         # A period that begins later is in the ledger after the checkpoint, with all that it has.
         period_ids = await self._list_live(board_id)
         checkpoint = await self._load_pages(board_id, generation, checkpoint, period_ids, on_progress)
-        counted, members = await self._census.count_each(board_id, period_ids)
-        replayed = await self._replay(board_id, generation, checkpoint, counted)
+        counted = await self._census.count_each(board_id, period_ids)
+        replayed = await self._replay(board_id, generation, checkpoint, counted.position)
         await self._require(board_id, checkpoint.read_at)
-        begun = replayed.begun.difference(members)
-        members |= await self._count_newcomers(board_id, checkpoint.replay_from, counted, begun)
-        return _Filled(counted, _without(members, replayed.finished))
+        begun = replayed.begun.difference(counted.members)
+        newcomers = await self._count_newcomers(board_id, checkpoint.replay_from, counted.position, begun)
+        return counted._replace(members=_without({**counted.members, **newcomers}, replayed.finished))
 
-    async def _switch(self, board_id: str, generation: Generation, filled: _Filled) -> Rebuilt:
+    async def _switch(self, board_id: str, generation: Generation, filled: Counted) -> Rebuilt:
         """Bring what was filled to the head of the ledger, again while the board itself is further."""
         for _ in range(_CHASES_MAX):
-            head = await self._ask(self._ledger.read_head, board_id)
+            head, unranked = await self._census.count_unranked(board_id)
             rest = head.revision - filled.position.revision
-            filled = await self._catch_up(board_id, generation, filled, head)
+            members = await self._catch_up(board_id, generation, filled, head)
+            filled = Counted(head, members, unranked)
             switched = (
                 Switched.BEHIND if rest > _REST_MAX else await self._try_switch(board_id, generation, filled)
             )
             if switched is Switched.DONE:
-                return Rebuilt(filled.position, filled.members[ALL_TIME], sum(filled.members.values()))
+                return Rebuilt(head, members[ALL_TIME], sum(members.values()))
             if switched is not Switched.BEHIND:
                 break
         raise _GivenUpError(switched.value)
 
-    async def _try_switch(self, board_id: str, generation: Generation, filled: _Filled) -> Switched:
+    async def _try_switch(self, board_id: str, generation: Generation, filled: Counted) -> Switched:
         header = await self._ask(self._projection.read_header, board_id)
-        return await self._ask(generation.switch, *filled, tuple(header.periods) if header else ())
+        former_periods = tuple(header.periods) if header else ()
+        return await self._ask(generation.switch, filled.position, filled.headcounts, former_periods)
 
     async def _catch_up(
-        self, board_id: str, generation: Generation, filled: _Filled, upto: Position
-    ) -> _Filled:
+        self, board_id: str, generation: Generation, filled: Counted, upto: Position
+    ) -> dict[str, int]:
+        """Replay the ledger up to a position, and return how many members there are then."""
         at = filled.position
         checkpoint = generation.checkpoint or Checkpoint.begin(at)
         replayed = await self._replay(board_id, generation, replace(checkpoint, replay_from=at), upto)
         newcomers = await self._count_newcomers(board_id, at, upto, (*filled.members, *replayed.begun))
         members = {period_id: filled.members.get(period_id, 0) + n for period_id, n in newcomers.items()}
-        return _Filled(upto, _without(members, replayed.finished))
+        return _without(members, replayed.finished)
 
     async def _count_newcomers(
         self, board_id: str, after: Position, upto: Position, period_ids: Iterable[str]
@@ -281,6 +278,7 @@ class Rebuilder:
 
     async def _load_page(self, generation: Generation, page: StandingPage, before: Checkpoint) -> Checkpoint:
         """Load a page step by step, and return the checkpoint after it."""
+        source = Source.PAGE if before.may_overlap else Source.NEW_PAGE
         after = replace(
             before,
             read_at=page.position,
@@ -295,7 +293,7 @@ class Rebuilder:
             # Pages follow each other by user, so no user is on two.
             checkpoint = after if is_last else begun
             loaded = {before.period_id: step}
-            await self._load(generation, loaded, checkpoint, are_new=not before.may_overlap)
+            await self._load(generation, loaded, checkpoint, source=source)
         return after
 
     async def _read_page(self, board_id: str, after_user_id: str, period_id: str) -> StandingPage | None:
@@ -331,9 +329,9 @@ class Rebuilder:
         checkpoint: Checkpoint,
         *,
         finished: Sequence[str] = (),
-        are_new: bool = False,
+        source: Source = Source.LEDGER,
     ) -> None:
-        if not await self._ask(generation.load, lines, checkpoint, finished=finished, are_new=are_new):
+        if not await self._ask(generation.load, lines, checkpoint, finished=finished, source=source):
             raise _GivenUpError(Switched.LOST.value)
 
 

@@ -161,6 +161,15 @@ class Standings:
         row = await self._read_bulk(board_id, "count_page", after_user_id, limit, period_id)
         return CountedPage(_position(row), row["members"], row["ranked"], row["last_user_id"] or "")
 
+    async def count_unranked(self, board_id: str) -> tuple[Position, dict[str, int]]:
+        """Count those who have a standing and are not ranked, and tell the position at which it is so.
+
+        Returns:
+            How many they are of all time, and in each period that is not final and has any, by the ids.
+        """
+        rows = await self._read(board_id, "count_unranked", {}, BULK_SECONDS)
+        return _position(rows[0]), {row["period"]: row["unranked"] for row in rows if row["period"]}
+
     async def _read_bulk(
         self, board_id: str, statement: str, after_user_id: str, limit: int, period_id: str
     ) -> DictRow:

@@ -5,15 +5,18 @@ Invariants:
 - The top is read from the projection; where that is unavailable, gone, stale or behind what watchers have
   seen, from the record. What users changed is taken from hints while they follow each other without gap, and
   from the ledger otherwise. So a lost hint, or a lost Redis, costs a query and never a change.
+- A user who is hidden is in no top. What changed of it is told to who watches it, marked as hidden.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Final, TypeAlias
 
 from score_service.boards.period_finder import FoundPeriod
+from score_service.domain.changes import Change, Changes
 from score_service.domain.hint import Hint
 from score_service.domain.period import ALL_TIME, PeriodChoice, PeriodView
 from score_service.domain.position import Position
@@ -54,6 +57,8 @@ class Frames:
         self._choice = choice
         self._found: FoundPeriod | None = None
         """The period of the newest frame; None for all time."""
+        self._looked_at: Position | None = None
+        """The head of the ledger when the result of the period was last read."""
         self._hints = HintBuffer(self.newest.position, PENDING_MAX)
         self._received = asyncio.Event()
 
@@ -107,9 +112,9 @@ class Frames:
             return reading
 
     def note(self, hint: Hint) -> bool:
-        """Take in a hint; False if it is not newer than the frame, or nothing can be."""
+        """Take in a hint; False if it is not newer than the frame, or changes nothing that is shown."""
         if self._is_final:
-            return False
+            return hint.has_visibilities  # They alone change who is in a result.
         is_news = self._hints.note(_select(hint, self._found))
         if is_news:
             self._received.set()
@@ -130,9 +135,8 @@ class Frames:
         self._found = found
         if not self._is_final:
             await self._follow_stores(wanted)
-        if self._is_final and self.newest.position.revision < wanted:
-            # Nothing changes a result any more, so it is the same at any later revision.
-            await self._emit(self._frame(await self._read_record(self._found, wanted), {}))
+        if self._is_final:
+            await self._follow_result(wanted)
 
     async def _follow_stores(self, wanted: int) -> None:
         try:
@@ -141,6 +145,17 @@ class Frames:
             follows = False
         if not self._is_final and (not follows or self.newest.position.revision < wanted):
             await self._follow_record(wanted)
+
+    async def _follow_result(self, wanted: int) -> None:
+        """Make a frame of a result where users were hidden or shown; nothing else changes it."""
+        head = await self._feeds.ledger.read_head(self._board_id)
+        if head == self._looked_at and self.newest.position.revision >= wanted:
+            return
+        reading = await self._read_record(self._found, max(wanted, head.revision))
+        self._looked_at = head
+        frame, former = self._frame(reading, {}), self.newest
+        if former.position.revision < wanted or (frame.top, frame.period) != (former.top, former.period):
+            await self._emit(frame)
 
     @property
     def _is_final(self) -> bool:
@@ -168,7 +183,7 @@ class Frames:
             await self._reset(await self._read_top(found))
             return
         scores = await self._read_scores_to(reading, found)
-        self._found = found
+        self._found, self._looked_at = found, None
         self._hints = HintBuffer(reading.position, PENDING_MAX)
         frame = self._frame(reading, scores or {})
         await self._emit(replace(frame, reset=scores is None, turns_over=True))
@@ -191,7 +206,8 @@ class Frames:
     async def _follow_projection(self) -> bool:
         """Bring the frame to the position of the projection; False if that cannot be shown."""
         for reads_left in reversed(range(_READS_MAX)):
-            reading = await self._read_projection(self._found, list(self._hints.users()))
+            asked = self._hints.users()
+            reading = await self._read_projection(self._found, list(asked))
             if reading is None or self._is_stale(reading):
                 return False
             if await self._has_ended(reading):
@@ -204,7 +220,7 @@ class Frames:
             if reading.position == self.newest.position:
                 return True  # It was a reset.
             scores = self._hints.scores_at(reading)
-            if not reads_left or all(standing.rank for standing in scores.values()):
+            if not reads_left or all(s.rank or s.user_id in asked or not s.total for s in scores.values()):
                 await self._emit(self._frame(reading, scores))
                 break
         return True
@@ -286,21 +302,24 @@ class Frames:
 
     async def _replay(self, hints: HintBuffer, upto: Position, found: FoundPeriod | None) -> bool:
         """Take in what the ledger has up to a position after where hints start; False if it is too much."""
-        at, users = hints.start, set[str]()
+        at, users, steps = hints.start, set[str](), list[tuple[Position, Changes]]()
         if upto.revision - at.revision > _REPLAYED_MAX:
             return False
         while at.revision < upto.revision and len(users) <= PENDING_MAX:
             changes = await self._feeds.ledger.read_changes(self._board_id, at, upto.revision)
             if changes is None:
                 return False
-            changed = changes.periods.get(found.period_id, ()) if found else changes.changes
-            standings = tuple(
-                Standing(change.user_id, change.total, None, change.reached_revision) for change in changed
-            )
-            hints.add(Hint(at, changes.after, standings))
-            users.update(standing.user_id for standing in standings)
+            steps.append((at, changes))
+            users.update(change.user_id for change in _shown(changes, found))
             at = changes.after
-        return at == upto and len(users) <= PENDING_MAX
+        if at != upto or len(users) > PENDING_MAX:
+            return False
+        changed = [change for _, changes in steps for change in _shown(changes, found)]
+        standings = iter(await self._feeds.make_standings(self._board_id, changed))
+        for before, changes in steps:
+            made = tuple(islice(standings, len(_shown(changes, found))))
+            hints.add(Hint(before, changes.after, made))
+        return True
 
     async def _emit(self, frame: Frame) -> None:
         """Hand a frame out. Standings of the top that stay are the same objects, which compare faster."""
@@ -326,6 +345,11 @@ class Frames:
 
     def _view(self, entrants: int | None) -> PeriodView | None:
         return self._found.view(self._feeds.finder.now(), entrants or 0) if self._found else None
+
+
+def _shown(changes: Changes, found: FoundPeriod | None) -> tuple[Change, ...]:
+    """Take what the ledger says of a period, or of all time."""
+    return changes.periods.get(found.period_id, ()) if found else changes.changes
 
 
 def _select(hint: Hint, found: FoundPeriod | None) -> Hint:

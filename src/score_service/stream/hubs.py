@@ -139,16 +139,17 @@ class Hubs:
 
     async def _ranked(self, board_id: str, changed: dict[str, Change], frame: Frame) -> tuple[Standing, ...]:
         """Add the ranks at the frame's position, where its top or the projection still has them."""
-        ranks = {standing.user_id: standing.rank for standing in frame.top}
-        if below := [user_id for user_id in changed if user_id not in ranks]:
+        known = {standing.user_id: standing for standing in frame.top}
+        if below := [user_id for user_id in changed if user_id not in known]:
             with suppress(ProjectionUnavailableError):
                 period_id = frame.period.period.period_id if frame.period else ALL_TIME
                 reading = await self._feeds.projection.get_standings(board_id, below, period_id=period_id)
                 if reading is not None and reading.position == frame.position:
-                    ranks.update((standing.user_id, standing.rank) for standing in reading.users)
-        return tuple(
-            Standing(c.user_id, c.total, ranks.get(c.user_id), c.reached_revision) for c in changed.values()
-        )
+                    known.update((standing.user_id, standing) for standing in reading.users)
+        unranked = [change for user_id, change in changed.items() if user_id not in known]
+        made = await self._feeds.make_standings(board_id, unranked)
+        known.update((standing.user_id, standing) for standing in made)
+        return tuple(known[user_id] for user_id in changed)
 
     @asynccontextmanager
     async def _claimed(self, watched: _Watched) -> AsyncIterator[Hub]:

@@ -27,6 +27,7 @@ from score_service.projection.scripts import Cache
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
+from score_service.record.corrections import Corrections
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
@@ -101,7 +102,8 @@ class Process:
         # What it found is old at once, so that time decides nothing here.
         finder = PeriodFinder(ledger, periods, reader, now, clock=itertools.count(0, 60).__next__)
         self.leaderboard = Leaderboard(projection, self.projector, standings, results, reader, finder)
-        feeds = Feeds(ledger, projection, self.projector, standings, results, reader, finder)
+        corrections = Corrections(stores.database)
+        feeds = Feeds(ledger, projection, self.projector, standings, results, corrections, reader, finder)
         self.hubs = Hubs(feeds, HUBS)
 
     async def close(self, board_id: str) -> None:

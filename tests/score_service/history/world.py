@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
+from tests.fixtures.headcounts import heads
 from tests.fixtures.periods import save_settings
 from tests.fixtures.stores import eventually
 from tests.score_service.history.calendar import KINDS, START, holding, settings_of
@@ -145,7 +146,7 @@ class World:
         header = await self._observer.read_header(self._board_id)
         assert (header.position if header and header.is_whole else None) == self.model.head, "not healed"
         live = self.model.live_at(self.model.head)
-        periods = {period_id: len(at) for period_id, at in live.items()}
+        periods = {period_id: heads(len(at)) for period_id, at in live.items()}
         assert (header.periods if header else None) == periods, "not healed"
         await self._keys.check_kept(len(live) + bool(self.model.folds[self.model.head]))
 
@@ -177,7 +178,7 @@ class World:
             return
         assert header.position in self.model.folds, f"{header.position} was never a position of the record"
         live = self.model.live_at(header.position)
-        assert header.periods == {period_id: len(at) for period_id, at in live.items()}, (
+        assert header.periods == {period_id: heads(len(at)) for period_id, at in live.items()}, (
             "other periods in Redis"
         )
         for period_id, at in live.items():

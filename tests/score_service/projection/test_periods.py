@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
-
 from tests.fixtures.headcounts import heads
 
 from score_service.domain.changes import Change, Changes
@@ -82,7 +81,11 @@ async def test_period_begins_with_its_first_points_and_counts_alone(projection: 
     assert await top_of(projection, MONDAY) == [("ada", 3, 1)]
     header = await projection.read_header("main")
     assert header
-    assert (header.position, header.all_time, header.periods) == (at(3), heads(2), {WEEK: heads(2), MONDAY: heads(1)})
+    assert (header.position, header.all_time, header.periods) == (
+        at(3),
+        heads(2),
+        {WEEK: heads(2), MONDAY: heads(1)},
+    )
     assert header.standings == 5
 
 
@@ -327,7 +330,9 @@ async def test_switch_brings_the_periods_of_the_generation_and_removes_those_bef
 
     counts = {ALL_TIME: heads(2), WEEK: heads(2), TUESDAY: heads(1)}
     assert await generation.switch(at(5), counts, [WEEK, MONDAY]) is Switched.BEHIND
-    assert await generation.switch(at(5), {**counts, TUESDAY: heads(2)}, [WEEK, MONDAY, SEASON]) is Switched.LOST
+    assert (
+        await generation.switch(at(5), {**counts, TUESDAY: heads(2)}, [WEEK, MONDAY, SEASON]) is Switched.LOST
+    )
     assert await generation.switch(at(5), counts, [WEEK, MONDAY, SEASON]) is Switched.DONE
 
     header = await projection.read_header("main")

@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
+from tests.fixtures.headcounts import heads
 from tests.fixtures.periods import (
     DAY,
     DAYS_AND_WEEKS,
@@ -134,7 +135,7 @@ async def test_periods_are_caught_up_along_the_ledger(
 
     header = await projection.read_header("main")
     assert header
-    assert header.periods == {TUESDAY_ID: 3, WEEK_ID: 6}
+    assert header.periods == {TUESDAY_ID: heads(3), WEEK_ID: heads(6)}
     assert await is_projected(ledger, projection)
 
 
@@ -282,12 +283,12 @@ async def test_members_of_periods_are_counted_at_one_position(
             await board.award("new0", "user1", "new1")
 
     stepped = cast("Any", Stepped(standings, come))
-    position, members = await Census(ledger, stepped, IMPATIENT, page_size=2).count_each(
+    counted = await Census(ledger, stepped, IMPATIENT, page_size=2).count_each(
         "main", [MONDAY_ID, WEEK_ID, TUESDAY_ID]
     )
 
-    assert position == await ledger.read_head("main")
-    assert members == {ALL_TIME: 7, MONDAY_ID: 7, WEEK_ID: 7, TUESDAY_ID: 0}
+    assert counted.position == await ledger.read_head("main")
+    assert counted.members == {ALL_TIME: 7, MONDAY_ID: 7, WEEK_ID: 7, TUESDAY_ID: 0}
 
 
 @pytest.fixture
