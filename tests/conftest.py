@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.fixtures.proxy",
     "tests.fixtures.redis",
     "tests.fixtures.stores",
+    "tests.fixtures.correcting",
     "tests.fixtures.periods",
     "tests.fixtures.collector",
     "tests.fixtures.spans",
