@@ -119,6 +119,12 @@ class ServeSettings(CertificateSettings, StoreSettings):
     watchers_max: Annotated[int, Field(ge=1, le=9_000)] = Field(
         default=5_000, description="most open watches"
     )
+    feed_poll_seconds: SecondsAboveZero = Field(
+        default=0.05, description="how often the boards with feeds are polled, for entries without a hint"
+    )
+    feeds_max: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        default=100, description="most open feeds, at 1 MB each"
+    )
     velocity_floor: Annotated[int, Field(ge=0, le=2**53)] = Field(
         default=1_000,
         description="points of a user within the window up to which nothing is unusual; 0 disables the check",

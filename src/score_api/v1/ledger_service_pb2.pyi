@@ -201,10 +201,15 @@ class StreamEntriesRequest(message.Message):
     BOARD_ID_FIELD_NUMBER: builtins.int
     AFTER_POSITION_FIELD_NUMBER: builtins.int
     KINDS_FIELD_NUMBER: builtins.int
+    ENTRIES_PER_MESSAGE_FIELD_NUMBER: builtins.int
     board_id: builtins.str
     """The board."""
     after_position: builtins.str
     """Resume after this position, of an entry that was handled completely. Empty for the start of the ledger."""
+    entries_per_message: builtins.int
+    """How many entries a message may hold: one, and the rest in its `following`. 0 means 1; above 1000 means 1000. Fewer
+    messages take less of both sides, and an entry is not sent later for it.
+    """
     @builtins.property
     def kinds(self) -> containers.RepeatedScalarFieldContainer[EntryKind.ValueType]:
         """Entries of these kinds alone; empty for all."""
@@ -215,10 +220,11 @@ class StreamEntriesRequest(message.Message):
         board_id: builtins.str = ...,
         after_position: builtins.str = ...,
         kinds: abc.Iterable[EntryKind.ValueType] | None = ...,
+        entries_per_message: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["after_position", b"after_position", "board_id", b"board_id", "kinds", b"kinds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["after_position", b"after_position", "board_id", b"board_id", "entries_per_message", b"entries_per_message", "kinds", b"kinds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -236,10 +242,11 @@ class StreamEntriesResponse(message.Message):
     CHECKPOINT_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
+    FOLLOWING_FIELD_NUMBER: builtins.int
     revision: builtins.int
     """The revision of the entry."""
     position: builtins.str
-    """Where to resume once the message has been handled. Opaque."""
+    """Where to resume once this entry has been handled. Opaque."""
     @builtins.property
     def award(self) -> RecordedAward:
         """Points for a user."""
@@ -264,6 +271,12 @@ class StreamEntriesResponse(message.Message):
     def checkpoint(self) -> FeedCheckpoint:
         """No entry that was asked for, up to the position."""
 
+    @builtins.property
+    def following(self) -> containers.RepeatedCompositeFieldContainer[StreamEntriesResponse]:
+        """The entries after this one, in order, where the request lets a message hold more than one. They have none of
+        their own.
+        """
+
     def __init__(
         self,
         *,
@@ -275,10 +288,11 @@ class StreamEntriesResponse(message.Message):
         checkpoint: FeedCheckpoint | None = ...,
         revision: builtins.int = ...,
         position: builtins.str = ...,
+        following: abc.Iterable[StreamEntriesResponse] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["award", b"award", "checkpoint", b"checkpoint", "entry", b"entry", "period_closed", b"period_closed", "reversal", b"reversal", "settings", b"settings", "visibility", b"visibility"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["award", b"award", "checkpoint", b"checkpoint", "entry", b"entry", "period_closed", b"period_closed", "position", b"position", "reversal", b"reversal", "revision", b"revision", "settings", b"settings", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["award", b"award", "checkpoint", b"checkpoint", "entry", b"entry", "following", b"following", "period_closed", b"period_closed", "position", b"position", "reversal", b"reversal", "revision", b"revision", "settings", b"settings", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_entry: _TypeAlias = typing.Literal["award", "reversal", "visibility", "period_closed", "settings", "checkpoint"]  # noqa: Y015
     _WhichOneofArgType_entry: _TypeAlias = typing.Literal["entry", b"entry"]  # noqa: Y015

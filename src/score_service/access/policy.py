@@ -21,7 +21,13 @@ from pydantic import (
     field_validator,
 )
 
-from score_api.v1 import board_service_pb2, leaderboard_service_pb2, score_service_pb2
+from score_api.v1 import (
+    board_service_pb2,
+    correction_service_pb2,
+    leaderboard_service_pb2,
+    ledger_service_pb2,
+    score_service_pb2,
+)
 from score_service.access.identity import is_spiffe_id
 from score_service.domain.award import MAX_POINTS
 from score_service.domain.identifier import is_identifier
@@ -31,7 +37,13 @@ from service_runtime.toml_files import describe_faults, parse_toml
 
 SERVICES: Final = {
     service.full_name: tuple(f"{service.full_name}/{method.name}" for method in service.methods)
-    for module in (score_service_pb2, leaderboard_service_pb2, board_service_pb2)
+    for module in (
+        score_service_pb2,
+        leaderboard_service_pb2,
+        board_service_pb2,
+        correction_service_pb2,
+        ledger_service_pb2,
+    )
     for service in module.DESCRIPTOR.services_by_name.values()
 }
 OPEN_SERVICES: Final = frozenset({"grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"})

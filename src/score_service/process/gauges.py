@@ -8,6 +8,7 @@ from score_service.certificates.tls import Certificates
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
 from score_service.closing.loop import ClosingLoop
+from score_service.feed.entry_feeds import EntryFeeds
 from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.metrics import Metrics
 from score_service.reconcile.auditor import AuditLoop
@@ -157,6 +158,13 @@ def follow_work(scoring: Scoring, hubs: Hubs, settings: ServeSettings, metrics: 
     )
     metrics.follow("laurel_watchers", "Open watches.", lambda: hubs.watchers)
     metrics.follow("laurel_watchers_max", "Watches that may be open.", lambda: settings.watchers_max)
+
+
+def follow_feeds(feeds: EntryFeeds, settings: ServeSettings, metrics: Metrics) -> None:
+    """Report how many feeds there are of how many that there may be, and what they were given."""
+    metrics.follow("laurel_feeds", "Open feeds.", lambda: feeds.open)
+    metrics.follow("laurel_feeds_max", "Feeds that may be open.", lambda: settings.feeds_max)
+    metrics.follow("laurel_feed_entries", "Entries that feeds were given.", lambda: feeds.sent)
 
 
 def follow_database(database: Database, metrics: Metrics) -> None:

@@ -8,11 +8,13 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_g
 
 from score_api.v1.board_service_pb2_grpc import add_BoardServiceServicer_to_server
 from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
+from score_api.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_server
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
 from score_service.access.policy import SERVICES
 from score_service.grpc_api.board_service.servicer import BoardServicer
 from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.grpc_api.health import Health
+from score_service.grpc_api.ledger_service.servicer import LedgerServicer
 from score_service.grpc_api.servicer import LeaderboardServicer, ScoreServicer
 from score_service.settings import ServeSettings
 from service_runtime.settings import Address
@@ -94,6 +96,7 @@ def add_services(
     scores: ScoreServicer,
     leaderboards: LeaderboardServicer,
     boards: BoardServicer,
+    ledger: LedgerServicer,
     health: Health,
 ) -> None:
     """Have a dispatcher answer the methods of our contract, and those of gRPC for health."""
@@ -102,6 +105,7 @@ def add_services(
     add_ScoreServiceServicer_to_server(scores, server)
     add_LeaderboardServiceServicer_to_server(leaderboards, server)
     add_BoardServiceServicer_to_server(boards, server)
+    add_LedgerServiceServicer_to_server(ledger, server)
     health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
 
 

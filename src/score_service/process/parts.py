@@ -19,6 +19,7 @@ from score_service.boards.shared_reads import RecordReader
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
 from score_service.closing.loop import ClosingLoop
+from score_service.feed.entry_feeds import EntryFeeds, FeedSettings
 from score_service.metrics import Metrics
 from score_service.process.stores import open_database, open_projection
 from score_service.projection.projection import Projection
@@ -29,6 +30,7 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database
+from score_service.record.feed import EntryStore
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.results import Results
@@ -60,6 +62,7 @@ class Parts:
     projection: Projection
     projector: Projector
     hubs: Hubs
+    entry_feeds: EntryFeeds
     rebuilder: Rebuilder
     audits: AuditLoop
     closing: Closing
@@ -84,7 +87,9 @@ async def open_parts(
     patience = Patience()
     periods = PeriodStore(database)
     rebuilder = Rebuilder(ledger, standings, periods, projection, patience)
-    projector = Projector(ledger, projection, rebuilder)
+    entry_feeds = EntryFeeds(EntryStore(database), projection, feed_settings(settings))
+    await stack.enter_async_context(entry_feeds.running())
+    projector = Projector(ledger, projection, rebuilder, on_commit=entry_feeds.note)
     await stack.enter_async_context(projector.running(settings.projector_seconds))
     results = Results(database)
     finder = PeriodFinder(ledger, periods, reader, now)
@@ -106,6 +111,7 @@ async def open_parts(
         projection,
         projector,
         hubs,
+        entry_feeds,
         rebuilder,
         audits,
         closing,
@@ -125,6 +131,15 @@ def hub_settings(settings: ServeSettings) -> HubSettings:
         checkpoint_seconds=settings.watch_checkpoint_seconds,
         resume_max=settings.watch_resume_max,
         watchers_max=settings.watchers_max,
+    )
+
+
+def feed_settings(settings: ServeSettings) -> FeedSettings:
+    """Return what the settings say of feeds."""
+    return FeedSettings(
+        poll_seconds=settings.feed_poll_seconds,
+        checkpoint_seconds=settings.watch_checkpoint_seconds,
+        feeds_max=settings.feeds_max,
     )
 
 

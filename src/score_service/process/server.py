@@ -19,6 +19,8 @@ from score_service.grpc_api.board_service.servicer import BoardServicer
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.grpc_api.health import Health
+from score_service.grpc_api.ledger_service.entry_streams import EntryStreams
+from score_service.grpc_api.ledger_service.servicer import LedgerServicer
 from score_service.grpc_api.servicer import LeaderboardServicer, ScoreServicer
 from score_service.metrics import Metrics
 from score_service.process import gauges, grpc_server
@@ -108,7 +110,8 @@ async def run_service(
         scores = ScoreServicer(parts.scoring, Quota(), metrics.count_item_error, denials, now=now)
         leaderboards = LeaderboardServicer(parts.leaderboard, parts.hubs)
         boards = BoardServicer(parts.boards, parts.editor, parts.results)
-        grpc_server.add_services(dispatcher, scores, leaderboards, boards, health)
+        ledger = LedgerServicer(EntryStreams(parts.entry_feeds))  # type: ignore[abstract]
+        grpc_server.add_services(dispatcher, scores, leaderboards, boards, ledger, health)
         if settings.reflection:
             grpc_server.add_reflection(dispatcher)
         await server.start()
@@ -165,3 +168,4 @@ def _follow(
     gauges.follow_certificates(certificates, metrics)
     gauges.follow_calls(dispatcher, settings, metrics)
     gauges.follow_work(parts.scoring, parts.hubs, settings, metrics)
+    gauges.follow_feeds(parts.entry_feeds, settings, metrics)

@@ -7,7 +7,7 @@ Any number of these may work on the same boards at once: the scripts compare and
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -29,9 +29,24 @@ class Projector:
     """Keeps the projection at the head of the ledger."""
 
     def __init__(
-        self, ledger: Ledger, projection: Projection, rebuilder: Rebuilder, *, patience: float = 3.0
+        self,
+        ledger: Ledger,
+        projection: Projection,
+        rebuilder: Rebuilder,
+        *,
+        patience: float = 3.0,
+        on_commit: Callable[[Changes], None] = lambda _changes: None,
     ) -> None:
-        """Take how many seconds a caller waits to be caught up, at most; the repair takes its time."""
+        """Take how to keep the ranks up with the record.
+
+        Args:
+            ledger: The record.
+            projection: The ranks.
+            rebuilder: What makes them anew.
+            patience: How many seconds a caller waits to be caught up, at most; the repair takes its time.
+            on_commit: Called with each commit of this process, before it is projected.
+        """
+        self._on_commit = on_commit
         self._projection = projection
         self._patience = patience
         self._headers = Headers(ledger, projection)
@@ -57,6 +72,7 @@ class Projector:
             ProjectionUnavailableError: Redis is unavailable. The loop will catch up.
             RecordUnavailableError: PostgreSQL is unavailable, and was needed to fill a gap.
         """
+        self._on_commit(changes)
         board_id, after = changes.board_id, changes.after.revision
         try:
             outcome = await self._projection.apply_changes(changes)

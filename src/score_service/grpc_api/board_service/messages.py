@@ -144,15 +144,15 @@ def raise_faults(faults: Sequence[SettingsFault]) -> None:
 
 def write_board(board: StoredBoard) -> board_pb.Board:
     """Write a board as it is."""
-    return _write_board(board.board_id, board.settings, board.settings_revision, board.position)
+    return write_settings(board.board_id, board.settings, board.settings_revision, board.position)
 
 
 def write_planned(board_id: str, plan: SettingsPlan) -> board_pb.Board:
     """Write a board as it would be, at the position where it is."""
     board = plan.board
     if board is None:
-        return _write_board(board_id, plan.after, 0, Position.start(board_id))
-    return _write_board(board_id, plan.after, board.settings_revision, board.position)
+        return write_settings(board_id, plan.after, 0, Position.start(board_id))
+    return write_settings(board_id, plan.after, board.settings_revision, board.position)
 
 
 def write_changes(plan: SettingsPlan) -> list[board_pb.BoardChange]:
@@ -226,9 +226,10 @@ def _name_field(field: str) -> str:
     return f"board.{place}{dot}{_WIRE_NAMES.get(name, name)}"
 
 
-def _write_board(
+def write_settings(
     board_id: str, settings: BoardSettings, settings_revision: int, position: Position
 ) -> board_pb.Board:
+    """Write the settings of a board, and where its ledger stands."""
     return board_pb.Board(
         board_id=board_id,
         time_zone=settings.time_zone,

@@ -1,0 +1,1 @@
+"""`LedgerService`: what was written to a board."""
