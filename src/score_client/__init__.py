@@ -13,6 +13,14 @@ Awards take effect exactly once, whatever is lost on the way; every failure is a
 
 from score_client.client import ScoreClient
 from score_client.credentials import CertificateStatus, ClientCredentials
+from score_client.entry_types import (
+    Entry,
+    EntryContent,
+    EntryKind,
+    PeriodClosed,
+    SettingsChange,
+    VisibilityChange,
+)
 from score_client.errors import (
     AwardConflictError,
     AwardNotFoundError,
@@ -82,6 +90,9 @@ __all__ = [
     "ClientClosedError",
     "ClientCredentials",
     "CredentialsError",
+    "Entry",
+    "EntryContent",
+    "EntryKind",
     "InvalidRequestError",
     "LatePolicy",
     "NotAllowedError",
@@ -89,6 +100,7 @@ __all__ = [
     "NotFoundError",
     "OccurredAtOutOfRangeError",
     "Period",
+    "PeriodClosed",
     "PeriodClosedError",
     "PeriodKind",
     "PeriodOpenError",
@@ -108,6 +120,7 @@ __all__ = [
     "ScoreClientError",
     "Season",
     "ServiceFaultError",
+    "SettingsChange",
     "Snapshot",
     "Source",
     "Standing",
@@ -118,6 +131,7 @@ __all__ = [
     "UnavailableError",
     "Update",
     "Visibility",
+    "VisibilityChange",
     "VisibilityResult",
     "WatchEvent",
 ]

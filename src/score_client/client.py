@@ -16,6 +16,7 @@ from grpc.aio import UnaryUnaryMultiCallable
 
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import leaderboard_service_pb2 as leaderboards
+from score_api.v1 import ledger_service_pb2 as ledger
 from score_api.v1 import score_service_pb2 as scores
 from score_client import tracing
 from score_client.awards import Awards
@@ -23,6 +24,8 @@ from score_client.channel import RenewedChannel
 from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
 from score_client.corrections import CorrectionCalls
 from score_client.credentials import CertificateStatus, ClientCredentials
+from score_client.entries import EntryReader, canonical_kinds
+from score_client.entry_types import Entry, EntryKind
 from score_client.errors import UnavailableError
 from score_client.marshal import (
     canonical_instant,
@@ -387,6 +390,41 @@ class ScoreClient(CorrectionCalls):
         async with aclosing(watcher.events()) as events:
             async for event in events:
                 yield event
+
+    async def entries(
+        self, *, board_id: str, after_position: str = "", kinds: Iterable[EntryKind] = ()
+    ) -> AsyncGenerator[Entry, None]:
+        """Yield the entries of the board's ledger in order, and go on with new ones as they are made.
+
+        Each comes once, and none is left out of the kinds that are asked for. A broken stream is resumed
+        after the last entry, for as long as it takes. Only what all synchronous standbys of the record have
+        is handed over, so that no failover takes it back.
+
+        Keep the `position` of an entry once it has been handled, and go on from there another time.
+
+        Args:
+            board_id: The board.
+            after_position: Where to go on; the empty text for the start of the ledger.
+            kinds: Entries of these kinds alone; none for all.
+
+        Raises:
+            BoardNotFoundError: No award was ever made on this board.
+            PositionUnknownError: The position is not of the board's ledger: the record was restored to an
+                earlier state. What was read after that state never happened.
+            InvalidRequestError, NotAuthenticatedError, NotAllowedError: The request was rejected.
+        """
+        request = encode(
+            ledger.StreamEntriesRequest,
+            board_id=board_id,
+            after_position=after_position,
+            kinds=canonical_kinds("kinds", kinds),
+        )
+        reader = EntryReader(
+            self._channel, request, first_timeout=self._timeout, stall_timeout=self._stall_timeout
+        )
+        async with aclosing(reader.entries()) as entries:
+            async for entry in entries:
+                yield entry
 
     async def get_board(self, *, board_id: str) -> BoardView:
         """Return a board and its settings.
