@@ -12,8 +12,11 @@ from tests.fixtures import postgres
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually, make_award
 
+from score_service.domain.entry import ALL_KINDS
+from score_service.domain.position import Position
 from score_service.errors import AwardNotFoundError, RecordUnavailableError
 from score_service.record.database import Database
+from score_service.record.feed import EntryStore
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
 from service_runtime.postgres.pool import PoolSettings
@@ -140,18 +143,23 @@ def administering(database: postgres.Database) -> Iterator[Callable[[str], list[
 
 
 @pytest.fixture
-async def waiting_for_a_standby(database: postgres.Database) -> AsyncIterator[Ledger]:
-    """Return a ledger whose commits wait for a standby that is not there, until the end of the test."""
+async def record_that_waits(database: postgres.Database) -> AsyncIterator[Database]:
+    """Return a record whose commits wait for a standby that is not there, until the end of the test."""
     dsn = make_conninfo(database.score_runtime_dsn, options="-csynchronous_commit=on")
     with administering(database) as run:
         run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         run("SELECT pg_reload_conf()")
         try:
             async with Database.open(PoolSettings(dsn, statement_seconds=30)) as record:
-                yield Ledger(record)
+                yield record
         finally:
             run("ALTER SYSTEM RESET synchronous_standby_names")
             run("SELECT pg_reload_conf()")
+
+
+@pytest.fixture
+def waiting_for_a_standby(record_that_waits: Database) -> Ledger:
+    return Ledger(record_that_waits)
 
 
 def waiting(run: Callable[[str], list[Any]]) -> list[int]:
@@ -224,6 +232,21 @@ async def test_award_is_looked_up_where_standbys_have_it_and_nowhere_else(
         assert (await looking[0]).award_id == award.award_id
         with pytest.raises(AwardNotFoundError):
             await looking[1]
+
+
+async def test_page_of_a_feed_is_handed_over_once_standbys_have_it(
+    record_that_waits: Database, ledger: Ledger, database: postgres.Database
+) -> None:
+    # Its commit does not wait, like one that is found after a crash.
+    await ledger.record_awards("main", [make_award()])
+    store = EntryStore(record_that_waits)
+    with administering(database) as run:
+        reading = asyncio.create_task(store.read_page("main", Position.start("main"), ALL_KINDS, 10))
+        await until_waiting(run)
+        assert not reading.done()
+        run("ALTER SYSTEM RESET synchronous_standby_names")
+        run("SELECT pg_reload_conf()")
+        assert len((await reading).entries) == 1
 
 
 async def test_server_that_only_reads_is_left_for_one_that_writes(
