@@ -72,6 +72,12 @@ class Metrics(ServiceMetrics):
             ["reason"],
             registry=self.registry,
         )
+        self._corrections = Counter(
+            "laurel_corrections",
+            "Corrections made: awards taken back, and users hidden or shown.",
+            ["kind"],
+            registry=self.registry,
+        )
         self.evicted = self.counter(
             "laurel_watchers_evicted", "Watches ended because a message was left untaken for too long."
         )
@@ -82,6 +88,8 @@ class Metrics(ServiceMetrics):
             registry=self.registry,
         )
         zone_data.labels(PINNED.version).set(1)
+        for kind in CORRECTIONS:
+            self._corrections.labels(kind)
         for reason in REASONS:
             self.rejected.labels(reason)
             self._item_errors.labels(reason)
@@ -102,11 +110,17 @@ class Metrics(ServiceMetrics):
         self.points.inc(points)
         self.replays.inc(replays)
 
+    def count_corrections(self, kind: str, count: int) -> None:
+        """Count corrections of one of `CORRECTIONS` that were made."""
+        self._corrections.labels(kind).inc(count)
+
     def count_item_error(self, reason: str) -> None:
         """Count an award of a batch that got an error."""
         self._item_errors.labels(reason).inc()
 
 
+CORRECTIONS: Final = ("reversal", "visibility")
+"""The kinds of corrections."""
 REASONS: Final = tuple(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:])
 
 

@@ -12,12 +12,16 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fixtures.certificates import GATEWAY_ID
+from tests.fixtures.corrections import plan_request, reversal_request, visibility_request
 from tests.fixtures.score_service import Stubs, award_request
 from tests.hostile.fuzzing import fuzzing
 from tests.hostile.wire import SECONDS
 
 from score_api.v1 import board_service_pb2 as board_pb
+from score_api.v1 import correction_service_pb2 as correction_pb
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_api.v1 import ledger_service_pb2 as ledger_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
 
@@ -71,6 +75,25 @@ METHODS: dict[str, Message] = {
     "/score_api.v1.BoardService/ListPeriods": board_pb.ListPeriodsRequest(
         board_id="main", kind=types_pb.PERIOD_KIND_DAY, winners=2, page_size=3, page_token="MTc5NiAx"
     ),
+    "/score_api.v1.CorrectionService/ReverseAward": reversal_request(award_request().award.award_id),
+    "/score_api.v1.CorrectionService/ReverseAwards": plan_request(
+        filter=correction_pb.AwardFilter(
+            caller=GATEWAY_ID,
+            action_id="puzzle_1",
+            action_type="puzzle",
+            user_id="ada",
+            recorded_from=Timestamp(seconds=1_000_000_000),
+            recorded_until=Timestamp(seconds=4_000_000_000),
+        ),
+        reason="a reason",
+        on_behalf_of="eve",
+    ),
+    "/score_api.v1.CorrectionService/SetUserVisibility": visibility_request(
+        "ada", correction_pb.VISIBILITY_SHADOWED, on_behalf_of="eve"
+    ),
+    "/score_api.v1.LedgerService/ListAwards": ledger_pb.ListAwardsRequest(
+        board_id="main", user_id="ada", page_size=2, page_token="NA"
+    ),
     "/grpc.health.v1.Health/Check": health_pb2.HealthCheckRequest(service="score_api.v1.ScoreService"),
     "/grpc.health.v1.Health/Watch": health_pb2.HealthCheckRequest(service="nothing"),
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": reflection_pb2.ServerReflectionRequest(
@@ -84,7 +107,7 @@ ANSWERS = {
     StatusCode.ALREADY_EXISTS,
     StatusCode.PERMISSION_DENIED,
     StatusCode.OUT_OF_RANGE,
-    # Settings that would alter an open period.
+    # Settings that would alter an open period, and a plan that does not hold.
     StatusCode.FAILED_PRECONDITION,
     # A least revision that the board has not reached.
     StatusCode.UNAVAILABLE,

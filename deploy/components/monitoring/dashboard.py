@@ -325,6 +325,12 @@ ROWS: Final = (
                 "short",
                 {"surges": f"sum(increase(laurel_points_surges_total{{{_HERE}}}[10m]))"},
             ),
+            Panel(
+                "Corrections",
+                "Awards taken back, and users hidden or shown.",
+                "short",
+                {"{{kind}}": f"sum by (kind) (increase(laurel_corrections_total{{{_HERE}}}[10m]))"},
+            ),
         ),
     ),
     Row(

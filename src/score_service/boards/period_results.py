@@ -3,17 +3,23 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.shared_reads import RecordReader
 from score_service.domain.board_settings import BoardSettings
 from score_service.domain.period import PeriodChoice, PeriodKind, PeriodState, PeriodView, StoredPeriod
+from score_service.domain.reversal import Reversal
 from score_service.domain.standing import Standing
 from score_service.errors import BoardNotFoundError
 from score_service.periods.calendar import next_start_after
 from score_service.record.boards import BoardStore
+from score_service.record.corrections import Corrections
 from score_service.record.periods import PeriodStore
 from score_service.record.results import Results
+
+REVERSALS_MAX: Final = 100
+"""Of those that a period lists which were made after it was final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +31,10 @@ class PeriodResult:
     """The best, in order."""
     final: StoredPeriod | None = None
     """What the record has of it; None where it is not final."""
+    reversed_after: int = 0
+    """Awards in it that were taken back after it was final. Read for one period alone."""
+    reversals_after: tuple[Reversal, ...] = ()
+    """The newest of these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +59,14 @@ class PeriodResults:
         periods: PeriodStore,
         results: Results,
         leaderboard: Leaderboard,
+        corrections: Corrections,
         reader: RecordReader,
     ) -> None:
         self._boards = boards
         self._periods = periods
         self._results = results
         self._leaderboard = leaderboard
+        self._corrections = corrections
         self._reader = reader
 
     async def get(self, board_id: str, choice: PeriodChoice, winners: int) -> PeriodResult:
@@ -71,12 +83,15 @@ class PeriodResults:
         shown = await self._leaderboard.list_standings(board_id, max(winners, 1), choice=choice)
         if shown.period is None:
             raise TypeError("a read of a period shows a period")
-        final = None
-        if shown.period.state is PeriodState.FINAL:
-            final = await self._reader.look_up(
-                self._periods.find, board_id, shown.period.period.period_id, suffices=_is_final
-            )
-        return PeriodResult(shown.period, shown.standings[:winners], final)
+        best = shown.standings[:winners]
+        if shown.period.state is not PeriodState.FINAL:
+            return PeriodResult(shown.period, best)
+        period_id = shown.period.period.period_id
+        final = await self._reader.look_up(self._periods.find, board_id, period_id, suffices=_is_final)
+        count, newest = await self._reader.look_up(
+            self._corrections.list_reversals_after, board_id, period_id, REVERSALS_MAX
+        )
+        return PeriodResult(shown.period, best, final, count, newest)
 
     async def list_page(
         self,

@@ -6,14 +6,12 @@ Invariants:
   answer has no rank then.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, TypeAlias
 
-import structlog
-
 from score_service.boards.coalescer import BATCH_MAX, WAITING_MAX, AwardReply, Coalescer
+from score_service.boards.ranks_in_time import Ranks, find_in_time
 from score_service.boards.scheduler import Scheduler
 from score_service.domain.award import (
     Award,
@@ -26,7 +24,6 @@ from score_service.domain.award import (
 from score_service.errors import (
     OverloadedError,
     PeriodClosedError,
-    ProjectionUnavailableError,
     RecordUnavailableError,
     ScoreServiceError,
     TotalOutOfRangeError,
@@ -34,16 +31,11 @@ from score_service.errors import (
 from score_service.reconcile.projector import Projector
 from score_service.record.ledger import Ledger, RecordedBatch
 
-Ranks: TypeAlias = Mapping[str, int]
-"""By user, 1 for the best; without those that are not known."""
-
 AwardRecord: TypeAlias = RecordedAward | OutOfRange | PeriodClosed
 """What became of an award in the ledger."""
 
 _SCHEDULES_MAX: Final = 4
 """How often a batch is sent: its schedule may be rejected three times."""
-
-_log = structlog.get_logger(__name__)
 
 
 class Scoring:
@@ -129,7 +121,7 @@ class Scoring:
         """
         recorded = await self._ledger.get_award(board_id, award_id)
         find = partial(self._projector.ranks_at, board_id, [recorded.user_id], recorded.revision)
-        ranks = await self._in_time(board_id, find)
+        ranks = await find_in_time(board_id, self._rank_seconds, find)
         return AwardOutcome(recorded, ranks.get(recorded.user_id), replayed=True)
 
     async def find_outcome(self, award: Award) -> AwardOutcome:
@@ -166,7 +158,8 @@ class Scoring:
         raise RecordUnavailableError
 
     async def _answer(self, awards: Sequence[Award], batch: RecordedBatch) -> Sequence[AwardReply]:
-        ranks = await self._in_time(batch.changes.board_id, partial(self._ranks, batch))
+        find = partial(self._ranks, batch)
+        ranks = await find_in_time(batch.changes.board_id, self._rank_seconds, find)
         newly = set[str]()
         outcomes: list[AwardReply] = []
         for award, result in zip(awards, batch.results, strict=True):
@@ -180,19 +173,6 @@ class Scoring:
             answered = zip(awards, outcomes, strict=True)
             self._on_made([award for award, outcome in answered if _is_new(outcome)])
         return outcomes
-
-    async def _in_time(self, board_id: str, find_ranks: Callable[[], Awaitable[Ranks]]) -> Ranks:
-        """Find ranks, but wait neither for an unavailable store, nor for a long ledger to be projected."""
-        try:
-            async with asyncio.timeout(self._rank_seconds):
-                return await find_ranks()
-        except ProjectionUnavailableError:
-            pass  # That Redis is unavailable is logged where it is found out, not once a commit.
-        except (OverloadedError, RecordUnavailableError, TimeoutError) as error:
-            _log.warning("ranks_unavailable", board_id=board_id, error=str(error) or "too far behind")
-        except Exception:  # noqa: BLE001 - Logged whole; the awards are made all the same.
-            _log.exception("ranks_unavailable", board_id=board_id)
-        return {}
 
     async def _ranks(self, batch: RecordedBatch) -> Ranks:
         """Project a commit, and find the rank of everyone whom its batch asked for."""

@@ -4,13 +4,13 @@ All stores read and write the same tokens, so that a client may page on through 
 over the end of a period: a token for a period names it.
 """
 
-import base64
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
 from score_service.domain.identifier import is_identifier
+from score_service.domain.opaque_text import read_opaque, write_opaque
 from score_service.domain.period import (
     PeriodChoice,
     StoredPeriod,
@@ -25,6 +25,7 @@ _PIN: Final = "."
 """Between the token that a store gave and the period that it is for; in neither of both."""
 _LAST_MICROSECOND: Final = to_micros(datetime.max.replace(tzinfo=UTC))
 _PERIOD_END: Final = re.compile(r"(0|[1-9][0-9]{0,17}) ([1-9][0-9]{0,9})")
+_REVISION: Final = re.compile(r"[1-9][0-9]{0,17}")
 _PAGE_END: Final = re.compile(r"(0|[1-9][0-9]{0,15}) (0|[1-9][0-9]{0,15}) ([A-Za-z0-9._:@-]{1,128})")
 
 
@@ -39,7 +40,7 @@ class PageEnd:
 
 def write_page_token(last: Standing) -> str:
     """Make the token of the page after a standing."""
-    return _encode(f"{last.total} {last.reached_revision} {last.user_id}")
+    return write_opaque(f"{last.total} {last.reached_revision} {last.user_id}")
 
 
 def read_page_token(token: str) -> PageEnd | None:
@@ -50,7 +51,7 @@ def read_page_token(token: str) -> PageEnd | None:
     """
     if not token:
         return None
-    match = _PAGE_END.fullmatch(_decode(token))
+    match = _PAGE_END.fullmatch(read_opaque(token))
     if match is None:
         raise InvalidRequestError({"page_token": "not a token that was given here"})
     return PageEnd(int(match[1]), int(match[2]), match[3])
@@ -58,7 +59,7 @@ def read_page_token(token: str) -> PageEnd | None:
 
 def pin_page_token(token: str, period_id: str) -> str:
     """Make the token for a period of one that a store gave; empty where that is."""
-    return token and f"{token}{_PIN}{_encode(period_id)}"
+    return token and f"{token}{_PIN}{write_opaque(period_id)}"
 
 
 def unpin_page_token(token: str, choice: PeriodChoice) -> tuple[str, PeriodChoice]:
@@ -72,7 +73,7 @@ def unpin_page_token(token: str, choice: PeriodChoice) -> tuple[str, PeriodChoic
     if not token:
         return "", choice
     inner, _, name = token.partition(_PIN)
-    pinned = parse_period_choice(_decode(name))
+    pinned = parse_period_choice(read_opaque(name))
     if pinned is None or not pinned.period_id or pinned.kind is not choice.kind:
         raise InvalidRequestError({"page_token": "not a token that was given here for this kind of period"})
     if choice.period_id not in ("", pinned.period_id):
@@ -82,7 +83,7 @@ def unpin_page_token(token: str, choice: PeriodChoice) -> tuple[str, PeriodChoic
 
 def write_board_token(board_id: str) -> str:
     """Make the token of the page of boards after one."""
-    return _encode(board_id)
+    return write_opaque(board_id)
 
 
 def read_board_token(token: str) -> str:
@@ -91,7 +92,7 @@ def read_board_token(token: str) -> str:
     Raises:
         InvalidRequestError: the token is none that was given here.
     """
-    board_id = _decode(token)
+    board_id = read_opaque(token)
     if token and not is_identifier(board_id):
         raise InvalidRequestError({"page_token": "not a token that was given here"})
     return board_id
@@ -99,7 +100,7 @@ def read_board_token(token: str) -> str:
 
 def write_period_token(last: StoredPeriod) -> str:
     """Make the token of the page of periods after one."""
-    return _encode(f"{to_micros(last.period.ends_at)} {last.number}")
+    return write_opaque(f"{to_micros(last.period.ends_at)} {last.number}")
 
 
 def read_period_token(token: str) -> tuple[datetime, int] | None:
@@ -110,20 +111,26 @@ def read_period_token(token: str) -> tuple[datetime, int] | None:
     """
     if not token:
         return None
-    match = _PERIOD_END.fullmatch(_decode(token))
+    match = _PERIOD_END.fullmatch(read_opaque(token))
     if match is None or int(match[1]) > _LAST_MICROSECOND:
         raise InvalidRequestError({"page_token": "not a token that was given here"})
     return from_micros(int(match[1])), int(match[2])
 
 
-def _decode(token: str) -> str:
-    """Read what `_encode` wrote; empty for anything else."""
-    try:
-        text = base64.b64decode(f"{token}==", altchars=b"-_").decode("ascii")
-    except ValueError:
-        return ""
-    return text if _encode(text) == token else ""
+def write_award_token(last_revision: int) -> str:
+    """Make the token of the page of awards before one."""
+    return write_opaque(str(last_revision))
 
 
-def _encode(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+def read_award_token(token: str) -> int | None:
+    """Read the revision of the last award of the page before; None for the first page, whose token is empty.
+
+    Raises:
+        InvalidRequestError: the token is none that was given here.
+    """
+    if not token:
+        return None
+    revision = read_opaque(token)
+    if not _REVISION.fullmatch(revision):
+        raise InvalidRequestError({"page_token": "not a token that was given here"})
+    return int(revision)

@@ -4,6 +4,7 @@ A request is read whole: every fault in it is found before it is rejected. Descr
 repeat what was sent.
 """
 
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
@@ -25,6 +26,7 @@ from score_service.domain.period import (
     parse_period_choice,
 )
 from score_service.domain.position import Position
+from score_service.domain.reversal import Reversal
 from score_service.domain.standing import BoardView, Source, Standing
 from score_service.errors import InvalidRequestError
 
@@ -39,6 +41,10 @@ _BOARDS_MAX: Final = 16
 """Boards in one batch."""
 _ID_RULE: Final = "must be 1 to 128 characters of [A-Za-z0-9._:@-]"
 _UUID_RULE: Final = "must be a UUID"
+_REASON_MAX: Final = 500
+_REASON_RULE: Final = f"must be 1 to {_REASON_MAX} characters without control characters and line breaks"
+_LINE_BREAKERS: Final = frozenset({"Cc", "Zl", "Zp"})
+"""Categories of Unicode: control characters, line and paragraph separators."""
 _PERIOD_RULE: Final = (
     "must be all_time; day, week, month or season, alone or with :previous; or the id of a period"
 )
@@ -81,6 +87,17 @@ class FieldReader:
         """Read a board, user or action id."""
         self.require(is_identifier(text), field, _ID_RULE)
         return text
+
+    def optional_identifier(self, field: str, text: str) -> str:
+        """Read an id that may be left out."""
+        return self.identifier(field, text) if text else ""
+
+    def reason(self, field: str, text: str) -> str:
+        """Read why something is done: a line of text, in Unicode's form NFC and without blanks around it."""
+        reason = unicodedata.normalize("NFC", text).strip()
+        is_line = not any(unicodedata.category(character) in _LINE_BREAKERS for character in reason)
+        self.require(1 <= len(reason) <= _REASON_MAX and is_line, field, _REASON_RULE)
+        return reason
 
     def identifiers(self, field: str, texts: Sequence[str], least: int, most: int) -> list[str]:
         """Read a list of ids; each is kept once, in the order given."""
@@ -277,6 +294,26 @@ def write_result(outcome: AwardOutcome) -> score_pb.AwardResult:
         total=recorded.total,
         rank=outcome.rank,
         replayed=outcome.replayed,
+        reversed=recorded.reversed,
+    )
+
+
+def write_reversal(reversal: Reversal) -> types_pb.Reversal:
+    """Write an award that was taken back."""
+    return types_pb.Reversal(
+        reversal_id=reversal.reversal_id,
+        award_id=reversal.award_id,
+        award_revision=reversal.award_revision,
+        user_id=reversal.user_id,
+        points=reversal.points,
+        total=reversal.total,
+        revision=reversal.revision,
+        position=str(reversal.position),
+        reason=reversal.reason,
+        actor=reversal.actor,
+        on_behalf_of=reversal.on_behalf_of,
+        recorded_at=write_instant(reversal.recorded_at),
+        final_periods=reversal.final_periods,
     )
 
 
@@ -288,6 +325,7 @@ def write_standings(standings: Iterable[Standing]) -> list[types_pb.Standing]:
             total=standing.total,
             rank=standing.rank,
             reached_revision=standing.reached_revision,
+            hidden=standing.hidden,
         )
         for standing in standings
     ]

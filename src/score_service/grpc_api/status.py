@@ -20,6 +20,8 @@ from grpc_status import rpc_status
 
 from score_api.v1.score_service_pb2 import AwardError
 from score_service import errors
+from score_service.domain.reversal import Reversal
+from score_service.grpc_api.marshal import write_reversal
 
 DOMAIN: Final = "laurel"
 _PUSHBACK: Final = "grpc-retry-pushback-ms"
@@ -89,6 +91,8 @@ def to_status(error: BaseException) -> grpc.Status:
         details.append(_pack(RetryInfo(retry_delay=_duration(retry_after))))
     if isinstance(error, errors.FaultyFieldsError):
         details.append(_pack(_bad_request(error.fields)))
+    if isinstance(error, errors.AwardReversedError) and isinstance(error.reversal, Reversal):
+        details.append(_pack(write_reversal(error.reversal)))
     made = rpc_status.to_status(Status(code=status.code.value[0], message=_message(error), details=details))
     if retry_after is None:
         return made

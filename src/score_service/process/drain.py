@@ -1,11 +1,11 @@
 """Stops a service in order, so that no call is lost that had come in.
 
 1. Not ready: callers that ask after our health go elsewhere. All are answered meanwhile.
-2. Streams end, with a status to retry.
+2. Streams end, with a status to retry. Plans of reversals that are applied end with their page.
 3. Calls that come now are taken in but not begun, and those under way are not answered; then connections get
    a GOAWAY. gRPC drops what it has not handed over to us by then, and callers that wait for an answer before
    the next call have none there. Calls go on after that, and callers take their next one elsewhere.
-4. Calls are finished, and awards that nobody waits for any more.
+4. Calls are finished, and awards and corrections that nobody waits for any more.
 
 Each step is bounded, and a second signal cuts the waiting short. The stores are closed after that.
 """
@@ -16,6 +16,8 @@ from typing import Final
 
 import grpc
 
+from score_service.boards.corrector import Corrector
+from score_service.boards.reversal_plans import ReversalPlans
 from score_service.boards.scoring import Scoring
 from score_service.grpc_api.in_flight import InFlight
 from score_service.grpc_api.open_streams import OpenStreams
@@ -38,6 +40,8 @@ class Drain:
     in_flight: InFlight
     server: grpc.aio.Server
     scoring: Scoring
+    corrector: Corrector
+    plans: ReversalPlans
     drain_seconds: float
     stop_seconds: float
 
@@ -46,9 +50,12 @@ class Drain:
         await self.readiness.stop()
         await wait_unless(forced, self.drain_seconds)
         self.streams.end_all()
+        self.plans.stop()
         await self._stop_server(forced)
         await wait_unless(forced, _FINISH_SECONDS, self.in_flight.idle())
         await wait_unless(forced, _FINISH_SECONDS, self.scoring.finish())
+        await wait_unless(forced, _FINISH_SECONDS, self.plans.finish())
+        await wait_unless(forced, _FINISH_SECONDS, self.corrector.finish())
 
     async def _stop_server(self, forced: asyncio.Event) -> None:
         with self.in_flight.holding():

@@ -1,5 +1,6 @@
 """The gRPC server: its limits, its services and its port."""
 
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import grpc
@@ -7,11 +8,13 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 from score_api.v1.board_service_pb2_grpc import add_BoardServiceServicer_to_server
+from score_api.v1.correction_service_pb2_grpc import add_CorrectionServiceServicer_to_server
 from score_api.v1.leaderboard_service_pb2_grpc import add_LeaderboardServiceServicer_to_server
 from score_api.v1.ledger_service_pb2_grpc import add_LedgerServiceServicer_to_server
 from score_api.v1.score_service_pb2_grpc import add_ScoreServiceServicer_to_server
 from score_service.access.policy import SERVICES
 from score_service.grpc_api.board_service.servicer import BoardServicer
+from score_service.grpc_api.correction_service.servicer import CorrectionServicer
 from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.grpc_api.health import Health
 from score_service.grpc_api.ledger_service.servicer import LedgerServicer
@@ -91,22 +94,28 @@ def bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCred
         raise OSError(f"cannot listen on {address}") from None
 
 
-def add_services(
-    dispatcher: Dispatcher,
-    scores: ScoreServicer,
-    leaderboards: LeaderboardServicer,
-    boards: BoardServicer,
-    ledger: LedgerServicer,
-    health: Health,
-) -> None:
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What answers the methods of our contract, and those of gRPC for health."""
+
+    scores: ScoreServicer
+    leaderboards: LeaderboardServicer
+    boards: BoardServicer
+    corrections: CorrectionServicer
+    ledger: LedgerServicer
+    health: Health
+
+
+def add_services(dispatcher: Dispatcher, services: Services) -> None:
     """Have a dispatcher answer the methods of our contract, and those of gRPC for health."""
     # Generated code is typed for servers, and calls two methods of them that the dispatcher has too.
     server = cast(grpc.aio.Server, dispatcher)
-    add_ScoreServiceServicer_to_server(scores, server)
-    add_LeaderboardServiceServicer_to_server(leaderboards, server)
-    add_BoardServiceServicer_to_server(boards, server)
-    add_LedgerServiceServicer_to_server(ledger, server)
-    health_pb2_grpc.add_HealthServicer_to_server(health.servicer, server)
+    add_ScoreServiceServicer_to_server(services.scores, server)
+    add_LeaderboardServiceServicer_to_server(services.leaderboards, server)
+    add_BoardServiceServicer_to_server(services.boards, server)
+    add_CorrectionServiceServicer_to_server(services.corrections, server)
+    add_LedgerServiceServicer_to_server(services.ledger, server)
+    health_pb2_grpc.add_HealthServicer_to_server(services.health.servicer, server)
 
 
 def add_reflection(dispatcher: Dispatcher) -> None:

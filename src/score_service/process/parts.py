@@ -9,10 +9,13 @@ from typing import Final
 
 from score_service.access.surges import Surges
 from score_service.access.velocity import Velocity
+from score_service.boards.award_history import AwardHistory
 from score_service.boards.board_editor import BoardEditor
+from score_service.boards.corrector import Corrector
 from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.period_finder import PeriodFinder
 from score_service.boards.period_results import PeriodResults
+from score_service.boards.reversal_plans import ReversalPlans
 from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
 from score_service.boards.shared_reads import RecordReader
@@ -31,6 +34,7 @@ from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database
 from score_service.record.feed import EntryStore
+from score_service.record.history import History
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.results import Results
@@ -71,6 +75,9 @@ class Parts:
     boards: BoardStore
     editor: BoardEditor
     results: PeriodResults
+    corrector: Corrector
+    plans: ReversalPlans
+    history: AwardHistory
 
 
 async def open_parts(
@@ -103,6 +110,8 @@ async def open_parts(
     scoring = _make_scoring(ledger, projector, Scheduler(periods, now), metrics, settings)
     leaderboard = Leaderboard(projection, projector, standings, results, reader, finder)
     boards = BoardStore(database)
+    corrections, history = Corrections(database), History(database)
+    corrector = Corrector(corrections, projector, on_made=metrics.count_corrections)
     closing = _make_closing(boards, periods, projector)
     await stack.enter_async_context(closing.loop.running(settings.closing_seconds))
     return Parts(
@@ -119,7 +128,10 @@ async def open_parts(
         leaderboard,
         boards,
         BoardEditor(boards, periods, now),
-        PeriodResults(boards, periods, results, leaderboard, reader),
+        PeriodResults(boards, periods, results, leaderboard, corrections, reader),
+        corrector,
+        ReversalPlans(boards, ledger, history, corrector),
+        AwardHistory(history, boards),
     )
 
 

@@ -16,6 +16,7 @@ from score_service.certificates.files import CertificateFiles
 from score_service.certificates.tls import Certificates
 from score_service.errors import ScoreServiceError
 from score_service.grpc_api.board_service.servicer import BoardServicer
+from score_service.grpc_api.correction_service.servicer import CorrectionServicer
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.grpc_api.health import Health
@@ -63,6 +64,8 @@ class RunningService:
             self.dispatcher.in_flight,
             self.server,
             self.parts.scoring,
+            self.parts.corrector,
+            self.parts.plans,
             settings.drain_seconds,
             settings.stop_seconds,
         )
@@ -107,11 +110,15 @@ async def run_service(
         admin = create_app(readiness, metrics.registry)
         await stack.enter_async_context(serve_http(admin, bound, ADMIN_LISTENER))
         _follow(parts, dispatcher, certificates, settings, metrics)
-        scores = ScoreServicer(parts.scoring, Quota(), metrics.count_item_error, denials, now=now)
-        leaderboards = LeaderboardServicer(parts.leaderboard, parts.hubs)
-        boards = BoardServicer(parts.boards, parts.editor, parts.results)
-        ledger = LedgerServicer(EntryStreams(parts.entry_feeds))  # type: ignore[abstract]
-        grpc_server.add_services(dispatcher, scores, leaderboards, boards, ledger, health)
+        services = grpc_server.Services(
+            ScoreServicer(parts.scoring, Quota(), metrics.count_item_error, denials, now=now),
+            LeaderboardServicer(parts.leaderboard, parts.hubs),
+            BoardServicer(parts.boards, parts.editor, parts.results),
+            CorrectionServicer(parts.corrector, parts.plans),
+            LedgerServicer(parts.history, EntryStreams(parts.entry_feeds)),
+            health,
+        )
+        grpc_server.add_services(dispatcher, services)
         if settings.reflection:
             grpc_server.add_reflection(dispatcher)
         await server.start()

@@ -182,13 +182,25 @@ boards = ["main"]
     assert Policy.parse(text).grant_of(BACKEND, "score_api.v1.ScoreService/GetAward").max_points == 0
 
 
-@pytest.mark.parametrize("text", ["score_api.v1.BoardService/*", "score_api.v1.BoardService/UpdateBoard"])
-def test_settings_of_boards_are_denied_unless_they_are_named(text: str) -> None:
-    method = "score_api.v1.BoardService/UpdateBoard"
+@pytest.mark.parametrize(
+    "method",
+    [
+        "score_api.v1.BoardService/UpdateBoard",
+        "score_api.v1.CorrectionService/ReverseAward",
+        "score_api.v1.CorrectionService/ReverseAwards",
+        "score_api.v1.CorrectionService/SetUserVisibility",
+        "score_api.v1.LedgerService/ListAwards",
+        "score_api.v1.LedgerService/StreamEntries",
+    ],
+)
+def test_what_changes_or_tells_more_than_a_board_is_denied_unless_it_is_named(
+    method: str,
+) -> None:
     with pytest.raises(NotAllowedError):
         Policy.parse(GOOD).grant_of(BACKEND, method)
-    named = GOOD.replace("score_api.v1.LeaderboardService/GetStanding", text)
-    assert Policy.parse(named).grant_of(BACKEND, method).spiffe_id == BACKEND
+    for text in (method, f"{method.partition('/')[0]}/*"):
+        named = GOOD.replace("score_api.v1.LeaderboardService/GetStanding", text)
+        assert Policy.parse(named).grant_of(BACKEND, method).spiffe_id == BACKEND
 
 
 def test_an_award_may_say_when_it_happened_only_where_the_policy_says_how_long_ago() -> None:

@@ -10,10 +10,12 @@ from score_service.domain.award import MAX_TOTAL
 from score_service.domain.page_token import (
     PageEnd,
     pin_page_token,
+    read_award_token,
     read_board_token,
     read_page_token,
     read_period_token,
     unpin_page_token,
+    write_award_token,
     write_board_token,
     write_page_token,
     write_period_token,
@@ -59,6 +61,21 @@ def test_token_of_a_page_of_boards_gives_the_board_back() -> None:
 def test_any_other_token_of_boards_is_rejected(token: str) -> None:
     with pytest.raises(InvalidRequestError):
         read_board_token(token)
+
+
+@given(st.integers(1, 10**18 - 1))
+def test_token_of_a_page_of_awards_gives_the_revision_back(revision: int) -> None:
+    assert read_award_token(write_award_token(revision)) == revision
+
+
+def test_first_page_of_awards_has_no_token() -> None:
+    assert read_award_token("") is None
+
+
+@pytest.mark.parametrize("text", ["", "0", "01", "-1", "1 1", "a", str(10**18)])
+def test_any_other_token_of_awards_is_rejected(text: str) -> None:
+    with pytest.raises(InvalidRequestError):
+        read_award_token(write_board_token(text) or "x")
 
 
 @given(

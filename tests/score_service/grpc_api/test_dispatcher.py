@@ -243,7 +243,9 @@ async def test_reflection_is_open_to_every_named_identity(
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
         "score_api.v1.BoardService",
+        "score_api.v1.CorrectionService",
         "score_api.v1.LeaderboardService",
+        "score_api.v1.LedgerService",
         "score_api.v1.ScoreService",
     }
 

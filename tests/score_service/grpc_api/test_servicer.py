@@ -30,7 +30,9 @@ from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import board_service_pb2 as board_pb
+from score_api.v1 import correction_service_pb2 as correction_pb
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_api.v1 import ledger_service_pb2 as ledger_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
 
@@ -420,6 +422,9 @@ async def test_a_total_past_its_bound_is_out_of_range(gateway_stubs: Stubs, data
 GOOD_TEXTS: dict[str, st.SearchStrategy[str]] = {
     "award_id": st.uuids().map(str) | st.just(str(uuid.UUID(int=1))),
     "request_id": st.uuids().map(str),
+    "reversal_id": st.uuids().map(str),
+    "caller": st.sampled_from(["", "spiffe://laurel.local/sample-backend"]),
+    "plan_token": st.just(""),
     "page_token": st.just(""),
     "paths": st.sampled_from(["time_zone", "periods", "seasons", "grace", "late", "keep"]),
     "period": st.sampled_from(["", "all_time", "day", "week:previous", "season:a", "day:2026-11-30"]),
@@ -470,6 +475,10 @@ METHODS = {
     "/score_api.v1.BoardService/UpdateBoard": board_pb.UpdateBoardRequest,
     "/score_api.v1.BoardService/GetPeriod": board_pb.GetPeriodRequest,
     "/score_api.v1.BoardService/ListPeriods": board_pb.ListPeriodsRequest,
+    "/score_api.v1.CorrectionService/ReverseAward": correction_pb.ReverseAwardRequest,
+    "/score_api.v1.CorrectionService/ReverseAwards": correction_pb.ReverseAwardsRequest,
+    "/score_api.v1.CorrectionService/SetUserVisibility": correction_pb.SetUserVisibilityRequest,
+    "/score_api.v1.LedgerService/ListAwards": ledger_pb.ListAwardsRequest,
 }
 REQUESTS = st.one_of(
     [
@@ -504,7 +513,7 @@ ANSWERS = {
     StatusCode.ALREADY_EXISTS,
     StatusCode.PERMISSION_DENIED,
     StatusCode.OUT_OF_RANGE,
-    # A late award, and settings that would alter an open period.
+    # A late award, settings that would alter an open period, and a plan that does not hold.
     StatusCode.FAILED_PRECONDITION,
     # A least revision that the board has not reached.
     StatusCode.UNAVAILABLE,

@@ -1,5 +1,6 @@
 """The one table from errors to what the caller sees."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,8 +8,11 @@ from google.rpc.error_details_pb2 import BadRequest, ErrorInfo, RetryInfo  # typ
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
 from grpc import StatusCode
 
+from score_api.v1 import types_pb2 as types_pb
 from score_api.v1.error_reason_pb2 import ErrorReason
 from score_service import errors
+from score_service.domain.position import Position
+from score_service.domain.reversal import Reversal
 from score_service.errors import (
     FaultyFieldsError,
     QuotaExceededError,
@@ -70,6 +74,27 @@ def test_every_fault_of_a_request_is_a_field_violation(kind: type[FaultyFieldsEr
     bad = detail(status_of(kind({"a": "is wrong", "b[1]": "too"})), BadRequest)
     violations = bad.field_violations
     assert [(v.field, v.description) for v in violations] == [("a", "is wrong"), ("b[1]", "too")]
+
+
+def test_what_is_reversed_by_another_reversal_is_told_which() -> None:
+    reversal = Reversal(
+        reversal_id="r",
+        award_id="a",
+        award_revision=1,
+        user_id="ada",
+        points=5,
+        total=7,
+        revision=3,
+        position=Position(3, "00112233aabbccdd"),
+        reason="a reason",
+        actor="spiffe://a/b",
+        on_behalf_of="",
+        recorded_at=datetime(2026, 11, 30, tzinfo=UTC),
+        final_periods=("day:2026-11-29",),
+    )
+    told = detail(status_of(errors.AwardReversedError(reversal)), types_pb.Reversal)
+    assert (told.reversal_id, told.award_id, told.position) == ("r", "a", "3-00112233aabbccdd")
+    assert list(told.final_periods) == ["day:2026-11-29"]
 
 
 def test_a_quota_has_a_time_to_retry() -> None:

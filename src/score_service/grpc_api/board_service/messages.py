@@ -26,6 +26,7 @@ from score_service.grpc_api.marshal import (
     FieldReader,
     write_instant,
     write_period,
+    write_reversal,
     write_standings,
 )
 from score_service.periods.settings_change import SettingsPatch
@@ -182,6 +183,8 @@ def write_result(result: PeriodResult) -> board_pb.PeriodResult:
         written.final_revision = final.closed_revision or 0
         written.entry_revision = final.entry_revision or 0
         written.truncated = final.is_truncated
+    written.reversed_after = result.reversed_after
+    written.reversals_after.extend(map(write_reversal, result.reversals_after))
     return written
 
 

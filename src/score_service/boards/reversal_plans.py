@@ -1,0 +1,253 @@
+"""Takes back all awards that a filter selects: a plan says what would change, and is then applied in pages.
+
+Invariants:
+- A plan changes nothing, and nothing is kept of it: its token has what an apply needs.
+- An apply may be asked again, of any process, while it runs and after it: each award is reversed once, by an
+  id that follows from the plan and the award. What came after the plan is not touched.
+- Each page is a commit, so awards of the same board go on between pages. A call applies for a few seconds and
+  says how far it has come.
+- Where filter, settings or history are not those of the plan, nothing is reversed.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from score_service.boards.corrector import Corrector
+from score_service.boards.slots import Slots
+from score_service.domain.history import AwardFilter, PlannedReversals, SelectedAward
+from score_service.domain.plan_token import PlanToken, name_selection, read_plan_token
+from score_service.domain.reversal import ReversalConflict, ReversalRequest
+from score_service.errors import (
+    AwardReversedError,
+    BoardNotFoundError,
+    InvalidRequestError,
+    PlanStaleError,
+    ScoreServiceError,
+)
+from score_service.record.boards import BoardStore, StoredBoard
+from score_service.record.history import History
+from score_service.record.ledger import Ledger
+
+AWARDS_MAX: Final = 200_000
+"""Of a plan."""
+PAGE_MAX: Final = 250
+"""Reversals in one commit."""
+_COUNTED_MAX: Final = 10_000
+"""Awards that are read at once to count what is left."""
+_APPLY_SECONDS: Final = 1.0
+"""Callers wait two seconds for an answer, by default, before they ask again."""
+_PLANS_AT_ONCE: Final = 1
+_PLANS_WAITING: Final = 4
+_Result = TypeVar("_Result")
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReversalPlan:
+    """What would be taken back, and what would come of it."""
+
+    token: PlanToken
+    found: PlannedReversals
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedPlan:
+    """A plan, and how far it has come."""
+
+    token: PlanToken
+    reversed: int
+    """Awards of it that are reversed now, by whomever."""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """Who takes back, and why."""
+
+    reason: str
+    actor: str
+    on_behalf_of: str
+    trace_id: str
+
+
+class ReversalPlans:
+    """Plans reversals, and applies plans.
+
+    Every method raises `BoardNotFoundError` where there is no such board, `OverloadedError` where too many
+    others wait, and `RecordUnavailableError` where PostgreSQL is unavailable.
+    """
+
+    def __init__(
+        self,
+        boards: BoardStore,
+        ledger: Ledger,
+        history: History,
+        corrector: Corrector,
+        *,
+        new_id: Callable[[], uuid.UUID] = uuid.uuid4,
+        apply_seconds: float = _APPLY_SECONDS,
+        awards_max: int = AWARDS_MAX,
+    ) -> None:
+        """Take how to plan.
+
+        Args:
+            boards: where boards stand, and their settings.
+            ledger: what positions are of.
+            history: what awards are selected from.
+            corrector: what takes them back.
+            new_id: makes the id of a plan.
+            apply_seconds: for how long a call applies, at most.
+            awards_max: awards of a plan, at most.
+        """
+        self._boards = boards
+        self._ledger = ledger
+        self._history = history
+        self._corrector = corrector
+        self._new_id = new_id
+        self._apply_seconds = apply_seconds
+        self._awards_max = awards_max
+        self._planning = Slots(_PLANS_AT_ONCE, _PLANS_WAITING)
+        self._applying = Slots(_PLANS_AT_ONCE, _PLANS_WAITING)
+        self._running: dict[Hashable, asyncio.Task[Any]] = {}
+        self._is_stopping = False
+
+    async def plan(self, board_id: str, chosen: AwardFilter) -> ReversalPlan:
+        """Say what an apply would change.
+
+        Raises:
+            InvalidRequestError: the filter selects too many awards.
+        """
+        return await self._share((board_id, chosen), partial(self._plan, board_id, chosen))
+
+    async def _plan(self, board_id: str, chosen: AwardFilter) -> ReversalPlan:
+        async with self._planning.take():
+            board = await self._find(board_id)
+            found = await self._history.plan_reversals(board_id, chosen, board.position.revision)
+        if found.awards > self._awards_max:
+            raise InvalidRequestError({"filter": f"must select at most {self._awards_max} awards"})
+        token = PlanToken(
+            str(self._new_id()),
+            board.position,
+            board.settings_revision,
+            name_selection(board_id, chosen),
+            found.awards,
+            found.points,
+            found.users,
+        )
+        return ReversalPlan(token, found)
+
+    async def apply(
+        self, board_id: str, chosen: AwardFilter, plan_token: str, correction: Correction
+    ) -> AppliedPlan:
+        """Take back what a plan has, from wherever it was left. One that runs in this process is joined.
+
+        Raises:
+            AwardReversedError: one of its ids was used for an award that is not in it.
+            InvalidRequestError: the token is none that was given here.
+            PlanStaleError: filter, settings or history are not those of the plan.
+        """
+        token = read_plan_token(plan_token)
+        if token.selection != name_selection(board_id, chosen):
+            raise PlanStaleError
+        return await self._share(token, partial(self._apply, board_id, chosen, token, correction))
+
+    def stop(self) -> None:
+        """Have every apply end with the page that it is at."""
+        self._is_stopping = True
+
+    async def finish(self) -> None:
+        """Wait until every plan and every apply that was taken in has ended."""
+        while self._running:
+            await asyncio.wait(self._running.values())
+
+    async def _share(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
+        """Wait for the work of a key, which begins with the first who asks, and ends also if all have left.
+
+        Whoever did not get an answer in time asks again, and would else have it done twice at once.
+        """
+        running = self._running.get(key)
+        if running is None:
+            running = self._running[key] = asyncio.create_task(work(), name="reversal plan")
+            running.add_done_callback(partial(self._leave, key))
+        result: _Result = await asyncio.shield(running)
+        return result
+
+    def _leave(self, key: Hashable, run: "asyncio.Task[Any]") -> None:
+        del self._running[key]
+        error = None if run.cancelled() else run.exception()
+        if error is not None and not isinstance(error, ScoreServiceError):
+            _log.error("plan_failed", exc_info=error)  # Its callers may have given up.
+
+    async def _apply(
+        self, board_id: str, chosen: AwardFilter, token: PlanToken, correction: Correction
+    ) -> AppliedPlan:
+        async with self._applying.take():
+            board = await self._find(board_id)
+            is_current = board.settings_revision == token.settings_revision
+            if not is_current or not await self._ledger.has_position(board_id, token.position):
+                raise PlanStaleError
+            left = await self._apply_pages(board_id, chosen, token, correction)
+        applied = AppliedPlan(token, max(0, token.awards - left))
+        _log.info(
+            "plan_applied",
+            board_id=board_id,
+            plan_id=token.plan_id,
+            awards=token.awards,
+            reversed=applied.reversed,
+            on_behalf_of=correction.on_behalf_of,
+        )
+        return applied
+
+    async def _apply_pages(
+        self, board_id: str, chosen: AwardFilter, token: PlanToken, correction: Correction
+    ) -> int:
+        """Reverse page after page while there is time, and return how many awards are left."""
+        clock = asyncio.get_running_loop().time
+        until, after = clock() + self._apply_seconds, 0
+        select = partial(self._history.select_awards, board_id, chosen)
+        upto = token.position.revision
+        while page := await select(after, upto, PAGE_MAX):
+            if self._is_stopping or clock() >= until:
+                return await self._count(board_id, chosen, after, upto)
+            await self._reverse(board_id, token, page, correction)
+            after = page[-1].revision
+        return 0
+
+    async def _count(self, board_id: str, chosen: AwardFilter, after: int, upto: int) -> int:
+        count = 0
+        while page := await self._history.select_awards(board_id, chosen, after, upto, _COUNTED_MAX):
+            count += len(page)
+            after = page[-1].revision
+        return count
+
+    async def _reverse(
+        self, board_id: str, token: PlanToken, page: Sequence[SelectedAward], correction: Correction
+    ) -> None:
+        requests = [
+            ReversalRequest(
+                award.award_id,
+                token.reversal_id(award.award_id),
+                correction.reason,
+                correction.on_behalf_of,
+            )
+            for award in page
+        ]
+        batch = await self._corrector.reverse_page(
+            board_id, requests, actor=correction.actor, trace_id=correction.trace_id
+        )
+        for request, result in zip(requests, batch.results, strict=True):
+            # Another reversal of the award itself is as good.
+            if isinstance(result, ReversalConflict) and result.standing.award_id != request.award_id:
+                raise AwardReversedError(result.standing)
+
+    async def _find(self, board_id: str) -> StoredBoard:
+        board = await self._boards.find(board_id)
+        if board is None:
+            raise BoardNotFoundError
+        return board

@@ -1,0 +1,1 @@
+"""`CorrectionService`: awards that are taken back, and who may see a user."""
