@@ -143,7 +143,7 @@ async def test_what_there_is_not_is_not_taken_back(
 
 @pytest.mark.parametrize("visibility", [HIDDEN, SHADOWED])
 async def test_a_user_is_hidden_and_shown_again_with_what_was_collected_meanwhile(
-    score_service: ScoreService, backend_stubs: Stubs, visibility: correction_pb.Visibility
+    score_service: ScoreService, backend_stubs: Stubs, visibility: Any
 ) -> None:
     await give(backend_stubs, "ada", 10)
     await give(backend_stubs, "bob", 5)
@@ -280,7 +280,7 @@ async def test_a_plan_does_not_hold_for_another_filter_or_another_board(backend_
 )
 async def test_each_field_of_a_filter_narrows_it(backend_stubs: Stubs, narrowed: dict[str, Any]) -> None:
     await give(backend_stubs)
-    others = {
+    others: dict[str, Any] = {
         "caller": "spiffe://laurel.local/other",
         "action_id": "puzzle_2",
         "action_type": "quiz",
@@ -340,7 +340,8 @@ async def test_a_reason_is_kept_in_one_form_whatever_form_it_came_in(backend_stu
 async def test_a_visibility_that_is_not_as_described_is_rejected_with_all_its_faults(
     backend_stubs: Stubs, changes: dict[str, Any], fields: set[str]
 ) -> None:
-    request = visibility_request(**({"user_id": "ada", "visibility": HIDDEN} | changes))
+    fields_of: dict[str, Any] = {"user_id": "ada", "visibility": HIDDEN}
+    request = visibility_request(**(fields_of | changes))
     rejection = await rejected(backend_stubs.correction.SetUserVisibility(request))
     assert (rejection.code, set(rejection.fields)) == (StatusCode.INVALID_ARGUMENT, fields)
 
