@@ -4,7 +4,7 @@ Invariants:
 - A plan changes nothing, and nothing is kept of it: its token has what an apply needs.
 - An apply may be asked again, of any process, while it runs and after it: each award is reversed once, by an
   id that follows from the plan and the award. What came after the plan is not touched.
-- Each page is a commit, so awards of the same board go on between pages. A call applies for a few seconds and
+- Each page is a commit, so awards of the same board go on between pages. A call applies for some seconds and
   says how far it has come.
 - Where filter, settings or history are not those of the plan, nothing is reversed.
 """
@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import structlog
 
@@ -40,8 +40,8 @@ PAGE_MAX: Final = 250
 """Reversals in one commit."""
 _COUNTED_MAX: Final = 10_000
 """Awards that are read at once to count what is left."""
-_APPLY_SECONDS: Final = 1.0
-"""Callers wait two seconds for an answer, by default, before they ask again."""
+_APPLY_SECONDS: Final = 10.0
+"""For how long a call applies a plan, at most."""
 _PLANS_AT_ONCE: Final = 1
 _PLANS_WAITING: Final = 4
 _Result = TypeVar("_Result")
@@ -76,6 +76,17 @@ class Correction:
     trace_id: str
 
 
+class _Apply(NamedTuple):
+    """A plan that is to be applied."""
+
+    board_id: str
+    chosen: AwardFilter
+    token: PlanToken
+    correction: Correction
+    seconds: float
+    """For so long."""
+
+
 class ReversalPlans:
     """Plans reversals, and applies plans.
 
@@ -91,7 +102,6 @@ class ReversalPlans:
         corrector: Corrector,
         *,
         new_id: Callable[[], uuid.UUID] = uuid.uuid4,
-        apply_seconds: float = _APPLY_SECONDS,
         awards_max: int = AWARDS_MAX,
     ) -> None:
         """Take how to plan.
@@ -102,7 +112,6 @@ class ReversalPlans:
             history: what awards are selected from.
             corrector: what takes them back.
             new_id: makes the id of a plan.
-            apply_seconds: for how long a call applies, at most.
             awards_max: awards of a plan, at most.
         """
         self._boards = boards
@@ -110,7 +119,6 @@ class ReversalPlans:
         self._history = history
         self._corrector = corrector
         self._new_id = new_id
-        self._apply_seconds = apply_seconds
         self._awards_max = awards_max
         self._planning = Slots(_PLANS_AT_ONCE, _PLANS_WAITING)
         self._applying = Slots(_PLANS_AT_ONCE, _PLANS_WAITING)
@@ -125,27 +133,24 @@ class ReversalPlans:
         """
         return await self._share((board_id, chosen), partial(self._plan, board_id, chosen))
 
-    async def _plan(self, board_id: str, chosen: AwardFilter) -> ReversalPlan:
-        async with self._planning.take():
-            board = await self._find(board_id)
-            found = await self._history.plan_reversals(board_id, chosen, board.position.revision)
-        if found.awards > self._awards_max:
-            raise InvalidRequestError({"filter": f"must select at most {self._awards_max} awards"})
-        token = PlanToken(
-            str(self._new_id()),
-            board.position,
-            board.settings_revision,
-            name_selection(board_id, chosen),
-            found.awards,
-            found.points,
-            found.users,
-        )
-        return ReversalPlan(token, found)
-
     async def apply(
-        self, board_id: str, chosen: AwardFilter, plan_token: str, correction: Correction
+        self,
+        board_id: str,
+        chosen: AwardFilter,
+        plan_token: str,
+        correction: Correction,
+        *,
+        patience: float | None = None,
     ) -> AppliedPlan:
         """Take back what a plan has, from wherever it was left. One that runs in this process is joined.
+
+        Args:
+            board_id: the board.
+            chosen: the filter of the plan.
+            plan_token: of the plan.
+            correction: who takes back, and why.
+            patience: for how many seconds the caller waits; None for any time. Half of it is used, and one
+                page is done at least.
 
         Raises:
             AwardReversedError: one of its ids was used for an award that is not in it.
@@ -155,7 +160,9 @@ class ReversalPlans:
         token = read_plan_token(plan_token)
         if token.selection != name_selection(board_id, chosen):
             raise PlanStaleError
-        return await self._share(token, partial(self._apply, board_id, chosen, token, correction))
+        seconds = _APPLY_SECONDS if patience is None else min(_APPLY_SECONDS, patience / 2)
+        asked = _Apply(board_id, chosen, token, correction, seconds)
+        return await self._share(token, partial(self._apply, asked))
 
     def stop(self) -> None:
         """Have every apply end with the page that it is at."""
@@ -184,62 +191,72 @@ class ReversalPlans:
         if error is not None and not isinstance(error, ScoreServiceError):
             _log.error("plan_failed", exc_info=error)  # Its callers may have given up.
 
-    async def _apply(
-        self, board_id: str, chosen: AwardFilter, token: PlanToken, correction: Correction
-    ) -> AppliedPlan:
-        async with self._applying.take():
+    async def _plan(self, board_id: str, chosen: AwardFilter) -> ReversalPlan:
+        async with self._planning.take():
             board = await self._find(board_id)
+            found = await self._history.plan_reversals(board_id, chosen, board.position.revision)
+        if found.awards > self._awards_max:
+            raise InvalidRequestError({"filter": f"must select at most {self._awards_max} awards"})
+        token = PlanToken(
+            str(self._new_id()),
+            board.position,
+            board.settings_revision,
+            name_selection(board_id, chosen),
+            found.awards,
+            found.points,
+            found.users,
+        )
+        return ReversalPlan(token, found)
+
+    async def _apply(self, asked: _Apply) -> AppliedPlan:
+        token = asked.token
+        async with self._applying.take():
+            board = await self._find(asked.board_id)
             is_current = board.settings_revision == token.settings_revision
-            if not is_current or not await self._ledger.has_position(board_id, token.position):
+            if not is_current or not await self._ledger.has_position(asked.board_id, token.position):
                 raise PlanStaleError
-            left = await self._apply_pages(board_id, chosen, token, correction)
+            left = await self._apply_pages(asked)
         applied = AppliedPlan(token, max(0, token.awards - left))
         _log.info(
             "plan_applied",
-            board_id=board_id,
+            board_id=asked.board_id,
             plan_id=token.plan_id,
             awards=token.awards,
             reversed=applied.reversed,
-            on_behalf_of=correction.on_behalf_of,
+            on_behalf_of=asked.correction.on_behalf_of,
         )
         return applied
 
-    async def _apply_pages(
-        self, board_id: str, chosen: AwardFilter, token: PlanToken, correction: Correction
-    ) -> int:
+    async def _apply_pages(self, asked: _Apply) -> int:
         """Reverse page after page while there is time, and return how many awards are left."""
-        clock = asyncio.get_running_loop().time
-        until, after = clock() + self._apply_seconds, 0
-        select = partial(self._history.select_awards, board_id, chosen)
-        upto = token.position.revision
-        while page := await select(after, upto, PAGE_MAX):
-            if self._is_stopping or clock() >= until:
-                return await self._count(board_id, chosen, after, upto)
-            await self._reverse(board_id, token, page, correction)
+        clock, after = asyncio.get_running_loop().time, 0
+        until = clock() + asked.seconds
+        while page := await self._select(asked, after, PAGE_MAX):
+            await self._reverse(asked, page)
             after = page[-1].revision
+            if self._is_stopping or clock() >= until:
+                return await self._count(asked, after)
         return 0
 
-    async def _count(self, board_id: str, chosen: AwardFilter, after: int, upto: int) -> int:
+    async def _count(self, asked: _Apply, after: int) -> int:
         count = 0
-        while page := await self._history.select_awards(board_id, chosen, after, upto, _COUNTED_MAX):
+        while page := await self._select(asked, after, _COUNTED_MAX):
             count += len(page)
             after = page[-1].revision
         return count
 
-    async def _reverse(
-        self, board_id: str, token: PlanToken, page: Sequence[SelectedAward], correction: Correction
-    ) -> None:
+    async def _select(self, asked: _Apply, after: int, limit: int) -> Sequence[SelectedAward]:
+        upto = asked.token.position.revision
+        return await self._history.select_awards(asked.board_id, asked.chosen, after, upto, limit)
+
+    async def _reverse(self, asked: _Apply, page: Sequence[SelectedAward]) -> None:
+        token, by = asked.token, asked.correction
         requests = [
-            ReversalRequest(
-                award.award_id,
-                token.reversal_id(award.award_id),
-                correction.reason,
-                correction.on_behalf_of,
-            )
+            ReversalRequest(award.award_id, token.reversal_id(award.award_id), by.reason, by.on_behalf_of)
             for award in page
         ]
         batch = await self._corrector.reverse_page(
-            board_id, requests, actor=correction.actor, trace_id=correction.trace_id
+            asked.board_id, requests, actor=by.actor, trace_id=by.trace_id
         )
         for request, result in zip(requests, batch.results, strict=True):
             # Another reversal of the award itself is as good.

@@ -5,13 +5,13 @@ import uuid
 from dataclasses import replace
 
 import pytest
+from tests.fixtures.periods import save_settings
 from tests.fixtures.stores import is_projected, make_award
 
 from score_service.boards.corrector import Corrector
 from score_service.boards.reversal_plans import Correction, ReversalPlans
 from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
-from score_service.domain.board_settings import BoardSettings
 from score_service.domain.history import AwardFilter
 from score_service.domain.plan_token import PlanToken
 from score_service.domain.position import Position
@@ -22,7 +22,6 @@ from score_service.errors import (
     InvalidRequestError,
     PlanStaleError,
 )
-from score_service.periods.settings_json import write_settings
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector
 from score_service.record.boards import BoardStore
@@ -30,7 +29,6 @@ from score_service.record.corrections import Corrections
 from score_service.record.database import Database
 from score_service.record.history import History
 from score_service.record.ledger import Ledger
-from score_service.record.periods import PeriodStore
 
 BUG = Correction("a buggy backend", "spiffe://test.local/operator", "", "")
 PUZZLE = AwardFilter(action_id="puzzle_1")
@@ -39,14 +37,13 @@ PUZZLE = AwardFilter(action_id="puzzle_1")
 class Plans(ReversalPlans):
     """Plans of a replica of its own."""
 
-    def __init__(self, record: Database, projector: Projector, *, apply_seconds: float = 60) -> None:
+    def __init__(self, record: Database, projector: Projector) -> None:
         self.corrector = Corrector(Corrections(record), projector)
         super().__init__(
             BoardStore(record),
             Ledger(record),
             History(record),
             self.corrector,
-            apply_seconds=apply_seconds,
             awards_max=1_000,
         )
 
@@ -83,21 +80,17 @@ async def test_an_apply_takes_back_page_after_page_and_the_ranks_follow(
 
 
 async def test_an_apply_that_has_no_more_time_says_how_far_it_came_and_goes_on_when_it_is_asked_again(
-    record: Database, projector: Projector, scoring: Scoring, ledger: Ledger
+    plans: Plans, scoring: Scoring, ledger: Ledger
 ) -> None:
-    hasty = Plans(record, projector, apply_seconds=0.000_001)
     await give(scoring, 600)
-    token = (await hasty.plan("main", PUZZLE)).token.text
-    reversed_so_far = [(await hasty.apply("main", PUZZLE, token, BUG)).reversed for _ in range(4)]
+    token = (await plans.plan("main", PUZZLE)).token.text
+    reversed_so_far = [(await plans.apply("main", PUZZLE, token, BUG, patience=0)).reversed for _ in range(4)]
 
     assert reversed_so_far == [250, 500, 600, 600]
     assert (await ledger.read_head("main")).revision == 1_200
 
 
-async def test_an_apply_that_is_told_to_stop_ends_with_its_page(
-    record: Database, projector: Projector, scoring: Scoring
-) -> None:
-    plans = Plans(record, projector)
+async def test_an_apply_that_is_told_to_stop_ends_with_its_page(plans: Plans, scoring: Scoring) -> None:
     await give(scoring, 600)
     token = (await plans.plan("main", PUZZLE)).token.text
     plans.stop()
@@ -154,12 +147,11 @@ async def test_the_ids_of_its_reversals_follow_from_the_plan_and_the_award(
 
 
 async def test_a_plan_does_not_hold_once_the_settings_of_the_board_are_others(
-    plans: Plans, scoring: Scoring, periods: PeriodStore, ledger: Ledger
+    plans: Plans, scoring: Scoring, board_store: BoardStore, ledger: Ledger
 ) -> None:
     await give(scoring, 3)
     token = (await plans.plan("main", PUZZLE)).token.text
-    settings = write_settings(BoardSettings(periods=("day",)))
-    await periods.save_settings("main", settings, expected_revision=0, actor="spiffe://test.local/operator")
+    await save_settings(board_store)
 
     with pytest.raises(PlanStaleError):
         await plans.apply("main", PUZZLE, token, BUG)

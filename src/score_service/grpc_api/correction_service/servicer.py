@@ -6,6 +6,7 @@ from score_api.v1 import correction_service_pb2_grpc as correction_grpc
 from score_service.access.caller import CALLER, require_board
 from score_service.boards.corrector import Corrector
 from score_service.boards.reversal_plans import ReversalPlans
+from score_service.grpc_api.calls import ServicerContext
 from score_service.grpc_api.correction_service import messages
 
 
@@ -29,14 +30,20 @@ class CorrectionServicer(correction_grpc.CorrectionServiceServicer):
         return messages.write_outcome(outcome)
 
     async def ReverseAwards(
-        self, request: correction_pb.ReverseAwardsRequest, context: object
+        self, request: correction_pb.ReverseAwardsRequest, context: ServicerContext
     ) -> correction_pb.ReverseAwardsResponse:
         """Say what taking awards back would do, or take them back."""
         asked = messages.read_bulk(request, CALLER.get())
         require_board(asked.board_id)
         if not asked.plan_token:
             return messages.write_plan(await self._plans.plan(asked.board_id, asked.chosen))
-        applied = await self._plans.apply(asked.board_id, asked.chosen, asked.plan_token, asked.correction)
+        applied = await self._plans.apply(
+            asked.board_id,
+            asked.chosen,
+            asked.plan_token,
+            asked.correction,
+            patience=context.time_remaining(),
+        )
         return messages.write_applied(applied)
 
     async def SetUserVisibility(

@@ -155,7 +155,7 @@ async def test_a_user_is_hidden_and_shown_again_with_what_was_collected_meanwhil
     assert (hidden.before, hidden.visibility, hidden.revision) == (VISIBLE, visibility, 3)
     assert hidden.position.startswith("3-")
     assert seen == ["bob"]
-    assert (collected.total, collected.HasField("rank")) == (13, False)
+    assert (collected.total, collected.rank) == (13, 1 if visibility == SHADOWED else 0)
     assert (shown.before, shown.visibility, shown.revision) == (visibility, VISIBLE, 5)
     assert await users_of(backend_stubs, shown.revision) == ["ada", "bob"]
     assert (await standing_of(backend_stubs, "ada", shown.revision)).total == 13

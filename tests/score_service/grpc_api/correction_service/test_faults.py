@@ -187,7 +187,7 @@ async def test_an_award_that_is_reversed_while_its_period_closes_is_in_the_resul
     moment.set(MONDAY + 12 * HOUR)
     service: ScoreService = await start_score_service(now=moment)
     parts, stubs = service.running.parts, connect(service, backend_certificate)
-    board = PeriodBoards(parts.scoring, PeriodStore(parts.database), parts.projector, moment)
+    board = PeriodBoards(parts.scoring, parts.boards, PeriodStore(parts.database), parts.projector, moment)
     await board.configure(BoardSettings(periods=("day",)))
     made = [await give(stubs, f"user-{n}", 10) for n in range(20)]
 
@@ -222,7 +222,7 @@ async def test_what_is_reversed_after_the_end_of_a_period_is_listed_with_its_res
     moment.set(MONDAY + 12 * HOUR)
     service: ScoreService = await start_score_service(now=moment)
     parts, stubs = service.running.parts, connect(service, backend_certificate)
-    board = PeriodBoards(parts.scoring, PeriodStore(parts.database), parts.projector, moment)
+    board = PeriodBoards(parts.scoring, parts.boards, PeriodStore(parts.database), parts.projector, moment)
     await board.configure(BoardSettings(periods=("day",)))
     before, after = await give(stubs, "ada", 10), await give(stubs, "bob", 7)
     open_still = await stubs.correction.ReverseAward(reversal_request(before.award_id))
