@@ -120,6 +120,95 @@ BEGIN
 END
 $$;
 
+-- Finds the awards of a board, or of one user on it, before a revision: so many, the newest first.
+CREATE FUNCTION score.find_awards_before(p_board_id text, p_user_id text, p_before_revision bigint, p_limit bigint)
+RETURNS SETOF score.award
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan
+SET enable_sort = off
+AS $$
+DECLARE
+    v_hash bigint := score.hash_user(p_board_id, p_user_id);
+BEGIN
+    IF p_user_id IS NULL THEN
+        RETURN QUERY
+        SELECT a.* FROM score.award a
+        WHERE a.board_id = p_board_id AND a.revision < p_before_revision
+        ORDER BY a.board_id DESC, a.revision DESC LIMIT p_limit;
+    ELSE
+        RETURN QUERY
+        SELECT a.* FROM score.award a
+        WHERE (score.hash_user(a.board_id, a.user_id), a.revision) < (v_hash, p_before_revision)
+          AND (score.hash_user(a.board_id, a.user_id), a.revision) > (v_hash, 0)
+          AND a.board_id = p_board_id AND a.user_id = p_user_id
+        ORDER BY score.hash_user(a.board_id, a.user_id) DESC, a.revision DESC LIMIT p_limit;
+    END IF;
+END
+$$;
+
+-- Finds the revision of the last award of a user before another one that stands, and that no filter up to a revision
+-- selects. What is NULL does not narrow the filter.
+CREATE FUNCTION score.find_award_left(
+    p_board_id text,
+    p_user_id text,
+    p_before_revision bigint,
+    p_upto_revision bigint,
+    p_caller text,
+    p_action_id text,
+    p_action_type text,
+    p_recorded_from timestamptz,
+    p_recorded_until timestamptz
+) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET plan_cache_mode = force_generic_plan
+SET enable_sort = off
+AS $$
+DECLARE
+    v_hash bigint := score.hash_user(p_board_id, p_user_id);
+BEGIN
+    RETURN (
+        SELECT a.revision FROM score.award a
+        WHERE (score.hash_user(a.board_id, a.user_id), a.revision) < (v_hash, p_before_revision)
+          AND (score.hash_user(a.board_id, a.user_id), a.revision) > (v_hash, 0)
+          AND a.board_id = p_board_id AND a.user_id = p_user_id
+          AND (a.revision > p_upto_revision OR a.caller <> p_caller OR a.action_id <> p_action_id
+               OR a.action_type <> p_action_type OR a.awarded_at < p_recorded_from
+               OR a.awarded_at >= p_recorded_until)
+          AND (
+              SELECT true FROM score.reversal r
+              WHERE r.board_id = p_board_id AND r.award_revision BETWEEN a.revision AND a.revision
+              ORDER BY r.award_revision LIMIT 1
+          ) IS NULL
+        ORDER BY score.hash_user(a.board_id, a.user_id) DESC, a.revision DESC LIMIT 1
+    );
+END
+$$;
+
+-- Finds the last revision of the commits of a board that were made before an instant; 0 if there are none, or no instant. Ledger time
+-- never steps back, so it takes few steps; but it may have, by little, before it was made so.
+CREATE FUNCTION score.find_revision_before(p_board_id text, p_instant timestamptz) RETURNS bigint
+LANGUAGE plpgsql STABLE
+SET enable_seqscan = off
+AS $$
+DECLARE
+    v_low bigint := 0;
+    v_high bigint := (SELECT revision FROM score.board WHERE board_id = p_board_id);
+    v_commit score.commit;
+BEGIN
+    WHILE v_low < v_high LOOP
+        SELECT c.* INTO v_commit FROM score.commit c
+        WHERE c.board_id = p_board_id AND c.last_revision > (v_low + v_high) / 2
+        ORDER BY c.last_revision LIMIT 1;
+        IF v_commit.committed_at < p_instant THEN
+            v_low := v_commit.last_revision;
+        ELSE
+            v_high := v_commit.first_revision - 1;
+        END IF;
+    END LOOP;
+    RETURN v_low;
+END
+$$;
+
 -- Takes points off standings, which are distinct, and answers what became of each: its total and the revision at which
 -- it was reached, that of the latest award that stands. It is looked for only where that award is gone.
 CREATE FUNCTION score.take_points(
@@ -408,8 +497,9 @@ BEGIN
     FOR v_function IN
         SELECT oid FROM pg_proc
         WHERE pronamespace = 'score'::regnamespace
-          AND proname = ANY (ARRAY['hash_user', 'find_award', 'find_reversal', 'find_award_before', 'take_points',
-                                'reverse_awards', 'set_visibility'])
+          AND proname = ANY (ARRAY['hash_user', 'find_award', 'find_reversal', 'find_award_before', 'find_award_left',
+                                'find_awards_before', 'find_revision_before', 'take_points', 'reverse_awards',
+                                'set_visibility'])
     LOOP
         EXECUTE format('REVOKE EXECUTE ON FUNCTION %s FROM public', v_function);
         EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO score_runtime', v_function);
