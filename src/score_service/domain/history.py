@@ -73,5 +73,5 @@ class PlannedReversals(NamedTuple):
     users: int
     """Who has them."""
     moves: tuple[RankMove, ...]
-    """Of those who are among the first 100 now or would be then, everyone whose rank or total would be another
-    one, by the rank now. Who is hidden has no rank, and does not move."""
+    """Of those who are among the first 100 now or would be then, everyone whose rank or total would be
+    another one, by the rank now. Who is hidden has no rank, and does not move."""

@@ -58,7 +58,7 @@ class History:
             "upto_revision": upto_revision,
             "limit": limit,
         }
-        rows = await self._fetch_all("select_awards", parameters, BULK_SECONDS, prepare=False)
+        rows = await self._fetch_all("select_awards", parameters, BULK_SECONDS)
         return [SelectedAward(**row) for row in rows]
 
     async def plan_reversals(
@@ -66,7 +66,7 @@ class History:
     ) -> PlannedReversals:
         """Say what taking back all awards up to a revision would do that a filter selects and that stand."""
         parameters = {"board_id": board_id, **chosen._asdict(), "upto_revision": upto_revision}
-        rows = await self._fetch_all("plan_reversals", parameters, BULK_SECONDS, prepare=False)
+        rows = await self._fetch_all("plan_reversals", parameters, BULK_SECONDS)
         moves = tuple(
             RankMove._make(row[field] for field in RankMove._fields)
             for row in rows

@@ -22,11 +22,11 @@ from score_service.domain.history import AwardFilter, LedgerAward, PlannedRevers
 from score_service.domain.period import NO_SCHEDULE, Schedule
 from score_service.domain.reversal import Reversal, ReversalRequest
 from score_service.domain.visibility import Visibility
+from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database as Record
 from score_service.record.history import History
 from score_service.record.ledger import MAX_REVISION, Ledger
-from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
 
 NOON = MONDAY + 12 * HOUR
@@ -55,10 +55,10 @@ async def test_award_is_listed_as_it_was_made_with_its_reversal(
     ledger: Ledger,
     corrections: Corrections,
     history: History,
-    periods: PeriodStore,
+    board_store: BoardStore,
     ledger_clock: LedgerClock,
 ) -> None:
-    await save_settings(periods)
+    await save_settings(board_store)
     dated = make_award("ada", 3)._replace(occurred_at=NOON - HOUR, trace_id="0" * 31 + "1")
     _, late = await award(ledger, dated, make_award("ada", 4), schedule=DAYS_AND_WEEKS)
     (reversal,) = await reverse(corrections, late)

@@ -16,6 +16,7 @@ from score_service.domain.reversal import ReversalRequest
 from score_service.domain.standing import Reading, Standing
 from score_service.domain.visibility import Visibility
 from score_service.record import sql
+from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database as Record
 from score_service.record.ledger import Ledger
@@ -76,10 +77,10 @@ def test_every_ranked_read_asks_who_is_hidden(name: str) -> None:
 
 @pytest.fixture(autouse=True)
 async def _board(
-    ledger: Ledger, corrections: Corrections, periods: PeriodStore, ledger_clock: LedgerClock
+    ledger: Ledger, corrections: Corrections, board_store: BoardStore, ledger_clock: LedgerClock
 ) -> None:
     """Have a board where some are hidden, and one has no points any more."""
-    await save_settings(periods)
+    await save_settings(board_store)
     awards = [make_award(user, total) for user, total in TOTALS.items()]
     written(await ledger.record_awards("main", awards, DAYS_AND_WEEKS))
     for user, visibility in (

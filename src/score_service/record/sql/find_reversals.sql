@@ -1,14 +1,16 @@
--- The reversals of a board that have any of some ids or are of any of some awards, each with the commit that holds it.
+-- The reversals of a board that have any of some ids or are of any of some awards, each with the commit that holds it. They
+-- are looked up one by one: a join would be planned for tables without statistics.
 SELECT e.revision, e.actor, e.entered_at, e.body, c.last_revision AS commit_revision, c.digest AS commit_digest
 FROM (
-    SELECT revision FROM score.reversal
-    WHERE board_id = %(board_id)s AND reversal_id = ANY (%(reversal_ids)s::uuid[])
+    SELECT score.find_reversal(%(board_id)s, NULL, reversal_id) AS revision
+    FROM unnest(%(reversal_ids)s::uuid[]) AS r (reversal_id)
     UNION
-    SELECT r.revision FROM score.award a
-    JOIN score.reversal r ON r.board_id = a.board_id AND r.award_revision = a.revision
-    WHERE a.board_id = %(board_id)s AND a.award_id = ANY (%(award_ids)s::uuid[])
+    SELECT score.find_reversal(%(board_id)s, (score.find_award(%(board_id)s, award_id)).revision, NULL)
+    FROM unnest(%(award_ids)s::uuid[]) AS a (award_id)
 ) found
-JOIN score.entry e ON e.board_id = %(board_id)s AND e.revision = found.revision
+CROSS JOIN LATERAL (
+    SELECT * FROM score.entry WHERE board_id = %(board_id)s AND revision = found.revision LIMIT 1
+) e
 CROSS JOIN LATERAL (
     SELECT last_revision, digest FROM score.commit
     WHERE board_id = e.board_id AND last_revision >= e.revision

@@ -6,5 +6,5 @@ LEFT JOIN score.period p ON p.board_id = a.board_id AND p.period_id = %(period_i
 WHERE a.board_id = %(board_id)s AND a.revision > %(after_revision)s AND a.revision <= %(upto_revision)s
   AND a.points = CASE WHEN %(period_id)s = 'all_time' THEN a.total_after
                       ELSE a.period_totals[array_position(a.period_numbers, p.number)] END
-  AND score.find_award_before(a.board_id, a.user_id, a.revision, p.number, '{}', true) IS NULL
+  AND score.find_award_before(a.board_id, a.revision, p.number, '{}', true) IS NULL
 ORDER BY a.revision

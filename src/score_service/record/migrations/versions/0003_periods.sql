@@ -12,10 +12,16 @@ ALTER TABLE score.award
     -- The periods that it counts in, in order; NULL where there are none.
     ADD COLUMN period_numbers integer[],
     -- The total of its user in each of them, right after it.
-    ADD COLUMN period_totals bigint[];
+    ADD COLUMN period_totals bigint[],
+    -- The award of its user before it; 0 where it is the first, and NULL where that is not known, as of all awards
+    -- before this step.
+    ADD COLUMN previous_revision bigint;
 
--- The revision that changed a standing last, where that is not the one at which its total was reached.
-ALTER TABLE score.standing ADD COLUMN changed_revision bigint;
+ALTER TABLE score.standing
+    -- The revision that changed it last, where that is not the one at which its total was reached.
+    ADD COLUMN changed_revision bigint,
+    -- The latest award of its user of all time, where that is not the one at which its total was reached.
+    ADD COLUMN last_award_revision bigint;
 
 -- What a ledger has besides awards.
 CREATE TABLE score.entry (
@@ -231,8 +237,8 @@ AS $$
 $$;
 
 -- Adds what users have gained to their standings, to that of all time, which comes first, and to those of periods. Answers
--- what the totals were before, those of a user beside each other; and does nothing where one would pass 2^53-1, as no
--- total of a period does before that of all time. The users are distinct.
+-- what the totals were before, those of a user beside each other, and of each the latest award; and does nothing where a
+-- total would pass 2^53-1, as no total of a period does before that of all time. The users are distinct.
 -- Standings are looked up, and then changed where they lie, because nothing moves them meanwhile: whoever changes
 -- standings has locked the board. INSERT ON CONFLICT takes as long and writes more WAL, for it locks each row first.
 CREATE FUNCTION score.add_points(
@@ -240,8 +246,10 @@ CREATE FUNCTION score.add_points(
     p_periods text[],
     p_user_ids text[],
     p_points bigint[],
-    p_revisions bigint[]
-) RETURNS bigint[]
+    p_revisions bigint[],
+    OUT totals bigint[],
+    OUT award_revisions bigint[]
+)
 LANGUAGE plpgsql VOLATILE
 -- A join by the key would be planned for a table without statistics, and read the whole board. A subquery that is
 -- planned by itself can only use the index.
@@ -250,15 +258,15 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_nestloop = on
 AS $$
-DECLARE
-    v_totals bigint[];
 BEGIN
     WITH found AS MATERIALIZED (
-        SELECT p.period, u.user_id, u.points, u.revision, s.place, coalesce(s.total, 0) AS total
+        SELECT p.period, u.user_id, u.points, u.revision, s.place, coalesce(s.total, 0) AS total,
+               coalesce(s.award_revision, 0) AS award_revision
         FROM unnest(p_user_ids, p_points, p_revisions) WITH ORDINALITY AS u (user_id, points, revision, user_number)
         CROSS JOIN unnest(p_periods) WITH ORDINALITY AS p (period, number)
         LEFT JOIN LATERAL (
-            SELECT ctid AS place, total FROM score.standing
+            SELECT ctid AS place, total, coalesce(last_award_revision, reached_revision) AS award_revision
+            FROM score.standing
             WHERE board_id = p_board_id AND period = p.period AND user_id = u.user_id
             OFFSET 0
         ) s ON true
@@ -267,15 +275,15 @@ BEGIN
         SELECT FROM found WHERE total + points > 9007199254740991
     ), changed AS (
         UPDATE score.standing s
-        SET total = f.total + f.points, reached_revision = f.revision, changed_revision = NULL
+        SET total = f.total + f.points, reached_revision = f.revision, changed_revision = NULL,
+            last_award_revision = NULL
         FROM found f WHERE s.ctid = f.place AND NOT EXISTS (SELECT FROM overflow)
     ), added AS (
         INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
         SELECT p_board_id, period, user_id, points, revision
         FROM found WHERE place IS NULL AND NOT EXISTS (SELECT FROM overflow)
     )
-    SELECT array_agg(total) INTO v_totals FROM found;
-    RETURN v_totals;
+    SELECT array_agg(total), array_agg(award_revision) INTO totals, award_revisions FROM found;
 END
 $$;
 
@@ -467,11 +475,16 @@ BEGIN
                 FROM numbered ORDER BY user_number, revision DESC
             ), before AS MATERIALIZED (
                 -- Of each user v_width totals.
-                SELECT score.add_points(p_board_id, ARRAY['all_time'] || v_period_ids, array_agg(user_id),
-                                        array_agg(points), array_agg(revision)) AS totals
-                FROM gained
+                SELECT (b.points).totals, (b.points).award_revisions
+                FROM (
+                    SELECT score.add_points(p_board_id, ARRAY['all_time'] || v_period_ids, array_agg(user_id),
+                                            array_agg(points), array_agg(revision)) AS points
+                    FROM gained OFFSET 0
+                ) b
             ), totalled AS MATERIALIZED (
                 SELECT n.*, b.totals[v_width * user_number - v_width + 1] + points_so_far AS total_after,
+                       coalesce(lag(revision) OVER (PARTITION BY user_number ORDER BY revision),
+                                b.award_revisions[v_width * user_number - v_width + 1]) AS previous_revision,
                        CASE WHEN v_width > 1 THEN ARRAY(
                            SELECT points_so_far + unnest(
                                b.totals[v_width * user_number - v_width + 2 : v_width * user_number])
@@ -483,9 +496,10 @@ BEGIN
             ), recorded AS (
                 INSERT INTO score.award (board_id, award_id, revision, user_id, action_type, action_id, points,
                                          total_after, request_id, caller, trace_id, awarded_at, period_numbers,
-                                         period_totals)
+                                         period_totals, previous_revision)
                 SELECT p_board_id, award_id, revision, user_id, action_type, action_id, points,
-                       total_after, request_id, caller, trace_id, ledger_time, v_numbers, period_totals
+                       total_after, request_id, caller, trace_id, ledger_time, v_numbers, period_totals,
+                       previous_revision
                 FROM totalled
                 WHERE NOT EXISTS (SELECT FROM overflow)
             )
@@ -580,15 +594,19 @@ BEGIN
                 ) ordered
                 GROUP BY ordinal
             ), made AS MATERIALIZED (
-                SELECT t.*, c.period_numbers, c.period_totals, c.period_text
+                SELECT t.*, c.period_numbers, c.period_totals, c.period_text,
+                       coalesce(lag(t.revision) OVER (PARTITION BY t.user_number ORDER BY t.revision), (
+                           SELECT coalesce(s.last_award_revision, s.reached_revision) FROM score.standing s
+                           WHERE s.board_id = p_board_id AND s.period = 'all_time' AND s.user_id = t.user_id
+                       ), 0) AS previous_revision
                 FROM totalled t LEFT JOIN counts c ON c.ordinal = t.ordinal
             ), recorded AS (
                 INSERT INTO score.award (board_id, award_id, revision, user_id, action_type, action_id, points,
                                          total_after, request_id, caller, trace_id, awarded_at, occurred_at,
-                                         period_numbers, period_totals)
+                                         period_numbers, period_totals, previous_revision)
                 SELECT p_board_id, award_id, revision, user_id, action_type, action_id, points,
                        total_after, request_id, caller, trace_id, ledger_time, occurred_at,
-                       period_numbers, period_totals
+                       period_numbers, period_totals, previous_revision
                 FROM made
                 WHERE NOT EXISTS (SELECT FROM overflow)
                 ORDER BY revision
@@ -600,7 +618,7 @@ BEGIN
                 GROUP BY user_id
                 ON CONFLICT (board_id, period, user_id)
                 DO UPDATE SET total = excluded.total, reached_revision = excluded.reached_revision,
-                              changed_revision = NULL
+                              changed_revision = NULL, last_award_revision = NULL
             ), lines AS (
                 SELECT period, string_agg(user_id || ' ' || total || ' ' || reached_revision, E'\n') AS lines
                 FROM moved GROUP BY period
@@ -676,9 +694,38 @@ BEGIN
 END
 $$;
 
-ALTER FUNCTION score.record_awards(text, uuid[], text[], bigint[], text[], text[], uuid[], text[], text[])
-    RENAME TO record_awards_0001;
-CREATE FUNCTION score.record_awards(
+CREATE OR REPLACE FUNCTION score.record_awards(
+    p_board_id text,
+    p_award_ids uuid[],
+    p_user_ids text[],
+    p_points integer[],
+    p_action_types text[],
+    p_action_ids text[],
+    p_request_ids uuid[],
+    p_callers text[],
+    p_trace_ids text[],
+    OUT from_revision bigint,
+    OUT from_digest bytea,
+    OUT to_revision bigint,
+    OUT to_digest bytea,
+    OUT ordinals bigint[],
+    OUT revisions bigint[],
+    OUT totals bigint[],
+    OUT rejected bigint[]
+)
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    PERFORM score.require_no_settings(p_board_id);
+    SELECT r.from_revision, r.from_digest, r.to_revision, r.to_digest, r.ordinals, r.revisions, r.totals, r.overflowing
+    INTO from_revision, from_digest, to_revision, to_digest, ordinals, revisions, totals, rejected
+    FROM score.record_awards(
+        p_board_id, p_award_ids, p_user_ids, p_points, p_action_types, p_action_ids, p_request_ids, p_callers,
+        p_trace_ids, NULL, 0, 'current', '-infinity', 'infinity', '[]') r;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION score.record_awards(
     p_board_id text,
     p_award_ids uuid[],
     p_user_ids text[],
@@ -706,43 +753,42 @@ CREATE FUNCTION score.record_awards(
 )
 LANGUAGE plpgsql VOLATILE
 AS $$
+#variable_conflict use_column
+DECLARE
+    v_batch record;
 BEGIN
-    PERFORM score.require_no_settings(p_board_id);
-    RETURN QUERY SELECT * FROM score.record_awards_0001(
-        p_board_id, p_award_ids, p_user_ids, p_points, p_action_types, p_action_ids, p_request_ids, p_callers,
-        p_trace_ids);
-END
-$$;
-
-ALTER FUNCTION score.record_awards(text, uuid[], text[], integer[], text[], text[], uuid[], text[], text[])
-    RENAME TO record_awards_0002;
-CREATE FUNCTION score.record_awards(
-    p_board_id text,
-    p_award_ids uuid[],
-    p_user_ids text[],
-    p_points integer[],
-    p_action_types text[],
-    p_action_ids text[],
-    p_request_ids uuid[],
-    p_callers text[],
-    p_trace_ids text[],
-    OUT from_revision bigint,
-    OUT from_digest bytea,
-    OUT to_revision bigint,
-    OUT to_digest bytea,
-    OUT ordinals bigint[],
-    OUT revisions bigint[],
-    OUT totals bigint[],
-    OUT rejected bigint[]
-)
-LANGUAGE plpgsql VOLATILE
-AS $$
-BEGIN
-    PERFORM score.require_no_settings(p_board_id);
-    SELECT r.* INTO from_revision, from_digest, to_revision, to_digest, ordinals, revisions, totals, rejected
-    FROM score.record_awards_0002(
-        p_board_id, p_award_ids, p_user_ids, p_points, p_action_types, p_action_ids, p_request_ids, p_callers,
-        p_trace_ids) r;
+    -- The first of each id.
+    SELECT r.* INTO v_batch
+    FROM (
+        SELECT array_agg(award_id ORDER BY ordinal) AS award_ids, array_agg(user_id ORDER BY ordinal) AS user_ids,
+               array_agg(points::integer ORDER BY ordinal) AS points,
+               array_agg(action_type ORDER BY ordinal) AS action_types,
+               array_agg(action_id ORDER BY ordinal) AS action_ids,
+               array_agg(request_id ORDER BY ordinal) AS request_ids, array_agg(caller ORDER BY ordinal) AS callers,
+               array_agg(trace_id ORDER BY ordinal) AS trace_ids
+        FROM (
+            SELECT DISTINCT ON (award_id) *
+            FROM unnest(p_award_ids, p_user_ids, p_points, p_action_types, p_action_ids, p_request_ids, p_callers,
+                        p_trace_ids)
+                WITH ORDINALITY AS g (award_id, user_id, points, action_type, action_id, request_id, caller, trace_id,
+                                      ordinal)
+            ORDER BY award_id, ordinal
+        ) given
+    ) batch
+    CROSS JOIN LATERAL score.record_awards(
+        p_board_id, award_ids, user_ids, batch.points, action_types, action_ids, request_ids, callers, trace_ids) r;
+    RETURN QUERY
+    SELECT v_batch.from_revision, v_batch.from_digest, v_batch.to_revision, v_batch.to_digest,
+           g.award_id, a.revision, c.last_revision, c.digest,
+           a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id
+    FROM unnest(p_award_ids) WITH ORDINALITY AS g (award_id, ordinal)
+    LEFT JOIN score.award a ON a.board_id = p_board_id AND a.award_id = g.award_id
+    LEFT JOIN LATERAL (
+        SELECT last_revision, digest FROM score.commit
+        WHERE board_id = p_board_id AND last_revision >= a.revision
+        ORDER BY last_revision LIMIT 1
+    ) c ON true
+    ORDER BY g.ordinal;
 END
 $$;
 
@@ -1049,7 +1095,7 @@ BEGIN
             'record_awards', 'apply_settings', 'freeze_periods', 'archive_page', 'close_period', 'forget_standings',
             'prune_results',
             -- What these call, with the rights of their caller.
-            'record_awards_0001', 'record_awards_0002', 'require_no_settings', 'ledger_clock', 'to_micros',
+            'require_no_settings', 'ledger_clock', 'to_micros',
             'save_settings', 'lock_board', 'make_board', 'add_entry', 'add_commit', 'add_points', 'freeze_due', 'list_places'
         ])
     LOOP
