@@ -3,7 +3,7 @@
 The ledger writes these and the projection applies them; neither knows the other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -42,12 +42,36 @@ class Changes:
     after: Position
     changes: tuple[Change, ...]
     """Of all time."""
-    periods: Mapping[str, tuple[Change, ...]] = field(default_factory=dict)
-    """Of periods, by their ids; of none that became final in between."""
+    periods: Mapping[str, str] = field(default_factory=dict)
+    """Of periods, by their ids, as `write_lines` writes them: they are many, and go from the ledger to the
+    projection as they are. Of none that became final in between."""
     finished: tuple[str, ...] = ()
     """The periods that became final in between. The projection has them no more."""
 
     def lines(self, period_id: str = ALL_TIME) -> str:
         """Write the changes of all time or of a period, a line each."""
-        changes = self.changes if period_id == ALL_TIME else self.periods[period_id]
-        return "\n".join([change.line for change in changes])
+        return write_lines(self.changes) if period_id == ALL_TIME else self.periods[period_id]
+
+
+def write_lines(changes: Iterable[Change]) -> str:
+    """Write changes, a line each."""
+    return "\n".join([change.line for change in changes])
+
+
+def read_lines(lines: str) -> tuple[Change, ...]:
+    """Read what `write_lines` made.
+
+    Raises:
+        ValueError: there is no such visibility, or a number is none.
+    """
+    return tuple(_read_line(*line.split(" ")) for line in lines.splitlines())
+
+
+def _read_line(user_id: str, total: str, reached: str, version: str = "", flag: str = "") -> Change:
+    return Change(
+        user_id,
+        int(total),
+        int(reached),
+        int(version) if version else None,
+        Visibility.of_flag(flag) if flag else None,
+    )

@@ -18,7 +18,7 @@ from typing import Final, overload
 from psycopg.rows import DictRow
 
 from score_service.domain.award import MAX_BATCH, Award, OutOfRange, PeriodClosed, RecordedAward
-from score_service.domain.changes import Change, Changes
+from score_service.domain.changes import Change, Changes, write_lines
 from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
 from score_service.domain.position import Position
 from score_service.domain.visibility import Visibility
@@ -205,7 +205,7 @@ class Ledger:
             after,
             Position.of(rows[0]["to_revision"], rows[0]["to_digest"]),
             tuple(changes.pop(ALL_TIME)),
-            {period_id: tuple(changed) for period_id, changed in changes.items()},
+            {period_id: write_lines(changed) for period_id, changed in changes.items()},
             tuple(rows[0]["finished"] or ()),
         )
 
@@ -314,16 +314,9 @@ def _write_instants(awards: Sequence[Award]) -> str | None:
     return f"{{{','.join(instant.isoformat() if instant else 'NULL' for instant in instants)}}}"
 
 
-def _read_periods(row: DictRow) -> dict[str, tuple[Change, ...]]:
+def _read_periods(row: DictRow) -> dict[str, str]:
     """Read what the users' standings became in each period that the new awards count in."""
-    changes = zip(row["period_ids"] or (), row["period_lines"] or (), strict=True)
-    return {period_id: _read_changes(lines) for period_id, lines in changes}
-
-
-def _read_changes(lines: str) -> tuple[Change, ...]:
-    """Read lines of `user_id total reached_revision`: all at once, because each award may be in four."""
-    words = lines.split()
-    return tuple(map(Change, words[::3], map(int, words[1::3]), map(int, words[2::3])))
+    return dict(zip(row["period_ids"] or (), row["period_lines"] or (), strict=True))
 
 
 def _read_change(row: DictRow) -> Change:

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Final, TypeAlias
 
 from score_service.boards.period_finder import FoundPeriod
-from score_service.domain.changes import Change, Changes
+from score_service.domain.changes import Change, Changes, read_lines
 from score_service.domain.hint import Hint
 from score_service.domain.period import ALL_TIME, PeriodChoice, PeriodView
 from score_service.domain.position import Position
@@ -349,7 +349,7 @@ class Frames:
 
 def _shown(changes: Changes, found: FoundPeriod | None) -> tuple[Change, ...]:
     """Take what the ledger says of a period, or of all time."""
-    return changes.periods.get(found.period_id, ()) if found else changes.changes
+    return read_lines(changes.periods.get(found.period_id, "")) if found else changes.changes
 
 
 def _select(hint: Hint, found: FoundPeriod | None) -> Hint:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Self, TypeAlias
 from weakref import WeakValueDictionary
 
-from score_service.domain.changes import Change
+from score_service.domain.changes import Change, read_lines
 from score_service.domain.period import ALL_TIME, PeriodChoice
 from score_service.domain.standing import Standing
 from score_service.domain.watch import Update, WatchMessage, WatchRequest
@@ -132,7 +132,7 @@ class Hubs:
             changes = await ledger.read_changes(board_id, position, upto.revision)
             if changes is None:
                 return None
-            shown = changes.periods.get(period_id, ()) if period_id else changes.changes
+            shown = read_lines(changes.periods.get(period_id, "")) if period_id else changes.changes
             changed.update((c.user_id, c) for c in shown if request.wants(c.user_id))
             position = changes.after
         return await self._ranked(board_id, changed, frame) if position == upto else None

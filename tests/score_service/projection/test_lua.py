@@ -11,7 +11,7 @@ from tests.fixtures.headcounts import heads
 from tests.fixtures.valkey_nodes import ValkeyCluster
 
 from local_stack.ports import HOST
-from score_service.domain.changes import Change, Changes
+from score_service.domain.changes import Change, Changes, write_lines
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
@@ -39,7 +39,7 @@ def test_every_command_of_a_script_names_a_declared_key(name: str) -> None:
 async def use_every_script(projection: Projection) -> None:
     position = Position(2, "2" * 16)
     changes = (Change("ada", 5, 1), Change("bob", 9, 2))
-    periods = {"day:2026-11-30": changes, "week:2026-W49": changes}
+    periods = dict.fromkeys(("day:2026-11-30", "week:2026-W49"), write_lines(changes))
     await projection.apply_changes(Changes("main", Position.start("main"), position, changes, periods))
     for period_id in (ALL_TIME, "day:2026-11-30"):
         await projection.get_standings("main", ["ada"], 2, period_id)

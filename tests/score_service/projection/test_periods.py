@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 from tests.fixtures.headcounts import heads
 
-from score_service.domain.changes import Change, Changes
+from score_service.domain.changes import Change, Changes, write_lines
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.hint import Hint
 from score_service.domain.period import ALL_TIME
@@ -42,7 +42,7 @@ def step(
         at(before),
         at(after),
         tuple(Change(*change) for change in changes),
-        {period_id: tuple(Change(*row) for row in rows) for period_id, rows in (periods or {}).items()},
+        {period_id: write_lines(Change(*row) for row in rows) for period_id, rows in (periods or {}).items()},
         finished,
     )
 

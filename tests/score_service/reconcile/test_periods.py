@@ -24,7 +24,7 @@ from tests.fixtures.redis import delete_keys
 from tests.fixtures.steps import Step, Stepped
 from tests.fixtures.stores import IMPATIENT, is_projected, make_award
 
-from score_service.domain.changes import Changes
+from score_service.domain.changes import Changes, read_lines, write_lines
 from score_service.domain.findings import Fault, Finding
 from score_service.domain.period import ALL_TIME
 from score_service.projection.projection import Projection
@@ -318,7 +318,8 @@ async def test_standing_of_a_period_that_differs_is_found_and_mended(
 ) -> None:
     await projector.catch_up("main")
     changes = await board.award("user3")
-    wrong = {**changes.periods, MONDAY_ID: (changes.periods[MONDAY_ID][0]._replace(total=9),)}
+    (change,) = read_lines(changes.periods[MONDAY_ID])
+    wrong = {**changes.periods, MONDAY_ID: write_lines([change._replace(total=9)])}
     await projection.apply_changes(replace(changes, periods=wrong))
 
     audit = await auditor.audit_board("main")

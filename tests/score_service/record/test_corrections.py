@@ -25,7 +25,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
 from score_service.domain.award import Award, RecordedAward
-from score_service.domain.changes import Change
+from score_service.domain.changes import Change, read_lines
 from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Schedule
 from score_service.domain.reversal import AwardMissing, Reversal, ReversalConflict, ReversalRequest
 from score_service.domain.visibility import Visibility
@@ -402,7 +402,7 @@ async def test_changes_of_reversals_are_read_with_their_version(
 
     expected = {Change("ada", 3, 2, 5), Change("bob", 0, 0, 6)}
     assert set(batch.changes.changes) == expected
-    assert {key: set(changes) for key, changes in batch.changes.periods.items()} == {
+    assert {key: set(read_lines(lines)) for key, lines in batch.changes.periods.items()} == {
         DAY_ID: expected,
         WEEK_ID: expected,
     }
@@ -412,7 +412,7 @@ async def test_changes_of_reversals_are_read_with_their_version(
     window = await ledger.read_changes("main", start)
     assert window is not None
     assert set(window.changes) == {Change("ada", 3, 2, 5), Change("bob", 1, 7)}
-    assert set(window.periods[DAY_ID]) == set(window.changes)
+    assert set(read_lines(window.periods[DAY_ID])) == set(window.changes)
 
 
 async def test_hiding_a_user_is_an_entry_that_changes_no_total(
@@ -429,7 +429,7 @@ async def test_hiding_a_user_is_an_entry_that_changes_no_total(
 
     change = Change("ada", 3, 2, 4, Visibility.HIDDEN)
     assert hidden.changes.changes == (change,)
-    assert dict(hidden.changes.periods) == {DAY_ID: (change,), WEEK_ID: (change,)}
+    assert dict(hidden.changes.periods) == {DAY_ID: change.line, WEEK_ID: change.line}
     assert (hidden.before, hidden.visibility, hidden.revision) == (Visibility.VISIBLE, Visibility.HIDDEN, 4)
     assert hidden.position == await ledger.read_head("main")
     (body,) = read_bodies(database, "visibility")
@@ -474,7 +474,7 @@ async def test_last_visibility_of_a_window_holds_for_all_that_changed_in_it(
     assert changes is not None
     assert changes.changes == (Change("ada", 8, 5, None, Visibility.SHADOWED),)
     assert changes.changes[0].line == "ada 8 5 5 s"
-    assert changes.periods[day(1).period_id] == (Change("ada", 5, 5, None, Visibility.SHADOWED),)
+    assert changes.periods[day(1).period_id] == Change("ada", 5, 5, None, Visibility.SHADOWED).line
 
 
 async def test_only_users_who_had_points_can_be_hidden(ledger: Ledger, corrections: Corrections) -> None:

@@ -26,9 +26,9 @@ from tests.fixtures.periods import (
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
-from score_service.domain.award import Award, PeriodClosed, RecordedAward
+from score_service.domain.award import MAX_TOTAL, Award, OutOfRange, PeriodClosed, RecordedAward
 from score_service.domain.board_settings import BoardSettings, LatePolicy
-from score_service.domain.changes import Change, Changes
+from score_service.domain.changes import Change, Changes, read_lines
 from score_service.domain.period import ALL_TIME, NO_SCHEDULE, PeriodKind, Schedule
 from score_service.domain.position import Position
 from score_service.periods.settings_json import write_settings
@@ -71,13 +71,39 @@ async def test_award_counts_in_the_current_period_of_each_kind(
 
     changes = (Change("ada", 8, 3), Change("bob", 2, 4))
     assert batch.changes.changes == changes
-    assert {key: set(value) for key, value in batch.changes.periods.items()} == {
+    assert {key: set(read_lines(lines)) for key, lines in batch.changes.periods.items()} == {
         day().period_id: set(changes),
         week().period_id: set(changes),
     }
     assert await ledger.read_changes("main", batch.changes.before) == batch.changes
     reading = await standings.list_standings("main", 5, period_id=day().period_id)
     assert [(s.user_id, s.total, s.rank) for s in reading.top] == [("ada", 8, 1), ("bob", 2, 2)]
+
+
+async def test_award_past_the_greatest_total_counts_in_no_period_and_the_others_of_its_batch_do(
+    ledger: Ledger, board_store: BoardStore, database: Database
+) -> None:
+    await save_settings(board_store)
+    await ledger.record_awards("main", [make_award("ada", 3)], DAYS_AND_WEEKS)
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE score.standing SET total = %s WHERE period = %s", (MAX_TOTAL - 10, ALL_TIME)
+        )
+
+    batch = written(
+        await ledger.record_awards(
+            "main", [make_award("ada", 8), make_award("bob", 2), make_award("ada", 5)], DAYS_AND_WEEKS
+        )
+    )
+
+    assert [type(result) for result in batch.results] == [RecordedAward, RecordedAward, OutOfRange]
+    assert batch.changes.changes == (Change("ada", MAX_TOTAL - 2, 3), Change("bob", 2, 4))
+    for period_id in (day().period_id, week().period_id):
+        assert set(read_lines(batch.changes.periods[period_id])) == {
+            Change("ada", 11, 3),
+            Change("bob", 2, 4),
+        }
+    assert await ledger.read_changes("main", batch.changes.before) == batch.changes
 
 
 async def test_period_is_opened_by_its_first_award(
@@ -163,8 +189,8 @@ async def test_award_for_a_period_that_has_closed_is_late(
     else:
         assert expected == {
             period_id
-            for period_id, changes in batch.changes.periods.items()
-            if "bob" in {change.user_id for change in changes}
+            for period_id, lines in batch.changes.periods.items()
+            if "bob" in {change.user_id for change in read_lines(lines)}
         }
 
 
@@ -459,8 +485,8 @@ async def test_standings_of_all_periods_are_a_plain_fold_of_the_awards(
     changes = await ledger.read_changes("main", Position.start("main"))
     assert changes is not None
     assert {
-        period_id: {change.user_id: change[1:3] for change in changed}
-        for period_id, changed in {**changes.periods, ALL_TIME: changes.changes}.items()
+        period_id: {change.user_id: change[1:3] for change in read_lines(changes.lines(period_id))}
+        for period_id in (ALL_TIME, *changes.periods)
     } == folds
 
 

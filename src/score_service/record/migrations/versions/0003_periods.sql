@@ -238,7 +238,7 @@ $$;
 
 -- Adds what users have gained to their standings, to that of all time, which comes first, and to those of periods. Answers
 -- what the totals were before, those of a user beside each other, and of each the latest award; and does nothing where a
--- total would pass 2^53-1, as no total of a period does before that of all time. The users are distinct.
+-- total of all time would pass 2^53-1. The users are distinct.
 -- Standings are looked up, and then changed where they lie, because nothing moves them meanwhile: whoever changes
 -- standings has locked the board. INSERT ON CONFLICT takes as long and writes more WAL, for it locks each row first.
 CREATE FUNCTION score.add_points(
@@ -272,7 +272,7 @@ BEGIN
         ) s ON true
         ORDER BY u.user_number, p.number
     ), overflow AS (
-        SELECT FROM found WHERE total + points > 9007199254740991
+        SELECT FROM found WHERE period = 'all_time' AND total + points > 9007199254740991
     ), changed AS (
         UPDATE score.standing s
         SET total = f.total + f.points, reached_revision = f.revision, changed_revision = NULL,
