@@ -24,6 +24,7 @@ from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1.leaderboard_service_pb2_grpc import LeaderboardServiceStub
 from score_service.domain.board_settings import BoardSettings
 from score_service.periods.settings_json import write_settings
+from score_service.record.sql import load_statement
 
 _STATEMENTS: Final = Path(__file__).with_name("closing.sql").read_bytes().split(b"\n\n")
 _SETTINGS: Final = BoardSettings(periods=("day", "week", "month"))
@@ -31,6 +32,15 @@ _PERIOD: Final = "day:2026-01-01"
 _MAKE_DUE: Final = b"UPDATE score.period SET final_at = now() WHERE board_id = %s AND period_id = %s"
 _STATE: Final = (
     b"SELECT entry_revision IS NOT NULL AS is_final, has_standings FROM score.period"
+    b" WHERE board_id = %s AND period_id = %s"
+)
+_RESULT: Final = (
+    b"SELECT p.entrants, p.digest, c.digest AS frozen_digest FROM score.period p"
+    b" JOIN score.commit c ON c.board_id = p.board_id AND c.last_revision = p.closed_revision"
+    b" WHERE p.board_id = %s AND p.period_id = %s"
+)
+_TAKE_ENTRY_AWAY: Final = (
+    b"UPDATE score.period SET entrants = NULL, digest = NULL, entry_revision = NULL"
     b" WHERE board_id = %s AND period_id = %s"
 )
 _PROJECT_SECONDS: Final = 120
@@ -50,6 +60,7 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
     async with stack.channel(stack.target) as channel:
         yield {
             "close": closing.measure,
+            "close-lock": partial(closing.measure_lock, board_id),
             "archive-top": partial(keep_in_flight, _list_top(channel, board_id), _IN_FLIGHT),
             "archive-around": partial(keep_in_flight, _list_around(channel, board_id), _IN_FLIGHT),
         }
@@ -109,6 +120,31 @@ class Closing:
                 await asyncio.sleep(_LOOK_SECONDS)
         return Sample(LARGE, seconds, latencies)
 
+    async def measure_lock(self, board_id: str, seconds: float) -> Sample:
+        """Write the entry of a day that is archived, time and again.
+
+        The statement is a transaction: it holds the lock of the board from its first look to its commit.
+        Nothing else writes meanwhile, so it does not wait for the lock.
+        """
+        record, period = self.stack.settings.record, [board_id, _PERIOD]
+        close, clock, latencies = load_statement("close_period"), time.perf_counter, list[float]()
+        async with (
+            await connect(record, "score_owner") as owner,
+            await connect(record, "score_runtime") as runtime,
+        ):
+            (result,) = await (await owner.execute(_RESULT, period)).fetchall()
+            parameters = {"board_id": board_id, "period_id": _PERIOD, "actor": "bench", **result}
+            end = clock() + seconds
+            while clock() < end:
+                await owner.execute(_TAKE_ENTRY_AWAY, period)
+                began = clock()
+                cursor = await runtime.execute(close, parameters)
+                (row,) = await cursor.fetchall()
+                latencies.append(clock() - began)
+                if row["to_revision"] == row["from_revision"]:
+                    raise RuntimeError("The entry was not written.")
+        return Sample(len(latencies), sum(latencies), latencies)
+
 
 def _list_top(channel: grpc.aio.Channel, board_id: str) -> Call:
     stub = LeaderboardServiceStub(channel)
@@ -151,6 +187,13 @@ CLOSING = Theme(
             p99_ms,
             measure="close",
             targets=(at_most(100),),
+        ),
+        Row(
+            "close-lock",
+            "its entry: how long its transaction holds the lock of the board",
+            "ms p99",
+            p99_ms,
+            targets=(at_most(20),),
         ),
         Row("archive-top", f"top {_TOP} of what is archived, {_IN_FLIGHT} in flight", "reads/s", rate),
         Row(
