@@ -15,6 +15,7 @@ from score_service.domain.changes import Change, Changes, write_lines
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
+from score_service.domain.visibility import Visibility
 from score_service.projection.generation import Source
 from score_service.projection.keys import Keys
 from score_service.projection.lua import load_script
@@ -46,8 +47,15 @@ async def use_every_script(projection: Projection) -> None:
         await projection.list_standings("main", 1, "", period_id)
         await projection.list_standings_around("main", "ada", 1, period_id)
         await projection.compare_standings("main", 2, "ada 5 1\n", period_id)
-    later = Position(3, "3" * 16)
-    await projection.apply_changes(Changes("main", position, later, (), finished=("week:2026-W49",)))
+    hidden = (Change("bob", 9, 2, 4, Visibility.SHADOWED), Change("ada", 9, 3))
+    here = Position(4, "4" * 16)
+    await projection.apply_changes(Changes("main", position, here, hidden, dict.fromkeys(periods, hidden)))
+    await projection.list_standings_around("main", "bob", 1)
+    awarded = (Change("bob", 10, 5),)
+    position, later = here, Position(5, "5" * 16)
+    await projection.apply_changes(
+        Changes("main", position, later, awarded, {"day:2026-11-30": awarded}, ("week:2026-W49",))
+    )
     header = await projection.read_header("main")
     generation = projection.make_generation("main", header)
     checkpoint = Checkpoint.begin(position)
