@@ -91,30 +91,6 @@ async def test_the_awards_of_one_user_are_listed_alone(backend_stubs: Stubs) -> 
     assert not (await list_awards(backend_stubs, user_id="nobody")).awards
 
 
-async def test_a_page_of_the_longest_awards_is_shorter_so_that_it_fits_into_a_message(
-    gateway_stubs: Stubs,
-) -> None:
-    longest = {"user_id": "u" * 128, "action_type": "t" * 128, "action_id": "i" * 128}
-    requests = [award_request(points=1, **longest) for _ in range(1000)]
-    answer = await gateway_stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=requests))
-    for item in answer.items[:600]:
-        reversal = reversal_request(
-            item.result.award_id, reason="\N{GRINNING FACE}" * 500, on_behalf_of="b" * 128
-        )
-        await gateway_stubs.correction.ReverseAward(reversal)
-
-    listed, token, sizes = list[int](), "", list[int]()
-    while not sizes or token:
-        page = await list_awards(gateway_stubs, page_size=1000, page_token=token)
-        listed += [award.revision for award in page.awards]
-        sizes.append(page.ByteSize())
-        token = page.next_page_token
-
-    assert max(sizes) < 4 * 1024 * 1024
-    assert len(sizes) > 1
-    assert listed == list(range(1000, 0, -1))
-
-
 async def test_a_board_that_there_is_not_is_not_found(backend_stubs: Stubs) -> None:
     rejection = await rejected(list_awards(backend_stubs))
     assert (rejection.code, rejection.reason) == (StatusCode.NOT_FOUND, "BOARD_NOT_FOUND")
