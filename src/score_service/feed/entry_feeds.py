@@ -81,7 +81,7 @@ class EntryFeeds:
     def note(self, changes: Changes) -> None:
         """Take in what this process has written, so that feeds have it at once."""
         if tail := self._tails.get(changes.board_id):
-            tail.note(changes.after.revision)
+            tail.expect(changes.after.revision)
 
     async def read(self, request: FeedRequest) -> AsyncGenerator[Delivery]:
         """Yield the entries after a position, and then those that come.
@@ -136,9 +136,9 @@ class EntryFeeds:
         if self._closed:
             raise ShuttingDownError
         self._tails[board_id] = tail
-        task = tail.start()
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        for task in tail.start():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         self._has_tails.set()
         return tail
 
@@ -159,4 +159,4 @@ class EntryFeeds:
             return
         heads = await self._store.list_heads(list(self._tails))
         for board_id, tail in self._tails.items():
-            tail.note_head(heads.get(board_id, Position.start(board_id)))
+            tail.see(heads.get(board_id, Position.start(board_id)))

@@ -13,15 +13,16 @@ from typing import Final
 import structlog
 
 from score_service.domain.entry import ALL_KINDS, EntryPage
+from score_service.domain.hint import Hint
 from score_service.domain.position import Position
 from score_service.errors import (
     BoardNotFoundError,
     PositionUnknownError,
-    ProjectionUnavailableError,
     ScoreServiceError,
 )
 from score_service.projection.projection import Projection
 from score_service.record.feed import EntryStore
+from score_service.stream.subscription import Subscription
 
 PAGE: Final = 500
 """Entries that are read at once. To make them takes 3 ms, in which the process does nothing else."""
@@ -47,7 +48,7 @@ class Tail:
         """Feeds that need it."""
         self._board_id = board_id
         self._store = store
-        self._projection = projection
+        self._subscription = Subscription(board_id, projection, _RETRY_SECONDS)
         self._kept: deque[EntryPage] = deque(maxlen=_KEPT_MAX)
         self._wanted = 0
         """A revision that the ledger has, as far as was told."""
@@ -72,15 +73,17 @@ class Tail:
         self.position = page.upto
         self._wanted = page.upto.revision
 
-    def start(self) -> asyncio.Task[None]:
-        """Follow the ledger from now on, in a task that `stop` ends."""
+    def start(self) -> tuple[asyncio.Task[None], asyncio.Task[None]]:
+        """Follow the ledger from now on, in tasks that `stop` ends."""
+        self._subscription.add(self)
         # It serves all feeds, so what it logs belongs to no one call.
-        self._task = asyncio.create_task(self._run(), name="tail", context=Context())
-        return self._task
+        self._task = asyncio.create_task(self._follow(), name="tail", context=Context())
+        return self._task, self._subscription.start()
 
     def stop(self) -> None:
-        """End the task. The flag ends its loops also where a library has lost the cancellation."""
+        """End the tasks. The flag ends a loop also where a library has lost the cancellation."""
         self._stopped = True
+        self._subscription.stop()
         self._task.cancel()
 
     def end(self, failure: ScoreServiceError) -> None:
@@ -88,15 +91,22 @@ class Tail:
         self._failure = failure
         self._tell()
 
-    def note(self, revision: int) -> None:
+    def note(self, hint: Hint) -> None:
+        """Take in what was applied to the board."""
+        self.expect(hint.after.revision)
+
+    def wake(self) -> None:
+        """Do nothing: if hints were lost, the next look at all ledgers finds what they told of."""
+
+    def expect(self, revision: int) -> None:
         """Take in that something was written, up to a revision."""
         if revision > self.position.revision:
             self._wanted = max(self._wanted, revision)
             self._wake.set()
 
-    def note_head(self, head: Position) -> None:
+    def see(self, head: Position) -> None:
         """Take in where the ledger was seen."""
-        self.note(head.revision)
+        self.expect(head.revision)
         if head.revision <= self.position.revision and head != self.position:
             self._is_doubtful = True
             self._wake.set()
@@ -124,26 +134,6 @@ class Tail:
 
     def _is_at(self, position: Position, history: int) -> bool:
         return self.history == history and self.position.revision <= position.revision
-
-    async def _run(self) -> None:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._subscribe())
-            tasks.create_task(self._follow())
-
-    async def _subscribe(self) -> None:
-        while not self._stopped:
-            try:
-                async with self._projection.subscribe(self._board_id) as hints:
-                    async for hint in hints:
-                        self.note(hint.after.revision)
-                        if self._stopped:
-                            return
-                continue  # The channel has moved, and is subscribed to at once where it is now.
-            except ProjectionUnavailableError:
-                pass  # The board is looked at all the same.
-            except Exception:  # noqa: BLE001 - Logged whole; without hints entries come a little later.
-                _log.exception("subscription_failed")
-            await asyncio.sleep(_RETRY_SECONDS)
 
     async def _follow(self) -> None:
         while not self._stopped:

@@ -267,7 +267,7 @@ def restore(database: Database, revision: int) -> None:
     """Take the record of the board back to a revision, the last of a commit, as a restored backup does."""
     with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
         for table, column in (("award", "revision"), ("commit", "last_revision")):
-            connection.execute(f"DELETE FROM score.{table} WHERE {column} > %s", [revision])  # type: ignore[arg-type]
+            connection.execute(f"DELETE FROM score.{table} WHERE {column} > %s", [revision])
         connection.execute("DELETE FROM score.standing")
         connection.execute(
             "UPDATE score.board SET revision = %s, digest = c.digest FROM score.commit c"

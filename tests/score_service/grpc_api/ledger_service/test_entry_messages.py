@@ -70,9 +70,8 @@ def test_a_reversal_is_written_with_the_total_of_all_time() -> None:
         '"reversal_id":"223e4567-e89b-12d3-a456-426614174000",'
         '"standings":[["day:2026-11-30",3,2],["all_time",15,2]],"user_id":"ada"}'
     )
-    message = read(
-        OtherEntry(8, MARK, EntryKind.REVERSAL, "spiffe://laurel.local/operator", RECORDED_AT, body)
-    )
+    actor = "spiffe://laurel.local/operator"
+    message = read(OtherEntry(8, MARK, EntryKind.REVERSAL, actor, RECORDED_AT, body))
 
     reversal = message.reversal
     assert reversal.total == 15
@@ -185,7 +184,10 @@ def test_a_request_for_a_board_alone_is_for_all_of_it_one_by_one() -> None:
 
 def test_every_fault_of_a_request_is_told() -> None:
     request = ledger_pb.StreamEntriesRequest(
-        board_id="", after_position="5", kinds=[0, 99], entries_per_message=-1
+        board_id="",
+        after_position="5",
+        kinds=[ledger_pb.ENTRY_KIND_UNSPECIFIED, ledger_pb.EntryKind.ValueType(99)],
+        entries_per_message=-1,
     )
 
     with pytest.raises(InvalidRequestError) as caught:

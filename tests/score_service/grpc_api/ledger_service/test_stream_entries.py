@@ -34,8 +34,10 @@ async def take(messages: AsyncIterator[Message], count: int) -> list[Message]:
         return [await anext(messages) for _ in range(count)]
 
 
-def stream(stubs: Stubs, after: str = "", **fields: int) -> AsyncIterator[Message]:
-    request = ledger_pb.StreamEntriesRequest(board_id="main", after_position=after, **fields)
+def stream(stubs: Stubs, after: str = "", entries_per_message: int = 0) -> AsyncIterator[Message]:
+    request = ledger_pb.StreamEntriesRequest(
+        board_id="main", after_position=after, entries_per_message=entries_per_message
+    )
     return aiter(stubs.ledger.StreamEntries(request, timeout=60))
 
 
