@@ -23,6 +23,7 @@ from bench.calls import CALLS
 from bench.closing import CLOSING
 from bench.comparison import Comparison
 from bench.edge import EDGE
+from bench.feeding import FEED
 from bench.machine import describe_machine, describe_versions
 from bench.overload import OVERLOAD
 from bench.peer import PeerError, make_peer_theme
@@ -48,6 +49,7 @@ THEMES: Final[tuple[Theme, ...]] = (
     RANKS,
     WATCH,
     CROWD,
+    FEED,
     ROLLOVER,
     EDGE,
     SOCKETS,

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from score_api.v1.error_reason_pb2 import ErrorReason
 from score_service.domain.award import AwardOutcome
+from score_service.domain.correction import CorrectionKind
 from score_service.periods.zone_data import PINNED
 from service_runtime.metrics import ServiceMetrics
 from service_runtime.tracing import current_span, ids_of
@@ -88,7 +89,7 @@ class Metrics(ServiceMetrics):
             registry=self.registry,
         )
         zone_data.labels(PINNED.version).set(1)
-        for kind in CORRECTIONS:
+        for kind in CorrectionKind:
             self._corrections.labels(kind)
         for reason in REASONS:
             self.rejected.labels(reason)
@@ -110,8 +111,8 @@ class Metrics(ServiceMetrics):
         self.points.inc(points)
         self.replays.inc(replays)
 
-    def count_corrections(self, kind: str, count: int) -> None:
-        """Count corrections of one of `CORRECTIONS` that were made."""
+    def count_corrections(self, kind: CorrectionKind, count: int) -> None:
+        """Count corrections of a kind that were made."""
         self._corrections.labels(kind).inc(count)
 
     def count_item_error(self, reason: str) -> None:
@@ -119,8 +120,6 @@ class Metrics(ServiceMetrics):
         self._item_errors.labels(reason).inc()
 
 
-CORRECTIONS: Final = ("reversal", "visibility")
-"""The kinds of corrections."""
 REASONS: Final = tuple(name.removeprefix("ERROR_REASON_") for name in ErrorReason.keys()[1:])
 
 

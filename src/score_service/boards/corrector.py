@@ -18,6 +18,7 @@ import structlog
 from score_service.boards.ranks_in_time import Ranks, find_in_time
 from score_service.boards.slots import Slots
 from score_service.domain.changes import Changes
+from score_service.domain.correction import CorrectionKind
 from score_service.domain.reversal import (
     AwardMissing,
     Reversal,
@@ -27,11 +28,9 @@ from score_service.domain.reversal import (
 )
 from score_service.domain.visibility import Visibility
 from score_service.errors import AwardNotFoundError, AwardReversedError, ScoreServiceError
-from score_service.metrics import CORRECTIONS
 from score_service.reconcile.projector import Projector
 from score_service.record.corrections import Corrections, VisibilitySet
 
-REVERSAL, VISIBILITY = CORRECTIONS
 _AT_ONCE: Final = 2
 """Fewer than there are connections: those of one board wait for each other in PostgreSQL."""
 _WAITING_MAX: Final = 200
@@ -63,7 +62,7 @@ class Corrector:
         corrections: Corrections,
         projector: Projector,
         *,
-        on_made: Callable[[str, int], None] = lambda _kind, _count: None,
+        on_made: Callable[[CorrectionKind, int], None] = lambda _kind, _count: None,
         rank_seconds: float = 1.0,
         at_once: int = _AT_ONCE,
         waiting_max: int = _WAITING_MAX,
@@ -177,7 +176,7 @@ class Corrector:
         if isinstance(result, ReversalConflict):
             raise AwardReversedError(result.standing)
         if is_new:
-            self._on_made(REVERSAL, 1)
+            self._on_made(CorrectionKind.REVERSAL, 1)
             _log.info(
                 "award_reversed",
                 board_id=board_id,
@@ -197,7 +196,7 @@ class Corrector:
     ) -> ReversedBatch:
         batch = await self._corrections.reverse_awards(board_id, requests, actor=actor, trace_id=trace_id)
         if count := sum(batch.is_new):
-            self._on_made(REVERSAL, count)
+            self._on_made(CorrectionKind.REVERSAL, count)
             _log.info("awards_reversed", board_id=board_id, count=count, position=str(batch.changes.after))
             await self._project(batch.changes)
         return batch
@@ -207,7 +206,7 @@ class Corrector:
     ) -> VisibilitySet:
         made = await write()
         if _is_new(made.changes):
-            self._on_made(VISIBILITY, 1)
+            self._on_made(CorrectionKind.VISIBILITY, 1)
             _log.info(
                 "visibility_set",
                 board_id=made.changes.board_id,

@@ -49,12 +49,16 @@ async def use_every_script(projection: Projection) -> None:
         await projection.compare_standings("main", 2, "ada 5 1\n", period_id)
     hidden = (Change("bob", 9, 2, 4, Visibility.SHADOWED), Change("ada", 9, 3))
     here = Position(4, "4" * 16)
-    await projection.apply_changes(Changes("main", position, here, hidden, dict.fromkeys(periods, hidden)))
+    await projection.apply_changes(
+        Changes("main", position, here, hidden, dict.fromkeys(periods, write_lines(hidden)))
+    )
     await projection.list_standings_around("main", "bob", 1)
     awarded = (Change("bob", 10, 5),)
     position, later = here, Position(5, "5" * 16)
     await projection.apply_changes(
-        Changes("main", position, later, awarded, {"day:2026-11-30": awarded}, ("week:2026-W49",))
+        Changes(
+            "main", position, later, awarded, {"day:2026-11-30": write_lines(awarded)}, ("week:2026-W49",)
+        )
     )
     header = await projection.read_header("main")
     generation = projection.make_generation("main", header)

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.fixtures.headcounts import heads
 
-from score_service.domain.changes import Change, Changes
+from score_service.domain.changes import Change, Changes, write_lines
 from score_service.domain.checkpoint import Checkpoint
 from score_service.domain.hint import Hint
 from score_service.domain.period import ALL_TIME
@@ -122,7 +122,9 @@ def changes_of(model: Model, before: int, steps: Sequence[Step]) -> Changes:
     made = {
         place: tuple(model.change(place, user, seen.get(user)) for user in users[place]) for place in users
     }
-    return Changes("main", at(before), at(model.revision), made.pop(ALL_TIME, ()), made)
+    all_time = made.pop(ALL_TIME, ())
+    periods = {place: write_lines(changes) for place, changes in made.items()}
+    return Changes("main", at(before), at(model.revision), all_time, periods)
 
 
 Make: TypeAlias = Callable[[Model], Step]
