@@ -34,9 +34,7 @@ from score_service.stream.hubs import Hubs
 from score_service.stream.watcher import Watcher
 
 _GATE: Final = "if header[2] ~= ARGV[3] or header[3] ~= ARGV[4] then"
-_SET: Final = (
-    "local users, members, unranked, more, more_shown = set_standings(place, lines, '', is_flagged)"
-)
+_SET: Final = "local users, members, unranked, more, more_shown = set_standings(place, lines, '', is_flagged)"
 _ADD: Final = """
 local users, members, unranked, more, more_shown = {}, {}, {}, 0, 0
 for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\\n]+)\\n?') do
