@@ -7,7 +7,9 @@ import inspect
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import Any, Final, cast
+from uuid import UUID
 
 from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo  # type: ignore[import-untyped]
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]
@@ -17,6 +19,7 @@ from action_gateway.edge import problems
 from action_gateway.errors import GatewayError
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX
 from action_gateway.streams.endings import Ending
+from score_client.types import Reversal
 from score_service.errors import ScoreServiceError
 from score_service.grpc_api import status
 
@@ -25,6 +28,22 @@ _SAMPLES: Final[dict[str, Any]] = {
     "retry_after": 1.0,
     "payment": Payment(points=1, total=1, rank=1),
     "attempts_left": 1,
+    "reversal": Reversal(
+        reversal_id=UUID(int=1),
+        award_id=UUID(int=2),
+        award_revision=1,
+        user_id="ada",
+        points=1,
+        total=0,
+        revision=2,
+        position="",
+        reason="A mistake.",
+        actor="spiffe://laurel.local/action-gateway",
+        on_behalf_of="",
+        recorded_at=datetime(2026, 11, 30, tzinfo=UTC),
+        final_periods=(),
+    ),
+    "methods": ["score_api.v1.LedgerService/ListAwards"],
 }
 """A value for each parameter that the errors need."""
 

@@ -27,6 +27,9 @@ SERVICES: Final[Mapping[str, Mapping[str, type[BaseSettings]]]] = {
         "migrate": gateway.OwnerSettings,
         "load-actions": gateway.OwnerSettings,
         "add-user": gateway.DatabaseSettings,
+        "delete-user": gateway.DatabaseSettings,
+        "grant": gateway.OwnerSettings,
+        "revoke": gateway.OwnerSettings,
     },
 }
 """The settings that each command reads, by service."""

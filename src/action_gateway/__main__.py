@@ -4,6 +4,7 @@ What only one command needs is imported by that command, so that each starts soo
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -115,6 +116,7 @@ def add_user(name: str, password_file: Path | None) -> None:
 
 
 async def _add_user(settings: DatabaseSettings, name: str, password: str) -> str:
+    from action_gateway.accounts.freed_names import FreedNames  # noqa: PLC0415
     from action_gateway.accounts.passwords import Passwords  # noqa: PLC0415
     from action_gateway.accounts.sessions import add_user as make_user  # noqa: PLC0415
     from action_gateway.store.store import Store  # noqa: PLC0415
@@ -123,7 +125,65 @@ async def _add_user(settings: DatabaseSettings, name: str, password: str) -> str
     store = Store.open(PoolSettings(settings.database_dsn, reveal(settings.database_password_file)))
     with Passwords(workers=1, queue=0) as passwords:
         async with store as opened:
-            return (await make_user(opened, passwords, name, password)).user_id
+            freed_names = FreedNames.of(settings, time.time)
+            return (await make_user(opened, passwords, freed_names, name, password)).user_id
+
+
+@main.command(epilog=describe(OwnerSettings))
+@click.argument("name")
+@click.argument("role", type=click.Choice(["moderator"]))
+@_command
+def grant(name: str, role: str) -> None:
+    """Give the account of NAME a ROLE, as the owner role."""
+    asyncio.run(_change_role(load(OwnerSettings), name, role, grants=True))
+
+
+@main.command(epilog=describe(OwnerSettings))
+@click.argument("name")
+@click.argument("role", type=click.Choice(["moderator"]))
+@_command
+def revoke(name: str, role: str) -> None:
+    """Take a ROLE from the account of NAME, as the owner role. It counts at once."""
+    asyncio.run(_change_role(load(OwnerSettings), name, role, grants=False))
+
+
+async def _change_role(settings: OwnerSettings, name: str, role: str, *, grants: bool) -> None:
+    from action_gateway.store.roles import Role  # noqa: PLC0415
+    from action_gateway.store.store import Store  # noqa: PLC0415
+    from service_runtime.postgres.pool import PoolSettings  # noqa: PLC0415
+
+    pool = PoolSettings(settings.migration_dsn, reveal(settings.migration_password_file))
+    async with Store.open(pool) as store:
+        change = store.roles.grant if grants else store.roles.revoke
+        user_id = await change(name, Role(role))
+    if user_id is None:
+        raise click.ClickException(f"there is no account of the name {name}")
+    click.echo(user_id)
+
+
+@main.command("delete-user", epilog=describe(DatabaseSettings))
+@click.argument("name")
+@_command
+def delete_user(name: str) -> None:
+    """Delete the account of NAME, as the player could with the password."""
+    asyncio.run(_delete_user(load(DatabaseSettings), name))
+
+
+async def _delete_user(settings: DatabaseSettings, name: str) -> None:
+    from action_gateway.accounts.accounts import DeletionRules, delete_account  # noqa: PLC0415
+    from action_gateway.accounts.freed_names import FreedNames  # noqa: PLC0415
+    from action_gateway.store.store import Store  # noqa: PLC0415
+    from service_runtime.postgres.pool import PoolSettings  # noqa: PLC0415
+
+    async with Store.open(
+        PoolSettings(settings.database_dsn, reveal(settings.database_password_file))
+    ) as store:
+        account = await store.find_account(name)
+        if account is None or not await delete_account(
+            store, FreedNames.of(settings, time.time), account.user, DeletionRules.of(settings)
+        ):
+            raise click.ClickException(f"there is no account of the name {name}")
+    click.echo(account.user.user_id)
 
 
 def _read_password(file: Path | None) -> str:
@@ -139,7 +199,7 @@ def _read_password(file: Path | None) -> str:
 def _find_faults(name: str, password: str) -> list[str]:
     from pydantic import ValidationError  # noqa: PLC0415
 
-    from action_gateway.edge.schemas import Registration  # noqa: PLC0415
+    from action_gateway.routes.schemas import Registration  # noqa: PLC0415
 
     try:
         Registration(username=name, password=password)

@@ -19,6 +19,14 @@
     ├── TooFastError                 faster than the action can be done
     ├── WrongAnswerError
     ├── ScoreLimitError              the total would not be exact any more
+    ├── ModeratorOnlyError           the account has not got the role
+    ├── PlayerNotFoundError          no such name, and no points under the id
+    ├── BoardNotFoundError
+    ├── StandingNotFoundError        the player has no points there
+    ├── AwardNotFoundError
+    ├── AwardReversedError           it was taken back before; carries the reversal
+    ├── PlanStaleError               the board has changed since the plan was made
+    ├── ScoreServiceDeniedError      the gateway may not do this at the score service
     ├── RateLimitedError
     ├── UnavailableError             the score service, PostgreSQL, Redis or a free worker is missing
     ├── NotFoundError                no such path
@@ -31,10 +39,11 @@
 The docstring of a class is its public text. Nothing that a client must not see may go into a message.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import score_client.errors as score
 from action_gateway.domain.payment import Payment
+from score_client.types import Reversal
 
 
 class GatewayError(Exception):
@@ -156,6 +165,48 @@ class ScoreLimitError(GatewayError):
     """The score has reached its limit."""
 
 
+class ModeratorOnlyError(GatewayError):
+    """This is for moderators."""
+
+
+class PlayerNotFoundError(GatewayError):
+    """There is no such player."""
+
+
+class BoardNotFoundError(GatewayError):
+    """There is no such leaderboard."""
+
+
+class StandingNotFoundError(GatewayError):
+    """The player has no points on this leaderboard."""
+
+
+class AwardNotFoundError(GatewayError):
+    """The leaderboard has no such award."""
+
+
+class AwardReversedError(GatewayError):
+    """The award was taken back before."""
+
+    def __init__(self, reversal: Reversal | None) -> None:
+        """Take the reversal that stands, if it is known."""
+        super().__init__()
+        self.reversal = reversal
+
+
+class PlanStaleError(GatewayError):
+    """The leaderboard has changed since the plan was made. Plan again."""
+
+
+class ScoreServiceDeniedError(GatewayError):
+    """The score service does not let this gateway do this. Its policy has to allow it, on this board."""
+
+    def __init__(self, methods: Sequence[str]) -> None:
+        """Take the methods that the policy has to allow, as it names them."""
+        super().__init__()
+        self.methods = tuple(methods)
+
+
 class RateLimitedError(GatewayError):
     """Too many requests."""
 
@@ -219,3 +270,10 @@ def translate(error: score.ScoreClientError) -> GatewayError:
         case score.InvalidRequestError():
             return InvalidRequestError(error.fields)
     return GatewayError()
+
+
+def translate_denial(error: score.ScoreClientError, method: str) -> GatewayError:
+    """Say the same of a call that not every policy allows, and not every version of the score service has."""
+    if isinstance(error, score.NotAllowedError) or error.reason == "UNIMPLEMENTED":
+        return ScoreServiceDeniedError([method])
+    return translate(error)

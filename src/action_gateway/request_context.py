@@ -19,6 +19,12 @@ def note_user(user_id: str) -> None:
     structlog.contextvars.bind_contextvars(user_id=user_id)
 
 
+def find_user() -> str | None:
+    """Return the user of this request, as far as it was noted."""
+    user_id: str | None = structlog.contextvars.get_contextvars().get("user_id")
+    return user_id
+
+
 def note_action(action_id: str) -> None:
     """Put the action into what is logged of this request from here on."""
     structlog.contextvars.bind_contextvars(action_id=action_id)

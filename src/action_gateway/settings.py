@@ -3,7 +3,7 @@
 import ipaddress
 import re
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, FilePath
@@ -19,6 +19,7 @@ from service_runtime.settings import (
     RedisFields,
     Seconds,
     SecondsAboveZero,
+    SecretFile,
     settings_config,
 )
 
@@ -78,7 +79,7 @@ class OwnerSettings(MigrationFields, LogSettings):
 
 
 class DatabaseSettings(DatabaseFields, LogSettings):
-    """What `add-user` needs."""
+    """What `add-user` and `delete-user` need."""
 
     database_wait_seconds: SecondsAboveZero = Field(
         default=1.5, description="how long to wait for one before PostgreSQL counts as unavailable"
@@ -88,6 +89,19 @@ class DatabaseSettings(DatabaseFields, LogSettings):
     )
     password_queue: Annotated[int, Field(ge=0, le=10_000)] = Field(
         default=32, description="most passwords queued for hashing; more get 503"
+    )
+
+    access_token_seconds: Lifetime = Field(default=15 * 60, description="lifetime of an access token")
+    former_players: Literal["shown", "hidden"] = Field(
+        default="shown",
+        description="what becomes of the row of a player who leaves: shown without a name, or hidden",
+    )
+    freed_name_days: Annotated[int, Field(ge=0, le=36_500)] = Field(
+        default=30, description="how long a name that was given up cannot be taken"
+    )
+    freed_name_key_file: SecretFile | None = Field(
+        default=None,
+        description="file with the key that hides such names; without one they can be taken at once",
     )
 
 
@@ -162,7 +176,6 @@ class ServeSettings(RedisFields, DatabaseSettings):
         default="laurel", description="`iss` of all tokens"
     )
     registration_enabled: bool = Field(default=True, description="anyone may register")
-    access_token_seconds: Lifetime = Field(default=15 * 60, description="lifetime of an access token")
     refresh_token_seconds: Lifetime = Field(default=30 * 86_400, description="lifetime of a refresh token")
     refresh_grace_seconds: Seconds = Field(
         default=30,
@@ -176,6 +189,8 @@ class ServeSettings(RedisFields, DatabaseSettings):
     completes_per_minute: Count = Field(default=60, description="answers sent, by user")
     logins_per_minute: Count = Field(default=10, description="logins, by address and user name")
     registrations_per_minute: Count = Field(default=10, description="new users, by address")
+    exports_per_minute: Count = Field(default=5, description="exports of an account, by user")
+    moderations_per_minute: Count = Field(default=300, description="calls of a moderator, by user")
 
     drain_seconds: Seconds = Field(
         default=5, description="how long to answer while not ready, before a shutdown"

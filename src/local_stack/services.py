@@ -10,7 +10,7 @@ from pathlib import Path
 from local_stack.backing import Cache, Record
 from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
 from local_stack.ports import HOST
-from local_stack.secret_file import write_secret
+from local_stack.secret_file import ensure_secret, write_secret
 from local_stack.signing_keys import ensure_signing_key
 from local_stack.state import StateFolder
 
@@ -134,6 +134,7 @@ class Settings:
                 "SCORE_CA_FILE": identity.ca_file,
                 "ACCESS_KEYS_DIR": keys / "access",
                 "ACTION_KEYS_DIR": keys / "action",
+                "FREED_NAME_KEY_FILE": ensure_secret(keys / "freed-names"),
             },
         )
 

@@ -60,7 +60,7 @@ def test_help_lists_the_commands(command: Command) -> None:
     result = command("--help")
 
     assert result.exit_code == 0
-    for name in ("serve", "migrate", "load-actions", "add-user"):
+    for name in ("serve", "migrate", "load-actions", "add-user", "delete-user", "grant", "revoke"):
         assert name in result.stdout
         assert command(name, "--help").exit_code == 0
 
@@ -72,7 +72,17 @@ def test_the_version_is_the_projects(command: Command) -> None:
     assert version in command("--version").stdout
 
 
-@pytest.mark.parametrize("name", [("serve",), ("migrate",), ("load-actions", "x"), ("add-user", "ada")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        ("serve",),
+        ("migrate",),
+        ("load-actions", "x"),
+        ("add-user", "ada"),
+        ("delete-user", "ada"),
+        ("grant", "ada", "moderator"),
+    ],
+)
 def test_all_setup_errors_are_reported_at_once_with_exit_code_2(
     command: Command, name: tuple[str, ...]
 ) -> None:
@@ -179,6 +189,44 @@ def test_a_user_is_added_with_a_password_from_a_file(
     ]
     assert again.exit_code == 1
     assert "taken" in again.stderr
+
+
+def test_a_role_is_granted_and_revoked_by_the_owner_alone(
+    command: Command, runtime: dict[str, str], owner: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("correct horse battery\n", encoding="utf-8")
+    user_id = command("add-user", "Ada", "--password-file", str(tmp_path / "password"), **runtime).stdout
+    granted = [command("grant", "ada", "moderator", **owner) for _ in range(2)]
+    roles = fetch(database, "SELECT user_id, role FROM gateway.role")
+    revoked = [command("revoke", "ADA", "moderator", **owner) for _ in range(2)]
+    absent = command("grant", "bob", "moderator", **owner)
+    login = {name.replace("database", "migration"): value for name, value in runtime.items()}
+    forbidden = command("grant", "ada", "moderator", **login)
+
+    assert [(one.exit_code, one.stdout) for one in granted + revoked] == [(0, user_id)] * 4
+    assert roles == [(user_id.strip(), "moderator")]
+    assert fetch(database, "SELECT 1 FROM gateway.role") == []
+    assert (absent.exit_code, absent.stderr) == (1, "Error: there is no account of the name bob\n")
+    assert (forbidden.exit_code, "permission denied" in forbidden.stderr) == (1, True)
+    assert command("grant", "ada", "king", **owner).exit_code == 2
+
+
+def test_a_user_is_deleted_by_name(
+    command: Command, runtime: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "password").write_text("correct horse battery\n", encoding="utf-8")
+    (tmp_path / "key").write_text("a key of the names\n", encoding="utf-8")
+    runtime |= {"former_players": "hidden", "freed_name_key_file": str(tmp_path / "key")}
+    added = command("add-user", "Ada", "--password-file", str(tmp_path / "password"), **runtime)
+    result = command("delete-user", "ada", **runtime)
+    again = command("delete-user", "ada", **runtime)
+    taken = command("add-user", "Ada", "--password-file", str(tmp_path / "password"), **runtime)
+
+    assert (result.exit_code, result.stdout) == (0, added.stdout)
+    assert fetch(database, "SELECT count(*) FROM gateway.account") == [(0,)]
+    assert fetch(database, "SELECT user_id, hides FROM gateway.departure") == [(added.stdout.strip(), True)]
+    assert (again.exit_code, again.stderr) == (1, "Error: there is no account of the name ada\n")
+    assert (taken.exit_code, "taken" in taken.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(("name", "password"), [("a", "correct horse battery"), ("ada", "short")])

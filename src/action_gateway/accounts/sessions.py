@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from action_gateway.accounts.freed_names import FreedNames
 from action_gateway.accounts.passwords import Passwords
 from action_gateway.accounts.tokens import AccessTokens
 from action_gateway.domain.clock import Clock
@@ -55,6 +56,7 @@ class Sessions:
         passwords: Passwords,
         limits: Limits,
         access_tokens: AccessTokens,
+        freed_names: FreedNames,
         clock: Clock,
         lifetime: float,
         grace: float,
@@ -64,6 +66,7 @@ class Sessions:
         self._passwords = passwords
         self._limits = limits
         self._access_tokens = access_tokens
+        self._freed_names = freed_names
         self._clock = clock
         self._lifetime = timedelta(seconds=lifetime)
         self._grace = timedelta(seconds=grace)
@@ -75,7 +78,7 @@ class Sessions:
             UsernameTakenError, RateLimitedError: no account was made.
         """
         await self._limits.register(address)
-        return await add_user(self._store, self._passwords, username, password)
+        return await add_user(self._store, self._passwords, self._freed_names, username, password)
 
     async def log_in(self, username: str, password: str, *, address: str) -> Login:
         """Begin a session.
@@ -94,9 +97,11 @@ class Sessions:
                 account.user.user_id, outdated_hash=account.password_hash, password_hash=verdict.new_hash
             )
         token = secrets.token_bytes(_SECRET_BYTES)
-        await self._store.add_session(
+        begun = await self._store.add_session(
             account.user.user_id, token_hash=_hash(token), expires_at=self._now() + self._lifetime
         )
+        if not begun:  # The account was deleted in between.
+            raise BadCredentialsError
         return self._login(account.user, token)
 
     async def refresh(self, refresh_token: str, idempotency_key: str | None = None) -> Login:
@@ -149,10 +154,17 @@ class Sessions:
         return datetime.fromtimestamp(self._clock(), UTC)
 
 
-async def add_user(store: Store, passwords: Passwords, username: str, password: str) -> User:
+async def add_user(
+    store: Store, passwords: Passwords, freed_names: FreedNames, username: str, password: str
+) -> User:
     """Make an account. Raises UsernameTakenError."""
     user = User(str(uuid.uuid4()), username)
-    await store.add_account(user, await passwords.hash(password))
+    await store.add_account(
+        user,
+        await passwords.hash(password),
+        name_hash=freed_names.hash(username),
+        now=freed_names.now(),
+    )
     return user
 
 

@@ -6,7 +6,7 @@ algorithm is fixed, keys are found by `kid` among our own only, and nothing else
 
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -115,8 +115,11 @@ class _Verified(Generic[_Claims]):
 class AccessTokens:
     """Makes and checks access tokens."""
 
-    def __init__(self, keys: KeyFolder, *, issuer: str, lifetime: int, clock: Clock) -> None:
-        """Take the lifetime in seconds."""
+    def __init__(
+        self, keys: KeyFolder, *, issuer: str, lifetime: int, clock: Clock, departed: Container[str] = ()
+    ) -> None:
+        """Take the lifetime in seconds, and the users who have left, whose tokens count no more."""
+        self._departed = departed
         self._kind = _Kind(keys, issuer, typ="at+jwt", audience="laurel")
         self._verified = _Verified[_AccessClaims](keys)
         self._clock = clock
@@ -134,8 +137,16 @@ class AccessTokens:
         """Return whom a token speaks for.
 
         Raises:
-            UnauthenticatedError: it is no access token of ours, or its time is over or has not come.
+            UnauthenticatedError: it is no access token of ours, its time is over or has not come, or its user
+                has left.
         """
+        access = self.read(token)
+        if access.user_id in self._departed:
+            raise UnauthenticatedError
+        return access
+
+    def read(self, token: str) -> Access:
+        """Return whom a token speaks for, who may have left. Raises UnauthenticatedError."""
         claims = self._verified.find(token) or self._verify(token)
         now = self._clock()
         if claims.access.expires_at <= now or claims.begins_at > now + _LEEWAY_SECONDS:

@@ -27,6 +27,7 @@ from action_gateway.errors import (
     GatewayError,
     PaidError,
     TooFastError,
+    UnauthenticatedError,
     UnavailableError,
     WrongAnswerError,
 )
@@ -129,6 +130,7 @@ class Actions:
             PaidError: it was paid before, which is said whatever else is wrong.
             ActionTokenExpiredError, RateLimitedError, TooFastError: the answer was not looked at.
             ActionTokenSpentError, WrongAnswerError: the token has no attempts left, or one less.
+            UnauthenticatedError: the user has left.
             ScoreLimitError: the points would not fit.
         """
         started = self._action_tokens.verify(given.action_token)
@@ -161,17 +163,23 @@ class Actions:
         right = key.accepts(answer)
         attempt = await self._store.reserve_attempt(
             started.nonce,
+            user_id=started.user_id,
             right=right,
             allowed=self._attempts,
             expires_at=datetime.fromtimestamp(started.expires_at, UTC),
         )
         if attempt is None:
+            await self._check_presence(started.user_id)
             raise ActionTokenSpentError
         if not right and attempt.number > self._attempts:
             raise ActionTokenSpentError
         if not right:
             raise WrongAnswerError(self._attempts - attempt.number)
         return attempt.number != attempt.solved_by
+
+    async def _check_presence(self, user_id: str) -> None:
+        if await self._store.departures.has_departed(user_id):
+            raise UnauthenticatedError
 
     async def _reconsider(self, started: StartedAction, given: Answer, rejection: GatewayError) -> Payment:
         """Let a payment that was made win over a rejection.

@@ -1,12 +1,16 @@
 """The rows of a leaderboard as players see them, and what tells two of them apart. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import zip_longest
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from score_client.types import Standing
+
+FORMER_PLAYER: Final = "former player"
+"""The name of all who have left. Nobody can register it: names have no spaces."""
 
 
 class Entry(BaseModel):
@@ -22,6 +26,15 @@ class Entry(BaseModel):
     score: int
 
 
+def without_hidden(standings: Iterable[Standing], own: str | None = None) -> tuple[Standing, ...]:
+    """Leave out users who are hidden; they are shown to themselves alone, and only where they have a rank."""
+    return tuple(
+        standing
+        for standing in standings
+        if not standing.hidden or (standing.user_id == own and standing.rank is not None)
+    )
+
+
 def name_entries(standings: Iterable[Standing], usernames: Mapping[str, str | None]) -> tuple[Entry, ...]:
     """Turn standings into rows, in their order."""
     return tuple(
@@ -33,6 +46,28 @@ def name_entries(standings: Iterable[Standing], usernames: Mapping[str, str | No
         )
         for standing in standings
     )
+
+
+def remove_names(entries: Sequence[Entry], user_ids: Collection[str]) -> tuple[Entry, ...]:
+    """Return the same rows with these users as former players."""
+    return tuple(
+        entry.model_copy(update={"username": FORMER_PLAYER}) if entry.user_id in user_ids else entry
+        for entry in entries
+    )
+
+
+def is_same(before: Standing, after: Standing) -> bool:
+    """Return whether a user who has one standing in the place of the other sees no difference.
+
+    That others rank differently is none. To be hidden is one only if it takes the rank: who is shadowed shall
+    not notice.
+    """
+    return before.reached_revision == after.reached_revision and is_shown_alike(before, after)
+
+
+def is_shown_alike(before: Standing, after: Standing) -> bool:
+    """Return the same of standings in different histories, whose revisions do not compare."""
+    return before.total == after.total and (before.hidden == after.hidden or before.rank == after.rank)
 
 
 def changed_ranks(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[int, ...]:

@@ -5,12 +5,12 @@ finding the caller, the body and a header, which is all they want of it. FastAPI
 describes them, and answers what is no such request, so that there is one API and one code behind it.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import Header
+from fastapi import APIRouter, Header
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from action_gateway.accounts.tokens import AccessTokens
 from action_gateway.edge.authentication import identify
 from action_gateway.edge.exception_handlers import Handler
+from action_gateway.edge.problems import describe
 from action_gateway.errors import (
     BodyTooLargeError,
     BodyTooSlowError,
@@ -69,6 +70,32 @@ def describe_body(model: type[BaseModel]) -> dict[str, Any]:
     """Describe such a body for OpenAPI."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": True, "content": {_JSON: {"schema": schema}}}}
+
+
+def add_operation(
+    router: APIRouter,
+    path: str,
+    endpoint: Callable[..., Any],
+    body: type[BaseModel],
+    rejections: Iterable[type[GatewayError]],
+    *,
+    method: str = "POST",
+    status_code: int = 200,
+) -> None:
+    """Add an operation with a body to a router, described with all that it may be rejected with."""
+    router.add_api_route(
+        path,
+        endpoint,
+        methods=[method],
+        status_code=status_code,
+        openapi_extra=describe_body(body),
+        responses=describe([*FAILURES, *rejections]),
+    )
+
+
+def find_address(request: Request) -> str:
+    """Return the address of the client; the empty text where there is none."""
+    return request.client.host if request.client else ""
 
 
 @dataclass(frozen=True, slots=True)

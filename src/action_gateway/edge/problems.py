@@ -12,6 +12,8 @@ from starlette.responses import JSONResponse, Response
 
 from action_gateway import errors
 from action_gateway.domain.payment import Payment
+from action_gateway.domain.reversal import ShownReversal
+from score_client.types import Reversal
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -41,6 +43,14 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.TooFastError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "too_fast"),
     errors.WrongAnswerError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_answer"),
     errors.ScoreLimitError: Kind(HTTPStatus.CONFLICT, "score_limit_reached"),
+    errors.ModeratorOnlyError: Kind(HTTPStatus.FORBIDDEN, "moderator_only"),
+    errors.PlayerNotFoundError: Kind(HTTPStatus.NOT_FOUND, "player_not_found"),
+    errors.BoardNotFoundError: Kind(HTTPStatus.NOT_FOUND, "board_not_found"),
+    errors.StandingNotFoundError: Kind(HTTPStatus.NOT_FOUND, "standing_not_found"),
+    errors.AwardNotFoundError: Kind(HTTPStatus.NOT_FOUND, "award_not_found"),
+    errors.AwardReversedError: Kind(HTTPStatus.CONFLICT, "award_reversed"),
+    errors.PlanStaleError: Kind(HTTPStatus.CONFLICT, "plan_stale"),
+    errors.ScoreServiceDeniedError: Kind(HTTPStatus.BAD_GATEWAY, "score_service_denied"),
     errors.RateLimitedError: Kind(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
     errors.UnavailableError: Kind(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable"),
     errors.HeadersTooLargeError: Kind(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large"),
@@ -81,6 +91,12 @@ class Problem(BaseModel):
     code: str
     fields: dict[str, str] | None = Field(default=None, description="of invalid_request: what is wrong where")
     attempts_left: int | None = Field(default=None, description="of wrong_answer")
+    reversal: ShownReversal | None = Field(
+        default=None, description="of award_reversed: the reversal that stands"
+    )
+    methods: list[str] | None = Field(
+        default=None, description="of score_service_denied: what its policy has to allow the gateway"
+    )
     award: Payment | None = Field(
         default=None, description="of action_token_used and action_already_completed: the first outcome"
     )
@@ -99,7 +115,7 @@ def answer(error: errors.GatewayError) -> Response:
         **_members(error),
     )
     return JSONResponse(
-        problem.model_dump(by_alias=True, exclude_unset=True),
+        problem.model_dump(mode="json", by_alias=True, exclude_unset=True),
         int(kind.status),
         headers=_headers(error, kind),
         media_type=MEDIA_TYPE,
@@ -124,6 +140,10 @@ def _members(error: errors.GatewayError) -> dict[str, Any]:
             return {"fields": error.fields}
         case errors.WrongAnswerError():
             return {"attempts_left": error.attempts_left}
+        case errors.AwardReversedError(reversal=Reversal() as reversal):
+            return {"reversal": ShownReversal.of(reversal)}
+        case errors.ScoreServiceDeniedError():
+            return {"methods": list(error.methods)}
         case errors.PaidError(payment=payment):
             return {"award": payment}
     return {}

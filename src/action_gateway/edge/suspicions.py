@@ -4,8 +4,9 @@ A suspicion is no proof. Honest players mistype, and their clients send again wh
 tells by its rate, and by who and where its events come from. What is rejected, and how, is decided elsewhere:
 this only reads the error that a request ends with.
 
-Everything is counted. Events are bounded, so that they cannot fill the disk. None holds a token, an
-answer, a password or a name that was typed; user and action are those of the request's other lines.
+Everything is counted, and kept for moderators where it is known whom it is about. Events are bounded, so that
+they cannot fill the disk. None holds a token, an answer, a password or a name that was typed; user and action
+are those of the request's other lines.
 """
 
 import time
@@ -23,6 +24,7 @@ from starlette.responses import Response
 from action_gateway import errors
 from action_gateway.edge.exception_handlers import Handler
 from action_gateway.limits.limits import LIMITS, find_site
+from action_gateway.request_context import find_user
 from service_runtime.throttle import Throttle
 
 EVENTS_A_SECOND: Final = 5
@@ -96,8 +98,15 @@ def find_suspicion(error: Exception) -> Suspicion | None:  # noqa: C901, PLR0911
 class Suspicions:
     """Counts suspicions and tells of them."""
 
-    def __init__(self, registry: CollectorRegistry, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take seconds that never step back."""
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        note_user: Callable[[str, str], None] = lambda _user_id, _signal: None,
+    ) -> None:
+        """Take seconds that never step back, and what is told each user and signal."""
+        self._note_user = note_user
         self._suspicions = Counter(
             "gateway_suspicions",
             "Requests that look like an attempt to cheat or to break in, by what is suspected. No proof: "
@@ -126,6 +135,8 @@ class Suspicions:
         self._suspicions.labels(signal).inc()
         if "limit" in known:
             self._limited.labels(known["limit"]).inc()
+        if user_id := known.get("user_id") or find_user():
+            self._note_user(user_id, signal)
         if (left_out := self._events[signal].let_through()) is not None:
             tell = _log.warning if signal in _WARNINGS else _log.info
             address = find_site(client.host if client else "")

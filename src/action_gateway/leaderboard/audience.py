@@ -44,11 +44,11 @@ class Audience:
             if not self._by_user[user_id]:
                 del self._by_user[user_id]
 
-    def offer(self, standings: Iterable[Standing]) -> None:
-        """Hand out standings that continue the history known."""
+    def offer(self, standings: Iterable[Standing], revision: int) -> None:
+        """Hand out standings at a revision, which continue the history known, each to its own user."""
         for standing in standings:
             for subscription in self._by_user.get(standing.user_id, ()):
-                if subscription.offer(standing):
+                if subscription.offer(standing, revision):
                     self._with_news.add(subscription)
 
     def replace(self, standings: Mapping[str, Standing], revision: int) -> None:
@@ -59,7 +59,7 @@ class Audience:
         for user_id, subscriptions in self._by_user.items():
             standing = standings[user_id]
             for subscription in subscriptions:
-                subscription.replace(standing if standing.reached_revision <= revision else None)
+                subscription.replace(standing if standing.reached_revision <= revision else None, revision)
                 self._with_news.add(subscription)
 
     def end(self, error: GatewayError) -> None:

@@ -68,8 +68,11 @@ class BoardReader:
 
     async def read_changes(
         self, user_id: str, *, after_position: str, until_revision: int
-    ) -> AsyncGenerator[Standing, None]:
-        """Yield what became of a user's score between two states; nothing if the first cannot be resumed."""
+    ) -> AsyncGenerator[tuple[Standing, int], None]:
+        """Yield what became of a user's score between two states, and at which revision.
+
+        Nothing if the first state cannot be resumed.
+        """
         events = self._source.watch(
             board_id=self.board_id,
             top_n=1,
@@ -82,7 +85,7 @@ class BoardReader:
                 if isinstance(event, Snapshot) and event.reset:
                     return
                 for standing in event.scores if isinstance(event, Update) else ():
-                    yield standing
+                    yield standing, event.revision
                 # What was missed comes after the snapshot, unless there is no room for it.
                 complete = not isinstance(event, Snapshot) or event.position == after_position
                 if complete and event.revision >= until_revision:
@@ -108,7 +111,8 @@ class BoardReader:
         except PeriodUnknownError as error:
             # For the server that was asked it has not begun: its clock is behind.
             raise UnavailableError(error.reason, error.message) from error
-        return standings | {standing.user_id: standing for standing in view.standings}, view.revision
+        known = {standing.user_id: standing for standing in view.standings if standing.total}
+        return standings | known, view.revision
 
     async def read_all_standings(
         self, user_ids: Collection[str], min_revision: int, period_id: str = ""

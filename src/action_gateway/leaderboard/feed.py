@@ -15,7 +15,7 @@ not have is over.
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
 from dataclasses import replace
 from typing import Self
@@ -23,6 +23,7 @@ from typing import Self
 import structlog
 
 from action_gateway.domain.clock import Clock
+from action_gateway.domain.entries import remove_names, without_hidden
 from action_gateway.domain.messages import Top
 from action_gateway.domain.periods import ShownPeriod, is_current, show_period, steps_back
 from action_gateway.errors import PeriodUnknownError, UnavailableError
@@ -120,9 +121,18 @@ class Feed:
         try:
             async with asyncio.timeout(_OPEN_SECONDS):
                 await self._known.wait()
-                return subscription.begin(await self._read_own(subscription.user_id))
+                return subscription.begin(*await self._read_own(subscription.user_id))
         except TimeoutError as error:
             raise UnavailableError from error
+
+    def remove_names(self, user_ids: Collection[str]) -> None:
+        """Show users who have left without their names from now on."""
+        shown, newest = self.board.top, self._newest_top
+        self._newest_top = _remove_names(newest, user_ids)
+        self.board.top = self._newest_top if shown is newest else _remove_names(shown, user_ids)
+        if self.board.top is not shown:
+            self.audience.call_all()
+            self.audience.tell()
 
     async def recall(self, subscription: Subscription) -> None:
         """Report to a resuming subscription whether its user scored in the meantime.
@@ -136,8 +146,8 @@ class Feed:
                 await self._report_missed(subscription, subscription.after_position)
         subscription.settle()
 
-    async def _read_own(self, user_id: str) -> Standing:
-        """Read a user's standing, and wait until the board has got as far."""
+    async def _read_own(self, user_id: str) -> tuple[Standing, int]:
+        """Read a user's standing and its revision, and wait until the board has got as far."""
         while not self._over:
             history = self.board.history
             standings, revision = await self._reader.read_standings(
@@ -145,7 +155,7 @@ class Feed:
             )
             while history == self.board.history:
                 if revision <= self.board.revision:
-                    return standings[user_id]
+                    return standings[user_id], revision
                 await self._moved.wait()
         raise PeriodUnknownError
 
@@ -154,8 +164,8 @@ class Feed:
             subscription.user_id, after_position=after_position, until_revision=self.board.revision
         )
         async with aclosing(missed):
-            async for standing in missed:
-                subscription.miss(standing)
+            async for standing, revision in missed:
+                subscription.miss(standing, revision)
 
     async def _run(self) -> None:
         while True:
@@ -241,7 +251,7 @@ class Feed:
             )
             self._start_over(standings, event.revision)
         if isinstance(event, Update):
-            self.audience.offer(event.scores)
+            self.audience.offer(event.scores, event.revision)
         self._show(event.revision, event.position)
 
     def _find_period(self, snapshot: Snapshot) -> ShownPeriod | None:
@@ -254,7 +264,7 @@ class Feed:
         return is_known and _id_of(self._newest_period) == _id_of(self.board.period)
 
     async def _name(self, standings: Sequence[Standing]) -> Top:
-        entries = await self._reader.name(standings)
+        entries = await self._reader.name(without_hidden(standings))
         return self.board.top if entries == self.board.top.entries else Top(entries)
 
     def _start_over(self, standings: Mapping[str, Standing], revision: int) -> None:
@@ -270,6 +280,11 @@ class Feed:
         self._moved.set()
         self._moved = asyncio.Event()
         self.audience.tell()
+
+
+def _remove_names(top: Top, user_ids: Collection[str]) -> Top:
+    entries = remove_names(top.entries, user_ids)
+    return top if entries == top.entries else Top(entries)
 
 
 def _id_of(period: ShownPeriod | None) -> str:

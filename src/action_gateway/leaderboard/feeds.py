@@ -5,7 +5,7 @@ others begins with the first who wants it and ends with the last.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Self
@@ -55,6 +55,11 @@ class Feeds:
     def count(self) -> int:
         """How many feeds there are now."""
         return 1 + len(self._held)
+
+    def remove_names(self, user_ids: Collection[str]) -> None:
+        """Show users who have left without their names from now on."""
+        for feed in (self._all_time, *(held.feed for held in self._held.values())):
+            feed.remove_names(user_ids)
 
     @contextmanager
     def hold(self, period: str) -> Iterator[Feed]:

@@ -7,6 +7,7 @@ leaderboard and one score, the newest of each. Two of its messages never carry t
 import asyncio
 from dataclasses import dataclass, field
 
+from action_gateway.domain.entries import is_same, is_shown_alike
 from action_gateway.domain.messages import (
     Message,
     Top,
@@ -59,23 +60,31 @@ class Subscription:
         self._settled = after_position is None
         self._scored = False
         self._me: Standing | None = None
+        self._known_at = 0
         self._sent_me: Standing | None = None
         self._sent_top = board.top
         self._sent_period = board.period
         self._error: GatewayError | None = None
         self._woken = asyncio.Event()
 
-    def offer(self, standing: Standing) -> bool:
-        """Take a standing of the user; tell whether it is newer than the one known."""
-        if self._me is not None and standing.reached_revision <= self._me.reached_revision:
+    def offer(self, standing: Standing, revision: int) -> bool:
+        """Take the user's standing at a revision of the board; tell whether it is news.
+
+        A total may fall again, so it is the revision of the board that tells which standing is newer.
+        """
+        if self._me is not None and revision <= self._known_at:
+            return False
+        self._known_at = revision
+        if self._me is not None and is_same(self._me, standing):
             return False
         self._me = standing
         return True
 
-    def replace(self, standing: Standing | None) -> None:
+    def replace(self, standing: Standing | None, revision: int) -> None:
         """Take the standing in a history that does not continue the one known; None if it comes later."""
         self._me = standing
-        if self._sent_me is not None and standing is not None and self._sent_me.total == standing.total:
+        self._known_at = revision
+        if self._sent_me is not None and standing is not None and is_shown_alike(self._sent_me, standing):
             self._sent_me = standing
 
     def end(self, error: GatewayError) -> None:
@@ -87,11 +96,15 @@ class Subscription:
         """Let `news` look for something new."""
         self._woken.set()
 
-    def miss(self, standing: Standing) -> None:
-        """Take a standing that the user reached after the position to resume from."""
+    def miss(self, standing: Standing, revision: int) -> None:
+        """Take a standing that the user had at a revision after the position to resume from."""
         me, scored = self._me, self._scored
         # A score that the board has yet to show will be news by itself.
-        if me is not None and not scored and standing.reached_revision <= me.reached_revision:
+        if (
+            me is not None
+            and not scored
+            and (revision <= self._known_at or standing.reached_revision <= me.reached_revision)
+        ):
             self._sent_me = None
             self.wake()
 
@@ -99,9 +112,9 @@ class Subscription:
         """Note that there is no more to `miss`."""
         self._settled = True
 
-    def begin(self, standing: Standing) -> News:
-        """Start from the board as it is, and the user's standing, which was read since and is not ahead."""
-        self.offer(standing)
+    def begin(self, standing: Standing, revision: int) -> News:
+        """Start from the board as it is, and the user's standing at a revision that the board has reached."""
+        self.offer(standing, revision)
         return self._say((self._make_initial(),))
 
     async def news(self) -> News:

@@ -22,7 +22,7 @@ from action_gateway import tracing
 from action_gateway.errors import RateLimitedError, UnavailableError
 from service_runtime.addresses import parse_address
 
-Limit = Literal["start", "complete", "login", "register"]
+Limit = Literal["start", "complete", "login", "register", "export", "moderate"]
 LIMITS: Final[tuple[str, ...]] = get_args(Limit)
 _PAUSE_SECONDS: Final = 1.0
 _V6_SITE_BITS: Final = 64
@@ -38,6 +38,8 @@ class Rates:
     completes: int
     logins: int
     registrations: int
+    exports: int
+    moderations: int
 
 
 class Limits:
@@ -66,6 +68,14 @@ class Limits:
     async def complete(self, user_id: str) -> None:
         """Count an answer sent."""
         await self._count_leniently(self._rates.completes, "complete", user_id)
+
+    async def export(self, user_id: str) -> None:
+        """Count an export of an account."""
+        await self._count_leniently(self._rates.exports, "export", user_id)
+
+    async def moderate(self, user_id: str) -> None:
+        """Count a call of a moderator."""
+        await self._count_leniently(self._rates.moderations, "moderate", user_id)
 
     async def log_in(self, address: str, username: str) -> None:
         """Count a login. Raises UnavailableError while Redis is unavailable."""

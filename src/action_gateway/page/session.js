@@ -70,6 +70,13 @@ export class Session extends EventTarget {
     await call("POST", "auth/logout", { json, keepalive: true }).catch(() => {});
   }
 
+  /** Deletes the account. Where there was no answer, the same again is right. @param {string} password */
+  async leave(password) {
+    await this.call("DELETE", "account", { json: { password } });
+    keep.write(null);
+    this.#become(null, { why: "deleted" });
+  }
+
   /**
    * @returns {Promise<string>} an access token that is good now
    * @throws {Problem} `bad_refresh_token` when the login has ended, `unreachable` and the like without an answer

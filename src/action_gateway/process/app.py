@@ -20,16 +20,19 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from action_gateway.accounts.keys import KeyFolder
-from action_gateway.edge import schemas
 from action_gateway.edge.admission import Admission
 from action_gateway.edge.exception_handlers import HANDLERS
 from action_gateway.edge.guards import AnswerHeaders, RequestGuard
 from action_gateway.edge.operations import DirectCalls
 from action_gateway.edge.problems import Problem, describe
 from action_gateway.edge.request_telemetry import RequestTelemetry
-from action_gateway.edge.routes import ActionRoutes, SessionRoutes
 from action_gateway.errors import GatewayError
 from action_gateway.process.parts import Parts
+from action_gateway.routes import moderation_schemas, schemas
+from action_gateway.routes.accounts import AccountRoutes
+from action_gateway.routes.actions import ActionRoutes
+from action_gateway.routes.moderation import ModerationRoutes
+from action_gateway.routes.sessions import SessionRoutes
 from action_gateway.streams.events import PATH as EVENTS_PATH
 from service_runtime.admin import LIVE_PATH, READY_PATH, probe_routes
 
@@ -47,8 +50,14 @@ _DESCRIBED: Final[Sequence[tuple[type[BaseModel], JsonSchemaMode]]] = (
     (schemas.Registration, "validation"),
     (schemas.Credentials, "validation"),
     (schemas.RefreshToken, "validation"),
+    (schemas.Deletion, "validation"),
     (schemas.Start, "validation"),
     (schemas.Completion, "validation"),
+    (moderation_schemas.NewReversal, "validation"),
+    (moderation_schemas.NewPlan, "validation"),
+    (moderation_schemas.PlanApply, "validation"),
+    (moderation_schemas.VisibilityChange, "validation"),
+    (moderation_schemas.Dismissal, "validation"),
     (Problem, "serialization"),
 )
 
@@ -71,12 +80,15 @@ def create_app(parts: Parts) -> ASGIApp:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.access_tokens, app.state.suspicions = parts.access_tokens, parts.suspicions
+    app.state.moderators = parts.moderators
     for router in (
         SessionRoutes(parts.sessions, registration_enabled=parts.settings.registration_enabled).router(),
+        AccountRoutes(parts.accounts).router(),
         actions.router(),
         parts.leaderboard.router(),
         parts.sockets.router(),
         parts.events.router(),
+        ModerationRoutes(parts.moderation).router(),
     ):
         app.include_router(router, prefix=API_PREFIX)
     _add_jwks(app, parts.access_keys)
@@ -104,14 +116,8 @@ def _add_layers(app: ASGIApp, parts: Parts, files: Sequence[str]) -> ASGIApp:
         app = CORSMiddleware(
             app,
             allow_origins=parts.settings.allowed_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=[
-                "Authorization",
-                "Content-Type",
-                "Idempotency-Key",
-                "Last-Event-ID",
-                "X-Request-Id",
-            ],
+            allow_methods=["GET", "POST", "DELETE"],
+            allow_headers=_REQUEST_HEADERS,
             expose_headers=["Retry-After", "X-Request-Id"],
             max_age=600,
         )
@@ -141,8 +147,8 @@ def _file_routes(prefix: str, folder: Path) -> list[Route]:
             response.headers["Cache-Control"] = "no-cache"
             return response
 
-        path = "" if name == "index.html" else f"/{name}"
-        return Route(f"{prefix}{path}" or "/", get_file)
+        path = f"{prefix}/{name}".removesuffix("/index.html")
+        return Route(path or "/", get_file)
 
     names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     return [serve(name) for name in names]

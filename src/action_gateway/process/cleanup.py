@@ -1,4 +1,4 @@
-"""Deletes what has expired: sessions, retired refresh tokens, and attempts of action tokens.
+"""Deletes what has expired: sessions, retired refresh tokens, attempts of action tokens, and more.
 
 In small batches, so that no statement takes long. Several gateways may do it at once.
 """
@@ -19,6 +19,9 @@ _PAUSE_SECONDS: Final = 300.0
 _KEPT_AFTER_EXPIRY: Final = timedelta(days=1)
 """Until then a token that was answered rightly is told apart from another one for the same action."""
 
+_SUSPICIONS_KEPT: Final = timedelta(days=30)
+"""After the last time that something of the kind happened."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -31,6 +34,10 @@ async def delete_expired(store: Store, now: datetime, *, refresh_lifetime: timed
             lambda: store.delete_retired_tokens(before=now - refresh_lifetime, limit=_BATCH)
         ),
         "action_tokens": await _delete_all(lambda: store.delete_action_tokens(before=expired, limit=_BATCH)),
+        "suspicions": await _delete_all(
+            lambda: store.suspicions.delete_old(before=now - _SUSPICIONS_KEPT, limit=_BATCH)
+        ),
+        "freed_names": await _delete_all(lambda: store.delete_freed_names(before=now, limit=_BATCH)),
     }
 
 

@@ -1,7 +1,7 @@
 """What a gateway is made of, opened in order and closed in the other one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,14 +9,17 @@ from typing import Final
 
 from limits.errors import StorageError
 
+from action_gateway.accounts.accounts import Accounts, DeletionRules
+from action_gateway.accounts.departed import Departed
+from action_gateway.accounts.freed_names import FreedNames
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.passwords import Passwords
 from action_gateway.accounts.sessions import Sessions
+from action_gateway.accounts.settlement import Settlement
 from action_gateway.accounts.tokens import AccessTokens, ActionTokens
 from action_gateway.actions.actions import Actions
 from action_gateway.actions.payments import Payments
 from action_gateway.domain.clock import Clock
-from action_gateway.edge.leaderboards import Leaderboard
 from action_gateway.edge.suspicions import Suspicions
 from action_gateway.errors import GatewayError
 from action_gateway.leaderboard.board_reader import BoardReader
@@ -28,10 +31,14 @@ from action_gateway.leaderboard.usernames import Usernames
 from action_gateway.limits.limits import Limits, Rates
 from action_gateway.limits.redis_storage import Counters
 from action_gateway.metrics import Metrics
+from action_gateway.moderation.moderation import Moderation
+from action_gateway.moderation.moderators import Moderators
+from action_gateway.moderation.suspicion_log import SuspicionLog
 from action_gateway.process import gauges
 from action_gateway.process.checks import DATABASE, checks_of
 from action_gateway.process.cleanup import run_cleanup
 from action_gateway.process.dependencies import Dependencies, open_dependencies
+from action_gateway.routes.leaderboards import Leaderboard
 from action_gateway.settings import ServeSettings
 from action_gateway.store.store import Store
 from action_gateway.streams.connections import ConnectionMetrics, Connections
@@ -55,10 +62,14 @@ class Parts:
     access_keys: KeyFolder
     access_tokens: AccessTokens
     sessions: Sessions
+    accounts: Accounts
     actions: Actions
     connections: Connections
     suspicions: Suspicions
+    suspicion_log: SuspicionLog
     leaderboard: Leaderboard
+    moderators: Moderators
+    moderation: Moderation
     sockets: LeaderboardSockets
     events: LeaderboardEvents
 
@@ -76,7 +87,9 @@ class _Tokens:
 async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Parts]:
     """Open everything. Raises SetupError if keys or certificates cannot be used."""
     async with AsyncExitStack() as stack:
-        metrics, tokens = Metrics(), _make_tokens(settings, clock)
+        metrics = Metrics()
+        departed = Departed(clock, lifetime=settings.access_token_seconds)
+        tokens = _make_tokens(settings, clock, departed)
         dependencies = await stack.enter_async_context(open_dependencies(settings))
         store, score_client = dependencies.store, dependencies.score_client
         limits = _make_limits(dependencies.counters, settings)
@@ -92,13 +105,21 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
                 )
             )
         )
-        connections = _make_connections(metrics, settings)
+        connections = _make_connections(metrics, settings, departed)
+        for listener in (usernames.forget, feeds.remove_names, connections.end_all_of):
+            departed.listen(listener)
+        suspicion_log = SuspicionLog(store.suspicions, clock)
+        await stack.enter_async_context(suspicion_log.running())
+        freed_names = FreedNames.of(settings, clock)
         gauges.follow_process(metrics)
         gauges.follow_certificates(score_client, metrics)
         gauges.follow_use(store, passwords, settings, metrics)
         gauges.follow_feeds(feeds, metrics)
         checks = checks_of(store, dependencies.counters, score_client, feeds)
         _start_cleanup(stack, store, clock, settings)
+        _start(stack, departed.follow(store.departures), "departures")
+        settlement = Settlement(store, score_client, DeletionRules.of(settings), board_id=settings.board_id)
+        _start(stack, settlement.run(), "settlement")
         readiness = Readiness(
             checks,
             metrics.ready,
@@ -114,10 +135,33 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             readiness=readiness,
             access_keys=tokens.access_keys,
             access_tokens=tokens.access,
-            sessions=_make_sessions(dependencies, passwords, limits, tokens, clock, settings),
+            sessions=Sessions(
+                store=store,
+                passwords=passwords,
+                limits=limits,
+                access_tokens=tokens.access,
+                freed_names=freed_names,
+                clock=clock,
+                lifetime=settings.refresh_token_seconds,
+                grace=settings.refresh_grace_seconds,
+            ),
+            accounts=Accounts(
+                store=store,
+                passwords=passwords,
+                limits=limits,
+                freed_names=freed_names,
+                departed=departed,
+                awards=score_client,
+                rules=DeletionRules.of(settings),
+                board_id=settings.board_id,
+                clock=clock,
+            ),
             actions=_make_actions(dependencies, calendar, limits, tokens, clock, settings),
             connections=connections,
-            suspicions=Suspicions(metrics.registry),
+            suspicion_log=suspicion_log,
+            suspicions=Suspicions(metrics.registry, note_user=suspicion_log.note),
+            moderators=Moderators(store.roles, limits),
+            moderation=Moderation(score_client, store, usernames, settings.board_id),
             leaderboard=Leaderboard(
                 score_client,
                 usernames,
@@ -137,12 +181,16 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         )
 
 
-def _make_tokens(settings: ServeSettings, clock: Clock) -> _Tokens:
+def _make_tokens(settings: ServeSettings, clock: Clock, departed: Departed) -> _Tokens:
     access_keys, action_keys = KeyFolder(settings.access_keys_dir), KeyFolder(settings.action_keys_dir)
     if access_keys.key_ids() & action_keys.key_ids():
         raise SetupError(["access tokens and action tokens must not share a key"])
     access = AccessTokens(
-        access_keys, issuer=settings.issuer, lifetime=settings.access_token_seconds, clock=clock
+        access_keys,
+        issuer=settings.issuer,
+        lifetime=settings.access_token_seconds,
+        clock=clock,
+        departed=departed,
     )
     return _Tokens(access_keys, access, ActionTokens(action_keys, issuer=settings.issuer))
 
@@ -153,34 +201,18 @@ def _make_limits(counters: Counters, settings: ServeSettings) -> Limits:
         completes=settings.completes_per_minute,
         logins=settings.logins_per_minute,
         registrations=settings.registrations_per_minute,
+        exports=settings.exports_per_minute,
+        moderations=settings.moderations_per_minute,
     )
     return Limits(counters.storage, rates, seconds=settings.redis_timeout_seconds)
 
 
-def _make_connections(metrics: Metrics, settings: ServeSettings) -> Connections:
+def _make_connections(metrics: Metrics, settings: ServeSettings, departed: Departed) -> Connections:
     return Connections(
         ConnectionMetrics(metrics.registry),
         limit=settings.max_sockets,
         limit_per_user=settings.max_sockets_per_user,
-    )
-
-
-def _make_sessions(
-    dependencies: Dependencies,
-    passwords: Passwords,
-    limits: Limits,
-    tokens: _Tokens,
-    clock: Clock,
-    settings: ServeSettings,
-) -> Sessions:
-    return Sessions(
-        store=dependencies.store,
-        passwords=passwords,
-        limits=limits,
-        access_tokens=tokens.access,
-        clock=clock,
-        lifetime=settings.refresh_token_seconds,
-        grace=settings.refresh_grace_seconds,
+        departed=departed,
     )
 
 
@@ -207,5 +239,9 @@ def _make_actions(
 
 def _start_cleanup(stack: AsyncExitStack, store: Store, clock: Clock, settings: ServeSettings) -> None:
     lifetime = timedelta(seconds=settings.refresh_token_seconds)
-    cleanup = asyncio.create_task(run_cleanup(store, clock, refresh_lifetime=lifetime), name="cleanup")
-    stack.callback(cleanup.cancel)
+    _start(stack, run_cleanup(store, clock, refresh_lifetime=lifetime), "cleanup")
+
+
+def _start(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
+    """Do some work beside everything else, until the parts are closed."""
+    stack.callback(asyncio.create_task(work, name=name).cancel)

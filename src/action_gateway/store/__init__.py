@@ -1,1 +1,1 @@
-"""The gateway's own tables in PostgreSQL: accounts, sessions, actions, attempts."""
+"""The gateway's own tables in PostgreSQL: accounts, sessions, actions, attempts, departures."""

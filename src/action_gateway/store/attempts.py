@@ -32,6 +32,7 @@ class _Reservation:
     """An attempt to be counted."""
 
     nonce: uuid.UUID
+    user_id: str
     right: bool
     expires_at: datetime
 
@@ -45,21 +46,25 @@ class Attempts:
         """By the number of attempts that a token has."""
 
     async def reserve(
-        self, nonce: uuid.UUID, *, right: bool, allowed: int, expires_at: datetime
+        self, nonce: uuid.UUID, *, user_id: str, right: bool, allowed: int, expires_at: datetime
     ) -> Attempt | None:
-        """Count an attempt with an action token, and note whether it is right. None if none was left."""
+        """Count an attempt of a user with an action token, and note whether it is right.
+
+        None if none was left, or the user has left.
+        """
         batches = self._batches.get(allowed)
         if batches is None:
             run = partial(self._reserve, allowed)
             # A statement can count no two of the same token.
             batches = Batches("attempts", run, limit=_BATCH_MAX, key=attrgetter("nonce"))
             self._batches[allowed] = batches
-        return await batches.add(_Reservation(nonce, right, expires_at))
+        return await batches.add(_Reservation(nonce, user_id, right, expires_at))
 
     async def _reserve(self, allowed: int, batch: Sequence[_Reservation]) -> list[Attempt | None]:
         rows = await self._database.fetch_all(
             "reserve_attempts",
             nonces=[reservation.nonce for reservation in batch],
+            user_ids=[reservation.user_id for reservation in batch],
             rights=[reservation.right for reservation in batch],
             expiries=[reservation.expires_at for reservation in batch],
             allowed=allowed,

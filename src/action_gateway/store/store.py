@@ -22,9 +22,12 @@ from action_gateway.domain.number import Number
 from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
 from action_gateway.store.attempts import Attempt, Attempts
 from action_gateway.store.database import Database
+from action_gateway.store.departures import Departures
+from action_gateway.store.roles import Roles
+from action_gateway.store.suspicions import SuspicionRows
 from service_runtime.postgres.pool import PoolSettings, PoolUse
 
-REQUIRED_REVISION: Final = "0003"
+REQUIRED_REVISION: Final = "0004"
 """The oldest schema that this code works with."""
 
 
@@ -42,6 +45,22 @@ class Account:
 
     user: User
     password_hash: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class AccountDetails(Account):
+    """An account, since when there is one, and what it may do beyond playing."""
+
+    created_at: datetime
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """A session that can be continued, until when, and when it was last."""
+
+    expires_at: datetime
+    renewed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -79,6 +98,9 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._attempts = Attempts(database)
+        self.departures = Departures(database)
+        self.roles = Roles(database)
+        self.suspicions = SuspicionRows(database)
 
     @classmethod
     @asynccontextmanager
@@ -97,11 +119,25 @@ class Store:
         row = await self._database.fetch_one("read_schema_revision")
         return "" if row is None else str(row["revision"])
 
-    async def add_account(self, user: User, password_hash: str) -> None:
-        """Make an account. Raises UsernameTakenError."""
+    async def add_account(
+        self, user: User, password_hash: str, *, name_hash: bytes | None = None, now: datetime | None = None
+    ) -> None:
+        """Make an account. Raises UsernameTakenError, also for a name that was given up and is not free now.
+
+        Args:
+            user: Who it is for.
+            password_hash: Of the password.
+            name_hash: Of the name, as `delete_account` has kept it; None where none are kept.
+            now: When it is.
+        """
         try:
             await self._database.execute(
-                "add_account", user_id=user.user_id, username=user.username, password_hash=password_hash
+                "add_account",
+                user_id=user.user_id,
+                username=user.username,
+                password_hash=password_hash,
+                name_hash=name_hash,
+                now=now,
             )
         except psycopg.errors.UniqueViolation as error:
             if error.diag.constraint_name == "account_username_key":
@@ -113,27 +149,43 @@ class Store:
         row = await self._database.fetch_one("find_account", username=username)
         return Account(_user(row), row["password_hash"]) if row else None
 
+    async def get_account(self, user_id: str) -> AccountDetails | None:
+        """Get the account of a user."""
+        row = await self._database.fetch_one("get_account", user_id=user_id)
+        if row is None:
+            return None
+        return AccountDetails(_user(row), row["password_hash"], row["created_at"], tuple(row["roles"]))
+
+    async def list_sessions(self, user_id: str, *, now: datetime, limit: int) -> list[OpenSession]:
+        """List the sessions of a user that can be continued."""
+        rows = await self._database.fetch_all("list_sessions", user_id=user_id, now=now, limit=limit)
+        return [OpenSession(row["expires_at"], row["renewed_at"]) for row in rows]
+
     async def replace_password_hash(self, user_id: str, *, outdated_hash: str, password_hash: str) -> None:
         """Put a new hash of the same password in the place of the one that was read."""
         await self._database.execute(
             "replace_password_hash", user_id=user_id, outdated_hash=outdated_hash, password_hash=password_hash
         )
 
-    async def get_usernames(self, user_ids: Collection[str]) -> dict[str, str]:
-        """Name the users of these ids; unknown ones are left out."""
+    async def get_usernames(self, user_ids: Collection[str]) -> dict[str, str | None]:
+        """Name the users of these ids; None for those who have left, and unknown ones are left out."""
         rows = await self._database.fetch_all("get_usernames", user_ids=list(user_ids))
         return {row["user_id"]: row["username"] for row in rows}
 
-    async def add_session(self, user_id: str, *, token_hash: bytes, expires_at: datetime) -> None:
-        """Begin a session with its first refresh token."""
+    async def add_session(self, user_id: str, *, token_hash: bytes, expires_at: datetime) -> bool:
+        """Begin a session with its first refresh token. False if the account is gone."""
         session_id = uuid.uuid4()
-        await self._database.execute(
-            "add_session",
-            session_id=session_id,
-            user_id=user_id,
-            token_hash=token_hash,
-            expires_at=expires_at,
-        )
+        try:
+            await self._database.execute(
+                "add_session",
+                session_id=session_id,
+                user_id=user_id,
+                token_hash=token_hash,
+                expires_at=expires_at,
+            )
+        except psycopg.errors.ForeignKeyViolation:
+            return False
+        return True
 
     async def rotate_session(
         self,
@@ -170,6 +222,10 @@ class Store:
         """End the session that a refresh token is or was good for, if there is one."""
         await self._database.execute("end_session_of_token", token_hash=token_hash)
 
+    async def list_boards(self) -> list[str]:
+        """List the boards that an action names, or has ever named."""
+        return [row["board_id"] for row in await self._database.fetch_all("list_boards")]
+
     async def list_actions(self) -> list[OfferedAction]:
         """List the actions that can be started, in the order of the catalog."""
         return [_offered(row) for row in await self._database.fetch_all("list_actions")]
@@ -193,11 +249,16 @@ class Store:
         return AnswerKey(row["answers"], _number(row["number"]) if row["number"] else None)
 
     async def reserve_attempt(
-        self, nonce: uuid.UUID, *, right: bool, allowed: int, expires_at: datetime
+        self, nonce: uuid.UUID, *, user_id: str, right: bool, allowed: int, expires_at: datetime
     ) -> Attempt | None:
-        """Count an attempt with an action token, and note whether it is right. None if none was left."""
+        """Count an attempt of a user with an action token, and note whether it is right.
+
+        None if none was left, or the user has left.
+        """
         with tracing.statement("reserve_attempt"):
-            return await self._attempts.reserve(nonce, right=right, allowed=allowed, expires_at=expires_at)
+            return await self._attempts.reserve(
+                nonce, user_id=user_id, right=right, allowed=allowed, expires_at=expires_at
+            )
 
     async def is_solved(self, nonce: uuid.UUID) -> bool:
         """Return whether an action token was answered rightly."""
@@ -215,6 +276,10 @@ class Store:
     async def delete_action_tokens(self, *, before: datetime, limit: int) -> int:
         """Forget attempts with action tokens that expired before; tell how many."""
         return await self._database.execute("delete_action_tokens", before=before, limit=limit)
+
+    async def delete_freed_names(self, *, before: datetime, limit: int) -> int:
+        """Forget names that were free before; tell how many."""
+        return await self._database.execute("delete_freed_names", before=before, limit=limit)
 
 
 def _user(row: DictRow) -> User:

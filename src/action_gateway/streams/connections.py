@@ -2,14 +2,13 @@
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Container, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import product
 from typing import Literal, get_args
 
-from prometheus_client import CollectorRegistry, Gauge
-from prometheus_client import Counter as CounterMetric
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from action_gateway.errors import UnauthenticatedError
 from action_gateway.streams.connection import Connection, until_ended
@@ -23,11 +22,11 @@ class ConnectionMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.open = Gauge("gateway_sockets", "Open WebSockets and event streams", ["kind"], registry=registry)
-        self._sent = CounterMetric(
+        self._sent = Counter(
             "gateway_socket_messages_sent", "Messages sent", ["kind", "event"], registry=registry
         )
-        self._sent_by = dict[tuple[Kind, str], CounterMetric]()
-        self.evicted = CounterMetric(
+        self._sent_by = dict[tuple[Kind, str], Counter]()
+        self.evicted = Counter(
             "gateway_socket_evictions",
             "WebSockets and event streams that the gateway ended or rejected, by the reason.",
             ["kind", "reason"],
@@ -56,14 +55,17 @@ class Connections:
         *,
         limit: int,
         limit_per_user: int,
+        departed: Container[str] = (),
         randomness: random.Random | None = None,
     ) -> None:
+        """Take how many there may be, of all and of a user, and which users have left."""
         self.metrics = metrics
         self._limit = limit
         self._limit_per_user = limit_per_user
+        self._departed = departed
         self._randomness = randomness or random.Random()  # noqa: S311 - it spreads closes, no secret
         self._open: set[Connection] = set()
-        self._by_user: Counter[str] = Counter()
+        self._by_user: defaultdict[str, set[Connection]] = defaultdict(set)
         self._closing = False
         self._emptied = asyncio.Event()
 
@@ -85,17 +87,28 @@ class Connections:
             raise EndedError(ending) from None
 
     @contextmanager
-    def admit(self, user_id: str) -> Iterator[None]:
-        """Count a connection as this user's inside the block. Raises EndedError if the user has too many."""
-        if self._by_user[user_id] >= self._limit_per_user:
+    def admit(self, connection: Connection, user_id: str) -> Iterator[None]:
+        """Count a connection as this user's inside the block.
+
+        Raises EndedError if the user has too many, or has left.
+        """
+        if user_id in self._departed:
+            raise EndedError(Ending.UNAUTHENTICATED)
+        if len(self._by_user.get(user_id, ())) >= self._limit_per_user:
             raise EndedError(Ending.TOO_MANY_OF_USER)
-        self._by_user[user_id] += 1
+        self._by_user[user_id].add(connection)
         try:
             yield
         finally:
-            self._by_user[user_id] -= 1
+            self._by_user[user_id].discard(connection)
             if not self._by_user[user_id]:
                 del self._by_user[user_id]
+
+    def end_all_of(self, user_ids: Collection[str]) -> None:
+        """End the connections of users who have left."""
+        for user_id in user_ids:
+            for connection in self._by_user.get(user_id, ()):
+                connection.end(Ending.UNAUTHENTICATED)
 
     def stop_accepting(self) -> None:
         """Reject new connections, whose clients then connect elsewhere. Open ones may stay."""

@@ -144,7 +144,7 @@ class LeaderboardEvents:
     async def _tell(self, stream: EventStream, connection: Connection, send: Send) -> None:
         user_id = stream.access.user_id
         with (
-            self._connections.admit(user_id),
+            self._connections.admit(connection, user_id),
             self._feeds.hold(stream.period) as feed,
             feed.subscribe(user_id, stream.after_position) as subscription,
         ):

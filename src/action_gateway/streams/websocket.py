@@ -104,7 +104,7 @@ class LeaderboardSockets:
         note_user(access.user_id)
         self._extend(connection, access)
         with (
-            self._connections.admit(access.user_id),
+            self._connections.admit(connection, access.user_id),
             self._hold(period) as feed,
             feed.subscribe(access.user_id) as subscription,
         ):

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from action_gateway.domain.entries import Entry, changed_ranks, name_entries
+from action_gateway.domain.entries import Entry, changed_ranks, name_entries, remove_names, without_hidden
 from score_client.types import Standing
 
 ENTRIES = st.lists(
@@ -50,3 +50,23 @@ def test_a_user_that_the_gateway_does_not_know_has_no_name() -> None:
         Entry(rank=1, user_id="u1", username="ada", score=20),
         Entry(rank=None, user_id="u2", username=None, score=10),
     )
+
+
+def hidden(user_id: str, rank: int | None) -> Standing:
+    return Standing(user_id=user_id, total=5, rank=rank, reached_revision=1, hidden=True)
+
+
+def test_a_hidden_user_is_shown_to_nobody_else() -> None:
+    ada = Standing(user_id="ada", total=9, rank=1, reached_revision=1)
+    standings = (ada, hidden("bob", None), hidden("eve", 2))
+
+    assert without_hidden(standings) == (ada,)
+    assert without_hidden(standings, own="bob") == (ada,)
+    assert without_hidden(standings, own="eve") == (ada, hidden("eve", 2))
+
+
+def test_a_user_who_has_left_has_no_name() -> None:
+    entries = tuple(Entry(rank=1, user_id=one, username=one, score=1) for one in ("ada", "bob"))
+
+    assert [entry.username for entry in remove_names(entries, ["bob"])] == ["ada", "former player"]
+    assert remove_names(entries, []) == entries

@@ -10,8 +10,8 @@ from tests.fixtures.gateway import Gateway, Player
 
 from action_gateway.edge.exception_handlers import HANDLERS
 from action_gateway.edge.operations import DirectCalls
-from action_gateway.edge.routes import ActionRoutes
 from action_gateway.process.app import API_PREFIX
+from action_gateway.routes.actions import ActionRoutes
 
 START, COMPLETE = "/actions/start", "/actions/complete"
 BODIES: tuple[bytes, ...] = (

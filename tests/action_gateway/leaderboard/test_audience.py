@@ -24,7 +24,7 @@ def stack() -> Iterator[ExitStack]:
 def follow(stack: ExitStack, audience: Audience, user_id: str) -> tuple[Subscription, list[int]]:
     """Hold a subscription that has begun, and count how often it is woken."""
     subscription = stack.enter_context(audience.hold(user_id, None))
-    subscription.begin(standing(user_id, 0, 0))
+    subscription.begin(standing(user_id, 0, 0), 0)
     woken: list[int] = []
     subscription.wake = lambda: woken.append(1)  # type: ignore[method-assign]
     return subscription, woken
@@ -33,7 +33,7 @@ def follow(stack: ExitStack, audience: Audience, user_id: str) -> tuple[Subscrip
 async def test_only_those_with_news_are_woken(stack: ExitStack) -> None:
     audience = Audience(Board(), 0)
     (_, ada), (_, bob) = follow(stack, audience, "ada"), follow(stack, audience, "bob")
-    audience.offer([standing("ada", 10, 1), standing("eve", 10, 2)])
+    audience.offer([standing("ada", 10, 1), standing("eve", 10, 2)], 2)
     audience.tell()
     await asyncio.sleep(0.01)
     assert (len(ada), len(bob)) == (1, 0)
@@ -43,7 +43,7 @@ async def test_a_standing_that_is_known_is_no_news(stack: ExitStack) -> None:
     audience = Audience(Board(), 0)
     _, ada = follow(stack, audience, "ada")
     for _ in range(2):
-        audience.offer([standing("ada", 10, 1)])
+        audience.offer([standing("ada", 10, 1)], 1)
         audience.tell()
         await asyncio.sleep(0.01)
     assert len(ada) == 1
@@ -53,7 +53,7 @@ async def test_the_first_news_is_sent_at_once_and_the_next_after_the_interval(st
     audience = Audience(Board(), 3600)
     _, ada = follow(stack, audience, "ada")
     for revision in (1, 2, 3):
-        audience.offer([standing("ada", 10 * revision, revision)])
+        audience.offer([standing("ada", 10 * revision, revision)], revision)
         audience.tell()
         await asyncio.sleep(0.01)
     assert len(ada) == 1

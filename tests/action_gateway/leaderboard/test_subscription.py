@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -34,7 +34,8 @@ def events(news: News) -> list[Any]:
 
 def begun(board: Board, me: Standing | None = None) -> Subscription:
     subscription = Subscription(ME, board)
-    subscription.begin(me or nothing())
+    known = me or nothing()
+    subscription.begin(known, known.reached_revision)
     return subscription
 
 
@@ -61,8 +62,8 @@ def board() -> Board:
 def test_the_first_message_is_of_the_newest_state_known() -> None:
     board = Board(top(30, 20), revision=7, position="a-7")
     subscription = Subscription(ME, board)
-    subscription.offer(standing(30, 7))
-    news = subscription.begin(standing(10, 3))
+    subscription.offer(standing(30, 7), 7)
+    news = subscription.begin(standing(10, 3), 3)
     assert news.position == "a-7"
     assert [event["event"] for event in events(news)] == ["leaderboard:initial"]
     assert events(news)[0]["data"]["me"] == {"rank": 1, "score": 30}
@@ -70,9 +71,9 @@ def test_the_first_message_is_of_the_newest_state_known() -> None:
 
 async def test_a_score_missed_while_disconnected_is_sent_once_it_is_found(board: Board) -> None:
     subscription = Subscription(ME, board, "a-4")
-    initial = subscription.begin(standing(30, 7))
+    initial = subscription.begin(standing(30, 7), 7)
     assert initial.position is None
-    subscription.miss(standing(20, 5))
+    subscription.miss(standing(20, 5), 5)
     subscription.settle()
     news = await subscription.news()
     assert [event["data"].get("newScore") for event in events(news)] == [30]
@@ -81,11 +82,11 @@ async def test_a_score_missed_while_disconnected_is_sent_once_it_is_found(board:
 
 async def test_a_missed_score_is_not_sent_after_a_newer_one(board: Board) -> None:
     subscription = Subscription(ME, board, "a-4")
-    subscription.begin(standing(30, 7))
-    subscription.offer(standing(40, 8))
+    subscription.begin(standing(30, 7), 7)
+    subscription.offer(standing(40, 8), 8)
     (update,) = events(await waiting_for_news(subscription))
     assert update["data"]["newScore"] == 40
-    subscription.miss(standing(30, 7))
+    subscription.miss(standing(30, 7), 7)
     waiting = waiting_for_news(subscription)
     await settle()
     assert not waiting.done()
@@ -94,12 +95,12 @@ async def test_a_missed_score_is_not_sent_after_a_newer_one(board: Board) -> Non
 
 async def test_a_score_that_the_board_does_not_show_yet_is_left_to_the_board(board: Board) -> None:
     subscription = Subscription(ME, board, "a-4")
-    subscription.begin(standing(30, 7))
-    subscription.miss(standing(40, 8))
+    subscription.begin(standing(30, 7), 7)
+    subscription.miss(standing(40, 8), 8)
     waiting = waiting_for_news(subscription)
     await settle()
     assert not waiting.done()
-    subscription.offer(standing(40, 8))
+    subscription.offer(standing(40, 8), 8)
     subscription.wake()
     (update,) = events(await waiting)
     assert update["data"]["newScore"] == 40
@@ -107,21 +108,21 @@ async def test_a_score_that_the_board_does_not_show_yet_is_left_to_the_board(boa
 
 async def test_a_client_that_missed_nothing_gets_positions_from_then_on(board: Board) -> None:
     subscription = Subscription(ME, board, "a-4")
-    subscription.begin(standing(30, 7))
-    subscription.offer(standing(40, 8))
+    subscription.begin(standing(30, 7), 7)
+    subscription.offer(standing(40, 8), 8)
     assert (await waiting_for_news(subscription)).position is None
     subscription.settle()
-    subscription.offer(standing(50, 9))
+    subscription.offer(standing(50, 9), 9)
     assert (await waiting_for_news(subscription)).position == "a-7"
 
 
 async def test_the_content_of_the_first_message_is_not_repeated() -> None:
     board = Board()
     subscription = Subscription(ME, board)
-    subscription.offer(standing(30, 7))
+    subscription.offer(standing(30, 7), 7)
     board.top = top(30)
-    subscription.begin(standing(30, 7))
-    assert not subscription.offer(standing(30, 7))
+    subscription.begin(standing(30, 7), 7)
+    assert not subscription.offer(standing(30, 7), 7)
     waiting = waiting_for_news(subscription)
     await settle()
     assert not waiting.done()
@@ -150,27 +151,27 @@ async def test_an_update_is_relative_to_what_this_client_has_received() -> None:
 
 async def test_only_the_newest_of_several_scores_is_sent() -> None:
     subscription = begun(Board())
-    subscription.offer(standing(10, 1))
-    subscription.offer(standing(30, 3))
-    subscription.offer(standing(20, 2))
+    subscription.offer(standing(10, 1), 1)
+    subscription.offer(standing(30, 3), 3)
+    subscription.offer(standing(20, 2), 2)
     (update,) = events(await waiting_for_news(subscription))
     assert update["data"]["newScore"] == 30
 
 
 async def test_a_score_of_another_history_is_sent_if_it_differs() -> None:
     subscription = begun(Board(), standing(30, 9))
-    subscription.replace(standing(20, 2))
+    subscription.replace(standing(20, 2), 2)
     (update,) = events(await waiting_for_news(subscription))
     assert update["data"]["newScore"] == 20
 
 
 async def test_the_same_score_in_another_history_is_no_news() -> None:
     subscription = begun(Board(), standing(30, 9))
-    subscription.replace(standing(30, 2))
+    subscription.replace(standing(30, 2), 2)
     waiting = waiting_for_news(subscription)
     await settle()
     assert not waiting.done()
-    subscription.offer(standing(40, 3))
+    subscription.offer(standing(40, 3), 3)
     subscription.wake()
     (update,) = events(await waiting)
     assert update["data"]["newScore"] == 40
@@ -218,7 +219,7 @@ async def _follow(awards: list[tuple[str, int, bool]]) -> None:
     quick, slow = Subscription(ME, board), Subscription(ME, board)
     screens = {quick: Screen(), slow: Screen()}
     for subscription, screen in screens.items():
-        screen.show(subscription.begin(nothing()))
+        screen.show(subscription.begin(nothing(), 0))
     for user_id, points, slow_reads in [*awards, (ME, 1, True)]:
         source.award(user_id, points)
         ranking = source.ranking()
@@ -227,7 +228,7 @@ async def _follow(awards: list[tuple[str, int, bool]]) -> None:
         mine = next(one for one in ranking if one.user_id == user_id)
         for subscription in screens:
             if user_id == ME:
-                subscription.offer(mine)
+                subscription.offer(mine, source.revision)
         for subscription in (quick, slow) if slow_reads else (quick,):
             await _read(subscription, screens[subscription])
     final = next(one for one in source.ranking() if one.user_id == ME)
@@ -243,3 +244,41 @@ async def _read(subscription: Subscription, screen: Screen) -> None:
         screen.show(waiting.result())
     else:
         waiting.cancel()
+
+
+async def test_a_score_that_falls_is_news() -> None:
+    subscription = begun(Board(), standing(30, 9))
+    assert subscription.offer(standing(20, 5), 10)
+    (update,) = events(await waiting_for_news(subscription))
+    assert (update["data"]["newScore"], update["data"]["newRank"]) == (20, 1)
+
+
+async def test_a_score_of_which_nothing_is_left_is_news() -> None:
+    subscription = begun(Board(), standing(30, 9))
+    assert subscription.offer(nothing(), 10)
+    (update,) = events(await waiting_for_news(subscription))
+    assert (update["data"]["newScore"], update["data"]["newRank"]) == (0, None)
+
+
+async def test_an_older_standing_is_no_news_even_if_its_score_was_reached_later() -> None:
+    subscription = begun(Board())
+    assert subscription.offer(standing(20, 5), 10)
+    assert not subscription.offer(standing(30, 9), 9)
+
+
+async def test_who_is_hidden_loses_the_rank_and_who_is_shadowed_notices_nothing() -> None:
+    shown = standing(30, 9)
+    subscription = begun(Board(), shown)
+    assert not subscription.offer(replace(shown, hidden=True), 10)
+    assert subscription.offer(replace(shown, hidden=True, rank=None), 11)
+    (update,) = events(await waiting_for_news(subscription))
+    assert (update["data"]["newScore"], update["data"]["newRank"]) == (30, None)
+    assert subscription.offer(shown, 12)
+
+
+async def test_a_resumed_stream_learns_of_points_that_were_taken_back(board: Board) -> None:
+    subscription = Subscription(ME, board, "a-3")
+    subscription.begin(standing(20, 2), 7)
+    subscription.miss(standing(20, 2), 6)
+    (update,) = events(await waiting_for_news(subscription))
+    assert update["data"]["newScore"] == 20

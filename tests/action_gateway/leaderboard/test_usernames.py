@@ -1,5 +1,6 @@
 """The cache of user names."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 
 from action_gateway.errors import UnavailableError
@@ -9,12 +10,12 @@ from action_gateway.leaderboard.usernames import Usernames
 class Names:
     """Names as the store would read them, and what it was asked for."""
 
-    def __init__(self, **known: str) -> None:
+    def __init__(self, **known: str | None) -> None:
         self.known = known
         self.asked: list[set[str]] = []
         self.unavailable = False
 
-    async def fetch(self, user_ids: Collection[str]) -> Mapping[str, str]:
+    async def fetch(self, user_ids: Collection[str]) -> Mapping[str, str | None]:
         self.asked.append(set(user_ids))
         if self.unavailable:
             raise UnavailableError
@@ -88,3 +89,29 @@ async def test_a_bounded_number_of_unknown_users_is_remembered() -> None:
     await usernames.names_of(["u1", "u2", "u3"])
     assert len(names.asked) == 1
     assert len(names.asked[0]) == 1
+
+
+async def test_a_user_who_has_left_has_the_name_of_all_who_have() -> None:
+    names = Names(u1="ada", u2=None)
+    usernames = Usernames(names.fetch)
+    assert await usernames.names_of(["u1", "u2"]) == {"u1": "ada", "u2": "former player"}
+    usernames.forget(["u1"])
+    assert await usernames.names_of(["u1", "u2"]) == {"u1": "former player", "u2": "former player"}
+
+
+async def test_a_name_that_was_read_before_its_user_left_is_not_shown() -> None:
+    reading, left = asyncio.Event(), asyncio.Event()
+
+    async def fetch(user_ids: Collection[str]) -> dict[str, str | None]:
+        reading.set()
+        await left.wait()
+        return dict.fromkeys(user_ids, "ada")
+
+    usernames = Usernames(fetch)
+    asked = asyncio.create_task(usernames.names_of(["u1"]))
+    await reading.wait()
+    usernames.forget(["u1"])
+    left.set()
+
+    assert await asked == {"u1": "former player"}
+    assert await usernames.names_of(["u1"]) == {"u1": "former player"}

@@ -9,6 +9,7 @@ from tests.fixtures.postgres import Database
 from action_gateway.process import cleanup
 from action_gateway.process.cleanup import delete_expired
 from action_gateway.store.store import Store, User
+from action_gateway.store.suspicions import Noted
 from service_runtime.postgres.pool import PoolSettings
 
 NOW = datetime.now(UTC)
@@ -34,6 +35,13 @@ async def rotate(store: Store, token: bytes, successor: bytes, now: datetime) ->
     )
 
 
+async def leave(store: Store, name: str, free_at: datetime) -> None:
+    await store.add_account(User(name, name), "")
+    await store.departures.delete_account(
+        name, name_hash=name.encode(), free_at=free_at, hides=False, settled_after=MONTH
+    )
+
+
 async def test_expired_rows_are_deleted_and_others_kept(database: Database) -> None:
     async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
         await add_session(store, b"expired", NOW - timedelta(seconds=1))
@@ -41,10 +49,24 @@ async def test_expired_rows_are_deleted_and_others_kept(database: Database) -> N
         await rotate(store, b"good", b"better", NOW - MONTH - timedelta(seconds=1))
         await rotate(store, b"better", b"best", NOW - MONTH + timedelta(seconds=1))
         for age in (timedelta(hours=25), timedelta(hours=23)):
-            await store.reserve_attempt(uuid.uuid4(), right=False, allowed=5, expires_at=NOW - age)
+            await store.reserve_attempt(
+                uuid.uuid4(), user_id="u1", right=False, allowed=5, expires_at=NOW - age
+            )
+        await leave(store, "kept", NOW + timedelta(seconds=1))
+        await leave(store, "free", NOW - timedelta(seconds=1))
+        await store.add_account(User("u1", "ada"), "")
+        for signal, age in (("old", timedelta(days=31)), ("new", timedelta(days=29))):
+            await store.suspicions.add([Noted("u1", signal, NOW - age, NOW - age, 1)])
         deleted = await delete_expired(store, NOW, refresh_lifetime=MONTH)
 
-        assert deleted == {"sessions": 1, "retired_tokens": 1, "action_tokens": 1}
+        assert [one.signal for one in await store.suspicions.list(limit=9)] == ["new"]
+        assert deleted == {
+            "sessions": 1,
+            "retired_tokens": 1,
+            "action_tokens": 1,
+            "freed_names": 1,
+            "suspicions": 1,
+        }
         assert await store.find_rotation(b"good") is None
         assert await store.find_rotation(b"better") is not None
         assert sum((await delete_expired(store, NOW, refresh_lifetime=MONTH)).values()) == 0

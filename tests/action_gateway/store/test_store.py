@@ -65,18 +65,22 @@ async def test_a_hash_is_replaced_only_if_it_is_still_the_one_that_was_read(stor
 async def test_attempts_are_counted_up_to_what_is_allowed(store: Store) -> None:
     nonce = uuid.uuid4()
     attempts = [
-        await store.reserve_attempt(nonce, right=False, allowed=3, expires_at=LATER) for _ in range(5)
+        await store.reserve_attempt(nonce, user_id="u1", right=False, allowed=3, expires_at=LATER)
+        for _ in range(5)
     ]
 
     assert [attempt and attempt.number for attempt in attempts] == [1, 2, 3, None, None]
-    assert await store.reserve_attempt(nonce, right=True, allowed=3, expires_at=LATER) is None
+    assert await store.reserve_attempt(nonce, user_id="u1", right=True, allowed=3, expires_at=LATER) is None
     assert not await store.is_solved(nonce)
 
 
 async def test_concurrent_attempts_do_not_exceed_the_limit(store: Store) -> None:
     nonce = uuid.uuid4()
     attempts = await asyncio.gather(
-        *(store.reserve_attempt(nonce, right=False, allowed=3, expires_at=LATER) for _ in range(20))
+        *(
+            store.reserve_attempt(nonce, user_id="u1", right=False, allowed=3, expires_at=LATER)
+            for _ in range(20)
+        )
     )
 
     assert sorted(attempt.number for attempt in attempts if attempt) == [1, 2, 3]
@@ -86,7 +90,10 @@ async def test_concurrent_attempts_with_many_tokens_are_counted_apart(store: Sto
     nonces = [uuid.uuid4() for _ in range(300)]
     asked = [(nonce, number == 2) for number in range(3) for nonce in nonces]
     attempts = await asyncio.gather(
-        *(store.reserve_attempt(nonce, right=right, allowed=2, expires_at=LATER) for nonce, right in asked)
+        *(
+            store.reserve_attempt(nonce, user_id="u1", right=right, allowed=2, expires_at=LATER)
+            for nonce, right in asked
+        )
     )
 
     for (_, right), attempt in zip(asked, attempts, strict=True):
@@ -98,7 +105,7 @@ async def test_concurrent_attempts_with_many_tokens_are_counted_apart(store: Sto
 
 async def test_an_attempt_that_is_given_up_costs_no_other_one(store: Store) -> None:
     def attempt(nonce: uuid.UUID) -> "asyncio.Task[Attempt | None]":
-        counting = store.reserve_attempt(nonce, right=True, allowed=2, expires_at=LATER)
+        counting = store.reserve_attempt(nonce, user_id="u1", right=True, allowed=2, expires_at=LATER)
         return asyncio.create_task(counting)
 
     first, given_up, last = (attempt(uuid.uuid4()) for _ in range(3))
@@ -112,9 +119,9 @@ async def test_an_attempt_that_is_given_up_costs_no_other_one(store: Store) -> N
 async def test_a_token_that_was_answered_rightly_is_never_spent(store: Store) -> None:
     nonce = uuid.uuid4()
     assert not await store.is_solved(nonce)
-    first = await store.reserve_attempt(nonce, right=True, allowed=1, expires_at=LATER)
-    second = await store.reserve_attempt(nonce, right=True, allowed=1, expires_at=LATER)
-    third = await store.reserve_attempt(nonce, right=False, allowed=1, expires_at=LATER)
+    first = await store.reserve_attempt(nonce, user_id="u1", right=True, allowed=1, expires_at=LATER)
+    second = await store.reserve_attempt(nonce, user_id="u1", right=True, allowed=1, expires_at=LATER)
+    third = await store.reserve_attempt(nonce, user_id="u1", right=False, allowed=1, expires_at=LATER)
 
     assert [(one.number, one.solved_by) for one in (first, second, third) if one] == [
         (1, 1),

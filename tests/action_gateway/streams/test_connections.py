@@ -1,7 +1,7 @@
 """How many connections there may be, and how each of them ends."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import AsyncExitStack
 
 import pytest
@@ -16,9 +16,11 @@ from action_gateway.streams.endings import EndedError, Ending
 class Counted(Connections):
     """Connections, with a look at what was counted."""
 
-    def __init__(self, *, limit: int = 100, limit_per_user: int = 10) -> None:
+    def __init__(self, *, limit: int = 100, limit_per_user: int = 10, departed: Container[str] = ()) -> None:
         self.registry = CollectorRegistry()
-        super().__init__(ConnectionMetrics(self.registry), limit=limit, limit_per_user=limit_per_user)
+        super().__init__(
+            ConnectionMetrics(self.registry), limit=limit, limit_per_user=limit_per_user, departed=departed
+        )
 
     def open_now(self, kind: Kind = "websocket") -> float:
         return self.registry.get_sample_value("gateway_sockets", {"kind": kind}) or 0.0
@@ -79,11 +81,11 @@ async def test_a_connection_above_the_limit_is_rejected_until_another_one_ends(
 
 async def test_the_connections_of_one_user_are_bounded_without_affecting_others() -> None:
     connections = Counted(limit_per_user=1)
-    with connections.admit("ada"), connections.admit("bob"):
-        with pytest.raises(EndedError) as caught, connections.admit("ada"):
+    with connections.admit(Connection(), "ada"), connections.admit(Connection(), "bob"):
+        with pytest.raises(EndedError) as caught, connections.admit(Connection(), "ada"):
             pass
         assert caught.value.ending is Ending.TOO_MANY_OF_USER
-    with connections.admit("ada"):
+    with connections.admit(Connection(), "ada"):
         pass
 
 
@@ -265,3 +267,19 @@ def test_the_close_codes_are_those_of_the_contract() -> None:
 
 def test_a_reason_fits_into_a_close_frame() -> None:
     assert all(len(ending.reason.encode()) <= 123 for ending in Ending)
+
+
+async def test_all_connections_of_a_user_who_has_left_end_and_no_other() -> None:
+    departed: list[str] = []
+    connections = Counted(departed=departed)
+    ada, bob = Connection(), Connection()
+    with connections.admit(ada, "ada"), connections.admit(bob, "bob"):
+        async with ada.limit, bob.limit:
+            connections.end_all_of(["ada", "eve"])
+            assert ada.limit.when() is not None
+            assert bob.limit.when() is None
+            ada.limit.reschedule(None)
+    departed.append("ada")
+    with pytest.raises(EndedError) as caught, connections.admit(ada, "ada"):
+        pass
+    assert caught.value.ending is Ending.UNAUTHENTICATED

@@ -1,3 +1,4 @@
--- Makes an account. The index on names rejects one that is taken.
-INSERT INTO gateway.account (user_id, username, password_hash)
-VALUES (%(user_id)s, %(username)s, %(password_hash)s)
+-- Makes an account. A name that is taken, or was given up not long ago, is rejected.
+SELECT gateway.add_account(
+    %(user_id)s::text, %(username)s::text, %(password_hash)s::text, %(name_hash)s::bytea, %(now)s::timestamptz
+)

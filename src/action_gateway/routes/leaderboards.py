@@ -5,7 +5,7 @@ has no periods.
 """
 
 from collections.abc import Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 import score_client.errors
-from action_gateway.domain.entries import Entry, name_entries
+from action_gateway.domain.entries import Entry, name_entries, without_hidden
 from action_gateway.domain.periods import ALL_TIME, PeriodChoice, ShownPeriod, show_period
 from action_gateway.edge.authentication import CurrentUser
 from action_gateway.edge.problems import describe
@@ -61,7 +61,7 @@ class LeaderboardPage(_Answer):
 class Neighbourhood(_Answer):
     """The caller's row and those next to it."""
 
-    me: Entry = Field(description="score 0 and rank null before the first award")
+    me: Entry = Field(description="score 0 and rank null without points; rank null for a user who is hidden")
 
 
 class ListedPeriod(ShownPeriod):
@@ -143,7 +143,7 @@ class Leaderboard:
             # Nothing else in the request comes from outside.
             raise InvalidRequestError({"pageToken": "is not the token of a page"}) from None
         return LeaderboardPage(
-            entries=await self._entries(view.standings),
+            entries=await self._entries(without_hidden(view.standings)),
             revision=view.revision,
             source=view.source,
             next_page_token=view.next_page_token or None,
@@ -153,8 +153,10 @@ class Leaderboard:
     async def around(self, user_id: str, radius: int, period: str) -> Neighbourhood:
         """Read a user's neighbourhood. Raises PeriodUnknownError, or a ScoreClientError where that fails."""
         view = await self._around(user_id, radius, period)
-        mine = next((standing for standing in view.standings if standing.user_id == user_id), None)
-        me, *entries = await self._entries((mine or no_standing(user_id), *view.standings))
+        standings = [standing for standing in view.standings if standing.total]
+        mine = next((standing for standing in standings if standing.user_id == user_id), None)
+        shown = without_hidden(standings, own=user_id)
+        me, *entries = await self._entries((mine or no_standing(user_id), *shown))
         return Neighbourhood(
             me=me,
             entries=tuple(entries),
@@ -168,16 +170,17 @@ class Leaderboard:
         kinds = PeriodKind if kind is None else (kind,)
         found = [await self._calendar.find_current(self._board_id, one) for one in kinds]
         results = await self._results.list_results(kind, limit)
-        podiums = iter(await self._entries(standing for result in results for standing in result.winners))
+        winners = [without_hidden(result.winners) for result in results]
+        podiums = iter(await self._entries(chain.from_iterable(winners)))
         return PeriodList(
             current=tuple(shown for period in found if (shown := show_period(period))),
             periods=tuple(
                 ListedPeriod.of(
                     result.period,
                     entrants=result.period.entrants,
-                    podium=tuple(islice(podiums, len(result.winners))),
+                    podium=tuple(islice(podiums, len(podium))),
                 )
-                for result in results
+                for result, podium in zip(results, winners, strict=True)
             ),
         )
 

@@ -55,6 +55,12 @@ class RefreshToken(_Request):
     refresh_token: Token
 
 
+class Deletion(_Request):
+    """The password of an account that is to be deleted."""
+
+    password: Password
+
+
 class Start(_Request):
     """What to start."""
 

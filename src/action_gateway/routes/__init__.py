@@ -1,0 +1,1 @@
+"""The routes of the API: from JSON to commands and back."""
