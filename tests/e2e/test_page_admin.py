@@ -131,7 +131,8 @@ async def test_a_reversal_whose_answer_was_lost_is_made_once(
     gateway: Gateway, open_window: OpenWindow, ada: Player, ledger: ScriptedLedger
 ) -> None:
     await make_moderator(gateway)
-    page = await enter(await open_window(Desk(gateway)))
+    window = await open_window(Desk(gateway))
+    page = await enter(window)
     await look_up(page, "ada")
     losing = True
 
@@ -150,6 +151,7 @@ async def test_a_reversal_whose_answer_was_lost_is_made_once(
 
     await expect(page.locator("#place-score")).to_have_text("30")
     assert len({one.reversal_id for one in ledger.asked}) == 1
+    window.excuse("ERR_FAILED")
 
 
 async def test_a_player_is_hidden_and_shown(
@@ -239,13 +241,15 @@ async def test_what_the_policy_lacks_is_named(
 ) -> None:
     ledger.denied |= {"ListAwards", "SetUserVisibility"}
     await make_moderator(gateway)
-    page = await enter(await open_window(Desk(gateway)))
+    window = await open_window(Desk(gateway))
+    page = await enter(window)
     await look_up(page, "ada")
     await expect(page.locator("#history-error")).to_contain_text("score_api.v1.LedgerService/ListAwards")
     await page.get_by_label("Nobody. The").check()
     await page.locator("#visibility-reason").fill("A cheater.")
     await page.keyboard.press("Enter")
     await expect(page.locator("#visibility-error")).to_contain_text("CorrectionService/SetUserVisibility")
+    window.excuse("status of 502")
 
 
 async def test_a_phone_and_the_keyboard_are_enough(
