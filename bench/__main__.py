@@ -22,6 +22,7 @@ from rich.text import Text
 from bench.calls import CALLS
 from bench.closing import CLOSING
 from bench.comparison import Comparison
+from bench.corrections import CORRECTIONS, REVERSAL_PLAN
 from bench.edge import EDGE
 from bench.feeding import FEED
 from bench.machine import describe_machine, describe_versions
@@ -58,6 +59,8 @@ THEMES: Final[tuple[Theme, ...]] = (
     REBUILD,
     REBUILD_HUGE,
     CLOSING,
+    CORRECTIONS,
+    REVERSAL_PLAN,
     START,
 )
 _PLAIN_WIDTH = 180

@@ -23,7 +23,7 @@ from score_service.domain.board_settings import BoardSettings, Season
 from score_service.periods.settings_json import write_settings
 from score_service.record.sql import load_statement
 
-_CALL_SIZE = 200
+CALL_SIZE = 200
 _CALLS = 4
 _BOARD = "bench-writes"
 _PERIODS_BOARD = "bench-periods"
@@ -92,7 +92,7 @@ def award_batches(channel: grpc.aio.Channel, board_id: str) -> Call:
     stub, awards = ScoreServiceStub(channel), Awards(board_id)
 
     async def call() -> int:
-        response = await stub.BatchAwardPoints(awards.batch(_CALL_SIZE), timeout=30)
+        response = await stub.BatchAwardPoints(awards.batch(CALL_SIZE), timeout=30)
         for item in response.items:
             if not item.HasField("result"):
                 raise RuntimeError(f"An award was refused: {item.error.reason}.")
@@ -108,7 +108,7 @@ WRITES = Theme(
         Row("pgbench", "pgbench: one insert and one upsert, 8 connections", "awards/s", rate),
         Row(
             "batch",
-            f"BatchAwardPoints, {_CALL_SIZE} a call, {_CALLS} calls in flight",
+            f"BatchAwardPoints, {CALL_SIZE} a call, {_CALLS} calls in flight",
             "awards/s",
             rate,
             limit="sql",
