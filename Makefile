@@ -45,7 +45,7 @@ bench: $(RUN_READY) ## Measure on servers of its own. ROWS=batch,sql chooses, BA
 .PHONY: bench-picture
 bench-picture: $(RUN_READY) ## Draw the table of BENCH_JSON=FILE for the README, into docs/images.
 	@test -n '$(BENCH_JSON)' || { echo 'Say which report, such as make bench-picture BENCH_JSON=figures.json.' >&2; exit 2; }
-	@$(BIN)/python -m bench.picture '$(BENCH_JSON)' docs/images
+	@$(BIN)/python -m bench.report.picture '$(BENCH_JSON)' docs/images
 
 .PHONY: faults
 faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=, MINUTES= choose, FAULTS_JSON=FILE, FOLDER= keep.

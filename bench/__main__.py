@@ -19,28 +19,28 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from bench.calls import CALLS
-from bench.closing import CLOSING
-from bench.comparison import Comparison
-from bench.corrections import CORRECTIONS, REVERSAL_PLAN
-from bench.edge import EDGE
-from bench.feeding import FEED
-from bench.machine import describe_machine, describe_versions
-from bench.overload import OVERLOAD
-from bench.peer import PeerError, make_peer_theme
-from bench.ranks import RANKS
-from bench.reads import READS
-from bench.rebuilding import REBUILD, REBUILD_HUGE
-from bench.rollover import ROLLOVER
-from bench.session import BUSY, Plan, Session
-from bench.sockets import SOCKETS
-from bench.stack import running_stack
-from bench.starting import START
-from bench.table import make_comparison, make_report, make_table
-from bench.theme import Theme
-from bench.watching import CROWD, WATCH
-from bench.worktree import checked_out, find_commit, this_tree
-from bench.writes import WRITES
+from bench.comparing.comparison import Comparison
+from bench.comparing.peer import PeerError, make_peer_theme
+from bench.comparing.worktree import checked_out, find_commit, this_tree
+from bench.edge.edge import EDGE
+from bench.edge.overload import OVERLOAD
+from bench.edge.sockets import SOCKETS
+from bench.report.table import make_comparison, make_report, make_table
+from bench.session.session import BUSY, Plan, Session
+from bench.stack.machine import describe_machine, describe_versions
+from bench.stack.stack import running_stack
+from bench.themes.calls import CALLS
+from bench.themes.closing import CLOSING
+from bench.themes.corrections import CORRECTIONS, REVERSAL_PLAN
+from bench.themes.feeding import FEED
+from bench.themes.ranks import RANKS
+from bench.themes.reads import READS
+from bench.themes.rebuilding import REBUILD, REBUILD_HUGE
+from bench.themes.rollover import ROLLOVER
+from bench.themes.starting import START
+from bench.themes.theme import Theme
+from bench.themes.watching import CROWD, WATCH
+from bench.themes.writes import WRITES
 from local_stack.errors import LocalStackError
 from local_stack.terminal import Terminal
 

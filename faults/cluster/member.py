@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final
 
-from bench.accounting import read_processes, tree_of
+from bench.stack.accounting import read_processes, tree_of
 from local_stack.child import Child
 from local_stack.errors import ServerFailedError
 

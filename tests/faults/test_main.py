@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.accounting import read_processes, tree_of
+from bench.stack.accounting import read_processes, tree_of
 
 _ROOT = Path(__file__).parents[2]
 

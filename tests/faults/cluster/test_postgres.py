@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually
 
-from bench.accounting import read_processes, tree_of
+from bench.stack.accounting import read_processes, tree_of
 from faults.cluster.postgres import FAST, IMMEDIATE, Postgres, PostgresPair
 from local_stack.ports import HOST, free_port
 from local_stack.postgres import PostgresCluster

@@ -1,0 +1,1 @@
+"""What stands beside ours: another revision in a tree of its own, and a server of others."""

@@ -1,0 +1,1 @@
+"""Themes of the gateway, and of overload, which reaches both services."""

@@ -1,0 +1,141 @@
+"""The gateway: actions started and completed through HTTP, beside requests that it refuses at the door."""
+
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bench.figures.row import Quantity, Row, at_least, at_most, median_ms, rate
+from bench.load.http_connection import HttpConnection
+from bench.load.load import Call, keep_in_flight
+from bench.stack.stack import Stack
+from bench.themes.theme import Measure, Theme
+
+_PLAYERS = 16
+_API = "/api/v1"
+_PASSWORD = "correct horse battery"  # noqa: S105 - Of players that live as long as the bench.
+_OK, _CREATED, _UNAUTHORIZED = 200, 201, 401
+
+
+@dataclass(frozen=True, slots=True)
+class Player:
+    """A user with a connection."""
+
+    connection: HttpConnection
+    token: str
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What says who it is."""
+        return {"Authorization": f"Bearer {self.token}"}
+
+    async def play(self) -> None:
+        """Start an action and complete it."""
+        started = await self._post("/actions/start", {"actionId": "bench"})
+        token = started["actionToken"]
+        await self._post("/actions/complete", {"actionToken": token, "proof": {"answer": "yes"}})
+
+    async def play_one(self) -> int:
+        """Do the same, and count it."""
+        await self.play()
+        return 1
+
+    async def ask_to_start(self) -> tuple[int, Any]:
+        """Start an action; return the status, whichever it is, and the answer."""
+        return await self.connection.post(f"{_API}/actions/start", {"actionId": "bench"}, self.headers)
+
+    async def be_refused(self) -> None:
+        """Send the same two requests without saying who one is."""
+        for path in ("/actions/start", "/actions/complete"):
+            await post(self.connection, path, {"actionId": "bench"}, {}, _UNAUTHORIZED)
+
+    async def _post(self, path: str, body: object) -> Any:
+        return await post(self.connection, path, body, self.headers, _OK)
+
+
+async def post(
+    connection: HttpConnection, path: str, body: object, headers: Mapping[str, str], expected: int
+) -> Any:
+    """Send JSON and return the answer's. Raises RuntimeError if it is another one than expected."""
+    status, answer = await connection.post(_API + path, body, headers)
+    if status != expected:
+        raise RuntimeError(f"{path} was answered with {status}: {answer}")
+    return answer
+
+
+@asynccontextmanager
+async def open_players(stack: Stack, count: int) -> AsyncIterator[list[Player]]:
+    """Have a gateway, and players with accounts of their own on it."""
+    address = stack.start_gateway()
+    async with AsyncExitStack() as connections:
+        yield [await _join(connections, address, f"player-{secrets.token_hex(4)}") for _ in range(count)]
+
+
+@asynccontextmanager
+async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
+    async with open_players(stack, _PLAYERS) as players:
+        yield {
+            "door": partial(keep_in_flight, _any_of(players, Player.be_refused), _PLAYERS),
+            "gateway": partial(keep_in_flight, _any_of(players, Player.play), _PLAYERS),
+            "gateway-idle": partial(keep_in_flight, players[0].play_one, 1),
+        }
+
+
+def _any_of(players: Sequence[Player], do: Callable[[Player], Awaitable[None]]) -> Call:
+    """Have a player do something who does nothing else."""
+    idle = deque(players)
+
+    async def call() -> int:
+        player = idle.popleft()
+        await do(player)
+        idle.append(player)
+        return 1
+
+    return call
+
+
+async def _join(connections: AsyncExitStack, address: str, name: str) -> Player:
+    connection = await HttpConnection.open(address)
+    connections.push_async_callback(connection.close)
+    credentials = {"username": name, "password": _PASSWORD}
+    await post(connection, "/auth/register", credentials, {}, _CREATED)
+    session = await post(connection, "/auth/login", credentials, {}, _OK)
+    return Player(connection, session["accessToken"])
+
+
+EDGE = Theme(
+    "edge",
+    (
+        Row(
+            "door",
+            f"gateway: start and complete refused at the door, {_PLAYERS} players",
+            "pairs/s",
+            rate,
+            targets=(at_most(400, Quantity.CPU),),
+        ),
+        Row(
+            "gateway",
+            f"gateway: start and complete, {_PLAYERS} players",
+            "awards/s",
+            rate,
+            limit="door",
+            targets=(
+                at_least(5, Quantity.BASE),
+                at_most(1_500, Quantity.CPU),
+                at_most(250, Quantity.POSTGRES_CPU),
+            ),
+        ),
+        Row("gateway-p50", "the same", "ms p50", median_ms, measure="gateway", limit="door"),
+        Row(
+            "gateway-idle",
+            "gateway: start and complete, 1 player",
+            "ms p50",
+            median_ms,
+            targets=(at_most(8),),
+        ),
+    ),
+    _open,
+)

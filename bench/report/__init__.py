@@ -1,0 +1,1 @@
+"""The table of a run, its JSON, and the picture for the README."""

@@ -1,0 +1,1 @@
+"""A run of chosen themes: rounds, progress, and what other work took of the machine."""
