@@ -161,7 +161,7 @@ class ScriptedBoard:
         user_ids: Iterable[str] = (),
         period: str = "",
     ) -> AsyncGenerator[Snapshot | Update | Checkpoint, None]:
-        self._fail_if_away()
+        self._fail_if_unavailable()
         self.watches_begun += 1
         if period and period not in self.periods:
             raise PeriodUnknownError("PERIOD_UNKNOWN", "there is none")
@@ -187,7 +187,7 @@ class ScriptedBoard:
         period: str = "",
     ) -> StandingsView:
         await asyncio.sleep(0)
-        self._fail_if_away()
+        self._fail_if_unavailable()
         if period and period not in {one.period_id for one in self.periods.values()}:
             raise PeriodUnknownError("PERIOD_UNKNOWN", "there is none")
         assert (min_revision or 0) <= self.revision
@@ -197,7 +197,7 @@ class ScriptedBoard:
             standings=found, revision=self.revision, position=self.position, source=Source.CACHE
         )
 
-    def _fail_if_away(self) -> None:
+    def _fail_if_unavailable(self) -> None:
         if self.unavailable:
             raise UnavailableError("UNAVAILABLE", "unavailable")
         if not self.revision:

@@ -105,7 +105,7 @@ async def test_a_board_that_has_no_days_has_none(error: ScoreClientError) -> Non
 
 async def test_a_day_that_cannot_be_read_is_no_day_of_another_kind() -> None:
     source, clock = ScriptedDays(), at(NOON)
-    source.error = ScoreUnavailableError("UNAVAILABLE", "away")
+    source.error = ScoreUnavailableError("UNAVAILABLE", "unavailable")
     calendar = Calendar(source, clock)
     with pytest.raises(UnavailableError):
         await calendar.find_day("main")

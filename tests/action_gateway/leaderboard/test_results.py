@@ -75,7 +75,7 @@ async def test_each_kind_and_length_is_a_list_of_its_own(source: ScriptedResults
 
 
 async def test_a_failure_is_not_kept(source: ScriptedResults, results: Results) -> None:
-    source.error = UnavailableError("UNAVAILABLE", "away")
+    source.error = UnavailableError("UNAVAILABLE", "unavailable")
     with pytest.raises(UnavailableError):
         await results.list_results(None, 1)
     source.error = None

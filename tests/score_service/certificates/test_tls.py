@@ -193,10 +193,10 @@ def test_a_faulty_set_is_logged_once_and_the_last_good_one_kept(files: Certifica
 
 def test_a_file_that_is_put_back_as_it_was_is_no_fault(files: CertificateFiles, tmp_path: Path) -> None:
     certificates = Certificates(files)
-    files.key.rename(tmp_path / "away")
+    files.key.rename(tmp_path / "moved")
     certificates.refresh()
     assert certificates.is_faulty
-    (tmp_path / "away").rename(files.key)
+    (tmp_path / "moved").rename(files.key)
     certificates.refresh()
     assert not certificates.is_faulty
 

@@ -1,4 +1,4 @@
-"""Closing periods over real stores: once, whoever does it, wherever it was interrupted."""
+"""Closing periods over real stores: once, by any process, and after an interruption at any step."""
 
 import asyncio
 import hashlib

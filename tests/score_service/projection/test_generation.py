@@ -284,7 +284,7 @@ async def test_generation_that_the_board_has_cannot_be_discarded(projection: Pro
     assert await top_of(projection) == [("ada", 5, 1)]
 
 
-async def test_generation_is_gone_on_with_by_whoever_adopts_it(
+async def test_generation_is_continued_by_the_process_that_adopts_it(
     projection: Projection, redis: "Redis", redis_prefix: str
 ) -> None:
     former = projection.make_generation("main", None)
