@@ -214,7 +214,7 @@ async def check_metrics(rotation: Rotation, authority: CertificateAuthority) -> 
 
 
 async def read_metrics(service: RunningService) -> dict[str, float]:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         text = (await http.get(f"http://{service.addresses['admin']}/metrics")).text
     families = text_string_to_metric_families(text)
     return {sample.name: sample.value for family in families for sample in family.samples}

@@ -169,7 +169,7 @@ async def test_service_waits_for_stores_that_are_unavailable_and_says_which(
     stack: Stack, package: str
 ) -> None:
     service = await stack.start_without_stores(package)
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=60) as http:
         ready = await http.get(f"http://{service.addresses['admin']}/readyz")
         live = await http.get(f"http://{service.addresses['admin']}/livez")
 

@@ -17,7 +17,7 @@ ANYWHERE = Address("127.0.0.1", 0)
 
 
 async def get(service: ScoreService, path: str, method: str = "GET") -> httpx.Response:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         return await client.request(method, service.admin_url + path)
 
 
@@ -88,7 +88,7 @@ def readiness() -> Readiness:
 async def test_the_signals_of_the_process_are_left_alone(readiness: Readiness) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     app = create_app(readiness, CollectorRegistry())
-    async with serve(app, bind(ANYWHERE), LISTENER) as listener, httpx.AsyncClient() as client:
+    async with serve(app, bind(ANYWHERE), LISTENER) as listener, httpx.AsyncClient(timeout=60) as client:
         await client.get(f"http://{listener.address}/livez")
         assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
@@ -97,11 +97,11 @@ async def test_it_stops_at_once_also_with_a_connection_open(readiness: Readiness
     async with serve(create_app(readiness, CollectorRegistry()), bind(ANYWHERE), LISTENER) as listener:
         address = listener.address
         _, writer = await asyncio.open_connection(address.host, address.port)
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             await client.get(f"http://{address}/livez")
     writer.close()
     with pytest.raises(httpx.ConnectError):
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             await client.get(f"http://{address}/livez")
 
 

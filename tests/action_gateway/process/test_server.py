@@ -55,7 +55,7 @@ async def test_it_serves_on_both_ports_and_ends_on_a_signal(
     processes: Processes, environment: dict[str, str], score_service: ScoreService
 ) -> None:
     service = start(processes, environment | {f"{PREFIX}SCORE_TARGET": score_service.target})
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
 
         async def is_ready() -> bool:
             response = await client.get(f"http://{service.addresses['admin']}/readyz")
@@ -187,7 +187,7 @@ async def test_requests_under_way_are_finished(processes: Processes, environment
     writer.write(head.encode() + body[:5])
     await writer.drain()
     # Once another connection was answered, the gateway has read the start of this one's headers.
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         await client.get(f"http://{service.addresses['http']}/livez")
     await begin_to_drain(service)
     writer.write(body[5:])

@@ -54,7 +54,7 @@ async def proxy(free_port: Callable[[], int]) -> AsyncIterator[Proxy]:
 
 
 async def report(service: ScoreService) -> tuple[int, dict[str, Any]]:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         response = await client.get(f"{service.admin_url}/readyz")
     return response.status_code, response.json()
 
@@ -79,7 +79,7 @@ async def test_without_postgresql_at_the_start_it_stays_up_reports_so_and_gets_r
         )
 
     await eventually(is_told)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         assert (await client.get(f"{service.admin_url}/livez")).status_code == 200
     proxy.upstream = address
     await eventually(service.is_ready)

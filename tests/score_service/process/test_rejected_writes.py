@@ -26,7 +26,7 @@ def stubs(service: ScoreService, connect: Connect, backend_certificate: Certific
 
 
 async def missing(service: ScoreService) -> Any:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         response = await client.get(f"{service.admin_url}/readyz")
     assert response.status_code == 200
     return response.json()["missing"]
