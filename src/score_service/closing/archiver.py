@@ -8,12 +8,8 @@ from typing import Final
 from score_service.record.periods import PeriodStore
 
 PAGE: Final = 50_000
-"""Standings in the first pages, which take half a second each."""
-_GROWTH: Final = 0.25
-_PAGE_MAX: Final = 200_000
-"""Each page looks at all standings of the period, which takes a hundredth of what it takes to write them. So
-pages grow with what is archived, up to one that a busy server still writes in time: a million entrants take
-12 pages, ten million 57."""
+"""Standings in a page. Each page looks at all standings of the period, so small ones take longer together;
+one of a million entrants takes twenty pages of half a second."""
 _PAUSE_SHARE: Final = 0.1
 """Of the time that a page took, before the next, so that what others commit meanwhile gets its turn."""
 
@@ -51,7 +47,7 @@ class Archiver:
         digest, frozen_digest, rank = hashlib.sha256(), b"", 0
         clock = asyncio.get_running_loop().time
         began = clock()
-        while page := await self._periods.archive_page(board_id, period_id, rank, self._limit(rank)):
+        while page := await self._periods.archive_page(board_id, period_id, rank, self._page):
             digest.update(page.lines)
             frozen_digest = frozen_digest or page.frozen_digest
             if page.frozen_digest != frozen_digest:
@@ -63,7 +59,3 @@ class Archiver:
             await asyncio.sleep((clock() - began) * _PAUSE_SHARE)
             began = clock()
         return Archive(rank, digest.digest(), frozen_digest)
-
-    def _limit(self, rank: int) -> int:
-        """Return how many standings the page after a rank has at most."""
-        return max(self._page, min(int(rank * _GROWTH), _PAGE_MAX))
