@@ -40,7 +40,7 @@ local users, members, unranked, more, more_shown = {}, {}, {}, 0, 0
 for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\\n]+)\\n?') do
     local former, total = redis.call('HGET', KEYS[3 + 2 * place], user), points
     if former then
-        redis.call('ZREM', KEYS[2 + 2 * place], member_of(user, after_total(former)))
+        redis.call('ZREM', KEYS[2 + 2 * place], member_of(user, string.match(former, ':(.*)')))
         total = string.format('%.0f', tonumber(string.match(former, '^%d+')) + tonumber(points))
     end
     members[#members + 1] = member_of(user, revision)

@@ -48,9 +48,9 @@ end
 local positions = table.concat({ARGV[3], ARGV[4], ARGV[5], ARGV[6]}, ' ')
 local ranks = move(0, ARGV[8])
 local hint = {ARGV[8] == '' and positions or table.concat({positions, ranks, ARGV[8]}, '\n')}
-local fields = {'generation', ARGV[1], 'revision', ARGV[5], 'mark', ARGV[6], 'members', held[1]}
+redis.call('HSET', KEYS[1], 'generation', ARGV[1], 'revision', ARGV[5], 'mark', ARGV[6], 'members', held[1])
 if shown[1] ~= held[1] or header and header[6] then
-    fields[9], fields[10] = 'ranked', shown[1]
+    redis.call('HSET', KEYS[1], 'ranked', shown[1])
 end
 
 if ARGV[2] ~= '' then
@@ -71,9 +71,14 @@ if ARGV[2] ~= '' then
             members[id] = nil
         end
     end
-    fields[#fields + 1], fields[#fields + 2] = 'periods', write_periods(members, ranked, ids)
+    local texts = {}
+    for _, id in ipairs(ids) do
+        if members[id] then
+            texts[#texts + 1] = id .. '=' .. members[id] .. (ranked[id] == members[id] and '' or ':' .. ranked[id])
+        end
+    end
+    redis.call('HSET', KEYS[1], 'periods', table.concat(texts, ' '))
 end
 
-redis.call('HSET', KEYS[1], unpack(fields))
 redis.call('SPUBLISH', ARGV[7], table.concat(hint, '\n\n'))
 return {'applied', ranks}

@@ -14,34 +14,15 @@
 --
 -- A place is 0 for all time, and 1 for the first period in KEYS.
 
-local GREATEST = 9007199254740991
+-- A script makes its functions anew each time that it runs, so there are no more than are worth it.
+
+-- Reads the totals of a user: total, reached revision, version (may be empty), and flag (empty if visible).
+local STANDING = '^(%d+):(%d+):?(%d*):?([hs]?)$'
 
 -- Of equal totals the one reached earlier comes first in descending order, so its member must be the
 -- greater one: the distance of the reached revision from 2^53-1, in a fixed width, before the user id.
 local function member_of(user, reached)
-    return string.format('%016.0f%s', GREATEST - reached, user)
-end
-
--- Gives what follows the total in the totals of a user: a number, if that is the reached revision alone.
-local function after_total(standing)
-    return string.sub(standing, string.find(standing, ':', 1, true) + 1)
-end
-
--- Reads the totals of a user: total, reached revision, version, and flag, empty for a visible user.
-local function read_standing(standing)
-    local total, reached, version, flag = string.match(standing, '^(%d+):(%d+):?(%d*):?([hs]?)$')
-    return total, reached, version == '' and reached or version, flag
-end
-
-local function write_standing(total, reached, version, flag)
-    if flag ~= '' then
-        return total .. ':' .. reached .. ':' .. version .. ':' .. flag
-    end
-    return total .. ':' .. reached .. (version == reached and '' or ':' .. version)
-end
-
-local function is_ranked(total, flag)
-    return flag == '' and total ~= '0'
+    return string.format('%016.0f%s', 9007199254740991 - reached, user)
 end
 
 -- Counts who is ranked above a total that was reached at a revision.
@@ -51,7 +32,7 @@ local function count_better(ranks, total, reached)
     while first < last do
         local middle = math.floor((first + last) / 2)
         local member = redis.call('ZREVRANGE', KEYS[ranks], middle, middle)[1]
-        if GREATEST - string.sub(member, 1, 16) < tonumber(reached) then
+        if 9007199254740991 - string.sub(member, 1, 16) < tonumber(reached) then
             first = middle + 1
         else
             last = middle
@@ -85,22 +66,6 @@ local function read_periods(text)
     return members, ranked, ids
 end
 
--- Writes them again, without those that have no members any more.
-local function write_periods(members, ranked, ids)
-    local texts = {}
-    for _, id in ipairs(ids) do
-        if members[id] then
-            texts[#texts + 1] = id .. '=' .. members[id] .. (ranked[id] == members[id] and '' or ':' .. ranked[id])
-        end
-    end
-    return table.concat(texts, ' ')
-end
-
--- Counts the members and the ranked at a place.
-local function count_place(place)
-    return redis.call('HLEN', KEYS[3 + 2 * place]), redis.call('ZCARD', KEYS[2 + 2 * place])
-end
-
 -- Reads the header of a board whose keys are whole and of the generation that the caller knows: generation,
 -- revision, mark, members, periods, ranked; the ranked at each place, those of all time first; and the members. The
 -- ids of the periods in KEYS are given with spaces between; one that the board does not have has 0. Otherwise gives
@@ -128,15 +93,6 @@ local function read_header(generation, periods)
     return header, ranked, members
 end
 
--- Gives the flag of each of these users in the totals of all time.
-local function read_flags(users, first, last)
-    local flags = redis.call('HMGET', KEYS[3], unpack(users, first, last))
-    for i, standing in ipairs(flags) do
-        flags[i] = standing and string.match(standing, ':([hs])$') or ''
-    end
-    return flags
-end
-
 -- Sets some standings. `saids` has what follows the total in the lines; `flags`, if given, those of users in whose
 -- lines there is none. Puts the member of each user who is ranked then into `members`, and of each other one false,
 -- and into `unranked` {total, reached revision, flag}. Gives how many members there are more, and how many ranked.
@@ -145,9 +101,9 @@ local function set_some(place, users, totals, saids, flags, members, unranked, f
     local formers = kind == 'new' and {} or redis.call('HMGET', KEYS[3 + 2 * place], unpack(users, first, last))
     for i = first, last do
         local user, total, said, former = users[i], totals[i], saids[i], formers[i - first + 1]
-        local reached, held = tonumber(said), former and after_total(former)
-        local was = held and tonumber(held)
-        if reached and (was or not held) and not (flags and flags[i - first + 1] ~= '') then
+        local reached = tonumber(said)
+        local was = former and tonumber(string.sub(former, string.find(former, ':', 1, true) + 1))
+        if reached and (was or not former) and not (flags and flags[i - first + 1] ~= '') then
             -- Most are like this: an award to a visible user, after nothing but awards.
             local member = member_of(user, reached)
             members[i] = member
@@ -161,7 +117,8 @@ local function set_some(place, users, totals, saids, flags, members, unranked, f
         else
             local old_total, old_reached, old_version, old_flag = '0', '0', '-1', ''
             if former then
-                old_total, old_reached, old_version, old_flag = read_standing(former)
+                old_total, old_reached, old_version, old_flag = string.match(former, STANDING)
+                old_version = old_version == '' and old_reached or old_version
             end
             local version, flag
             reached, version, flag = string.match(said, '^(%d+) ?(%d*) ?([vhs]?)$')
@@ -174,15 +131,16 @@ local function set_some(place, users, totals, saids, flags, members, unranked, f
                 elseif flag == '' then
                     flag = place == 0 and old_flag or flags and flags[i - first + 1] or ''
                 end
-                if former and is_ranked(old_total, old_flag) then
+                if old_total ~= '0' and old_flag == '' then
                     removed[#removed + 1] = member_of(user, old_reached)
                 end
-                if is_ranked(total, flag) then
+                if total ~= '0' and flag == '' then
                     ranked[m + 1], ranked[m + 2], m = total, member_of(user, reached), m + 2
                 end
-                totalled[n + 1], totalled[n + 2], n = user, write_standing(total, reached, version, flag), n + 2
+                local suffix = flag ~= '' and ':' .. version .. ':' .. flag or version ~= reached and ':' .. version
+                totalled[n + 1], totalled[n + 2], n = user, total .. ':' .. reached .. (suffix or ''), n + 2
             end
-            members[i] = is_ranked(total, flag) and member_of(user, reached)
+            members[i] = total ~= '0' and flag == '' and member_of(user, reached)
             unranked[i] = {total, reached, flag}
         end
     end
@@ -218,7 +176,13 @@ local function set_standings(place, lines, kind, is_flagged)
     -- A call may have some thousand arguments: what Lua can unpack is limited.
     for first = 1, count, 1000 do
         local last = math.min(first + 999, count)
-        local flags = is_flagged and place > 0 and kind == '' and read_flags(users, first, last)
+        local flags
+        if is_flagged and place > 0 and kind == '' then
+            flags = redis.call('HMGET', KEYS[3], unpack(users, first, last))
+            for i, standing in ipairs(flags) do
+                flags[i] = standing and string.match(standing, ':([hs])$') or ''
+            end
+        end
         local more, shown = set_some(place, users, totals, saids, flags, members, unranked, first, last, kind)
         more_members, more_ranked = more_members + more, more_ranked + shown
     end

@@ -10,22 +10,31 @@
 --
 -- Neither side waits for the other, so a user may have moved on in one of them. What the board holds must be
 -- what was read, unless the board has not come so far yet, or was moved on after the reading.
-local header, reply = read_header(ARGV[1], ARGV[2])
+local header, ranked, members = read_header(ARGV[1], ARGV[2])
 if not header then
-    return reply
+    return ranked
 end
 local here, there = tonumber(header[2]), tonumber(ARGV[3])
 local place = (#KEYS - 3) / 2
 
 -- Gives the version of what the board holds; nil if its two keys do not say the same.
 local function held_version(user, held)
-    local total, reached, version, flag = read_standing(held)
-    if not total or tonumber(version) > here then
+    local total, reached, version, flag = string.match(held, STANDING)
+    version = tonumber(version == '' and reached or version)
+    if not version or version > here then
         return nil
     end
     local score = redis.call('ZSCORE', KEYS[2 + 2 * place], member_of(user, reached))
-    local expected = is_ranked(total, flag) and tonumber(total) or nil
-    return (score and tonumber(score) or nil) == expected and tonumber(version) or nil
+    local expected = total ~= '0' and flag == '' and tonumber(total)
+    return (score and tonumber(score)) == expected and version or nil
+end
+
+-- Writes what must be there, see `set_some`.
+local function expect(total, reached, version, flag)
+    if flag ~= '' then
+        return table.concat({total, reached, version, flag}, ':')
+    end
+    return total .. ':' .. reached .. (version == reached and '' or ':' .. version)
 end
 
 local unready, differing = 0, {}
@@ -37,9 +46,8 @@ for user, total, reached, version, flag in string.gmatch(ARGV[4], '(%S+) (%d+) (
         differing[#differing + 1] = user
     elseif tonumber(version) > here then
         unready = unready + 1
-    elseif held ~= write_standing(total, reached, version, flag) and not (mine and mine > there) then
+    elseif held ~= expect(total, reached, version, flag) and not (mine and mine > there) then
         differing[#differing + 1] = user
     end
 end
-local members, ranked = count_place(place)
-return {'read', header[1], header[2], header[3], members, ranked, unready, differing}
+return {'read', header[1], header[2], header[3], members[1 + place], ranked[1 + place], unready, differing}

@@ -27,8 +27,7 @@ for place = 0, (#KEYS - 5) / 2 do
         redis.call('UNLINK', KEYS[2 + 2 * place], KEYS[3 + 2 * place])
     end
     if place == 0 then
-        local members, ranked = count_place(0)
-        is_flagged = members ~= ranked
+        is_flagged = redis.call('HLEN', KEYS[3]) ~= redis.call('ZCARD', KEYS[2])
     end
 end
 redis.call('HSET', KEYS[#KEYS - 1], 'steps', ARGV[3], 'checkpoint', ARGV[6], 'periods', ARGV[2])

@@ -29,7 +29,7 @@ local function read_for_user(standing)
     if tonumber(reached) then
         return string.sub(standing, 1, at - 1), reached, ''
     end
-    local total, first, _, flag = read_standing(standing)
+    local total, first, _, flag = string.match(standing, STANDING)
     return total, first, flag
 end
 

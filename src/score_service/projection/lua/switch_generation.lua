@@ -30,8 +30,7 @@ end
 
 local held, shown, ids = read_periods(ARGV[2])
 local function has_lost(place, members, ranked)
-    local members_there, ranked_there = count_place(place)
-    return members_there ~= members or ranked_there ~= ranked
+    return redis.call('HLEN', KEYS[3 + 2 * place]) ~= members or redis.call('ZCARD', KEYS[2 + 2 * place]) ~= ranked
 end
 local is_lost = (redis.call('HGET', KEYS[#KEYS - 1], 'steps') or '0') ~= ARGV[7]
     or has_lost(0, tonumber(ARGV[5]), tonumber(ARGV[6]))
