@@ -1,6 +1,5 @@
 """Periods of a board with their winners: those that are final from the archive, the others as they stand."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -16,7 +15,7 @@ from score_service.periods.calendar import next_start_after
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.periods import PeriodStore
-from score_service.record.results import Results
+from score_service.record.results import Podium, Results
 
 REVERSALS_MAX: Final = 100
 """Of those that a period lists which were made after it was final."""
@@ -119,7 +118,7 @@ class PeriodResults:
         ids = tuple(entry.period.period_id for entry in stored if entry.is_final)
         best = await self._reader.look_up(self._results.list_winners, board_id, ids, winners) if ids else {}
         results = [
-            _finished(entry, board.settings, best.get(entry.period.period_id, ()))
+            _finished(entry, board.settings, best.get(entry.period.period_id, Podium(0, ())))
             if entry.is_final
             else await self.get(board_id, PeriodChoice(entry.period.kind, entry.period.period_id), winners)
             for entry in stored
@@ -131,8 +130,7 @@ def _is_final(stored: StoredPeriod | None) -> bool:
     return stored is not None and stored.is_final
 
 
-def _finished(entry: StoredPeriod, settings: BoardSettings, winners: Sequence[Standing]) -> PeriodResult:
-    view = PeriodView(
-        entry.period, PeriodState.FINAL, next_start_after(settings, entry.period), entry.entrants or 0
-    )
-    return PeriodResult(view, tuple(winners), entry)
+def _finished(entry: StoredPeriod, settings: BoardSettings, podium: Podium) -> PeriodResult:
+    next_starts_at = next_start_after(settings, entry.period)
+    view = PeriodView(entry.period, PeriodState.FINAL, next_starts_at, podium.entrants)
+    return PeriodResult(view, podium.winners, entry)

@@ -6,6 +6,7 @@ top, where nobody is found.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from psycopg.rows import DictRow
 
@@ -15,6 +16,15 @@ from score_service.domain.standing import Reading, Source, Standing
 from score_service.errors import BoardNotFoundError
 from score_service.record.database import Database
 from score_service.record.standings import make_standing
+
+
+class Podium(NamedTuple):
+    """The top of the result of a period."""
+
+    entrants: int
+    """In the whole of it."""
+    winners: tuple[Standing, ...]
+    """The best, in order."""
 
 
 class Results:
@@ -55,15 +65,14 @@ class Results:
         rows = await self._read(board_id, "list_results_around", period_id, parameters)
         return _reading(rows[0], top=_standings(rows))
 
-    async def list_winners(
-        self, board_id: str, period_ids: Sequence[str], limit: int
-    ) -> dict[str, tuple[Standing, ...]]:
+    async def list_winners(self, board_id: str, period_ids: Sequence[str], limit: int) -> dict[str, Podium]:
         """Read the top of several results, by period; without those periods that are not final."""
         parameters = {"board_id": board_id, "period_ids": list(period_ids), "limit": limit}
-        winners: dict[str, tuple[Standing, ...]] = {}
+        podiums: dict[str, Podium] = {}
         for row in await self._database.fetch_all("list_winners", parameters):
-            winners[row["period_id"]] = (*winners.get(row["period_id"], ()), *_standings([row]))
-        return winners
+            others = podiums.get(row["period_id"], Podium(row["entrants"], ())).winners
+            podiums[row["period_id"]] = Podium(row["entrants"], (*others, *_standings([row])))
+        return podiums
 
     async def _read(
         self, board_id: str, statement: str, period_id: str, parameters: Mapping[str, object]

@@ -43,6 +43,7 @@ RANKED_READS = {
 """The statements that are read by who may not see everybody. What each tells is tested below."""
 WHOLE_READS = {
     "count_page": "counts all standings for the projection, and those that are ranked apart",
+    "count_unranked": "counts those that are not ranked, for the projection",
     "read_page": "reads all standings for the projection, with what says who is ranked",
     "find_next_board": "names boards",
     "list_standing_periods": "names periods, for verify",
@@ -187,15 +188,14 @@ async def test_winners_are_ranked(
     ledger_clock.set(day().final_at)
     await make_final(periods, DAY_ID)
 
-    assert places((await results.list_winners("main", [DAY_ID], 3))[DAY_ID]) == [
-        ("bob", 1),
-        ("dan", 2),
-        ("fay", 3),
-    ]
+    podium = (await results.list_winners("main", [DAY_ID], 3))[DAY_ID]
+    assert (places(podium.winners), podium.entrants) == ([("bob", 1), ("dan", 2), ("fay", 3)], 4)
+    assert (await results.list_winners("main", [DAY_ID], 0))[DAY_ID] == (4, ())
     await corrections.set_visibility(
         "main", "ada", Visibility.VISIBLE, "no", actor="spiffe://test.local/x", on_behalf_of="", trace_id=""
     )
-    assert places((await results.list_winners("main", [DAY_ID], 2))[DAY_ID]) == [("ada", 1), ("bob", 2)]
+    podium = (await results.list_winners("main", [DAY_ID], 2))[DAY_ID]
+    assert (places(podium.winners), podium.entrants) == ([("ada", 1), ("bob", 2)], 5)
 
 
 async def test_result_is_sealed_with_everybody_who_has_points(

@@ -1,14 +1,20 @@
--- The top of the results of those of some periods that are final, best first, as if those who are hidden had never been
--- in them.
-SELECT p.period_id, row_number() OVER (PARTITION BY p.number ORDER BY r.rank) AS rank, r.user_id, r.total,
-       r.reached_revision
+-- The top of the results of those of some periods that are final, best first, and how many are in each, as if those
+-- who are hidden had never been in them. A result in which nobody is shown still has a row.
+SELECT p.period_id,
+       p.entrants - (
+           SELECT count(*) FROM score.hidden_user h
+           JOIN score.period_result r
+             ON r.board_id = p.board_id AND r.period_number = p.number AND r.user_id = h.user_id
+           WHERE h.board_id = p.board_id
+       ) AS entrants,
+       row_number() OVER (PARTITION BY p.number ORDER BY r.rank) AS rank, r.user_id, r.total, r.reached_revision
 FROM score.period p
-CROSS JOIN LATERAL (
+LEFT JOIN LATERAL (
     SELECT rank, user_id, total, reached_revision FROM score.period_result
     WHERE board_id = p.board_id AND period_number = p.number
       AND NOT EXISTS (SELECT FROM score.hidden_user h
                       WHERE h.board_id = p.board_id AND h.user_id = period_result.user_id)
     ORDER BY rank LIMIT %(limit)s
-) r
+) r ON true
 WHERE p.board_id = %(board_id)s AND p.period_id = ANY (%(period_ids)s) AND p.entry_revision IS NOT NULL
-ORDER BY p.number, rank
+ORDER BY p.number, r.rank
