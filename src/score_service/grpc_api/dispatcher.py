@@ -13,7 +13,7 @@ is always answered, and streams are counted where they are served.
 import asyncio
 import inspect
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -194,14 +194,14 @@ class Dispatcher(grpc.GenericRpcHandler):
     ) -> None:
         request = method.take(incoming)
         async with self.streams.open(peer, context.peer()):
-            await self._send(method.behaviour(request, context), context, call)
+            if inspect.iscoroutinefunction(method.behaviour):  # It writes by itself, as that of health does.
+                await _send_headers(context)
+                await method.behaviour(request, context)
+            else:
+                await self._send(method.behaviour(request, context), context, call)
 
-    async def _send(self, running: Any, context: ServicerContext, call: Call) -> None:
-        """Write what a handler yields, or let it write by itself, as the health servicer does."""
-        if inspect.isawaitable(running):
-            await _send_headers(context)
-            await running
-            return
+    async def _send(self, running: AsyncGenerator[Any], context: ServicerContext, call: Call) -> None:
+        """Write what a handler yields."""
         async with aclosing(running) as messages:
             has_begun = False
             async for message in messages:
