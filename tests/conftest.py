@@ -1,5 +1,12 @@
 """The fixtures of all tests, one plugin module a concern; a module comes after those it imports."""
 
+from hypothesis import settings
+
+# Each example has the time that a busy machine takes.
+_CURRENT = settings.get_profile(settings.get_current_profile_name())
+settings.register_profile("unhurried", _CURRENT, deadline=None)
+settings.load_profile("unhurried")
+
 pytest_plugins = [
     "tests.fixtures.order",
     "tests.fixtures.programs",
