@@ -1,4 +1,4 @@
-"""Run the command."""
+"""`python -m score_admin` is `score-admin`."""
 
 from score_admin.commands import main
 

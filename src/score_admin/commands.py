@@ -15,7 +15,15 @@ import click
 
 from score_admin import corrections, reads
 from score_admin.connection import Connection, make_connection
-from score_client import AwardFilter, PeriodKind, ScoreClient, ScoreClientError, UnavailableError, Visibility
+from score_client import (
+    AwardFilter,
+    EntryKind,
+    PeriodKind,
+    ScoreClient,
+    ScoreClientError,
+    UnavailableError,
+    Visibility,
+)
 
 _FAILED: Final = 1
 _file = click.Path(path_type=Path, dir_okay=False)
@@ -280,6 +288,31 @@ def history(context: click.Context, board_id: str, user_id: str, limit: int) -> 
         context,
         lambda client, connection: reads.show_history(
             client, connection, board_id=board_id, user_id=user_id, limit=limit
+        ),
+    )
+
+
+@main.command()
+@_board
+@click.option("--after", default="", help="After this position, as another run printed it [from the start].")
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice([kind.value for kind in EntryKind]),
+    multiple=True,
+    help="Of this kind; may be repeated.",
+)
+@click.option("--follow", is_flag=True, help="Go on with new entries until Ctrl-C.")
+@click.pass_context
+def entries(
+    context: click.Context, board_id: str, after: str, kinds: tuple[str, ...], *, follow: bool
+) -> None:
+    """Print the ledger of BOARD, a line for each entry, in order."""
+    wanted = tuple(map(EntryKind, kinds or EntryKind))
+    _run(
+        context,
+        lambda client, connection: reads.show_entries(
+            client, connection, board_id=board_id, after=after, kinds=wanted, follow=follow
         ),
     )
 

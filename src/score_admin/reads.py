@@ -1,11 +1,18 @@
-"""What only reads: standings, history, boards and periods."""
+"""What only reads: standings, history, entries, boards and periods."""
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing
+from dataclasses import asdict
+
+import click
 
 from score_admin.connection import Connection
-from score_admin.output import print_fields, print_json, print_table
+from score_admin.output import describe, print_fields, print_json, print_table
 from score_client import (
     BoardView,
+    Entry,
+    EntryKind,
     PeriodKind,
     PeriodResult,
     RecordedAward,
@@ -14,6 +21,7 @@ from score_client import (
 )
 
 _PAGE = 1000
+_EMPTY = (None, "", ())
 
 
 async def show_standing(
@@ -56,6 +64,32 @@ async def show_history(
             for award in awards
         ],
     )
+
+
+async def show_entries(
+    client: ScoreClient,
+    connection: Connection,
+    *,
+    board_id: str,
+    after: str,
+    kinds: Collection[EntryKind],
+    follow: bool,
+) -> None:
+    """Print entries as they come: those that there are, or also those that are made."""
+    end = math.inf
+    if not follow:
+        # Entries of other kinds are read too, because only they may tell that the end is reached.
+        board = await client.get_board(board_id=board_id)
+        if after == board.position or not board.revision:
+            return
+        end = board.revision
+    asked = kinds if follow else ()
+    async with aclosing(client.entries(board_id=board_id, after_position=after, kinds=asked)) as entries:
+        async for entry in entries:
+            if entry.kind in kinds:
+                _print_entry(connection, entry)
+            if entry.revision >= end:
+                return
 
 
 async def show_boards(client: ScoreClient, connection: Connection, board_id: str) -> None:
@@ -188,6 +222,15 @@ def _print_standings(connection: Connection, standings: "tuple[Standing, ...] | 
         ["rank", "user", "total", "reached", "hidden"],
         [(s.rank, s.user_id, s.total, s.reached_revision, s.hidden) for s in standings],
     )
+
+
+def _print_entry(connection: Connection, entry: Entry) -> None:
+    if connection.as_json:
+        print_json(entry)
+        return
+    content = asdict(entry.content)
+    written = (f"{name}={describe(value)}" for name, value in content.items() if value not in _EMPTY)
+    click.echo(f"{entry.position}  {entry.kind}  {' '.join(written)}")
 
 
 def _describe_reversal(award: RecordedAward) -> str:
