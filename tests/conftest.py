@@ -35,4 +35,6 @@ pytest_plugins = [
     "tests.fixtures.reverse_proxies",
     "tests.fixtures.realtime",
     "tests.fixtures.windows",
+    "tests.fixtures.webhooks",
+    "tests.fixtures.relay",
 ]

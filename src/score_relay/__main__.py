@@ -1,0 +1,81 @@
+"""The commands of the relay. Each reads its settings from the environment, all faults at once.
+
+What only one command needs is imported by that command, so that each starts soon.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import wraps
+from typing import Final
+
+import click
+import psycopg
+import structlog
+
+from score_relay.metrics import add_span_fields
+from score_relay.settings import LogSettings, MigrateSettings, ServeSettings
+from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
+from service_runtime.logs import configure_logging
+from service_runtime.settings import SetupError, describe, load, reveal
+from service_runtime.tracing import exporting
+
+_FAULT: Final = 2
+"""The exit code for a faulty set-up. 1 stands for a command that failed."""
+
+_log = structlog.get_logger(__name__)
+
+
+def _command(work: Callable[[], None]) -> Callable[[], None]:
+    """Turn what a command fails with into a message and an exit code."""
+
+    @wraps(work)
+    def run() -> None:
+        try:
+            settings = load(LogSettings)
+            configure_logging(
+                settings.log_format, settings.log_level, add_span_fields, own_libraries=["score_client"]
+            )
+            work()
+        except SetupError as error:
+            click.echo("\n".join(error.faults), err=True)
+            raise SystemExit(_FAULT) from None
+        except psycopg.Error as error:
+            raise click.ClickException(f"the database: {str(error).splitlines()[0]}") from None
+
+    return run
+
+
+@click.group()
+@click.version_option(package_name="laurel")
+def main() -> None:
+    """Send the entries of boards to webhooks, as CloudEvents that are signed."""
+    exit_on_sigterm()  # `serve` handles the signal in its own way.
+
+
+@main.command(epilog=describe(ServeSettings))
+@_command
+def serve() -> None:
+    """Deliver until SIGTERM or SIGINT. The second signal stops at once."""
+    postpone_gc()
+    import uvloop  # noqa: PLC0415
+
+    from score_relay.process import server  # noqa: PLC0415
+
+    settings = load(ServeSettings)
+    with exporting("score-relay"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(settings))
+
+
+@main.command(epilog=describe(MigrateSettings))
+@_command
+def migrate() -> None:
+    """Upgrade the relay's schema to the newest revision, as the owner role."""
+    from score_relay.store.migrate import MIGRATION  # noqa: PLC0415
+
+    settings = load(MigrateSettings)
+    MIGRATION.upgrade(settings.migration_dsn, reveal(settings.migration_password_file))
+    _log.info("schema_upgraded")
+
+
+if __name__ == "__main__":
+    main()
