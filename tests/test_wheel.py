@@ -10,7 +10,16 @@ import pytest
 
 _ROOT = Path(__file__).parents[1]
 _SOURCE = _ROOT / "src"
-_PACKAGES = {"service_runtime", "score_api", "score_client", "score_service", "action_gateway", "local_stack"}
+_PACKAGES = {
+    "service_runtime",
+    "score_api",
+    "score_client",
+    "score_admin",
+    "score_relay",
+    "score_service",
+    "action_gateway",
+    "local_stack",
+}
 
 
 @pytest.fixture(scope="module")
@@ -43,5 +52,10 @@ def test_a_wheel_brings_both_commands_and_the_licence(wheel: ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     entry_points = ConfigParser()
     entry_points.read_string(wheel.read(name).decode())
-    assert set(entry_points["console_scripts"]) == {"score-service", "action-gateway"}
+    assert set(entry_points["console_scripts"]) == {
+        "score-service",
+        "action-gateway",
+        "score-admin",
+        "score-relay",
+    }
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in wheel.namelist())
