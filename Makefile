@@ -151,6 +151,7 @@ lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, wi
 	@$(call pin,run,pyproject.toml --all-extras --group build $(AS_DEV))
 	@$(call pin,score-service,pyproject.toml --extra score-service --extra otel $(AS_DEV))
 	@$(call pin,action-gateway,pyproject.toml --extra action-gateway --extra otel $(AS_DEV))
+	@$(call pin,score-relay,pyproject.toml --extra score-relay --extra otel $(AS_DEV))
 	@$(call pin,build,--group build $(AS_DEV))
 	@$(call pin,sbom,--group sbom $(AS_DEV))
 	@$(call pin,tools,--group tools)

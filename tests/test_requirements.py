@@ -17,12 +17,12 @@ def _versions(name: str) -> set[str]:
     return set(re.findall(r"^[\w.-]+==[^\s;]+", text, re.MULTILINE))
 
 
-@pytest.mark.parametrize("name", ["run", "build", "score-service", "action-gateway"])
+@pytest.mark.parametrize("name", ["run", "build", "score-service", "action-gateway", "score-relay"])
 def test_what_runs_is_what_was_tested(name: str) -> None:
     assert _versions(name) - _versions("dev") == set()
 
 
-@pytest.mark.parametrize("service", ["score-service", "action-gateway"])
+@pytest.mark.parametrize("service", ["score-service", "action-gateway", "score-relay"])
 def test_an_image_has_all_that_its_service_asks_for(service: str) -> None:
     extras = _PROJECT["optional-dependencies"]
     asked = map(Requirement, [*_PROJECT["dependencies"], *extras[service], *extras["otel"]])

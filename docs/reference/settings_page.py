@@ -10,6 +10,7 @@ from pydantic.types import PathType
 from pydantic_settings import BaseSettings
 
 import action_gateway.settings as gateway
+import score_relay.settings as relay
 import score_service.settings as score
 from service_runtime.settings import variable
 
@@ -31,6 +32,7 @@ SERVICES: Final[Mapping[str, Mapping[str, type[BaseSettings]]]] = {
         "grant": gateway.OwnerSettings,
         "revoke": gateway.OwnerSettings,
     },
+    "score-relay": {"serve": relay.ServeSettings, "migrate": relay.MigrateSettings},
 }
 """The settings that each command reads, by service."""
 
@@ -57,7 +59,7 @@ _COLUMNS: Final = "| variable | type | default | commands | meaning |\n| --- | -
 _HEAD: Final = """\
 # Settings
 
-All settings of both services are environment variables. An empty variable counts as not set. All faults are
+All settings of the services and the relay are environment variables. An empty variable counts as not set. All faults are
 reported together, and the service exits with code 2. Passwords are never settings themselves: a variable
 that ends in `PASSWORD_FILE` names a file that contains one. `--help` of a command lists the
 settings it reads.

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from docs.reference.settings_page import SERVICES
 
 from action_gateway.__main__ import main as gateway_main
+from score_relay.__main__ import main as relay_main
 from score_service.commands import main as score_main
 from service_runtime.settings import variable
 
@@ -80,7 +81,7 @@ def test_every_command_is_listed_with_the_settings_it_reads(service: str, group:
 def test_the_help_of_a_command_names_the_settings_that_are_listed_for_it(service: str, name: str) -> None:
     kind = SERVICES[service][name]
     listed = {variable(kind, field) for field in kind.model_fields}
-    group = {"score-service": score_main, "action-gateway": gateway_main}[service]
+    group = {"score-service": score_main, "action-gateway": gateway_main, "score-relay": relay_main}[service]
     shown = CliRunner().invoke(group, [*name.split(), "--help"]).stdout
     assert set(re.findall(r"^ +((?:SCORE_SERVICE|ACTION_GATEWAY)_[A-Z_]+)", shown, re.MULTILINE)) == listed
 
