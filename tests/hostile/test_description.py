@@ -13,6 +13,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 from tests.fixtures.gateway import Gateway, Player
+from tests.fixtures.roles import grant
 from tests.hostile.fuzzing import fuzzing
 
 Operation = Any
@@ -67,6 +68,8 @@ def has_wrong_body(case: Any) -> bool:
 async def test_every_request_gets_a_described_answer(
     gateway: Gateway, player: Player, mode: GenerationMode
 ) -> None:
+    await grant(gateway, player)
+
     def check(case: Any) -> None:
         excluded = [] if has_wrong_body(case) else [negative_data_rejection]
         case.call_and_validate(headers=player.headers, excluded_checks=excluded, timeout=20)

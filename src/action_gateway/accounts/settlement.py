@@ -5,6 +5,7 @@ can still be under way. Each step may be repeated, by any process, so nothing is
 """
 
 import asyncio
+import time
 from datetime import timedelta
 from typing import Final, Protocol
 
@@ -16,10 +17,12 @@ from action_gateway.store.departures import DepartureTask
 from action_gateway.store.store import Store
 from score_client.errors import NotFoundError, ScoreClientError
 from score_client.types import Visibility, VisibilityResult
+from service_runtime.throttle import Throttle
 
 _REASON: Final = "The account was deleted."
 _BATCH: Final = 20
 _PAUSE_SECONDS: Final = 1.0
+_LINES_A_SECOND: Final = 1
 _RETRY_AFTER: Final = timedelta(seconds=30)
 
 _log = structlog.get_logger(__name__)
@@ -52,6 +55,7 @@ class Settlement:
         self._settled_after = rules.settled_after
         self._board_id = board_id
         self._retry_after = retry_after
+        self._lines = Throttle(_LINES_A_SECOND, time.monotonic)
 
     async def run(self, pause_seconds: float = _PAUSE_SECONDS) -> None:
         """Settle departures as they come, for ever."""
@@ -74,8 +78,12 @@ class Settlement:
             try:
                 await self._settle(task)
             except ScoreClientError as error:
-                _log.warning("departure_not_hidden", user_id=task.user_id, reason=error.reason)
+                self._note_failure(task, error)
         return len(tasks)
+
+    def _note_failure(self, task: DepartureTask, error: ScoreClientError) -> None:
+        if (left_out := self._lines.let_through()) is not None:
+            _log.warning("departure_not_hidden", user_id=task.user_id, reason=error.reason, left_out=left_out)
 
     async def _settle(self, task: DepartureTask) -> None:
         if task.hides:

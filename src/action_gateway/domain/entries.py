@@ -22,7 +22,7 @@ class Entry(BaseModel):
     """1 for the best; null where it cannot be known."""
     user_id: str
     username: str | None
-    """Null for a user that this gateway does not know."""
+    """Null for a user that this gateway does not know, `former player` for one who has left."""
     score: int
 
 

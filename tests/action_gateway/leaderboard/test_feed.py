@@ -547,3 +547,22 @@ async def test_a_cancellation_lost_by_a_library_does_not_delay_the_end() -> None
 
     async with asyncio.timeout(20), Feed(BoardReader(board, Clinging(), "main")):
         await asked.wait()
+
+
+async def test_who_has_left_loses_the_name_on_the_leaderboard_at_once(
+    feed: Feed, board: ScriptedBoard, followers: Followers
+) -> None:
+    board.award("u1", 10)
+    board.award("u2", 20)
+    await followers.caught_up()
+    follower = await followers.open("u3")
+    feed.remove_names(["u1", "u9"])
+    await until(lambda: follower.named("leaderboard:update"))
+    feed.remove_names(["u9"])
+    board.award("u3", 30)
+    await until(lambda: follower.scores)
+
+    first, second = follower.named("leaderboard:update")
+    assert first["changedRanks"] == [2]
+    assert [row["username"] for row in first["leaderboard"]] == ["name of u2", "former player"]
+    assert second["changedRanks"] == [1, 2, 3]
