@@ -14,7 +14,7 @@ import click
 import psycopg
 import structlog
 
-from action_gateway.errors import GatewayError
+from action_gateway.errors import GatewayError, UnavailableError
 from action_gateway.request_context import add_request_fields
 from action_gateway.settings import DatabaseSettings, LogSettings, OwnerSettings, ServeSettings
 from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
@@ -44,11 +44,17 @@ def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
             click.echo("\n".join(error.faults), err=True)
             raise SystemExit(_FAULT) from None
         except psycopg.Error as error:
-            raise click.ClickException(f"the database: {str(error).splitlines()[0]}") from None
+            raise _database_failure(error) from None
         except GatewayError as error:
+            if isinstance(error, UnavailableError) and isinstance(error.__cause__, psycopg.Error):
+                raise _database_failure(error.__cause__) from None
             raise click.ClickException(str(error)) from None
 
     return run
+
+
+def _database_failure(error: psycopg.Error) -> click.ClickException:
+    return click.ClickException(f"the database: {str(error).splitlines()[0]}")
 
 
 @click.group()

@@ -391,6 +391,6 @@ async def test_another_process_learns_of_a_departure_while_it_starts(
     )
 
     async def is_known() -> bool:
-        return (await get(late, "/actions", login)).status_code == 401
+        return (await get(late, "/moderation/boards", login)).status_code == 401
 
     await eventually(is_known)

@@ -1,6 +1,8 @@
 """The table from exception to problem document."""
 
 import json
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
@@ -8,8 +10,24 @@ from action_gateway import errors
 from action_gateway.domain.payment import Payment
 from action_gateway.edge.problems import KINDS, MEDIA_TYPE, answer, describe
 from action_gateway.errors import GatewayError
+from score_client.types import Reversal
 
 PAYMENT = Payment(points=5, total=25, rank=None)
+REVERSAL = Reversal(
+    reversal_id=UUID(int=1),
+    award_id=UUID(int=2),
+    award_revision=1,
+    user_id="ada",
+    points=5,
+    total=20,
+    revision=7,
+    position="7-00",
+    reason="A mistake.",
+    actor="spiffe://laurel.local/action-gateway",
+    on_behalf_of="mod",
+    recorded_at=datetime(2026, 11, 30, tzinfo=UTC),
+    final_periods=("day:2026-11-29",),
+)
 INSTANCES: list[GatewayError] = [
     errors.InvalidRequestError({"body.username": "is too short"}),
     errors.UnauthenticatedError(),
@@ -28,6 +46,14 @@ INSTANCES: list[GatewayError] = [
     errors.TooFastError(),
     errors.WrongAnswerError(3),
     errors.ScoreLimitError(),
+    errors.ModeratorOnlyError(),
+    errors.PlayerNotFoundError(),
+    errors.BoardNotFoundError(),
+    errors.StandingNotFoundError(),
+    errors.AwardNotFoundError(),
+    errors.AwardReversedError(REVERSAL),
+    errors.PlanStaleError(),
+    errors.ScoreServiceDeniedError(["score_api.v1.LedgerService/ListAwards"]),
     errors.RateLimitedError(12.2),
     errors.UnavailableError(0.2),
     errors.NotFoundError(),
@@ -82,6 +108,22 @@ def test_the_members_of_each_kind_are_there() -> None:
     assert members(errors.ActionCompletedError(PAYMENT)) == {"award": award}
     assert members(errors.InvalidRequestError({"a": "b"})) == {"fields": {"a": "b"}}
     assert members(errors.TooFastError()) == {}
+    assert members(errors.ScoreServiceDeniedError(["a/B"])) == {"methods": ["a/B"]}
+    assert members(errors.AwardReversedError(None)) == {}
+    assert members(errors.AwardReversedError(REVERSAL)) == {
+        "reversal": {
+            "reversalId": str(UUID(int=1)),
+            "awardId": str(UUID(int=2)),
+            "points": 5,
+            "total": 20,
+            "revision": 7,
+            "reason": "A mistake.",
+            "actor": "spiffe://laurel.local/action-gateway",
+            "onBehalfOf": "mod",
+            "recordedAt": "2026-11-30T00:00:00Z",
+            "finalPeriods": ["day:2026-11-29"],
+        }
+    }
 
 
 @pytest.mark.parametrize(("seconds", "header"), [(0.0, "1"), (0.2, "1"), (12.2, "13"), (60.0, "60")])
