@@ -52,7 +52,7 @@ end
 _NEWEST: Final = "SELECT DISTINCT ON (period_id, user_id) period_id, user_id, total_after, revision"
 _ORDER: Final = "ORDER BY period_id, user_id, revision DESC"
 _GROUP: Final = "GROUP BY period_id, user_id"
-_MEMBER: Final = "GREATEST - reached, user)"
+_MEMBER: Final = "9007199254740991 - reached, user)"
 _SUM: Final = "SELECT period_id, user_id, sum(points)::bigint AS total_after, max(revision) AS revision"
 _MADE: Final = "SELECT a.user_id, a.total_after, a.revision, "
 _ALL_TIME: Final = "SELECT 'all_time' AS period_id, user_id, total_after, revision FROM made"

@@ -133,9 +133,9 @@ def change_statement(patch: pytest.MonkeyPatch, name: str, old: str, new: str) -
 
 
 def add_totals(patch: pytest.MonkeyPatch) -> None:
-    old = "ranked[n + 1], ranked[n + 2] = totals[i]"
-    former_total = "string.match(formers[i - first + 1] or '0', '^%d+')"
-    change_script(patch, "board", old, f"{old} + {former_total}")
+    old = "ranked[m + 1], ranked[m + 2], m = total"
+    former_total = "string.match(former or '0', '^%d+')"
+    change_script(patch, "board", f"{old}, member, ", f"{old} + {former_total}, member, ")
 
 
 def jump_gaps(patch: pytest.MonkeyPatch) -> None:

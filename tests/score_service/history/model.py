@@ -460,7 +460,8 @@ class Model:
             assert award.award_id in made or is_refused, f"{award} was given up with its caller"
 
 
-_TOLD: Final = [name for name in RecordedAward._fields if name != "position"]
+_TOLD: Final = [name for name in RecordedAward._fields if name not in {"position", "reversed"}]
+"""What an answer tells of a row. Nothing is taken back in these histories."""
 
 
 def digest_result(result: Fold) -> bytes:
