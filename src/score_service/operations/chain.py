@@ -1,6 +1,6 @@
 """The ledger's digest chain, and what its awards add up to, worked out from the rows alone. Pure.
 
-The functions that write to the ledger (migrations 0001 to 0003) write the same bytes. They are written down
+The functions that write to the ledger (migrations 0001 to 0004) write the same bytes. They are written down
 once more here on purpose: a check of the record must not ask the code that made it.
 
 Every field of a row is text without a tab or a newline, or a number. So as long as no revision is missing,
@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from score_service.domain.findings import Fault, Findings
+from score_service.operations.corrections import Corrections, StandingAward
 from score_service.operations.tallies import Tallies, read_counted
 
 
@@ -71,6 +72,12 @@ def write_canonical(row: LedgerRow | EntryRow) -> bytes:
     return ("\t".join("" if field is None else str(field) for field in fields) + "\n").encode()
 
 
+def read_standing_award(row: LedgerRow) -> StandingAward:
+    """Return what has to be known of an award for it to be taken back."""
+    periods = tuple(counted.period_id for counted in read_counted(row.period_totals))
+    return StandingAward(row.award_id, row.points, periods)
+
+
 def start_digest(board_id: str) -> bytes:
     """Return the digest of a board's empty ledger."""
     return hashlib.sha256(board_id.encode()).digest()
@@ -102,15 +109,25 @@ class Chain:
         self.settings_revision = 0
         """Of the last entry with settings."""
         self.tallies = Tallies(findings)
+        self.corrections = Corrections(self.tallies, findings)
         self._findings = findings
         self._open = hashlib.sha256(self.digest)
+        self._names_previous = False
+        """Whether an award has named the one before: from then on all do."""
 
-    def take_award(self, row: LedgerRow) -> None:
-        """Go on by one award."""
+    def take_award(self, row: LedgerRow, previous_revision: int | None = None) -> None:
+        """Go on by one award.
+
+        Args:
+            row: what its digest is of.
+            previous_revision: the award of its user that it names as the one before; None where it names
+                none.
+        """
         self.reach(row.revision - 1)
         self.revision = row.revision
         self.kinds["award"] += 1
         self._open.update(write_canonical(row))
+        self._check_previous(row, previous_revision)
         self.tallies.count(row.revision, row.user_id, row.points, row.total_after)
         if row.period_totals is not None:
             self.tallies.count_in_periods(
@@ -121,6 +138,15 @@ class Chain:
                 time=int(row.awarded_at) if row.awarded_at.isdecimal() else None,
                 is_dated=row.occurred_at is not None,
             )
+        self.corrections.count(row.revision, row.user_id, read_standing_award(row))
+
+    def _check_previous(self, row: LedgerRow, previous_revision: int | None) -> None:
+        """Check that an award names the one of its user before it; the first ones of old ledgers do not."""
+        tally = self.tallies.all_time.get(row.user_id)
+        expected = tally.award_revision if tally else 0
+        if previous_revision != (expected if self._names_previous else previous_revision and expected):
+            self._findings.add(Fault.PREVIOUS_WRONG, row.revision, row.user_id)
+        self._names_previous |= previous_revision is not None
 
     def take_entry(self, row: EntryRow) -> None:
         """Go on by one entry of another kind."""
@@ -132,6 +158,10 @@ class Chain:
             self.settings_revision = row.revision
         elif row.kind == "period_closed":
             self.tallies.finish(row.revision, row.body)
+        elif row.kind == "reversal":
+            self.corrections.reverse(row.revision, row.body)
+        elif row.kind == "visibility":
+            self.corrections.set_visibility(row.revision, row.body)
 
     def take_commit(self, commit: Commit) -> None:
         """Check the commit that ends at the last row."""

@@ -20,6 +20,10 @@ class Tally:
 
     total: int
     reached_revision: int
+    award_revision: int
+    """Of the latest award of the user, also of one that was taken back."""
+    changed_revision: int
+    """Of what changed it last."""
     is_compared: bool = False
     """Whether the user's standing was looked at."""
 
@@ -78,6 +82,16 @@ class _LivePeriod:
     """Least and greatest time of the awards that say no other than the ledger's, in microseconds."""
     last_time: int = 0
     """The greatest ledger time of all its awards."""
+    reversed_upto: int = 0
+    """The last reversal that counted in it."""
+    final_from: int | None = None
+    """The first reversal that found it final."""
+
+    def may_be_frozen_at(self, revision: int | None) -> bool:
+        """Return whether its reversals allow that its standings were frozen there, or never."""
+        if revision is None:
+            return self.final_from is None
+        return self.reversed_upto <= revision and (self.final_from is None or revision < self.final_from)
 
 
 class Tallies:
@@ -138,6 +152,26 @@ class Tallies:
                 if not is_dated:
                     live.times = [min([time, *live.times]), max([time, *live.times])]
 
+    def reverse(self, revision: int, user_id: str, points: int, period_id: str) -> Tally | None:
+        """Take the points of an award off, and leave when the rest was reached to the caller.
+
+        Returns:
+            What is left; None where the period is final or nobody has points in it.
+        """
+        tally = self.of(period_id).get(user_id)
+        if tally is not None:
+            tally.total -= points
+            tally.changed_revision = revision
+        if live := self._live.get(period_id):
+            live.reversed_upto = revision
+        return tally
+
+    def note_final(self, revision: int, period_id: str) -> None:
+        """Take it from a reversal that the standings of a period were final by then."""
+        live = self._live.get(period_id)
+        if live and live.final_from is None:
+            live.final_from = revision
+
     def finish(self, revision: int, body: str) -> None:
         """Compare what the entry of a final period says with what its awards add up to."""
         try:
@@ -158,8 +192,9 @@ class Tallies:
             opened_revision=live.opened_revision,
         )
         self.results[period_id] = result
-        last = max((tally.reached_revision for tally in live.tallies.values()), default=revision)
-        if last > closed_revision or summed_up != (result.entrants, result.digest.hex()):
+        last = max((tally.award_revision for tally in live.tallies.values()), default=revision)
+        is_summed_up = summed_up == (result.entrants, result.digest.hex())
+        if last > closed_revision or not live.may_be_frozen_at(closed_revision) or not is_summed_up:
             self._findings.add(Fault.ENTRY_WRONG, revision, period_id=period_id)
 
     def compare_rows(self, rows: Iterable[PeriodRow]) -> None:
@@ -183,9 +218,10 @@ class Tallies:
             self._findings.add(Fault.TOTAL_WRONG, revision, user_id, period_id)
         total = expected if counted.total is None else counted.total
         if tally:
-            tally.total, tally.reached_revision = total, revision
+            tally.total = total
+            tally.reached_revision = tally.award_revision = tally.changed_revision = revision
         else:
-            tallies[user_id] = Tally(total, revision)
+            tallies[user_id] = Tally(total, revision, revision, revision)
 
 
 def read_counted(text: str | None) -> list[Counted]:
@@ -200,7 +236,8 @@ def _read_one(part: str) -> Counted:
 
 def _write_lines(tallies: Mapping[str, Tally]) -> Iterator[bytes]:
     """Write the lines of a result, see `StoredPeriod.digest`."""
-    ranked = sorted(tallies.items(), key=lambda item: (-item[1].total, item[1].reached_revision))
+    with_points = [item for item in tallies.items() if item[1].total > 0]
+    ranked = sorted(with_points, key=lambda item: (-item[1].total, item[1].reached_revision))
     for rank, (user_id, tally) in enumerate(ranked, start=1):
         yield f"{rank}\t{user_id}\t{tally.total}\t{tally.reached_revision}\n".encode()
 
@@ -222,6 +259,7 @@ def _is_row_of_live(row: PeriodRow, live: _LivePeriod) -> bool:
         (row.opened_revision, row.entry_revision) == (live.opened_revision, None)
         and all(starts_at <= time < ends_at for time in live.times)
         and live.last_time < closes_at
+        and live.may_be_frozen_at(row.closed_revision)
     )
 
 

@@ -7,27 +7,30 @@ Invariants:
 - Faults are found, never mended. Nothing here trusts the functions that write the ledger.
 
 Memory grows with the users of a board and of its periods that are not final, by about 250 bytes each, and
-not with its awards.
+not with its awards, but for those of users of whom any was taken back.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, TypeVar
 
 from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError
 from score_service.operations.chain import Chain, Commit, EntryRow, LedgerRow
+from score_service.operations.corrections import ReversalRow, StandingAward, VisibilityRow
 from score_service.operations.tallies import KEPT_RANKS, PeriodRow, Result
 from score_service.reconcile.patience import Patience
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.standings import StandingPage, Standings
 
 _PAGE: Final = 1000
+
+Key = TypeVar("Key", int, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Verifier:
                 compared += await self._compare_standings(walk, period_id, on_progress)
         await self._find_surplus(walk)
         await self._compare_periods(walk)
+        await self._compare_corrections(walk)
         return VerifiedRecord(walk.position, walk.chain.kinds, walk.chain.commits, compared, findings)
 
     async def _compare_standings(self, walk: "_Walk", period_id: str, on_progress: Progress) -> int:
@@ -108,7 +112,7 @@ class Verifier:
             await walk.go_to_head()
         if period_id not in tallies.results:
             for user_id, tally in missing:
-                walk.add(Fault.STANDING_MISSING, tally.reached_revision, user_id, period_id)
+                walk.add(Fault.STANDING_MISSING, tally.changed_revision, user_id, period_id)
         return compared
 
     async def _find_surplus(self, walk: "_Walk") -> None:
@@ -136,6 +140,62 @@ class Verifier:
         for period in periods:
             if result := walk.chain.tallies.results.get(period.period_id):
                 await self._compare_result(walk, period, result)
+
+    async def _compare_corrections(self, walk: "_Walk") -> None:
+        """Compare the rows of corrections, and which users' latest awards were taken back."""
+        corrections, add = walk.chain.corrections, walk.findings.add
+        reversals = self._read_differences(
+            walk, "verify_reversals", 0, lambda: corrections.reversals, ReversalRow._fields
+        )
+        async for revision in reversals:
+            add(Fault.REVERSAL_WRONG, revision)
+        visibilities = self._read_differences(
+            walk, "verify_visibilities", "", lambda: corrections.visibilities, VisibilityRow._fields
+        )
+        async for user_id in visibilities:
+            add(Fault.VISIBILITY_WRONG, user_id=user_id)
+        last_awards = self._read_differences(
+            walk,
+            "verify_last_awards",
+            "",
+            lambda: {user_id: (last,) for user_id, last in corrections.find_last_awards().items()},
+            ("last_award_revision",),
+        )
+        async for user_id in last_awards:
+            add(Fault.STANDING_WRONG, user_id=user_id)
+
+    async def _read_differences(
+        self,
+        walk: "_Walk",
+        statement: str,
+        after: Key,
+        expect: Callable[[], Mapping[Key, tuple[object, ...]]],
+        fields: Sequence[str],
+    ) -> AsyncIterator[Key]:
+        """Compare a table page by page with the ledger at the position of each; yield where they differ."""
+        while True:
+            parameters = {"board_id": walk.board_id, "after": after, "limit": _PAGE}
+            rows = await self._patience.ask(self._fetch_all, statement, parameters, BULK_SECONDS)
+            if not rows or rows[0]["head_revision"] is None:
+                return
+            await walk.go_to(Position.of(rows[0]["head_revision"], rows[0]["head_digest"]))
+            found = {
+                row["key"]: tuple(tuple(row[f]) if isinstance(row[f], list) else row[f] for f in fields)
+                for row in rows
+                if row["key"] is not None
+            }
+            last = max(found) if len(found) == _PAGE else None
+            expected = {
+                key: tuple(value)
+                for key, value in expect().items()
+                if key > after and (last is None or key <= last)
+            }
+            for key in sorted(found.keys() | expected.keys()):
+                if found.get(key) != expected.get(key):
+                    yield key
+            if last is None:
+                return
+            after = last
 
     async def _compare_result(self, walk: "_Walk", period: PeriodRow, result: Result) -> None:
         whole, top, rank = hashlib.sha256(), hashlib.sha256(), 0
@@ -225,9 +285,11 @@ class _Walk:
                 "limit": _PAGE,
             }
             rows = await self._ask(self._database.fetch_all, "read_ledger", parameters, BULK_SECONDS)
+            await self._look_back(row["body"] for row in rows if row["kind"] == "reversal")
             for row in rows:
                 if row["has_award"]:
-                    chain.take_award(LedgerRow._make(row[field] for field in LedgerRow._fields))
+                    award = LedgerRow._make(row[field] for field in LedgerRow._fields)
+                    chain.take_award(award, row["previous_revision"])
                 if row["has_entry"]:
                     chain.take_entry(EntryRow._make(row[field] for field in EntryRow._fields))
                 if row["digest"] is not None:
@@ -236,17 +298,38 @@ class _Walk:
                 chain.reach(upto_revision)
             self._on_progress("ledger", chain.revision, upto_revision)
 
+    async def _look_back(self, bodies: Iterable[str]) -> None:
+        """Read the awards so far of the users of whom one was taken back for the first time."""
+        chain = self.chain
+        users = {user_id for body in bodies if (user_id := chain.corrections.lacks_awards(body))}
+        last_awards = {user_id: chain.tallies.all_time.get(user_id) for user_id in users}
+        found: dict[str, dict[int, StandingAward]] = {user_id: {} for user_id in users}
+        parameters = {
+            "board_id": self.board_id,
+            "user_ids": [user_id for user_id, tally in last_awards.items() if tally],
+            "revisions": [tally.award_revision for tally in last_awards.values() if tally],
+        }
+        if parameters["user_ids"]:
+            rows = await self._ask(self._database.fetch_all, "verify_awards", parameters, BULK_SECONDS)
+            for row in rows:
+                periods = tuple(row["period_ids"] or ())
+                award = StandingAward(row["award_id"], row["points"], periods)
+                found[row["user_id"]][row["revision"]] = award
+        for user_id, awards in found.items():
+            chain.corrections.take_awards(user_id, awards)
+
 
 def _compare_page(walk: _Walk, page: StandingPage, period_id: str) -> None:
     if period_id in walk.chain.tallies.results:  # It has become final since the page was read.
         return
     tallies = walk.chain.tallies.of(period_id)
     for line in page.lines.split("\n"):
-        user_id, total, reached_revision = line.split(" ")
+        user_id, total, reached_revision, *version = line.split(" ")
         tally = tallies.get(user_id)
         if tally is None:
             walk.add(Fault.STANDING_SURPLUS, None, user_id, period_id)
             continue
         tally.is_compared = True
-        if (tally.total, tally.reached_revision) != (int(total), int(reached_revision)):
-            walk.add(Fault.STANDING_WRONG, tally.reached_revision, user_id, period_id)
+        found = int(total), int(reached_revision), int(version[0] if version else reached_revision)
+        if found != (tally.total, tally.reached_revision, tally.changed_revision):
+            walk.add(Fault.STANDING_WRONG, tally.changed_revision, user_id, period_id)

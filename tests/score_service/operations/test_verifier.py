@@ -27,7 +27,7 @@ UPDATE score.award SET revision = {1} WHERE revision = 100
 """
 ONE_MORE = """
 INSERT INTO score.award SELECT board_id, gen_random_uuid(), 7, 'zed', action_type, action_id, 4, 4,
-request_id, caller, trace_id, awarded_at FROM score.award WHERE revision = 6
+request_id, caller, trace_id, awarded_at, NULL, NULL, NULL, 0 FROM score.award WHERE revision = 6
 """
 FAULTS: dict[str, tuple[str, list[Finding]]] = {
     "changed points": (
@@ -82,12 +82,20 @@ FAULTS: dict[str, tuple[str, list[Finding]]] = {
             Finding(Fault.STANDING_WRONG, 2, "bob"),
         ],
     ),
-    "awards swapped in a commit": (SWAP.format(1, 2), [Finding(Fault.DIGEST_WRONG, 3)]),
+    "awards swapped in a commit": (
+        SWAP.format(1, 2),
+        [
+            Finding(Fault.PREVIOUS_WRONG, 3, "ada"),
+            Finding(Fault.DIGEST_WRONG, 3),
+            Finding(Fault.PREVIOUS_WRONG, 5, "bob"),
+        ],
+    ),
     "awards swapped between commits": (
         SWAP.format(3, 4),
         [
             Finding(Fault.DIGEST_WRONG, 3),
             Finding(Fault.DIGEST_WRONG, 5),
+            Finding(Fault.PREVIOUS_WRONG, 6, "ada"),
             Finding(Fault.STANDING_WRONG, 3, "cyd"),
         ],
     ),

@@ -49,6 +49,7 @@ WHOLE_READS = {
     "list_standing_periods": "names periods, for verify",
     "read_ledger_end": "finds boards, for verify",
     "read_result": "reads a result as it was sealed, for verify",
+    "verify_last_awards": "reads which awards were the last, for verify",
 }
 """The statements that read everybody, on purpose."""
 
