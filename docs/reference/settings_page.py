@@ -59,10 +59,10 @@ _COLUMNS: Final = "| variable | type | default | commands | meaning |\n| --- | -
 _HEAD: Final = """\
 # Settings
 
-All settings of the services and the relay are environment variables. An empty variable counts as not set. All faults are
-reported together, and the service exits with code 2. Passwords are never settings themselves: a variable
-that ends in `PASSWORD_FILE` names a file that contains one. `--help` of a command lists the
-settings it reads.
+All settings of the services and the relay are environment variables. An empty variable counts as not set.
+All faults are reported together, and the service exits with code 2. Passwords are never settings
+themselves: a variable that ends in `PASSWORD_FILE` names a file that contains one. `--help` of a command
+lists the settings it reads.
 
 How PostgreSQL and Redis are reached is explained in
 [PostgreSQL](../operations/postgresql.md#the-connection-string) and [Redis](../operations/redis.md#urls),

@@ -80,7 +80,8 @@ class Metrics(ServiceMetrics):
             registry=self.registry,
         )
         self.evicted = self.counter(
-            "laurel_watchers_evicted", "Watches and feeds ended because a message was left untaken for too long."
+            "laurel_watchers_evicted",
+            "Watches and feeds ended because a message was left for too long.",
         )
         zone_data = Gauge(
             "laurel_zone_data_info",
