@@ -83,7 +83,10 @@ def test_the_help_of_a_command_names_the_settings_that_are_listed_for_it(service
     listed = {variable(kind, field) for field in kind.model_fields}
     group = {"score-service": score_main, "action-gateway": gateway_main, "score-relay": relay_main}[service]
     shown = CliRunner().invoke(group, [*name.split(), "--help"]).stdout
-    assert set(re.findall(r"^ +((?:SCORE_SERVICE|ACTION_GATEWAY)_[A-Z_]+)", shown, re.MULTILINE)) == listed
+    assert (
+        set(re.findall(r"^ +((?:SCORE_SERVICE|ACTION_GATEWAY|SCORE_RELAY)_[A-Z_]+)", shown, re.MULTILINE))
+        == listed
+    )
 
 
 def test_every_reason_of_the_contract_is_listed_with_the_status_it_names() -> None:

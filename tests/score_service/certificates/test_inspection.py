@@ -420,6 +420,8 @@ def test_what_a_policy_allows_is_reported() -> None:
             "allows AwardPoints, BatchAwardPoints, GetAward of ScoreService",
             f"allows {', '.join(READS)} of LeaderboardService",
             "allows GetBoard, ListBoards, UpdateBoard, GetPeriod, ListPeriods of BoardService",
+            "allows ReverseAward, ReverseAwards, SetUserVisibility of CorrectionService",
+            "allows ListAwards, StreamEntries of LedgerService",
             "allows the boards main, season-*",
             "allows 1,000 points an award, 1,000,000 awards a second and 1,000,000,000 points a minute",
             "allows awards that happened up to 86,400 seconds ago",
