@@ -432,7 +432,7 @@ def test_what_a_policy_allows_is_reported() -> None:
         "allows the boards main",
     ]
     anywhere = said(inspect_grant("x", GATEWAY_ID, policy.find_grant(GATEWAY_ID)))[Mark.FINE]
-    assert anywhere[4] == "allows every board"
+    assert "allows every board" in anywhere
     metered = said(inspect_grant("x", METERED_ID, policy.find_grant(METERED_ID)))[Mark.FINE]
     assert metered[-1] == "allows 100 points an award, 1,000 awards a second and 250 points a minute"
 
