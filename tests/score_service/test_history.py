@@ -169,7 +169,7 @@ def skip_a_revision(patch: pytest.MonkeyPatch) -> None:
 
 
 def rank_equals_by_name_in_redis(patch: pytest.MonkeyPatch) -> None:
-    old = "string.format('%016.0f%s', 9007199254740991 - reached, user)"
+    old = "string.format('%016d%s', 9007199254740991 - reached, user)"
     change_script(patch, "board", old, "'9007199254740990' .. user")
 
 

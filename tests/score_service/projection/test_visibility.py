@@ -455,6 +455,19 @@ async def test_member_of_the_ranks_that_does_not_belong_there_is_found(
     assert user in comparison.differing
 
 
+@pytest.mark.parametrize(("source", "hidden"), [(Source.PAGE, 0), (Source.NEW_PAGE, 0), (Source.LEDGER, 1)])
+async def test_user_of_a_page_without_flag_is_visible_and_one_of_the_ledger_stays_what_it_is(
+    projection: Projection, source: Source, hidden: int
+) -> None:
+    generation, checkpoint = projection.make_generation("main", None), Checkpoint.begin(at(2))
+    assert await generation.load({ALL_TIME: "ada 5 1 2 h"}, checkpoint, source=Source.NEW_PAGE)
+
+    assert await generation.load({WEEK: "ada 5 1"}, checkpoint, source=source)
+
+    counts = {ALL_TIME: heads(1, hidden=1), WEEK: heads(1, hidden=hidden)}
+    assert await generation.switch(at(2), counts) is Switched.DONE
+
+
 Kind: TypeAlias = tuple[str, str, int, tuple[str, ...]]
 KINDS = st.tuples(
     st.sampled_from(["award", "award", "award", "reverse", "hide", "shadow", "show"]),
@@ -544,13 +557,17 @@ async def test_awards_reversals_and_visibilities_equal_a_plain_model(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(BATCHES, st.data())
-async def test_generation_equals_a_plain_model_in_whatever_order_and_however_often_it_is_loaded(
+async def test_generation_equals_a_plain_model_however_often_and_late_its_parts_are_loaded(
     projection: Projection, batches: list[list[Kind]], data: st.DataObject
 ) -> None:
-    """Pages are read while the ledger goes on, which is replayed from before the first of them."""
+    """Pages are read while the ledger goes on, which is replayed from before the first of them.
+
+    In the end, any of all these comes once more.
+    """
     await drop(projection)
     model, generation = Model(), projection.make_generation("main", None)
     checkpoint, replayed = Checkpoint.begin(at(0)), list[Changes]()
+    loaded: list[tuple[Mapping[str, str], Source]] = []
     paged = iter(PLACES)
     for kinds in batches:
         before = model.revision
@@ -560,15 +577,19 @@ async def test_generation_equals_a_plain_model_in_whatever_order_and_however_oft
             place = next(paged, None)
             if place and (page := model.page(place)):
                 assert await generation.load({place: page}, checkpoint, source=Source.NEW_PAGE)
+                loaded.append(({place: page}, Source.PAGE))
     if not model.revision:
         return
     for place in paged:
         if page := model.page(place):
             assert await generation.load({place: page}, checkpoint, source=Source.PAGE)
+            loaded.append(({place: page}, Source.PAGE))
     for changes in replayed:
         lines = {place: changes.lines(place) for place in (ALL_TIME, *changes.periods)}
-        for _ in range(data.draw(st.integers(1, 2))):
-            assert await generation.load(lines, checkpoint)
+        assert await generation.load(lines, checkpoint)
+        loaded.append((lines, Source.LEDGER))
+    for again, source in data.draw(st.lists(st.sampled_from(loaded), max_size=4)):
+        assert await generation.load(again, checkpoint, source=source)
 
     counts = {place: model.count(place) for place in model.users}
     assert await generation.switch(at(model.revision), counts) is Switched.DONE
