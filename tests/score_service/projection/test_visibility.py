@@ -464,8 +464,9 @@ async def test_user_of_a_page_without_flag_is_visible_and_one_of_the_ledger_stay
 
     assert await generation.load({WEEK: "ada 5 1"}, checkpoint, source=source)
 
-    counts = {ALL_TIME: heads(1, hidden=1), WEEK: heads(1, hidden=hidden)}
-    assert await generation.switch(at(2), counts) is Switched.DONE
+    assert await generation.load({ALL_TIME: "ada 6 3"}, checkpoint, source=source)
+    counts = {ALL_TIME: heads(1, hidden=hidden), WEEK: heads(1, hidden=hidden)}
+    assert await generation.switch(at(3), counts) is Switched.DONE
 
 
 Kind: TypeAlias = tuple[str, str, int, tuple[str, ...]]
