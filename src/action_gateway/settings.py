@@ -190,6 +190,10 @@ class ServeSettings(RedisFields, DatabaseSettings):
     logins_per_minute: Count = Field(default=10, description="logins, by address and user name")
     registrations_per_minute: Count = Field(default=10, description="new users, by address")
     exports_per_minute: Count = Field(default=5, description="exports of an account, by user")
+    surge_points_per_minute: Annotated[int, Field(ge=0, le=2**53 - 1)] = Field(
+        default=1_000,
+        description="points that this process pays a user in a minute without a suspicion; 0 disables it",
+    )
     moderations_per_minute: Count = Field(default=300, description="calls of a moderator, by user")
 
     drain_seconds: Seconds = Field(

@@ -24,6 +24,7 @@ from starlette.responses import Response
 from action_gateway import errors
 from action_gateway.edge.exception_handlers import Handler
 from action_gateway.limits.limits import LIMITS, find_site
+from action_gateway.moderation.surges import Surges
 from action_gateway.request_context import find_user
 from service_runtime.throttle import Throttle
 
@@ -54,6 +55,8 @@ class Signal(StrEnum):
     BAD_CREDENTIALS = auto()
     RATE_LIMITED = auto()
     """More of something than one user or address may do. Want of room in a process is none."""
+    POINTS_SURGE = auto()
+    """More points in a minute than `Surges` takes for ordinary."""
 
 
 _WARNINGS: Final = frozenset(
@@ -104,9 +107,12 @@ class Suspicions:
         clock: Callable[[], float] = time.monotonic,
         *,
         note_user: Callable[[str, str], None] = lambda _user_id, _signal: None,
+        surges: Surges | None = None,
     ) -> None:
-        """Take seconds that never step back, and what is told each user and signal."""
+        """Take seconds that never step back, what is told each user and signal, and what judges payments."""
+        self._clock = clock
         self._note_user = note_user
+        self._surges = surges or Surges(floor=0)
         self._suspicions = Counter(
             "gateway_suspicions",
             "Requests that look like an attempt to cheat or to break in, by what is suspected. No proof: "
@@ -129,8 +135,15 @@ class Suspicions:
 
     def note(self, error: Exception, client: Address | None) -> None:
         """Count and tell what is suspicious about a request from this address that failed so."""
-        if (suspicion := find_suspicion(error)) is None:
-            return
+        if (suspicion := find_suspicion(error)) is not None:
+            self._tell(suspicion, address=find_site(client.host if client else ""))
+
+    def note_payment(self, user_id: str, points: int) -> None:
+        """Count and tell it if a user gets points faster than anyone should."""
+        if self._surges.note(user_id, points, self._clock()):
+            self._tell(Suspicion(Signal.POINTS_SURGE, {"user_id": user_id}))
+
+    def _tell(self, suspicion: Suspicion, **place: str) -> None:
         signal, known = suspicion
         self._suspicions.labels(signal).inc()
         if "limit" in known:
@@ -139,8 +152,7 @@ class Suspicions:
             self._note_user(user_id, signal)
         if (left_out := self._events[signal].let_through()) is not None:
             tell = _log.warning if signal in _WARNINGS else _log.info
-            address = find_site(client.host if client else "")
-            tell("suspicion", signal=signal.value, address=address, left_out=left_out, **known)
+            tell("suspicion", signal=signal.value, left_out=left_out, **place, **known)
 
     @contextmanager
     def watching(self, client: Address | None) -> Iterator[None]:

@@ -66,7 +66,7 @@ def create_app(parts: Parts) -> ASGIApp:
     """Make the application behind the public port."""
     package = Path(__file__).parents[1]
     files = [*_file_routes("/docs", package / "docs"), *_file_routes("", package / "page")]
-    actions = ActionRoutes(parts.actions)
+    actions = ActionRoutes(parts.actions, parts.suspicions)
     handlers = {**HANDLERS, GatewayError: parts.suspicions.before(HANDLERS[GatewayError])}
     app = FastAPI(
         title="Laurel",

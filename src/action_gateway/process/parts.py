@@ -34,6 +34,7 @@ from action_gateway.metrics import Metrics
 from action_gateway.moderation.moderation import Moderation
 from action_gateway.moderation.moderators import Moderators
 from action_gateway.moderation.suspicion_log import SuspicionLog
+from action_gateway.moderation.surges import Surges
 from action_gateway.process import gauges
 from action_gateway.process.checks import DATABASE, checks_of
 from action_gateway.process.cleanup import run_cleanup
@@ -159,7 +160,11 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             actions=_make_actions(dependencies, calendar, limits, tokens, clock, settings),
             connections=connections,
             suspicion_log=suspicion_log,
-            suspicions=Suspicions(metrics.registry, note_user=suspicion_log.note),
+            suspicions=Suspicions(
+                metrics.registry,
+                note_user=suspicion_log.note,
+                surges=Surges(floor=settings.surge_points_per_minute),
+            ),
             moderators=Moderators(store.roles, limits),
             moderation=Moderation(score_client, store, usernames, settings.board_id),
             leaderboard=Leaderboard(

@@ -9,6 +9,7 @@ from action_gateway.actions.actions import Actions, Answer
 from action_gateway.edge.authentication import CurrentUser
 from action_gateway.edge.operations import IdempotencyKey, Operation, add_operation, body_of
 from action_gateway.edge.problems import describe
+from action_gateway.edge.suspicions import Suspicions
 from action_gateway.routes import schemas
 from action_gateway.store.store import OfferedAction
 
@@ -21,8 +22,9 @@ _BUSY = (errors.RateLimitedError, errors.UnavailableError)
 class ActionRoutes:
     """The routes under `/actions`."""
 
-    def __init__(self, actions: Actions) -> None:
+    def __init__(self, actions: Actions, suspicions: Suspicions) -> None:
         self._actions = actions
+        self._suspicions = suspicions
 
     def router(self) -> APIRouter:
         """Return the routes, relative to the prefix of the API."""
@@ -84,6 +86,7 @@ class ActionRoutes:
         """Complete an action, which pays its points once."""
         given = Answer(user.user_id, body.action_token, body.proof.answer, idempotency_key)
         payment = await self._actions.complete(given)
+        self._suspicions.note_payment(user.user_id, payment.points)
         return schemas.Completed(**dict(payment))
 
 

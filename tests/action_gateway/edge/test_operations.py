@@ -56,7 +56,7 @@ def make_client(app: ASGIApp) -> httpx.AsyncClient:
 def ways(gateway: Gateway) -> tuple[httpx.AsyncClient, httpx.AsyncClient]:
     """Return clients of the same operations: called by FastAPI, and directly."""
     parts = gateway.running.parts
-    routes = ActionRoutes(parts.actions)
+    routes = ActionRoutes(parts.actions, parts.suspicions)
     app = FastAPI(exception_handlers=HANDLERS)
     app.state.access_tokens = parts.access_tokens
     app.include_router(routes.router(), prefix=API_PREFIX)
@@ -115,7 +115,8 @@ async def test_a_payment_looks_the_same(
 
 async def test_the_description_has_what_they_take(gateway: Gateway) -> None:
     described = (await gateway.http.get("/openapi.json")).json()["paths"]
-    for path, operation in ActionRoutes(gateway.running.parts.actions).direct_calls().items():
+    parts = gateway.running.parts
+    for path, operation in ActionRoutes(parts.actions, parts.suspicions).direct_calls().items():
         post = described[API_PREFIX + path]["post"]
         schema = post["requestBody"]["content"]["application/json"]["schema"]
 

@@ -298,3 +298,17 @@ def test_rejection_at_capacity_is_not_suspicious() -> None:
 
     assert logs == []
     assert registry.get_sample_value("gateway_suspicions_total", {"signal": "rate_limited"}) == 0
+
+
+async def test_a_user_who_gets_points_too_fast_is_suspicious_once(
+    start_gateway: StartGateway, score_service: ScoreService, lines: Lines
+) -> None:
+    gateway = await start_gateway(score_target=score_service.target, surge_points_per_minute=5)
+    player, other = await gateway.player(), await gateway.player()
+    await other.complete(await other.start())
+    for _ in range(3):
+        assert (await player.complete(await player.start())).status_code == 200
+
+    assert await counts(gateway) == {"points_surge": 1}
+    (line,) = suspicions(lines)
+    assert (line["signal"], line["user_id"], line["level"]) == ("points_surge", player.user_id, "info")

@@ -19,6 +19,7 @@ const SIGNALS = {
   refresh_reused: "A copied login",
   bad_credentials: "Wrong passwords",
   rate_limited: "Too much at once",
+  points_surge: "A surge of points",
 };
 
 /**
