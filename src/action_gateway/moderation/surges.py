@@ -1,8 +1,8 @@
 """Who gets points faster than anyone should, as far as this process pays them. Pure.
 
-The points of a user are counted in windows of a minute, each of which begins with a payment. The score service
-tells more, and compares with what is typical of a board, in its log and its metrics: here it is enough to have
-a moderator look. Memory is bounded: who was paid longest ago is forgotten first.
+The points of a user are counted in windows of a minute, each of which begins with a payment. The score
+service tells more, and compares with what is typical of a board, in its log and its metrics: here it is
+enough to have a moderator look. Memory is bounded: who was paid longest ago is forgotten first.
 """
 
 from collections import OrderedDict

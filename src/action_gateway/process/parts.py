@@ -33,8 +33,8 @@ from action_gateway.limits.redis_storage import Counters
 from action_gateway.metrics import Metrics
 from action_gateway.moderation.moderation import Moderation
 from action_gateway.moderation.moderators import Moderators
-from action_gateway.moderation.suspicion_log import SuspicionLog
 from action_gateway.moderation.surges import Surges
+from action_gateway.moderation.suspicion_log import SuspicionLog
 from action_gateway.process import gauges
 from action_gateway.process.checks import DATABASE, checks_of
 from action_gateway.process.cleanup import run_cleanup
