@@ -1,5 +1,6 @@
 """Migrations against a database that another version has migrated."""
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -21,12 +22,15 @@ from tests.fixtures.stores import IMPATIENT, make_award
 
 from local_stack.postgres import PostgresServer
 from local_stack.provision import create_database, derive_passwords, provision
-from score_service.domain.changes import read_lines
+from score_service.domain.changes import Change, read_lines
 from score_service.domain.period import PeriodKind
+from score_service.domain.reversal import ReversalRequest
 from score_service.operations.verifier import Verifier
 from score_service.record.boards import BoardStore
+from score_service.record.corrections import Corrections
 from score_service.record.database import Database as Record
-from score_service.record.ledger import Ledger
+from score_service.record.history import History
+from score_service.record.ledger import MAX_REVISION, Ledger
 from score_service.record.migrate import MIGRATION
 from score_service.record.standings import Standings
 from service_runtime.postgres.pool import PoolSettings
@@ -112,3 +116,58 @@ async def test_board_of_the_schema_before_goes_on_and_counts_in_periods_from_its
         verified = await verifier.verify_board("main")
     assert verified.findings.kept == []
     assert verified.position == batch.changes.after
+
+
+async def test_awards_of_the_schema_before_are_found_by_user_and_taken_back(
+    old_database: OldDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old_database.migrate(monkeypatch, "0002")
+    with psycopg.connect(old_database.runtime_dsn, autocommit=True) as connection:
+        for _ in range(2):
+            connection.execute(
+                "SELECT score.record_awards('main', ARRAY[gen_random_uuid(), gen_random_uuid()], '{ada,bob}',"
+                " '{2,3}'::integer[], '{puzzle,puzzle}', '{a,b}',"
+                " ARRAY[gen_random_uuid(), gen_random_uuid()],"
+                " '{spiffe://test.local/old,spiffe://test.local/old}', '{\"\",\"\"}')"
+            )
+    old_database.migrate(monkeypatch, "head")
+
+    async with Record.open(PoolSettings(old_database.runtime_dsn)) as record:
+        ledger, history, corrections = Ledger(record), History(record), Corrections(record)
+        await ledger.record_awards("main", [make_award("ada", 5), make_award("ada", 6), make_award("cyd", 1)])
+        listed = await history.list_awards("main", "ada", MAX_REVISION, 3)
+        last = await history.list_awards("main", "ada", listed[-1].revision, 3)
+        requests = [ReversalRequest(item.award_id, str(uuid.uuid4()), "leaked") for item in listed]
+        batch = await corrections.reverse_awards("main", requests, actor="spiffe://test.local/x", trace_id="")
+        newcomers = await ledger.list_newcomers("main", 0, 7)
+        verified = await Verifier(record, Standings(record), IMPATIENT).verify_board("main")
+
+    assert [item.revision for item in (*listed, *last)] == [6, 5, 3, 1]
+    assert batch.changes.changes == (Change("ada", 2, 1, 10),)
+    assert newcomers == [(1, "ada"), (2, "bob"), (7, "cyd")]
+    assert verified.findings.kept == []
+
+
+@pytest.mark.parametrize("points", ["integer", "bigint"])
+async def test_server_of_a_version_before_awards_as_this_one_does(database: Database, points: str) -> None:
+    with psycopg.connect(database.score_runtime_dsn, autocommit=True) as connection:
+        for _ in range(2):
+            connection.execute(
+                "SELECT score.record_awards('main', %s, '{ada,bob}', ARRAY[2,3]::"
+                + points
+                + "[], '{puzzle,puzzle}', '{a,b}', ARRAY[gen_random_uuid(), gen_random_uuid()],"
+                " '{spiffe://test.local/old,spiffe://test.local/old}', '{\"\",\"\"}')",
+                [[uuid.uuid4(), uuid.uuid4()]],
+            )
+
+    async with Record.open(PoolSettings(database.score_runtime_dsn)) as record:
+        listed = await History(record).list_awards("main", "ada", MAX_REVISION, 5)
+        verified = await Verifier(record, Standings(record), IMPATIENT).verify_board("main")
+    with psycopg.connect(database.admin_dsn) as connection:
+        previous = connection.execute(
+            "SELECT previous_revision FROM score.award ORDER BY revision"
+        ).fetchall()
+
+    assert [(item.revision, item.total) for item in listed] == [(3, 4), (1, 2)]
+    assert previous == [(0,), (0,), (1,), (2,)]
+    assert verified.findings.kept == []
