@@ -458,7 +458,7 @@ BEGIN
         IF p_occurred_ats IS NULL THEN
             -- All count in the same periods, so that a user gains the same in each of them.
             WITH fresh AS (
-                SELECT *
+                SELECT g.*, v_first_revision + row_number() OVER (ORDER BY ordinal) AS revision
                 FROM unnest(p_award_ids, p_user_ids, p_points, p_action_types, p_action_ids,
                             p_request_ids, p_callers, p_trace_ids)
                     WITH ORDINALITY AS g (award_id, user_id, points, action_type, action_id,
@@ -467,8 +467,8 @@ BEGIN
             ), numbered AS MATERIALIZED (
                 SELECT fresh.*,
                        dense_rank() OVER (ORDER BY user_id) AS user_number,
-                       v_first_revision + row_number() OVER (ORDER BY ordinal) AS revision,
-                       sum(points) OVER (PARTITION BY user_id ORDER BY ordinal) AS points_so_far
+                       sum(points) OVER (PARTITION BY user_id ORDER BY ordinal) AS points_so_far,
+                       lag(revision) OVER (PARTITION BY user_id ORDER BY ordinal) AS revision_before
                 FROM fresh
             ), gained AS MATERIALIZED (
                 SELECT DISTINCT ON (user_number) user_number, user_id, points_so_far AS points, revision
@@ -483,8 +483,8 @@ BEGIN
                 ) b
             ), totalled AS MATERIALIZED (
                 SELECT n.*, b.totals[v_width * user_number - v_width + 1] + points_so_far AS total_after,
-                       coalesce(lag(revision) OVER (PARTITION BY user_number ORDER BY revision),
-                                b.award_revisions[v_width * user_number - v_width + 1]) AS previous_revision,
+                       coalesce(revision_before, b.award_revisions[v_width * user_number - v_width + 1])
+                           AS previous_revision,
                        CASE WHEN v_width > 1 THEN ARRAY(
                            SELECT points_so_far + unnest(
                                b.totals[v_width * user_number - v_width + 2 : v_width * user_number])

@@ -7,9 +7,9 @@
 -- nobody; but it keeps the revision that changed it, so that whoever follows the ledger knows what is newer.
 
 -- An award names the one of its user before it, and the standing of all time the latest one, so that the awards of a user
--- are found one after the other. This takes 8 bytes an award, and no time that can be measured. An index by user took 41
--- bytes and 3.5 us, a tenth of all that PostgreSQL does for an award in a batch. It is kept for the awards of before, which
--- name none: it is built over all of them now, and nothing is added to it any more.
+-- are found one after the other. In batches of 250 this takes 6 bytes an award and 0.7 us of CPU, 2 % of what PostgreSQL
+-- does for it; an index by user took 41 bytes and 3.5 us. That index is kept for the awards of before, which name none: it is
+-- built over all of them now, while awards wait, and nothing is added to it any more.
 CREATE FUNCTION score.hash_user(p_board_id text, p_user_id text) RETURNS bigint
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN hashtextextended(p_board_id || ' ' || p_user_id, 0);
