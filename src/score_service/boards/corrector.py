@@ -98,7 +98,7 @@ class Corrector:
     async def reverse_page(
         self, board_id: str, requests: Sequence[ReversalRequest], *, actor: str, trace_id: str
     ) -> ReversedBatch:
-        """Take many awards of a board back in one commit.
+        """Take many awards of a board back in one commit. The ranks are not moved: see `follow`.
 
         Args:
             board_id: the board.
@@ -137,6 +137,12 @@ class Corrector:
             trace_id=trace_id,
         )
         return await self._to_the_end(board_id, partial(self._set_visibility, user_id, on_behalf_of, write))
+
+    async def follow(self, changes: Changes) -> None:
+        """Have the ranks follow a commit, if they can in time."""
+        if _is_new(changes):
+            project = partial(self._projector.project, changes)
+            await find_in_time(changes.board_id, self._rank_seconds, project)
 
     async def finish(self) -> None:
         """Wait until every correction that was taken in has ended."""
@@ -198,7 +204,6 @@ class Corrector:
         if count := sum(batch.is_new):
             self._on_made(CorrectionKind.REVERSAL, count)
             _log.info("awards_reversed", board_id=board_id, count=count, position=str(batch.changes.after))
-            await self._project(batch.changes)
         return batch
 
     async def _set_visibility(
@@ -216,17 +221,13 @@ class Corrector:
                 on_behalf_of=on_behalf_of,
                 position=str(made.position),
             )
-            await self._project(made.changes)
+            await self.follow(made.changes)
         return made
 
     async def _ranks(self, changes: Changes, reversal: Reversal) -> Ranks:
         if _is_new(changes):
             return await self._projector.project(changes)
         return await self._projector.ranks_at(changes.board_id, [reversal.user_id], reversal.revision)
-
-    async def _project(self, changes: Changes) -> None:
-        """Have the ranks follow before this is answered, if they can in time."""
-        await find_in_time(changes.board_id, self._rank_seconds, partial(self._projector.project, changes))
 
 
 def _is_new(changes: Changes) -> bool:

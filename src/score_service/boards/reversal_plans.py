@@ -20,6 +20,7 @@ import structlog
 
 from score_service.boards.corrector import Corrector
 from score_service.boards.slots import Slots
+from score_service.domain.changes import Changes
 from score_service.domain.history import AwardFilter, PlannedReversals, SelectedAward
 from score_service.domain.plan_token import PlanToken, name_selection, read_plan_token
 from score_service.domain.reversal import ReversalConflict, ReversalRequest
@@ -229,13 +230,24 @@ class ReversalPlans:
 
     async def _apply_pages(self, asked: _Apply) -> int:
         """Reverse page after page while there is time, and return how many awards are left."""
-        clock, after = asyncio.get_running_loop().time, 0
+        clock, following = asyncio.get_running_loop().time, None
         until = clock() + asked.seconds
-        while page := await self._select(asked, after, PAGE_MAX):
-            await self._reverse(asked, page)
-            after = page[-1].revision
-            if self._is_stopping or clock() >= until:
-                return await self._count(asked, after)
+        page = await self._select(asked, 0, PAGE_MAX)
+        try:
+            while page:
+                after = page[-1].revision
+                # The next page is looked for while this one is written; its ranks follow during the next one.
+                changes, page = await asyncio.gather(
+                    self._reverse(asked, page), self._select(asked, after, PAGE_MAX)
+                )
+                if following:
+                    await following
+                following = asyncio.create_task(self._corrector.follow(changes))
+                if page and (self._is_stopping or clock() >= until):
+                    return await self._count(asked, after)
+        finally:
+            if following:
+                await following
         return 0
 
     async def _count(self, asked: _Apply, after: int) -> int:
@@ -249,7 +261,7 @@ class ReversalPlans:
         upto = asked.token.position.revision
         return await self._history.select_awards(asked.board_id, asked.chosen, after, upto, limit)
 
-    async def _reverse(self, asked: _Apply, page: Sequence[SelectedAward]) -> None:
+    async def _reverse(self, asked: _Apply, page: Sequence[SelectedAward]) -> Changes:
         token, by = asked.token, asked.correction
         requests = [
             ReversalRequest(award.award_id, token.reversal_id(award.award_id), by.reason, by.on_behalf_of)
@@ -262,6 +274,7 @@ class ReversalPlans:
             # Another reversal of the award itself is as good.
             if isinstance(result, ReversalConflict) and result.standing.award_id != request.award_id:
                 raise AwardReversedError(result.standing)
+        return batch.changes
 
     async def _find(self, board_id: str) -> StoredBoard:
         board = await self._boards.find(board_id)

@@ -69,26 +69,27 @@ class Corrections:
             BoardNotFoundError: nothing was ever recorded of the board.
             RecordUnavailableError: PostgreSQL is unavailable; the outcome is unknown.
         """
-        parameters: dict[str, object] = {
-            "board_id": board_id,
-            "award_ids": write_array(request.award_id for request in requests),
-            "reversal_ids": write_array(request.reversal_id for request in requests),
-        }
         (row,) = await self._fetch_all(
             "reverse_awards",
             {
-                **parameters,
-                "reasons": [json.dumps(request.reason) for request in requests],
-                "on_behalf_of": [json.dumps(request.on_behalf_of) for request in requests],
+                **_ids_of(board_id, requests),
+                "reasons": json.dumps([request.reason for request in requests]),
+                "on_behalf_of": json.dumps([request.on_behalf_of for request in requests]),
                 "actor": actor,
                 "trace_id": trace_id,
             },
         )
         changes = await self._read_commit(board_id, row)
-        rows = await self._fetch_all("find_reversals", parameters)
+        made = {ordinal - 1 for ordinal in row["made"]}
+        others = [request for ordinal, request in enumerate(requests) if ordinal not in made]
+        rows = list[DictRow]()
+        if made:
+            commit = {"board_id": board_id, "last_revision": changes.after.revision}
+            rows += await self._fetch_all("list_reversals", commit)
+        if others:  # They are looked up one by one, which takes many times as long.
+            rows += await self._fetch_all("find_reversals", _ids_of(board_id, others))
         found = _Reversals(map(read_reversal, rows))
         results = tuple(map(found.answer, requests))
-        made = {ordinal - 1 for ordinal in row["made"]}
         is_new = tuple(ordinal in made for ordinal in range(len(requests)))
         if not all(isinstance(results[ordinal], Reversal) for ordinal in made):
             # Another server answered than the one that wrote them: one that was promoted meanwhile.
@@ -178,6 +179,15 @@ class _Reversals:
             return AwardMissing()
         is_asked = (standing.award_id, standing.reversal_id) == (request.award_id, request.reversal_id)
         return standing if is_asked else ReversalConflict(standing)
+
+
+def _ids_of(board_id: str, requests: Sequence[ReversalRequest]) -> dict[str, object]:
+    """Write which awards of a board are asked for, and by which reversals."""
+    return {
+        "board_id": board_id,
+        "award_ids": write_array(request.award_id for request in requests),
+        "reversal_ids": write_array(request.reversal_id for request in requests),
+    }
 
 
 def read_reversal(row: DictRow) -> Reversal:

@@ -566,7 +566,7 @@ async def test_reversal_read_from_a_server_that_does_not_have_it_is_unknown(
 
     async def fetch(statement: str, *arguments: object, **options: object) -> list[object]:
         rows = await fetch_all(statement, *arguments, **options)  # type: ignore[arg-type]
-        return [] if statement == "find_reversals" else list(rows)
+        return [] if statement == "list_reversals" else list(rows)
 
     monkeypatch.setattr(record, "fetch_all", fetch)
     with pytest.raises(RecordUnavailableError):
