@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc import StatusCode
+from tests.fixtures.corrections import apply_request, plan_request
 from tests.fixtures.score_service import (
     Connect,
     ScoreService,
@@ -19,6 +20,7 @@ from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_api.v1 import score_service_pb2 as score_pb
 
 CALLERS = 48
 
@@ -170,3 +172,36 @@ def has_calls(service: ScoreService) -> Any:
         return any(admission.in_flight for admission in admissions)
 
     return condition
+
+
+async def test_a_plan_that_is_applied_ends_with_its_page_and_its_caller_is_told_how_far_it_came(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    backend_certificate: CertificateFiles,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    service = await start_score_service(drain_seconds=0)
+    stubs, plans = connect(service, backend_certificate), service.running.parts.plans
+    requests = [award_request(points=1) for _ in range(600)]
+    await stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=requests))
+    token = (await stubs.correction.ReverseAwards(plan_request())).plan_token
+    begun, stopped = asyncio.Event(), asyncio.Event()
+    reverse, stop = plans._reverse, plans.stop
+
+    async def reverse_late(*arguments: Any) -> Any:
+        begun.set()
+        await stopped.wait()
+        return await reverse(*arguments)
+
+    def stop_now() -> None:
+        stop()
+        stopped.set()
+
+    monkeypatch.setattr(plans, "_reverse", reverse_late)
+    monkeypatch.setattr(plans, "stop", stop_now)
+    applying = asyncio.ensure_future(stubs.correction.ReverseAwards(apply_request(token)))
+    await begun.wait()
+    await service.running.stop(asyncio.Event())
+
+    answer = await applying
+    assert (answer.awards, answer.reversed) == (600, 250)
