@@ -235,7 +235,7 @@ class Reversal:
         points: The points taken back.
         total: The user's total right after it; 0 if no award was left.
         revision: The reversal's number in the board's ledger.
-        position: The position of the commit that holds it; empty in lists.
+        position: The position of the commit that holds it.
         reason: Why.
         actor: The SPIFFE id of the service that asked for it.
         on_behalf_of: For whom it did so; empty if for itself.

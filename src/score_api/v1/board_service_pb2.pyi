@@ -395,7 +395,9 @@ class PeriodResult(message.Message):
     truncated: builtins.bool
     """True if only the top of a final period is kept."""
     reversed_after: builtins.int
-    """Awards in it that were taken back after its result was final, which has them still: how many."""
+    """Awards in it that were taken back after its result was final, which has them still: how many. Of GetPeriod alone, as
+    is the next.
+    """
     @builtins.property
     def period(self) -> types_pb2.Period:
         """The period."""
@@ -406,7 +408,7 @@ class PeriodResult(message.Message):
 
     @builtins.property
     def reversals_after(self) -> containers.RepeatedCompositeFieldContainer[types_pb2.Reversal]:
-        """The newest of these, at most 100. Of GetPeriod alone."""
+        """The newest of these, at most 100."""
 
     def __init__(
         self,

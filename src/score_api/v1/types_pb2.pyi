@@ -181,7 +181,7 @@ class Reversal(message.Message):
     revision: builtins.int
     """Its entry of the ledger."""
     position: builtins.str
-    """The position of the commit that holds it. Opaque. Not set in lists."""
+    """The position of the commit that holds it. Opaque."""
     reason: builtins.str
     """Why."""
     actor: builtins.str
