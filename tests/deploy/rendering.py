@@ -21,6 +21,7 @@ OVERLAYS: Final = tuple(sorted(path.name for path in (DEPLOY / "overlays").iterd
 COMPONENTS: Final = tuple(sorted(path.name for path in (DEPLOY / "components").iterdir() if path.is_dir()))
 SCENES: Final = ("base", *COMPONENTS, *OVERLAYS)
 SERVICES: Final = ("score-service", "action-gateway")
+IMAGES: Final = (*SERVICES, "score-relay")
 CUSTOM_GROUPS: Final = (
     "cert-manager.io",
     "external-secrets.io",
@@ -129,7 +130,7 @@ def render_text(scene: str) -> str:
         to_deploy = Path(os.path.relpath(DEPLOY.resolve(), Path(folder).resolve()))
         kustomization = {
             "namespace": "laurel",
-            "images": [{"name": f"laurel-{service}", "digest": _DIGEST} for service in SERVICES],
+            "images": [{"name": f"laurel-{service}", "digest": _DIGEST} for service in IMAGES],
             "resources": [str(to_deploy / "base")],
             "components": [str(to_deploy / "components" / scene)] if scene in COMPONENTS else [],
             "transformers": [str(to_deploy / "site")],

@@ -226,7 +226,10 @@ def test_nothing_waits_for_a_migration(scene: Manifests) -> None:
 def test_migrations_alone_have_the_password_of_the_owner(scene: Manifests) -> None:
     for pod in scene.pods():
         secrets = {volume["secret"]["secretName"] for volume in pod.spec["volumes"] if "secret" in volume}
-        owns = any(re.fullmatch(r"(score-service|action-gateway)-migration(-\w+)?", name) for name in secrets)
+        owns = any(
+            re.fullmatch(r"(score-service|action-gateway|score-relay)-migration(-\w+)?", name)
+            for name in secrets
+        )
         assert owns == pod.name.endswith(("-migration", "-catalog"))
 
 

@@ -12,12 +12,13 @@ from opentelemetry import environment_variables as api_variables
 from opentelemetry.sdk import environment_variables as sdk_variables
 from psycopg import pq
 from tests.deploy.mounted import Contents, Mounted, environment, mount
-from tests.deploy.rendering import SERVICES, Manifests, Pod
+from tests.deploy.rendering import SERVICES, Manifests, Pod, render
 
 from action_gateway import settings as gateway_settings
 from action_gateway.accounts.keys import KeyFolder
 from local_stack.certificates import CertificateAuthority
 from local_stack.signing_keys import ensure_signing_key
+from score_relay import settings as relay_settings
 from score_service import settings as score_settings
 from score_service.access.policy import Policy
 from score_service.process import drain
@@ -29,6 +30,8 @@ _MODELS: Final[Mapping[str, Any]] = {
     "action-gateway": gateway_settings.ServeSettings,
     "action-gateway-migration": gateway_settings.OwnerSettings,
     "action-gateway-catalog": gateway_settings.OwnerSettings,
+    "score-relay": relay_settings.ServeSettings,
+    "score-relay-migration": relay_settings.MigrateSettings,
 }
 _LIBPQ: Final = {option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar}
 _OPENTELEMETRY: Final = {*vars(api_variables), *vars(sdk_variables)}
@@ -99,7 +102,7 @@ def test_every_setting_that_is_required_is_made(scene: Manifests) -> None:
         assert required <= environment(scene, pod).keys()
 
 
-@pytest.mark.parametrize("name", _MODELS)
+@pytest.mark.parametrize("name", [name for name in _MODELS if not name.startswith("score-relay")])
 def test_the_services_take_the_settings(mounted: Callable[[str], Mounted], name: str) -> None:
     mounted(name)
     settings = load(_MODELS[name])
@@ -108,6 +111,17 @@ def test_the_services_take_the_settings(mounted: Callable[[str], Mounted], name:
     ]
     assert passwords
     assert all(password.startswith(("given", "throw-away")) for password in passwords)
+
+
+@pytest.mark.parametrize("name", [name for name in _MODELS if name.startswith("score-relay")])
+def test_the_relay_takes_the_settings(
+    tmp_path: Path, issue: Callable[[str], Contents], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    scene = render("score-relay")
+    for key, value in mount(scene, scene.pod(name), tmp_path, issue).environment.items():
+        monkeypatch.setenv(key, value)
+
+    assert load(_MODELS[name])
 
 
 def test_the_services_listen_where_the_ports_say(overlay: Manifests) -> None:
