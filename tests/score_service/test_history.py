@@ -20,6 +20,7 @@ from tests.fixtures.stores import eventually
 from tests.score_service.history.model import Model
 from tests.score_service.history.operations import (
     HISTORIES,
+    Apart,
     Ask,
     Call,
     Close,
@@ -28,14 +29,19 @@ from tests.score_service.history.operations import (
     History,
     Interrupted,
     Look,
+    Operation,
     Pass,
     Read,
     Rebuild,
     Restore,
     Return,
+    Reverse,
     RollBack,
     Save,
+    Show,
     Then,
+    Together,
+    Undo,
     Wipe,
     Work,
 )
@@ -48,21 +54,27 @@ from score_service.boards import scheduler, scoring
 from score_service.boards.period_finder import FoundPeriod, PeriodFinder
 from score_service.closing import closer
 from score_service.closing.archiver import Archive, Archiver
-from score_service.domain.award import Award
+from score_service.domain.award import Award, RecordedAward
 from score_service.domain.board_settings import LatePolicy
 from score_service.domain.changes import Changes
+from score_service.domain.entry import EntryPage
 from score_service.domain.period import PeriodChoice, Schedule
 from score_service.domain.position import Position
+from score_service.domain.reversal import ReversalConflict, ReversalRequest
+from score_service.domain.visibility import Visibility
 from score_service.periods.schedules import make_schedule
 from score_service.projection import scripts
 from score_service.projection.lua import load_script
 from score_service.projection.projection import Projection
 from score_service.projection.redis_servers import ServersSettings
 from score_service.reconcile import repairs
+from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder, _Replayed
 from score_service.record import database as service_database
+from score_service.record.corrections import Corrections, _Reversals
 from score_service.record.database import Database
-from score_service.record.ledger import Ledger
+from score_service.record.feed import EntryStore
+from score_service.record.ledger import Ledger, RecordedBatch
 from score_service.record.sql import load_statement
 from score_service.stream.hubs import Hubs
 from service_runtime.redis.access import RedisAccess
@@ -273,7 +285,75 @@ def read_the_period_that_was_current(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(PeriodFinder, "find", find_once)
 
 
+def rank_who_is_hidden_in_redis(patch: pytest.MonkeyPatch) -> None:
+    change_script(patch, "board", "return flag == '' and total ~= '0'", "return total ~= '0'")
+
+
+def rank_who_is_hidden_in_the_record(patch: pytest.MonkeyPatch) -> None:
+    change_statement(patch, "list_standings", "score.ranked_standing", "score.standing")
+
+
+def take_older_for_newer_than_reversals(patch: pytest.MonkeyPatch) -> None:
+    old = "version = version == '' and reached or version"
+    change_script(patch, "board", old, "version = reached")
+
+
+def forget_that_an_award_is_gone(patch: pytest.MonkeyPatch) -> None:
+    record_awards = Ledger.record_awards
+
+    async def forget(ledger: Ledger, *arguments: Any) -> Any:
+        recorded = await record_awards(ledger, *arguments)
+        if not isinstance(recorded, RecordedBatch):
+            return recorded
+        results = [
+            r._replace(reversed=False) if isinstance(r, RecordedAward) else r for r in recorded.results
+        ]
+        return replace(recorded, results=tuple(results))
+
+    patch.setattr(Ledger, "record_awards", forget)
+
+
+def answer_rivals_as_replays(patch: pytest.MonkeyPatch) -> None:
+    answer = _Reversals.answer
+
+    def answer_all(reversals: _Reversals, request: ReversalRequest) -> Any:
+        found = answer(reversals, request)
+        return found.standing if isinstance(found, ReversalConflict) else found
+
+    patch.setattr(_Reversals, "answer", answer_all)
+
+
+def take_back_all_of_a_page_but_the_last(patch: pytest.MonkeyPatch) -> None:
+    reverse_awards = Corrections.reverse_awards
+
+    async def reverse(corrections: Corrections, board_id: str, requests: Any, **named: str) -> Any:
+        return await reverse_awards(corrections, board_id, requests[:-1] or requests, **named)
+
+    patch.setattr(Corrections, "reverse_awards", reverse)
+
+
+def feed_all_but_the_second(patch: pytest.MonkeyPatch) -> None:
+    read_page = EntryStore.read_page
+
+    async def read(store: EntryStore, *arguments: Any) -> EntryPage:
+        page = await read_page(store, *arguments)
+        return replace(page, entries=tuple(entry for entry in page.entries if entry.revision != 2))
+
+    patch.setattr(EntryStore, "read_page", read)
+
+
+def watch_without_corrections(patch: pytest.MonkeyPatch) -> None:
+    project = Projector.project
+
+    async def project_awards(projector: Projector, changes: Changes) -> Any:
+        is_reached = [change for change in changes.changes if change.version is None]
+        return await project(projector, replace(changes, changes=tuple(is_reached)))
+
+    patch.setattr(Projector, "project", project_awards)
+
+
 ADA, BOB, CYD, DAN, ADA_AGAIN = Ask(0), Ask(1), Ask(2), Ask(3), Ask(8)
+HIDDEN, SHADOWED, VISIBLE = Visibility.HIDDEN, Visibility.SHADOWED, Visibility.VISIBLE
 _DAY = 24 * 60
 ADA_AS_BOB = Ask(16)
 """As many points as Bob."""
@@ -352,6 +432,42 @@ FAULTS: list[tuple[Fault, History, str]] = [
         History((Call(0, (ADA,)), Read(0, "ada"), Pass(_DAY), Read(0, "ada")), late=LatePolicy.CURRENT),
         "a read of another period|wrong at",
     ),
+    (
+        rank_who_is_hidden_in_redis,
+        History((Call(0, (ADA, BOB)), Show(0, "ada", HIDDEN))),
+        "ada.* is shown at 3",
+    ),
+    (
+        rank_who_is_hidden_in_the_record,
+        History((Call(0, (ADA, BOB)), Show(0, "bob", SHADOWED), Wipe(), Read(0, "ada"))),
+        "wrong at 3|the top at 3",
+    ),
+    (
+        take_older_for_newer_than_reversals,
+        History((Call(0, (ADA,)), Call(0, (ADA_AGAIN,)), Reverse(0, (Undo(8),)))),
+        "ada.* is shown at 3",
+    ),
+    (
+        forget_that_an_award_is_gone,
+        History((Call(0, (ADA,)), Reverse(0, (Undo(0),)), Call(1, (ADA,)))),
+        "was answered as if it stood",
+    ),
+    (
+        answer_rivals_as_replays,
+        History((Call(0, (ADA,)), Reverse(0, (Undo(0),)), Reverse(1, (Undo(0, 1),)))),
+        "was answered with",
+    ),
+    (
+        take_back_all_of_a_page_but_the_last,
+        History((Call(0, (ADA, BOB)), Reverse(0, (Undo(0), Undo(1)), leaves=True))),
+        "was given up with its caller",
+    ),
+    (feed_all_but_the_second, History((Call(0, (ADA, BOB, CYD)),)), "the feed goes from"),
+    (
+        watch_without_corrections,
+        History((Call(0, (ADA, BOB)), Reverse(0, (Undo(1),)))),
+        "bob.* is shown at 3|Redis does not rank",
+    ),
 ]
 """Ways to break the service, each with a short history that shows it, and what the model says then."""
 
@@ -387,6 +503,56 @@ async def test_model_catches_a_service_that_would(
         await live(stores, history)
 
 
+CORRECTIONS: dict[str, tuple[Operation, ...]] = {
+    "twice with one id": (Reverse(0, (Undo(8),)), Reverse(1, (Undo(8),))),
+    "twice with two ids": (Reverse(0, (Undo(8),)), Reverse(1, (Undo(8, 1),))),
+    "two awards with one id": (Reverse(0, (Undo(8, 1),)), Reverse(1, (Undo(0, 1),))),
+    "twice at once from two processes": (Together((Reverse(0, (Undo(8),)), Reverse(1, (Undo(8),)))),),
+    "at once by two ids": (Together((Reverse(0, (Undo(8),)), Reverse(1, (Undo(8, 1),)))),),
+    "while it is retried": (
+        Together(
+            (Call(0, (ADA_AGAIN,)), Reverse(1, (Undo(8),)), Call(1, (ADA_AGAIN,)), Call(0, (ADA_AGAIN,)))
+        ),
+    ),
+    "before it is made": (
+        Together((Reverse(0, (Undo(16),)), Call(1, (ADA_AS_BOB,)), Reverse(1, (Undo(16),)))),
+    ),
+    "in a page with what is gone": (Reverse(0, (Undo(8),)), Reverse(1, (Undo(8), Undo(0), Undo(30)))),
+    "all that a user has": (Reverse(0, (Undo(0), Undo(8))), Call(1, (ADA_AS_BOB,))),
+    "away from Redis": (Apart(Reverse(0, (Undo(8),))), Read(0, "ada", fresh=True), Call(1, (ADA_AS_BOB,))),
+    "of a Redis that steps back": (Save(), Reverse(0, (Undo(8),)), RollBack(), Call(0, (BOB,))),
+    "and lost with the record": (Reverse(0, (Undo(8),)), Restore(1), Reverse(1, (Undo(8, 1),))),
+    "of who is hidden": (Show(0, "ada", HIDDEN), Reverse(1, (Undo(8),)), Show(1, "ada", VISIBLE)),
+    "of who is shadowed": (Show(0, "ada", SHADOWED), Reverse(1, (Undo(8),)), Read(1, "ada", fresh=True)),
+    "of a day that is final": (Pass(_DAY), Close(0), Reverse(0, (Undo(8),)), Show(1, "ada", HIDDEN)),
+    "of a day that is closing": (Pass(_DAY), Together((Close(0), Reverse(1, (Undo(8),))))),
+    "of a season in review": (Pass(2 * _DAY + 60), Reverse(0, (Undo(8),)), Pass(_DAY), Close(1)),
+}
+"""What is done about the second of two awards to Ada."""
+
+
+@pytest.mark.parametrize("case", CORRECTIONS)
+async def test_award_is_taken_back_once(stores: Stores, case: str) -> None:
+    operations = (Call(0, (ADA, BOB, CYD)), Call(0, (ADA_AGAIN,)), *CORRECTIONS[case], Read(0, "ada"))
+    await live(stores, History(operations, late=LatePolicy.CURRENT))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("correction", [Reverse(0, (Undo(0), Undo(8))), Show(0, "ada", HIDDEN)], ids=str)
+@pytest.mark.parametrize("then", ["dies", "goes on"])
+async def test_correction_is_whole_whatever_happens_before_any_step(
+    stores: Stores, correction: Work, then: Then
+) -> None:
+    meanwhile = (Call(1, (ADA_AS_BOB,)), Reverse(1, (Undo(8, 1),)), Show(1, "ada", SHADOWED), Wipe())
+    for step in range(4):
+        operations = (
+            Call(0, (ADA, BOB, ADA_AGAIN)),
+            Interrupted(correction, step, meanwhile, then),
+            Read(1, "ada", fresh=True),
+        )
+        await live(stores, History(operations, late=LatePolicy.CURRENT))
+
+
 _CLOSE_STEPS = 13
 """Of a day that five users have points in, with pages of two."""
 DURING_A_CLOSE: dict[str, tuple[tuple[Work | Event, ...], Then]] = {
@@ -398,6 +564,8 @@ DURING_A_CLOSE: dict[str, tuple[tuple[Work | Event, ...], Then]] = {
     "Redis steps back": ((RollBack(), Look(1)), "goes on"),
     "the board is rebuilt": ((Rebuild(1),), "is cancelled"),
     "PostgreSQL is restored": ((Restore(1), Call(1, (ADA_AGAIN,))), "goes on"),
+    "awards are taken back": ((Reverse(1, (Undo(0), Undo(9))), Call(1, (ADA,))), "goes on"),
+    "who leads is hidden": ((Show(1, "ada", HIDDEN),), "goes on"),
     "a week passes": ((Pass(7 * _DAY), Call(1, (ADA_AGAIN,))), "goes on"),
 }
 
@@ -495,7 +663,7 @@ async def test_two_processes_end_in_the_sum_of_their_ledger_though_redis_steps_b
         reading = await projection.get_standings("main", (), 100)
         return reading is not None and (reading.position, reading.top) == (
             model.head,
-            model.folds[model.head],
+            model.shown_at(model.head).ranked,
         )
 
     model.take(await stores.record.read("main"))
@@ -506,4 +674,4 @@ async def test_two_processes_end_in_the_sum_of_their_ledger_though_redis_steps_b
         row = rows[award.award_id]
         assert (result.revision, result.total) == (row.revision, row.total)
         assert result.replayed == (award.request_id != row.request_id)
-        assert row in commits[result.position].rows
+        assert row in commits[result.position].steps

@@ -1,7 +1,10 @@
 """The keys of a board in Redis: lost, saved, and put back to what they were."""
 
+from collections.abc import Sequence
+
 from redis.asyncio import Redis
 from tests.fixtures.redis import delete_keys, restore_keys, save_keys
+from tests.score_service.history.ledger import Shown
 from tests.score_service.history.operations import Evict, RollBack, Save, Wipe
 
 
@@ -26,13 +29,15 @@ class Keys:
             case RollBack():
                 await restore_keys(self._url, self._prefix, self._saved)
 
-    async def check_kept(self, folds: int) -> None:
-        """Check that those of one generation are kept for ever, with standings of so many, and no others."""
+    async def check_kept(self, boards: Sequence[Shown]) -> None:
+        """Check that those of one generation are kept for ever, with these standings, and no others."""
         async with Redis.from_url(self._url, decode_responses=True) as redis:
             names = [name async for name in redis.scan_iter(f"{self._prefix}*")]
             kept = sorted([name.rpartition(":")[2] for name in names if await redis.ttl(name) == -1])
+        ranked = sum(bool(shown.ranked) for shown in boards)
+        members = sum(bool(shown.members) for shown in boards)
         # Nobody who begins later can know of the keys that a lost header has named.
-        expected = ["header", *["ranks"] * folds, *["totals"] * folds]
+        expected = ["header", *["ranks"] * ranked, *["totals"] * members]
         assert kept == expected or self._has_lost_header, f"{kept} would stay for ever"
 
     async def _evict(self, kind: str) -> None:

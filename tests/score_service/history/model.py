@@ -6,22 +6,45 @@ every answer, read and message can be explained by what was asked.
 """
 
 import datetime as dt
-import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Final, NamedTuple
 
 from tests.score_service.history.calendar import START, Span, counting
-from tests.score_service.history.operations import POISON, USERS
+from tests.score_service.history.ledger import (
+    Commit,
+    Entry,
+    Row,
+    Shown,
+    Step,
+    StoredStanding,
+    counting_in,
+    digest_result,
+    entries_of,
+    finals_of,
+    fold,
+    periods_of,
+    reversals_of,
+    rows_of,
+    show,
+    store,
+    visibilities_of,
+)
+from tests.score_service.history.operations import BEHALF, POISON, REASON, Show, Undo
 
+from score_service.boards.corrector import ReversalOutcome
 from score_service.domain.award import MAX_TOTAL, Award, AwardOutcome, RecordedAward
 from score_service.domain.board_settings import LatePolicy
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
+from score_service.domain.reversal import AwardMissing, Reversal, ReversalConflict
 from score_service.domain.standing import BoardView, Standing
+from score_service.domain.visibility import Visibility
 from score_service.errors import (
     AwardConflictError,
+    AwardNotFoundError,
+    AwardReversedError,
     BoardNotFoundError,
     PeriodClosedError,
     PeriodUnknownError,
@@ -29,43 +52,7 @@ from score_service.errors import (
     StandingNotFoundError,
     TotalOutOfRangeError,
 )
-
-
-class Row(NamedTuple):
-    """An award as the ledger must have it."""
-
-    revision: int
-    award_id: str
-    user_id: str
-    points: int
-    total: int
-    action_type: str
-    action_id: str
-    request_id: str
-    awarded_at: dt.datetime
-    occurred_at: dt.datetime | None
-    counts: Mapping[str, int]
-    """Of each period that it counts in, by the id, the total of the user after it."""
-
-
-class Entry(NamedTuple):
-    """What the ledger has besides awards."""
-
-    revision: int
-    kind: str
-    entered_at: dt.datetime
-    body: Mapping[str, Any]
-
-
-class Commit(NamedTuple):
-    """What one commit brought, and the position after it."""
-
-    position: Position
-    steps: tuple[Row | Entry, ...]
-
-    @property
-    def rows(self) -> tuple[Row, ...]:
-        return tuple(step for step in self.steps if isinstance(step, Row))
+from score_service.record.corrections import VisibilitySet
 
 
 class StoredRow(NamedTuple):
@@ -88,8 +75,8 @@ class Record(NamedTuple):
 
     head: Position | None
     commits: tuple[Commit, ...]
-    standings: Mapping[str, Sequence[tuple[str, int, int]]]
-    """User, total and the revision at which it was reached, by period."""
+    standings: Mapping[str, Sequence[StoredStanding]]
+    """By period."""
     results: Mapping[str, Sequence[Standing]]
     """The archive, by period, best first."""
     periods: Mapping[str, StoredRow]
@@ -100,19 +87,36 @@ class Answer(NamedTuple):
 
     award: Award
     outcome: object
+    head: Position
+    """Where the ledger was before."""
     is_certain: bool
     """Whether Redis could not be of another history at that time, without anyone having looked since."""
 
 
-Fold = tuple[Standing, ...]
-"""What a ledger adds up to, best first."""
+class Undone(NamedTuple):
+    """What became of an award that was to be taken back."""
+
+    undo: Undo
+    outcome: object
+    head: Position
+    is_certain: bool
+    """Both as with an answer."""
+
+
+class Seen(NamedTuple):
+    """What became of saying who may see a user."""
+
+    show: Show
+    outcome: object
+    head: Position
+    """As with an answer."""
 
 
 class View(NamedTuple):
     """What a reader got."""
 
     shown: BoardView | ScoreServiceError
-    part: Callable[[Fold], Sequence[Standing]]
+    part: Callable[[Shown], Sequence[Standing]]
     """What of the board was asked for."""
     period_id: str | None
     """`ALL_TIME`, the period that is current for who reads, or None where there is none of that kind."""
@@ -122,40 +126,6 @@ class View(NamedTuple):
     """Whether it was asked for at that revision or later."""
     is_certain: bool
     """As with an answer."""
-
-
-def fold(rows: Iterable[Row]) -> Fold:
-    """Rank users by what the ledger adds up to: of equal totals the one reached earlier is better."""
-    newest = {row.user_id: row for row in rows}
-    ordered = sorted(newest.values(), key=lambda row: (-row.total, row.revision))
-    return tuple(
-        Standing(row.user_id, row.total, rank, row.revision) for rank, row in enumerate(ordered, start=1)
-    )
-
-
-def fold_periods(rows: Sequence[Row]) -> dict[str, Fold]:
-    """Do the same for each period that anybody has points in."""
-    ids = dict.fromkeys(period_id for row in rows for period_id in row.counts)
-    return {
-        period_id: fold(row._replace(total=row.counts[period_id]) for row in rows if period_id in row.counts)
-        for period_id in ids
-    }
-
-
-def named(board: Fold) -> list[Standing]:
-    """Pick the users, in the order of `USERS`."""
-    return [standing for user_id in USERS for standing in board if standing.user_id == user_id]
-
-
-def first_two(board: Fold) -> Fold:
-    """Pick the first page."""
-    return board[:2]
-
-
-def around(user_id: str, board: Fold) -> Fold:
-    """Pick a user with one neighbour on each side."""
-    places = [place for place, standing in enumerate(board) if standing.user_id == user_id]
-    return board[max(0, places[0] - 1) : places[0] + 2] if places else ()
 
 
 @dataclass
@@ -168,12 +138,12 @@ class Model:
     asked: set[Award] = field(default_factory=set)
     founded: set[str] = field(default_factory=set)
     """Awards that nobody asked for: the board began with them."""
-    folds: dict[Position, Fold] = field(default_factory=dict)
-    """Of every position that the record has ever had."""
-    periods: dict[Position, dict[str, Fold]] = field(default_factory=dict)
-    """The same of each period, also after it was final."""
-    finals: dict[Position, frozenset[str]] = field(default_factory=dict)
-    """Which periods were final there."""
+    asked_back: set[Undo] = field(default_factory=set)
+    asked_to_show: set[tuple[str, Visibility]] = field(default_factory=set)
+    ledgers: dict[Position, tuple[Step, ...]] = field(default_factory=dict)
+    """What leads to every position that the record has ever had."""
+    _shown: dict[tuple[Position, str], Shown] = field(default_factory=dict)
+    """What was looked at, of all time and of periods."""
     spans: dict[str, Span] = field(default_factory=dict)
     """Of every period that anybody had points in."""
     times: list[dt.datetime] = field(default_factory=list)
@@ -184,27 +154,34 @@ class Model:
     """Awards that a caller was answered to have made, by id and commit."""
     answers: list[Answer] = field(default_factory=list)
     """Not judged yet; the same goes for what follows."""
+    undone: list[Undone] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
     views: list[View] = field(default_factory=list)
     left: list[Award] = field(default_factory=list)
-    """Asked for by callers who did not wait, of a process that lives."""
+    """Asked for by callers who did not wait, of a process that lives; the same goes for what follows."""
+    left_back: list[Undo] = field(default_factory=list)
+    """Of awards that were made by then."""
 
     def __post_init__(self) -> None:
-        self.folds[self.start], self.periods[self.start], self.finals[self.start] = (), {}, frozenset()
+        self.ledgers[self.start] = ()
 
     @property
     def start(self) -> Position:
         return Position.start(self.board_id)
 
     @property
-    def rows(self) -> tuple[Row, ...]:
-        return tuple(row for commit in self.commits for row in commit.rows)
+    def steps(self) -> tuple[Step, ...]:
+        return self.ledgers[self.head]
+
+    @property
+    def rows(self) -> list[Row]:
+        return rows_of(self.steps)
 
     @property
     def late(self) -> LatePolicy | None:
         """What the settings of the board say of late awards; None where it has none."""
-        entries = (s for commit in self.commits for s in commit.steps if isinstance(s, Entry))
-        late = [entry.body["late"] for entry in entries if entry.kind == "settings"]
-        return LatePolicy(late[-1]) if late else None
+        entries = entries_of(self.steps, "settings")
+        return LatePolicy(entries[-1].body["late"]) if entries else None
 
     @property
     def now(self) -> dt.datetime:
@@ -214,7 +191,8 @@ class Model:
     def head(self) -> Position:
         return self.commits[-1].position if self.commits else self.start
 
-    def total_of(self, user_id: str) -> int:
+    def most_of(self, user_id: str) -> int:
+        """Return the most that a user ever had."""
         return max((row.total for row in self.rows if row.user_id == user_id), default=0)
 
     def take(self, record: Record) -> None:
@@ -227,6 +205,8 @@ class Model:
         self._check_standings(record.standings)
         self._check_periods(record)
         self._judge_answers()
+        self._judge_undone()
+        self._judge_seen()
         self._judge_views()
         self._judge_left()
 
@@ -245,54 +225,58 @@ class Model:
             at = self.before.get(at)
         return at == ancestor
 
-    def fold_at(self, position: Position, period_id: str) -> Fold:
-        """Return what the ledger adds up to at a position, of all time or in a period."""
-        assert position in self.folds, f"{position} was never a position of the record"
-        return self.folds[position] if period_id == ALL_TIME else self.periods[position].get(period_id, ())
+    def commit_at(self, position: Position) -> Position:
+        """Return the position after the commit that a position is within: both have the same mark."""
+        found = (at for at in self.ledgers if at.mark == position.mark)
+        return next(found)
 
-    def live_at(self, position: Position) -> dict[str, Fold]:
-        """Return the periods that are not final at a position, and that anybody has points in."""
-        at = self.periods[position]
-        return {period_id: at[period_id] for period_id in at if period_id not in self.finals[position]}
+    def shown_at(self, position: Position, period_id: str = ALL_TIME) -> Shown:
+        """Return what is shown at a position, of all time or of a period."""
+        assert position in self.ledgers, f"{position} was never a position of the record"
+        key = position, period_id
+        if key not in self._shown:
+            self._shown[key] = show(self.ledgers[position], period_id)
+        return self._shown[key]
+
+    def live_at(self, position: Position) -> dict[str, Shown]:
+        """Return the periods that are not final at a position, and that anybody got points in."""
+        steps = self.ledgers[position]
+        live = [period_id for period_id in periods_of(steps) if period_id not in finals_of(steps)]
+        return {period_id: self.shown_at(position, period_id) for period_id in live}
 
     def check_shown(
         self, position: Position, standings: Sequence[Standing], period_id: str = ALL_TIME
-    ) -> Fold:
-        """Check that standings are those of a position: whole, ranked, and no others."""
-        at = self.fold_at(position, period_id)
+    ) -> Shown:
+        """Check that standings are those of a position: as they are ranked, and of nobody else."""
+        at = self.shown_at(position, period_id)
         for standing in standings:
-            found = next((s for s in at if s.user_id == standing.user_id), None)
-            assert found is not None, f"{standing.user_id} has no award at {position}"
-            is_told = standing.rank is not None
-            shown = (
-                standing
-                if is_told
-                else Standing(found.user_id, standing.total, found.rank, standing.reached_revision)
-            )
+            found = at.own.get(standing.user_id)
+            if found is None:
+                is_gone = standing.user_id in at.members and not standing.total and not standing.rank
+                assert is_gone, f"{standing.user_id} has no award at {position}"
+                continue
+            shown = standing if standing.rank is not None else replace(standing, rank=found.rank)
             assert shown == found, f"{standing} is shown at {position}, where it is {found}"
         return at
 
-    def _check_standings(self, standings: Mapping[str, Sequence[tuple[str, int, int]]]) -> None:
-        folds = {ALL_TIME: self.folds[self.head], **self.periods[self.head]}
-        assert standings.keys() <= folds.keys(), "there are standings of a period without points"
-        for period_id, at in folds.items():
-            found = set(standings.get(period_id, ()))
-            expected = {(s.user_id, s.total, s.reached_revision) for s in at}
-            is_final = period_id in self.finals[self.head]
+    def _check_standings(self, standings: Mapping[str, Sequence[StoredStanding]]) -> None:
+        periods = periods_of(self.steps)
+        assert standings.keys() <= {ALL_TIME, *periods}, "there are standings of a period without points"
+        for period_id in (ALL_TIME, *periods):
+            found, expected = set(standings.get(period_id, ())), store(self.steps, period_id)
+            is_final = period_id in finals_of(self.steps)
             is_right = found <= expected if is_final else found == expected
-            assert is_right, "the standings are not the sum of the ledger"
+            assert is_right, f"the standings are not the sum of the ledger: {found ^ expected}"
 
     def _check_periods(self, record: Record) -> None:
-        assert record.periods.keys() == self.periods[self.head].keys(), (
-            "the periods are not those of the ledger"
-        )
+        assert record.periods.keys() == set(periods_of(self.steps)), "the periods are not those of the ledger"
         for period_id, stored in record.periods.items():
-            span, at = self.spans[period_id], self.periods[self.head][period_id]
+            span, at = self.spans[period_id], fold(self.steps, period_id)
             assert stored[1:5] == (span.starts_at, span.ends_at, span.closes_at, span.final_at)
-            assert stored.opened_revision == min(r.revision for r in self.rows if period_id in r.counts)
+            assert stored.opened_revision == counting_in(self.steps, period_id)[0].revision
             assert stored.closed_revision is None or max(self.times) >= span.final_at, "closed too early"
             result = list(record.results.get(period_id, ()))
-            if period_id in self.finals[self.head]:
+            if period_id in finals_of(self.steps):
                 assert (stored.entrants, stored.digest) == (len(at), digest_result(at))
                 assert stored.entry_revision is not None
                 assert result == list(at), f"the result of {period_id} is not what its awards add up to"
@@ -303,78 +287,109 @@ class Model:
 
     def _take_commit(self, commit: Commit) -> None:
         assert commit.steps, "an empty commit"
-        revision, time = self.head.revision, self._last_time()
-        before, steps = self.head, list[Row | Entry]()
+        time, before, steps = self._last_time(), self.head, list(self.steps)
         self.before.setdefault(commit.position, before)
-        for step in sorted(commit.steps, key=attrgetter("revision")):
-            revision += 1
+        added = sorted(commit.steps, key=attrgetter("revision"))
+        for revision, step in enumerate(added, before.revision + 1):
             assert step.revision == revision, "the revisions have a gap"
             at = step.awarded_at if isinstance(step, Row) else step.entered_at
             assert at >= time, "the ledger's time stepped back"
             assert at in self.times or not self.times, "the ledger has a time of its own"
             time = at
-            final = self.finals[before] | {s.body["period_id"] for s in steps if _is_closing(s)}
-            rows = (*self.rows, *(s for s in steps if isinstance(s, Row)))
             if isinstance(step, Row):
-                self._take_row(step, rows, final)
+                self._take_row(step, steps)
             else:
-                self._take_entry(step, rows, final)
+                self._take_entry(step, steps)
             steps.append(step)
-        assert commit.position.revision == revision
+        assert commit.position.revision == steps[-1].revision
         self.commits += (commit,)
-        self.folds[commit.position] = fold(self.rows)
-        self.periods[commit.position] = fold_periods(self.rows)
-        closed = frozenset(step.body["period_id"] for step in commit.steps if _is_closing(step))
-        self.finals[commit.position] = self.finals[before] | closed
+        self.ledgers[commit.position] = tuple(steps)
 
     def _last_time(self) -> dt.datetime:
-        steps = self.commits[-1].steps if self.commits else ()
-        times = [step.awarded_at if isinstance(step, Row) else step.entered_at for step in steps]
+        times = [step.awarded_at if isinstance(step, Row) else step.entered_at for step in self.steps[-1:]]
         return max(times, default=START)
 
-    def _take_row(self, row: Row, before: Sequence[Row], final: frozenset[str]) -> None:
-        assert all(row.award_id != other.award_id for other in before), "an award took effect twice"
+    def _take_row(self, row: Row, before: Sequence[Step]) -> None:
+        assert all(row.award_id != other.award_id for other in rows_of(before)), "an award took effect twice"
         assert row.total <= MAX_TOTAL
         if row.award_id in self.founded:
             return
         assert self._is_asked(row), f"nobody asked for {row}"
-        total = max((r.total for r in before if r.user_id == row.user_id), default=0)
-        assert row.total == total + row.points, f"wrong sum: {row}"
+        assert row.total == _total(before, row.user_id) + row.points, f"wrong sum: {row}"
         late = self.late
         spans = counting(late, row.awarded_at, row.occurred_at) if late else []
         assert spans is not None, f"{row} is too late, and was made"
         self.spans.update((span.period_id, span) for span in spans)
-        former = {
-            span.period_id: max(
-                (r.counts.get(span.period_id, 0) for r in before if r.user_id == row.user_id), default=0
-            )
-            for span in spans
+        expected = {
+            span.period_id: _total(before, row.user_id, span.period_id) + row.points for span in spans
         }
-        expected = {period_id: total + row.points for period_id, total in former.items()}
         assert row.counts == expected, f"{row} counts in {row.counts}, where {expected} is right"
-        assert final.isdisjoint(row.counts), f"{row} counts in a period that was final"
+        assert finals_of(before).isdisjoint(row.counts), f"{row} counts in a period that was final"
 
-    def _take_entry(self, entry: Entry, before: Sequence[Row], final: frozenset[str]) -> None:
-        if not _is_closing(entry):
-            assert entry.kind == "settings"
-            return
+    def _take_entry(self, entry: Entry, before: Sequence[Step]) -> None:
+        match entry.kind:
+            case "period_closed":
+                self._take_closing(entry, before)
+            case "reversal":
+                self._take_reversal(entry, before)
+            case "visibility":
+                self._take_visibility(entry, before)
+            case kind:
+                assert kind == "settings"
+
+    def _take_closing(self, entry: Entry, before: Sequence[Step]) -> None:
         period_id, body = entry.body["period_id"], entry.body
-        assert period_id not in final, f"{period_id} was closed twice"
+        assert period_id not in finals_of(before), f"{period_id} was closed twice"
         assert entry.entered_at >= self.spans[period_id].final_at, f"{period_id} was closed too early"
-        upto = [row for row in before if row.revision <= body["closed_revision"]]
-        result = fold_periods(upto).get(period_id, ())
-        assert result == fold_periods(before)[period_id], f"{period_id} got points after it was frozen"
+        upto = [step for step in before if step.revision <= body["closed_revision"]]
+        result = fold(upto, period_id)
+        assert result == fold(before, period_id), f"{period_id} changed after it was frozen"
         expected = len(result), digest_result(result).hex()
         assert (body["entrants"], body["digest"]) == expected, (
             f"the result of {period_id} is not digested as it is"
         )
+
+    def _take_reversal(self, entry: Entry, before: Sequence[Step]) -> None:
+        body, gone = entry.body, entries_of(before, "reversal")
+        undo = body["award_id"], body["reversal_id"]
+        assert undo in {one.ids for one in self.asked_back}, f"nobody asked for {entry}"
+        assert all(undo[0] != other.body["award_id"] for other in gone), "an award was taken back twice"
+        assert all(undo[1] != other.body["reversal_id"] for other in gone), "a reversal took two awards back"
+        (row,) = [row for row in rows_of(before) if row.award_id == undo[0]]
+        told = body["award_revision"], body["user_id"], body["points"], body["reason"], body["on_behalf_of"]
+        assert told == (row.revision, row.user_id, row.points, REASON, BEHALF), f"{entry} is not of {row}"
+        final = [period_id for period_id in row.counts if entry.entered_at >= self.spans[period_id].final_at]
+        assert body["final_periods"] == final, f"{entry}: {final} were final"
+        live = [period_id for period_id in row.counts if period_id not in final]
+        self._check_told(entry, before, live)
+
+    def _take_visibility(self, entry: Entry, before: Sequence[Step]) -> None:
+        user_id, now = entry.body["user_id"], Visibility(entry.body["visibility"])
+        assert (user_id, now) in self.asked_to_show, f"nobody asked for {entry}"
+        assert (entry.body["reason"], entry.body["on_behalf_of"]) == (REASON, BEHALF)
+        assert now is not visibilities_of(before).get(user_id, Visibility.VISIBLE), "it was so already"
+        periods = [period_id for period_id in periods_of(before) if period_id not in finals_of(before)]
+        self._check_told(
+            entry, before, [p for p in periods if any(r.user_id == user_id for r in counting_in(before, p))]
+        )
+
+    def _check_told(self, entry: Entry, before: Sequence[Step], periods: Sequence[str]) -> None:
+        """Check what an entry says that the standings of its user became."""
+        expected, user_id = list[list[object]](), entry.body["user_id"]
+        for period_id in (ALL_TIME, *periods):
+            at = [one for one in fold([*before, entry], period_id) if one.user_id == user_id]
+            sums = [at[0].total, at[0].reached_revision] if at else [0, 0]
+            expected.append([period_id, *sums])
+        assert entry.body["standings"] == expected, f"{entry}, where {expected} is right"
 
     def _is_asked(self, row: Row) -> bool:
         return row.user_id != POISON and any(_is_row_of(row, award) for award in self.asked)
 
     def _judge_answers(self) -> None:
         answers, self.answers = self.answers, []
-        entries = {row.award_id: (row, commit.position) for commit in self.commits for row in commit.rows}
+        entries = {
+            row.award_id: (row, commit.position) for commit in self.commits for row in rows_of(commit.steps)
+        }
         for answer in answers:
             entry = entries.get(answer.award.award_id)
             if isinstance(answer.outcome, AwardOutcome):
@@ -386,22 +401,77 @@ class Model:
     def _judge_outcome(self, answer: Answer, outcome: AwardOutcome, row: Row, position: Position) -> None:
         told = outcome.recorded
         found = RecordedAward(position=position, **{name: getattr(row, name) for name in _TOLD})
-        assert told == found, f"{told} is not {row}"
+        assert told._replace(reversed=False) == found, f"{told} is not {row}"
+        gone = reversals_of(self.steps).get(row.award_id)
+        assert gone or not told.reversed, f"{told} stands"
+        was_gone = gone and gone.revision <= answer.head.revision
+        assert told.reversed or not was_gone, f"{told} was answered as if it stood"
         assert _payload(answer.award) == _payload(row), "a conflict was answered as a replay"
         assert outcome.replayed == (answer.award.request_id != row.request_id)
         if outcome.is_new:
             assert (row.award_id, position) not in self.credited, "two were told that they made an award"
             self.credited.add((row.award_id, position))
-        if outcome.rank is not None:
-            positions = (c.position for c in self.commits) if answer.is_certain else self.folds
-            ranks = {
-                standing.rank
-                for position in positions
-                if position.revision >= row.revision
-                for standing in self.folds[position]
-                if standing.user_id == row.user_id
-            }
-            assert outcome.rank in ranks, f"{row.user_id} never had rank {outcome.rank}"
+        self._judge_rank(row.user_id, outcome.rank, row.revision, is_certain=answer.is_certain)
+
+    def _judge_rank(self, user_id: str, rank: int | None, since: int, *, is_certain: bool) -> None:
+        """Check that a user had a rank at some position from a revision on."""
+        if rank is None:
+            return
+        positions = (c.position for c in self.commits) if is_certain else self.ledgers
+        shown = (self.shown_at(position).own for position in positions if position.revision >= since)
+        ranks = {own[user_id].rank for own in shown if user_id in own}
+        assert rank in ranks, f"{user_id} never had rank {rank}"
+
+    def _judge_undone(self) -> None:
+        """Check what was answered of reversals."""
+        undone, self.undone = self.undone, []
+        at = {
+            entry.body["award_id"]: (entry, commit.position)
+            for commit in self.commits
+            for entry in entries_of(commit.steps, "reversal")
+        }
+        for one in undone:
+            match one.outcome:
+                case ReversalOutcome(reversal, rank):
+                    self._judge_reversal(one.undo, reversal, *at[reversal.award_id])
+                    self._judge_rank(reversal.user_id, rank, reversal.revision, is_certain=one.is_certain)
+                case Reversal() as reversal:
+                    self._judge_reversal(one.undo, reversal, *at[reversal.award_id])
+                case AwardReversedError(reversal=Reversal() as standing) | ReversalConflict(standing):
+                    assert (standing.award_id, standing.reversal_id) != one.undo.ids, "a replay was refused"
+                    is_rival = standing.award_id == one.undo.ids[0] or standing.reversal_id == one.undo.ids[1]
+                    assert is_rival, f"{standing} has nothing to do with {one.undo}"
+                    assert standing == _reversal(*at[standing.award_id], standing)
+                case AwardNotFoundError() | BoardNotFoundError() | AwardMissing():
+                    had = self.ledgers[one.head]
+                    assert one.undo.ids[0] not in {row.award_id for row in rows_of(had)}, "it was there"
+                case failure:
+                    raise AssertionError(f"{one.undo} failed: {failure!r}")
+
+    def _judge_reversal(self, undo: Undo, told: Reversal, entry: Entry, position: Position) -> None:
+        assert (told.award_id, told.reversal_id) == undo.ids, f"{undo} was answered with {told}"
+        assert told == _reversal(entry, position, told), f"{told} is not {entry}"
+
+    def _judge_seen(self) -> None:
+        """Check what was answered of saying who may see users."""
+        seen, self.seen = self.seen, []
+        for one in seen:
+            user_id = one.show.user_id
+            match one.outcome:
+                case VisibilitySet(_, before, visibility, revision, position):
+                    assert visibility is one.show.visibility
+                    assert position in self.ledgers, f"{position} was never a position of the record"
+                    entries = entries_of(self.ledgers[position], "visibility")
+                    said = [entry for entry in entries if entry.body["user_id"] == user_id]
+                    assert revision == (said[-1].revision if said else 0), f"{one} is not {said}"
+                    assert visibilities_of(said).get(user_id, Visibility.VISIBLE) is visibility
+                    earlier = visibilities_of(said[:-1]).get(user_id, Visibility.VISIBLE)
+                    assert before in {earlier, visibility}, f"{one}: it was {earlier}"
+                case StandingNotFoundError() | BoardNotFoundError():
+                    had = rows_of(self.ledgers[one.head])
+                    assert user_id not in {row.user_id for row in had}, "the user was there"
+                case failure:
+                    raise AssertionError(f"{one.show} failed: {failure!r}")
 
     def _judge_refusal(self, answer: Answer, row: Row | None, answers: Sequence[Answer]) -> None:
         award = answer.award
@@ -411,7 +481,7 @@ class Model:
         elif isinstance(answer.outcome, TotalOutOfRangeError):
             # An id that is used twice in one call gets both answers together.
             asked = [a.award for a in answers if a.award.award_id == award.award_id]
-            assert any(self.total_of(a.user_id) + a.points > MAX_TOTAL for a in asked), "there was room"
+            assert any(self.most_of(a.user_id) + a.points > MAX_TOTAL for a in asked), "there was room"
         elif isinstance(answer.outcome, PeriodClosedError):
             assert any(self._may_be_refused(a.award) for a in answers if a.award.award_id == award.award_id)
         else:
@@ -429,17 +499,18 @@ class Model:
         views, self.views = self.views, []
         for view in views:
             has_period = view.period_id == ALL_TIME or bool(view.period_id and self.late)
-            at_head = self.fold_at(view.head, view.period_id) if view.period_id else ()
+            at_head = self.shown_at(view.head, view.period_id or ALL_TIME)
             match view.shown:
                 case BoardView(standings, position, period=period):
                     assert view.period_id, "a read of a period that there is not"
-                    at = self.fold_at(position, view.period_id)
+                    at = self.shown_at(position, view.period_id)
                     assert standings == tuple(view.part(at)), f"wrong at {position}"
                     assert position.revision >= view.head.revision or not view.is_fresh, "an old read"
                     assert self.has(position) or not view.is_certain, "a read of what is not in the record"
                     shown = period.period.period_id if period else ALL_TIME
                     assert shown == view.period_id, "a read of another period"
-                    assert period is None or period.entrants == len(at), f"other entrants at {position}"
+                    entrants = period and period.entrants
+                    assert entrants in {None, len(at.ranked)}, f"other entrants at {position}"
                 case BoardNotFoundError():
                     assert view.head == self.start, "the board was there"
                 case PeriodUnknownError():
@@ -455,23 +526,41 @@ class Model:
         left, self.left = self.left, []
         made = {row.award_id for row in self.rows}
         for award in left:
-            is_refused = award.user_id == POISON or self.total_of(award.user_id) + award.points > MAX_TOTAL
+            is_refused = award.user_id == POISON or self.most_of(award.user_id) + award.points > MAX_TOTAL
             is_refused = is_refused or self._may_be_refused(award)
             assert award.award_id in made or is_refused, f"{award} was given up with its caller"
+        left_back, self.left_back = self.left_back, []
+        gone = entries_of(self.steps, "reversal")
+        known = {entry.body[name] for entry in gone for name in ("award_id", "reversal_id")}
+        for undo in left_back:
+            assert known.intersection(undo.ids), f"{undo} was given up with its caller"
 
 
 _TOLD: Final = [name for name in RecordedAward._fields if name not in {"position", "reversed"}]
-"""What an answer tells of a row. Nothing is taken back in these histories."""
 
 
-def digest_result(result: Fold) -> bytes:
-    """Digest the result of a period as the record does."""
-    lines = (f"{s.rank}\t{s.user_id}\t{s.total}\t{s.reached_revision}\n" for s in result)
-    return hashlib.sha256("".join(lines).encode()).digest()
+def _total(steps: Sequence[Step], user_id: str, period_id: str = ALL_TIME) -> int:
+    return sum(standing.total for standing in fold(steps, period_id) if standing.user_id == user_id)
 
 
-def _is_closing(step: Row | Entry) -> TypeGuard[Entry]:
-    return isinstance(step, Entry) and step.kind == "period_closed"
+def _reversal(entry: Entry, position: Position, told: Reversal) -> Reversal:
+    """Make what is to be told of a reversal; who asked for it is not looked at."""
+    body = entry.body
+    return Reversal(
+        reversal_id=body["reversal_id"],
+        award_id=body["award_id"],
+        award_revision=body["award_revision"],
+        user_id=body["user_id"],
+        points=body["points"],
+        total=body["standings"][0][1],
+        revision=entry.revision,
+        position=position,
+        reason=REASON,
+        actor=told.actor,
+        on_behalf_of=body["on_behalf_of"],
+        recorded_at=entry.entered_at,
+        final_periods=tuple(body["final_periods"]),
+    )
 
 
 def _payload(award: Award | Row) -> tuple[object, ...]:

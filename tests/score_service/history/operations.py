@@ -14,6 +14,8 @@ from hypothesis.strategies import SearchStrategy
 
 from score_service.domain.award import Award
 from score_service.domain.board_settings import LatePolicy
+from score_service.domain.reversal import ReversalRequest
+from score_service.domain.visibility import Visibility
 
 USERS = ("ada", "bob", "cyd", "dan", "eve")
 RICH = "rich"
@@ -21,6 +23,10 @@ RICH = "rich"
 ROOM = 5
 POISON = "no such user"
 """An id that the record refuses, and the edge would have refused before."""
+
+REASON = 'The answer to "24" got out, by the hundred\n'
+"""Of every correction."""
+BEHALF = "support"
 
 
 class Ask(NamedTuple):
@@ -50,6 +56,25 @@ class Ask(NamedTuple):
         )
 
 
+class Undo(NamedTuple):
+    """An award that is to be taken back, in few numbers: that of the award, and that of the reversal."""
+
+    number: int
+    reversal: int = 0
+    """One that may take several awards back, unless 0."""
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """Those of the award and of the reversal."""
+        reversal = 3000 + self.reversal if self.reversal else 2000 + self.number
+        return str(uuid.UUID(int=self.number + 1)), str(uuid.UUID(int=reversal))
+
+    @property
+    def request(self) -> ReversalRequest:
+        """Put it as the edge would hand it over."""
+        return ReversalRequest(*self.ids, REASON, BEHALF)
+
+
 By: TypeAlias = Literal[0, 1]
 """One of the two processes."""
 Key: TypeAlias = Literal["header", "ranks", "totals"]
@@ -63,6 +88,24 @@ class Call:
     by: By
     asks: tuple[Ask, ...]
     leaves: bool = False
+
+
+@dataclass(frozen=True)
+class Reverse:
+    """Someone takes an award back, or several in one page, and may not wait for the answer."""
+
+    by: By
+    undos: tuple[Undo, ...]
+    leaves: bool = False
+
+
+@dataclass(frozen=True)
+class Show:
+    """Someone says who may see a user."""
+
+    by: By
+    user_id: str
+    visibility: Visibility
 
 
 @dataclass(frozen=True)
@@ -150,7 +193,7 @@ class Return:
     by: By
 
 
-Work: TypeAlias = Call | Read | Look | Rebuild | Close
+Work: TypeAlias = Call | Reverse | Show | Read | Look | Rebuild | Close
 Event: TypeAlias = Pass | Wipe | Evict | Save | RollBack | Restore | Kill | Depart | Return
 
 
@@ -159,6 +202,13 @@ class Together:
     """Works at the same time."""
 
     works: tuple[Work, ...]
+
+
+@dataclass(frozen=True)
+class Apart:
+    """A work, while its process does not reach Redis."""
+
+    work: Work
 
 
 @dataclass(frozen=True)
@@ -171,7 +221,7 @@ class Interrupted:
     then: Then = "goes on"
 
 
-Operation: TypeAlias = Work | Event | Together | Interrupted
+Operation: TypeAlias = Work | Event | Together | Apart | Interrupted
 
 
 @dataclass(frozen=True)
@@ -200,7 +250,21 @@ def _calls(by: SearchStrategy[By]) -> SearchStrategy[Call]:
 def _works(by: SearchStrategy[By]) -> SearchStrategy[Work]:
     calls = _calls(by)
     reads = st.builds(Read, by, st.sampled_from(USERS), st.booleans())
-    return st.one_of(calls, calls, st.builds(Look, by), st.builds(Rebuild, by), reads, st.builds(Close, by))
+    corrections = st.one_of(_reversals(by), st.builds(Show, by, st.sampled_from(USERS), _VISIBILITIES))
+    others = st.one_of(st.builds(Look, by), st.builds(Rebuild, by), reads, st.builds(Close, by))
+    return st.one_of(calls, calls, corrections, others)
+
+
+_VISIBILITIES: SearchStrategy[Visibility] = st.sampled_from([*Visibility, Visibility.VISIBLE])
+
+
+def _reversals(by: SearchStrategy[By]) -> SearchStrategy[Reverse]:
+    """A page has each award and each reversal once."""
+    undos = st.builds(Undo, st.integers(0, 30), st.sampled_from([0, 0, 0, 1, 2]))
+    pages = st.lists(
+        undos, min_size=1, max_size=3, unique_by=(lambda undo: undo.ids[0], lambda undo: undo.ids[1])
+    )
+    return st.builds(Reverse, by, pages.map(tuple), st.sampled_from([False, False, True]))
 
 
 _BY: SearchStrategy[By] = st.sampled_from([0, 1])
@@ -218,10 +282,11 @@ _EVENTS: SearchStrategy[Event] = st.one_of(
 
 
 def _interrupted(work: Work) -> SearchStrategy[Interrupted]:
-    """Nobody ever cancels a batch on its way, so what works on one is killed or goes on."""
+    """Nobody ever cancels a batch or a correction on its way, so what works on one is killed or goes on."""
     others: SearchStrategy[By] = st.just(0 if work.by else 1)
     meanwhile = st.lists(st.one_of(_works(others), _EVENTS), min_size=1, max_size=3)
-    thens: list[Then] = ["goes on", "dies"] if isinstance(work, Call) else ["goes on", "is cancelled", "dies"]
+    is_batch = isinstance(work, Call | Reverse | Show)
+    thens: list[Then] = ["goes on", "dies"] if is_batch else ["goes on", "is cancelled", "dies"]
     return st.builds(
         Interrupted, st.just(work), st.integers(0, 15), meanwhile.map(tuple), st.sampled_from(thens)
     )
@@ -232,6 +297,7 @@ _OPERATIONS: SearchStrategy[Operation] = st.one_of(
     _WORKS,
     _EVENTS,
     st.builds(Together, st.lists(_WORKS, min_size=2, max_size=4).map(tuple)),
+    st.builds(Apart, _WORKS),
     _WORKS.flatmap(_interrupted),
 )
 HISTORIES: SearchStrategy[History] = st.builds(

@@ -3,9 +3,10 @@
 import asyncio
 import datetime as dt
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from tests.fixtures.boards import QUICK
 from tests.fixtures.periods import LedgerClock
@@ -13,6 +14,7 @@ from tests.fixtures.steps import Stepped
 from tests.fixtures.stores import IMPATIENT
 from tests.score_service.history.record import RecordKeeper
 
+from score_service.boards.corrector import Corrector
 from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.period_finder import PeriodFinder
 from score_service.boards.scheduler import Scheduler
@@ -20,7 +22,8 @@ from score_service.boards.scoring import Scoring
 from score_service.boards.shared_reads import RecordReader, RecordReaderSettings
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
-from score_service.errors import ScoreServiceError
+from score_service.errors import ProjectionUnavailableError, ScoreServiceError
+from score_service.feed.entry_feeds import EntryFeeds, FeedSettings
 from score_service.projection.projection import Projection
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache
@@ -29,6 +32,7 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database
+from score_service.record.feed import EntryStore
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.results import Results
@@ -40,6 +44,7 @@ _PATIENCE: Final = 30.0
 """Much longer than anything takes: time decides nothing here."""
 HUBS: Final = replace(QUICK, checkpoint_seconds=0.1)
 """Where a commit changes nobody who is watched, only a checkpoint tells how far the ledger is."""
+_FEEDS: Final = FeedSettings(poll_seconds=0.02)
 
 
 @dataclass(frozen=True)
@@ -84,11 +89,14 @@ class Process:
     def __init__(self, stores: Stores, cache: Cache, now: Callable[[], dt.datetime]) -> None:
         """Take the time of day as this process has it."""
         self.gate = Gate()
+        self._is_apart = False
         ledger, standings = Ledger(stores.database), Standings(stores.database)
         projection = Projection(cache, cache, stores.prefix)
         periods = PeriodStore(stores.database)
-        gated: Any = [Stepped(store, self.gate) for store in (ledger, standings, periods, projection)]
-        gated_ledger, gated_standings, gated_periods, gated_projection = gated
+        corrections = Corrections(stores.database)
+        gated: Any = [Stepped(store, self.gate) for store in (ledger, standings, periods, corrections)]
+        gated_ledger, gated_standings, gated_periods, gated_corrections = gated
+        gated_projection: Any = Stepped(projection, self._reach)
         self.rebuilder = Rebuilder(
             gated_ledger, gated_standings, gated_periods, gated_projection, IMPATIENT, page_size=2
         )
@@ -102,9 +110,30 @@ class Process:
         # What it found is old at once, so that time decides nothing here.
         finder = PeriodFinder(ledger, periods, reader, now, clock=itertools.count(0, 60).__next__)
         self.leaderboard = Leaderboard(projection, self.projector, standings, results, reader, finder)
-        corrections = Corrections(stores.database)
+        self.corrector = Corrector(gated_corrections, self.projector, rank_seconds=_PATIENCE)
         feeds = Feeds(ledger, projection, self.projector, standings, results, corrections, reader, finder)
         self.hubs = Hubs(feeds, HUBS)
+        self.entry_feeds = EntryFeeds(EntryStore(stores.database), projection, _FEEDS)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Serve watches and feeds."""
+        async with self.hubs.running(), self.entry_feeds.running():
+            yield self
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Have no step reach Redis."""
+        self._is_apart = True
+        try:
+            yield
+        finally:
+            self._is_apart = False
+
+    async def _reach(self, step: str) -> None:
+        await self.gate(step)
+        if self._is_apart:
+            raise ProjectionUnavailableError
 
     async def close(self, board_id: str) -> None:
         """Make the periods of a board final that are due, and remove what is left of those that are."""
@@ -116,10 +145,12 @@ class Process:
         """Let nothing of it reach a store any more, and its watches end."""
         self.gate.dead.set()
         self.hubs.close()
+        self.entry_feeds.close()
 
     async def settle(self) -> None:
         """Wait until it does nothing any more, and fail with what nobody foresaw."""
         await self.scoring.finish()
+        await self.corrector.finish()
         while repairs := list(self.projector.repairs._tasks.values()):
             for end in await asyncio.gather(*repairs, return_exceptions=True):
                 if isinstance(end, Exception) and not isinstance(end, ScoreServiceError):

@@ -10,10 +10,12 @@ from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
-from tests.score_service.history.model import Commit, Entry, Record, Row, StoredRow
+from tests.score_service.history.ledger import Commit, Entry, Row, Step, StoredStanding, store
+from tests.score_service.history.model import Record, StoredRow
 from tests.score_service.history.operations import RICH, ROOM
 
 from score_service.domain.award import MAX_TOTAL
+from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.domain.standing import Standing
 from score_service.operations.chain import LedgerRow, digest_commit, start_digest
@@ -31,9 +33,9 @@ _ENTRIES: Final = """
 _COMMITS: Final = """
     SELECT first_revision, last_revision, digest FROM score.commit
     WHERE board_id = %(board_id)s ORDER BY last_revision"""
-_STANDINGS: Final = (
-    "SELECT period, user_id, total, reached_revision FROM score.standing WHERE board_id = %(board_id)s"
-)
+_STANDINGS: Final = """
+    SELECT period, user_id, total, reached_revision, coalesce(changed_revision, reached_revision) AS version
+    FROM score.standing WHERE board_id = %(board_id)s"""
 _RESULTS: Final = """
     SELECT p.period_id, r.rank, r.user_id, r.total, r.reached_revision
     FROM score.period_result r
@@ -47,6 +49,13 @@ _BOARD: Final = "SELECT revision, digest FROM score.board WHERE board_id = %(boa
 _RESTORE: Final = (
     "DELETE FROM score.award WHERE board_id = %(board_id)s AND revision > %(revision)s",
     "DELETE FROM score.entry WHERE board_id = %(board_id)s AND revision > %(revision)s",
+    "DELETE FROM score.reversal WHERE board_id = %(board_id)s AND revision > %(revision)s",
+    "DELETE FROM score.visibility WHERE board_id = %(board_id)s",
+    """INSERT INTO score.visibility (board_id, user_id, visibility, revision)
+       SELECT DISTINCT ON (body::json ->> 'user_id')
+              board_id, body::json ->> 'user_id', body::json ->> 'visibility', revision
+       FROM score.entry WHERE board_id = %(board_id)s AND kind = 'visibility'
+       ORDER BY body::json ->> 'user_id', revision DESC""",
     "DELETE FROM score.commit WHERE board_id = %(board_id)s AND last_revision > %(revision)s",
     """UPDATE score.period SET entrants = NULL, digest = NULL, entry_revision = NULL
        WHERE board_id = %(board_id)s AND entry_revision > %(revision)s""",
@@ -58,20 +67,21 @@ _RESTORE: Final = (
     "DELETE FROM score.period WHERE board_id = %(board_id)s AND opened_revision > %(revision)s",
     "UPDATE score.period SET has_standings = entry_revision IS NULL WHERE board_id = %(board_id)s",
     "DELETE FROM score.standing WHERE board_id = %(board_id)s",
-    """INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
-       SELECT board_id, 'all_time', user_id, max(total_after), max(revision)
-       FROM score.award WHERE board_id = %(board_id)s GROUP BY board_id, user_id""",
-    """INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
-       SELECT a.board_id, p.period_id, a.user_id, max(c.total), max(a.revision)
-       FROM score.award a CROSS JOIN unnest(a.period_numbers, a.period_totals) AS c (number, total)
-       JOIN score.period p ON p.board_id = a.board_id AND p.number = c.number AND p.entry_revision IS NULL
-       WHERE a.board_id = %(board_id)s GROUP BY a.board_id, p.period_id, a.user_id""",
     """UPDATE score.board b SET revision = c.last_revision, digest = c.digest, settings_revision = coalesce((
            SELECT max(revision) FROM score.entry WHERE board_id = %(board_id)s AND kind = 'settings'), 0)
        FROM score.commit c WHERE c.board_id = b.board_id AND c.last_revision = %(revision)s
        AND b.board_id = %(board_id)s""",
     "DELETE FROM score.board WHERE board_id = %(board_id)s AND %(revision)s = 0",
 )
+_STAND: Final = """
+    INSERT INTO score.standing
+        (board_id, period, user_id, total, reached_revision, changed_revision, last_award_revision)
+    VALUES (%(board_id)s, %(period)s, %(user_id)s, %(total)s, %(reached_revision)s,
+            nullif(%(version)s, %(reached_revision)s), (
+                SELECT nullif(max(revision), %(reached_revision)s) FROM score.award
+                WHERE board_id = %(board_id)s AND user_id = %(user_id)s))"""
+_FOUNDING: Final = str(uuid.UUID(int=999))
+"""An award of more points than there may be in one."""
 _FOUND: Final = (
     "INSERT INTO score.board VALUES (%(board_id)s, 1, %(digest)s, %(awarded_at)s)",
     """INSERT INTO score.award
@@ -112,29 +122,33 @@ class RecordKeeper:
             awards, entries, commits, standings, results, periods, boards = [
                 await self._run(statement, board_id=board_id) for statement in statements
             ]
-        steps: list[Row | Entry] = [_row(row) for row in awards]
+        steps: list[Step] = [_row(row) for row in awards]
         steps += (Entry(**{**row, "body": json.loads(row["body"])}) for row in entries)
         return Record(
             Position.of(boards[0]["revision"], boards[0]["digest"]) if boards else None,
             tuple(_group(sorted(steps, key=attrgetter("revision")), commits)),
-            _by_period(
-                (row["period"], (row["user_id"], row["total"], row["reached_revision"])) for row in standings
-            ),
+            _by_period((row.pop("period"), StoredStanding(**row)) for row in standings),
             _by_period((row.pop("period_id"), Standing(**row)) for row in results),
             {row["period_id"]: StoredRow(**row) for row in periods},
         )
 
-    async def restore(self, board_id: str, revision: int) -> None:
-        """Lose what came after a commit."""
+    async def restore(self, board_id: str, steps: Sequence[Step]) -> None:
+        """Lose what came after the last of these."""
+        revision = steps[-1].revision if steps else 0
         async with self._connection.transaction():
             for statement in (_BOARD, *_RESTORE):
                 await self._run(statement, board_id=board_id, revision=revision)
+            live = "SELECT period_id FROM score.period WHERE board_id = %(board_id)s AND has_standings"
+            periods = [row["period_id"] for row in await self._run(live, board_id=board_id)]
+            for period in (ALL_TIME, *periods):
+                for standing in store(steps, period):
+                    await self._run(_STAND, board_id=board_id, period=period, **standing._asdict())
 
     async def found(self, board_id: str, at: dt.datetime) -> str:
         """Begin a board with a user who is as rich as it takes; gives the id of the award."""
         row = LedgerRow(
             revision=1,
-            award_id=str(uuid.UUID(int=999)),
+            award_id=_FOUNDING,
             user_id=RICH,
             action_type="puzzle",
             action_id="inheritance",
@@ -158,10 +172,13 @@ class RecordKeeper:
 
 def _row(row: DictRow) -> Row:
     counts = (count.rpartition("=") for count in row["counts"] or ())
-    return Row(**{**row, "counts": {period_id: int(total) for period_id, _, total in counts}})
+    points = row["total"] if row["award_id"] == _FOUNDING else row["points"]
+    return Row(
+        **{**row, "points": points, "counts": {period_id: int(total) for period_id, _, total in counts}}
+    )
 
 
-def _group(steps: Sequence[Row | Entry], commits: Iterable[DictRow]) -> Iterator[Commit]:
+def _group(steps: Sequence[Step], commits: Iterable[DictRow]) -> Iterator[Commit]:
     """Put what the ledger has into its commits; what none of them holds makes one of its own."""
     rest = list(steps)
     for commit in commits:

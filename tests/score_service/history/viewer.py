@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from tests.score_service.history.calendar import holding
-from tests.score_service.history.model import Fold, Model
+from tests.score_service.history.ledger import store
+from tests.score_service.history.model import Model
 
 from score_service.domain.period import ALL_TIME, PeriodKind, PeriodView
 from score_service.domain.position import Position
@@ -82,8 +83,8 @@ class Viewer:
                 pass
         if is_anew:
             self.totals, self.since = {}, message.position.revision
-        whole = self.model.fold_at(message.position, self.period_id)
-        assert self.top == whole[: self.top_n], f"the top at {message.position} is not what was told"
+        whole = self.model.shown_at(message.position, self.period_id)
+        assert self.top == whole.ranked[: self.top_n], f"the top at {message.position} is not what was told"
         return is_anew
 
     def _turn_to(self, position: Position, period: PeriodView | None) -> bool:
@@ -93,12 +94,10 @@ class Viewer:
         if period and self.kind:
             current = [holding(self.kind, time) for time in self.model.times]
             assert self.period_id in {span.period_id for span in current if span}, "a period of another time"
-            assert period.entrants == len(self.model.fold_at(position, self.period_id)), "other entrants"
+            assert period.entrants == len(self.model.shown_at(position, self.period_id).ranked), (
+                "other entrants"
+            )
         return self.period_id != before
-
-    @property
-    def _whole(self) -> Fold:
-        return self.model.fold_at(self.model.head, self.period_id)
 
     def has_arrived(self) -> bool:
         """Return whether it stands at the end of the ledger, and is shown what is current."""
@@ -108,6 +107,8 @@ class Viewer:
     def check_end(self) -> None:
         """Check that it knows what the ledger adds up to, as far as it was there."""
         assert self.position == self.model.head
-        for standing in self._whole:
-            if standing.reached_revision > self.since or standing.user_id in self.totals:
-                assert self.totals.get(standing.user_id) == standing.total, f"{standing} was not told"
+        own = self.model.shown_at(self.model.head, self.period_id).own
+        for standing in store(self.model.steps, self.period_id):
+            if standing.version > self.since or standing.user_id in self.totals:
+                total = own[standing.user_id].total if standing.user_id in own else 0
+                assert self.totals.get(standing.user_id) == total, f"{standing} was not told"

@@ -5,20 +5,24 @@ After each operation the model judges what the record has become, and what was a
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
-from tests.fixtures.headcounts import heads
-from tests.fixtures.periods import save_settings
+from tests.fixtures.periods import ACTOR, save_settings
 from tests.fixtures.stores import eventually
 from tests.score_service.history.calendar import KINDS, START, holding, settings_of
+from tests.score_service.history.follower import Follower
 from tests.score_service.history.keys import Keys
-from tests.score_service.history.model import Answer, Model, View, around, first_two, named
+from tests.score_service.history.ledger import Shown, around, first_two, named
+from tests.score_service.history.model import Answer, Model, Seen, Undone, View
 from tests.score_service.history.operations import (
+    BEHALF,
+    REASON,
     RICH,
     USERS,
+    Apart,
     By,
     Call,
     Close,
@@ -33,8 +37,10 @@ from tests.score_service.history.operations import (
     Rebuild,
     Restore,
     Return,
+    Reverse,
     RollBack,
     Save,
+    Show,
     Together,
     Wipe,
     Work,
@@ -43,11 +49,20 @@ from tests.score_service.history.process import HUBS, Process, Stores
 from tests.score_service.history.viewer import Viewer
 
 from score_service.domain.board_settings import LatePolicy
+from score_service.domain.entry import FeedRequest
 from score_service.domain.period import ALL_TIME, PeriodChoice, PeriodKind
+from score_service.domain.reversal import ReversalRequest
 from score_service.domain.standing import BoardView
 from score_service.domain.watch import WatchRequest
-from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, ScoreServiceError
+from score_service.errors import (
+    BoardNotFoundError,
+    PositionUnknownError,
+    ProjectionUnavailableError,
+    ScoreServiceError,
+)
+from score_service.feed.entry_feeds import EntryFeeds
 from score_service.projection.projection import Projection
+from score_service.projection.replies import Headcount
 from score_service.projection.scripts import Cache
 from score_service.record.boards import BoardStore
 from score_service.stream.hubs import Hubs
@@ -73,6 +88,7 @@ class World:
         self._restores = 0
         self.staying, self.roaming = Viewer(self.model, 3), Viewer(self.model, 3)
         self.daily = Viewer(self.model, 3, PeriodKind.DAY)
+        self.follower = Follower(self.model)
         self._processes: list[Process] = []
         self._visit: asyncio.Task[None] | None = None
 
@@ -93,6 +109,7 @@ class World:
                 await world._give_periods(late)
                 stack.push_async_callback(_cancel, world._watch(world.daily, 0))
             stack.push_async_callback(_cancel, world._watch(world.staying, 0))
+            stack.push_async_callback(_cancel, world._follow())
             world._visit = world._watch(world.roaming, 1)
             stack.push_async_callback(world._leave)
             yield world
@@ -100,7 +117,7 @@ class World:
     async def _end(self) -> None:
         """Leave no board to the worlds that follow."""
         await self._keys.change(Wipe())
-        await self._stores.record.restore(self._board_id, 0)
+        await self._stores.record.restore(self._board_id, ())
 
     def _pass(self, time: dt.timedelta) -> None:
         """Have time pass for all, the ledger included."""
@@ -133,10 +150,15 @@ class World:
         for viewer in (self.staying, self.roaming, *([self.daily] if self.model.late else [])):
             await eventually(partial(self._has_arrived, viewer))
             viewer.check_end()
+        await eventually(self._has_followed)
 
     async def _is_left(self) -> bool:
         """Return whether nobody is taken to be at a rebuild, as one is that ended a moment ago."""
         return not await self._observer.is_being_made(self._board_id)
+
+    async def _has_followed(self) -> bool:
+        self.follower.judge()
+        return self.follower.position == self.model.head
 
     async def _has_arrived(self, viewer: Viewer) -> bool:
         viewer.judge()
@@ -146,13 +168,13 @@ class World:
         header = await self._observer.read_header(self._board_id)
         assert (header.position if header and header.is_whole else None) == self.model.head, "not healed"
         live = self.model.live_at(self.model.head)
-        periods = {period_id: heads(len(at)) for period_id, at in live.items()}
+        periods = {period_id: _count(at) for period_id, at in live.items()}
         assert (header.periods if header else None) == periods, "not healed"
-        await self._keys.check_kept(len(live) + bool(self.model.folds[self.model.head]))
+        await self._keys.check_kept([self.model.shown_at(self.model.head), *live.values()])
 
     async def _start(self, by: By) -> Process:
         process = Process(self._stores, self._cache, self._clock_of(by))
-        await self._stack.enter_async_context(process.hubs.running())
+        await self._stack.enter_async_context(process.running())
         return process
 
     def _clock_of(self, by: By) -> Callable[[], dt.datetime]:
@@ -163,12 +185,13 @@ class World:
         self.model.take(await self._stores.record.read(self._board_id))
         if reading is not None:
             whole = self.model.check_shown(reading.position, (*reading.top, *reading.users))
-            assert len(reading.top) == len(reading.users) == len(whole), "Redis has not all members"
+            assert reading.top == whole.ranked, "Redis does not rank those who are visible"
+            assert {s.user_id for s in reading.users} == whole.own.keys(), "Redis has not all members"
             # A board that the record lost whole may be left until somebody asks for it.
             may_be_foreign = bool(self._unsure) or not self.model.commits
             assert may_be_foreign or self.model.has(reading.position), "Redis is of another history"
             await self._check_periods()
-        for viewer in (self.staying, self.roaming, self.daily):
+        for viewer in (self.staying, self.roaming, self.daily, self.follower):
             viewer.judge()
 
     async def _check_periods(self) -> None:
@@ -176,15 +199,15 @@ class World:
         header = await self._observer.read_header(self._board_id)
         if header is None or not header.is_whole:
             return
-        assert header.position in self.model.folds, f"{header.position} was never a position of the record"
+        assert header.position in self.model.ledgers, f"{header.position} was never a position of the record"
         live = self.model.live_at(header.position)
-        assert header.periods == {period_id: heads(len(at)) for period_id, at in live.items()}, (
+        assert header.periods == {period_id: _count(at) for period_id, at in live.items()}, (
             "other periods in Redis"
         )
         for period_id, at in live.items():
             reading = await self._observer.get_standings(self._board_id, (), 1000, period_id)
             if reading and reading.position == header.position:
-                assert reading.top == at, (
+                assert reading.top == at.ranked, (
                     f"{period_id} is not what the ledger adds up to at {header.position}"
                 )
 
@@ -194,8 +217,9 @@ class World:
                 await self._interrupt(operation)
             case Together(works):
                 await asyncio.gather(*map(self._work, works))
-            case Call() | Read() | Look() | Rebuild() | Close():
-                await self._work(operation)
+            case Apart(work):
+                with self._processes[work.by].apart():
+                    await self._work(work)
             case Pass(minutes):
                 self._pass(dt.timedelta(minutes=minutes))
             case Wipe() | Evict() | Save() | RollBack():
@@ -210,12 +234,18 @@ class World:
             case Return(by):
                 await self._leave()
                 self._visit = self._watch(self.roaming, by)
+            case _:
+                await self._work(operation)
 
     async def _work(self, work: Work) -> None:
         process = self._processes[work.by]
         match work:
             case Call():
                 await self._call(process, work)
+            case Reverse():
+                await self._reverse(process, work)
+            case Show():
+                await self._show(process, work)
             case Read():
                 await self._read(process, work)
             case Look(by):
@@ -236,7 +266,7 @@ class World:
         now = self.model.now if self.model.late else None
         awards = [ask.award(self._board_id, now) for ask in call.asks]
         self.model.asked.update(awards)
-        restores, unsure = self._restores, call.by in self._unsure
+        restores, unsure, head = self._restores, call.by in self._unsure, self.model.head
         asked = asyncio.create_task(process.scoring.award_all(awards))
         if call.leaves:
             await asyncio.sleep(0)
@@ -249,7 +279,50 @@ class World:
         outcomes = await asked
         if restores == self._restores:
             is_certain = not unsure and call.by not in self._unsure
-            self.model.answers += [Answer(*pair, is_certain) for pair in zip(awards, outcomes, strict=True)]
+            answers = zip(awards, outcomes, strict=True)
+            self.model.answers += [Answer(*answer, head, is_certain) for answer in answers]
+
+    async def _reverse(self, process: Process, reverse: Reverse) -> None:
+        undos, requests = reverse.undos, [undo.request for undo in reverse.undos]
+        self.model.asked_back.update(undos)
+        restores, unsure, head = self._restores, reverse.by in self._unsure, self.model.head
+        made = {row.award_id for row in self.model.rows}
+        asked = asyncio.create_task(self._take_back(process, requests))
+        if reverse.leaves:
+            await asyncio.sleep(0)
+            asked.cancel()
+            await asyncio.wait([asked])
+            await process.corrector.finish()
+            if restores == self._restores:
+                self.model.left_back += [undo for undo in undos if undo.ids[0] in made]
+            return
+        outcomes = await asked
+        if restores == self._restores:
+            is_certain = not unsure and reverse.by not in self._unsure
+            answers = zip(undos, outcomes, strict=True)
+            self.model.undone += [Undone(*answer, head, is_certain) for answer in answers]
+
+    async def _take_back(self, process: Process, requests: Sequence[ReversalRequest]) -> Sequence[object]:
+        named = {"actor": ACTOR, "trace_id": ""}
+        try:
+            if len(requests) > 1:
+                return (await process.corrector.reverse_page(self._board_id, requests, **named)).results
+            return [await process.corrector.reverse(self._board_id, requests[0], **named)]
+        except ScoreServiceError as error:
+            return [error] * len(requests)
+
+    async def _show(self, process: Process, show: Show) -> None:
+        self.model.asked_to_show.add((show.user_id, show.visibility))
+        restores, head = self._restores, self.model.head
+        named = {"actor": ACTOR, "on_behalf_of": BEHALF, "trace_id": ""}
+        try:
+            outcome: object = await process.corrector.set_visibility(
+                self._board_id, show.user_id, show.visibility, REASON, **named
+            )
+        except ScoreServiceError as error:
+            outcome = error
+        if restores == self._restores:
+            self.model.seen.append(Seen(show, outcome, head))
 
     async def _read(self, process: Process, read: Read) -> None:
         await self._read_period(process, read, None, ALL_TIME)
@@ -341,6 +414,26 @@ class World:
             async for message in messages:
                 viewer.receive(message)
 
+    def _follow(self) -> "asyncio.Task[None]":
+        """Follow the ledger of the board from where it was left, wherever that is served."""
+
+        async def follow() -> None:
+            while True:
+                with suppress(ScoreServiceError):
+                    await self._follow_once(self._processes[0].entry_feeds)
+                await asyncio.sleep(HUBS.tick_seconds)
+
+        return asyncio.create_task(follow())
+
+    async def _follow_once(self, feeds: EntryFeeds) -> None:
+        request = FeedRequest(self._board_id, self.follower.position)
+        try:
+            async with aclosing(feeds.read(request)) as deliveries:
+                async for delivery in deliveries:
+                    self.follower.receive(delivery)
+        except PositionUnknownError:
+            self.follower.begin_anew()
+
     async def _depart(self) -> None:
         """Have the watcher leave, once it has seen something."""
         if self._visit is not None and self.model.commits:
@@ -360,7 +453,12 @@ class World:
         self._restores += 1
         self._unsure |= _BOTH
         self.model.lose(commits)
-        await self._stores.record.restore(self._board_id, self.model.head.revision)
+        self.follower.may_be_lost = True
+        await self._stores.record.restore(self._board_id, self.model.steps)
+
+
+def _count(shown: Shown) -> Headcount:
+    return Headcount(len(shown.members), len(shown.ranked))
 
 
 async def _cancel(task: "asyncio.Task[Any]") -> None:
