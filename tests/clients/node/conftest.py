@@ -42,7 +42,7 @@ def renewed_certificate(authority: CertificateAuthority) -> CertificateFiles:
 
 
 @pytest.fixture
-def certificate_variables(  # noqa: PLR0917 - each is one certificate
+def certificate_variables(
     backend_certificate: CertificateFiles,
     gateway_certificate: CertificateFiles,
     renewed_certificate: CertificateFiles,

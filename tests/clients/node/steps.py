@@ -1,7 +1,7 @@
 """Steps of a scripted server, as a test in another language writes them in JSON.
 
-{"answer": MESSAGE}, {"bytes": HEX}, {"hang": true}, {"reject": CODE, "reason": …, "retry_after": …, "fields": …}, and for
-a stream {"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
+{"answer": MESSAGE}, {"bytes": HEX}, {"hang": true},
+{"reject": CODE, "reason": …, "retry_after": …, "fields": …}, and for a stream {"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
 """
 
 from typing import Any
@@ -12,10 +12,9 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from tests.score_client.scripted import Step, StreamStep, answer, hang, play, reject
 
-from score_api.v1 import board_service_pb2, correction_service_pb2, leaderboard_service_pb2
+from score_api.v1 import board_service_pb2, correction_service_pb2, leaderboard_service_pb2, types_pb2
 from score_api.v1 import ledger_service_pb2 as ledger
 from score_api.v1 import score_service_pb2 as scores
-from score_api.v1 import types_pb2
 
 _MODULES = (scores, leaderboard_service_pb2, board_service_pb2, correction_service_pb2, ledger)
 _ANSWERS = {

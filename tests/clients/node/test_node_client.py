@@ -13,12 +13,17 @@ def _files(folder: str) -> list[pytest.param]:  # type: ignore[valid-type]
 
 
 @pytest.mark.parametrize("file", _files("service"))
-async def test_with_a_real_service_behind_a_fault_proxy(file: Path, run_tests: RunTests, proxy: Proxy) -> None:
+async def test_with_a_real_service_behind_a_fault_proxy(
+    file: Path, run_tests: RunTests, proxy: Proxy
+) -> None:
     await run_tests(file, proxy_actions(proxy), {"LAUREL_TARGET": f"dns:///localhost:{proxy.port}"})
 
 
 @pytest.mark.parametrize("file", _files("scripted"))
 async def test_with_scripted_servers(file: Path, run_tests: RunTests, servers: list[ScriptedServer]) -> None:
     addresses = ",".join(f"127.0.0.1:{server.port}" for server in servers)
-    variables = {"LAUREL_TARGET": f"dns:///localhost:{servers[0].port}", "LAUREL_TARGETS": f"ipv4:{addresses}"}
+    variables = {
+        "LAUREL_TARGET": f"dns:///localhost:{servers[0].port}",
+        "LAUREL_TARGETS": f"ipv4:{addresses}",
+    }
     await run_tests(file, server_actions(servers), variables)
