@@ -1,7 +1,8 @@
 """Steps of a scripted server, as a test in another language writes them in JSON.
 
 {"answer": MESSAGE}, {"bytes": HEX}, {"hang": true},
-{"reject": CODE, "reason": …, "retry_after": …, "fields": …}, and for a stream {"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
+{"reject": CODE, "reason": …, "retry_after": …, "fields": …}, and for a stream
+{"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
 """
 
 from typing import Any
