@@ -5,7 +5,7 @@ it, and messages of many entries are put together from these bytes.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -29,6 +29,8 @@ from score_service.grpc_api.marshal import PERIOD_KINDS, FieldReader
 from score_service.periods.settings_json import read_settings
 
 MESSAGE_ENTRIES_MAX: Final = 1000
+_MESSAGE_BYTES: Final = 1_000_000
+"""Of a message with several entries. Most have 200 bytes, settings with many seasons have thousands."""
 _KINDS: Final[Mapping[int, EntryKind]] = {
     ledger_pb.ENTRY_KIND_AWARD: EntryKind.AWARD,
     ledger_pb.ENTRY_KIND_REVERSAL: EntryKind.REVERSAL,
@@ -87,13 +89,17 @@ def write_entry(entry: Entry, board_id: str) -> bytes:
     return message.SerializeToString()
 
 
-def join_entries(entries: Iterable[bytes]) -> bytes:
-    """Put several entries into one message: the first, and the others in its `following`."""
-    first, *others = entries
-    parts = [first]
-    for entry in others:
-        parts += (_FOLLOWING, _write_length(len(entry)), entry)
-    return b"".join(parts)
+def join_entries(entries: Iterable[bytes]) -> Iterator[bytes]:
+    """Put entries into as few messages as they fit into: the first of each, and others in its `following`."""
+    parts, size = list[bytes](), 0
+    for entry in entries:
+        if parts and size + len(entry) > _MESSAGE_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+        parts += (_FOLLOWING, _write_length(len(entry)), entry) if parts else (entry,)
+        size += len(entry)
+    if parts:
+        yield b"".join(parts)
 
 
 def _write_length(length: int) -> bytes:

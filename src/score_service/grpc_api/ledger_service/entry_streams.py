@@ -30,7 +30,8 @@ class EntryStreams:
                     continue
                 for first in range(0, len(delivery.entries), entries_per_message):
                     entries = delivery.entries[first : first + entries_per_message]
-                    yield join_entries(self._write(request.board_id, delivery.page, entries))
+                    for message in join_entries(self._write(request.board_id, delivery.page, entries)):
+                        yield message
 
     def _write(self, board_id: str, page: EntryPage, entries: Sequence[Entry]) -> list[bytes]:
         """Write entries of a page that were not written before."""

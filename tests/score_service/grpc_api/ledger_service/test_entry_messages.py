@@ -1,5 +1,7 @@
 """What entries become on the wire."""
 
+from unittest.mock import patch
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,7 @@ from score_api.v1 import types_pb2 as types_pb
 from score_service.domain.entry import ALL_KINDS, AwardEntry, Entry, EntryKind, FeedRequest, OtherEntry
 from score_service.domain.position import Position
 from score_service.errors import InvalidRequestError
+from score_service.grpc_api.ledger_service import entry_messages
 from score_service.grpc_api.ledger_service.entry_messages import (
     join_entries,
     read_feed_request,
@@ -146,20 +149,23 @@ def test_a_checkpoint_has_a_position_alone() -> None:
     assert (message.revision, message.position) == (5, f"5-{MARK}")
 
 
-@given(st.lists(st.text(max_size=40_000), min_size=1, max_size=20))
-def test_entries_that_are_joined_are_what_they_were(names: list[str]) -> None:
+@given(st.lists(st.text(max_size=40_000), min_size=1, max_size=20), st.sampled_from([1, 1_000, 10**6]))
+def test_entries_that_are_joined_are_what_they_were(names: list[str], fitting: int) -> None:
     entries = [
         ledger_pb.StreamEntriesResponse(visibility=ledger_pb.VisibilityChange(reason=name), revision=number)
         for number, name in enumerate(names, start=1)
     ]
 
-    joined = ledger_pb.StreamEntriesResponse.FromString(
-        join_entries(entry.SerializeToString() for entry in entries)
-    )
+    with patch.object(entry_messages, "_MESSAGE_BYTES", fitting):
+        written = list(join_entries(entry.SerializeToString() for entry in entries))
 
-    first = ledger_pb.StreamEntriesResponse.FromString(joined.SerializeToString())
-    del first.following[:]
-    assert [first, *joined.following] == entries
+    read = list[ledger_pb.StreamEntriesResponse]()
+    for message in map(ledger_pb.StreamEntriesResponse.FromString, written):
+        following = list(message.following)
+        assert not following or len(message.SerializeToString()) <= fitting + 5 * len(following)
+        del message.following[:]
+        read += [message, *following]
+    assert read == entries
 
 
 def test_a_request_says_what_is_wanted() -> None:
