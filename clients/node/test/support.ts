@@ -43,18 +43,25 @@ export async function open(options: Partial<ClientOptions> & { target?: string }
 }
 
 let control: { socket: Socket; lines: Interface } | undefined;
+let asked: Promise<unknown> = Promise.resolve();
 
-/** Ask the fixtures of this file for something. */
+/** Ask the fixtures of this file for something, once they have answered what was asked before. */
 export async function ask<T = null>(what: string, details: Readonly<Record<string, unknown>> = {}): Promise<T> {
+  const answer = asked.then(async () => await exchange(JSON.stringify({ do: what, ...details })));
+  asked = answer.catch(() => undefined);
+  const told = JSON.parse(await answer) as { result: T; fault?: string };
+  if (told.fault !== undefined) throw new Error(told.fault);
+  return told.result;
+}
+
+async function exchange(line: string): Promise<string> {
   if (!control) {
     const socket = connect(Number(variable('LAUREL_CONTROL')), '127.0.0.1');
     control = { socket, lines: createInterface(socket) };
   }
   const answer = once(control.lines, 'line');
-  control.socket.write(`${JSON.stringify({ do: what, ...details })}\n`);
-  const told = JSON.parse((await answer)[0]) as { result: T; fault?: string };
-  if (told.fault !== undefined) throw new Error(told.fault);
-  return told.result;
+  control.socket.write(`${line}\n`);
+  return (await answer)[0];
 }
 
 after(() => control?.socket.destroy());

@@ -8,9 +8,11 @@ import asyncio
 import json
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Self
+from typing import Any, Final, Self
 
 Action = Callable[..., Awaitable[Any]]
+
+_LONGEST_LINE: Final = 1 << 26
 
 
 class Control:
@@ -31,7 +33,7 @@ class Control:
 
     async def __aenter__(self) -> Self:
         """Listen on a free port."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_LONGEST_LINE)
         return self
 
     async def __aexit__(self, *_exception: object) -> None:

@@ -80,8 +80,17 @@ const ERRORS: Readonly<Partial<Record<Code, Readonly<Record<string, Make>>>>> = 
   [Code.CANCELLED]: { '': later(errors.UnavailableError) },
 };
 
+/**
+ * How `grpc-js` tells that a connection was lost under a call, as INTERNAL: where the session ends with an error, or a
+ * stream is reset with a code that says nothing. Nothing is known of the call then, as of any lost connection.
+ */
+const LOST = /^Received RST_STREAM with code /;
+
 /** Turn the status a call ended with into the error that says the same. */
 export function fromStatus(ended: StatusObject): ScoreClientError {
+  if (ended.code === Code.INTERNAL && LOST.test(ended.details)) {
+    return new errors.UnavailableError('UNAVAILABLE', ended.details);
+  }
   const details = readDetails(ended);
   const info = find(details, ErrorInfoSchema);
   const retry = find(details, RetryInfoSchema)?.retryDelay;

@@ -134,27 +134,27 @@ test('answers that the contract does not allow are ServiceFaultError', async () 
 test('what no message can carry is InvalidRequestError, and is not sent', async () => {
   await using client = await open();
   const award = { boardId: 'main', userId: 'ada', points: 1, actionType: 'a', actionId: 'b' };
-  const wrong: [Promise<unknown>, string][] = [
-    [client.award({ ...award, points: 1.5 }), 'award.points'],
-    [client.award({ ...award, points: 2 ** 53 }), 'award.points'],
-    [client.award({ ...award, points: 2n ** 63n }), 'award.points'],
-    [client.award({ ...award, userId: 7 as unknown as string }), 'award.user_id'],
-    [client.award({ ...award, userId: '\ud800' }), 'award.user_id'],
-    [client.award({ ...award, awardId: 'no-uuid' }), 'award.award_id'],
-    [client.award({ ...award, requestId: '' }), 'request_id'],
-    [client.award({ ...award, traceId: '0'.repeat(32) }), 'trace_id'],
-    [client.award({ ...award, occurredAt: new Date(NaN) }), 'award.occurred_at'],
-    [client.award(award, { timeoutMs: 0 }), 'timeoutMs'],
-    [client.batchGetStandings({ boardId: 'main', userIds: 'ada' }), 'user_ids'],
-    [client.listStandings({ boardId: 'main', pageSize: 2 ** 31 }), 'page_size'],
-    [client.watch({ boardId: 'main', topN: 0.5 }).next(), 'top_n'],
-    [client.entries({ boardId: 'main', kinds: ['all' as 'award'] }).next(), 'kinds'],
-    [open({ timeoutMs: -1 }), 'timeoutMs'],
-    [open({ target: 'https://score-service' }), 'target'],
-    [open({ target: 'ipv4:localhost:1' }), 'target'],
+  const wrong: [() => Promise<unknown>, string][] = [
+    [() => client.award({ ...award, points: 1.5 }), 'award.points'],
+    [() => client.award({ ...award, points: 2 ** 53 }), 'award.points'],
+    [() => client.award({ ...award, points: 2n ** 63n }), 'award.points'],
+    [() => client.award({ ...award, userId: 7 as unknown as string }), 'award.user_id'],
+    [() => client.award({ ...award, userId: '\ud800' }), 'award.user_id'],
+    [() => client.award({ ...award, awardId: 'no-uuid' }), 'award.award_id'],
+    [() => client.award({ ...award, requestId: '' }), 'request_id'],
+    [() => client.award({ ...award, traceId: '0'.repeat(32) }), 'trace_id'],
+    [() => client.award({ ...award, occurredAt: new Date(NaN) }), 'award.occurred_at'],
+    [() => client.award(award, { timeoutMs: 0 }), 'timeoutMs'],
+    [() => client.batchGetStandings({ boardId: 'main', userIds: 'ada' }), 'user_ids'],
+    [() => client.listStandings({ boardId: 'main', pageSize: 2 ** 31 }), 'page_size'],
+    [() => client.watch({ boardId: 'main', topN: 0.5 }).next(), 'top_n'],
+    [() => client.entries({ boardId: 'main', kinds: ['all' as 'award'] }).next(), 'kinds'],
+    [() => open({ timeoutMs: -1 }), 'timeoutMs'],
+    [() => open({ target: 'https://score-service' }), 'target'],
+    [() => open({ target: 'ipv4:localhost:1' }), 'target'],
   ];
   for (const [call, field] of wrong) {
-    await assert.rejects(call, (error) => {
+    await assert.rejects(call(), (error) => {
       assert.ok(error instanceof laurel.InvalidRequestError, String(error));
       assert.equal(error.reason, 'INVALID_FIELD');
       assert.deepEqual(Object.keys(error.fields), [field]);

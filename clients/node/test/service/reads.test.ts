@@ -38,14 +38,14 @@ test('standings are read in pages, around a user and by name', async () => {
 
 test('what does not exist is told apart', async () => {
   await using client = await open();
-  const reads: [Promise<unknown>, new (...parts: never[]) => laurel.NotFoundError][] = [
-    [client.getStanding({ boardId: 'main', userId: 'nobody' }), laurel.StandingNotFoundError],
-    [client.getStanding({ boardId: 'season-none', userId: 'ada' }), laurel.BoardNotFoundError],
-    [client.getStanding({ boardId: 'main', userId: 'ada', period: 'week' }), laurel.PeriodUnknownError],
-    [client.getAward({ boardId: 'main', awardId: randomUUID() }), laurel.AwardNotFoundError],
+  const reads: [() => Promise<unknown>, new (...parts: never[]) => laurel.NotFoundError][] = [
+    [() => client.getStanding({ boardId: 'main', userId: 'nobody' }), laurel.StandingNotFoundError],
+    [() => client.getStanding({ boardId: 'season-none', userId: 'ada' }), laurel.BoardNotFoundError],
+    [() => client.getStanding({ boardId: 'main', userId: 'ada', period: 'week' }), laurel.PeriodUnknownError],
+    [() => client.getAward({ boardId: 'main', awardId: randomUUID() }), laurel.AwardNotFoundError],
   ];
   for (const [read, kind] of reads) {
-    await assert.rejects(read, (error) => error instanceof kind && error instanceof laurel.NotFoundError);
+    await assert.rejects(read(), (error) => error instanceof kind && error instanceof laurel.NotFoundError);
   }
 });
 
