@@ -218,7 +218,7 @@ export class ScoreClient extends CorrectionCalls implements AsyncDisposable {
       requestId: encode.uuid('request_id', award.requestId ?? randomUUID()),
       traceId: encode.traceId(award.traceId),
     });
-    const result = await this.#awards.send(request, this.#within(options), this.#signal(options));
+    const result = await this.#awards.send(request, this.#within(options), options.signal);
     return decodeAward(result);
   }
 

@@ -1,7 +1,7 @@
 """What a test in another language asks of the servers and proxies that a fixture of this one runs.
 
-It connects to a port of 127.0.0.1, sends a line of JSON for each thing to do, and gets a line for each: an
-object with `result`, or with `fault` if it cannot be done.
+It connects to a port of 127.0.0.1 and sends a line of JSON for each thing to do. For each it gets an object
+with `result`, or with `fault` if it cannot be done.
 """
 
 import asyncio

@@ -1,8 +1,7 @@
 """Steps of a scripted server, as a test in another language writes them in JSON.
 
-{"answer": MESSAGE}, {"bytes": HEX}, {"hang": true},
-{"reject": CODE, "reason": …, "retry_after": …, "fields": …}, and for a stream
-{"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
+{"answer": MESSAGE}, {"bytes": HEX}, {"hang": true}, and {"reject": CODE} with `reason`, `retry_after`, `fields`.
+For a stream {"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
 """
 
 from typing import Any

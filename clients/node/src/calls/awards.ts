@@ -97,8 +97,11 @@ export class Awards {
   /**
    * Send an award, with others if there are any, again while the service is unavailable. Rejects with UnavailableError
    * if no outcome is known in time, with what was answered instead of a result, or with the reason of the signal.
+   *
+   * @param signal of the caller. When the client closes, awards end with their call, without a listener of each: a signal
+   * with many is slow.
    */
-  async send(request: AwardPointsRequest, withinMs: number, signal: AbortSignal): Promise<AwardResult> {
+  async send(request: AwardPointsRequest, withinMs: number, signal?: AbortSignal): Promise<AwardResult> {
     let isUnknown = false;
     const attempt = async (timeoutMs: number): Promise<AwardResult> => {
       try {
@@ -109,7 +112,12 @@ export class Awards {
         throw error;
       }
     };
-    return await retriedCalls(attempt, { withinMs, callTimeoutMs: this.#callTimeoutMs, signal });
+    const { closing } = this.#channel;
+    return await retriedCalls(attempt, {
+      withinMs,
+      callTimeoutMs: this.#callTimeoutMs,
+      signal: signal ? AbortSignal.any([closing, signal]) : closing,
+    });
   }
 
   /** Wait until every call has ended. */
@@ -117,20 +125,20 @@ export class Awards {
     while (this.#calls.size > 0) await Promise.all(this.#calls.keys());
   }
 
-  async #sendOnce(request: AwardPointsRequest, withinMs: number, signal: AbortSignal): Promise<AwardResult> {
-    signal.throwIfAborted();
+  async #sendOnce(request: AwardPointsRequest, withinMs: number, signal?: AbortSignal): Promise<AwardResult> {
+    signal?.throwIfAborted();
     let tidy = (): void => undefined;
     const result = new Promise<AwardResult>((resolve, reject) => {
       const waiting = new Waiting(request, resolve, reject);
       const late = (): void => {
         waiting.giveUp(new UnavailableError('DEADLINE_EXCEEDED', `No answer within ${Math.round(withinMs)} ms.`));
       };
-      const abort = (): void => waiting.giveUp(signal.reason);
+      const abort = (): void => waiting.giveUp(signal?.reason);
       const timer = setTimeout(late, withinMs);
-      signal.addEventListener('abort', abort, { once: true });
+      signal?.addEventListener('abort', abort, { once: true });
       tidy = () => {
         clearTimeout(timer);
-        signal.removeEventListener('abort', abort);
+        signal?.removeEventListener('abort', abort);
       };
       this.#waiting.push(waiting);
     });
