@@ -1,6 +1,7 @@
 """Steps of a scripted server, as a test in another language writes them in JSON.
 
-{"answer": MESSAGE}, {"bytes": HEX}, {"hang": true}, and {"reject": CODE} with `reason`, `retry_after`, `fields`.
+{"answer": MESSAGE}, {"bytes": HEX}, {"hang": true}, and {"reject": CODE} with `reason`, `retry_after`
+and `fields`.
 For a stream {"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
 """
 
