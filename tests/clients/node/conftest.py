@@ -20,6 +20,7 @@ from local_stack.certificates import CertificateAuthority, CertificateFiles
 ROOT = Path(__file__).parents[3]
 CLIENT = ROOT / "clients/node"
 NODE = ROOT / ".venv/bin/node"
+NPM = NODE.resolve().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"
 SECONDS = 200
 """For one file of tests, on a very busy machine."""
 

@@ -1,8 +1,7 @@
 """Steps of a scripted server, as a test in another language writes them in JSON.
 
-{"answer": MESSAGE}, {"bytes": HEX}, {"hang": true}, and {"reject": CODE} with `reason`, `retry_after`
-and `fields`.
-For a stream {"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
+{"answer": MESSAGE}, {"bytes": HEX}, {"hang": true}, and {"reject": CODE} with `reason`, `retry_after` …
+A stream has {"play": [MESSAGE, …], "then": STEP}, which ends in peace without `then`.
 """
 
 from typing import Any
