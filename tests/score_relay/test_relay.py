@@ -39,6 +39,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have failures tried again at once, and what is held by nobody any more soon be free."""
     monkeypatch.setattr("score_relay.delivery.attempt._FIRST_SECONDS", 0.01)
     monkeypatch.setattr(delivery, "_RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(delivery, "_ABSENT_SECONDS", 0.05)
     monkeypatch.setattr("score_relay.delivery.deliveries._SAVE_SECONDS", 0.05)
 
 

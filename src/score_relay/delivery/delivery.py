@@ -28,6 +28,8 @@ from score_relay.store.store import HELD_SECONDS, Place, Store
 _MARGIN_SECONDS: Final = 3.0
 """By which this process stops before another one may begin."""
 _RETRY_SECONDS: Final = 1.0
+_ABSENT_SECONDS: Final = 5.0
+"""Between two looks whether another process has ended, or a board was made."""
 _STOPPED_SECONDS: Final = 30.0
 
 _log = structlog.get_logger(__name__)
@@ -110,6 +112,7 @@ class Delivery:
                 await self._deliver()
             except NotHeldError:
                 self._log.debug("delivered_elsewhere")
+                pause = _ABSENT_SECONDS
             except StoreUnavailableError:
                 pass  # That is logged where it is found out.
             except PositionUnknownError:
@@ -117,6 +120,7 @@ class Delivery:
                 self.is_stopped, pause = True, _STOPPED_SECONDS
             except BoardNotFoundError:
                 self._log.debug("board_not_found")
+                pause = _ABSENT_SECONDS
             except ScoreClientError as error:
                 self._log.warning("entries_interrupted", error=str(error))
             except Exception:  # noqa: BLE001 - Logged whole; others are delivered to all the same.

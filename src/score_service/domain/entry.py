@@ -56,7 +56,8 @@ class OtherEntry(NamedTuple):
 
     revision: int
     mark: str
-    kind: EntryKind
+    kind: EntryKind | None
+    """None for one of a later version, of which only the position is shown."""
     actor: str
     recorded_at: int
     body: str

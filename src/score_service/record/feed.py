@@ -56,13 +56,14 @@ class EntryStore:
             GapError: the ledger is damaged.
         """
         with_awards = EntryKind.AWARD in kinds
+        others = [name for name, kind in _OTHERS.items() if kind in kinds]
         last = min(after.revision + limit, MAX_REVISION) if with_awards else MAX_REVISION
         parameters = {
             "board_id": board_id,
             "after_revision": after.revision,
             "upto_revision": last,
             "with_awards": with_awards,
-            "kinds": [name for name, kind in _OTHERS.items() if kind in kinds],
+            "kinds": others if kinds != ALL_KINDS else None,
             "limit": limit,
         }
         rows = await self._fetch_all("read_entries", parameters)
@@ -110,7 +111,7 @@ def _read_entry(row: DictRow) -> Entry:
     return OtherEntry(
         row["revision"],
         row["mark"],
-        _OTHERS[row["kind"]],
+        _OTHERS.get(row["kind"]),
         row["actor"],
         row["recorded_at"],
         row["body"],

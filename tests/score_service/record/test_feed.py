@@ -123,6 +123,19 @@ async def test_entries_of_some_kinds_are_found_among_the_others(
         assert pages[-1].upto == head
 
 
+async def test_an_entry_of_a_later_version_leaves_no_gap(
+    store: EntryStore, period_boards: PeriodBoards, database: Database
+) -> None:
+    await period_boards.award("ada")
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute("UPDATE score.entry SET kind = 'of_tomorrow'")
+
+    first, second = (await store.read_page("main", START, ALL_KINDS, 10)).entries
+
+    assert (first.revision, first.kind) == (1, None)
+    assert (second.revision, second.kind) == (2, EntryKind.AWARD)
+
+
 async def test_a_position_of_another_history_is_unknown(store: EntryStore, ledger: Ledger) -> None:
     [end] = await record(ledger, 3)
 

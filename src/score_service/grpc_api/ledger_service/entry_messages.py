@@ -139,8 +139,10 @@ def _write_other(
             return ledger_pb.StreamEntriesResponse(visibility=_write_visibility(entry, body))
         case EntryKind.PERIOD_CLOSED:
             return ledger_pb.StreamEntriesResponse(period_closed=_write_period(entry, body))
-        case _:
+        case EntryKind.SETTINGS:
             return ledger_pb.StreamEntriesResponse(settings=_write_settings(entry, body, board_id))
+        case _:
+            return ledger_pb.StreamEntriesResponse()
 
 
 def _write_reversal(entry: OtherEntry, body: Mapping[str, Any]) -> types_pb.Reversal:

@@ -1,5 +1,5 @@
 -- The entries of a board after a revision and up to another one, in order, each with the mark of the commit that holds it:
--- awards where they are asked for, and the others of some kinds, of which `limit` are enough. Each row also says where the
+-- awards where they are asked for, and the others of some kinds or of all, of which `limit` are enough. Each row also says where the
 -- ledger stands, and the marks of the commits that hold both revisions, or the last one before that. One row says that alone
 -- where no entry is found, and there is none where there is no board.
 -- The message is for nobody, see get_award.sql: once the transaction has ended, all synchronous standbys have what was read.
@@ -38,7 +38,7 @@ board AS (
     FROM (
         SELECT * FROM score.entry
         WHERE board_id = %(board_id)s AND revision > %(after_revision)s AND revision <= %(upto_revision)s
-          AND kind = ANY (%(kinds)s)
+          AND (%(kinds)s::text[] IS NULL OR kind = ANY (%(kinds)s))
         ORDER BY revision LIMIT %(limit)s
     ) e
     CROSS JOIN LATERAL (

@@ -142,6 +142,12 @@ def test_settings_are_written_as_a_board() -> None:
     assert change.actor == "operator"
 
 
+def test_an_entry_of_a_later_version_has_a_position_alone() -> None:
+    message = read(OtherEntry(8, MARK, None, "operator", RECORDED_AT, "{}"))
+
+    assert message == ledger_pb.StreamEntriesResponse(revision=8, position=f"8-{MARK}")
+
+
 def test_a_checkpoint_has_a_position_alone() -> None:
     message = ledger_pb.StreamEntriesResponse.FromString(write_checkpoint(Position(5, MARK)))
 

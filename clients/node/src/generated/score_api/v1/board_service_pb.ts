@@ -444,14 +444,15 @@ export type PeriodResult = Message<"score_api.v1.PeriodResult"> & {
   truncated: boolean;
 
   /**
-   * Awards in it that were taken back after its result was final, which has them still: how many.
+   * Awards in it that were taken back after its result was final, which has them still: how many. Of GetPeriod alone, as
+   * is the next.
    *
    * @generated from field: int64 reversed_after = 9;
    */
   reversedAfter: bigint;
 
   /**
-   * The newest of these, at most 100. Of GetPeriod alone.
+   * The newest of these, at most 100.
    *
    * @generated from field: repeated score_api.v1.Reversal reversals_after = 10;
    */

@@ -245,7 +245,7 @@ export const StreamEntriesRequestSchema: GenMessage<StreamEntriesRequest> = /*@_
  */
 export type StreamEntriesResponse = Message<"score_api.v1.StreamEntriesResponse"> & {
   /**
-   * What the message is about.
+   * What the message is about. None of them for an entry that the service is too old to show.
    *
    * @generated from oneof score_api.v1.StreamEntriesResponse.entry
    */

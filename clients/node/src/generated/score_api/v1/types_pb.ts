@@ -121,7 +121,7 @@ export type Reversal = Message<"score_api.v1.Reversal"> & {
   revision: bigint;
 
   /**
-   * The position of the commit that holds it. Opaque. Not set in lists.
+   * The position of the commit that holds it. Opaque.
    *
    * @generated from field: string position = 8;
    */
