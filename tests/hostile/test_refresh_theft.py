@@ -44,7 +44,7 @@ class Holder:
 @pytest.fixture
 async def gateway(start_gateway: StartGateway) -> Gateway:
     """Return a gateway without a score service, which sessions do not need."""
-    return await start_gateway(ready=False, score_target="dns:///localhost:1")
+    return await start_gateway(ready=False, score_target="dns:///localhost:1", score_timeout_seconds=1)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ async def test_an_issued_access_token_expires_by_itself(gateway: Gateway, victim
 async def test_after_concurrent_use_by_thief_and_victim_neither_has_a_valid_token(
     start_gateway: StartGateway, gateway: Gateway, victim: Holder
 ) -> None:
-    other = await start_gateway(ready=False, score_target="dns:///localhost:1")
+    other = await start_gateway(ready=False, score_target="dns:///localhost:1", score_timeout_seconds=1)
     old = victim.token
     await victim.refresh()
     await victim.refresh()
