@@ -171,3 +171,16 @@ async def test_server_of_a_version_before_awards_as_this_one_does(database: Data
     assert [(item.revision, item.total) for item in listed] == [(3, 4), (1, 2)]
     assert previous == [(0,), (0,), (1,), (2,)]
     assert verified.findings.kept == []
+
+
+def test_no_function_that_takes_plans_away_is_compiled(database: Database) -> None:
+    """A plan that is taken away costs so much that PostgreSQL would compile it, for seconds."""
+    with psycopg.connect(database.admin_dsn) as connection:
+        found = connection.execute(
+            "SELECT proname, proconfig FROM pg_proc"
+            " WHERE pronamespace = 'score'::regnamespace AND proconfig IS NOT NULL"
+        ).fetchall()
+
+    choosy = [settings for _, settings in found if any(s.startswith("enable_") for s in settings)]
+    assert len(choosy) > 10
+    assert [name for name, settings in found if settings in choosy and "jit=off" not in settings] == []

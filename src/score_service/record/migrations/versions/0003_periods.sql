@@ -2,6 +2,10 @@
 --
 -- What a local day is was worked out before: SQL sees instants, and never a time zone. A period is stored with the
 -- first award in it. Awards and entries share the revisions of a board, and a commit's digest covers both.
+--
+-- Functions that take kinds of plans away are not compiled (jit): a plan that has to take one of these all the same is
+-- given a cost of 10^10, and PostgreSQL before 18 compiles what costs that much, for seconds and again in each call.
+ALTER FUNCTION score.find_recorded(text, uuid[]) SET jit = off;
 
 -- The revision of the entry with the board's settings; 0 for a board that has none, as all had before this step.
 ALTER TABLE score.board ADD COLUMN settings_revision bigint NOT NULL DEFAULT 0;
@@ -254,6 +258,7 @@ LANGUAGE plpgsql VOLATILE
 -- A join by the key would be planned for a table without statistics, and read the whole board. A subquery that is
 -- planned by itself can only use the index.
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_nestloop = on
@@ -335,6 +340,7 @@ LANGUAGE plpgsql
 VOLATILE
 -- Users are looked up one by one, by the only index of their table, so one plan is right from the first on.
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 -- What is joined here are a few hundred rows that the planner takes for a few.
@@ -677,6 +683,7 @@ $$;
 -- functions are as good as missing, which is what they take for a database that cannot serve them.
 CREATE FUNCTION score.require_no_settings(p_board_id text) RETURNS void
 LANGUAGE plpgsql VOLATILE
+SET jit = off
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -808,6 +815,7 @@ CREATE FUNCTION score.save_settings(
     OUT to_digest bytea
 )
 LANGUAGE plpgsql VOLATILE
+SET jit = off
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -850,6 +858,7 @@ CREATE FUNCTION score.apply_settings(
     p_trace_id text
 ) RETURNS boolean
 LANGUAGE plpgsql VOLATILE
+SET jit = off
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -886,6 +895,7 @@ $$;
 -- Freezes the standings of the periods of a board that are due, where no award does.
 CREATE FUNCTION score.freeze_periods(p_board_id text) RETURNS void
 LANGUAGE sql VOLATILE
+SET jit = off
 SET enable_seqscan = off
 AS $$
     SELECT score.freeze_due(p_board_id, b.revision, b.ledger_time) FROM score.lock_board(p_board_id) b
@@ -968,6 +978,7 @@ CREATE FUNCTION score.close_period(
     OUT to_digest bytea
 )
 LANGUAGE plpgsql VOLATILE
+SET jit = off
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -1020,6 +1031,7 @@ CREATE FUNCTION score.forget_standings(
 LANGUAGE sql VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 SET enable_seqscan = off
 AS $$
     WITH page AS MATERIALIZED (
@@ -1046,6 +1058,7 @@ CREATE FUNCTION score.prune_results(p_board_id text, p_kind text, p_keep bigint,
 LANGUAGE plpgsql VOLATILE
 SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp
+SET jit = off
 SET enable_seqscan = off
 AS $$
 DECLARE

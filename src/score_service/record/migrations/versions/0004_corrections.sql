@@ -58,6 +58,7 @@ WHERE total > 0 AND NOT EXISTS (
 CREATE FUNCTION score.find_award(p_board_id text, p_award_id uuid) RETURNS score.award
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_sort = off
 AS $$
 BEGIN
@@ -75,6 +76,7 @@ $$;
 CREATE FUNCTION score.find_reversal(p_board_id text, p_award_revision bigint, p_reversal_id uuid) RETURNS bigint
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_sort = off
 AS $$
 BEGIN
@@ -93,6 +95,7 @@ $$;
 CREATE FUNCTION score.find_award_at(p_board_id text, p_revision bigint) RETURNS score.award
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_sort = off
 AS $$
 BEGIN
@@ -108,6 +111,7 @@ $$;
 CREATE FUNCTION score.find_previous_award(p_award score.award) RETURNS score.award
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_sort = off
 AS $$
 DECLARE
@@ -172,6 +176,7 @@ CREATE FUNCTION score.find_awards_before(p_board_id text, p_user_id text, p_befo
 RETURNS SETOF score.award
 LANGUAGE plpgsql STABLE
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_sort = off
 AS $$
 DECLARE
@@ -207,6 +212,7 @@ $$;
 -- never steps back, so it takes few steps; but it may have, by little, before it was made so.
 CREATE FUNCTION score.find_revision_before(p_board_id text, p_instant timestamptz) RETURNS bigint
 LANGUAGE plpgsql STABLE
+SET jit = off
 SET enable_seqscan = off
 AS $$
 DECLARE
@@ -384,6 +390,7 @@ CREATE FUNCTION score.take_points(
 LANGUAGE plpgsql VOLATILE
 -- A join by the key could be planned for a table without statistics, and read the whole board.
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
@@ -448,6 +455,7 @@ CREATE FUNCTION score.reverse_awards(
 LANGUAGE plpgsql VOLATILE
 -- All is looked up one by one.
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 AS $$
@@ -564,6 +572,7 @@ CREATE FUNCTION score.set_visibility(
 )
 LANGUAGE plpgsql VOLATILE
 SET plan_cache_mode = force_generic_plan
+SET jit = off
 SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
@@ -628,6 +637,7 @@ $$;
 -- good as missing.
 CREATE OR REPLACE FUNCTION score.require_no_settings(p_board_id text) RETURNS void
 LANGUAGE plpgsql VOLATILE
+SET jit = off
 SET enable_seqscan = off
 AS $$
 DECLARE
