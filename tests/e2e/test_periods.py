@@ -59,7 +59,7 @@ async def test_the_page_goes_from_one_season_to_the_next(
     stack: Stack, command: Command, open_window: OpenWindow, tmp_path: Path
 ) -> None:
     service = await stack.start_score_service()
-    seconds = _SEASON_SECONDS + 2 * await rehearse(await stack.start_gateway(target_of(service)), open_window)
+    seconds = _SEASON_SECONDS + 3 * await rehearse(await stack.start_gateway(target_of(service)), open_window)
     gateway = await stack.start_gateway(target_of(service))
     await asyncio.to_thread(begin_seasons, stack, command, tmp_path / "boards.toml", seconds)
     ada = await open_window(Site(f"http://{gateway.addresses['http']}/"))

@@ -61,6 +61,7 @@ def _told(entry: Entry) -> tuple[object, ...]:
     at = _EPOCH + dt.timedelta(microseconds=entry.recorded_at)
     if isinstance(entry, AwardEntry):
         return entry.award_id, entry.user_id, entry.total, entry.action_id, set(entry.periods.split()), at
+    assert entry.kind is not None, "these histories have no entries of a later version"
     return entry.kind.value, json.loads(entry.body), at
 
 
