@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, mock, test } from 'node:test';
 
 import type { ClientCredentials, ScoreClient } from 'laurel-score-client';
 
@@ -100,11 +100,29 @@ test('a renewed certificate waits until it has been valid for the delay', async 
   assert.equal(client.certificateStatus().fault, null);
 });
 
+test('a connection to a server whose certificate has expired since is closed, and calls go on', async () => {
+  await using client = await openRenewable();
+  const peer = await peerOf(client);
+  assert.equal(await peerOf(client), peer);
+  // TLS has its own clock, so the server is accepted again.
+  mock.timers.enable({ apis: ['Date'], now: Date.now() + 100 * 365 * 86_400_000 });
+  try {
+    await eventually(async () => (await peerOf(client)) !== peer);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
 test('what a program may log of a client has no key', async () => {
   await using client = await openRenewable();
   const { inspect } = await import('node:util');
   assert.doesNotMatch(inspect(client, { depth: 20, showHidden: true }), /PRIVATE KEY/);
 });
+
+async function peerOf(client: ScoreClient): Promise<string | undefined> {
+  await client.getStanding({ boardId: 'main', userId: 'ada' });
+  return (await calls('GetStanding')).at(-1)?.peer;
+}
 
 async function identityOf(client: ScoreClient, name: string): Promise<boolean> {
   await client.getStanding({ boardId: 'main', userId: 'ada' });
