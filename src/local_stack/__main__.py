@@ -94,6 +94,7 @@ def _show_addresses(stack: Stack, terminal: Terminal) -> None:
     state = shown_path(stack.state.path)
     addresses = {
         "Play": f"http://{stack.http_address}/",
+        "Moderate": f"http://{stack.http_address}/admin",
         "HTTP API": f"http://{stack.http_address}/docs",
         "gRPC API": f"{stack.score_target.removeprefix('dns:///')}, mutual TLS with {state}/certificates",
         "Award points": f"{shown_python()} {shown_path(stack.example)}",

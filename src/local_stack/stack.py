@@ -28,6 +28,7 @@ _READY_SECONDS = 60.0
 _WATCH_SECONDS = 0.2
 _EXAMPLE = Path(__file__).with_name("award_points.py")
 _ENVIRONMENT = "score-service.env"
+_GATEWAY_ENVIRONMENT = "action-gateway.env"
 _ADMIN_ENVIRONMENT = "score-admin.env"
 _EXAMPLE_TARGET = "dns:///localhost:50051"
 # They hold passwords that no child needs.
@@ -151,10 +152,12 @@ class Stack:
         self._write_environment(
             _ADMIN_ENVIRONMENT, services.admin_settings(identities.operator, self.score_target)
         )
-        gateway = self._start_service(
-            ACTION_GATEWAY,
-            settings.action_gateway(identities.action_gateway, self.options.http_port, self.score_target),
+        environment = settings.action_gateway(
+            identities.action_gateway, self.options.http_port, self.score_target
         )
+        gateway = self._start_service(ACTION_GATEWAY, environment)
+        # Also for the commands of an operator that connect as the owner, such as `grant`.
+        self._write_environment(_GATEWAY_ENVIRONMENT, environment | settings.owner(ACTION_GATEWAY))
         self._finish(loading)
         self._finish(applying)
         score_service.wait_until(lambda: self._is_ready(SCORE_SERVICE), _READY_SECONDS)

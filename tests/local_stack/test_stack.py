@@ -62,6 +62,23 @@ class RunningStack:
         assert result.returncode == 0, result.stderr
         return result.stdout
 
+    def register(self, name: str) -> str:
+        """Make an account, and return its id."""
+        body = json.dumps({"username": name, "password": "correct horse battery"}).encode()
+        request = urllib.request.Request(
+            f"{self.http_url}/api/v1/auth/register", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return str(json.load(response)["user"]["userId"])
+
+    def grant(self, name: str) -> str:
+        """Make a player a moderator, by the settings that the stack wrote; return what is said."""
+        program = f"{sys.executable} -m action_gateway grant {name} moderator"
+        command = f"set -a; . {self.state_dir}/action-gateway.env; {program}"
+        result = subprocess.run(command, shell=True, cwd="/", capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+        return result.stdout.strip()
+
     def pids(self, *words: str) -> set[int]:
         """Return the living processes of this stack that run with these words, by the lock they all hold."""
         lock = str(self.state_dir / "children.lock")
@@ -156,11 +173,17 @@ def _command(process: Path) -> bytes:
         return b""
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/readyz"])
+@pytest.mark.parametrize("path", ["/", "/admin", "/docs", "/readyz"])
 def test_the_printed_addresses_answer(stack: RunningStack, path: str) -> None:
     assert stack.http_url in stack.output
     with urllib.request.urlopen(stack.http_url + path, timeout=10) as response:
         assert response.status == 200
+
+
+def test_a_player_is_made_a_moderator_by_the_settings_that_the_stack_wrote(stack: RunningStack) -> None:
+    user_id = stack.register("grace")
+
+    assert stack.grant("grace") == user_id
 
 
 def test_nothing_in_output_and_logs_is_secret(stack: RunningStack) -> None:

@@ -35,7 +35,11 @@ _WHY: Final[Mapping[type[ScoreServiceError], str]] = {
     ProjectionUnavailableError: "Redis is unavailable",
     RecordUnavailableError: "PostgreSQL is unavailable",
 }
-_NOUNS: Final = {"period_closed": "closed period", "settings": "settings change"}
+_NOUNS: Final = {
+    "period_closed": "closed period",
+    "settings": "settings change",
+    "visibility": "visibility change",
+}
 """What kinds of entries are called that are not called by their names."""
 
 

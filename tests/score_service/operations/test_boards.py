@@ -10,12 +10,14 @@ from dataclasses import replace
 import psycopg
 import pytest
 from redis.asyncio import Redis
+from tests.fixtures.correcting import Correcting
 from tests.fixtures.periods import DAYS_AND_WEEKS, SETTINGS, LedgerClock, day, make_final, save_settings
 from tests.fixtures.postgres import Database, Login
 from tests.fixtures.processes import Command
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually, is_projected, make_award
 
+from score_service.domain.visibility import Visibility
 from score_service.projection.projection import Projection
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
@@ -76,19 +78,22 @@ async def test_entries_of_a_board_are_counted_by_kind(
     environment: dict[str, str],
     ledger: Ledger,
     board_store: BoardStore,
+    correcting: Correcting,
     periods: PeriodStore,
     ledger_clock: LedgerClock,
 ) -> None:
     for keep in (1, 2):
         await save_settings(board_store, settings=replace(SETTINGS, keep=keep))
     await ledger.record_awards("main", [make_award()], replace(DAYS_AND_WEEKS, settings_revision=2))
+    for visibility in (Visibility.HIDDEN, Visibility.VISIBLE):
+        await correcting.show("ada", visibility)
     ledger_clock.set(day().final_at)
     await make_final(periods, day().period_id)
 
     ended = command.run("verify", "--record-only", env=environment)
 
-    entries = "4 entries (1 award, 1 closed period, 2 settings changes)"
-    assert ended.stdout.startswith(f"main: {entries} in 4 commits up to {await ledger.read_head('main')}, ")
+    entries = "6 entries (1 award, 1 closed period, 2 settings changes, 2 visibility changes)"
+    assert ended.stdout.startswith(f"main: {entries} in 6 commits up to {await ledger.read_head('main')}, ")
 
 
 async def test_named_board_alone_is_verified(
