@@ -130,7 +130,11 @@ def canonical_instant(field: str, value: object) -> Timestamp | None:
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise invalid({field: "must be a datetime with a time zone"})
     instant = Timestamp()
-    instant.FromDatetime(value)
+    try:
+        instant.FromDatetime(value)
+    except (OverflowError, ValueError):
+        # Not of the years 1 to 9999 in UTC, which are all that a Timestamp has.
+        raise invalid({field: "must be of the years 1 to 9999 in UTC"}) from None
     return instant
 
 

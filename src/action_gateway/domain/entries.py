@@ -67,7 +67,13 @@ def is_same(before: Standing, after: Standing) -> bool:
 
 def is_shown_alike(before: Standing, after: Standing) -> bool:
     """Return the same of standings in different histories, whose revisions do not compare."""
-    return before.total == after.total and (before.hidden == after.hidden or before.rank == after.rank)
+    is_ranked_alike = before.rank == after.rank or _has_rank(before) == _has_rank(after)
+    return before.total == after.total and is_ranked_alike
+
+
+def _has_rank(standing: Standing) -> bool:
+    """Return whether a user has a rank to see, if it is not known now: one who is shadowed has one."""
+    return not standing.hidden or standing.rank is not None
 
 
 def changed_ranks(before: Sequence[Entry], after: Sequence[Entry]) -> tuple[int, ...]:

@@ -276,6 +276,17 @@ async def test_who_is_hidden_loses_the_rank_and_who_is_shadowed_notices_nothing(
     assert subscription.offer(shown, 12)
 
 
+async def test_who_was_hidden_and_is_shadowed_has_a_rank_again() -> None:
+    hidden = replace(standing(30, 9), hidden=True, rank=None)
+    subscription = begun(Board(), hidden)
+    assert not subscription.offer(hidden, 10)
+    assert subscription.offer(replace(hidden, rank=1), 11)
+    (update,) = events(await waiting_for_news(subscription))
+    assert (update["data"]["newScore"], update["data"]["newRank"]) == (30, 1)
+    assert not subscription.offer(replace(hidden, rank=2), 12)
+    assert subscription.offer(hidden, 13)
+
+
 async def test_a_resumed_stream_learns_of_points_that_were_taken_back(board: Board) -> None:
     subscription = Subscription(ME, board, "a-3")
     subscription.begin(standing(20, 2), 7)

@@ -194,7 +194,15 @@ async def test_a_plan_tells_what_would_change_and_an_apply_does_it(
 
 @pytest.mark.parametrize(
     "filter_",
-    [{}, {"userId": ""}, {"recordedFrom": "2026-11-30T00:00:00"}, {"recordedFrom": "x"}, {"more": 1}],
+    [
+        {},
+        {"userId": ""},
+        {"recordedFrom": "2026-11-30T00:00:00"},
+        {"recordedFrom": "x"},
+        {"more": 1},
+        {"recordedFrom": "0001-01-01T00:00:00+14:00"},
+        {"recordedUntil": "9999-12-31T23:59:59-14:00"},
+    ],
 )
 async def test_a_filter_selects_something_in_particular(moderator: Player, filter_: dict[str, Any]) -> None:
     response = await moderator.post("/moderation/reversals/plan", {"boardId": "main", "filter": filter_})
