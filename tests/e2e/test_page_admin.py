@@ -127,6 +127,39 @@ async def test_an_award_is_taken_back_after_a_preview(
     assert await page.locator("main img").count() == 0
 
 
+async def test_a_player_without_points_has_a_history(
+    gateway: Gateway, open_window: OpenWindow, ledger: ScriptedLedger
+) -> None:
+    ledger.award("carol", 10)
+    await make_moderator(gateway)
+    page = await enter(await open_window(Desk(gateway)))
+    await look_up(page, "carol")
+    await page.get_by_role("button", name="Take back +10").click()
+    await page.locator("#reversal-reason").fill("A mistake.")
+    await page.keyboard.press("Enter")
+
+    await expect(page.locator("#person-nowhere")).to_be_visible()
+    await expect(page.locator("#history .item")).to_contain_text("A mistake.")
+    await expect(page.get_by_role("heading", name="History")).to_be_focused()
+    await expect(page.locator("#visibility")).to_be_hidden()
+
+
+async def test_what_was_filled_in_for_one_player_is_not_there_for_another(
+    gateway: Gateway, open_window: OpenWindow, ada: Player
+) -> None:
+    await make_moderator(gateway)
+    page = await enter(await open_window(Desk(gateway)))
+    await look_up(page, "Ada")
+    await page.locator("#visibility-reason").fill("Ada cheats.")
+    await page.get_by_role("button", name="Apply", exact=True).click()
+    await expect(page.locator("#visibility-error")).to_have_text("That is how it is already.")
+    await look_up(page, "bob")
+
+    await expect(page.get_by_role("heading", name="bob", exact=True)).to_be_focused()
+    await expect(page.locator("#visibility-reason")).to_have_value("")
+    await expect(page.locator("#visibility-error")).to_be_empty()
+
+
 async def test_a_reversal_whose_answer_was_lost_is_made_once(
     gateway: Gateway, open_window: OpenWindow, ada: Player, ledger: ScriptedLedger
 ) -> None:
@@ -203,6 +236,7 @@ async def test_many_awards_are_taken_back_by_a_plan(
     await page.get_by_role("button", name="Take back 3 awards").click()
 
     await expect(page.locator("#plan-sum")).to_have_text("3 awards taken back.")
+    await expect(page.locator("#plan-reason")).to_be_hidden()
     assert ledger.total(ada.user_id) == 0
     assert ledger.total("bob") == 30
     ledger.stale = True

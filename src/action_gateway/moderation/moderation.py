@@ -6,7 +6,7 @@ Nothing of it is kept here. A change whose answer was lost is asked for again, a
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -117,7 +117,7 @@ class Moderation:
             raise errors.PlayerNotFoundError
         account = await self._store.get_account(user_id)
         places = await self._find_places(user_id)
-        if account is None and not places:
+        if account is None and not places and not await self._has_history(user_id):
             raise errors.PlayerNotFoundError
         return Profile(
             user_id=user_id,
@@ -220,6 +220,14 @@ class Moderation:
                 continue
             places += [Place(board_id, standing) for standing in view.standings if standing.total]
         return tuple(places)
+
+    async def _has_history(self, user_id: str) -> bool:
+        """Tell whether a user ever had an award, though all of them may have been taken back."""
+        for board_id in await self.list_boards():
+            with suppress(errors.BoardNotFoundError):
+                if (await self.list_awards(board_id, user_id, page_size=1, page_token="")).awards:
+                    return True
+        return False
 
 
 @asynccontextmanager

@@ -25,6 +25,8 @@ _ALWAYS: Final = (
     errors.RateLimitedError,
     errors.UnavailableError,
 )
+_WITHOUT_NUL: Final = r"^[^\x00]*$"
+"""PostgreSQL has no text with that character."""
 _CALLS: Final = (*_ALWAYS, errors.ScoreServiceDeniedError, errors.BoardNotFoundError)
 """What a call to the score service may be rejected with."""
 
@@ -41,7 +43,11 @@ class ModerationRoutes:
         asked = (*_ALWAYS, errors.InvalidRequestError)
         for path, endpoint, rejections in (
             ("/boards", self.list_boards, _ALWAYS),
-            ("/player", self.find_player, (*asked, errors.PlayerNotFoundError)),
+            (
+                "/player",
+                self.find_player,
+                (*asked, errors.ScoreServiceDeniedError, errors.PlayerNotFoundError),
+            ),
             ("/awards", self.list_awards, (*asked, *_CALLS)),
             ("/suspicions", self.list_suspicions, asked),
         ):
@@ -73,7 +79,7 @@ class ModerationRoutes:
     async def find_player(
         self,
         _: CurrentModerator,
-        username: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        username: Annotated[str | None, Query(min_length=1, max_length=200, pattern=_WITHOUT_NUL)] = None,
         user_id: Annotated[schemas.Id | None, Query(alias="userId")] = None,
     ) -> schemas.ShownPlayer:
         """Find a player by `username`, whatever its letter case, or by `userId`."""

@@ -89,8 +89,19 @@ async def test_a_player_is_found_by_name_and_by_id(
     assert (foreign["username"], foreign["createdAt"], foreign["places"][0]["score"]) == (None, None, 50)
     for unknown in ("username=nobody", f"userId={uuid.uuid4()}"):
         assert code(await moderator.get(f"/moderation/player?{unknown}")) == (404, "player_not_found")
-    for faulty in ("", "username=a&userId=b", "userId=a%20b", "username="):
+    for faulty in ("", "username=a&userId=b", "userId=a%20b", "username=", "username=a%00b"):
         assert code(await moderator.get(f"/moderation/player?{faulty}")) == (422, "invalid_request")
+
+
+async def test_a_player_of_another_service_is_found_without_points(
+    moderator: Player, ledger: ScriptedLedger
+) -> None:
+    award = ledger.award("carol", 10)
+    await moderator.post("/moderation/reversals", reversal(award.award_id))
+    found = await moderator.get("/moderation/player?userId=carol")
+
+    assert (found.status_code, found.json()["places"]) == (200, [])
+    assert code(await moderator.get("/moderation/player?userId=dora")) == (404, "player_not_found")
 
 
 async def test_history_has_awards_and_reversals_page_by_page(

@@ -34,6 +34,7 @@ async function open() {
   try {
     const { boards } = await session.call("GET", "moderation/boards");
     if (session.user !== user) return;
+    person.open(boards);
     bulk.open(boards);
     queue.load();
     show("desk");

@@ -92,11 +92,16 @@ export class Bulk {
     find("moves").replaceChildren(...moves.map(item));
     /** @type {HTMLFormElement} */ (find("plan")).reset();
     this.#applying.fail("");
-    find("plan-progress").hidden = true;
     say(find("apply"), `Take back ${count(awards, "award")}`);
-    find("apply").hidden = !awards;
+    this.#offer(awards > 0);
     find("plan").hidden = false;
     find("plan-title").focus();
+  }
+
+  /** @param {boolean} canApply */
+  #offer(canApply) {
+    for (const id of ["plan-why", "apply"]) find(id).hidden = !canApply;
+    find("plan-progress").hidden = true;
   }
 
   async #apply() {
@@ -109,7 +114,7 @@ export class Bulk {
     announce(`${count(awards, "award")} taken back.`);
     say(find("plan-sum"), `${count(awards, "award")} taken back.`);
     find("moves").replaceChildren();
-    find("apply").hidden = true;
+    this.#offer(false);
     find("plan-title").focus();
     this.#changed();
   }

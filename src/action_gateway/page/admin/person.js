@@ -11,6 +11,12 @@ import { reasonOf, Work } from "./work.js";
 /** @typedef {{boardId: string, score: number, rank: number | null, visibility: string}} Place */
 /** @typedef {{userId: string, username: string | null, createdAt: string | null, roles: string[], places: Place[], suspicions: any[]}} Player */
 
+/** @typedef {{username?: string, userId?: string}} Whom */
+
+/** What may be a name, and what an id. */
+const NAME = /^.{1,32}$/u;
+const ID = /^[A-Za-z0-9._:@-]{1,128}$/;
+
 /** @type {Record<string, string>} */
 const SEEN = { visible: "everyone", hidden: "nobody", shadowed: "nobody, unnoticed" };
 
@@ -22,6 +28,8 @@ export class Person {
   #changing = new Work("visibility", "visibility-error");
   /** @type {Player | null} */
   #player = null;
+  /** @type {string[]} */
+  #boards = [];
 
   /** @param {import("../session.js").Session} session */
   constructor(session) {
@@ -38,17 +46,26 @@ export class Person {
     });
   }
 
+  /** @param {string[]} boards */
+  open(boards) {
+    this.#boards = boards;
+  }
+
   close() {
     this.#player = null;
     find("person").hidden = true;
     /** @type {HTMLFormElement} */ (find("find")).reset();
     this.#finding.fail("");
+    this.#reset();
     this.#history.close();
   }
 
-  /** Looks a player up, and goes there. @param {{username?: string, userId?: string}} whom */
-  async look(whom) {
-    const done = await this.#finding.run(() => this.#load(whom));
+  /**
+   * Looks a player up, and goes there.
+   * @param {Whom[]} whoms the first of whom there is one
+   */
+  async look(...whoms) {
+    const done = await this.#finding.run(() => this.#loadFirst(whoms));
     find(done ? "person-title" : "find-text").focus();
     if (done) find("person").scrollIntoView({ block: "nearest" });
   }
@@ -65,19 +82,37 @@ export class Person {
     return find("find-text").focus();
   }
 
-  /** @param {string} text a name, or else an id: no name is longer than 32 characters */
+  /** @param {string} text a name, or else an id, which other services make as they like */
   #lookByEither(text) {
-    const isId = text.length > 32 || /[:@]/.test(text);
-    return this.look(isId ? { userId: text } : { username: text });
+    const byId = ID.test(text) ? [{ userId: text }] : [];
+    return this.look(...(NAME.test(text) || !byId.length ? [{ username: text }] : []), ...byId);
   }
 
-  /** @param {{username?: string, userId?: string}} whom */
+  /** @param {Whom[]} whoms */
+  async #loadFirst([whom, ...others]) {
+    try {
+      await this.#load(whom);
+    } catch (problem) {
+      if (!others.length || /** @type {any} */ (problem).code !== "player_not_found") throw problem;
+      await this.#loadFirst(others);
+    }
+  }
+
+  /** @param {Whom} whom */
   async #load(whom) {
     const query = new URLSearchParams(/** @type {Record<string, string>} */ (whom));
     const player = await this.#session.call("GET", `moderation/player?${query}`);
-    const chosen = player.userId === this.#player?.userId ? this.#board.value : "";
+    const isSame = player.userId === this.#player?.userId;
+    // What was filled in is of the player who was shown.
+    if (!isSame) this.#reset();
     this.#player = player;
-    this.#show(player, chosen);
+    this.#show(player, isSame ? this.#board.value : "");
+  }
+
+  #reset() {
+    /** @type {HTMLFormElement} */ (find("visibility")).reset();
+    find("visibility-reason").removeAttribute("aria-invalid");
+    this.#changing.fail("");
   }
 
   get #board() {
@@ -92,10 +127,12 @@ export class Person {
     say(find("person-facts"), [`id ${player.userId}`, since, ...player.roles].join(" · "));
     fill("person-suspicions", player.suspicions, { named: false });
     find("person-nowhere").hidden = player.places.length > 0;
-    find("person-board").hidden = player.places.length === 0;
-    this.#board.replaceChildren(...player.places.map(({ boardId }) => new Option(boardId, boardId)));
-    if (player.places.some(({ boardId }) => boardId === chosen)) this.#board.value = chosen;
-    if (player.places.length) this.#showPlace();
+    // Where no points are left there is a history all the same.
+    const boards = [...new Set([...player.places.map(({ boardId }) => boardId), ...this.#boards])];
+    find("person-board").hidden = boards.length === 0;
+    this.#board.replaceChildren(...boards.map((boardId) => new Option(boardId, boardId)));
+    if (boards.includes(chosen)) this.#board.value = chosen;
+    if (boards.length) this.#showPlace();
   }
 
   get #place() {
@@ -104,12 +141,16 @@ export class Person {
 
   #showPlace() {
     const place = this.#place;
-    if (!place || !this.#player) return;
-    say(find("place-rank"), place.rank === null ? "none" : number(place.rank));
-    say(find("place-score"), number(place.score));
-    say(find("place-visibility"), SEEN[place.visibility]);
-    for (const choice of this.#choices) choice.checked = choice.value === place.visibility;
-    this.#history.open(place.boardId, this.#player);
+    if (!this.#player) return;
+    find("place").hidden = !place;
+    find("visibility").hidden = !place;
+    if (place) {
+      say(find("place-rank"), place.rank === null ? "none" : number(place.rank));
+      say(find("place-score"), number(place.score));
+      say(find("place-visibility"), SEEN[place.visibility]);
+      for (const choice of this.#choices) choice.checked = choice.value === place.visibility;
+    }
+    this.#history.open(this.#board.value, this.#player);
   }
 
   get #choices() {
