@@ -143,9 +143,11 @@ class Corrections:
         count = rows[0]["reversals"] if rows else 0
         return count, tuple(read_reversal(row) for row in rows if row["revision"] is not None)
 
-    async def find_visibilities(self, board_id: str, user_ids: Iterable[str]) -> Mapping[str, Visibility]:
-        """Return who of some users is not visible to all."""
-        parameters = {"board_id": board_id, "user_ids": list(user_ids)}
+    async def find_visibilities(
+        self, board_id: str, user_ids: Iterable[str], revision: int
+    ) -> Mapping[str, Visibility]:
+        """Return who of some users was not visible to all at a revision."""
+        parameters = {"board_id": board_id, "user_ids": list(user_ids), "revision": revision}
         rows = await self._fetch_all("find_visibilities", parameters)
         return {row["user_id"]: Visibility(row["visibility"]) for row in rows}
 

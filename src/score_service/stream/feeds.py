@@ -28,8 +28,10 @@ class Feeds:
     reader: RecordReader
     finder: PeriodFinder
 
-    async def make_standings(self, board_id: str, changes: Collection[Change]) -> tuple[Standing, ...]:
-        """Make standings of what the ledger says of users, without ranks.
+    async def make_standings(
+        self, board_id: str, changes: Collection[Change], revision: int
+    ) -> tuple[Standing, ...]:
+        """Make standings of what the ledger says of users up to a revision, without ranks.
 
         The ledger does not say with each award whether its user is hidden, so that is asked for.
 
@@ -37,7 +39,8 @@ class Feeds:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         user_ids = {change.user_id for change in changes}
-        hidden = await self.corrections.find_visibilities(board_id, user_ids) if user_ids else {}
+        find = self.corrections.find_visibilities
+        hidden = await find(board_id, user_ids, revision) if user_ids else {}
         return tuple(
             Standing(c.user_id, c.total, None, c.reached_revision, hidden=c.user_id in hidden)
             for c in changes

@@ -315,7 +315,7 @@ class Frames:
         if at != upto or len(users) > PENDING_MAX:
             return False
         changed = [change for _, changes in steps for change in _shown(changes, found)]
-        standings = iter(await self._feeds.make_standings(self._board_id, changed))
+        standings = iter(await self._feeds.make_standings(self._board_id, changed, upto.revision))
         for before, changes in steps:
             made = tuple(islice(standings, len(_shown(changes, found))))
             hints.add(Hint(before, changes.after, made))

@@ -147,7 +147,7 @@ class Hubs:
                 if reading is not None and reading.position == frame.position:
                     known.update((standing.user_id, standing) for standing in reading.users)
         unranked = [change for user_id, change in changed.items() if user_id not in known]
-        made = await self._feeds.make_standings(board_id, unranked)
+        made = await self._feeds.make_standings(board_id, unranked, frame.position.revision)
         known.update((standing.user_id, standing) for standing in made)
         return tuple(known[user_id] for user_id in changed)
 

@@ -438,7 +438,7 @@ async def test_hiding_a_user_is_an_entry_that_changes_no_total(
         f'["{DAY_ID}",3,2],["{WEEK_ID}",3,2]],"user_id":"ada","visibility":"hidden"}}'
     )
     assert read_standings(database) == dict.fromkeys((ALL_TIME, DAY_ID, WEEK_ID), (3, 2, 4))
-    assert await corrections.find_visibilities("main", ["ada", "bob", "cyd"]) == {"ada": Visibility.HIDDEN}
+    assert await corrections.find_visibilities("main", ["ada", "bob", "cyd"], 4) == {"ada": Visibility.HIDDEN}
 
 
 async def test_same_visibility_again_writes_nothing(ledger: Ledger, corrections: Corrections) -> None:
@@ -455,7 +455,18 @@ async def test_same_visibility_again_writes_nothing(ledger: Ledger, corrections:
     assert again.position.revision == 3
     assert (shown.before, shown.revision) == (Visibility.HIDDEN, 4)
     assert shown.changes.changes == (Change("ada", 20, 3, 4, Visibility.VISIBLE),)
-    assert await corrections.find_visibilities("main", ["ada"]) == {}
+    assert await corrections.find_visibilities("main", ["ada"], 4) == {}
+
+
+async def test_who_is_hidden_is_told_as_of_a_revision(ledger: Ledger, corrections: Corrections) -> None:
+    await record(ledger, make_award("ada"), make_award("bob"))
+    for seen in (Visibility.HIDDEN, Visibility.VISIBLE, Visibility.SHADOWED):
+        await show(corrections, seen)
+
+    told = [await corrections.find_visibilities("main", ["ada", "bob"], revision) for revision in range(2, 7)]
+
+    hidden, shadowed = {"ada": Visibility.HIDDEN}, {"ada": Visibility.SHADOWED}
+    assert told == [{}, hidden, {}, shadowed, shadowed]
 
 
 async def test_last_visibility_of_a_window_holds_for_all_that_changed_in_it(
