@@ -71,7 +71,8 @@ class CorrectionCalls(ABC):
             on_behalf_of: For whom.
 
         Raises:
-            AwardNotFoundError: The board has no such award, or does not exist.
+            AwardNotFoundError: The board has no such award.
+            BoardNotFoundError: There is no such board.
             AwardReversedError: Another reversal of the award stands, or the id is one of another award.
             UnavailableError, ServiceFaultError: The outcome is unknown; call again with the same ids.
         """
