@@ -8,11 +8,29 @@ from rich.table import Table
 
 from faults.evidence.journal import write_journal
 from faults.model.findings import Findings, Kind
-from faults.model.history import AwardCall, Event, Fault, Message, Outcome, Read, Restore
+from faults.model.history import (
+    AwardCall,
+    Event,
+    Fault,
+    Fed,
+    Message,
+    Outcome,
+    PlanCall,
+    Read,
+    Restore,
+    ReversalCall,
+    VisibilityCall,
+)
 from faults.run import Run
 
-_LOST: Final = (Kind.AWARD_LOST, Kind.AWARD_NOT_COPIED)
-_DOUBLED: Final = (Kind.AWARD_DOUBLED,)
+_LOST: Final = (
+    Kind.AWARD_LOST,
+    Kind.AWARD_NOT_COPIED,
+    Kind.REVERSAL_LOST,
+    Kind.REVERSAL_NOT_COPIED,
+    Kind.VISIBILITY_LOST,
+)
+_DOUBLED: Final = (Kind.AWARD_DOUBLED, Kind.REVERSAL_DOUBLED)
 
 
 def make_figures(run: Run) -> dict[str, Any]:
@@ -31,6 +49,12 @@ def make_figures(run: Run) -> dict[str, Any]:
             "rejected": outcomes[Outcome.REJECTED],
             "unknown": outcomes[Outcome.UNKNOWN],
         },
+        "corrections": {
+            "reversals": _count(events, ReversalCall),
+            "plans": _count(events, PlanCall),
+            "visibilities": _count(events, VisibilityCall),
+        },
+        "entries_fed": _count(events, Fed),
         "reads": _count(events, Read),
         "messages": _count(events, Message),
         "judged": dict(run.findings.judged),
@@ -44,12 +68,14 @@ def make_figures(run: Run) -> dict[str, Any]:
 def make_table(figures: dict[str, Any]) -> Table:
     """Show the figures."""
     table = Table(show_header=False, box=None, pad_edge=False)
-    awards = figures["awards"]
+    awards, corrections = figures["awards"], figures["corrections"]
     rows = {
         "Faults": f"{figures['faults']:,} in {figures['seconds']:,.0f} s",
         "Awards asked for": f"{sum(awards.values()):,}: "
         + ", ".join(f"{number:,} {outcome}" for outcome, number in awards.items()),
         "Awards in the ledger": f"{figures['judged'].get('awards', 0):,}",
+        "Corrections asked for": ", ".join(f"{number:,} {kind}" for kind, number in corrections.items()),
+        "Entries of feeds": f"{figures['entries_fed']:,}",
         "Reads, messages": f"{figures['reads']:,}, {figures['messages']:,}",
         "Lost, doubled": f"{figures['lost']}, {figures['doubled']}",
         "Findings": str(figures["findings"]),

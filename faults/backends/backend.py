@@ -112,4 +112,5 @@ def result_of(result: AwardResult) -> Result:
         revision=result.revision,
         position=result.position,
         replayed=result.replayed,
+        reversed=result.reversed,
     )

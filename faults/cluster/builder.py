@@ -44,7 +44,10 @@ _PORTS: Final = range(20_000, 32_000)
 _POLICY: Final = """\
 [[identity]]
 spiffe_id = "{}"
-methods = ["score_api.v1.ScoreService/*", "score_api.v1.LeaderboardService/*", "score_api.v1.BoardService/*"]
+methods = [
+    "score_api.v1.ScoreService/*", "score_api.v1.LeaderboardService/*", "score_api.v1.BoardService/*",
+    "score_api.v1.CorrectionService/*", "score_api.v1.LedgerService/*",
+]
 boards = ["*"]
 max_points = 1_000_000
 awards_per_second = 1_000_000

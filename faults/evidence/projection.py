@@ -44,9 +44,10 @@ def _make(board_id: str, reply: list[list[Any]]) -> Projection:
     )
 
 
-def _make_standings(members: str, ranks: list[str], totals: list[str]) -> Standings:
+def _make_standings(members: str, ranked: str, ranks: list[str], totals: list[str]) -> Standings:
     return Standings(
         members=members,
+        ranked=ranked,
         ranks=list(zip(ranks[::2], ranks[1::2], strict=True)),
         totals=dict(zip(totals[::2], totals[1::2], strict=True)),
     )

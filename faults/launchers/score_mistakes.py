@@ -18,7 +18,9 @@ from score_service.boards.scoring import Scoring
 from score_service.domain.award import Award, RecordedAward
 from score_service.domain.board_settings import BoardSettings
 from score_service.domain.changes import Change
+from score_service.domain.entry import EntryPage
 from score_service.domain.period import Period, Schedule
+from score_service.domain.standing import BoardView
 from score_service.errors import AwardConflictError, TotalOutOfRangeError
 from score_service.projection import scripts
 from score_service.projection.projection import Projection
@@ -28,6 +30,7 @@ from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
 from score_service.record import database, ledger
 from score_service.record.database import Database
+from score_service.record.feed import EntryStore
 from score_service.record.periods import ArchivedPage, PeriodStore
 from score_service.stream.frame import Frame
 from score_service.stream.hubs import Hubs
@@ -37,7 +40,7 @@ _GATE: Final = "if header[2] ~= ARGV[3] or header[3] ~= ARGV[4] then"
 _SET: Final = "local users, members, unranked, more, more_shown = set_standings(place, lines, '', is_flagged)"
 _ADD: Final = """
 local users, members, unranked, more, more_shown = {}, {}, {}, 0, 0
-for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\\n]+)\\n?') do
+for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) (%d+)[^\\n]*\\n?') do
     local former, total = redis.call('HGET', KEYS[3 + 2 * place], user), points
     if former then
         redis.call('ZREM', KEYS[2 + 2 * place], member_of(user, string.match(former, ':(.*)')))
@@ -49,14 +52,31 @@ for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\\n]+)\\n
     more_shown = more
 end
 """
-_NEWEST: Final = "SELECT DISTINCT ON (period_id, user_id) period_id, user_id, total_after, revision"
+_NEWEST: Final = "SELECT DISTINCT ON (period_id, user_id) *\n"
 _ORDER: Final = "ORDER BY period_id, user_id, revision DESC"
 _GROUP: Final = "GROUP BY period_id, user_id"
-_MEMBER: Final = "9007199254740991 - reached, user)"
-_SUM: Final = "SELECT period_id, user_id, sum(points)::bigint AS total_after, max(revision) AS revision"
+_MEMBER: Final = "- reached, user)"
+_SUM: Final = """\
+SELECT period_id, user_id, sum(total)::bigint AS total, max(reached_revision) AS reached_revision,
+       max(revision) AS revision
+"""
 _MADE: Final = "SELECT a.user_id, a.total_after, a.revision, "
-_ALL_TIME: Final = "SELECT 'all_time' AS period_id, user_id, total_after, revision FROM made"
+_ALL_TIME: Final = (
+    "SELECT 'all_time' AS period_id, user_id, total_after AS total, revision AS reached_revision"
+)
 _PERIODS: Final = "SELECT p.period_id, made.user_id, c.total_after, made.revision"
+
+_TAKE_AGAIN: Final = """
+WITH taken AS (
+    UPDATE score.standing s SET total = greatest(s.total - a.points, 0)
+    FROM score.reversal r
+    JOIN score.award a ON a.board_id = r.board_id AND a.revision = r.award_revision
+    WHERE r.board_id = %(board_id)s AND r.reversal_id = ANY (%(reversal_ids)s::uuid[])
+      AND s.board_id = r.board_id AND s.period = 'all_time' AND s.user_id = a.user_id
+)
+"""
+_USERS: Final = [f"user-{number:04}" for number in range(200)]
+"""Those of a load."""
 
 
 def _edit_text(owner: Any, loader: str, name: str, *edits: tuple[str, str]) -> None:
@@ -114,7 +134,7 @@ def _rank_ties_by_name() -> None:
     def make(load: Callable[[str], str]) -> Callable[[str], str]:
         if _MEMBER not in load("apply_changes"):
             raise LookupError(f"no script says {_MEMBER!r} any more")
-        return lambda name: load(name).replace(_MEMBER, "1, user)")
+        return lambda name: load(name).replace(_MEMBER, "- 1, user)")
 
     patch(scripts, "load_script", make)
 
@@ -317,6 +337,46 @@ def _digest_too_little() -> None:
     patch(PeriodStore, "archive_page", make)
 
 
+def _take_points_again() -> None:
+    """A reversal that is sent again takes the points of its award off the standing again."""
+    _edit_statement("reverse_awards", ("SELECT * FROM", f"{_TAKE_AGAIN}SELECT * FROM"))
+
+
+def _list_who_is_hidden() -> None:
+    """Every second page has a user who is hidden in the place of the best."""
+    numbers = itertools.count(1)
+
+    def make(list_standings: Callable[..., Any]) -> Callable[..., Any]:
+        async def list_more(self: Leaderboard, board_id: str, *arguments: Any, **named: Any) -> BoardView:
+            view: BoardView = await list_standings(self, board_id, *arguments, **named)
+            if view.period is not None or next(numbers) % 2:
+                return view
+            hidden = await vars(self)["_standings"].get_standings(board_id, _USERS)
+            added = [replace(one, rank=1, hidden=False) for one in hidden.users if one.hidden][:1]
+            return replace(view, standings=(*added, *view.standings[len(added) :]))
+
+        return list_more
+
+    patch(Leaderboard, "list_standings", make)
+
+
+def _skip_entries() -> None:
+    """Every third page of a feed lacks an entry."""
+    numbers = itertools.count(1)
+
+    def make(read_page: Callable[..., Any]) -> Callable[..., Any]:
+        async def read_less(self: EntryStore, *arguments: Any) -> EntryPage:
+            page: EntryPage = await read_page(self, *arguments)
+            middle = len(page.entries) // 2
+            if not page.entries or next(numbers) % 3:
+                return page
+            return replace(page, entries=page.entries[:middle] + page.entries[middle + 1 :])
+
+        return read_less
+
+    patch(EntryStore, "read_page", make)
+
+
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "retried_increment": _retry_increments,
     "no_gate": _open_gate,
@@ -336,5 +396,8 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "late_counted": _count_late_awards,
     "begun_late": _begin_late,
     "digested_too_little": _digest_too_little,
+    "reversed_twice": _take_points_again,
+    "hidden_listed": _list_who_is_hidden,
+    "skipped_entry": _skip_entries,
 }
 """By name."""

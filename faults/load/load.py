@@ -14,6 +14,8 @@ class Load:
     """By backends."""
     reads_per_second: float = 10.0
     """By backends."""
+    corrections_per_second: float = 5.0
+    """By moderators."""
     completes_per_second: float = 10.0
     """By players."""
     boards: tuple[str, ...] = (GATEWAY_BOARD, "season-hot", "season-b", "season-c")
@@ -24,6 +26,8 @@ class Load:
     """The most that the service's policy allows a backend to give at once."""
     players: int = 16
     watches: int = 12
+    subscribers: int = 4
+    """Readers of feeds."""
     sockets: int = 8
     event_streams: int = 4
     stay_seconds: float = 20.0

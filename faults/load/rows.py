@@ -11,14 +11,22 @@ _KEPT = 1 << 16
 
 
 @lru_cache(_KEPT)
-def make_row(user_id: str, total: int, rank: int | None, reached_revision: int | None = None) -> Row:
+def make_row(
+    user_id: str,
+    total: int,
+    rank: int | None,
+    reached_revision: int | None = None,
+    hidden: bool | None = None,  # noqa: FBT001 - a field of the line
+) -> Row:
     """Make a line, or find the one that is made."""
-    return Row(user_id, total, rank, reached_revision)
+    return Row(user_id, total, rank, reached_revision, hidden)
 
 
 def rows_of_standings(standings: Iterable[Standing]) -> tuple[Row, ...]:
     """Return the rows of standings of the client library."""
-    return _share(tuple(make_row(s.user_id, s.total, s.rank, s.reached_revision) for s in standings))
+    return _share(
+        tuple(make_row(s.user_id, s.total, s.rank, s.reached_revision, s.hidden) for s in standings)
+    )
 
 
 def rows_of_entries(entries: Iterable[dict[str, Any]]) -> tuple[Row, ...]:

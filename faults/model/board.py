@@ -3,11 +3,13 @@
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
 from itertools import accumulate
 from math import inf
 from operator import attrgetter
 from typing import Final
 
+from faults.model.corrections import HIDDEN, Correction, Reversal, Step, Visibility, narrow, read_corrections
 from faults.model.ledger import Award, Ledger, Record, start_position, write_position
 
 _REVISION: Final = attrgetter("revision")
@@ -35,7 +37,12 @@ class Line:
     """Its awards in order."""
     ends: list[int] = field(default_factory=list)
     """Revisions at which commits end."""
+    corrections: Sequence[Correction] = ()
+    """In order."""
+    steps: Sequence[Step] = ()
+    """Awards and corrections, in order."""
     _asked: list[float] = field(default_factory=list)
+    _seen: dict[str, list[Visibility]] | None = None
 
     @property
     def awards(self) -> Sequence[Award]:
@@ -57,10 +64,40 @@ class Line:
         place = bisect_left(self.ends, revision)
         return write_position(*self.ledger.commits[place][1:]) if place < len(self.ends) else None
 
-    def awards_between(self, after: int, upto: int) -> Sequence[Award]:
-        """Return what was awarded after a revision and up to another one."""
-        first, last = (bisect_right(self.awards, revision, key=_REVISION) for revision in (after, upto))
-        return self.awards[first:last]
+    def awards_upto(self, revision: int) -> Sequence[Award]:
+        """Return what was awarded up to a revision."""
+        return self.awards[: bisect_right(self.awards, revision, key=_REVISION)]
+
+    def steps_between(self, after: int, upto: int) -> Sequence[Step]:
+        """Return what moved standings after a revision and up to another one."""
+        first, last = (bisect_right(self.steps, revision, key=_REVISION) for revision in (after, upto))
+        return self.steps[first:last]
+
+    def corrections_between(self, after: int, upto: int) -> Sequence[Correction]:
+        """Return what was corrected after a revision and up to another one."""
+        first, last = (bisect_right(self.corrections, one, key=_REVISION) for one in (after, upto))
+        return self.corrections[first:last]
+
+    def is_hidden(self, user_id: str, first: int, last: int) -> bool:
+        """Return whether a user was hidden, not shadowed, from a revision up to another one."""
+        changes = [one for one in self.visibilities(user_id) if one.revision <= last]
+        held = [one for one in changes if one.revision <= first][-1:] + [
+            o for o in changes if o.revision > first
+        ]
+        return bool(held) and held[0].revision <= first and all(one.visibility == HIDDEN for one in held)
+
+    def visibilities(self, user_id: str) -> Sequence[Visibility]:
+        """Return what was said of who may see a user, in order."""
+        if self._seen is None:
+            self._seen = {}
+            for one in self.corrections:
+                if isinstance(one, Visibility):
+                    self._seen.setdefault(one.user_id, []).append(one)
+        return self._seen.get(user_id, [])
+
+    def reversals(self) -> Iterator[Reversal]:
+        """Yield the reversals, in order."""
+        return (one for one in self.corrections if isinstance(one, Reversal))
 
     def note_times(self) -> None:
         """Compute bounds of time, once `asked` is known of all awards."""
@@ -122,9 +159,14 @@ class Board:
         """Return whether a user ever had a total in one of some epochs, 0 left out."""
         if not self._totals:
             for placed in self.all():
-                key = placed.award.user_id, placed.award.total_after
-                self._totals[key] = self._totals.get(key, 0) | placed.epochs
+                self._note_total(placed.award.user_id, placed.award.total_after, placed.epochs)
+            for epoch, line in self.lines.items():
+                for reversal in line.reversals():
+                    self._note_total(reversal.user_id, reversal.total, 1 << epoch)
         return bool(self._totals.get((user_id, total), 0) & epochs)
+
+    def _note_total(self, user_id: str, total: int, epochs: int) -> None:
+        self._totals[user_id, total] = self._totals.get((user_id, total), 0) | epochs
 
     @property
     def end(self) -> Line:
@@ -150,6 +192,9 @@ class Board:
             for ledger in ledgers
         ]
         board = Board(self.board_id, selected)
+        for epoch, line in board.lines.items():
+            line.steps = narrow(self.lines[epoch].steps, period_id)
+            line.corrections = [step for step in line.steps if not isinstance(step, Award)]
         for placed in board.all():
             known = next(one for one in self.find(placed.award.award_id) if one.award == placed.award)
             placed.asked, placed.answered_at = known.asked, known.answered_at
@@ -162,7 +207,10 @@ class Board:
             line.note_times()
 
     def _trace(self, ledger: Ledger, bit: int) -> Line:
-        line = Line(ledger)
+        corrections = read_corrections(ledger.entries)
+        line = Line(
+            ledger, corrections=corrections, steps=[*merge(ledger.awards, corrections, key=_REVISION)]
+        )
         for award in ledger.awards:
             line.placed.append(self._place(award, bit))
         for commit in ledger.commits:

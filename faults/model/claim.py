@@ -7,7 +7,7 @@ from enum import Enum
 
 from faults.model.board import Board, Line
 from faults.model.findings import Finding, Kind
-from faults.model.fold import Fold, fold_at
+from faults.model.fold import Fold, Stand, fold_at
 from faults.model.history import Row
 
 
@@ -16,7 +16,7 @@ class Ranks(Enum):
 
     EXACT = "as they are at the revision"
     IF_SENT = "so, or not at all"
-    SINCE = "as they were since the total was reached, or not at all"
+    SINCE = "as they may have been since the total was reached, or not at all"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class Claim:
     """Of the top that was asked for."""
     rows: Sequence[Row] = ()
     users: Sequence[str] = ()
-    """Who was asked for by name; those who are not in `rows` have no award."""
+    """Who was asked for by name; those who are not in `rows` have no points."""
     ranks: Ranks = Ranks.EXACT
 
 
@@ -56,7 +56,7 @@ def weigh_claims(board: Board, claims: Iterable[Claim]) -> Iterable[Finding]:
 def _weigh_in(line: Line, claims: Sequence[Claim], faults: dict[int, str]) -> list[Claim]:
     """Compare claims with one ledger, and return those that do not hold in it."""
     wrong = []
-    for claim, fold in zip(claims, fold_at(line.awards, (claim.revision for claim in claims)), strict=True):
+    for claim, fold in zip(claims, fold_at(line.steps, (claim.revision for claim in claims)), strict=True):
         fault = find_difference(claim, fold)
         if fault:
             faults[id(claim)] = fault
@@ -89,14 +89,15 @@ def _compare_row(shown: Row, fold: Fold, ranks: Ranks) -> str:
         return f"{shown} is shown, who has no award" if shown.total or shown.rank else ""
     real = stand.row
     is_same = shown.total == real.total and shown.reached_revision in {None, real.reached_revision}
-    if is_same and _is_rank(shown.rank, real.rank, stand.rank_when_reached, ranks):
+    if is_same and shown.hidden in {None, real.hidden} and _is_rank(shown.rank, stand, fold, ranks):
         return ""
     return f"{shown} is shown, who is {real}"
 
 
-def _is_rank(shown: int | None, real: int | None, when_reached: int, ranks: Ranks) -> bool:
+def _is_rank(shown: int | None, stand: Stand, fold: Fold, ranks: Ranks) -> bool:
     if shown is None:
-        return ranks is not Ranks.EXACT
+        return ranks is not Ranks.EXACT or stand.row.rank is None
     if ranks is Ranks.SINCE:
-        return when_reached <= shown <= (real or 0)
-    return shown == real
+        slack, place = stand.corrections_since, fold.place(stand.row.user_id) or 0
+        return stand.rank_when_reached - slack <= shown <= place + slack
+    return shown == stand.row.rank

@@ -63,6 +63,10 @@ class Epochs:
             for restore in self.restores
         )
 
+    def seen_until(self, time: float, lag: float) -> float:
+        """Return until when the record may be shown as it was before a time, see `shown`."""
+        return self._forgotten(time, lag)
+
     def rejected_since(self, began: float, ended: float) -> float | None:
         """Return since when Redis rejected writes, while nothing else was broken; None if it did not."""
         for fault in self._faults:

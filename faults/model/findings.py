@@ -29,6 +29,9 @@ class Kind(StrEnum):
     TOTAL_WRONG = "total_wrong", "A total is the sum of the awards up to it; this one is not."
     STANDING_WRONG = "standing_wrong", "A standing is what the ledger adds up to; this one is not."
     HEAD_WRONG = "head_wrong", "A board's row tells its last commit; this one does not."
+    REVERSAL_DOUBLED = "reversal_doubled", "An award is taken back once, and by one reversal; here it is not."
+    REVERSAL_WRONG = "reversal_wrong", "The entry of a reversal is not of its award, or of what became of it."
+    VISIBILITY_WRONG = "visibility_wrong", "The entry of a visibility says what the ledger does not."
     TIME_BACK = "time_back", "The time of a ledger never steps back; here it does."
 
     PERIOD_RANGE_WRONG = "period_range_wrong", "A period is what the settings say; this one is not."
@@ -59,6 +62,25 @@ class Kind(StrEnum):
         "order_wrong",
         "An award was requested after another was answered as made, and is before it.",
     )
+
+    REVERSAL_LOST = "reversal_lost", "A reversal was answered as made, and the record does not have it."
+    REVERSAL_NOT_COPIED = (
+        "reversal_not_copied",
+        "A reversal was made before the copy, and is gone after its restore.",
+    )
+    REVERSAL_INVENTED = "reversal_invented", "No client asked for a reversal in the ledger."
+    REVERSAL_REFUSED = "reversal_refused", "A reversal was refused for what the ledger does not have."
+    REVERSAL_UNTOLD = "reversal_untold", "The answer to an award is wrong on whether it was taken back."
+    PLAN_UNFINISHED = "plan_unfinished", "A plan was answered as applied, and left some of its awards."
+    VISIBILITY_LOST = "visibility_lost", "A visibility was answered as set, and the record does not have it."
+    VISIBILITY_INVENTED = "visibility_invented", "No client asked for a visibility in the ledger."
+    HIDDEN_SHOWN = "hidden_shown", "A user is shown to others long after it was answered as hidden."
+
+    FEED_GAP = "feed_gap", "A feed has every entry once and in order; here it has not."
+    FEED_WRONG = "feed_wrong", "A feed has an entry that the record did not have then."
+    FEED_LOST = "feed_lost", "A feed had an entry that a failover took back."
+    FEED_UNKNOWN = "feed_unknown", "A position of a feed was not known, though the ledger went through it."
+    FEED_UNFINISHED = "feed_unfinished", "A feed did not come to the end of its ledger."
 
     POSITION_UNKNOWN = "position_unknown", "An answer has a position that the record never had."
     POSITION_EARLY = "position_early", "An answer has a position before the last of its awards was requested."

@@ -48,6 +48,7 @@ class Result(NamedTuple):
     """None where the gateway does not tell it; the same goes for what follows."""
     position: str | None = None
     replayed: bool | None = None
+    reversed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,80 @@ class AwardCall:
     """Set where it is not: the stable word of the error."""
 
 
+class Undone(NamedTuple):
+    """What an answer says of a reversal."""
+
+    award_id: str
+    reversal_id: str
+    user_id: str
+    points: int
+    total: int
+    revision: int
+    position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReversalCall:
+    """A call to take an award back, with all tries inside of it."""
+
+    caller: str
+    board_id: str
+    award_id: str
+    reversal_id: str
+    began: float
+    ended: float
+    outcome: Outcome
+    undone: Undone | None = None
+    """Set where the outcome is MADE; where an award was taken back by another reversal, that one."""
+    reason: str = ""
+    """Set where it is not MADE: the stable word of the error."""
+
+
+class Chosen(NamedTuple):
+    """A filter of awards, and the last revision that it looks at."""
+
+    user_id: str
+    action_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCall:
+    """The call that takes back what a plan chose, with all its steps."""
+
+    caller: str
+    board_id: str
+    chosen: Chosen
+    awards: int
+    """How many the plan has."""
+    reversals: int
+    """How many of them are answered to be taken back."""
+    note: str
+    """The reason that is given, which no other plan has."""
+    began: float
+    ended: float
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VisibilityCall:
+    """A call to say who may see a user, with all tries inside of it."""
+
+    caller: str
+    board_id: str
+    user_id: str
+    visibility: str
+    began: float
+    ended: float
+    outcome: Outcome
+    revision: int | None = None
+    """Of the entry that says so, where the outcome is MADE; 0 where none does."""
+    position: str | None = None
+    """Where the board stood then."""
+    reason: str = ""
+
+
 class Row(NamedTuple):
     """A line of a board as an observer was shown it."""
 
@@ -72,6 +147,8 @@ class Row(NamedTuple):
     total: int
     rank: int | None
     reached_revision: int | None = None
+    hidden: bool | None = None
+    """Whether the observer is told that nobody but the user may see it; None where that is not told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +209,30 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fed:
+    """An entry that a reader of the feed got. A reader goes on where it was, across all its streams."""
+
+    reader: str
+    board_id: str
+    at: float
+    revision: int
+    position: str
+    kind: str
+    subject: str
+    """The id of the award or of the reversal, the period, or the user and who may see it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedLost:
+    """A reader of the feed was told that its position is not of the ledger. It begins anew."""
+
+    reader: str
+    board_id: str
+    at: float
+    position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """A connection of a stream that ended."""
 
@@ -167,7 +268,19 @@ class Restore:
     whatever was ever answered as made."""
 
 
-Event: TypeAlias = AwardCall | Read | Message | Closed | Fault | Restore
+Event: TypeAlias = (
+    AwardCall
+    | ReversalCall
+    | PlanCall
+    | VisibilityCall
+    | Read
+    | Message
+    | Fed
+    | FeedLost
+    | Closed
+    | Fault
+    | Restore
+)
 
 
 @dataclass(slots=True)

@@ -20,11 +20,13 @@ class Standings:
     """The standings of all time, or of one period."""
 
     members: str = ""
-    """How many the header says that there are."""
+    """How many users the header says that there are."""
+    ranked: str = ""
+    """How many of them it says are ranked; empty where it names no other number."""
     ranks: Sequence[tuple[str, str]] = ()
     """Members with their scores, best first."""
     totals: Mapping[str, str] = field(default_factory=dict)
-    """User to `total:reached`."""
+    """User to `total:reached`, `total:reached:version` or `total:reached:version:flag`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

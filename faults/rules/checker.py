@@ -7,22 +7,40 @@ this room, on purpose.
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from faults.model.board import Board
 from faults.model.epochs import Epochs
 from faults.model.findings import Finding, Findings
-from faults.model.history import AwardCall, Fault, History, Message, Read, Restore
+from faults.model.history import (
+    AwardCall,
+    Fault,
+    Fed,
+    FeedLost,
+    History,
+    Message,
+    PlanCall,
+    Read,
+    Restore,
+    ReversalCall,
+    VisibilityCall,
+)
 from faults.model.ledger import Record
 from faults.model.liveness import Liveness
 from faults.model.projection import Projection
 from faults.rules.awards import check_awards
-from faults.rules.ledger import check_ledger
+from faults.rules.feeds import check_feeds
 from faults.rules.liveness import check_liveness
-from faults.rules.periods import check_due, check_periods
 from faults.rules.projections import check_projection, check_samples
 from faults.rules.ranks import check_ranks
 from faults.rules.reads import LAG, check_reads
-from faults.rules.streams import check_streams
+from faults.rules.record.ledger import check_ledger
+from faults.rules.record.periods import check_due, check_periods
+from faults.rules.reversals import check_reversals
+from faults.rules.streams.streams import check_streams
+from faults.rules.visibilities import check_visibilities
+
+_Call = TypeVar("_Call", ReversalCall, PlanCall, VisibilityCall)
 
 
 @dataclass(slots=True)
@@ -32,8 +50,14 @@ class _Seen:
     calls: list[AwardCall] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
+    corrections: list[ReversalCall | PlanCall | VisibilityCall] = field(default_factory=list)
+    fed: list[Fed | FeedLost] = field(default_factory=list)
     projection: Projection | None = None
     samples: list[Projection] = field(default_factory=list)
+
+    def of(self, kind: type[_Call]) -> list[_Call]:
+        """List the corrections of a kind."""
+        return [call for call in self.corrections if isinstance(call, kind)]
 
 
 def check(
@@ -78,6 +102,9 @@ def check(
 def _check_board(board: Board, seen: _Seen, epochs: Epochs) -> Iterable[Finding]:
     # The first notes when awards were asked for, which the others want to know.
     yield from check_awards(board, seen.calls, epochs)
+    yield from check_reversals(board, seen.of(ReversalCall), seen.of(PlanCall), seen.calls, epochs)
+    yield from check_visibilities(board, seen.of(VisibilityCall), seen.reads, seen.messages, epochs)
+    yield from check_feeds(board, seen.fed, epochs)
     yield from check_ranks(board, seen.calls, epochs, LAG)
     yield from check_reads(board, seen.reads, epochs)
     yield from check_streams(board, seen.messages, epochs)
@@ -96,6 +123,10 @@ def _sort(
         match event:
             case AwardCall():
                 boards[event.asked.board_id].calls.append(event)
+            case ReversalCall() | PlanCall() | VisibilityCall():
+                boards[event.board_id].corrections.append(event)
+            case Fed() | FeedLost():
+                boards[event.board_id].fed.append(event)
             case Read():
                 boards[event.board_id].reads.append(event)
             case Message():
@@ -112,6 +143,8 @@ def _count(findings: Findings, board: Board, seen: _Seen) -> None:
         awards=len(board.end.awards),
         calls=len(seen.calls),
         acknowledged=sum(call.result is not None for call in seen.calls),
+        corrections=len(seen.corrections),
+        fed=len(seen.fed),
         reads=len(seen.reads),
         messages=len(seen.messages),
         streams=len({message.stream for message in seen.messages}),

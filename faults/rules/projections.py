@@ -1,15 +1,16 @@
 """What must hold of a board in Redis: it is the fold of the ledger at the position that it names. Pure.
 
-The format of members is written down here a second time, on purpose.
+The formats of members and totals are written down here a second time, on purpose.
 """
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from faults.model.board import Board
-from faults.model.claim import Claim, Ranks, weigh_claims
+from faults.model.board import Board, Line
+from faults.model.claim import Claim, weigh_claims
 from faults.model.epochs import RECOVERY_SECONDS, Epochs
 from faults.model.findings import Finding, Kind
+from faults.model.fold import Fold, fold_at
 from faults.model.history import Row
 from faults.model.ledger import Period
 from faults.model.projection import ALL_TIME, Header, Projection, Standings
@@ -73,25 +74,40 @@ def _is_open(period: Period, revision: int) -> bool:
 def _check_standings(
     board: Board, standings: Standings, who: str, revision: int, located: int
 ) -> Iterable[Finding]:
-    members = {standings.members, str(len(standings.ranks)), str(len(standings.totals))}
-    if len(members) > 1:
-        yield Finding(Kind.PROJECTION_WRONG, f"{who}: the members are {sorted(members)}")
+    counted = standings.members, standings.ranked or standings.members
+    if counted != (str(len(standings.totals)), str(len(standings.ranks))):
+        where = f"{who}: {len(standings.totals)} and {len(standings.ranks)}, the header says {counted}"
+        yield Finding(Kind.PROJECTION_WRONG, where)
     try:
-        top, rows = _read_ranks(standings), _read_totals(standings)
+        top = _read_ranks(standings)
     except ValueError as error:
         yield Finding(Kind.PROJECTION_WRONG, f"{who}: {error}")
         return
     claim = Claim(
-        kind=Kind.PROJECTION_WRONG,
-        who=who,
-        revision=revision,
-        epochs=located,
-        top=top,
-        size=_GREATEST,
-        rows=rows,
-        ranks=Ranks.IF_SENT,
+        kind=Kind.PROJECTION_WRONG, who=who, revision=revision, epochs=located, top=top, size=_GREATEST
     )
     yield from weigh_claims(board, [claim])
+    yield from _check_totals(board.line_of(located), standings, who, revision)
+
+
+def _check_totals(line: Line, standings: Standings, who: str, revision: int) -> Iterable[Finding]:
+    """Check the totals of everybody who ever had points, and what changed them last."""
+    (fold,) = fold_at(line.steps, [revision])
+    due = {user_id: _write_total(fold, user_id) for user_id in fold.members()}
+    for user_id in due.keys() | standings.totals.keys():
+        if standings.totals.get(user_id) != due.get(user_id):
+            where = f"{who}, {user_id}: {standings.totals.get(user_id)}, due is {due.get(user_id)}"
+            yield Finding(Kind.PROJECTION_WRONG, where)
+
+
+def _write_total(fold: Fold, user_id: str) -> str:
+    """Write the total, the revision reached, the one that changed it if that is another, and the flag."""
+    stand, version, flag = fold.find(user_id), fold.version(user_id), fold.flag(user_id)
+    total, reached = (stand.row.total, stand.row.reached_revision or 0) if stand else (0, 0)
+    text = f"{total}:{reached}"
+    if flag:
+        return f"{text}:{version}:{flag}"
+    return text if version == reached else f"{text}:{version}"
 
 
 def _read_ranks(standings: Standings) -> Sequence[Row]:
@@ -99,11 +115,6 @@ def _read_ranks(standings: Standings) -> Sequence[Row]:
         Row(member[_PREFIX:], int(score), rank, _GREATEST - int(member[:_PREFIX]))
         for rank, (member, score) in enumerate(standings.ranks, start=1)
     ]
-
-
-def _read_totals(standings: Standings) -> Sequence[Row]:
-    pairs = ((user_id, text.split(":")) for user_id, text in standings.totals.items())
-    return [Row(user_id, int(total), None, int(reached)) for user_id, (total, reached) in pairs]
 
 
 def _position(header: Header) -> str:

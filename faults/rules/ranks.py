@@ -1,8 +1,8 @@
 """Whether the ranks in answers to awards were possible. Pure.
 
-A rank is that of some position at or after the award. While a user wins nothing, others can only pass: the
-rank right after an award of the user's own is the best until the next one, and the one right before that one
-is the worst.
+A rank is that of some position at or after the award. While a user's own awards stay what they are, those of
+others can only pass: the rank right after a change is the best until the next one, and the one right before
+that one is the worst. Each correction of others may move the user by one place more. Who is hidden has none.
 """
 
 from bisect import bisect_right
@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeAlias
 
 from faults.model.board import Board, Line
+from faults.model.corrections import Visibility
 from faults.model.epochs import Epochs
 from faults.model.findings import Finding, Kind
 from faults.model.fold import Fold, fold_at
@@ -19,7 +20,7 @@ from faults.model.ledger import Award
 
 
 class _Move(NamedTuple):
-    """What an award did to its user's rank."""
+    """What an award, or that it was taken back, did to its user's rank."""
 
     revision: int
     before: int
@@ -57,21 +58,29 @@ def _check_line(line: Line, epoch: int, calls: Sequence[AwardCall], board: Board
                 answered.append((last, call, placed.award))
     answered.sort(key=lambda one: one[0])
     for (last, call, award), fold in zip(
-        answered, fold_at(line.awards, [one[0] for one in answered]), strict=True
+        answered, fold_at(line.steps, [one[0] for one in answered]), strict=True
     ):
-        best, worst = _bounds(moves[award.user_id], line.end_after(award.revision), last)
-        worst = max(worst, fold.rank(award.user_id) or 0)
-        if call.result and call.result.rank is not None and not best <= call.result.rank <= worst:
-            yield Finding(Kind.RANK_WRONG, f"{call}: it was {best} to {worst} then")
+        first = line.end_after(award.revision)
+        best, worst = _bounds(moves[award.user_id], first, last)
+        worst = max(worst, fold.place(award.user_id) or len(fold) + 1)
+        slack = len(line.corrections_between(first, last))
+        if call.result is None or call.result.rank is None:
+            continue
+        if line.is_hidden(award.user_id, first, last):
+            yield Finding(Kind.RANK_WRONG, f"{call}: the user was hidden")
+        elif not best - slack <= call.result.rank <= worst + slack:
+            yield Finding(Kind.RANK_WRONG, f"{call}: it was {best} to {worst} then, and {slack} corrections")
 
 
 def _trace_ranks(line: Line) -> _Moves:
-    """List how each award moved its user."""
+    """List how each award, or that it was taken back, moved its user: also one who is hidden, as if not."""
     moves, fold = defaultdict[str, list[_Move]](list), Fold()
-    for award in line.awards:
-        before = fold.rank(award.user_id) or len(fold) + 1
-        fold.take(award)
-        moves[award.user_id].append(_Move(award.revision, before, fold.rank(award.user_id) or 0))
+    for step in line.steps:
+        before = fold.place(step.user_id) or len(fold) + 1
+        fold.take(step)
+        if not isinstance(step, Visibility):
+            after = fold.place(step.user_id) or len(fold) + 1
+            moves[step.user_id].append(_Move(step.revision, before, after))
     return moves
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from itertools import cycle
 
 from faults.backends.backend import NO_ANSWER
+from faults.backends.subscribers import Subscriber
 from faults.backends.watchers import Watcher
 from faults.load.load import GATEWAY_BOARD, Load
 from faults.load.observer import Head, Observer
@@ -24,7 +25,7 @@ _LOOK_SECONDS = 0.02
 
 
 class Streams:
-    """The watchers, sockets and event streams."""
+    """The watchers, sockets, event streams and subscribers."""
 
     def __init__(self, history: History, randomness: random.Random, load: Load) -> None:
         self._history = history
@@ -32,6 +33,7 @@ class Streams:
         self._load = load
         self._watchers: list[Watcher] = []
         self._followers: list[Follower] = []
+        self._subscribers: list[Subscriber] = []
 
     def watch(self, clients: Sequence[ScoreClient], users: Sequence[str]) -> None:
         """Have watchers on all boards: a third for everyone's scores, for the top, and for some users.
@@ -53,6 +55,19 @@ class Streams:
             )
             self._watchers.append(watcher)
 
+    def subscribe(self, clients: Sequence[ScoreClient]) -> None:
+        """Have subscribers read the feeds of all boards."""
+        for number in range(self._load.subscribers):
+            subscriber = Subscriber(
+                name=f"subscriber-{number + 1}",
+                board_id=self._load.boards[number % len(self._load.boards)],
+                client=clients[number % len(clients)],
+                history=self._history,
+                randomness=self._randomness,
+                stay_seconds=self._load.stay_seconds,
+            )
+            self._subscribers.append(subscriber)
+
     def follow(self, gateway: GatewayClient, players: Sequence[Player]) -> None:
         """Have players follow the gateway's board."""
         names = [f"socket-{number + 1}" for number in range(self._load.sockets)]
@@ -62,8 +77,11 @@ class Streams:
             observer = self._observer(name, GATEWAY_BOARD)
             self._followers.append(kind(observer, player.account, gateway, self._randomness))
 
-    def all(self) -> list[Watcher | Follower]:
+    def all(self) -> list[Watcher | Follower | Subscriber]:
         """List everything that has to run."""
+        return [*self._observing(), *self._subscribers]
+
+    def _observing(self) -> list[Watcher | Follower]:
         return [*self._watchers, *self._followers]
 
     def remain(self) -> None:
@@ -79,24 +97,32 @@ class Streams:
         heads: dict[str, Head] = {}
         observers = [
             one.observer
-            for one in self.all()
+            for one in self._observing()
             if one.observer.board_id in positions and not one.observer.period
         ]
         with suppress(TimeoutError):
             async with asyncio.timeout(within):
-                while self._behind(observers, heads):
+                while self._behind(observers, heads) or self._unread(positions):
                     for board_id in positions.keys() - heads.keys():
                         if head := await self._read(client, board_id, positions[board_id]):
                             heads[board_id] = head
                     await asyncio.sleep(_LOOK_SECONDS)
-        return self._behind(observers, heads)
+        return self._behind(observers, heads) + self._unread(positions)
+
+    def _unread(self, positions: Mapping[str, str]) -> list[str]:
+        """Name the subscribers who have not got the last entry of these boards."""
+        return [
+            one.name
+            for one in self._subscribers
+            if one.board_id in positions and one.position != positions[one.board_id]
+        ]
 
     def _behind(self, observers: Sequence[Observer], heads: Mapping[str, Head]) -> list[str]:
         return [one.name for one in observers if not (head := heads.get(one.board_id)) or not one.shows(head)]
 
     async def _read(self, client: ScoreClient, board_id: str, position: str) -> Head | None:
         """Read a board; None if it is not at its head, or cannot be read."""
-        observers = [one.observer for one in self.all() if one.observer.board_id == board_id]
+        observers = [one.observer for one in self._observing() if one.observer.board_id == board_id]
         users = sorted({user for one in observers for user in one.totals})
         try:
             top = await client.list_standings(board_id=board_id, page_size=_TOP_MAX)

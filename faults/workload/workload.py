@@ -13,6 +13,7 @@ from typing import Final, Self
 from faults.backends.backend import Backend
 from faults.backends.backends import Backends
 from faults.backends.memory import Memory
+from faults.backends.moderators import Moderators
 from faults.backends.readers import Readers
 from faults.cluster.endpoints import Endpoints
 from faults.deadlines import within
@@ -98,11 +99,14 @@ class Workload:
         memory = Memory(randomness)
         players = Players(gateway, self._history, randomness, load)
         backends = Backends(named, memory, randomness, load, players.user_ids)
+        moderators = Moderators(named, memory, randomness)
         readers = Readers(named, memory, randomness, load)
         self._streams.watch(self._clients, backends.users)
+        self._streams.subscribe(self._clients)
         self._streams.follow(gateway, players.regulars)
         self._paces = [
             Pace("award", load.awards_per_second, backends.act, load.pending_max),
+            Pace("correct", load.corrections_per_second, moderators.act, load.pending_max),
             Pace("read", load.reads_per_second, readers.act, load.pending_max),
             Pace("play", load.completes_per_second, players.act, load.pending_max),
         ]

@@ -25,7 +25,7 @@ from faults.model.ledger import Award, Commit, Head, Ledger, Total, start_digest
 from faults.model.liveness import Liveness
 from faults.model.projection import ALL_TIME, Header, Projection, Standings
 from faults.rules.checker import check
-from faults.rules.ledger import digest_commit
+from faults.rules.record.ledger import digest_commit
 
 BOARD = "main"
 USERS = ("ada", "ben", "eve", "kim", "max")

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from faults.model.findings import Kind
-from faults.model.history import Asked, AwardCall, Fault, Outcome, Restore, Result
+from faults.model.history import Asked, AwardCall, Fault, Outcome, Restore, Result, ReversalCall
 from faults.nemesis.schedule import Planned, Turn
 from faults.report import keep_evidence, make_figures, make_table
 from faults.run import Plan, Run
@@ -28,6 +28,16 @@ def run(tmp_path: Path) -> Run:
     for name in ("wiped", "killed", "wiped"):
         run.history.add(Fault(name=name, target="valkey", began=1.0, ended=2.0))
     run.history.add(Restore(began=1.0, ended=2.0, former="former-1"))
+    reversal = ReversalCall(
+        caller="one",
+        board_id="main",
+        award_id="id",
+        reversal_id="other",
+        began=1.0,
+        ended=2.0,
+        outcome=Outcome.UNKNOWN,
+    )
+    run.history.add(reversal)
     run.findings.judged["awards"] = 1234
     run.findings.add(Kind.AWARD_LOST, "one award")
     run.findings.add(Kind.AWARD_NOT_COPIED, "another award")
@@ -41,6 +51,7 @@ def test_figures_count_what_happened_and_what_was_found(run: Run) -> None:
     assert (figures["faults"], figures["faults_by_kind"]) == (3, {"killed": 1, "wiped": 2})
     assert figures["restores"] == 1
     assert figures["awards"] == {"acknowledged": 2, "rejected": 1, "unknown": 1}
+    assert figures["corrections"] == {"reversals": 1, "plans": 0, "visibilities": 0}
     assert (figures["lost"], figures["doubled"], figures["findings"]) == (2, 1, 3)
     assert figures["findings_by_kind"] == {"award_lost": 1, "award_not_copied": 1, "award_doubled": 1}
     assert json.loads(json.dumps(figures)) == figures
@@ -51,7 +62,7 @@ def test_the_table_has_the_figures(run: Run) -> None:
     with console.capture() as capture:
         console.print(make_table(make_figures(run)))
     text = capture.get()
-    for words in ("3 in 61 s", "4: 2 acknowledged, 1 rejected, 1 unknown", "1,234", "2, 1"):
+    for words in ("3 in 61 s", "4: 2 acknowledged, 1 rejected, 1 unknown", "1,234", "1 reversals", "2, 1"):
         assert words in text
 
 

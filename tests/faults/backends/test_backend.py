@@ -36,7 +36,7 @@ async def test_award_is_recorded_as_made_with_its_whole_answer(backend: Backend)
     assert backend.history.events == [call]
     assert (call.asked, call.outcome, call.reason) == (asked, Outcome.MADE, "")
     assert call.result is not None
-    assert call.result._replace(position="") == (5, 5, 1, 1, "", False)
+    assert call.result._replace(position="") == (5, 5, 1, 1, "", False, False)
     assert call.began <= call.ended
 
 

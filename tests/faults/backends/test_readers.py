@@ -57,7 +57,7 @@ async def test_reads_tell_what_they_asked_for_and_what_they_were_shown(
         await _award(backend, memory, number, points=number)
     for _ in range(100):
         await readers.act()
-    rows = [Row(f"user-{number}", number, 4 - number, number) for number in (3, 2, 1)]
+    rows = [Row(f"user-{number}", number, 4 - number, number, hidden=False) for number in (3, 2, 1)]
     reads = _reads(backend)
     assert 40 < len(reads) < 80  # The board has no seasons, and nothing is shown of those asked for.
     assert {read.period for read in reads} == {""}

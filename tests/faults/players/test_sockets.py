@@ -83,8 +83,8 @@ async def test_all_three_messages_are_recorded(kind: type[Follower], player: Pla
     assert [*events] == ["leaderboard:initial", "leaderboard:update", "score:update"]
     initial, update, score = events.values()
     assert (initial.revision, update.revision, score.revision) == (0, 1, 1)
-    assert initial.scores == ((player.account.user_id, 0, None, None),)
-    assert score.scores == update.top == ((player.account.user_id, 5, 1, None),)
+    assert initial.scores == ((player.account.user_id, 0, None, None, None),)
+    assert score.scores == update.top == ((player.account.user_id, 5, 1, None, None),)
     assert {message.user_id for message in events.values()} == {player.account.user_id}
     assert (score.position is not None) == (kind is EventFollower)
 

@@ -35,6 +35,8 @@ def test_right_run_has_no_findings() -> None:
         "awards": 8,
         "calls": 8,
         "acknowledged": 8,
+        "corrections": 0,
+        "fed": 0,
         "reads": 2,
         "messages": 9,
         "streams": 2,

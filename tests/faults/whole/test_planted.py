@@ -30,8 +30,10 @@ from faults.evidence.projection import read_projections
 from faults.evidence.record import read_record
 from faults.launchers import gateway_mistakes, score_mistakes
 from faults.load.load import Load
+from faults.model.board import Board
 from faults.model.findings import Findings, Kind
-from faults.model.history import AwardCall, Fault, History, Message, Restore
+from faults.model.fold import fold_at
+from faults.model.history import AwardCall, Fault, History, Message, Restore, ReversalCall, VisibilityCall
 from faults.model.ledger import Record
 from faults.model.liveness import Liveness
 from faults.model.projection import Projection
@@ -47,11 +49,13 @@ from service_runtime.postgres.pool import PoolSettings
 LOAD = Load(
     awards_per_second=100.0,
     reads_per_second=30.0,
+    corrections_per_second=10.0,
     completes_per_second=0.0,
     boards=("main",),
     users=30,
     players=0,
     watches=6,
+    subscribers=1,
     sockets=0,
     event_streams=0,
     stay_seconds=0.3,
@@ -162,6 +166,20 @@ async def nothing(run: Run) -> None:
     await run.more(2 * AWARDS)
 
 
+async def corrected(run: Run) -> None:
+    """Have users hidden, and awards taken back more than once."""
+
+    async def are_corrected() -> bool:
+        await asyncio.sleep(0)
+        calls = [call for call in run.history.events if isinstance(call, ReversalCall) and call.undone]
+        hidden = [one for one in run.history.events if isinstance(one, VisibilityCall) and one.revision]
+        return len(hidden) >= 4 and len(calls) >= len({call.reversal_id for call in calls}) + 4
+
+    await run.more()
+    await eventually(are_corrected)
+    await run.more()
+
+
 async def cut_replies(run: Run) -> None:
     """Lose so many answers of Redis that some are of scripts that write."""
     await run.more()
@@ -207,13 +225,24 @@ async def restored(run: Run) -> None:
     with psycopg.connect(run.database.admin_dsn) as connection:
         connection.execute("LOCK TABLE score.board IN EXCLUSIVE MODE")
         run.former.append(read_record(run.database.admin_dsn))
-        connection.execute("DELETE FROM score.award WHERE revision > %s", [copy.head.revision])
+        connection.execute("DELETE FROM score.visibility")
+        for table in ("award", "entry", "reversal"):
+            connection.execute(f"DELETE FROM score.{table} WHERE revision > %s", [copy.head.revision])
         connection.execute("DELETE FROM score.commit WHERE last_revision > %s", [copy.head.revision])
         connection.execute("UPDATE score.board SET revision = %s, digest = %s", copy.head)
         connection.execute("DELETE FROM score.standing")
+        line = Board("main", [{"main": copy}]).end
+        (fold,) = fold_at(line.steps, [copy.head.revision])
         for user_id, (total, reached) in copy.standings.items():
-            row = "main", "all_time", user_id, total, reached
-            connection.execute("INSERT INTO score.standing VALUES (%s, %s, %s, %s, %s)", row)
+            awarded = max(award.revision for award in line.awards if award.user_id == user_id)
+            changed, last = (None if one == reached else one for one in (fold.version(user_id), awarded))
+            row = "main", "all_time", user_id, total, reached, changed, last
+            connection.execute("INSERT INTO score.standing VALUES (%s, %s, %s, %s, %s, %s, %s)", row)
+        for seen in filter(None, (line.visibilities(user_id)[-1:] for user_id in copy.standings)):
+            connection.execute(
+                "INSERT INTO score.visibility VALUES (%s, %s, %s, %s)",
+                ("main", seen[0].user_id, seen[0].visibility, seen[0].revision),
+            )
     run.history.add(Restore(began=began, ended=time.monotonic(), former="", copied=copied))
     await run.more()
 
@@ -247,6 +276,7 @@ async def seasons_follow(run: Run) -> None:
 
 TROUBLES: tuple[Trouble, ...] = (
     nothing,
+    corrected,
     cut_replies,
     redis_unavailable,
     killed,
@@ -273,6 +303,9 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "late_counted": (seasons_follow, {Kind.PERIOD_MEMBER_WRONG}),
     "begun_late": (seasons_follow, {Kind.PERIOD_MEMBER_MISSING}),
     "digested_too_little": (seasons_follow, {Kind.PERIOD_CLOSE_WRONG}),
+    "reversed_twice": (corrected, {Kind.STANDING_WRONG}),
+    "hidden_listed": (corrected, {Kind.READ_WRONG, Kind.HIDDEN_SHOWN}),
+    "skipped_entry": (corrected, {Kind.FEED_GAP}),
 }
 """By mistake, what brings it out, and as what it shows: one of these kinds at least must be found."""
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from faults.backends.subscribers import Subscriber
 from faults.backends.watchers import Watcher
 from faults.load.load import GATEWAY_BOARD, Load
 from faults.model.history import History
@@ -41,9 +42,12 @@ def test_no_two_streams_have_the_same_name(streams: Streams) -> None:
     player: Any = type("Player", (), {"account": None})()
     gateway: Any = None
     streams.follow(gateway, [player])
-    names = [one.observer.name for one in streams.all()]
-    assert len(set(names)) == len(names) == 24 + 3 + 2
-    followers = [one.observer for one in streams.all() if not isinstance(one, Watcher)]
+    nobody: Any = None
+    streams.subscribe([nobody])
+    observing = [one for one in streams.all() if not isinstance(one, Subscriber)]
+    names = [one.name if isinstance(one, Subscriber) else one.observer.name for one in streams.all()]
+    assert len(set(names)) == len(names) == 24 + 4 + 3 + 2
+    followers = [one.observer for one in observing if not isinstance(one, Watcher)]
     assert {one.board_id for one in followers} == {GATEWAY_BOARD}
     assert [one.name.split("-")[0] for one in followers] == ["socket"] * 3 + ["events"] * 2
 

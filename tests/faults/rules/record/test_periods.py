@@ -24,10 +24,10 @@ from faults.model.ledger import (
     start_digest,
     write_position,
 )
-from faults.rules.ledger import check_ledger, digest_commit
-from faults.rules.periods import check_due, check_periods, digest_places
 from faults.rules.reads import check_reads
-from faults.rules.streams import check_streams
+from faults.rules.record.ledger import check_ledger, digest_commit
+from faults.rules.record.periods import check_due, check_periods, digest_places
+from faults.rules.streams.streams import check_streams
 
 START = 1_700_000_000_000_000
 SECOND = 1_000_000

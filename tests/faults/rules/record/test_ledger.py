@@ -13,7 +13,7 @@ from tests.fixtures.stores import make_award
 from faults.evidence.record import read_record
 from faults.model.findings import Kind
 from faults.model.ledger import Head, Ledger, Total
-from faults.rules.ledger import check_ledger
+from faults.rules.record.ledger import check_ledger
 from score_service.record.ledger import Ledger as RealLedger
 
 LEDGER = make_ledger(make_awards(WINS), [1, 2, 1, 1, 2, 1])

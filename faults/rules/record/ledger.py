@@ -6,20 +6,26 @@ found once.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from heapq import merge
 from operator import attrgetter
 
+from faults.model.corrections import Reversal, Step, read_corrections
 from faults.model.findings import Finding, Kind
+from faults.model.fold import Fold
 from faults.model.ledger import Award, Entry, Head, Ledger, Total, start_digest
+from faults.rules.record.corrections import check_corrections
 
 
 def check_ledger(ledger: Ledger) -> Iterable[Finding]:
     """Find what is wrong in a ledger, its commits and its standings."""
     yield from _check_revisions(ledger)
-    yield from _check_awards(ledger)
+    steps = list(merge(ledger.awards, read_corrections(ledger.entries), key=attrgetter("revision")))
+    yield from _check_awards(ledger, steps)
+    yield from check_corrections(ledger, steps)
     yield from _check_commits(ledger)
-    yield from _check_standings(ledger)
+    yield from _check_standings(ledger, steps)
     end = ledger.commits[-1] if ledger.commits else None
     head = Head(end.last_revision, end.digest) if end else Head(0, start_digest(ledger.board_id))
     if ledger.head != head:
@@ -34,17 +40,21 @@ def _check_revisions(ledger: Ledger) -> Iterable[Finding]:
         revision = row.revision
 
 
-def _check_awards(ledger: Ledger) -> Iterable[Finding]:
-    known, totals = set[str](), dict[str, int]()
-    for award in ledger.awards:
-        where = f"{ledger.board_id}: {award}"
-        if award.award_id in known:
-            yield Finding(Kind.AWARD_DOUBLED, where)
-        total = totals.get(award.user_id, 0) + award.points
-        if award.total_after != total:
-            yield Finding(Kind.TOTAL_WRONG, f"{where} where the sum is {total}")
-        known.add(award.award_id)
-        totals[award.user_id] = award.total_after
+def _check_awards(ledger: Ledger, steps: Sequence[Step]) -> Iterable[Finding]:
+    known, totals = set[str](), defaultdict[str, int](int)
+    for step in steps:
+        match step:
+            case Award():
+                where = f"{ledger.board_id}: {step}"
+                if step.award_id in known:
+                    yield Finding(Kind.AWARD_DOUBLED, where)
+                total = totals[step.user_id] + step.points
+                if step.total_after != total:
+                    yield Finding(Kind.TOTAL_WRONG, f"{where} where the sum is {total}")
+                known.add(step.award_id)
+                totals[step.user_id] = step.total_after
+            case Reversal():
+                totals[step.user_id] = step.total
 
 
 def _check_commits(ledger: Ledger) -> Iterable[Finding]:
@@ -63,15 +73,24 @@ def _check_commits(ledger: Ledger) -> Iterable[Finding]:
         yield Finding(Kind.COMMIT_WRONG, f"{ledger.board_id}: none covers {rows[place]}")
 
 
-def _check_standings(ledger: Ledger) -> Iterable[Finding]:
-    totals = dict[str, Total]()
-    for award in ledger.awards:
-        former = totals.get(award.user_id)
-        totals[award.user_id] = Total(award.points + (former.total if former else 0), award.revision)
+def _check_standings(ledger: Ledger, steps: Sequence[Step]) -> Iterable[Finding]:
+    totals = add_up(steps)
     for user_id in totals.keys() | ledger.standings.keys():
         stands, is_due = ledger.standings.get(user_id), totals.get(user_id)
         if stands != is_due:
             yield Finding(Kind.STANDING_WRONG, f"{ledger.board_id}, {user_id}: {stands}, due is {is_due}")
+
+
+def add_up(steps: Iterable[Step]) -> dict[str, Total]:
+    """Return what everybody has who ever had points: who has none left has reached nothing."""
+    fold = Fold()
+    for step in steps:
+        fold.take(step)
+    stands = ((user_id, fold.find(user_id)) for user_id in fold.members())
+    return {
+        user_id: Total(stand.row.total, stand.row.reached_revision or 0) if stand else Total(0, 0)
+        for user_id, stand in stands
+    }
 
 
 def _rows(ledger: Ledger) -> Iterable[Award | Entry]:

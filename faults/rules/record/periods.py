@@ -10,11 +10,15 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from heapq import merge
 from itertools import pairwise
+from operator import attrgetter
 from typing import Final
 
+from faults.model.corrections import Reversal, Step, narrow, read_corrections
 from faults.model.findings import Finding, Kind
 from faults.model.ledger import Award, Entry, Ledger, Period, Place, Total
+from faults.rules.record.ledger import add_up
 
 PATIENCE: Final = 30.0
 """Seconds in which a period that is due must be closed, once nothing is broken any more."""
@@ -23,7 +27,7 @@ _SETTINGS: Final = "settings"
 _MICROS: Final = 1_000_000
 
 Folds = Mapping[str, Mapping[str, Total]]
-"""What the awards of each period add up to, by user."""
+"""What each period adds up to, by user: nothing, where all was taken back."""
 
 
 def check_periods(ledger: Ledger) -> Iterable[Finding]:
@@ -33,10 +37,16 @@ def check_periods(ledger: Ledger) -> Iterable[Finding]:
     yield from _check_time(ledger)
     yield from _check_ranges(ledger)
     yield from _check_members(ledger)
-    folds = _fold(ledger)
-    yield from _check_totals(ledger)
+    steps = list(merge(ledger.awards, read_corrections(ledger.entries), key=attrgetter("revision")))
+    folds = _fold(ledger, steps)
+    yield from _check_totals(ledger, steps)
     yield from _check_entries(ledger, folds)
     yield from _check_standings(ledger, folds)
+
+
+def read_period_id(entry: Entry) -> str:
+    """Return which period the entry of one that was closed is about."""
+    return str(json.loads(entry.body)["period_id"])
 
 
 def check_due(ledger: Ledger, now: int) -> Iterable[Finding]:
@@ -128,25 +138,24 @@ def _is_closed(period: Period, award: Award) -> bool:
     return award.awarded_at >= period.closes_at or is_frozen
 
 
-def _fold(ledger: Ledger) -> Folds:
-    folds = defaultdict[str, dict[str, Total]](dict)
-    for award in ledger.awards:
-        for period_id, _ in award.periods:
-            former = folds[period_id].get(award.user_id)
-            total = award.points + (former.total if former else 0)
-            folds[period_id][award.user_id] = Total(total, award.revision)
-    return folds
+def _fold(ledger: Ledger, steps: Sequence[Step]) -> Folds:
+    return {period.period_id: add_up(narrow(steps, period.period_id)) for period in ledger.periods}
 
 
-def _check_totals(ledger: Ledger) -> Iterable[Finding]:
-    totals = dict[tuple[str, str], int]()
-    for award in ledger.awards:
-        for period_id, total in award.periods:
-            due = totals.get((period_id, award.user_id), 0) + award.points
-            if total != due:
-                where = f"{ledger.board_id}: {award} in {period_id}, where the sum is {due}"
-                yield Finding(Kind.PERIOD_TOTAL_WRONG, where)
-            totals[period_id, award.user_id] = total
+def _check_totals(ledger: Ledger, steps: Sequence[Step]) -> Iterable[Finding]:
+    totals = defaultdict[tuple[str, str], int](int)
+    for step in steps:
+        match step:
+            case Award():
+                for period_id, total in step.periods:
+                    due = totals[period_id, step.user_id] + step.points
+                    if total != due:
+                        where = f"{ledger.board_id}: {step} in {period_id}, where the sum is {due}"
+                        yield Finding(Kind.PERIOD_TOTAL_WRONG, where)
+                    totals[period_id, step.user_id] = total
+            case Reversal():
+                for scope, total, _ in step.standings:
+                    totals[scope, step.user_id] = total
 
 
 def _check_entries(ledger: Ledger, folds: Folds) -> Iterable[Finding]:
@@ -154,7 +163,7 @@ def _check_entries(ledger: Ledger, folds: Folds) -> Iterable[Finding]:
     periods = {period.period_id: period for period in ledger.periods}
     for entry in ledger.entries:
         if entry.kind == _CLOSED:
-            period_id = json.loads(entry.body)["period_id"]
+            period_id = read_period_id(entry)
             if period_id in closed:
                 yield Finding(Kind.PERIOD_CLOSED_TWICE, f"{ledger.board_id}: {closed[period_id]}, {entry}")
             closed[period_id] = entry
@@ -197,8 +206,9 @@ def _check_standings(ledger: Ledger, folds: Folds) -> Iterable[Finding]:
 
 
 def _rank(fold: Mapping[str, Total]) -> list[Place]:
-    """Rank users: of equal totals the one reached earlier is better."""
-    ordered = sorted(fold.items(), key=lambda item: (-item[1].total, item[1].reached_revision))
+    """Rank everybody with points, hidden or not: of equal totals the one reached earlier is better."""
+    having = [(user_id, total) for user_id, total in fold.items() if total.total]
+    ordered = sorted(having, key=lambda item: (-item[1].total, item[1].reached_revision))
     return [Place(rank, user_id, *total) for rank, (user_id, total) in enumerate(ordered, start=1)]
 
 

@@ -11,10 +11,10 @@ from typing import Final
 
 from faults.model.board import Board
 from faults.model.claim import Claim, Ranks
+from faults.model.corrections import ALL_TIME, Step, Visibility
 from faults.model.epochs import RECOVERY_SECONDS, Epochs
 from faults.model.findings import Finding, Kind
 from faults.model.history import Message, Row
-from faults.model.ledger import Award
 from faults.rules.positions import Sight, check_sight, locate
 
 LAG: Final = RECOVERY_SECONDS + 1.0
@@ -84,7 +84,7 @@ class Watch:
             top=self._top,
             size=self._size,
             rows=[row._replace(rank=None) for row in self._rows.values()],
-            users=sorted(self._wanted({award.user_id for award in self._since_then()})),
+            users=sorted(self._wanted(self._since_then())),
             ranks=Ranks.IF_SENT,
         )
         self.claims.append((self.board, claim))
@@ -97,20 +97,29 @@ class Watch:
             yield Finding(Kind.STREAM_BACK, f"{self.name} at {message.at:.3f}: {former}, {message.position}")
         elif not is_snapshot:
             first, line = _revision(self._vouched), self.board.line_of(located)
-            changed = {award.user_id for award in line.awards_between(first, message.revision)}
+            changed = self._changed(line.steps_between(first, message.revision))
             if untold := self._wanted(changed) - {row.user_id for row in message.scores}:
                 where = f"{self.name} at {message.at:.3f}: {self._vouched} to {message.position}"
                 yield Finding(Kind.CHANGE_NOT_SENT, f"{where}: {sorted(untold)}")
 
     def _has_seen_all(self) -> bool:
-        """Return whether nothing was awarded after the position that it would resume from."""
+        """Return whether nothing was changed after the position that it would resume from."""
         at, end = self._vouched, self.board.end
         is_of_end = at is not None and bool(self.board.epochs_of(at) & 1 << max(self.board.lines))
-        return is_of_end and not end.awards_between(_revision(at), end.ledger.revision)
+        return is_of_end and not self._changed(end.steps_between(_revision(at), end.ledger.revision))
 
-    def _since_then(self) -> Sequence[Award]:
-        """Return what was awarded since it began, or began anew."""
-        return self.board.end.awards_between(self._since, self.board.end.ledger.revision)
+    def _since_then(self) -> set[str]:
+        """Return whose standings changed since it began, or began anew."""
+        return self._changed(self.board.end.steps_between(self._since, self.board.end.ledger.revision))
+
+    def _changed(self, steps: Iterable[Step]) -> set[str]:
+        """Return whose standings were changed: a result that is final changes for nobody."""
+        scope = self._period or ALL_TIME
+        return {
+            step.user_id
+            for step in steps
+            if not isinstance(step, Visibility) or any(scope == one for one, *_ in step.standings)
+        }
 
     def _wanted(self, users: set[str]) -> set[str]:
         return users if self._all_scores else users.intersection(self._users)

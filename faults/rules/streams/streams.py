@@ -8,8 +8,8 @@ from faults.model.claim import Claim, weigh_claims
 from faults.model.epochs import Epochs
 from faults.model.findings import Finding
 from faults.model.history import Message
-from faults.rules.sockets import Socket
-from faults.rules.watches import Watch
+from faults.rules.streams.sockets import Socket
+from faults.rules.streams.watches import Watch
 
 
 def check_streams(board: Board, messages: Iterable[Message], epochs: Epochs) -> Iterable[Finding]:

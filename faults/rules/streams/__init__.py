@@ -1,0 +1,1 @@
+"""What must hold of streams, by the rules of their kind."""
