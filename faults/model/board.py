@@ -188,7 +188,9 @@ class Board:
 
         ledgers = [record.get(self.board_id) for record in self._epochs]
         selected = [
-            {self.board_id: replace(ledger, awards=list(filter(counts, ledger.awards)))} if ledger else {}
+            {self.board_id: replace(ledger, awards=list(filter(counts, ledger.awards)), entries=())}
+            if ledger
+            else {}
             for ledger in ledgers
         ]
         board = Board(self.board_id, selected)

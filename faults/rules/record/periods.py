@@ -15,7 +15,7 @@ from itertools import pairwise
 from operator import attrgetter
 from typing import Final
 
-from faults.model.corrections import Reversal, Step, narrow, read_corrections
+from faults.model.corrections import Reversal, Step, read_corrections
 from faults.model.findings import Finding, Kind
 from faults.model.ledger import Award, Entry, Ledger, Period, Place, Total
 from faults.rules.record.ledger import add_up
@@ -38,7 +38,7 @@ def check_periods(ledger: Ledger) -> Iterable[Finding]:
     yield from _check_ranges(ledger)
     yield from _check_members(ledger)
     steps = list(merge(ledger.awards, read_corrections(ledger.entries), key=attrgetter("revision")))
-    folds = _fold(ledger, steps)
+    folds = _fold(steps)
     yield from _check_totals(ledger, steps)
     yield from _check_entries(ledger, folds)
     yield from _check_standings(ledger, folds)
@@ -138,8 +138,20 @@ def _is_closed(period: Period, award: Award) -> bool:
     return award.awarded_at >= period.closes_at or is_frozen
 
 
-def _fold(ledger: Ledger, steps: Sequence[Step]) -> Folds:
-    return {period.period_id: add_up(narrow(steps, period.period_id)) for period in ledger.periods}
+def _fold(steps: Iterable[Step]) -> Folds:
+    """Add up each period, of everybody: who is hidden stays in results."""
+    counting, counts = defaultdict[str, list[Step]](list), dict[int, Sequence[str]]()
+    for step in steps:
+        match step:
+            case Award():
+                counts[step.revision] = [period_id for period_id, _ in step.periods]
+                for period_id in counts[step.revision]:
+                    counting[period_id].append(step)
+            case Reversal():
+                for period_id in counts.get(step.award_revision, ()):
+                    if period_id not in step.final_periods:
+                        counting[period_id].append(step)
+    return {period_id: add_up(alike) for period_id, alike in counting.items()}
 
 
 def _check_totals(ledger: Ledger, steps: Sequence[Step]) -> Iterable[Finding]:
