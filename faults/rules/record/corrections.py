@@ -77,7 +77,7 @@ def _tell(user_id: str, scopes: Iterable[str], folds: dict[str, Fold]) -> _Told:
     told = []
     for scope in scopes:
         fold = folds.get(scope)
-        if fold and user_id in fold.members():
+        if fold is not None and user_id in fold.members():
             stand = fold.find(user_id)
             told.append((scope, stand.row.total, stand.row.reached_revision or 0) if stand else (scope, 0, 0))
     return tuple(told)

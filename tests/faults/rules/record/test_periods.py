@@ -276,3 +276,58 @@ def test_period_that_is_not_closed_long_after_it_was_due_is_found(seconds: int, 
     ledger = replace(make_right(), periods=make_right().periods[1:])
 
     assert [finding.kind for finding in check_due(ledger, START + seconds * SECOND)] == found
+
+
+def take_back(revision: int, **changes: Any) -> Ledger:
+    """Take an award of the right ledger back, in its last entry."""
+    ledger = make_right()
+    award = next(award for award in ledger.awards if award.revision == revision)
+    body = {
+        "award_id": award.award_id,
+        "award_revision": award.revision,
+        "final_periods": [],
+        "on_behalf_of": "",
+        "points": award.points,
+        "reason": "unearned",
+        "reversal_id": "a reversal",
+        "user_id": award.user_id,
+        **changes,
+    }
+    entry = Entry(7, "reversal", "operator", "", "", START + 14 * SECOND, json.dumps(body))
+    totals = {**ledger.standings, award.user_id: Total(*body["standings"][0][1:])}
+    live: dict[str, dict[str, Total]] = {
+        scope: {award.user_id: Total(*rest)} for scope, *rest in body["standings"][1:]
+    }
+    return write_commits(
+        replace(
+            ledger,
+            entries=[*ledger.entries, entry],
+            standings=totals,
+            period_standings={**ledger.period_standings, **live},
+        )
+    )
+
+
+def test_award_that_is_taken_back_after_the_end_of_its_season_stays_in_the_result() -> None:
+    ledger = take_back(3, final_periods=["season:one"], standings=[["all_time", 4, 4]])
+
+    assert [*check_ledger(ledger), *check_periods(ledger)] == []
+    result = {"season:one": [Place(1, "ada", 5, 2), Place(2, "ben", 4, 4)]}
+    changed = {finding.kind for finding in check_periods(replace(ledger, results=result))}
+    assert changed == {Kind.PERIOD_RESULT_WRONG}
+
+
+def test_award_that_is_taken_back_from_an_open_season_is_gone_from_it() -> None:
+    ledger = take_back(6, standings=[["all_time", 5, 2], ["season:two", 0, 0]])
+
+    assert [*check_ledger(ledger), *check_periods(ledger)] == []
+    stays = replace(ledger, period_standings={"season:two": {"ada": Total(1, 6)}})
+    assert {finding.kind for finding in check_periods(stays)} == {Kind.STANDING_WRONG}
+
+
+def test_season_that_a_reversal_does_not_name_as_it_was_is_found() -> None:
+    open_one = take_back(3, standings=[["all_time", 4, 4], ["season:one", 4, 4]])
+    final_two = take_back(6, final_periods=["season:two"], standings=[["all_time", 5, 2]])
+
+    for ledger in (open_one, final_two):
+        assert Kind.REVERSAL_WRONG in {finding.kind for finding in check_ledger(ledger)}
