@@ -15,7 +15,11 @@
     ├── ActionTokenSpentError        no attempts left
     ├── PaidError                    the points were given before; carries them
     │   ├── ActionTokenUsedError     for this token
-    │   └── ActionCompletedError     for an action that pays once, or once a day
+    │   ├── ActionCompletedError     for an action that pays once, or once a day
+    │   └── TicketUsedError          for this ticket
+    ├── BadTicketError               not a ticket that this gateway takes
+    ├── TicketExpiredError
+    ├── TicketDataMismatchError      the ticket of another result
     ├── TooFastError                 faster than the action can be done
     ├── WrongAnswerError
     ├── ScoreLimitError              the total would not be exact any more
@@ -146,6 +150,27 @@ class ActionTokenUsedError(PaidError):
 
 class ActionCompletedError(PaidError):
     """The action was completed before and does not pay again."""
+
+
+class BadTicketError(GatewayError):
+    """A valid ticket is needed."""
+
+    def __init__(self, *, forged: bool = False) -> None:
+        """Take whether a token was shown that this gateway did not make, or not for this."""
+        super().__init__()
+        self.forged = forged
+
+
+class TicketExpiredError(GatewayError):
+    """The ticket has expired."""
+
+
+class TicketUsedError(PaidError):
+    """The ticket was used before."""
+
+
+class TicketDataMismatchError(GatewayError):
+    """The ticket was given for another result."""
 
 
 class TooFastError(GatewayError):

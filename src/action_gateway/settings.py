@@ -170,7 +170,7 @@ class ServeSettings(RedisFields, DatabaseSettings):
         description="folder with *.pem Ed25519 keys of access tokens; the last one signs"
     )
     action_keys_dir: DirectoryPath = Field(
-        description="folder with *.pem Ed25519 keys of action tokens; the last one signs"
+        description="folder with *.pem Ed25519 keys of action tokens and tickets; the last one signs"
     )
     issuer: Annotated[str, Field(min_length=1, max_length=255)] = Field(
         default="laurel", description="`iss` of all tokens"
@@ -182,11 +182,15 @@ class ServeSettings(RedisFields, DatabaseSettings):
         description="how long the previous refresh token gets the newest one without its Idempotency-Key",
     )
     action_token_seconds: Lifetime = Field(default=10 * 60, description="lifetime of an action token")
+    ticket_seconds: Annotated[int, Field(ge=1, le=60)] = Field(
+        default=10, description="lifetime of a ticket; clocks may differ by 5 seconds more"
+    )
     attempts_per_token: Annotated[int, Field(ge=1, le=100)] = Field(
         default=5, description="most answers with one action token"
     )
     starts_per_minute: Count = Field(default=30, description="actions started, by user")
     completes_per_minute: Count = Field(default=60, description="answers sent, by user")
+    redeems_per_minute: Count = Field(default=60, description="tickets redeemed, by user")
     logins_per_minute: Count = Field(default=10, description="logins, by address and user name")
     registrations_per_minute: Count = Field(default=10, description="new users, by address")
     exports_per_minute: Count = Field(default=5, description="exports of an account, by user")

@@ -105,6 +105,32 @@ async def test_points_arrive_and_the_board_moves_in_every_window(
     assert max(rejections) < 400
 
 
+async def test_an_instant_action_is_collected_once_also_when_the_reply_gets_lost(
+    start_site: StartSite, open_window: OpenWindow
+) -> None:
+    site = await start_site()
+    ada = await open_window(site)
+    await ada.register("ada")
+    statuses: list[int] = []
+
+    async def lose_first_reply(route: Route) -> None:
+        answer = await route.fetch()
+        statuses.append(answer.status)
+        await (route.abort() if len(statuses) == 1 else route.fulfill(response=answer))
+
+    await ada.page.route("**/score/update", lose_first_reply)
+    card = ada.page.locator(".action", has_text="Check in")
+    await ada.page.get_by_role("button", name="Collect Check in", exact=True).click()
+    await ada.scores(4, 1)
+    await expect(card).to_contain_text("Collected today")
+    await expect(card.get_by_role("button")).to_be_hidden()
+    await expect(ada.page.locator("#challenge")).to_be_hidden()
+    assert statuses == [200, 409]
+
+    await ada.page.get_by_role("button", name="Collect Wave", exact=True).click()
+    await ada.scores(7, 1)
+
+
 async def test_page_recovers_from_a_restarted_server_and_a_lost_reply(
     start_site: StartSite, open_window: OpenWindow
 ) -> None:

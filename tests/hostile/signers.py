@@ -9,9 +9,11 @@ import pytest
 from tests.fixtures.gateway import MovableClock, add_signing_key
 
 from action_gateway.accounts.keys import KeyFolder
+from action_gateway.accounts.score_tickets import ScoreTickets
 from action_gateway.accounts.tokens import AccessTokens, ActionTokens
 from action_gateway.domain.action import Repeat, StartedAction
-from action_gateway.errors import BadActionTokenError, UnauthenticatedError
+from action_gateway.domain.ticket import find_digest
+from action_gateway.errors import BadActionTokenError, BadTicketError, UnauthenticatedError
 
 
 def encode(raw: bytes) -> str:
@@ -19,7 +21,7 @@ def encode(raw: bytes) -> str:
 
 
 class Signers:
-    """Both kinds of token, and a good one of each."""
+    """Every kind of signed token, and a good one of each."""
 
     def __init__(self, folder: Path) -> None:
         clock = MovableClock()
@@ -27,29 +29,37 @@ class Signers:
             add_signing_key(folder / kind)
         access_keys = KeyFolder(folder / "access")
         self.access = AccessTokens(access_keys, issuer="laurel", lifetime=900, clock=clock)
-        self.action = ActionTokens(KeyFolder(folder / "action"), issuer="laurel")
+        action_keys = KeyFolder(folder / "action")
+        self.action = ActionTokens(action_keys, issuer="laurel")
+        self.ticket = ScoreTickets(action_keys, issuer="laurel", lifetime=10, clock=clock)
         self.head = {"alg": "EdDSA", "typ": "at+jwt", "kid": access_keys.signing_key().key_id}
         self.access_token = self.access.issue(str(uuid.uuid4()))
-        self.action_token = self.action.issue(
-            StartedAction(
-                user_id=str(uuid.uuid4()),
-                action_id="quick",
-                version=1,
-                board_id="main",
-                points=5,
-                repeat=Repeat.UNLIMITED,
-                min_ms=0,
-                nonce=uuid.uuid4(),
-                started_at_ms=int(clock() * 1000),
-                expires_at=int(clock()) + 600,
-            )
+        started = StartedAction(
+            user_id=str(uuid.uuid4()),
+            action_id="quick",
+            version=1,
+            board_id="main",
+            points=5,
+            repeat=Repeat.UNLIMITED,
+            min_ms=0,
+            nonce=uuid.uuid4(),
+            started_at_ms=int(clock() * 1000),
+            expires_at=int(clock()) + 600,
         )
+        self.action_token = self.action.issue(started)
+        self.ticket_token, _ = self.ticket.issue(started, find_digest({"actionId": "quick"}))
 
-    errors: ClassVar = {"access": UnauthenticatedError, "action": BadActionTokenError}
+    errors: ClassVar = {
+        "access": UnauthenticatedError,
+        "action": BadActionTokenError,
+        "ticket": BadTicketError,
+    }
 
     def reject(self, token: str) -> None:
-        """Check that a text passes for neither kind, and fails as is described."""
+        """Check that a text passes for no kind, and fails as is described."""
         with pytest.raises(UnauthenticatedError):
             self.access.verify(token)
         with pytest.raises(BadActionTokenError):
             self.action.verify(token)
+        with pytest.raises(BadTicketError):
+            self.ticket.verify(token)

@@ -129,6 +129,45 @@ async def test_a_right_answer_among_wrong_ones_pays_at_most_once_and_later_reque
     assert codes(later) == ({"action_token_used": 2} if observed[200] else {"action_token_spent": 2})
 
 
+async def test_a_ticket_pays_once_across_all_gateways(players: list[Player], database: Database) -> None:
+    performed = await players[0].perform()
+    responses = await race(players[n % 2].redeem(performed) for n in range(AT_ONCE))
+    later = await race(player.redeem(performed) for player in players)
+
+    assert codes(responses) == {200: 1, "ticket_used": AT_ONCE - 1}
+    assert codes(later) == {"ticket_used": 2}
+    awards = [one.json()["award"] for one in responses + later if one.status_code == 409]
+    assert all((award["pointsEarned"], award["newTotalScore"]) == (3, 3) for award in awards)
+    assert points_in_ledger(database) == [3]
+
+
+async def test_a_ticket_pays_once_whatever_data_it_is_shown_with_meanwhile(
+    players: list[Player], database: Database
+) -> None:
+    performed = await players[0].perform()
+    other = performed["result"] | {"points": 1000}
+    responses = await race(
+        players[n % 2].redeem(performed, **({"result": other} if n % 3 else {})) for n in range(AT_ONCE)
+    )
+    later = await race(player.redeem(performed, result=other) for player in players)
+
+    observed = codes(responses)
+    assert set(observed) <= {200, "ticket_used", "ticket_data_mismatch"}
+    assert observed[200] == 1
+    assert codes(later) == {"ticket_used": 2}
+    assert points_in_ledger(database) == [3]
+
+
+async def test_all_tickets_of_a_daily_action_pay_once_a_day_across_all_gateways(
+    players: list[Player], database: Database
+) -> None:
+    performed = [await player.perform("check_in") for player in players for _ in range(3)]
+    responses = await race(players[n % 2].redeem(one) for n, one in enumerate(performed))
+
+    assert codes(responses) == {200: 1, "ticket_used": 5}
+    assert points_in_ledger(database) == [4]
+
+
 async def test_a_name_is_registered_once_across_all_gateways(gateways: list[Gateway]) -> None:
     names = ["ada", "ADA", "Ada", "aDa"]
     responses = await race(

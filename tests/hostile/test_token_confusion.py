@@ -34,6 +34,7 @@ class Tokens:
 
     access: str
     action: str
+    ticket: str
     refresh: str
     page: str
     position: str
@@ -58,6 +59,7 @@ async def tokens(gateway: Gateway, player: Player) -> Tokens:
     return Tokens(
         access=ada.access_token,
         action=await ada.start(),
+        ticket=(await ada.perform())["token"],
         refresh=login["refreshToken"],
         page=page,
         position=event.id or "",
@@ -103,6 +105,27 @@ async def test_nothing_but_an_access_token_opens_a_socket(gateway: Gateway, toke
 async def test_nothing_but_an_action_token_is_paid_for(player: Player, tokens: Tokens) -> None:
     for kind, token in tokens.others("action").items():
         assert code(await player.complete(token)) == (400, "bad_action_token"), kind
+
+
+async def test_nothing_but_a_ticket_updates_a_score(player: Player, tokens: Tokens) -> None:
+    performed = await player.perform()
+    for kind, token in tokens.others("ticket").items():
+        response = await player.redeem(performed, token=token)
+        assert code(response) == (401, "bad_ticket"), kind
+        assert response.headers["www-authenticate"] == "Bearer"
+    assert (await player.redeem(performed)).status_code == 200
+
+
+async def test_a_ticket_outside_its_header_is_ignored(gateway: Gateway, player: Player) -> None:
+    performed = await player.perform()
+    body = {"data": performed["result"]}
+    for name in ("token", "ticket", "access_token"):
+        params = {name: performed["token"]}
+        assert code(await gateway.http.post("/api/v1/score/update", params=params, json=body)) == (
+            401,
+            "bad_ticket",
+        )
+    assert code(await player.redeem(performed, token=player.access_token)) == (401, "bad_ticket")
 
 
 async def test_nothing_but_a_refresh_token_continues_or_ends_a_session(
@@ -233,7 +256,7 @@ class Target:
     typ: str
 
 
-@pytest.fixture(params=["access", "action"])
+@pytest.fixture(params=["access", "action", "ticket"])
 def target(request: pytest.FixtureRequest, signers: Signers) -> Target:
     good = getattr(signers, f"{request.param}_token")
     maker = getattr(signers, request.param)
@@ -254,13 +277,24 @@ def test_no_forgery_is_a_token(target: Target, forgery: str) -> None:
 
 
 def test_the_key_of_the_other_kind_signs_nothing_here(signers: Signers, target: Target) -> None:
-    for other in (signers.access, signers.action):
+    for other in (signers.access, signers.action, signers.ticket):
         key = other._kind.keys.signing_key()
         for named in (key, target.key):
             token = sign(key.private, target.claims, typ=target.typ, kid=named.key_id)
             if (key, named) != (target.key, target.key):
                 with pytest.raises(target.error):
                     target.verify(token)
+
+
+def test_the_claims_of_one_kind_are_none_of_another_with_the_same_key(
+    signers: Signers, target: Target
+) -> None:
+    for kind, error in signers.errors.items():
+        verify, typ = getattr(signers, kind).verify, getattr(signers, kind)._kind.typ
+        if typ != target.typ:
+            for named in (typ, target.typ):
+                with pytest.raises(error):
+                    verify(by_us(typ=named)(target.key, target.claims, target.typ))
 
 
 def test_a_header_that_refers_to_another_key_is_not_followed(target: Target) -> None:

@@ -1,30 +1,20 @@
-"""The two kinds of signed token: access tokens and action tokens.
-
-Both are EdDSA JWTs. They differ in key folder, `typ` and `aud`, so that neither passes for the other. The
-algorithm is fixed, keys are found by `kid` among our own only, and nothing else in a header is heeded.
-"""
+"""Access tokens and action tokens. They differ in key folder, `typ` and `aud`."""
 
 import uuid
-from collections import OrderedDict
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Final
 
 import jwt
 
-from action_gateway.accounts.keys import KeyFolder, SigningKey
+from action_gateway.accounts.keys import KeyFolder
+from action_gateway.accounts.token_kind import TokenKind, Verified, is_readable
 from action_gateway.domain.action import Repeat, StartedAction
 from action_gateway.domain.clock import Clock
 from action_gateway.errors import BadActionTokenError, UnauthenticatedError
 
-_ALGORITHM: Final = "EdDSA"
 _LEEWAY_SECONDS: Final = 10
 """Clocks of replicas may differ by this much."""
-_TIME_CLAIMS: Final = ("iat", "nbf", "exp")
-_VERIFIED_MAX: Final = 10_000
-"""Tokens of each kind that need not be verified again. One takes up to a kilobyte."""
-
-_Claims = TypeVar("_Claims")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,73 +35,6 @@ class _AccessClaims:
     """Seconds since 1970."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """What tells one kind of token from another."""
-
-    keys: KeyFolder
-    issuer: str
-    typ: str
-    audience: str
-
-    def sign(self, claims: Mapping[str, object]) -> tuple[SigningKey, str]:
-        """Return a token of this kind, and the key that has signed it."""
-        key = self.keys.signing_key()
-        payload = {**claims, "iss": self.issuer, "aud": self.audience}
-        headers = {"typ": self.typ, "kid": key.key_id}
-        return key, jwt.encode(payload, key.private, algorithm=_ALGORITHM, headers=headers)
-
-    def verify(self, token: str) -> tuple[SigningKey, dict[str, Any]]:
-        """Return the claims of a token of this kind, whatever the time, and the key that has signed it.
-
-        Raises:
-            jwt.PyJWTError: it is none.
-        """
-        if token.endswith("="):
-            # A token has one spelling, and that is the one without padding.
-            raise jwt.InvalidTokenError
-        header = jwt.get_unverified_header(token)
-        key = self.keys.find(header["kid"]) if isinstance(header.get("kid"), str) else None
-        if key is None or header.get("typ") != self.typ:
-            raise jwt.InvalidTokenError
-        claims = jwt.decode(
-            token,
-            key.public,
-            algorithms=[_ALGORITHM],
-            audience=self.audience,
-            issuer=self.issuer,
-            # Times are checked against our own clock, and the expiry of an action token at its own place.
-            options={
-                "require": ["iss", "aud", "sub", "jti", *_TIME_CLAIMS],
-                "strict_aud": True,
-                "verify_exp": False,
-                "verify_nbf": False,
-                "verify_iat": False,
-            },
-        )
-        if not all(isinstance(claims[name], int) for name in _TIME_CLAIMS):
-            raise jwt.InvalidTokenError
-        return key, claims
-
-
-class _Verified(Generic[_Claims]):
-    """What tokens say whose signatures were verified, or made, here. Bounded; the oldest are forgotten."""
-
-    def __init__(self, keys: KeyFolder) -> None:
-        self._keys = keys
-        self._known = OrderedDict[str, tuple[SigningKey, _Claims]]()
-
-    def find(self, token: str) -> _Claims | None:
-        """Return what a token says; None if it is not known, or its key is not ours any more."""
-        found = self._known.get(token)
-        return found[1] if found and self._keys.find(found[0].key_id) is found[0] else None
-
-    def keep(self, token: str, key: SigningKey, claims: _Claims) -> None:
-        self._known[token] = (key, claims)
-        if len(self._known) > _VERIFIED_MAX:
-            self._known.popitem(last=False)
-
-
 class AccessTokens:
     """Makes and checks access tokens."""
 
@@ -120,8 +43,8 @@ class AccessTokens:
     ) -> None:
         """Take the lifetime in seconds, and the users who have left, whose tokens count no more."""
         self._departed = departed
-        self._kind = _Kind(keys, issuer, typ="at+jwt", audience="laurel")
-        self._verified = _Verified[_AccessClaims](keys)
+        self._kind = TokenKind(keys, issuer, typ="at+jwt", audience="laurel")
+        self._verified = Verified[_AccessClaims](keys)
         self._clock = clock
         self.lifetime = lifetime
 
@@ -168,8 +91,8 @@ class ActionTokens:
 
     def __init__(self, keys: KeyFolder, *, issuer: str) -> None:
         """Take the keys and the name of the issuer."""
-        self._verified = _Verified[StartedAction](keys)
-        self._kind = _Kind(keys, issuer, typ="action+jwt", audience="laurel-action")
+        self._verified = Verified[StartedAction](keys)
+        self._kind = TokenKind(keys, issuer, typ="action+jwt", audience="laurel-action")
 
     def issue(self, started: StartedAction) -> str:
         """Write down that an action was started."""
@@ -206,7 +129,7 @@ class ActionTokens:
         try:
             _, claims = self._kind.verify(token)
         except (jwt.PyJWTError, ValueError):
-            raise BadActionTokenError(forged=_is_readable(token)) from None
+            raise BadActionTokenError(forged=is_readable(token)) from None
         try:
             return StartedAction(
                 user_id=claims["sub"],
@@ -233,15 +156,6 @@ def _is_forged(token: str, now: float) -> bool:
     try:
         claims = jwt.decode(token, options={"verify_signature": False})
     except (jwt.PyJWTError, ValueError):
-        return _is_readable(token)
+        return is_readable(token)
     expires_at = claims.get("exp")
     return not (isinstance(expires_at, int) and expires_at <= now)
-
-
-def _is_readable(token: str) -> bool:
-    """Return whether the text has the form of a signed token at all."""
-    try:
-        jwt.get_unverified_header(token)
-    except (jwt.PyJWTError, ValueError):
-        return False
-    return True

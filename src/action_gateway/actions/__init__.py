@@ -1,1 +1,1 @@
-"""Starting and completing actions, and the catalog they come from."""
+"""Starting and completing puzzles, performing instant actions, and the catalog they come from."""

@@ -14,12 +14,14 @@ from typing import Final
 
 from action_gateway.accounts.tokens import ActionTokens
 from action_gateway.actions.editions import Editions
+from action_gateway.actions.openings import Openings
 from action_gateway.actions.payments import Payments
-from action_gateway.domain.action import Repeat, StartedAction, find_request_id
+from action_gateway.domain.action import Kind, Repeat, StartedAction, find_award_id, find_request_id
 from action_gateway.domain.clock import Clock
-from action_gateway.domain.payment import Payment
+from action_gateway.domain.payment import Due, Payment
 from action_gateway.errors import (
     ActionCompletedError,
+    ActionNotFoundError,
     ActionTokenExpiredError,
     ActionTokenForeignError,
     ActionTokenSpentError,
@@ -31,11 +33,11 @@ from action_gateway.errors import (
     UnavailableError,
     WrongAnswerError,
 )
-from action_gateway.leaderboard.calendar import Calendar
 from action_gateway.limits.limits import Limits
 from action_gateway.request_context import note_action
 from action_gateway.store.store import OfferedAction, Store
 
+_ACTION_TYPE: Final = "puzzle"
 _LOOKUPS_AT_ONCE: Final = 8
 
 
@@ -68,29 +70,26 @@ class Answer:
 class Actions:
     """The commands around actions. They raise UnavailableError while a part they need is unavailable."""
 
-    def __init__(  # noqa: PLR0913 - the parts, all by name
+    def __init__(
         self,
         *,
         store: Store,
+        editions: Editions,
+        openings: Openings,
         payments: Payments,
-        calendar: Calendar,
         limits: Limits,
         action_tokens: ActionTokens,
         clock: Clock,
-        board_id: str,
-        lifetime: int,
         attempts: int,
     ) -> None:
-        """Take the seconds that an action token lives, and how many answers it allows."""
+        """Take how many answers an action token allows."""
         self._store = store
-        self._editions = Editions(store)
+        self._editions = editions
+        self._openings = openings
         self._payments = payments
-        self._calendar = calendar
         self._limits = limits
         self._action_tokens = action_tokens
         self._clock = clock
-        self._board_id = board_id
-        self._lifetime = lifetime
         self._attempts = attempts
 
     async def list_actions(self, user_id: str) -> list[tuple[OfferedAction, bool]]:
@@ -100,7 +99,8 @@ class Actions:
 
         async def is_completed(action: OfferedAction) -> bool:
             async with room:
-                return await self._find_completion(await self._begin(action, user_id)) is not None
+                started = await self._openings.begin(action, user_id)
+                return await self._openings.find_completion(action, started) is not None
 
         completed = await asyncio.gather(*map(is_completed, actions))
         return list(zip(actions, completed, strict=True))
@@ -109,14 +109,16 @@ class Actions:
         """Start an action.
 
         Raises:
-            RateLimitedError, ActionNotFoundError: nothing was started.
+            RateLimitedError, ActionNotFoundError: nothing was started. An instant action cannot be.
             ActionCompletedError: it would not pay.
         """
         await self._limits.start(user_id)
         action = await self._editions.get_action(action_id)
+        if action.kind is not Kind.PUZZLE:
+            raise ActionNotFoundError
         note_action(action.action_id)
-        started = await self._begin(action, user_id)
-        completion = await self._find_completion(started)
+        started = await self._openings.begin(action, user_id)
+        completion = await self._openings.find_completion(action, started)
         if completion is not None:
             raise ActionCompletedError(completion)
         expires_at = datetime.fromtimestamp(started.expires_at, UTC)
@@ -141,7 +143,7 @@ class Actions:
             solved_before = await self._judge(started, given.answer)
         except GatewayError as rejection:
             return await self._reconsider(started, given, rejection)
-        payment, is_first = await self._payments.make(started, given.name_request())
+        payment, is_first = await self._payments.make(_due(started), given.name_request())
         if not is_first:
             raise _paid(started, given, payment, solved=solved_before)
         return payment
@@ -190,7 +192,7 @@ class Actions:
         if paid is None:
             raise rejection
         if given.idempotency_key is not None:
-            payment, is_first = await self._payments.make(started, given.name_request())
+            payment, is_first = await self._payments.make(_due(started), given.name_request())
             if is_first:
                 return payment
         solved = started.repeat is Repeat.UNLIMITED or await self._store.is_solved(started.nonce)
@@ -198,33 +200,23 @@ class Actions:
 
     async def _find_payment(self, started: StartedAction, rejection: GatewayError) -> Payment | None:
         try:
-            return await self._payments.find(started)
+            return await self._payments.find(started.board_id, find_award_id(started))
         except UnavailableError:
             if isinstance(rejection, WrongAnswerError):
                 # True whatever was paid, and an attempt is gone, so the client has to know.
                 raise rejection from None
             raise
 
-    async def _begin(self, action: OfferedAction, user_id: str) -> StartedAction:
-        now = self._clock()
-        board_id = action.board_id or self._board_id
-        day = await self._calendar.find_day(board_id) if action.repeat is Repeat.DAILY else ""
-        return StartedAction(
-            user_id=user_id,
-            action_id=action.action_id,
-            version=action.version,
-            board_id=board_id,
-            points=action.points,
-            repeat=action.repeat,
-            min_ms=action.min_ms,
-            nonce=uuid.uuid4(),
-            started_at_ms=int(now * 1000),
-            expires_at=int(now) + self._lifetime,
-            day=day,
-        )
 
-    async def _find_completion(self, started: StartedAction) -> Payment | None:
-        return None if started.repeat is Repeat.UNLIMITED else await self._payments.find(started)
+def _due(started: StartedAction) -> Due:
+    return Due(
+        board_id=started.board_id,
+        award_id=find_award_id(started),
+        user_id=started.user_id,
+        points=started.points,
+        action_type=_ACTION_TYPE,
+        action_id=started.action_id,
+    )
 
 
 def _paid(started: StartedAction, given: Answer, payment: Payment, *, solved: bool) -> PaidError:

@@ -16,13 +16,14 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from action_gateway.domain.action import ActionId, Repeat
+from action_gateway.domain.action import ActionId, Kind, Repeat
 from action_gateway.domain.answer_form import fold
 from action_gateway.domain.number import MAX_DIGITS, MAX_MAGNITUDE, is_bounded
 from action_gateway.store.sql import load_statement
 from service_runtime.settings import SetupError
 
 _LINE_FORBIDS: Final = frozenset(map(chr, (*range(0x20), 0x7F)))
+_OF_PUZZLES: Final = frozenset({"answer", "answers", "numeric", "min_seconds"})
 _NUMBER_LIKE: Final = frozenset("0123456789+-.,")
 
 
@@ -80,6 +81,7 @@ class CatalogAction(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     action_id: ActionId
+    kind: Kind = Kind.PUZZLE
     title: Annotated[str, Field(min_length=1, max_length=200), Line]
     prompt: Annotated[str, Field(min_length=1, max_length=4000), AfterValidator(_check_text)]
     answer: Answer | None = None
@@ -87,11 +89,22 @@ class CatalogAction(BaseModel):
     numeric: NumericAnswer | None = None
     points: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
     repeat: Repeat
-    min_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+    min_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] | None = None
+    per_minute: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
     board_id: ActionId | None = None
 
     @model_validator(mode="after")
-    def _has_answers(self) -> Self:
+    def _has_what_its_kind_needs(self) -> Self:
+        if self.kind is Kind.INSTANT:
+            if self.per_minute is None:
+                raise ValueError("is instant, and needs `per_minute`")
+            if self.model_fields_set & _OF_PUZZLES:
+                raise ValueError("is instant, and has neither an answer nor `min_seconds`")
+            return self
+        if self.min_seconds is None:
+            raise ValueError("needs `min_seconds`")
+        if self.per_minute is not None:
+            raise ValueError("is a puzzle, and has no `per_minute`")
         if [self.answer is None, not self.answers, self.numeric is None].count(False) != 1:
             raise ValueError("needs either `answer`, `answers` or `[action.numeric]`")
         if not all(map(fold, self.all_answers)):
@@ -156,6 +169,7 @@ def replace_actions(dsn: str, password: str | None, actions: Sequence[CatalogAct
 def _row(place: int, action: CatalogAction) -> dict[str, object]:
     return {
         "action_id": action.action_id,
+        "kind": action.kind,
         "place": place,
         "title": action.title,
         "prompt": action.prompt,
@@ -163,7 +177,8 @@ def _row(place: int, action: CatalogAction) -> dict[str, object]:
         "number": action.numeric and _number(action.numeric),
         "points": action.points,
         "repeat": action.repeat,
-        "min_ms": round(action.min_seconds * 1000),
+        "min_ms": round((action.min_seconds or 0) * 1000),
+        "per_minute": action.per_minute or 0,
         "board_id": action.board_id,
     }
 

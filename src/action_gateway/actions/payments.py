@@ -3,17 +3,13 @@
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Final
 
-from action_gateway.domain.action import StartedAction, find_award_id
-from action_gateway.domain.payment import Payment
+from action_gateway.domain.payment import Due, Payment
 from action_gateway.errors import translate
 from action_gateway.request_context import find_trace_id
 from score_client.client import ScoreClient
 from score_client.errors import AwardConflictError, NotFoundError, ScoreClientError
 from score_client.types import AwardResult
-
-_ACTION_TYPE: Final = "puzzle"
 
 
 class Payments:
@@ -22,35 +18,33 @@ class Payments:
     def __init__(self, score_client: ScoreClient) -> None:
         self._score_client = score_client
 
-    async def find(self, started: StartedAction) -> Payment | None:
-        """Return the payment for an action, if it was made."""
+    async def find(self, board_id: str, award_id: uuid.UUID) -> Payment | None:
+        """Return a payment, if it was made."""
         async with _translated():
             try:
-                return _payment(await self._get_award(started))
+                return _payment(await self._score_client.get_award(board_id=board_id, award_id=award_id))
             except NotFoundError:
                 return None
 
-    async def make(self, started: StartedAction, request_id: uuid.UUID) -> tuple[Payment, bool]:
-        """Pay for an action unless it was paid; return the payment, and whether this request has made it."""
+    async def make(self, due: Due, request_id: uuid.UUID) -> tuple[Payment, bool]:
+        """Pay what is due unless it was paid; return the payment, and whether this request has made it."""
         async with _translated():
             try:
                 result = await self._score_client.award(
-                    board_id=started.board_id,
-                    user_id=started.user_id,
-                    points=started.points,
-                    action_type=_ACTION_TYPE,
-                    action_id=started.action_id,
-                    award_id=find_award_id(started),
+                    board_id=due.board_id,
+                    user_id=due.user_id,
+                    points=due.points,
+                    action_type=due.action_type,
+                    action_id=due.action_id,
+                    award_id=due.award_id,
                     request_id=request_id,
                     trace_id=find_trace_id(),
                 )
             except AwardConflictError:
                 # It was paid before it was edited, with other points.
-                return _payment(await self._get_award(started)), False
+                result = await self._score_client.get_award(board_id=due.board_id, award_id=due.award_id)
+                return _payment(result), False
             return _payment(result), not result.replayed
-
-    async def _get_award(self, started: StartedAction) -> AwardResult:
-        return await self._score_client.get_award(board_id=started.board_id, award_id=find_award_id(started))
 
 
 @asynccontextmanager

@@ -17,6 +17,15 @@ ActionId = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z
 """Also the form of a board's id, as the contract has it."""
 
 
+class Kind(StrEnum):
+    """What a user does to complete an action."""
+
+    PUZZLE = "puzzle"
+    """Answer a question."""
+    INSTANT = "instant"
+    """Nothing more: it is done when it is asked for, and pays by a ticket."""
+
+
 class Repeat(StrEnum):
     """How often an action pays a user."""
 
@@ -56,18 +65,18 @@ def find_award_id(started: StartedAction) -> uuid.UUID:
     parts = [started.board_id, started.user_id, started.action_id]
     if started.repeat is Repeat.DAILY:
         parts.append(started.day or _find_utc_day(started))
-    return uuid.uuid5(_AWARD_NAMESPACE, _join(parts))
+    return uuid.uuid5(_AWARD_NAMESPACE, join_parts(parts))
 
 
 def find_request_id(user_id: str, idempotency_key: str, action_token: str, answer: str) -> uuid.UUID:
     """Name a request that its sender may repeat: the same sender, key and body give the same name."""
-    return uuid.uuid5(_REQUEST_NAMESPACE, _join((user_id, idempotency_key, action_token, answer)))
+    return uuid.uuid5(_REQUEST_NAMESPACE, join_parts((user_id, idempotency_key, action_token, answer)))
 
 
 def _find_utc_day(started: StartedAction) -> str:
     return datetime.fromtimestamp(started.started_at_ms / 1000, UTC).date().isoformat()
 
 
-def _join(parts: Iterable[str]) -> str:
-    # Lengths come first, so that no two lists of parts read the same.
+def join_parts(parts: Iterable[str]) -> str:
+    """Join texts to one. Lengths come first, so that no two lists of parts read the same."""
     return "".join(f"{len(part)}:{part}" for part in parts)

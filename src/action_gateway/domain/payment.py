@@ -1,6 +1,21 @@
-"""What a completed action brought: the same in the answer to it and in the errors that repeat it."""
+"""What an action pays, and what it brought: the same in the answer to it and in the errors that repeat it."""
+
+import uuid
+from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, Field
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """Points that are to be paid."""
+
+    board_id: str
+    award_id: uuid.UUID
+    user_id: str
+    points: int
+    action_type: str
+    action_id: str
 
 
 class Payment(BaseModel):

@@ -8,11 +8,13 @@ describes them, and answers what is no such request, so that there is one API an
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
+from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Header
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, TypeAdapter, ValidationError
+from starlette.datastructures import Headers
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
@@ -105,6 +107,8 @@ class Operation:
     endpoint: Callable[..., Awaitable[BaseModel]]
     body: type[BaseModel]
     takes_key: bool = False
+    identify: Callable[[Headers], object] | None = None
+    """How to find the caller; None for one with an access token."""
 
 
 class DirectCalls:
@@ -119,7 +123,7 @@ class DirectCalls:
     ) -> None:
         """Take the operations that are POSTed to, by path, and what answers their exceptions."""
         self._app = app
-        self._access_tokens = access_tokens
+        self._identify = partial(identify, access_tokens)
         self._operations = operations
         self._calling = ExceptionMiddleware(self._call, handlers)
 
@@ -134,10 +138,10 @@ class DirectCalls:
         operation = self._operations[scope["path"]]
         scope["endpoint"] = operation.endpoint
         request = Request(scope, receive)
-        user = identify(self._access_tokens, request.headers)
+        caller = (operation.identify or self._identify)(request.headers)
         body = await _read_body(request, operation.body)
         key = (_read_key(request),) if operation.takes_key else ()
-        answer = await operation.endpoint(user, body, *key)
+        answer = await operation.endpoint(caller, body, *key)
         await Response(answer.model_dump_json(by_alias=True), media_type=_JSON)(scope, receive, send)
 
 

@@ -40,6 +40,10 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.ActionTokenSpentError: Kind(HTTPStatus.CONFLICT, "action_token_spent"),
     errors.ActionTokenUsedError: Kind(HTTPStatus.CONFLICT, "action_token_used"),
     errors.ActionCompletedError: Kind(HTTPStatus.CONFLICT, "action_already_completed"),
+    errors.BadTicketError: Kind(HTTPStatus.UNAUTHORIZED, "bad_ticket"),
+    errors.TicketExpiredError: Kind(HTTPStatus.BAD_REQUEST, "ticket_expired"),
+    errors.TicketUsedError: Kind(HTTPStatus.CONFLICT, "ticket_used"),
+    errors.TicketDataMismatchError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "ticket_data_mismatch"),
     errors.TooFastError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "too_fast"),
     errors.WrongAnswerError: Kind(HTTPStatus.UNPROCESSABLE_ENTITY, "wrong_answer"),
     errors.ScoreLimitError: Kind(HTTPStatus.CONFLICT, "score_limit_reached"),
@@ -98,7 +102,8 @@ class Problem(BaseModel):
         default=None, description="of score_service_denied: what its policy has to allow the gateway"
     )
     award: Payment | None = Field(
-        default=None, description="of action_token_used and action_already_completed: the first outcome"
+        default=None,
+        description="of action_token_used, ticket_used and action_already_completed: the first outcome",
     )
 
 

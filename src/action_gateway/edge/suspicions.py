@@ -42,12 +42,13 @@ class Signal(StrEnum):
     """An answer with an action token that has no attempts left."""
     TOO_FAST = auto()
     TOKEN_REUSED = auto()
-    """An action token that was paid for already. So does a client whose answer got lost, unless it sends an
-    `Idempotency-Key`."""
+    """An action token or a ticket that was paid for already. So does a client whose answer got lost, unless
+    it sends an `Idempotency-Key`."""
     TOKEN_FOREIGN = auto()
     """An action token of another user."""
     TOKEN_FORGED = auto()
-    """An action token that is not ours, was changed, or is of another kind. Text of no such form is none."""
+    """An action token or a ticket that is not ours, was changed, is of another kind, or came with another
+    result. Text of no such form is none."""
     ACCESS_TOKEN_FORGED = auto()
     """The same of an access token. One that has expired is none."""
     REFRESH_REUSED = auto()
@@ -83,9 +84,15 @@ def find_suspicion(error: Exception) -> Suspicion | None:  # noqa: C901, PLR0911
             return Suspicion(Signal.TOO_FAST)
         case errors.ActionTokenUsedError(repeated=False):
             return Suspicion(Signal.TOKEN_REUSED)
+        case errors.TicketUsedError():
+            return Suspicion(Signal.TOKEN_REUSED)
         case errors.ActionTokenForeignError():
             return Suspicion(Signal.TOKEN_FOREIGN)
-        case errors.BadActionTokenError(forged=True):
+        case (
+            errors.BadActionTokenError(forged=True)
+            | errors.BadTicketError(forged=True)
+            | errors.TicketDataMismatchError()
+        ):
             return Suspicion(Signal.TOKEN_FORGED)
         case errors.UnauthenticatedError(forged=True):
             return Suspicion(Signal.ACCESS_TOKEN_FORGED)

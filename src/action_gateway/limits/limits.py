@@ -22,7 +22,7 @@ from action_gateway import tracing
 from action_gateway.errors import RateLimitedError, UnavailableError
 from service_runtime.addresses import parse_address
 
-Limit = Literal["start", "complete", "login", "register", "export", "moderate"]
+Limit = Literal["start", "complete", "perform", "redeem", "login", "register", "export", "moderate"]
 LIMITS: Final[tuple[str, ...]] = get_args(Limit)
 _PAUSE_SECONDS: Final = 1.0
 _V6_SITE_BITS: Final = 64
@@ -36,6 +36,7 @@ class Rates:
 
     starts: int
     completes: int
+    redeems: int
     logins: int
     registrations: int
     exports: int
@@ -68,6 +69,14 @@ class Limits:
     async def complete(self, user_id: str) -> None:
         """Count an answer sent."""
         await self._count_leniently(self._rates.completes, "complete", user_id)
+
+    async def perform(self, user_id: str, action_id: str, rate: int) -> None:
+        """Count an instant action, which has a rate of its own."""
+        await self._count_leniently(rate, "perform", user_id, action_id)
+
+    async def redeem(self, user_id: str) -> None:
+        """Count a ticket shown."""
+        await self._count_leniently(self._rates.redeems, "redeem", user_id)
 
     async def export(self, user_id: str) -> None:
         """Count an export of an account."""

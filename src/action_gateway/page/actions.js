@@ -1,5 +1,5 @@
 /**
- * The list of puzzles, and which of them the player has solved.
+ * The list of puzzles and instant actions, and which of them the player has done.
  *
  * Reading it again keeps the cards that are there, and the focus.
  */
@@ -10,14 +10,15 @@ import { gain } from "./format.js";
 import { explain } from "./words.js";
 
 /**
- * @typedef {{actionId: string, title: string, prompt: string, points: number, repeat: string, completed: boolean}} Action
+ * @typedef {{actionId: string, kind: string, title: string, prompt: string, points: number, repeat: string, completed: boolean}} Action
  */
 
-/** @type {Record<string, {kind: string, done: string}>} */
-const REPEAT = {
-  once: { kind: "Once", done: "Solved" },
-  daily: { kind: "Every day", done: "Solved today" },
-  unlimited: { kind: "Any time", done: "Solved" },
+/** @type {Record<string, string>} */
+const REPEAT = { once: "Once", daily: "Every day", unlimited: "Any time" };
+/** @type {Record<string, {act: string, done: string}>} */
+const KIND = {
+  puzzle: { act: "Solve", done: "Solved" },
+  instant: { act: "Collect", done: "Collected" },
 };
 const RETRY_S = 4;
 
@@ -25,7 +26,7 @@ export class Actions {
   /** @type {import("./session.js").Session} */
   #session;
   /** @type {(action: Action) => Promise<void>} */
-  #solve;
+  #begin;
   /** @type {HTMLElement} */
   #list = find("actions");
   /** @type {Map<string, HTMLElement>} */
@@ -35,10 +36,10 @@ export class Actions {
   #edition = 0;
   #timer = 0;
 
-  /** @param {import("./session.js").Session} session @param {(action: Action) => Promise<void>} solve starts one */
-  constructor(session, solve) {
+  /** @param {import("./session.js").Session} session @param {(action: Action) => Promise<void>} begin begins one */
+  constructor(session, begin) {
     this.#session = session;
-    this.#solve = solve;
+    this.#begin = begin;
   }
 
   /** Reads the list, and again until it could be read. */
@@ -98,16 +99,16 @@ export class Actions {
   /** @param {Action} action */
   #card(action) {
     const card = this.#cards.get(action.actionId) ?? stamp("action-template");
-    const words = REPEAT[action.repeat] ?? REPEAT.once;
+    const { act, done } = KIND[action.kind] ?? KIND.puzzle;
     const button = slot(card, "solve");
     card.classList.toggle("is-completed", action.completed);
-    say(slot(card, "repeat"), words.kind);
+    say(slot(card, "repeat"), REPEAT[action.repeat] ?? REPEAT.once);
     say(slot(card, "title"), action.title);
     say(slot(card, "teaser"), action.prompt);
     say(slot(card, "points"), gain(action.points));
-    say(slot(card, "completed"), action.completed ? words.done : "");
-    say(button, "Solve");
-    button.setAttribute("aria-label", `Solve ${action.title}`);
+    say(slot(card, "completed"), action.completed ? done + (action.repeat === "daily" ? " today" : "") : "");
+    say(button, act);
+    button.setAttribute("aria-label", `${act} ${action.title}`);
     button.hidden = action.completed;
     button.onclick = () => this.#start(card, action);
     return card;
@@ -119,7 +120,7 @@ export class Actions {
     card.ariaBusy = "true";
     say(slot(card, "error"), "");
     try {
-      await this.#solve(action);
+      await this.#begin(action);
     } catch (problem) {
       if (!(problem instanceof Problem)) throw problem;
       say(slot(card, "error"), explain(problem));

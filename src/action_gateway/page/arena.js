@@ -8,6 +8,7 @@ import { find, say } from "./dom.js";
 import { Live } from "./live.js";
 import { ALL_TIME, Periods } from "./periods.js";
 import { Standing } from "./standing.js";
+import { collect } from "./ticket.js";
 
 /** @typedef {import("./board.js").Entry} Entry */
 /** @typedef {import("./periods.js").Period} Period */
@@ -59,7 +60,7 @@ export class Arena {
     this.#session = session;
     this.#live = new Live(session);
     this.#challenge = new Challenge(session, (award) => this.#paid(award));
-    this.#actions = new Actions(session, (action) => this.#challenge.open(action));
+    this.#actions = new Actions(session, (action) => this.#do(action));
     this.#listen("state", (state) => this.#connection(state));
     this.#periods = new Periods(session);
     this.#periods.addEventListener("choice", () => this.#follow());
@@ -152,7 +153,13 @@ export class Arena {
     this.#actions.load();
   }
 
-  /** @param {import("./delivery.js").Award} award */
+  /** @param {import("./actions.js").Action} action */
+  async #do(action) {
+    if (action.kind !== "instant") return this.#challenge.open(action);
+    this.#paid(await collect(this.#session, action.actionId));
+  }
+
+  /** @param {import("./ticket.js").Gain} gain */
   #paid({ newTotalScore, newRank }) {
     // What it is in a period, the socket tells.
     const isShown = this.#periods.choice === ALL_TIME && newTotalScore > this.#me.score;

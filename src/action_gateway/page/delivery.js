@@ -7,14 +7,9 @@
 
 import { Problem } from "./api.js";
 import { freshKey } from "./key.js";
+import { settle } from "./patience.js";
 
 /** @typedef {{pointsEarned: number, newTotalScore: number, newRank: number | null}} Award */
-
-const WAITS_MS = [800, 2_000, 4_000];
-const LONGEST_WAIT_MS = 10_000;
-
-/** @param {number} milliseconds */
-const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class Delivery {
   #session;
@@ -37,16 +32,7 @@ export class Delivery {
   async send(answer, onRetry) {
     const resent = this.#open.answer === answer && this.#open.key !== "";
     if (!resent) this.#open = { answer, key: freshKey() };
-    for (const wait of [...WAITS_MS, 0]) {
-      try {
-        return await this.#post(answer);
-      } catch (error) {
-        if (!(error instanceof Problem) || !error.unsettled || !wait) throw error;
-        onRetry();
-        await sleep(Math.min(LONGEST_WAIT_MS, Math.max(wait, (error.retryAfter ?? 0) * 1000)));
-      }
-    }
-    throw new Error("unreachable: the last round returns or throws");
+    return settle(() => this.#post(answer), onRetry);
   }
 
   /** @param {string} answer @returns {Promise<Award>} */

@@ -18,12 +18,15 @@ const WORDS = {
   plan_stale: "The board has changed since this plan was made. Plan again.",
   username_taken: "Somebody has this name already. Try another.",
   period_unknown: "The board does not count in these times any more.",
-  action_not_found: "This puzzle is no longer there.",
-  action_already_completed: "You have solved this one already.",
+  action_not_found: "This is no longer there.",
+  action_already_completed: "You have done this one already.",
   action_token_expired: "Time is up for this try. Start again when you like.",
   action_token_spent: "That was the last attempt. Start again when you like.",
   action_token_foreign: "This try was started by somebody else. Start it again.",
   bad_action_token: "This try cannot be continued. Start it again.",
+  bad_ticket: "This could not be counted. Collect it again.",
+  ticket_expired: "That took too long. Collect it again.",
+  ticket_data_mismatch: "This could not be counted. Collect it again.",
   too_fast: "Quicker than anyone can be. Wait a second, then send it again; this did not use up an attempt.",
 };
 

@@ -33,6 +33,7 @@ from action_gateway.routes.accounts import AccountRoutes
 from action_gateway.routes.actions import ActionRoutes
 from action_gateway.routes.moderation import ModerationRoutes
 from action_gateway.routes.sessions import SessionRoutes
+from action_gateway.routes.tickets import TicketRoutes
 from action_gateway.streams.events import PATH as EVENTS_PATH
 from service_runtime.admin import LIVE_PATH, READY_PATH, probe_routes
 
@@ -53,6 +54,8 @@ _DESCRIBED: Final[Sequence[tuple[type[BaseModel], JsonSchemaMode]]] = (
     (schemas.Deletion, "validation"),
     (schemas.Start, "validation"),
     (schemas.Completion, "validation"),
+    (schemas.Performing, "validation"),
+    (schemas.ScoreUpdate, "validation"),
     (moderation_schemas.NewReversal, "validation"),
     (moderation_schemas.NewPlan, "validation"),
     (moderation_schemas.PlanApply, "validation"),
@@ -67,6 +70,7 @@ def create_app(parts: Parts) -> ASGIApp:
     package = Path(__file__).parents[1]
     files = [*_file_routes("/docs", package / "docs"), *_file_routes("", package / "page")]
     actions = ActionRoutes(parts.actions, parts.suspicions)
+    tickets = TicketRoutes(parts.instants, parts.score_tickets, parts.suspicions)
     handlers = {**HANDLERS, GatewayError: parts.suspicions.before(HANDLERS[GatewayError])}
     app = FastAPI(
         title="Laurel",
@@ -80,11 +84,13 @@ def create_app(parts: Parts) -> ASGIApp:
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.access_tokens, app.state.suspicions = parts.access_tokens, parts.suspicions
+    app.state.score_tickets = parts.score_tickets
     app.state.moderators = parts.moderators
     for router in (
         SessionRoutes(parts.sessions, registration_enabled=parts.settings.registration_enabled).router(),
         AccountRoutes(parts.accounts).router(),
         actions.router(),
+        tickets.router(),
         parts.leaderboard.router(),
         parts.sockets.router(),
         parts.events.router(),
@@ -96,7 +102,8 @@ def create_app(parts: Parts) -> ASGIApp:
     app.router.routes.extend(files)
     app.router.routes.append(Route("/", _tell_methods, methods=["OPTIONS"]))
     _describe_models(app)
-    operations = {API_PREFIX + path: operation for path, operation in actions.direct_calls().items()}
+    calls = actions.direct_calls() | tickets.direct_calls()
+    operations = {API_PREFIX + path: operation for path, operation in calls.items()}
     direct = DirectCalls(app, parts.access_tokens, operations, handlers)
     return _add_layers(direct, parts, [file.path for file in files])
 

@@ -14,10 +14,14 @@ from action_gateway.accounts.departed import Departed
 from action_gateway.accounts.freed_names import FreedNames
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.passwords import Passwords
+from action_gateway.accounts.score_tickets import ScoreTickets
 from action_gateway.accounts.sessions import Sessions
 from action_gateway.accounts.settlement import Settlement
 from action_gateway.accounts.tokens import AccessTokens, ActionTokens
 from action_gateway.actions.actions import Actions
+from action_gateway.actions.editions import Editions
+from action_gateway.actions.instants import Instants
+from action_gateway.actions.openings import Openings
 from action_gateway.actions.payments import Payments
 from action_gateway.domain.clock import Clock
 from action_gateway.edge.suspicions import Suspicions
@@ -38,7 +42,7 @@ from action_gateway.moderation.suspicion_log import SuspicionLog
 from action_gateway.process import gauges
 from action_gateway.process.checks import DATABASE, checks_of
 from action_gateway.process.cleanup import run_cleanup
-from action_gateway.process.dependencies import Dependencies, open_dependencies
+from action_gateway.process.dependencies import open_dependencies
 from action_gateway.routes.leaderboards import Leaderboard
 from action_gateway.settings import ServeSettings
 from action_gateway.store.store import Store
@@ -65,6 +69,8 @@ class Parts:
     sessions: Sessions
     accounts: Accounts
     actions: Actions
+    instants: Instants
+    score_tickets: ScoreTickets
     connections: Connections
     suspicions: Suspicions
     suspicion_log: SuspicionLog
@@ -82,6 +88,7 @@ class _Tokens:
     access_keys: KeyFolder
     access: AccessTokens
     action: ActionTokens
+    score: ScoreTickets
 
 
 @asynccontextmanager
@@ -99,6 +106,15 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         )
         usernames = Usernames(store.get_usernames)
         calendar = Calendar(score_client, clock)
+        editions, payments = Editions(store), Payments(score_client)
+        openings = Openings(
+            payments,
+            calendar,
+            clock,
+            board_id=settings.board_id,
+            lifetime=settings.action_token_seconds,
+            issuer=settings.issuer,
+        )
         feeds = await stack.enter_async_context(
             Feeds(
                 lambda period: Feed(
@@ -157,7 +173,25 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
                 board_id=settings.board_id,
                 clock=clock,
             ),
-            actions=_make_actions(dependencies, calendar, limits, tokens, clock, settings),
+            actions=Actions(
+                store=store,
+                editions=editions,
+                openings=openings,
+                payments=payments,
+                limits=limits,
+                action_tokens=tokens.action,
+                clock=clock,
+                attempts=settings.attempts_per_token,
+            ),
+            instants=Instants(
+                store=store,
+                editions=editions,
+                openings=openings,
+                payments=payments,
+                limits=limits,
+                tickets=tokens.score,
+            ),
+            score_tickets=tokens.score,
             connections=connections,
             suspicion_log=suspicion_log,
             suspicions=Suspicions(
@@ -197,13 +231,21 @@ def _make_tokens(settings: ServeSettings, clock: Clock, departed: Departed) -> _
         clock=clock,
         departed=departed,
     )
-    return _Tokens(access_keys, access, ActionTokens(action_keys, issuer=settings.issuer))
+    score = ScoreTickets(
+        action_keys,
+        issuer=settings.issuer,
+        lifetime=settings.ticket_seconds,
+        clock=clock,
+        departed=departed,
+    )
+    return _Tokens(access_keys, access, ActionTokens(action_keys, issuer=settings.issuer), score)
 
 
 def _make_limits(counters: Counters, settings: ServeSettings) -> Limits:
     rates = Rates(
         starts=settings.starts_per_minute,
         completes=settings.completes_per_minute,
+        redeems=settings.redeems_per_minute,
         logins=settings.logins_per_minute,
         registrations=settings.registrations_per_minute,
         exports=settings.exports_per_minute,
@@ -218,27 +260,6 @@ def _make_connections(metrics: Metrics, settings: ServeSettings, departed: Depar
         limit=settings.max_sockets,
         limit_per_user=settings.max_sockets_per_user,
         departed=departed,
-    )
-
-
-def _make_actions(
-    dependencies: Dependencies,
-    calendar: Calendar,
-    limits: Limits,
-    tokens: _Tokens,
-    clock: Clock,
-    settings: ServeSettings,
-) -> Actions:
-    return Actions(
-        store=dependencies.store,
-        payments=Payments(dependencies.score_client),
-        calendar=calendar,
-        limits=limits,
-        action_tokens=tokens.action,
-        clock=clock,
-        board_id=settings.board_id,
-        lifetime=settings.action_token_seconds,
-        attempts=settings.attempts_per_token,
     )
 
 

@@ -93,6 +93,7 @@ class ActionRoutes:
 def _listed(action: OfferedAction, *, completed: bool) -> schemas.ListedAction:
     return schemas.ListedAction(
         action_id=action.action_id,
+        kind=action.kind,
         title=action.title,
         prompt=action.prompt,
         points=action.points,

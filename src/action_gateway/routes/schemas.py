@@ -3,11 +3,11 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
 from action_gateway.accounts.password_form import prepare
-from action_gateway.domain.action import ActionId, Repeat
+from action_gateway.domain.action import ActionId, Kind, Repeat
 from action_gateway.domain.payment import Payment
 
 Username = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
@@ -87,6 +87,19 @@ class Completion(_Request):
     proof: Proof
 
 
+class Performing(_Request):
+    """An instant action to do."""
+
+    action_id: ActionId
+    data: JsonValue = Field(default=None, description="what belongs to it; becomes a part of the result")
+
+
+class ScoreUpdate(_Request):
+    """The result of an instant action, as it was given with the ticket."""
+
+    data: JsonValue
+
+
 class User(_Body):
     """A player."""
 
@@ -110,9 +123,10 @@ class LoggedIn(_Body):
 
 
 class ListedAction(_Body):
-    """An action that can be started."""
+    """An action that can be started, or performed if it is instant."""
 
     action_id: str
+    kind: Kind
     title: str
     prompt: str
     points: int
@@ -141,6 +155,25 @@ class Started(_Body):
     action_token: str
     expires_at: datetime
     action_details: ActionDetails
+
+
+class Performed(_Body):
+    """An instant action that was done. The token is a ticket for its points."""
+
+    message: str
+    result: dict[str, JsonValue] = Field(description="to be sent with the ticket as it is")
+    token: str
+    expires_at: datetime
+
+
+class ScoreUpdated(_Body):
+    """The points of a ticket that was redeemed now."""
+
+    message: str
+    status: Literal["success"] = "success"
+    score_increase: int
+    new_total_score: int = Field(description="the user's total right after these points")
+    new_rank: int | None = Field(description="1 for the best; null where it is not known")
 
 
 class Completed(Payment):

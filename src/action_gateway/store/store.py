@@ -16,7 +16,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from action_gateway import tracing
-from action_gateway.domain.action import Repeat
+from action_gateway.domain.action import Kind, Repeat
 from action_gateway.domain.answer_key import AnswerKey
 from action_gateway.domain.number import Number
 from action_gateway.errors import ActionNotFoundError, BadActionTokenError, UsernameTakenError
@@ -27,7 +27,7 @@ from action_gateway.store.roles import Roles
 from action_gateway.store.suspicions import SuspicionRows
 from service_runtime.postgres.pool import PoolSettings, PoolUse
 
-REQUIRED_REVISION: Final = "0004"
+REQUIRED_REVISION: Final = "0005"
 """The oldest schema that this code works with."""
 
 
@@ -80,9 +80,10 @@ class Rotation:
 
 @dataclass(frozen=True, slots=True)
 class OfferedAction:
-    """An action that can be started, in its newest edition. Its answers stay where they are."""
+    """An action that can be done, in its newest edition. Its answers stay where they are."""
 
     action_id: str
+    kind: Kind
     version: int
     title: str
     prompt: str
@@ -90,6 +91,8 @@ class OfferedAction:
     repeat: Repeat
     min_ms: int
     board_id: str | None
+    per_minute: int
+    """How often a user may perform it in a minute; 0 for a puzzle."""
 
 
 class Store:
@@ -308,4 +311,4 @@ def _number(stored: Mapping[str, Any]) -> Number:
 
 
 def _offered(row: DictRow) -> OfferedAction:
-    return OfferedAction(**{**row, "repeat": Repeat(row["repeat"])})
+    return OfferedAction(**{**row, "kind": Kind(row["kind"]), "repeat": Repeat(row["repeat"])})

@@ -321,9 +321,12 @@ async def test_the_list_shows_every_action_and_what_is_completed(player: Player)
         ("once", True),
         ("daily", False),
         ("slow", False),
+        ("wave", False),
+        ("check_in", False),
     ]
     assert actions[2] == {
         "actionId": "once",
+        "kind": "puzzle",
         "title": "Once",
         "prompt": "One?",
         "points": 20,

@@ -14,7 +14,7 @@ from action_gateway.limits.redis_storage import Counters, open_counters
 from local_stack.valkey import ValkeyServer
 from service_runtime.redis.access import RedisAccess, RedisUrl
 
-RATES = Rates(starts=2, completes=3, logins=2, registrations=1, exports=2, moderations=2)
+RATES = Rates(starts=2, completes=3, redeems=2, logins=2, registrations=1, exports=2, moderations=2)
 
 
 class MovableTime:

@@ -14,7 +14,7 @@ from action_gateway.limits.limits import Limits, Rates
 from action_gateway.limits.redis_storage import Counters, open_counters
 from service_runtime.redis.access import RedisAccess, RedisUrl
 
-RATES = Rates(starts=1000, completes=3, logins=1000, registrations=1, exports=2, moderations=2)
+RATES = Rates(starts=1000, completes=3, redeems=2, logins=1000, registrations=1, exports=2, moderations=2)
 
 
 def access_to(url: str, password: str, sentinel_password: str | None = None) -> RedisAccess:

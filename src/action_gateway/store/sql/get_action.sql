@@ -1,4 +1,4 @@
--- Gets an action that can be started.
-SELECT action_id, version, title, prompt, points, repeat, min_ms, board_id
+-- Gets an action that can be done.
+SELECT action_id, kind, version, title, prompt, points, repeat, min_ms, board_id, per_minute
 FROM gateway.action
 WHERE active AND action_id = %(action_id)s

@@ -1,0 +1,52 @@
+"""Tickets: signed rights to one award each. Pure."""
+
+import base64
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+import rfc8785
+from pydantic import JsonValue
+
+from action_gateway.domain.action import join_parts
+
+_TICKET_NAMESPACE: Final = uuid.UUID("6c617572-656c-5e8d-9b1c-7469636b650a")
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What a ticket says."""
+
+    issuer: str
+    ticket_id: str
+    """Of all tickets with the same issuer and id, one is paid for."""
+    user_id: str
+    board_id: str
+    points: int
+    action_id: str
+    digest: str
+    """Of the result of the action, as `find_digest` makes it."""
+    issued_at: int
+    """Seconds since 1970."""
+    expires_at: int
+    """Seconds since 1970."""
+
+    @property
+    def award_id(self) -> uuid.UUID:
+        """The name of the award that this is good for."""
+        return find_ticket_award_id(self.issuer, self.ticket_id)
+
+
+def find_ticket_award_id(issuer: str, ticket_id: str) -> uuid.UUID:
+    """Name the award that a ticket is good for. The same name can pay only once."""
+    return uuid.uuid5(_TICKET_NAMESPACE, join_parts((issuer, ticket_id)))
+
+
+def find_digest(result: JsonValue) -> str:
+    """Return the SHA-256 of a result in the canonical form of RFC 8785, in base64url without padding.
+
+    Raises:
+        ValueError: it holds an integer that is not exact in JavaScript, or text that is no Unicode.
+    """
+    return base64.urlsafe_b64encode(hashlib.sha256(rfc8785.dumps(result)).digest()).rstrip(b"=").decode()
