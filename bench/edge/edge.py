@@ -43,6 +43,17 @@ class Player:
         await self.play()
         return 1
 
+    async def perform(self) -> tuple[str, object]:
+        """Perform an instant action; return the ticket and the result."""
+        performed = await self._post("/actions/perform", {"actionId": "instant"})
+        return performed["token"], performed["result"]
+
+    async def perform_and_redeem(self) -> None:
+        """Perform an instant action and redeem its ticket."""
+        ticket, result = await self.perform()
+        headers = {"Authorization": f"Bearer {ticket}"}
+        await post(self.connection, "/score/update", {"data": result}, headers, _OK)
+
     async def ask_to_start(self) -> tuple[int, Any]:
         """Start an action; return the status, whichever it is, and the answer."""
         return await self.connection.post(f"{_API}/actions/start", {"actionId": "bench"}, self.headers)
@@ -80,11 +91,13 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
         yield {
             "door": partial(keep_in_flight, _any_of(players, Player.be_refused), _PLAYERS),
             "gateway": partial(keep_in_flight, _any_of(players, Player.play), _PLAYERS),
+            "perform": partial(keep_in_flight, _any_of(players, Player.perform), _PLAYERS),
+            "ticket": partial(keep_in_flight, _any_of(players, Player.perform_and_redeem), _PLAYERS),
             "gateway-idle": partial(keep_in_flight, players[0].play_one, 1),
         }
 
 
-def _any_of(players: Sequence[Player], do: Callable[[Player], Awaitable[None]]) -> Call:
+def _any_of(players: Sequence[Player], do: Callable[[Player], Awaitable[object]]) -> Call:
     """Have a player do something who does nothing else."""
     idle = deque(players)
 
@@ -135,6 +148,16 @@ EDGE = Theme(
             "ms p50",
             median_ms,
             targets=(at_most(8),),
+        ),
+        Row("perform", f"gateway: an instant action, {_PLAYERS} players", "tickets/s", rate, limit="door"),
+        Row(
+            "ticket",
+            f"gateway: an instant action and its ticket redeemed, {_PLAYERS} players",
+            "awards/s",
+            rate,
+            limit="perform",
+            # Of which 700 are for redeeming: the row before has the rest.
+            targets=(at_most(1_200, Quantity.CPU),),
         ),
     ),
     _open,

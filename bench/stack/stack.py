@@ -42,7 +42,7 @@ _PREPARE_THRESHOLD = 5
 # One player of the bench does what many do elsewhere.
 _GATEWAY_LIMITS = {
     f"ACTION_GATEWAY_{name}_PER_MINUTE": "1000000"
-    for name in ("STARTS", "COMPLETES", "LOGINS", "REGISTRATIONS")
+    for name in ("STARTS", "COMPLETES", "REDEEMS", "LOGINS", "REGISTRATIONS")
 }
 
 

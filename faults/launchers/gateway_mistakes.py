@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from action_gateway.actions import payments
+from action_gateway.actions import actions
 from action_gateway.leaderboard import subscription
 from action_gateway.leaderboard.subscription import Subscription
 from faults.launchers.patching import patch
@@ -12,7 +12,7 @@ from faults.launchers.patching import patch
 
 def _name_awards_at_random() -> None:
     """A token is good for another award each time."""
-    patch(payments, "find_award_id", lambda _: lambda _started: uuid.uuid4())
+    patch(actions, "find_award_id", lambda _: lambda _started: uuid.uuid4())
 
 
 def _tell_the_top_of_before() -> None:

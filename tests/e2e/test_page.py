@@ -13,6 +13,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
 from tests.fixtures.reverse_proxies import PROXIES, ReverseProxy, StartReverseProxy
 from tests.fixtures.stack import Stack, target_of
+from tests.fixtures.stores import eventually
 from tests.fixtures.windows import PASSWORD, PATIENCE_MS, UNRANKED, OpenWindow, Window
 
 from action_gateway.actions.catalog import CatalogAction, replace_actions
@@ -125,8 +126,11 @@ async def test_an_instant_action_is_collected_once_also_when_the_reply_gets_lost
     await expect(card).to_contain_text("Collected today")
     await expect(card.get_by_role("button")).to_be_hidden()
     await expect(ada.page.locator("#challenge")).to_be_hidden()
-    assert statuses == [200, 409]
 
+    async def is_settled() -> bool:
+        return statuses == [200, 409]
+
+    await eventually(is_settled)
     await ada.page.get_by_role("button", name="Collect Wave", exact=True).click()
     await ada.scores(7, 1)
 

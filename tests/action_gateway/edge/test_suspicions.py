@@ -11,13 +11,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from tests.action_gateway.forgery import forge
-from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.gateway import ACTIONS, Gateway, Player, StartGateway
 from tests.fixtures.logs import LogLines
 from tests.fixtures.realtime import Realtime, close_code
 from tests.fixtures.roles import grant
 from tests.fixtures.score_service import ScoreService
 
 from action_gateway import errors
+from action_gateway.actions.catalog import replace_actions
 from action_gateway.edge.suspicions import EVENTS_A_SECOND, Signal, Suspicions
 from action_gateway.limits.limits import LIMITS
 from action_gateway.request_context import add_request_fields
@@ -173,14 +174,19 @@ async def test_exceeded_limits_are_reported_by_name(
 ) -> None:
     limits = {
         f"{limited}_per_minute": 1
-        for limited in ("starts", "completes", "logins", "registrations", "exports", "moderations")
+        for limited in ("completes", "redeems", "logins", "registrations", "exports", "moderations")
     }
-    gateway = await start_gateway(score_target=score_service.target, **limits)
-    player = await gateway.player()
+    gateway = await start_gateway(score_target=score_service.target, starts_per_minute=2, **limits)
+    rare = [one.model_copy(update={"per_minute": 1}) for one in ACTIONS if one.action_id == "wave"]
+    replace_actions(gateway.database.gateway_owner_dsn, None, [*ACTIONS[:5], *rare])
+    player, performer = await gateway.player(), await gateway.player()
     await grant(gateway, player)
     token = await player.start()
-    await player.post("/actions/start", {"actionId": "quick"})
+    ticket = await performer.perform()
+    await performer.post("/actions/perform", {"actionId": "wave"})
     for _ in range(2):
+        await player.post("/actions/start", {"actionId": "quick"})
+        await performer.redeem(ticket, result=None)
         await player.get("/account/export")
         await player.get("/moderation/boards")
         await player.complete(token, "no")
