@@ -133,6 +133,8 @@ async def test_an_instant_action_is_collected_once_also_when_the_reply_gets_lost
     await eventually(is_settled)
     await ada.page.get_by_role("button", name="Collect Wave", exact=True).click()
     await ada.scores(7, 1)
+    ada.excuse("ERR_FAILED")
+    ada.excuse("409")
 
 
 async def test_page_recovers_from_a_restarted_server_and_a_lost_reply(

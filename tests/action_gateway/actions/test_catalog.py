@@ -10,7 +10,7 @@ from tests.fixtures.gateway import ACTIONS
 from tests.fixtures.postgres import Database
 
 from action_gateway.actions.catalog import CatalogAction, read_catalog, replace_actions
-from action_gateway.domain.action import Repeat
+from action_gateway.domain.action import Kind, Repeat
 from action_gateway.domain.answer_key import AnswerKey
 from action_gateway.domain.number import Number
 from action_gateway.store.migrate import MIGRATION
@@ -66,6 +66,45 @@ def test_a_catalog_is_read(file: Path) -> None:
     assert first.all_answers == ["secret-1", "secret-2"]
     assert second.all_answers == ["secret-3"]
     assert second.board_id is None
+
+
+INSTANT = """
+[[action]]
+action_id = "wave"
+kind = "instant"
+title = "Wave"
+prompt = "Say hello."
+points = 1
+repeat = "daily"
+per_minute = 5
+"""
+
+
+def test_an_instant_action_has_a_rate_and_nothing_of_a_puzzle(file: Path) -> None:
+    file.write_text(GOOD + INSTANT, encoding="utf-8")
+    *puzzles, instant = read_catalog(file)
+
+    assert [one.kind for one in (*puzzles, instant)] == [Kind.PUZZLE, Kind.PUZZLE, Kind.INSTANT]
+    assert (instant.per_minute, instant.all_answers, instant.min_seconds) == (5, [], None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "fault"),
+    [
+        ("per_minute = 5\n", "", "is instant, and needs `per_minute`"),
+        ("per_minute = 5", "per_minute = 0", "action 1 per_minute"),
+        ("per_minute = 5", 'per_minute = 5\nanswer = "secret-4"', "has neither an answer nor"),
+        ("per_minute = 5", "per_minute = 5\nmin_seconds = 0", "nor `min_seconds`"),
+        ('kind = "instant"\n', "", "needs `min_seconds`"),
+        ('kind = "instant"\n', "min_seconds = 1\n", "is a puzzle, and has no `per_minute`"),
+        ('"instant"', '"slow"', "action 1 kind"),
+    ],
+)
+def test_a_faulty_instant_action_is_reported(file: Path, before: str, after: str, fault: str) -> None:
+    assert before in INSTANT
+    faults = read_faults(file, INSTANT.replace(before, after))
+    assert fault in faults
+    assert "secret" not in faults
 
 
 @pytest.mark.parametrize(
