@@ -14,7 +14,7 @@ const isolated = (name) => `\u2068${name}\u2069`;
 
 /** @param {Entry} me @param {Entry[]} others ranked entries, the nearest among them */
 function chase(me, others) {
-  if (me.rank === null) return me.score ? "Your rank will show in a moment." : "Solve a puzzle to enter the board.";
+  if (me.rank === null) return me.score ? "Your points count. No rank is shown now." : "Solve a puzzle to enter the board.";
   const ahead = others.find(({ rank }) => rank === Number(me.rank) - 1);
   if (ahead) return `${count(ahead.score - me.score + 1, "point")} to pass ${isolated(nameOf(ahead))}`;
   if (me.rank !== 1) return "";
