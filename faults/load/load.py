@@ -14,8 +14,10 @@ class Load:
     """By backends."""
     reads_per_second: float = 10.0
     """By backends."""
-    corrections_per_second: float = 5.0
+    corrections_per_second: float = 4.0
     """By moderators."""
+    moderators: int = 12
+    """How many corrections are under way at most: moderators are few, and wait for their answers."""
     completes_per_second: float = 10.0
     """By players."""
     boards: tuple[str, ...] = (GATEWAY_BOARD, "season-hot", "season-b", "season-c")

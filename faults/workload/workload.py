@@ -106,7 +106,7 @@ class Workload:
         self._streams.follow(gateway, players.regulars)
         self._paces = [
             Pace("award", load.awards_per_second, backends.act, load.pending_max),
-            Pace("correct", load.corrections_per_second, moderators.act, load.pending_max),
+            Pace("correct", load.corrections_per_second, moderators.act, load.moderators),
             Pace("read", load.reads_per_second, readers.act, load.pending_max),
             Pace("play", load.completes_per_second, players.act, load.pending_max),
         ]
