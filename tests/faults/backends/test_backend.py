@@ -2,27 +2,13 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.fixtures.score_service import ScoreService
 
 from faults.backends.backend import Backend
 from faults.backends.memory import Remembered
-from faults.model.history import Asked, AwardCall, History, Outcome
-from local_stack.certificates import CertificateFiles
-from score_client import ClientCredentials, ScoreClient
-
-
-@pytest.fixture
-async def backend(
-    score_service: ScoreService, backend_certificate: CertificateFiles
-) -> AsyncIterator[Backend]:
-    files = backend_certificate
-    credentials = ClientCredentials(files.ca_file, files.certificate_file, files.key_file)
-    async with ScoreClient(score_service.target, credentials=credentials) as client:
-        yield Backend("backend-1", client, History())
+from faults.model.history import Asked, AwardCall, Outcome
 
 
 def _asked(**changes: Any) -> Asked:

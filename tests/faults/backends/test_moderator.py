@@ -6,7 +6,6 @@ import uuid
 from contextlib import suppress
 
 import pytest
-from tests.faults.backends.test_backend import backend
 from tests.fixtures.stores import eventually
 
 from faults.backends.backend import Backend
@@ -25,8 +24,6 @@ from faults.model.history import (
     VisibilityCall,
 )
 from score_client import Visibility
-
-__all__ = ["backend"]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What readers record, on a real score service."""
 
 import random
-from collections.abc import AsyncIterator
 
 import pytest
 from tests.fixtures.score_service import ScoreService
@@ -15,16 +14,6 @@ from local_stack.certificates import CertificateFiles
 from score_client import ClientCredentials, ScoreClient
 
 _AWARD = "{:08}-0000-4000-8000-000000000000"
-
-
-@pytest.fixture
-async def backend(
-    score_service: ScoreService, backend_certificate: CertificateFiles
-) -> AsyncIterator[Backend]:
-    files = backend_certificate
-    credentials = ClientCredentials(files.ca_file, files.certificate_file, files.key_file)
-    async with ScoreClient(score_service.target, credentials=credentials) as client:
-        yield Backend("backend-1", client, History())
 
 
 @pytest.fixture
