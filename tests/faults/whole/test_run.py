@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults.load.load import Load
-from faults.model.history import AwardCall, Fault, Message, Outcome, Read
+from faults.model.history import AwardCall, Fault, Fed, Message, Outcome, Read, ReversalCall, VisibilityCall
 from faults.nemesis.certificates import CERTIFICATE_FAULTS
 from faults.nemesis.clocks import CLOCK_FAULTS
 from faults.nemesis.failovers import FAILOVER_FAULTS
@@ -83,5 +83,11 @@ async def test_nothing_is_found_whatever_is_broken(seed: int, tmp_path: Path) ->
     assert {event.name for event in events if isinstance(event, Fault)} == set(catalogue)
     made = [event for event in events if isinstance(event, AwardCall) and event.outcome is Outcome.MADE]
     assert len(made) > 200
-    assert {type(event) for event in events} >= {Read, Message}
-    assert min(findings.judged[sort] for sort in ("awards", "reads", "messages", "projections")) > 0
+    assert {type(event) for event in events} >= {Read, Message, ReversalCall, VisibilityCall, Fed}
+    assert (
+        min(
+            findings.judged[sort]
+            for sort in ("awards", "corrections", "fed", "reads", "messages", "projections")
+        )
+        > 0
+    )
