@@ -16,6 +16,8 @@ ROUTES = {
     "/api/v1/actions": {"get"},
     "/api/v1/actions/start": {"post"},
     "/api/v1/actions/complete": {"post"},
+    "/api/v1/actions/perform": {"post"},
+    "/api/v1/score/update": {"post"},
     "/api/v1/leaderboard": {"get"},
     "/api/v1/leaderboard/me": {"get"},
     "/api/v1/leaderboard/events": {"get"},
