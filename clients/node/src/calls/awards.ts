@@ -84,7 +84,8 @@ class Waiting {
 export class Awards {
   readonly #channel: RenewedChannel;
   readonly #callTimeoutMs: number;
-  readonly #calls = new Map<Promise<void>, number>();
+  /** Those under way, and whether each takes long. */
+  readonly #calls = new Map<Promise<void>, { isLong: boolean }>();
   #waiting: Waiting[] = [];
   #batchesRejected = false;
   #rejectedInARow = 0;
@@ -152,20 +153,23 @@ export class Awards {
 
   #fillCalls(): void {
     if (this.#waiting.length === 0 || !this.#isCallDue()) return;
-    const lookAgain = setTimeout(() => this.#fillCalls(), LONG_CALL_MS);
+    const state = { isLong: false };
+    const timer = setTimeout(() => {
+      state.isLong = true;
+      this.#fillCalls();
+    }, LONG_CALL_MS);
     const call = this.#call().finally(() => {
-      clearTimeout(lookAgain);
+      clearTimeout(timer);
       this.#calls.delete(call);
       this.#fillCalls();
     });
-    this.#calls.set(call, performance.now());
+    this.#calls.set(call, state);
   }
 
   #isCallDue(): boolean {
     if (this.#calls.size === 0) return true;
     if (this.#calls.size >= CALLS_MAX) return false;
-    const taken = performance.now() - Math.min(...this.#calls.values());
-    return this.#waiting.length >= CROWD || taken >= LONG_CALL_MS;
+    return this.#waiting.length >= CROWD || [...this.#calls.values()].some(({ isLong }) => isLong);
   }
 
   async #call(): Promise<void> {
