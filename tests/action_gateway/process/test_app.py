@@ -82,7 +82,7 @@ async def test_every_reference_in_the_description_resolves(gateway: Gateway) -> 
     assert "HTTPValidationError" not in names
 
 
-async def test_all_routes_but_logins_need_an_access_token(gateway: Gateway) -> None:
+async def test_all_routes_but_logins_need_an_access_token_or_a_ticket(gateway: Gateway) -> None:
     for path, methods in ROUTES.items():
         if path in OPEN or path.startswith("/.well-known"):
             continue
@@ -90,7 +90,8 @@ async def test_all_routes_but_logins_need_an_access_token(gateway: Gateway) -> N
             response = await gateway.http.request(method, path)
 
             assert response.status_code == 401
-            assert response.json()["code"] == "unauthenticated"
+            expected = "bad_ticket" if path == "/api/v1/score/update" else "unauthenticated"
+            assert response.json()["code"] == expected
             assert response.headers["www-authenticate"] == "Bearer"
 
 
