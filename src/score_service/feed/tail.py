@@ -82,9 +82,10 @@ class Tail:
 
     def stop(self) -> None:
         """End the tasks. The flag ends a loop also where a library has lost the cancellation."""
-        self._stopped = True
-        self._subscription.stop()
-        self._task.cancel()
+        if not self._stopped:  # A second cancellation would interrupt how the first one cleans up.
+            self._stopped = True
+            self._subscription.stop()
+            self._task.cancel()
 
     def end(self, failure: ScoreServiceError) -> None:
         """Have every feed fail that waits for entries, or comes to wait for them."""

@@ -89,8 +89,9 @@ class Hub:
 
     def stop(self) -> None:
         """End the task. The flag ends its loop also where a library has lost the cancellation."""
-        self._stopped = True
-        self._task.cancel()
+        if not self._stopped:  # A second cancellation would interrupt how the first one cleans up.
+            self._stopped = True
+            self._task.cancel()
 
     def note(self, hint: Hint) -> None:
         """Take in what was applied to the board."""

@@ -48,9 +48,13 @@ class Subscription:
         return self._task
 
     def stop(self) -> None:
-        """End the task. The flag ends its loops also where a library has lost the cancellation."""
-        self._stopped = True
-        self._task.cancel()
+        """End the task. The flag ends its loops also where a library has lost the cancellation.
+
+        Whoever calls it again does not interrupt the task while it closes its connection.
+        """
+        if not self._stopped:
+            self._stopped = True
+            self._task.cancel()
 
     async def _run(self) -> None:
         while not self._stopped:

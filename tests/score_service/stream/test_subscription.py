@@ -1,8 +1,10 @@
 """The subscription to a board that all its hubs share, on a real Redis."""
 
 import asyncio
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 from redis.asyncio import Redis
 from redis.crc import key_slot
@@ -11,6 +13,7 @@ from tests.fixtures.periods import SETTINGS
 from tests.fixtures.stores import eventually, make_award
 from tests.fixtures.valkey_nodes import Node, ValkeyCluster
 
+from score_service.domain.hint import Hint
 from score_service.domain.period import parse_period_choice
 from score_service.domain.watch import WatchRequest
 from score_service.projection.keys import Keys
@@ -114,3 +117,35 @@ async def test_channel_that_has_moved_is_subscribed_to_again_at_once(
         await eventually(lambda: asyncio.to_thread(lambda: subscribers_at(target) == 1))
         subscription.stop()
         await asyncio.wait([task])
+
+
+async def test_subscription_that_is_stopped_twice_closes_its_connection(projection: Projection) -> None:
+    closing, closed = asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        @asynccontextmanager
+        async def subscribe(self, board_id: str) -> AsyncIterator[AsyncIterator[Hint]]:
+            async with projection.subscribe(board_id) as hints:
+                try:
+                    yield hints
+                finally:
+                    closing.set()
+                    await asyncio.sleep(0)
+                    closed.set()
+
+    slow: Any = Slow()
+    subscription = Subscription("main", slow, 1.0)
+    task = subscription.start()
+    await eventually(lambda: _is_receiving(subscription))
+
+    subscription.stop()
+    await closing.wait()
+    subscription.stop()
+    await asyncio.wait([task])
+
+    assert closed.is_set()
+
+
+async def _is_receiving(subscription: Subscription) -> bool:
+    await asyncio.sleep(0)
+    return subscription._receiving
