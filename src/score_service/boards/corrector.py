@@ -1,7 +1,8 @@
 """Takes awards back, and hides and shows users: the record first, then the ranks.
 
 Invariants:
-- A correction that was taken in is worked on to its end. The caller's cancel or deadline ends the waiting.
+- A correction that has begun is worked on to its end: the caller's cancel or deadline ends the waiting alone.
+  One that waits for its turn is withdrawn by them.
 - Redis failing after the commit does not fail a correction and does not hold it up; the answer has no rank
   then, and the projector catches up.
 - Few corrections are at once and few wait, so that awards find PostgreSQL free.
@@ -10,6 +11,7 @@ Invariants:
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -145,20 +147,29 @@ class Corrector:
             await find_in_time(changes.board_id, self._rank_seconds, project)
 
     async def finish(self) -> None:
-        """Wait until every correction that was taken in has ended."""
+        """Wait until every correction that has begun has ended."""
         while self._under_way:
             await asyncio.wait(self._under_way)
 
     async def _to_the_end(self, board_id: str, work: Callable[[], Awaitable[_Result]]) -> _Result:
-        """Have work done by a task of its own, so that to cancel this is to stop waiting, and no more."""
-        task = asyncio.create_task(self._work(board_id, work), name="correction")
+        """Have work done by a task of its own once there is a slot for it.
+
+        To cancel this before is to withdraw the work: what nobody waits for would hold up the others.
+        To cancel it later is to stop waiting, and no more.
+        """
+        async with AsyncExitStack() as taking:
+            await taking.enter_async_context(self._slots.take())
+            slot = taking.pop_all()
+        task = asyncio.create_task(self._work(board_id, work, slot), name="correction")
         self._under_way.add(task)
         task.add_done_callback(self._leave)
         return await asyncio.shield(task)
 
-    async def _work(self, board_id: str, work: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _work(
+        self, board_id: str, work: Callable[[], Awaitable[_Result]], slot: AsyncExitStack
+    ) -> _Result:
         try:
-            async with self._slots.take():
+            async with slot:
                 return await work()
         except ScoreServiceError:
             raise

@@ -120,9 +120,10 @@ async def test_of_many_at_once_one_reversal_is_made_and_all_are_told_which(
     assert made == {"reversal": 1}
 
 
-async def test_a_cancelled_call_does_not_cancel_the_correction(
-    corrector: Corrector, scoring: Scoring, ledger: Ledger, made: Counter[str]
+async def test_a_cancelled_call_does_not_cancel_a_correction_that_has_begun(
+    corrections: Corrections, projector: Projector, scoring: Scoring, ledger: Ledger
 ) -> None:
+    corrector = Corrector(corrections, projector, at_once=10)
     awards = [make_award(f"user-{n}", 1) for n in range(10)]
     await scoring.award_all(awards)
     calls = [asyncio.create_task(reverse(corrector, request_for(award))) for award in awards[:9]]
@@ -135,7 +136,24 @@ async def test_a_cancelled_call_does_not_cancel_the_correction(
     await corrector.finish()
 
     assert (await ledger.read_head("main")).revision == 20
-    assert made == {"reversal": 9, "visibility": 1}
+
+
+async def test_a_cancelled_call_withdraws_a_correction_that_waits_for_its_turn(
+    corrections: Corrections, projector: Projector, scoring: Scoring, ledger: Ledger
+) -> None:
+    corrector = Corrector(corrections, projector, at_once=1)
+    awards = [make_award(f"user-{n}", 1) for n in range(10)]
+    await scoring.award_all(awards)
+    calls = [asyncio.create_task(reverse(corrector, request_for(award))) for award in awards]
+    await asyncio.sleep(0)
+
+    for call in calls[:-1]:
+        call.cancel()
+    outcome = await calls[-1]
+    await corrector.finish()
+
+    assert outcome.user_id == "user-9"
+    assert (await ledger.read_head("main")).revision == 12
 
 
 async def test_without_redis_corrections_are_recorded_and_have_no_rank(
