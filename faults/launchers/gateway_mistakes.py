@@ -28,8 +28,8 @@ def _lose_scores() -> None:
     """A subscriber receives the first score only."""
 
     def make(offer: Callable[..., bool]) -> Callable[..., bool]:
-        def offer_first(self: Any, standing: Any) -> bool:
-            return offer(self, standing) if vars(self)["_me"] is None else False
+        def offer_first(self: Any, standing: Any, revision: int) -> bool:
+            return offer(self, standing, revision) if vars(self)["_me"] is None else False
 
         return offer_first
 

@@ -32,4 +32,5 @@ async def test_asynchronous_replication_loses_awards_and_the_checker_finds_it(tm
 
     findings = await run.execute()
 
-    assert findings.counts.keys() == {Kind.AWARD_LOST}, findings.describe()
+    lost = {Kind.AWARD_LOST, Kind.REVERSAL_LOST, Kind.VISIBILITY_LOST, Kind.FEED_LOST}
+    assert Kind.AWARD_LOST in findings.counts.keys() <= lost, findings.describe()
