@@ -58,7 +58,14 @@ class Watcher:
             self._scores.update(self._newest)
         if len(self._scores) > PENDING_MAX:
             self._begin_snapshot(reset=True)
-        if self._snapshot or self._scores or frame.first(self.request.top_n) != self._sent_top:
+        # Where the position alone has moved, as by an entry of settings, a checkpoint says so at once: who reads
+        # a standing at that position waits for it.
+        if (
+            self._snapshot
+            or self._scores
+            or not frame.scores
+            or frame.first(self.request.top_n) != self._sent_top
+        ):
             self._ready.set()
 
     def end(self, failure: ScoreServiceError) -> None:

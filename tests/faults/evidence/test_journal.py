@@ -37,7 +37,7 @@ def test_every_event_is_a_line_in_the_file_of_its_kind(tmp_path: Path) -> None:
     (closed,) = _read(tmp_path / "journal" / "closed.jsonl")
     assert [call["caller"] for call in calls] == ["backend-1", "backend-1"]
     assert calls[0]["outcome"] == "made"
-    assert message["scores"] == [["ada", 5, 1, None]]
+    assert message["scores"] == [["ada", 5, 1, None, None]]
     assert closed == {"stream": "socket-1", "connection": 0, "at": 3.0, "reason": "1012"}
 
 

@@ -46,6 +46,15 @@ async def test_nothing_new_is_a_checkpoint_at_the_newest_position() -> None:
     assert message.position == at(5)
 
 
+async def test_position_that_moves_alone_is_a_checkpoint_at_once() -> None:
+    watcher = watcher_of(frame(1, standing("a", 9)))
+    watcher.offer(frame(2, standing("a", 9)))
+
+    message = await asyncio.wait_for(watcher.wait(60), 10)
+
+    assert (message.body, message.position) == (Checkpoint(), at(2))
+
+
 async def test_other_period_is_a_snapshot_and_then_what_changed_in_it() -> None:
     watcher = watcher_of(frame(1, standing("a", 9)))
     watcher.offer(frame(2, standing("a", 12), a=12))
