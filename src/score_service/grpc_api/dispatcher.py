@@ -25,7 +25,7 @@ from score_service.access.admission import Admission
 from score_service.access.caller import CALLER, Caller
 from score_service.access.identity import Peer, read_peer
 from score_service.access.policy import SERVICES, Policy
-from score_service.errors import NotAllowedError, OverloadedError, WatcherEvictedError
+from score_service.errors import NotAllowedError, OverloadedError, ShuttingDownError, WatcherEvictedError
 from score_service.grpc_api.calls import Call, Observer, ServicerContext
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.in_flight import InFlight
@@ -174,7 +174,14 @@ class Dispatcher(grpc.GenericRpcHandler):
             self._denials.note([error], context.peer)
             if self.in_flight.is_held:
                 await self.in_flight.wait_to_go_on()
-            await context.abort_with_status(to_status(error))
+            try:
+                await context.abort_with_status(to_status(error))
+            except grpc.aio.InternalError:
+                # The health servicer had a message on its way, and its stream ends with the connection. gRPC
+                # would log this as a fault of the handler.
+                if not isinstance(error, ShuttingDownError):
+                    raise
+                raise asyncio.CancelledError from None
         if self.in_flight.is_held:
             await self.in_flight.wait_to_go_on()
         return answer

@@ -58,8 +58,8 @@ class Watcher:
             self._scores.update(self._newest)
         if len(self._scores) > PENDING_MAX:
             self._begin_snapshot(reset=True)
-        # Where the position alone has moved, as by an entry of settings, a checkpoint says so at once: who reads
-        # a standing at that position waits for it.
+        # Where the position alone has moved, as by new settings, a checkpoint says so at once: who reads a
+        # standing at that position waits for it.
         if (
             self._snapshot
             or self._scores
