@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Final, ParamSpec
+from typing import ParamSpec
 
 import click
 import psycopg
@@ -17,16 +17,14 @@ import structlog
 from action_gateway.errors import GatewayError, UnavailableError
 from action_gateway.request_context import add_request_fields
 from action_gateway.settings import DatabaseSettings, LogSettings, OwnerSettings, ServeSettings
+from service_runtime.commands import report_failures
 from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
-from service_runtime.logs import configure_logging
 from service_runtime.settings import SetupError, describe, load, reveal
 from service_runtime.tracing import exporting
 
-_FAULT: Final = 2
-"""The exit code for a faulty set-up. 1 stands for a command that failed."""
-
 _Parameters = ParamSpec("_Parameters")
 _log = structlog.get_logger(__name__)
+_report_failures = report_failures(LogSettings, add_request_fields, own_libraries=["score_client"])
 
 
 def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
@@ -35,26 +33,13 @@ def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
     @wraps(work)
     def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
         try:
-            settings = load(LogSettings)
-            configure_logging(
-                settings.log_format, settings.log_level, add_request_fields, own_libraries=["score_client"]
-            )
             work(*args, **kwargs)
-        except SetupError as error:
-            click.echo("\n".join(error.faults), err=True)
-            raise SystemExit(_FAULT) from None
-        except psycopg.Error as error:
-            raise _database_failure(error) from None
         except GatewayError as error:
             if isinstance(error, UnavailableError) and isinstance(error.__cause__, psycopg.Error):
-                raise _database_failure(error.__cause__) from None
+                raise error.__cause__ from None
             raise click.ClickException(str(error)) from None
 
-    return run
-
-
-def _database_failure(error: psycopg.Error) -> click.ClickException:
-    return click.ClickException(f"the database: {str(error).splitlines()[0]}")
+    return _report_failures(run)
 
 
 @click.group()

@@ -4,45 +4,19 @@ What only one command needs is imported by that command, so that each starts soo
 """
 
 import asyncio
-from collections.abc import Callable
-from functools import wraps
-from typing import Final
 
 import click
-import psycopg
 import structlog
 
 from score_relay.metrics import add_span_fields
 from score_relay.settings import LogSettings, MigrateSettings, ServeSettings
+from service_runtime.commands import report_failures
 from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
-from service_runtime.logs import configure_logging
-from service_runtime.settings import SetupError, describe, load, reveal
+from service_runtime.settings import describe, load, reveal
 from service_runtime.tracing import exporting
 
-_FAULT: Final = 2
-"""The exit code for a faulty set-up. 1 stands for a command that failed."""
-
 _log = structlog.get_logger(__name__)
-
-
-def _command(work: Callable[[], None]) -> Callable[[], None]:
-    """Turn what a command fails with into a message and an exit code."""
-
-    @wraps(work)
-    def run() -> None:
-        try:
-            settings = load(LogSettings)
-            configure_logging(
-                settings.log_format, settings.log_level, add_span_fields, own_libraries=["score_client"]
-            )
-            work()
-        except SetupError as error:
-            click.echo("\n".join(error.faults), err=True)
-            raise SystemExit(_FAULT) from None
-        except psycopg.Error as error:
-            raise click.ClickException(f"the database: {str(error).splitlines()[0]}") from None
-
-    return run
+_command = report_failures(LogSettings, add_span_fields, own_libraries=["score_client"])
 
 
 @click.group()
