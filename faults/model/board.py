@@ -153,7 +153,11 @@ class Board:
 
     def line_of(self, epochs: int) -> Line:
         """Choose the first of some epochs, of which there is one."""
-        return next(line for epoch, line in self.lines.items() if epochs >> epoch & 1)
+        return next(self.lines_of(epochs))
+
+    def lines_of(self, epochs: int) -> Iterator[Line]:
+        """Choose all of some epochs."""
+        return (line for epoch, line in self.lines.items() if epochs >> epoch & 1)
 
     def had_total(self, user_id: str, total: int, epochs: int) -> bool:
         """Return whether a user ever had a total in one of some epochs, 0 left out."""

@@ -1,14 +1,16 @@
 """Reversals of which the answers are wrong in one thing each."""
 
 from dataclasses import replace
+from math import inf
 from typing import Any
 
-from tests.faults.corrected import ADA_LAST, BEN_LAST, reverse, run_of
+from tests.faults.corrected import ADA_LAST, BEN_LAST, position_at, reverse, run_of
 from tests.faults.synthetic import Run, call_for
 
 from faults.model.findings import Kind
 from faults.model.history import AwardCall, Chosen, Event, Outcome, PlanCall, Restore, ReversalCall, Undone
-from faults.model.ledger import Award
+from faults.model.ledger import Award, Head, write_position
+from faults.rules.record.ledger import digest_commit
 
 LEDGER = reverse(Run().ledger, ADA_LAST)
 
@@ -117,3 +119,27 @@ def test_reversal_that_was_answered_before_a_copy_and_is_gone_after_its_restore_
     one.change(0, Restore, copied=9.3)
 
     assert Kind.REVERSAL_NOT_COPIED in one.kinds()
+
+
+def test_reversal_that_was_made_again_after_a_failover_is_answered_as_in_either_history() -> None:
+    """The standby that took over did not have it, so a retry made the same entry at another time."""
+    (entry,) = LEDGER.entries
+    entry = entry._replace(entered_at=entry.entered_at - 1)
+    digest = digest_commit(LEDGER.commits[-2].digest, [entry])
+    former = replace(
+        LEDGER,
+        entries=[entry],
+        commits=[*LEDGER.commits[:-1], LEDGER.commits[-1]._replace(digest=digest)],
+        head=Head(entry.revision, digest),
+    )
+    unknown = write_position(entry.revision, b"another!")
+    for position, found in (
+        (position_at(LEDGER, 9), set()),
+        (position_at(former, 9), set()),
+        (unknown, {Kind.REVERSAL_WRONG}),
+    ):
+        one = run()
+        one.former = [former]
+        one.events.append(Restore(began=8.8, ended=9.1, former="", copied=inf))
+        one.change(0, ReversalCall, undone=undone_of(one)._replace(position=position))
+        assert one.kinds() == found
