@@ -37,9 +37,8 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     server = ScriptedServer(server_certificate)
     ledger.serve_by(server)
-    await server.start()
-    yield await start_gateway(score_target=server.target)
-    await server.stop()
+    async with server:
+        yield await start_gateway(score_target=server.target)
 
 
 @pytest.fixture

@@ -162,9 +162,8 @@ async def gateway(
 ) -> AsyncIterator[Gateway]:
     server = ScriptedServer(server_certificate)
     board.serve_by(server)
-    await server.start()
-    yield await start_gateway(score_target=server.target)
-    await server.stop()
+    async with server:
+        yield await start_gateway(score_target=server.target)
 
 
 async def test_a_tab_shows_a_period_its_end_and_the_podium_before(

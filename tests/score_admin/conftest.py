@@ -16,10 +16,8 @@ Run: TypeAlias = Callable[..., Awaitable[Result]]
 
 @pytest.fixture
 async def server(server_certificate: CertificateFiles) -> AsyncIterator[ScriptedServer]:
-    server = ScriptedServer(server_certificate)
-    await server.start()
-    yield server
-    await server.stop()
+    async with ScriptedServer(server_certificate) as server:
+        yield server
 
 
 @pytest.fixture

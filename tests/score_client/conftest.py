@@ -20,10 +20,8 @@ def credentials(backend_certificate: CertificateFiles) -> ClientCredentials:
 @pytest.fixture
 async def server(server_certificate: CertificateFiles) -> AsyncIterator[ScriptedServer]:
     """Return a running server without a script."""
-    server = ScriptedServer(server_certificate)
-    await server.start()
-    yield server
-    await server.stop()
+    async with ScriptedServer(server_certificate) as server:
+        yield server
 
 
 @pytest.fixture

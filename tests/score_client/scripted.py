@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import grpc
 from google.protobuf.any_pb2 import Any as Packed
@@ -111,6 +111,13 @@ class ScriptedServer:
                 self._news.clear()
                 await self._news.wait()
         return self.calls(method)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
 
     async def start(self, *options: tuple[str, int], host: str = "127.0.0.1") -> None:
         """Listen, on the port of the last time if there was one."""

@@ -38,10 +38,8 @@ async def alone(start_gateway: StartGateway, database: Database, tmp_path: Any) 
 
 @pytest.fixture
 async def score_server(server_certificate: CertificateFiles) -> AsyncIterator[ScriptedServer]:
-    server = ScriptedServer(server_certificate)
-    await server.start()
-    yield server
-    await server.stop()
+    async with ScriptedServer(server_certificate) as server:
+        yield server
 
 
 def code(response: httpx.Response) -> tuple[int, str]:

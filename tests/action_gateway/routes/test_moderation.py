@@ -31,9 +31,8 @@ async def server(
 ) -> AsyncIterator[ScriptedServer]:
     server = ScriptedServer(server_certificate)
     ledger.serve_by(server)
-    await server.start()
-    yield server
-    await server.stop()
+    async with server:
+        yield server
 
 
 @pytest.fixture

@@ -68,9 +68,8 @@ async def server(server_certificate: CertificateFiles) -> AsyncIterator[Scripted
     server.script("WatchLeaderboard", play(snapshot))
     server.script("ListStandings", UNKNOWN)
     server.script("ListPeriods", answer(boards.ListPeriodsResponse()))
-    await server.start()
-    yield server
-    await server.stop()
+    async with server:
+        yield server
 
 
 @pytest.fixture

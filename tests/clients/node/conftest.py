@@ -127,12 +127,8 @@ def proxy_actions(proxy: Proxy) -> dict[str, Action]:
 @pytest.fixture
 async def servers(server_certificate: CertificateFiles) -> AsyncIterator[list[ScriptedServer]]:
     """Return two running servers without a script."""
-    servers = [ScriptedServer(server_certificate) for _ in range(2)]
-    for server in servers:
-        await server.start()
-    yield servers
-    for server in servers:
-        await server.stop()
+    async with ScriptedServer(server_certificate) as first, ScriptedServer(server_certificate) as second:
+        yield [first, second]
 
 
 def server_actions(servers: list[ScriptedServer]) -> dict[str, Action]:
