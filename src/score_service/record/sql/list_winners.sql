@@ -3,8 +3,10 @@
 SELECT p.period_id,
        p.entrants - (
            SELECT count(*) FROM score.hidden_user h
-           JOIN score.period_result r
-             ON r.board_id = p.board_id AND r.period_number = p.number AND r.user_id = h.user_id
+           CROSS JOIN LATERAL (
+               SELECT FROM score.period_result
+               WHERE board_id = p.board_id AND period_number = p.number AND user_id = h.user_id LIMIT 1
+           ) r
            WHERE h.board_id = p.board_id
        ) AS entrants,
        row_number() OVER (PARTITION BY p.number ORDER BY r.rank) AS rank, r.user_id, r.total, r.reached_revision
