@@ -45,6 +45,8 @@ The docstring of a class is its public text. Nothing that a client must not see 
 
 from collections.abc import Mapping, Sequence
 
+from pydantic.alias_generators import to_camel
+
 import score_client.errors as score
 from action_gateway.domain.payment import Payment
 from score_client.types import Reversal
@@ -293,8 +295,13 @@ def translate(error: score.ScoreClientError) -> GatewayError:
         case score.PeriodUnknownError():
             return PeriodUnknownError()
         case score.InvalidRequestError():
-            return InvalidRequestError(error.fields)
+            return InvalidRequestError({_to_camel(field): fault for field, fault in error.fields.items()})
     return GatewayError()
+
+
+def _to_camel(field: str) -> str:
+    """Name a field of the score service's API, such as `filter.action_id`, as ours does."""
+    return ".".join(to_camel(part) for part in field.split("."))
 
 
 def translate_denial(error: score.ScoreClientError, method: str) -> GatewayError:

@@ -4,10 +4,10 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AwareDatetime, Field, model_validator
 
 from action_gateway.domain.reversal import ShownReversal
+from action_gateway.routes.bodies import Body, RequestBody
 from action_gateway.store.suspicions import Suspected
 from score_client.types import AwardFilter, RankMove, RecordedAward, Visibility
 
@@ -18,15 +18,7 @@ Reason = Annotated[
 ]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
-
-
-class _Request(_Body):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class NewReversal(_Request):
+class NewReversal(RequestBody):
     """One award to be taken back."""
 
     board_id: Id
@@ -35,7 +27,7 @@ class NewReversal(_Request):
     reason: Reason
 
 
-class Selection(_Request):
+class Selection(RequestBody):
     """Which awards. Each field that is given narrows it; one at least is."""
 
     caller: Caller | None = Field(default=None, description="made by this service: its SPIFFE id")
@@ -56,14 +48,14 @@ class Selection(_Request):
         return AwardFilter(**self.model_dump(exclude_none=True))
 
 
-class NewPlan(_Request):
+class NewPlan(RequestBody):
     """A plan of reversals to be made."""
 
     board_id: Id
     filter: Selection
 
 
-class PlanApply(_Request):
+class PlanApply(RequestBody):
     """A plan of reversals to be applied."""
 
     board_id: Id
@@ -72,7 +64,7 @@ class PlanApply(_Request):
     reason: Reason
 
 
-class VisibilityChange(_Request):
+class VisibilityChange(RequestBody):
     """Who may see a player."""
 
     board_id: Id
@@ -81,7 +73,7 @@ class VisibilityChange(_Request):
     reason: Reason
 
 
-class Dismissal(_Request):
+class Dismissal(RequestBody):
     """A suspicion that was looked at."""
 
     user_id: Id
@@ -89,7 +81,7 @@ class Dismissal(_Request):
     last_at: AwareDatetime = Field(description="as it was shown: if there is more of it since, it stays")
 
 
-class ShownSuspicion(_Body):
+class ShownSuspicion(Body):
     """Something to suspect of a player. It is no proof."""
 
     user_id: str
@@ -105,19 +97,19 @@ class ShownSuspicion(_Body):
         return cls.model_validate(suspected, from_attributes=True)
 
 
-class SuspicionList(_Body):
+class SuspicionList(Body):
     """What there is to suspect, the newest first."""
 
     suspicions: tuple[ShownSuspicion, ...]
 
 
-class BoardList(_Body):
+class BoardList(Body):
     """The leaderboards that actions pay to."""
 
     boards: tuple[str, ...] = Field(description="the one that is shown to players first")
 
 
-class ShownPlace(_Body):
+class ShownPlace(Body):
     """Where a player stands."""
 
     board_id: str
@@ -128,7 +120,7 @@ class ShownPlace(_Body):
     )
 
 
-class ShownPlayer(_Body):
+class ShownPlayer(Body):
     """A player."""
 
     user_id: str
@@ -139,7 +131,7 @@ class ShownPlayer(_Body):
     suspicions: tuple[ShownSuspicion, ...]
 
 
-class ShownAward(_Body):
+class ShownAward(Body):
     """An award as the ledger has it."""
 
     award_id: UUID
@@ -165,7 +157,7 @@ class ShownAward(_Body):
         return cls(**{**fields, "username": username, "reversal": shown})
 
 
-class AwardList(_Body):
+class AwardList(Body):
     """Awards, newest first."""
 
     awards: tuple[ShownAward, ...]
@@ -176,7 +168,7 @@ class AwardList(_Body):
     )
 
 
-class Reversed(_Body):
+class Reversed(Body):
     """What taking an award back did."""
 
     reversal: ShownReversal
@@ -184,7 +176,7 @@ class Reversed(_Body):
     replayed: bool = Field(description="it was made before")
 
 
-class ShownMove(_Body):
+class ShownMove(Body):
     """What a plan would do to a player."""
 
     user_id: str
@@ -207,7 +199,7 @@ class ShownMove(_Body):
         )
 
 
-class Planned(_Body):
+class Planned(Body):
     """What taking back all awards of a filter would change."""
 
     awards: int = Field(description="those that were taken back before are not counted")
@@ -218,14 +210,14 @@ class Planned(_Body):
     plan_token: str
 
 
-class Applied(_Body):
+class Applied(Body):
     """How far a plan has been applied."""
 
     reversed: int = Field(description="awards of the plan that are taken back now; 0 if it is not known")
     done: bool = Field(description="if not, the same call goes on")
 
 
-class VisibilitySet(_Body):
+class VisibilitySet(Body):
     """Who may see a player now."""
 
     visibility: Visibility

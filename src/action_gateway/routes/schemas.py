@@ -3,12 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
-from pydantic.alias_generators import to_camel
+from pydantic import BeforeValidator, Field, JsonValue
 
 from action_gateway.accounts.password_form import prepare
 from action_gateway.domain.action import ActionId, Kind, Repeat
 from action_gateway.domain.payment import Payment
+from action_gateway.routes.bodies import Body, RequestBody
 
 Username = Annotated[str, Field(min_length=3, max_length=32, pattern=r"^[A-Za-z0-9_.-]+$")]
 
@@ -27,47 +27,39 @@ Password = Annotated[str, Field(min_length=1, max_length=512)]
 Token = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, frozen=True)
-
-
-class _Request(_Body):
-    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
-
-
-class Registration(_Request):
+class Registration(RequestBody):
     """A new user. Names that differ by letter case alone are the same."""
 
     username: Username
     password: NewPassword
 
 
-class Credentials(_Request):
+class Credentials(RequestBody):
     """The name and the password of a user who logs in."""
 
     username: Username
     password: Password
 
 
-class RefreshToken(_Request):
+class RefreshToken(RequestBody):
     """The newest refresh token of a session."""
 
     refresh_token: Token
 
 
-class Deletion(_Request):
+class Deletion(RequestBody):
     """The password of an account that is to be deleted."""
 
     password: Password
 
 
-class Start(_Request):
+class Start(RequestBody):
     """What to start."""
 
     action_id: ActionId
 
 
-class Proof(_Request):
+class Proof(RequestBody):
     """That the action was done."""
 
     answer: Annotated[
@@ -80,40 +72,40 @@ class Proof(_Request):
     ]
 
 
-class Completion(_Request):
+class Completion(RequestBody):
     """The answer to a started action."""
 
     action_token: Token
     proof: Proof
 
 
-class Performing(_Request):
+class Performing(RequestBody):
     """An instant action to do."""
 
     action_id: ActionId
     data: JsonValue = Field(default=None, description="what belongs to it; becomes a part of the result")
 
 
-class ScoreUpdate(_Request):
+class ScoreUpdate(RequestBody):
     """The result of an instant action, as it was given with the ticket."""
 
     data: JsonValue
 
 
-class User(_Body):
+class User(Body):
     """A player."""
 
     user_id: str
     username: str
 
 
-class Registered(_Body):
+class Registered(Body):
     """The user that was made."""
 
     user: User
 
 
-class LoggedIn(_Body):
+class LoggedIn(Body):
     """What speaks for the user from now on."""
 
     access_token: str
@@ -122,7 +114,7 @@ class LoggedIn(_Body):
     user: User
 
 
-class ListedAction(_Body):
+class ListedAction(Body):
     """An action that can be started, or performed if it is instant."""
 
     action_id: str
@@ -134,13 +126,13 @@ class ListedAction(_Body):
     completed: bool = Field(description="it does not pay this user any more, or not today")
 
 
-class ActionList(_Body):
+class ActionList(Body):
     """All actions, in the order in which they are meant to be shown."""
 
     actions: list[ListedAction]
 
 
-class ActionDetails(_Body):
+class ActionDetails(Body):
     """What to do."""
 
     action_id: str
@@ -149,7 +141,7 @@ class ActionDetails(_Body):
     points: int
 
 
-class Started(_Body):
+class Started(Body):
     """A started action. The token proves when it was started, and what for."""
 
     action_token: str
@@ -157,7 +149,7 @@ class Started(_Body):
     action_details: ActionDetails
 
 
-class Performed(_Body):
+class Performed(Body):
     """An instant action that was done. The token is a ticket for its points."""
 
     message: str
@@ -166,7 +158,7 @@ class Performed(_Body):
     expires_at: datetime
 
 
-class ScoreUpdated(_Body):
+class ScoreUpdated(Body):
     """The points of a ticket that was redeemed now."""
 
     message: str

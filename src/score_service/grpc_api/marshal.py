@@ -42,9 +42,14 @@ _BOARDS_MAX: Final = 16
 _ID_RULE: Final = "must be 1 to 128 characters of [A-Za-z0-9._:@-]"
 _UUID_RULE: Final = "must be a UUID"
 _REASON_MAX: Final = 500
-_REASON_RULE: Final = f"must be 1 to {_REASON_MAX} characters without control characters and line breaks"
+_REASON_RULE: Final = (
+    f"must be 1 to {_REASON_MAX} characters without control characters, line breaks and controls of direction"
+)
 _LINE_BREAKERS: Final = frozenset({"Cc", "Zl", "Zp"})
 """Categories of Unicode: control characters, line and paragraph separators."""
+_DIRECTIONS: Final = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Classes of UAX #9 that make what follows on the line look as if it stood elsewhere. Text from right to left
+needs none of them."""
 _PERIOD_RULE: Final = (
     "must be all_time; day, week, month or season, alone or with :previous; or the id of a period"
 )
@@ -95,8 +100,7 @@ class FieldReader:
     def reason(self, field: str, text: str) -> str:
         """Read why something is done: a line of text, in Unicode's form NFC and without blanks around it."""
         reason = unicodedata.normalize("NFC", text).strip()
-        is_line = not any(unicodedata.category(character) in _LINE_BREAKERS for character in reason)
-        self.require(1 <= len(reason) <= _REASON_MAX and is_line, field, _REASON_RULE)
+        self.require(1 <= len(reason) <= _REASON_MAX and _is_line(reason), field, _REASON_RULE)
         return reason
 
     def identifiers(self, field: str, texts: Sequence[str], least: int, most: int) -> list[str]:
@@ -295,6 +299,13 @@ def write_result(outcome: AwardOutcome) -> score_pb.AwardResult:
         rank=outcome.rank,
         replayed=outcome.replayed,
         reversed=recorded.reversed,
+    )
+
+
+def _is_line(text: str) -> bool:
+    """Say whether a text shows as one line, in the order in which it is written."""
+    return _LINE_BREAKERS.isdisjoint(map(unicodedata.category, text)) and _DIRECTIONS.isdisjoint(
+        map(unicodedata.bidirectional, text)
     )
 
 

@@ -52,3 +52,16 @@ async def test_unknown_field_names_are_not_repeated() -> None:
     response = await HANDLERS[RequestValidationError](REQUEST, RequestValidationError([fault]))
 
     assert json.loads(bytes(response.body))["fields"] == {"body.proof": "has a field that is not described"}
+
+
+async def test_fields_that_the_score_service_rejects_are_named_as_the_client_names_them() -> None:
+    faults = {"filter.action_id": "is no id", "page_token": "is none", "reason": "is empty"}
+    response = await HANDLERS[score.ScoreClientError](
+        REQUEST, score.InvalidRequestError("INVALID_FIELD", "secret", faults)
+    )
+
+    assert json.loads(bytes(response.body))["fields"] == {
+        "filter.actionId": "is no id",
+        "pageToken": "is none",
+        "reason": "is empty",
+    }

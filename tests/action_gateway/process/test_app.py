@@ -207,6 +207,7 @@ BODIES: list[tuple[bytes, str, int, str]] = [
     (b'{"actionId": "quick", "\\ud800": 1}', "application/json", 422, "invalid_request"),
     (b'{"actionId": "quick", "points": 1}', "application/json", 422, "invalid_request"),
     (b'{"actionId": ["quick"]}', "application/json", 422, "invalid_request"),
+    (b'{"action_id": "quick"}', "application/json", 422, "invalid_request"),
     (b'{"actionId": "nothing", "actionId": "quick"}', "application/json", 200, ""),
     (b'{"actionId": "quick"}', "application/json; charset=utf-8", 200, ""),
     (b'{"actionId": "quick"}', "text/plain", 415, "unsupported_media_type"),

@@ -330,6 +330,17 @@ async def test_suspicions_are_a_queue_of_one_row_a_player_and_signal(
     assert [one["signal"] for one in await queue()] == ["token_foreign"]
 
 
+async def test_fields_of_another_type_or_name_are_rejected(moderator: Player) -> None:
+    path = "/moderation/suspicions/dismiss"
+    body = {"userId": "ada", "signal": "wrong_answer", "lastAt": "2020-01-01T00:00:00Z"}
+    assert (await moderator.post(path, body)).status_code == 204
+
+    for change in ({"lastAt": 1_577_836_800}, {"signal": 1}):
+        assert code(await moderator.post(path, body | change)) == (422, "invalid_request")
+    named = {"user_id": "ada", "signal": "wrong_answer", "last_at": body["lastAt"]}
+    assert code(await moderator.post(path, named)) == (422, "invalid_request")
+
+
 async def test_only_suspicions_of_accounts_are_kept(gateway: Gateway, moderator: Player) -> None:
     ada = await gateway.player("Ada")
     gateway.running.parts.suspicions._note_user(str(uuid.uuid4()), "wrong_answer")

@@ -305,6 +305,8 @@ async def test_each_field_of_a_filter_narrows_it(backend_stubs: Stubs, narrowed:
         ({"reason": "a\nb"}, {"reason"}),
         ({"reason": "a\x00b"}, {"reason"}),
         ({"reason": "a\u2028b"}, {"reason"}),
+        ({"reason": "a\u202eb"}, {"reason"}),
+        ({"reason": "\u2067a\u2069"}, {"reason"}),
         ({"on_behalf_of": "a b"}, {"on_behalf_of"}),
         ({"on_behalf_of": "a" * 129, "reason": "", "award_id": ""}, {"on_behalf_of", "reason", "award_id"}),
     ],
