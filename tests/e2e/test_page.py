@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -27,6 +28,16 @@ COUNT_GLIDES = """
         glides += this.matches(".row");
         return animate.apply(this, given);
     };
+"""
+LET_NO_SOCKET_THROUGH = """
+    globalThis.WebSocket = class extends EventTarget {
+        constructor() {
+            super();
+            setTimeout(() => this.dispatchEvent(new CloseEvent("close", { code: 1006 })));
+        }
+        close() {}
+    };
+    dispatchEvent(new Event("offline"));
 """
 # Whether the points that were gained touch no leaf of the wreath around them.
 GAIN_IS_CLEAR = """
@@ -135,6 +146,31 @@ async def test_an_instant_action_is_collected_once_also_when_the_reply_gets_lost
     await ada.scores(7, 1)
     ada.excuse("ERR_FAILED")
     ada.excuse("409")
+
+
+async def test_points_that_were_taken_back_are_gone_also_where_no_socket_gets_through(
+    start_site: StartSite, open_window: OpenWindow
+) -> None:
+    site = await start_site()
+    window = await open_window(site)
+    await window.register("ada")
+    await window.solve("Once", "1")
+    await window.scores(20, 1)
+    await window.page.clock.install()
+    await window.page.evaluate(LET_NO_SOCKET_THROUGH)
+
+    async with site.stack.client(target_of(site.service)) as client:
+        (award,) = (await client.list_awards(board_id="main", page_size=5)).awards
+        await client.reverse_award(
+            board_id="main", award_id=award.award_id, reversal_id=uuid.uuid4(), reason="A mistake."
+        )
+
+    async def is_gone() -> bool:
+        await window.page.clock.fast_forward("01:00")
+        return await window.page.locator("#own-score").text_content() == "0"
+
+    await eventually(is_gone)
+    await expect(window.page.locator("#connection")).to_have_text("Offline")
 
 
 async def test_page_recovers_from_a_restarted_server_and_a_lost_reply(

@@ -16,6 +16,8 @@ import { collect } from "./ticket.js";
 /** The least time between two looks at the own neighbourhood, and how often it is looked at anyway, in milliseconds. */
 const LOOK_MS = 3_000;
 const LOOK_ANYWAY_MS = 45_000;
+/** An answer that was asked for this long after the last news of the own score knows of it, in milliseconds. */
+const KNOWN_MS = 2_000;
 /** Everyone's page has something to read when a period ends: after the second for which the gateway shares its answers,
     and spread over some more, in milliseconds. */
 const SETTLE_MS = 1_200;
@@ -51,6 +53,7 @@ export class Arena {
   /** @type {Entry[]} */
   #around = [];
   #looked = 0;
+  #told = 0;
   #look = 0;
   #turn = 0;
   #edition = 0;
@@ -149,6 +152,7 @@ export class Arena {
 
   /** @param {{score: number, rank: number | null}} me */
   #scored({ score, rank }) {
+    this.#told = Date.now();
     this.#learn({ me: { score, rank } });
     this.#actions.load();
   }
@@ -164,6 +168,7 @@ export class Arena {
     // What it is in a period, the socket tells.
     const isShown = this.#periods.choice === ALL_TIME && newTotalScore > this.#me.score;
     if (isShown) this.#me = { ...this.#me, score: newTotalScore, rank: newRank };
+    this.#told = Date.now();
     this.#show();
     this.#actions.load();
   }
@@ -188,11 +193,12 @@ export class Arena {
 
   async #lookAround() {
     const edition = this.#edition;
-    this.#looked = Date.now();
+    const asked = (this.#looked = Date.now());
     const path = `leaderboard/me?radius=1&period=${this.#periods.choice}`;
     const seen = await this.#session.call("GET", path).catch(() => null);
     if (edition !== this.#edition) return;
-    if (seen && seen.me.score >= this.#me.score) this.#learn({ around: seen.entries, me: seen.me });
+    const isNew = seen && (seen.me.score >= this.#me.score || asked - this.#told > KNOWN_MS);
+    if (isNew) this.#learn({ around: seen.entries, me: seen.me });
     if (!this.#top.some(({ userId }) => userId === this.#me.userId)) this.#lookSoon(LOOK_ANYWAY_MS);
   }
 
