@@ -124,6 +124,20 @@ def test_an_unavailable_database_is_reported_in_one_line(
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("name", ["migrate", "load-actions"])
+def test_a_host_that_cannot_be_resolved_is_named(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    file = tmp_path / "actions.toml"
+    file.write_text(ACTIONS, encoding="utf-8")
+    monkeypatch.setenv("PGHOST", "nowhere.invalid")
+    arguments = [str(file)] if name == "load-actions" else []
+    result = command(name, *arguments, migration_dsn="user=gateway_owner")
+
+    assert result.exit_code == 1
+    assert "failed to resolve host 'nowhere.invalid'" in result.stderr
+
+
 def test_actions_are_loaded_from_a_file(
     command: Command, owner: dict[str, str], database: Database, tmp_path: Path
 ) -> None:

@@ -149,6 +149,12 @@ def test_a_database_that_is_unavailable_ends_a_migration_with_1() -> None:
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
+def test_a_migration_names_the_host_that_it_cannot_resolve() -> None:
+    ended = run("migrate", SCORE_SERVICE_MIGRATION_DSN="user=score_owner", PGHOST="nowhere.invalid")
+    assert ended.returncode == 1
+    assert "failed to resolve host 'nowhere.invalid'" in ended.stdout
+
+
 def test_migrating_again_changes_nothing(database: Database) -> None:
     login = database.logins["score_owner"]
     ended = run(

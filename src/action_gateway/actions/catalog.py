@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Self
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from action_gateway.domain.action import ActionId, Kind, Repeat
 from action_gateway.domain.answer_form import fold
 from action_gateway.domain.number import MAX_DIGITS, MAX_MAGNITUDE, is_bounded
 from action_gateway.store.sql import load_statement
+from service_runtime.postgres.conninfo import complete_conninfo
 from service_runtime.settings import SetupError
 
 _LINE_FORBIDS: Final = frozenset(map(chr, (*range(0x20), 0x7F)))
@@ -158,7 +158,7 @@ def replace_actions(dsn: str, password: str | None, actions: Sequence[CatalogAct
     """
     wanted = json.dumps([_row(place, action) for place, action in enumerate(actions, start=1)])
     parameters = {"application_name": "action-gateway load-actions", "target_session_attrs": "read-write"}
-    conninfo = make_conninfo("", **{**parameters, **conninfo_to_dict(dsn, password=password)})
+    conninfo = complete_conninfo(dsn, password, parameters)
     # Prepared statements do not go well with poolers.
     with psycopg.connect(conninfo, prepare_threshold=None) as connection:
         connection.execute(load_statement("lock_actions"))

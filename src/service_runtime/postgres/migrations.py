@@ -14,11 +14,11 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from service_runtime.postgres.conninfo import complete_conninfo
 from service_runtime.settings import SetupError
 
 
@@ -59,9 +59,8 @@ class Migration:
 
     def _connect(self, dsn: str, password: str | None) -> psycopg.Connection:
         own = {"application_name": self.application_name, "target_session_attrs": "read-write"}
-        conninfo = make_conninfo("", **{**own, **conninfo_to_dict(dsn, password=password)})
         # A pooler would give the names of prepared statements to the next session.
-        return psycopg.connect(conninfo, prepare_threshold=None)
+        return psycopg.connect(complete_conninfo(dsn, password, own), prepare_threshold=None)
 
 
 @contextmanager

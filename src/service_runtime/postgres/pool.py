@@ -20,9 +20,10 @@ from typing import ClassVar, Final, Literal, NamedTuple, Self, TypeAlias
 
 import psycopg
 import structlog
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
+
+from service_runtime.postgres.conninfo import complete_conninfo
 
 Connection = psycopg.AsyncConnection[DictRow]
 
@@ -198,7 +199,7 @@ def _conninfo(settings: PoolSettings, application_name: str) -> str:
         "application_name": application_name,
         "tcp_user_timeout": str(int(settings.statement_seconds * 1000)),
     }
-    return make_conninfo("", **{**own, **conninfo_to_dict(settings.dsn, password=settings.password)})
+    return complete_conninfo(settings.dsn, settings.password, own)
 
 
 async def _configure(settings: PoolSettings, connection: Connection) -> None:
