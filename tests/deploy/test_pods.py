@@ -1,14 +1,11 @@
 """What every pod must have, whatever is rendered."""
 
 import re
-import tomllib
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.deploy.rendering import COMPONENTS, DEPLOY, SERVICES, Document, Manifests, Pod, render, selects
 
-_VERSION = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 _PORTS = {
     "score-service": {"grpc": 50051, "admin": 9090},
     "action-gateway": {"http": 8080, "admin": 9091},
@@ -24,6 +21,7 @@ _MADE_BY_HAND = {
     "action-gateway-redis",
     "action-gateway-access-keys",
     "action-gateway-action-keys",
+    "action-gateway-freed-names",
     "action-gateway-actions",
 }
 """The Secrets that a cluster must have, by whatever means. They stand in deploy/README.md."""
@@ -51,11 +49,6 @@ def test_nothing_runs_with_more_rights_than_the_restricted_profile_gives(scene: 
             "secret",
             "emptyDir",
         }
-
-
-def test_the_namespace_enforces_that_profile(scene: Manifests) -> None:
-    (namespace,) = scene.of("Namespace")
-    assert namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"
 
 
 def test_no_pod_can_speak_to_the_api_server(scene: Manifests) -> None:
@@ -195,9 +188,13 @@ def test_every_map_and_secret_that_is_named_exists_or_is_one_of_those_to_make(na
         assert named <= maps
 
 
+def read_readme() -> str:
+    return (DEPLOY / "README.md").read_text(encoding="utf-8")
+
+
 def _names_in_readme(section: str) -> list[str]:
     """Read what the first cells of the table of a section name."""
-    text = (DEPLOY / "README.md").read_text(encoding="utf-8").split(f"\n## {section}\n")[1]
+    text = read_readme().split(f"\n## {section}\n")[1]
     cells = re.findall(r"^\| (`.+?) \|", text.split("\n## ")[0], re.MULTILINE)
     return re.findall(r"`([^`]+)`", " ".join(cells))
 
@@ -210,13 +207,30 @@ def test_the_components_stand_in_the_readme_and_no_others() -> None:
     assert sorted(_names_in_readme("Components")) == sorted(COMPONENTS)
 
 
-def test_migrations_are_jobs_that_carry_the_version(scene: Manifests) -> None:
+def test_migrations_are_jobs_that_end_and_stay(scene: Manifests) -> None:
     for service in SERVICES:
-        job = scene.get("Job", f"{service}-migrate-{_VERSION.replace('.', '-')}")
+        job = scene.get("Job", f"{service}-migrate")
         (container,) = job["spec"]["template"]["spec"]["containers"]
         assert container["command"] == [service, "migrate"]
-        assert job["spec"]["ttlSecondsAfterFinished"] <= 3600
         assert job["spec"]["activeDeadlineSeconds"] > 0
+        # One that were gone would be made again at each apply, and be missing in each diff.
+        assert "ttlSecondsAfterFinished" not in job["spec"]
+
+
+def test_tools_that_apply_for_ever_make_another_job_where_its_template_has_changed(scene: Manifests) -> None:
+    for job in scene.of("Job"):
+        annotations = job["metadata"]["annotations"]
+        assert annotations["argocd.argoproj.io/hook-delete-policy"] == "BeforeHookCreation"
+        assert annotations["kustomize.toolkit.fluxcd.io/force"] == "enabled"
+
+
+def test_migrations_are_found_by_the_label_that_the_readme_deletes_them_by(scene: Manifests) -> None:
+    (selector,) = set(re.findall(r"delete jobs --selector=(\S+)", read_readme()))
+    key, _, value = selector.partition("=")
+    assert all(job["metadata"]["labels"].get(key) == value for job in scene.of("Job"))
+    assert not any(
+        document["spec"]["jobTemplate"]["metadata"]["labels"].get(key) for document in scene.of("CronJob")
+    )
 
 
 def test_nothing_waits_for_a_migration(scene: Manifests) -> None:

@@ -58,7 +58,7 @@ def issue(authority: CertificateAuthority, tmp_path: Path) -> Callable[[str], Co
             ensure_signing_key(tmp_path / name, datetime.now(UTC))
             (key,) = (tmp_path / name).glob("*.pem")
             return {item: key.read_text(encoding="ascii") for item in (key.name, "tls.key")}
-        return {"password": "given\n", "actions.toml": ""}
+        return {"password": "given\n", "key": "given\n", "actions.toml": ""}
 
     return make
 
