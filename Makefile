@@ -107,9 +107,9 @@ proto-check: $(DEV_READY) $(NODE_READY) ## Check the protos: style, format, gene
 		|| { echo '$(NODE_GENERATED) is not what the protos say: run make proto.' >&2; exit 1; }
 
 .PHONY: docs-check
-docs-check: $(DEV_READY) $(TOOLS_READY) ## Check that the documentation builds, is up to date, and that its links resolve.
+docs-check: $(DEV_READY) $(TOOLS_READY) ## Check that the site builds, that its pages are up to date, and that their links resolve.
 	@$(call build_docs,-W error)
-	@$(BIN)/python -m pytest -q tests/docs
+	@$(BIN)/python -m pytest -q tests/docs tests/docs/built
 
 .PHONY: deploy-check
 deploy-check: $(DEV_READY) $(TOOLS_READY) proto-check ## Check what would be deployed, without a cluster. See deploy/check.sh.
@@ -146,12 +146,12 @@ proto-image: $(DEV_READY) ## At a release: make today's protos the ones that lat
 	@$(BIN)/buf build proto --exclude-source-info --output proto/image.binpb
 
 .PHONY: docs
-docs: $(DEV_READY) $(TOOLS_READY) ## Write the tables in docs/reference, and the pages of both APIs into build/docs.
+docs: $(DEV_READY) $(TOOLS_READY) ## Write the tables in docs/reference, and the site of all pages and both APIs into build/docs.
 	@for page in settings errors; do \
 		$(BIN)/python docs/reference/$${page}_page.py >docs/reference/$$page.md || exit 1; \
 	done
 	@$(call build_docs)
-	@echo 'Open build/docs/grpc/index.html and build/docs/python/score_client.html.'
+	@echo 'Open build/docs/index.html.'
 
 .PHONY: dashboard
 dashboard: $(DEV_READY) ## Write the dashboard of Grafana from its program.
@@ -197,12 +197,15 @@ rpc=$$(mktemp -d) && mkdir -p "$$rpc/google/rpc" \
 	&& rm -r "$$rpc"
 endef
 
-# $(call build_docs,OPTIONS): build the pages of both APIs, with these options of Python.
+# $(call build_docs,OPTIONS): build the site, and the pages of both APIs below it with these options of Python.
+# Sphinx does not get them: MyST-Parser 5.2 uses names that Sphinx 9 deprecates. Warnings of its own fail it.
 define build_docs
-rm -rf build/docs && mkdir -p build/docs \
-	&& $(BIN)/buf build proto --as-file-descriptor-set --output build/docs/score_api.binpb \
-	&& cp docs/reference/sabledocs.toml build/docs \
-	&& (cd build/docs && "$(CURDIR)/$(TOOLS)/bin/python" $(1) -m sabledocs >/dev/null) \
+rm -rf build/docs \
+	&& $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto \
+		--conf-dir docs/site --doctree-dir build/doctrees --fresh-env . build/docs \
+	&& mkdir -p build/grpc && cp docs/reference/sabledocs.toml build/grpc \
+	&& $(BIN)/buf build proto --as-file-descriptor-set --output build/grpc/score_api.binpb \
+	&& (cd build/grpc && "$(CURDIR)/$(TOOLS)/bin/python" $(1) -m sabledocs >/dev/null) \
 	&& $(BIN)/python $(1) -m pdoc --docformat google --no-show-source --output-directory build/docs/python score_client
 endef
 

@@ -1,0 +1,167 @@
+"""The site that `make docs-check` has built: whole, strict, and without a request to anywhere else."""
+
+import re
+import threading
+from collections.abc import Iterator
+from functools import partial
+from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar, Final
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from playwright.async_api import Browser, Request, ViewportSize, expect
+
+ROOT: Final = Path(__file__).parents[3]
+SITE: Final = ROOT / "build/docs"
+POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
+)
+"""What CONTRIBUTING.md says the site can be served with."""
+OTHER_PROGRAMS: Final = ("grpc", "python")
+"""The folders of the pages of both APIs; their scripts are inline."""
+PHONE: Final = ViewportSize(width=390, height=844)
+
+
+class Elements(HTMLParser):
+    """The elements of a page: what it loads, where it leads, and its anchors."""
+
+    loading: ClassVar = {"src", "srcset", "poster", "data"}
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in self.loading or (name == "href" and tag in {"link", "use", "image"}):
+                self.loads.append(value or "")
+            elif name == "href":
+                self.links.append(value or "")
+            elif name in {"id", "name"}:
+                self.anchors.add(value or "")
+
+
+def read_pages() -> dict[Path, Elements]:
+    if not (SITE / "index.html").exists():
+        pytest.fail("build/docs is missing: make it with make docs-check", pytrace=False)
+    return {page: Elements(page.read_text(encoding="utf-8")) for page in sorted(SITE.rglob("*.html"))}
+
+
+def is_elsewhere(address: str) -> bool:
+    return bool(urlsplit(address).netloc)
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[Path, Elements]:
+    return read_pages()
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Serve the site under the policy; return where."""
+
+    class Handler(SimpleHTTPRequestHandler):
+        def end_headers(self) -> None:
+            self.send_header("Content-Security-Policy", POLICY)
+            super().end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=SITE)) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_every_page_of_the_documentation_is_there(pages: dict[Path, Elements]) -> None:
+    written = [page for pattern in ("*.md", "docs/**/*.md") for page in ROOT.glob(pattern)]
+    expected = {SITE / page.relative_to(ROOT).with_suffix(".html") for page in written}
+    assert expected - pages.keys() == set()
+
+
+def test_the_policy_is_the_one_that_is_recommended() -> None:
+    assert POLICY in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").replace("\n  ", " ")
+
+
+def test_no_page_loads_anything_from_elsewhere(pages: dict[Path, Elements]) -> None:
+    loaded = [(str(page), load) for page, elements in pages.items() for load in elements.loads]
+    assert [load for load in loaded if is_elsewhere(load[1])] == []
+    assert len(loaded) > len(pages)
+
+
+def test_no_style_loads_anything_from_elsewhere() -> None:
+    styles = {path: path.read_text(encoding="utf-8") for path in SITE.rglob("*.css")}
+    found = {
+        path: [
+            url
+            for url in re.findall(r"""(?:url\(|@import)\s*['"]?([^'")\s;]+)""", text)
+            if is_elsewhere(url) and not url.startswith("data:")
+        ]
+        for path, text in styles.items()
+    }
+    assert {path: urls for path, urls in found.items() if urls} == {}
+    assert styles
+
+
+def test_every_link_leads_to_a_page_and_an_anchor_that_exist(pages: dict[Path, Elements]) -> None:
+    faults = []
+    for page, elements in pages.items():
+        for link in [*elements.links, *elements.loads]:
+            parts = urlsplit(link)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
+            anchors = pages[target].anchors if target in pages else None
+            wanted = unquote(parts.fragment)
+            if not target.is_file() or (anchors is not None and wanted and wanted not in anchors):
+                faults.append((str(page.relative_to(SITE)), link))
+    assert faults == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_pages_obey_the_policy_ask_nobody_else_and_fit_a_phone(
+    address: str, browser: Browser, pages: dict[Path, Elements], scheme: Any
+) -> None:
+    context = await browser.new_context(viewport=PHONE, color_scheme=scheme)
+    tab = await context.new_page()
+    faults: list[str] = []
+    requests: list[Request] = []
+    tab.on("console", lambda message: faults.append(message.text))
+    tab.on("pageerror", lambda error: faults.append(str(error)))
+    tab.on("request", requests.append)
+    for page in pages:
+        path = page.relative_to(SITE)
+        if path.parts[0] in OTHER_PROGRAMS:
+            continue
+        await tab.goto(f"{address}/{path}")
+        width = await tab.evaluate("document.documentElement.scrollWidth")
+        assert (path, width) == (path, PHONE["width"])
+    assert faults == []
+    assert [request.url for request in requests if not request.url.startswith((address, "data:"))] == []
+    await context.close()
+
+
+async def test_a_search_finds_the_page_that_is_about_it(address: str, browser: Browser) -> None:
+    tab = await browser.new_page()
+    await tab.goto(f"{address}/README.html")
+    await tab.get_by_role("searchbox", name="Search").first.fill("midnight")
+    await tab.keyboard.press("Enter")
+    found = tab.locator("ul.search a").filter(has_text="Boards and their periods").first
+    await found.click()
+    await expect(tab.get_by_role("heading", name="Boards and their periods")).to_be_visible()
+    await tab.close()
+
+
+async def test_the_first_page_is_the_readme(address: str, browser: Browser) -> None:
+    tab = await browser.new_page()
+    await tab.goto(address)
+    await expect(tab).to_have_url(f"{address}/README.html")
+    await tab.close()
