@@ -153,6 +153,11 @@ docs: $(DEV_READY) $(TOOLS_READY) ## Write the tables in docs/reference, and the
 	@$(call build_docs)
 	@echo 'Open build/docs/index.html.'
 
+.PHONY: architecture-picture
+architecture-picture: $(DEV_READY) $(TOOLS_READY) ## Draw docs/images/architecture.dot for light and dark pages.
+	@$(TOOLS)/bin/node $(TOOLS)/node_modules/.bin/wasm-graphviz-cli --layout dot --format svg docs/images/architecture.dot \
+		| $(BIN)/python -m docs.images.architecture_picture docs/images
+
 .PHONY: dashboard
 dashboard: $(DEV_READY) ## Write the dashboard of Grafana from its program.
 	@$(BIN)/python deploy/components/monitoring/dashboard.py >deploy/components/monitoring/dashboard.json

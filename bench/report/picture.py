@@ -23,7 +23,8 @@ _LINE: Final = 20
 _PADDING: Final = 6
 _TOP: Final = 96
 """Above the first row: title, machine and the names of the columns."""
-_FONT: Final = "ui-sans-serif, system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
+FONT: Final = "ui-sans-serif, system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
+"""Whatever the system of the reader has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ def draw(report: Mapping[str, Any], palette: Palette) -> str:
     height = _TOP + sum(map(_height, rows)) + _MARGIN
     size = f'width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="{_FONT}" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="{FONT}" font-size="13">',
         "<title>Figures of make bench</title>",
         f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="{palette.background}"/>',
         _text(_WHAT, 34, "make bench", palette.text, 'font-size="16" font-weight="600"'),
