@@ -177,7 +177,7 @@ lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, wi
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; data of the stack stays.
 	@rm -rf $(VENV) $(NODE_CLIENT)/node_modules $(NODE_CLIENT)/dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	@find src tests bench faults deploy docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests bench conformance faults deploy docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call generate,FOLDER): generate Python and its types below the folder.
 define generate

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 import grpc
-from tests.score_client.scripted import Context, ScriptedServer, make_status
 
+from conformance.server.scripted import Context, ScriptedServer, make_status
 from score_api.v1 import correction_service_pb2 as corrections
 from score_api.v1 import leaderboard_service_pb2 as leaderboards
 from score_api.v1 import ledger_service_pb2 as ledger

@@ -24,8 +24,8 @@ from tests.fixtures.processes import RunningService
 from tests.fixtures.secret_volume import SecretVolume
 from tests.fixtures.stack import Stack, target_of_all
 from tests.fixtures.stores import eventually
-from tests.score_client.scripted import ScriptedServer
 
+from conformance.server.scripted import ScriptedServer
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from score_client import ClientCredentials, ScoreClient, UnavailableError
 

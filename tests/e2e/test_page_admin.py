@@ -10,8 +10,8 @@ from tests.action_gateway.scripted_ledger import ScriptedLedger
 from tests.fixtures.gateway import Gateway, Player, StartGateway
 from tests.fixtures.roles import grant, revoke
 from tests.fixtures.windows import PASSWORD, OpenWindow, Window
-from tests.score_client.scripted import ScriptedServer
 
+from conformance.server.scripted import ScriptedServer
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import correction_service_pb2 as corrections
 

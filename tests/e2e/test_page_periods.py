@@ -15,8 +15,8 @@ from grpc import StatusCode
 from playwright.async_api import Route, expect
 from tests.fixtures.gateway import Gateway, StartGateway
 from tests.fixtures.windows import UNRANKED, OpenWindow
-from tests.score_client.scripted import Context, ScriptedServer, reject
 
+from conformance.server.scripted import Context, ScriptedServer, reject
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import leaderboard_service_pb2 as leaderboards

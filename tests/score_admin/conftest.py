@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import pytest
 from click.testing import CliRunner, Result
-from tests.score_client.scripted import ScriptedServer
 
+from conformance.server.scripted import ScriptedServer
 from local_stack.certificates import CertificateFiles
 from score_admin.commands import main
 

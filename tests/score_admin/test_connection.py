@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from tests.score_admin.conftest import Run
-from tests.score_client.scripted import ScriptedServer, answer
 
+from conformance.server.scripted import ScriptedServer, answer
 from local_stack.certificates import CertificateFiles
 from score_admin.commands import main
 from score_admin.connection import make_connection

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from tests.score_admin.conftest import Run
-from tests.score_client.scripted import ScriptedServer, answer
 
+from conformance.server.scripted import ScriptedServer, answer
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import leaderboard_service_pb2 as leaderboards
 from score_api.v1 import ledger_service_pb2 as ledger

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 from tests.score_client.renewable import RenewableCertificate
-from tests.score_client.scripted import ScriptedServer
 
+from conformance.server.scripted import ScriptedServer
 from local_stack.certificates import CertificateFiles
 from score_client import ClientCredentials
 

@@ -13,8 +13,8 @@ from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually
 from tests.score_client.renewable import RenewableCertificate
-from tests.score_client.scripted import ScriptedServer, answer
 
+from conformance.server.scripted import ScriptedServer, answer
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import types_pb2

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
-from tests.score_client.scripted import ScriptedServer, answer, hang, reject
 
+from conformance.server.scripted import ScriptedServer, answer, hang, reject
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
 from score_api.v1 import types_pb2

@@ -8,8 +8,8 @@ from uuid import UUID
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
-from tests.score_client.scripted import ScriptedServer, answer, reject
 
+from conformance.server.scripted import ScriptedServer, answer, reject
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import correction_service_pb2 as corrections
 from score_api.v1 import leaderboard_service_pb2 as leaderboards

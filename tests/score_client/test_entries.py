@@ -12,8 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.score_service import ScoreService
-from tests.score_client.scripted import ScriptedServer, Step, play, reject
 
+from conformance.server.scripted import ScriptedServer, Step, play, reject
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import correction_service_pb2 as corrections
 from score_api.v1 import ledger_service_pb2 as ledger

@@ -5,8 +5,8 @@ import pickle
 import grpc
 import pytest
 from grpc import StatusCode
-from tests.score_client.scripted import make_status
 
+from conformance.server.scripted import make_status
 from score_api.v1.error_reason_pb2 import ErrorReason
 from score_client import (
     AwardConflictError,

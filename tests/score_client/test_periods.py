@@ -9,8 +9,8 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
-from tests.score_client.scripted import ScriptedServer, answer, play, reject
 
+from conformance.server.scripted import ScriptedServer, answer, play, reject
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import leaderboard_service_pb2 as leaderboards
 from score_api.v1 import score_service_pb2 as scores

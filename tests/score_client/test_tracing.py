@@ -12,8 +12,8 @@ from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
-from tests.score_client.scripted import ScriptedServer, answer, play, reject
 
+from conformance.server.scripted import ScriptedServer, answer, play, reject
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
 from score_client import AwardNotFoundError, AwardResult, ClientCredentials, ScoreClient

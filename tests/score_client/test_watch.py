@@ -10,8 +10,8 @@ from grpc import StatusCode
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stores import eventually
 from tests.score_client.renewable import RenewableCertificate
-from tests.score_client.scripted import ScriptedServer, Step, play, reject
 
+from conformance.server.scripted import ScriptedServer, Step, play, reject
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import types_pb2

@@ -16,9 +16,9 @@ from tests.fixtures.gateway import Gateway, Player, StartGateway
 from tests.fixtures.postgres import Database
 from tests.fixtures.score_service import ScoreService
 from tests.fixtures.stores import eventually
-from tests.score_client.scripted import ScriptedServer, answer, reject
 from websockets.asyncio.client import connect
 
+from conformance.server.scripted import ScriptedServer, answer, reject
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import ledger_service_pb2 as ledger
 from score_api.v1 import types_pb2

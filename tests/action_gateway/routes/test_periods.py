@@ -9,9 +9,9 @@ import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
 from tests.fixtures.gateway import Gateway, Player, StartGateway
-from tests.score_client.scripted import Context, ScriptedServer, answer, play, reject
 
 from action_gateway.domain.action import Repeat, StartedAction, find_award_id
+from conformance.server.scripted import Context, ScriptedServer, answer, play, reject
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import leaderboard_service_pb2 as leaderboards

@@ -13,8 +13,8 @@ from tests.clients.node.steps import read_step
 from tests.fixtures.certificates import BACKEND_ID
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.score_service import ScoreService
-from tests.score_client.scripted import Received, ScriptedServer
 
+from conformance.server.scripted import Received, ScriptedServer
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 
 ROOT = Path(__file__).parents[3]

@@ -10,8 +10,8 @@ import grpc
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
-from tests.score_client.scripted import Step, StreamStep, answer, hang, play, reject
 
+from conformance.server.scripted import Step, StreamStep, answer, hang, play, reject
 from score_api.v1 import board_service_pb2, correction_service_pb2, leaderboard_service_pb2, types_pb2
 from score_api.v1 import ledger_service_pb2 as ledger
 from score_api.v1 import score_service_pb2 as scores

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from tests.clients.node.conftest import CLIENT, RunTests, proxy_actions, server_actions
 from tests.fixtures.proxy import Proxy
-from tests.score_client.scripted import ScriptedServer
+
+from conformance.server.scripted import ScriptedServer
 
 
 def _files(folder: str) -> list[pytest.param]:  # type: ignore[valid-type]

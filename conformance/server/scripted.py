@@ -1,8 +1,10 @@
-"""A real gRPC server over mutual TLS that answers as a test scripts it, wrongly if need be."""
+"""A real gRPC server over mutual TLS that answers as a script says, wrongly if need be."""
 
 import asyncio
+import math
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -59,15 +61,27 @@ _REQUESTS: Mapping[str, Mapping[str, type[Message]]] = {
     },
 }
 _STREAMS = {"WatchLeaderboard", "StreamEntries"}
+_PUSHBACK = "grpc-retry-pushback-ms"
 _OPTIONS = (
     ("grpc.so_reuseport", 0),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
 )
 
 
-@dataclass(frozen=True)
+@dataclass
 class Received:
-    """One call as the server saw it."""
+    """One call as the server saw it.
+
+    Attributes:
+        method: Its name, without that of the service.
+        request: The message.
+        metadata: What came with it.
+        identity: The SPIFFE URI of the caller's certificate.
+        peer: The address of the caller.
+        seconds_left: Until its deadline; None without one.
+        began_at: In the time of the loop.
+        ended_at: The same, once the answer was given or the caller has left.
+    """
 
     method: str
     request: Any
@@ -75,6 +89,17 @@ class Received:
     identity: str
     peer: str
     seconds_left: float | None
+    began_at: float
+    ended_at: float | None = None
+
+
+@dataclass(frozen=True)
+class _Status(grpc.Status):
+    """A status with a trailer of its own."""
+
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
 
 
 class ScriptedServer:
@@ -94,6 +119,7 @@ class ScriptedServer:
 
     @property
     def target(self) -> str:
+        """Its name for a client."""
         return f"dns:///localhost:{self.port}"
 
     def script(self, method: str, *steps: Step | StreamStep) -> None:
@@ -107,10 +133,14 @@ class ScriptedServer:
     async def wait_for_calls(self, method: str, count: int) -> list[Received]:
         """Return the calls of a method once there are that many."""
         async with asyncio.timeout(20):
-            while len(self.calls(method)) < count:
-                self._news.clear()
-                await self._news.wait()
+            await self.wait_until(lambda: len(self.calls(method)) >= count)
         return self.calls(method)
+
+    async def wait_until(self, holds: Callable[[], bool]) -> None:
+        """Wait until something holds of the calls."""
+        while not holds():
+            self._news.clear()
+            await self._news.wait()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -142,26 +172,34 @@ class ScriptedServer:
 
     def _handler(self, name: str, request_type: type[Message]) -> "grpc.RpcMethodHandler[Any, Any]":
         async def answer(request: Message, context: Context) -> Message | bytes:
-            step: Step = self._next_step(name, request, context)
-            return await step(request, context)
+            step: Step
+            with self._receive(name, request, context) as step:
+                return await step(request, context)
 
         async def stream(request: Message, context: Context) -> AsyncIterator[Message | bytes]:
-            step: StreamStep = self._next_step(name, request, context)
-            async for message in step(request, context):
-                yield message
+            step: StreamStep
+            with self._receive(name, request, context) as step:
+                async for message in step(request, context):
+                    yield message
 
         if name in _STREAMS:
             return grpc.unary_stream_rpc_method_handler(stream, request_type.FromString, _serialize)
         return grpc.unary_unary_rpc_method_handler(answer, request_type.FromString, _serialize)
 
-    def _next_step(self, name: str, request: Message, context: Context) -> Any:
+    @contextmanager
+    def _receive(self, name: str, request: Message, context: Context) -> Iterator[Any]:
         metadata = dict(context.invocation_metadata() or ())
         [identity] = context.auth_context()["peer_spiffe_id"]
-        left = context.time_remaining()
-        self.received.append(Received(name, request, metadata, identity.decode(), context.peer(), left))
+        left, clock = context.time_remaining(), asyncio.get_running_loop().time
+        call = Received(name, request, metadata, identity.decode(), context.peer(), left, clock())
+        self.received.append(call)
         self._news.set()
         script = self._scripts[name]
-        return script.pop(0) if len(script) > 1 else script[0]
+        try:
+            yield script.pop(0) if len(script) > 1 else script[0]
+        finally:
+            call.ended_at = clock()
+            self._news.set()
 
 
 def answer(message: Message | bytes) -> Step:
@@ -209,7 +247,7 @@ def make_status(
     fields: Mapping[str, str] | None = None,
     more: Sequence[Message] = (),
 ) -> grpc.Status:
-    """Make a status with details as the contract wants them."""
+    """Make a status with details as the contract wants them, and with the trailer beside `RetryInfo`."""
     details: list[Message] = [*more]
     if reason:
         details.append(ErrorInfo(reason=reason, domain=domain))
@@ -223,7 +261,11 @@ def make_status(
     packed = [Packed() for _ in details]
     for box, detail in zip(packed, details, strict=True):
         box.Pack(detail)
-    return rpc_status.to_status(Status(code=code.value[0], message="As scripted.", details=packed))
+    made = rpc_status.to_status(Status(code=code.value[0], message="As scripted.", details=packed))
+    if retry_after is None:
+        return made
+    pushback = (_PUSHBACK, str(max(1, math.ceil(retry_after * 1000))))
+    return _Status(made.code, made.details, (*made.trailing_metadata, pushback))
 
 
 def _duration(seconds: float) -> Duration:
