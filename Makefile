@@ -59,6 +59,11 @@ bench-picture: $(RUN_READY) ## Draw the table of BENCH_JSON=FILE for the README,
 faults: $(DEV_READY) ## Break a stack of its own under load, and judge it. SEED=, MINUTES= choose, FAULTS_JSON=FILE, FOLDER= keep.
 	@GRPC_VERBOSITY=NONE exec $(TIED) $(BIN)/python -m faults
 
+.PHONY: conformance
+conformance: $(RUN_READY) ## Tell whether a client keeps the rules of docs/clients.md. TARGET= is its adapter, CASES= chooses, CONFORMANCE_JSON=FILE keeps.
+	@test -n "$$TARGET" || { echo "Say which adapter, such as make conformance TARGET='$(BIN)/python clients/python/adapter.py'." >&2; exit 2; }
+	@GRPC_VERBOSITY=NONE exec $(TIED) $(BIN)/python -m conformance "$$TARGET"
+
 .PHONY: test
 test: $(DEV_READY) $(NODE_BUILT) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
@@ -177,7 +182,7 @@ lock: $(VENV_MADE) ## Pin the newest dependencies that pyproject.toml allows, wi
 .PHONY: clean
 clean: ## Remove the virtual environment and all caches; data of the stack stays.
 	@rm -rf $(VENV) $(NODE_CLIENT)/node_modules $(NODE_CLIENT)/dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	@find src tests bench conformance faults deploy docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests bench clients/python conformance faults deploy docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # $(call generate,FOLDER): generate Python and its types below the folder.
 define generate

@@ -1,0 +1,1 @@
+"""The rules, each with the scene that shows whether a client keeps it."""
