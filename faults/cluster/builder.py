@@ -68,7 +68,11 @@ _GATEWAY: Final = {
     **_BOTH,
     "SCORE_SERVER_NAME": SERVER_NAME,
     "ACCESS_TOKEN_SECONDS": "45",
-    **{f"{name}_PER_MINUTE": "1000000" for name in ("STARTS", "COMPLETES", "LOGINS", "REGISTRATIONS")},
+    "TICKET_SECONDS": "2",
+    **{
+        f"{name}_PER_MINUTE": "1000000"
+        for name in ("STARTS", "COMPLETES", "REDEEMS", "LOGINS", "REGISTRATIONS")
+    },
 }
 
 
@@ -177,6 +181,7 @@ class _Builder:
             port, target = next(self._ports), target_of(cluster.links_to("score", of=name))
             environment = settings.action_gateway(files, port, target) | _named(ACTION_GATEWAY, _GATEWAY)
             gateway = await self._start_service(cluster, name, ACTION_GATEWAY, port, environment)
+            cluster.links[f"players->{name}"] = await self._link(gateway.address)
             upstreams.append(Upstream(gateway.address, gateway.admin))
         self._stack.push_async_callback(cluster.balancer.stop)
         await cluster.balancer.start(upstreams)

@@ -1,6 +1,7 @@
 """The stack that is broken: two replicas of each service on PostgreSQL and Valkey, a proxy on every way.
 
     players ── balancer ── gateway-1, gateway-2 ── score-1, score-2 ── postgres ── standby
+    players who choose ─── gateway-1, gateway-2
     backends and watchers ─────────────────────── score-1, score-2 ── valkey ── replica
 
 Everything lies in one folder, listens on ports of the loopback interface that stay the same, and ends with
@@ -64,6 +65,7 @@ class Cluster:
             backends=tuple(_credentials(self.certificates.files(name)) for name in BACKENDS),
             server_name=SERVER_NAME,
             gateway_url=f"http://{self.links['players->gateways'].address}",
+            gateway_urls=tuple(f"http://{link.address}" for link in self.links_to("gateway-", of="players")),
         )
 
     @property

@@ -16,4 +16,6 @@ class Endpoints:
     server_name: str | None = None
     """The name in the certificate of the score services, where it differs from the one in the target."""
     gateway_url: str
-    """`http://host:port`"""
+    """`http://host:port` of what stands before all gateways"""
+    gateway_urls: tuple[str, ...] = ()
+    """The same of each gateway, for who chooses one."""

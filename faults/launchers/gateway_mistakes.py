@@ -4,7 +4,10 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from action_gateway.actions import actions
+from action_gateway.accounts.score_tickets import ScoreTickets
+from action_gateway.actions import actions, instants
+from action_gateway.actions.instants import Instants
+from action_gateway.domain.ticket import Ticket
 from action_gateway.leaderboard import subscription
 from action_gateway.leaderboard.subscription import Subscription
 from faults.launchers.patching import patch
@@ -36,9 +39,37 @@ def _lose_scores() -> None:
     patch(Subscription, "offer", make)
 
 
+def _name_awards_of_tickets_at_random() -> None:
+    """A ticket is good for another award each time."""
+    patch(Ticket, "award_id", lambda _: property(lambda _ticket: uuid.uuid4()))
+
+
+def _take_late_tickets() -> None:
+    """A ticket is good for ever."""
+    patch(ScoreTickets, "has_expired", lambda _: lambda _self, _ticket: False)
+
+
+def _take_any_result() -> None:
+    """A ticket is good with any result."""
+    patch(instants, "_is_signed", lambda _: lambda _data, _digest: True)
+
+
+def _forget_tickets() -> None:
+    """A ticket that came in time is not good later, though the score service did not say if it was paid."""
+
+    async def forget(_self: Any, _ticket: Any) -> None:
+        pass
+
+    patch(Instants, "_keep", lambda _: forget)
+
+
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "new_award_each_time": _name_awards_at_random,
     "top_of_before": _tell_the_top_of_before,
     "lost_score": _lose_scores,
+    "ticket_paid_twice": _name_awards_of_tickets_at_random,
+    "late_ticket": _take_late_tickets,
+    "any_result": _take_any_result,
+    "forgotten_ticket": _forget_tickets,
 }
 """By name."""

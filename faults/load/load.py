@@ -20,6 +20,8 @@ class Load:
     """How many corrections are under way at most: moderators are few, and wait for their answers."""
     completes_per_second: float = 10.0
     """By players."""
+    tickets_per_second: float = 5.0
+    """By players, who perform instant actions and redeem the tickets for them."""
     boards: tuple[str, ...] = (GATEWAY_BOARD, "season-hot", "season-b", "season-c")
     """The gateway's, a hot one, and others."""
     users: int = 200

@@ -66,6 +66,31 @@ class AwardCall:
     """Set where it is not: the stable word of the error."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redemption(AwardCall):
+    """One request with a ticket. What it asks for is what the ticket says.
+
+    Of its result, `replayed` tells whether the ticket was answered as used. It is one try: where the outcome
+    is REJECTED, another one may make the award.
+    """
+
+    shown_at: float
+    """When it was sent, by the wall clock: seconds since 1970."""
+    issued_at: int
+    """As the ticket says, seconds since 1970."""
+    expires_at: int
+    """The same."""
+    is_genuine: bool
+    """Whether the ticket is as a gateway gave it."""
+    has_result: bool
+    """Whether it came with the result that the ticket was given for."""
+
+    @property
+    def answered_at(self) -> float:
+        """When its answer came, by the wall clock."""
+        return self.shown_at + self.ended - self.began
+
+
 class Undone(NamedTuple):
     """What an answer says of a reversal."""
 

@@ -9,6 +9,7 @@ from faults.network.proxy import Proxy
 
 LINKS: Final = (
     "players->gateways",
+    *(f"players->{gateway}" for gateway in GATEWAYS),
     *(f"clients->{score}" for score in SCORES),
     *(f"{gateway}->{score}" for gateway in GATEWAYS for score in SCORES),
     *(f"{service}->{store}" for service in SERVICES for store in ("postgres", "valkey")),

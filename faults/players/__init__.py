@@ -1,1 +1,1 @@
-"""Clients of the gateway: players who complete actions, and who follow the leaderboard."""
+"""Clients of the gateway: players who complete actions, redeem tickets, and who follow the leaderboard."""

@@ -1,12 +1,11 @@
 """What a player can read in an action token, which it does not verify: the award that it is good for."""
 
-import base64
-import json
 import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from faults.model.history import Asked
+from faults.players.claims import name_award, read_claims
 
 ACTION_TYPE: Final = "puzzle"
 _AWARDS: Final = uuid.UUID("6c617572-656c-5e8d-9b1c-61776172640a")
@@ -25,13 +24,6 @@ def award_of(token: str) -> Asked:
     )
 
 
-def read_claims(token: str) -> dict[str, Any]:
-    """Read what a signed token says."""
-    payload = token.split(".")[1]
-    claims: dict[str, Any] = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    return claims
-
-
 def _name_award(claims: dict[str, Any]) -> uuid.UUID:
     """Name the award: after the token, or alike for all tokens of what pays once, or once a day."""
     if claims["repeat"] == "unlimited":
@@ -39,7 +31,7 @@ def _name_award(claims: dict[str, Any]) -> uuid.UUID:
     parts = [claims["board"], claims["sub"], claims["actionId"]]
     if claims["repeat"] == "daily":
         parts.append(claims.get("day") or _utc_day(claims["startedAtMs"]))
-    return uuid.uuid5(_AWARDS, "".join(f"{len(part)}:{part}" for part in parts))
+    return name_award(_AWARDS, parts)
 
 
 def _utc_day(milliseconds: int) -> str:

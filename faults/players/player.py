@@ -1,4 +1,7 @@
-"""One player: it starts actions at the gateway and completes them, and keeps a record of it."""
+"""One player: it starts and completes actions at the gateway, and performs those that are instant.
+
+It keeps a record of what it completes.
+"""
 
 import asyncio
 import random
@@ -10,6 +13,7 @@ from faults.model.history import AwardCall, History, Outcome
 from faults.players.account import Account
 from faults.players.action_token import award_of
 from faults.players.gateway_client import Answer, GatewayClient, NotNowError
+from faults.players.ticket import Ticket
 from faults.players.verdict import Verdict, judge
 
 _NO_TOKEN: Final = frozenset({"action_already_completed", "rate_limited"})
@@ -44,12 +48,21 @@ class Player:
 
     async def start(self, action_id: str) -> str | None:
         """Start an action and give its token; None if there is none, or not now."""
+        body = await self._begin("/actions/start", {"actionId": action_id})
+        return None if body is None else str(body["actionToken"])
+
+    async def perform(self, action_id: str, data: object) -> Ticket | None:
+        """Perform an instant action and give its ticket; None if there is none, or not now."""
+        body = await self._begin("/actions/perform", {"actionId": action_id, "data": data})
+        return None if body is None else Ticket(body["token"], body["result"])
+
+    async def _begin(self, path: str, body: object) -> dict[str, Any] | None:
         try:
-            answer = await self._ask("/actions/start", {"actionId": action_id})
+            answer = await self._ask(path, body)
         except NotNowError:
             return None
         if answer.status == _OK:
-            return str(answer.body["actionToken"])
+            return answer.body
         if answer.code in _NO_TOKEN or answer.status == _UNAUTHORIZED:
             return None
         raise answer.unexpected()

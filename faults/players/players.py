@@ -53,25 +53,29 @@ class Players:
         (deed,) = self._randomness.choices(self._deeds, self._weights)
         await deed()
 
+    def choose(self) -> Player:
+        """Choose one, a regular or a newcomer."""
+        return self._randomness.choice([*self.regulars, *self._newcomers])
+
     def user_ids(self) -> list[str]:
         """List the regulars that have logged in."""
         return [player.account.user_id for player in self.regulars if player.account.user_id]
 
     async def _finish(self) -> None:
-        player = self._any()
+        player = self.choose()
         if done := await self._do(player):
             await player.complete(done)
 
     async def _finish_twice(self) -> None:
         """Complete an action, and again with the same key, another, or none."""
-        player = self._any()
+        player = self.choose()
         if done := await self._do(player):
             await player.complete(done)
             await player.complete(self._with_key(done, keep=self._chance(0.5)))
 
     async def _race(self) -> None:
         """Complete an action twice at the same time."""
-        player = self._any()
+        player = self.choose()
         if done := await self._do(player):
             async with asyncio.TaskGroup() as group:
                 group.create_task(player.complete(done))
@@ -79,7 +83,7 @@ class Players:
 
     async def _err(self) -> None:
         """Answer wrongly, and most times rightly after that."""
-        player = self._any()
+        player = self.choose()
         if done := await self._do(player):
             await player.complete(self._with_key(Completion(done.token, "wrong", None)))
             if self._chance(0.7):
@@ -87,7 +91,7 @@ class Players:
 
     async def _lend(self) -> None:
         """Have another player try a token, and half of the time complete it oneself after that."""
-        player, other = self._any(), self._any()
+        player, other = self.choose(), self.choose()
         done = await self._do(player) if player is not other else None
         if done:
             await other.complete(self._with_key(done))
@@ -96,7 +100,7 @@ class Players:
 
     async def _forge(self) -> None:
         """Change the signature of a token, which is never completed."""
-        player = self._any()
+        player = self.choose()
         if done := await self._do(player):
             head, signature = done.token.rsplit(".", 1)
             forged = f"{head}.{signature[::-1]}"
@@ -131,9 +135,6 @@ class Players:
         name = f"{self._name}-{self._count}"
         account = Account(self._gateway, name, is_careless=self._count % 2 == 0)
         return Player(account, self._gateway, self._history, self._randomness)
-
-    def _any(self) -> Player:
-        return self._randomness.choice([*self.regulars, *self._newcomers])
 
     def _chance(self, probability: float) -> bool:
         return self._randomness.random() < probability

@@ -1,4 +1,4 @@
-"""What an answer to a completed action says of the award that it asks for. Pure."""
+"""What answers of the gateway say of the award that an answer or a ticket asks for. Pure."""
 
 from typing import Final, NamedTuple
 
@@ -22,6 +22,17 @@ NOT_THIS_TIME: Final = frozenset(
 """This try makes nothing. One before it, whose answer was lost, may have or may yet."""
 AGAIN: Final = frozenset({"unauthenticated", "body_too_slow"})
 """This try was not looked at; another one may be."""
+NOT_FOR_THIS: Final = frozenset(
+    {
+        "bad_ticket",
+        "body_too_slow",
+        "rate_limited",
+        "score_limit_reached",
+        "ticket_data_mismatch",
+        "ticket_expired",
+    }
+)
+"""This request with a ticket makes nothing. Another one may."""
 _OK: Final = 200
 
 
@@ -52,6 +63,23 @@ def judge(answer: Answer, *, lost: bool) -> Verdict:
         return Verdict(outcome, reason=answer.code)
     if answer.code in AGAIN:
         return Verdict(outcome, reason=answer.code, final=False)
+    raise answer.unexpected()
+
+
+def judge_ticket(answer: Answer) -> Verdict:
+    """Return what is known of an award after one request with a ticket for it.
+
+    Raises:
+        UnexpectedAnswerError: The contract has no such answer to what was asked.
+    """
+    body = answer.body
+    if answer.status == _OK:
+        result = Result(body["scoreIncrease"], body["newTotalScore"], body["newRank"], replayed=False)
+        return Verdict(Outcome.MADE, result)
+    if answer.code == "ticket_used":
+        return Verdict(Outcome.MADE, _result(body["award"])._replace(replayed=True))
+    if answer.code in NOT_FOR_THIS:
+        return Verdict(Outcome.REJECTED, reason=answer.code)
     raise answer.unexpected()
 
 

@@ -21,6 +21,7 @@ from faults.model.history import (
     Message,
     PlanCall,
     Read,
+    Redemption,
     Restore,
     ReversalCall,
     VisibilityCall,
@@ -38,6 +39,7 @@ from faults.rules.record.ledger import check_ledger
 from faults.rules.record.periods import check_due, check_periods
 from faults.rules.reversals import check_reversals
 from faults.rules.streams.streams import check_streams
+from faults.rules.tickets import check_tickets
 from faults.rules.visibilities import check_visibilities
 
 _Call = TypeVar("_Call", ReversalCall, PlanCall, VisibilityCall)
@@ -54,6 +56,11 @@ class _Seen:
     fed: list[Fed | FeedLost] = field(default_factory=list)
     projection: Projection | None = None
     samples: list[Projection] = field(default_factory=list)
+
+    @property
+    def redemptions(self) -> list[Redemption]:
+        """Those of the calls that showed a ticket."""
+        return [call for call in self.calls if isinstance(call, Redemption)]
 
     def of(self, kind: type[_Call]) -> list[_Call]:
         """List the corrections of a kind."""
@@ -82,11 +89,12 @@ def check(
     restores = [event for event in history.events if isinstance(event, Restore)]
     if len(epochs) != len(restores) + 1:
         raise ValueError(f"{len(restores)} restores lie between {len(epochs)} epochs")
-    times = Epochs(restores, [event for event in history.events if isinstance(event, Fault)])
+    faults = [event for event in history.events if isinstance(event, Fault)]
+    times = Epochs(restores, faults)
     findings = Findings()
     for board_id, seen in sorted(_sort(history, epochs, projections, samples).items()):
         board = Board(board_id, epochs)
-        findings.extend(_check_board(board, seen, times))
+        findings.extend(_check_board(board, seen, times, faults))
         _count(findings, board, seen)
     for record in epochs:
         for ledger in record.values():
@@ -99,9 +107,10 @@ def check(
     return findings
 
 
-def _check_board(board: Board, seen: _Seen, epochs: Epochs) -> Iterable[Finding]:
-    # The first notes when awards were asked for, which the others want to know.
+def _check_board(board: Board, seen: _Seen, epochs: Epochs, faults: Sequence[Fault]) -> Iterable[Finding]:
+    # The first notes when awards were asked for and answered, which the others want to know.
     yield from check_awards(board, seen.calls, epochs)
+    yield from check_tickets(board, seen.redemptions, epochs, faults)
     yield from check_reversals(board, seen.of(ReversalCall), seen.of(PlanCall), seen.calls, epochs)
     yield from check_visibilities(board, seen.of(VisibilityCall), seen.reads, seen.messages, epochs)
     yield from check_feeds(board, seen.fed, epochs)
@@ -143,6 +152,7 @@ def _count(findings: Findings, board: Board, seen: _Seen) -> None:
         awards=len(board.end.awards),
         calls=len(seen.calls),
         acknowledged=sum(call.result is not None for call in seen.calls),
+        redemptions=len(seen.redemptions),
         corrections=len(seen.corrections),
         fed=len(seen.fed),
         reads=len(seen.reads),

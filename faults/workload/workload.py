@@ -15,12 +15,15 @@ from faults.backends.backends import Backends
 from faults.backends.memory import Memory
 from faults.backends.moderators import Moderators
 from faults.backends.readers import Readers
+from faults.cluster.actions import read_instants
 from faults.cluster.endpoints import Endpoints
 from faults.deadlines import within
 from faults.load.load import Load
 from faults.model.history import History
+from faults.players.bearers import Bearers
 from faults.players.gateway_client import GatewayClient
 from faults.players.players import Players
+from faults.players.redeemer import Redeemer
 from faults.workload.pace import Pace
 from faults.workload.streams import Streams
 from score_client import ScoreClient
@@ -93,11 +96,19 @@ class Workload:
                 self._endpoints.score_target, credentials=credentials, server_name=self._endpoints.server_name
             )
             self._clients.append(await clients.enter_async_context(client))
-        gateway = GatewayClient.to(self._endpoints.gateway_url)
-        await clients.enter_async_context(gateway.http)
+        gateway, *others = map(GatewayClient.to, (self._endpoints.gateway_url, *self._endpoints.gateway_urls))
+        for one in (gateway, *others):
+            await clients.enter_async_context(one.http)
         named = [Backend(f"backend-{n}", client, self._history) for n, client in enumerate(self._clients, 1)]
         memory = Memory(randomness)
         players = Players(gateway, self._history, randomness, load)
+        bearers = Bearers(
+            players.choose,
+            read_instants(),
+            (gateway, *others),
+            Redeemer("bearer", self._history),
+            randomness,
+        )
         backends = Backends(named, memory, randomness, load, players.user_ids)
         moderators = Moderators(named, memory, randomness)
         readers = Readers(named, memory, randomness, load)
@@ -109,4 +120,5 @@ class Workload:
             Pace("correct", load.corrections_per_second, moderators.act, load.moderators),
             Pace("read", load.reads_per_second, readers.act, load.pending_max),
             Pace("play", load.completes_per_second, players.act, load.pending_max),
+            Pace("redeem", load.tickets_per_second, bearers.act, load.pending_max),
         ]

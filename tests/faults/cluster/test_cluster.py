@@ -48,7 +48,8 @@ async def test_every_part_dies_and_restarts_at_its_address(tmp_path: Path) -> No
 async def gateways_answer(cluster: Cluster) -> bool:
     async with httpx.AsyncClient() as http:
         try:
-            return (await http.get(f"{cluster.endpoints.gateway_url}/readyz")).status_code == 200
+            urls = (cluster.endpoints.gateway_url, *cluster.endpoints.gateway_urls)
+            return all([(await http.get(f"{url}/readyz")).status_code == 200 for url in urls])
         except httpx.TransportError:
             return False  # The balancer has yet to look.
 

@@ -4,7 +4,7 @@ import pytest
 
 from faults.model.history import Outcome, Result
 from faults.players.gateway_client import Answer, UnexpectedAnswerError
-from faults.players.verdict import AGAIN, NEVER, NOT_THIS_TIME, PAID, judge
+from faults.players.verdict import AGAIN, NEVER, NOT_FOR_THIS, NOT_THIS_TIME, PAID, judge, judge_ticket
 
 _AWARD = {"pointsEarned": 5, "newTotalScore": 15, "newRank": None}
 
@@ -44,3 +44,22 @@ def test_request_that_nobody_looked_at_may_be_sent_again(code: str) -> None:
 def test_answer_that_no_request_of_ours_should_get_ends_the_run(code: str) -> None:
     with pytest.raises(UnexpectedAnswerError):
         judge(_problem(code), lost=False)
+
+
+def test_redeemed_ticket_is_paid_first_or_before() -> None:
+    paid = Answer(200, {"status": "success", "scoreIncrease": 5, "newTotalScore": 15, "newRank": 2})
+    used = Answer(409, {"code": "ticket_used", "award": _AWARD})
+
+    assert judge_ticket(paid) == (Outcome.MADE, Result(5, 15, 2, replayed=False), "", True)
+    assert judge_ticket(used) == (Outcome.MADE, Result(5, 15, replayed=True), "", True)
+
+
+@pytest.mark.parametrize("code", sorted(NOT_FOR_THIS))
+def test_ticket_that_was_rejected_is_not_paid_by_that_request(code: str) -> None:
+    assert judge_ticket(_problem(code)) == (Outcome.REJECTED, None, code, True)
+
+
+@pytest.mark.parametrize("code", ["", "unauthenticated", "action_already_completed"])
+def test_answer_that_no_ticket_of_ours_should_get_ends_the_run(code: str) -> None:
+    with pytest.raises(UnexpectedAnswerError):
+        judge_ticket(_problem(code))

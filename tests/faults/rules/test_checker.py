@@ -35,6 +35,7 @@ def test_right_run_has_no_findings() -> None:
         "awards": 8,
         "calls": 8,
         "acknowledged": 8,
+        "redemptions": 0,
         "corrections": 0,
         "fed": 0,
         "reads": 2,

@@ -20,7 +20,7 @@ from redis.asyncio import Redis
 from tests.fixtures.periods import save_settings
 from tests.fixtures.postgres import Database as Server
 from tests.fixtures.processes import RunningService
-from tests.fixtures.stack import Stack, target_of
+from tests.fixtures.stack import Stack
 from tests.fixtures.stores import eventually
 
 from action_gateway.actions.catalog import read_catalog, replace_actions
@@ -33,13 +33,23 @@ from faults.load.load import Load
 from faults.model.board import Board
 from faults.model.findings import Findings, Kind
 from faults.model.fold import fold_at
-from faults.model.history import AwardCall, Fault, History, Message, Restore, ReversalCall, VisibilityCall
+from faults.model.history import (
+    AwardCall,
+    Fault,
+    History,
+    Message,
+    Redemption,
+    Restore,
+    ReversalCall,
+    VisibilityCall,
+)
 from faults.model.ledger import Record
 from faults.model.liveness import Liveness
 from faults.model.projection import Projection
 from faults.network.proxy import Proxy
 from faults.rules.checker import check
 from faults.rules.reads import STALE
+from faults.rules.tickets import LEEWAY
 from faults.workload.workload import Workload
 from score_service.domain.board_settings import BoardSettings, Season
 from score_service.record.boards import BoardStore
@@ -51,6 +61,7 @@ LOAD = Load(
     reads_per_second=30.0,
     corrections_per_second=10.0,
     completes_per_second=0.0,
+    tickets_per_second=0.0,
     boards=("main",),
     users=30,
     players=0,
@@ -63,6 +74,7 @@ LOAD = Load(
 EDGE_LOAD = replace(
     LOAD, awards_per_second=40.0, completes_per_second=30.0, players=4, sockets=2, event_streams=1, watches=1
 )
+TICKETS_LOAD = replace(EDGE_LOAD, completes_per_second=0.0, tickets_per_second=20.0)
 AWARDS = 60
 """Acknowledged before and after what is done to a run."""
 SEASON = timedelta(seconds=3)
@@ -75,6 +87,7 @@ class Run:
     mistake: str
     edge_mistake: str | None = None
     """None where there is no gateway."""
+    load: Load = LOAD
     stack: Stack
     database: Server
     redis_url: str
@@ -100,16 +113,25 @@ class Run:
         self.door.upstream = self.service.addresses["grpc"]
         if self.edge_mistake and self.gateway is None:
             launcher = "faults.launchers.planted", self.edge_mistake
-            self.gateway = await self.stack.start_gateway(target_of(self.service), launcher)
+            self.gateway = await self.stack.start_gateway(
+                f"ipv4:{self.door.address}",
+                launcher,
+                score_server_name="localhost",
+                score_timeout_seconds=3,
+                ticket_seconds=1,
+                redeems_per_minute=1_000_000,
+            )
 
     @property
     def endpoints(self) -> Endpoints:
         """Where the load goes."""
+        gateway_url = f"http://{self.gateway.addresses['http'] if self.gateway else '127.0.0.1:1'}"
         return Endpoints(
             score_target=f"ipv4:{self.door.address}",
             backends=(self.stack.backend, self.stack.backend),
             server_name="localhost",
-            gateway_url=f"http://{self.gateway.addresses['http'] if self.gateway else '127.0.0.1:1'}",
+            gateway_url=gateway_url,
+            gateway_urls=(gateway_url, gateway_url),
         )
 
     async def more(self, count: int = AWARDS) -> None:
@@ -152,11 +174,11 @@ class Run:
         return sum(isinstance(event, AwardCall) and event.result is not None for event in self.history.events)
 
     @asynccontextmanager
-    async def broken(self, name: str) -> AsyncIterator[None]:
+    async def broken(self, name: str, target: str = "") -> AsyncIterator[None]:
         """Note that something is broken meanwhile."""
         began = time.monotonic()
         yield
-        self.history.add(Fault(name=name, target="", began=began, ended=time.monotonic()))
+        self.history.add(Fault(name=name, target=target, began=began, ended=time.monotonic()))
 
 
 Trouble: TypeAlias = Callable[[Run], Awaitable[None]]
@@ -211,6 +233,25 @@ async def killed(run: Run) -> None:
     async with run.broken("kill"):
         run.service.kill()
         await run.start()
+    await run.more()
+
+
+async def service_unavailable(run: Run) -> None:
+    """Let nothing through to the score service for longer than a gateway waits for it."""
+
+    def is_open(event: object) -> bool:
+        return isinstance(event, Redemption) and event.reason == "unavailable"
+
+    async def are_open() -> bool:
+        await asyncio.sleep(0)
+        return sum(map(is_open, run.history.events)) >= 10
+
+    await run.more()
+    async with run.broken("black_hole", "clients->score"):
+        run.door.hold()
+        await eventually(are_open)
+        run.door.reset()
+        run.door.release()
     await run.more()
 
 
@@ -316,6 +357,13 @@ EDGE: dict[str, set[Kind]] = {
     "lost_score": {Kind.STREAM_UNFINISHED},
 }
 """By mistake of the gateway, the same."""
+TICKETS: dict[str, tuple[Trouble, set[Kind]]] = {
+    "ticket_paid_twice": (nothing, {Kind.TICKET_DOUBLED}),
+    "late_ticket": (nothing, {Kind.TICKET_UNDUE}),
+    "any_result": (nothing, {Kind.TICKET_UNDUE}),
+    "forgotten_ticket": (service_unavailable, {Kind.TICKET_REFUSED}),
+}
+"""The same, where tickets bring it out."""
 
 
 @pytest.fixture
@@ -353,8 +401,7 @@ async def read_boards(run: Run, prefix: str, record: Record) -> list[Projection]
 async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
     """Make a run, and judge it."""
     await run.start()
-    load = LOAD if run.gateway is None else EDGE_LOAD
-    async with Workload(run.endpoints, run.history, random.Random(1), load).running() as work:
+    async with Workload(run.endpoints, run.history, random.Random(1), run.load).running() as work:
         await trouble(run)
         await work.quiesce()
         await run.closed()
@@ -377,12 +424,25 @@ async def test_service_without_a_mistake_has_no_findings(
 
 
 async def test_gateway_without_a_mistake_has_no_findings(run: Run, redis_prefix: str) -> None:
-    run.edge_mistake = "none"
+    run.edge_mistake, run.load = "none", EDGE_LOAD
 
     findings = await judge(run, redis_prefix, nothing)
 
     assert findings.describe() == []
     assert any(isinstance(event, Message) and event.event == "score:update" for event in run.history.events)
+
+
+async def test_tickets_without_a_mistake_have_no_findings(run: Run, redis_prefix: str) -> None:
+    run.edge_mistake, run.load = "none", TICKETS_LOAD
+
+    findings = await judge(run, redis_prefix, service_unavailable)
+
+    assert findings.describe() == []
+    shown = [event for event in run.history.events if isinstance(event, Redemption)]
+    assert {"ticket_expired", "ticket_data_mismatch", "bad_ticket"} <= {one.reason for one in shown}
+    late = [one for one in shown if one.shown_at >= one.expires_at + LEEWAY]
+    assert any(one.result and not one.result.replayed for one in late), "none was kept"
+    assert any(one.result and one.result.replayed for one in late)
 
 
 @pytest.mark.parametrize("mistake", PLANTED)
@@ -400,13 +460,23 @@ async def test_mistake_of_the_score_service_is_found(run: Run, redis_prefix: str
 
 @pytest.mark.parametrize("mistake", EDGE)
 async def test_mistake_of_the_gateway_is_found(run: Run, redis_prefix: str, mistake: str) -> None:
-    run.edge_mistake = mistake
+    run.edge_mistake, run.load = mistake, EDGE_LOAD
 
     findings = await judge(run, redis_prefix, nothing)
 
     assert EDGE[mistake] & findings.counts.keys(), findings.describe()
 
 
+@pytest.mark.parametrize("mistake", TICKETS)
+async def test_mistake_in_redeeming_tickets_is_found(run: Run, redis_prefix: str, mistake: str) -> None:
+    run.edge_mistake, run.load = mistake, TICKETS_LOAD
+    trouble, expected = TICKETS[mistake]
+
+    findings = await judge(run, redis_prefix, trouble)
+
+    assert expected & findings.counts.keys(), findings.describe()
+
+
 def test_every_mistake_is_tried() -> None:
     assert score_mistakes.MISTAKES.keys() == PLANTED.keys()
-    assert gateway_mistakes.MISTAKES.keys() == EDGE.keys()
+    assert gateway_mistakes.MISTAKES.keys() == EDGE.keys() | TICKETS.keys()
