@@ -9,11 +9,14 @@ from typing import TypeAlias
 from bench.figures.row import Sample
 
 Call: TypeAlias = Callable[[], Awaitable[int]]
-"""Does something and returns how many operations that was."""
+"""Does something and returns how many operations that was; 0 if nothing is left to do."""
 
 
 async def keep_in_flight(call: Call, in_flight: int, seconds: float) -> Sample:
-    """Have so many calls under way at all times: each answer is followed by the next call."""
+    """Have so many calls under way at all times: each answer is followed by the next call.
+
+    It ends before the time where nothing is left to do.
+    """
     clock, latencies, count = time.perf_counter, list[float](), 0
     start = clock()
 
@@ -22,7 +25,8 @@ async def keep_in_flight(call: Call, in_flight: int, seconds: float) -> Sample:
         ended = -math.inf  # One call at least, also where the machine is too busy to begin any in time.
         while ended < start + seconds:
             began = clock()
-            done = await call()
+            if not (done := await call()):
+                return
             count += done  # Not in one: the old count would be read before the call.
             ended = clock()
             latencies.append(ended - began)

@@ -44,6 +44,8 @@ _GATEWAY_LIMITS = {
     f"ACTION_GATEWAY_{name}_PER_MINUTE": "1000000"
     for name in ("STARTS", "COMPLETES", "REDEEMS", "LOGINS", "REGISTRATIONS")
 }
+# Tickets wait for the round in which they are redeemed.
+_GATEWAY_TICKETS = {"ACTION_GATEWAY_TICKET_SECONDS": "60"}
 
 
 @dataclass(slots=True)
@@ -83,7 +85,7 @@ class Stack:
         self._run(ACTION_GATEWAY, "migrate", self.settings.owner(ACTION_GATEWAY))
         self._run(ACTION_GATEWAY, "load-actions", self.settings.owner(ACTION_GATEWAY), str(_ACTIONS))
         environment = self.settings.action_gateway(self.identities.action_gateway, 0, self.target)
-        self._serve("gateway", ACTION_GATEWAY, environment | _GATEWAY_LIMITS)
+        self._serve("gateway", ACTION_GATEWAY, environment | _GATEWAY_LIMITS | _GATEWAY_TICKETS)
         return self._addresses(ACTION_GATEWAY)["http"]
 
     def start_echo(self) -> str:

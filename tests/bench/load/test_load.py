@@ -36,6 +36,17 @@ async def test_each_call_is_made_once_at_least_however_little_time_there_is() ->
     assert server.answered == len(sample.latencies) == 4
 
 
+async def test_load_ends_when_nothing_is_left_to_do_which_counts_as_no_answer() -> None:
+    left = list(range(6))
+
+    async def call() -> int:
+        await asyncio.sleep(0)
+        return bool(left and left.pop() + 1)
+
+    sample = await asyncio.wait_for(keep_in_flight(call, 4, 600), 60)
+    assert sample.count == len(sample.latencies) == 6
+
+
 async def test_a_pace_is_kept_however_long_answers_take() -> None:
     server = Server()
     sample = await keep_pace(server.call, 1_000, 0.05)
