@@ -16,7 +16,7 @@ from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 _CROWD: Final = 4
 """Items in a batch from which on others are on their way: their callers come again once they are answered."""
-_ENOUGH: Final = 8
+_ENOUGH: Final = 16
 """Items that are worth a batch. To wait for more would hold those back that have come."""
 _NAP_SECONDS: Final = 0.001
 
@@ -59,8 +59,8 @@ class Batches(Generic[_Item, _Outcome]):
         self._key = key
         self._queue = deque[_Waiting[_Item, _Outcome]]()
         self._task: asyncio.Task[None] | None = None
-        self._before = 0
-        """Items in the batch before."""
+        self._expected = 0
+        """Items in the batch before, or half as many as were expected then: one alone ends no crowd."""
 
     async def add(self, item: _Item) -> _Outcome:
         """Do an item, together with others. Raises what the batch fails with."""
@@ -76,7 +76,7 @@ class Batches(Generic[_Item, _Outcome]):
             while self._queue:
                 await self._gather()
                 if batch := self._take():
-                    self._before = len(batch)
+                    self._expected = max(min(len(batch), _ENOUGH), self._expected // 2)
                     await self._do(batch)
         finally:
             self._task = None
@@ -87,7 +87,7 @@ class Batches(Generic[_Item, _Outcome]):
         Where this process is busy taking requests in, batches of a few of them would take most of its time.
         """
         seen = 0
-        while self._before >= _CROWD and seen < len(self._queue) < _ENOUGH:
+        while self._expected >= _CROWD and seen < len(self._queue) < _ENOUGH:
             seen = len(self._queue)
             await asyncio.sleep(_NAP_SECONDS)
 

@@ -107,6 +107,24 @@ async def test_after_many_an_item_waits_for_others_on_their_way_and_after_few_it
     assert await asyncio.gather(*crowd, *gathered, *alone) == list("ABCDEFG")
 
 
+async def test_one_item_that_went_alone_is_not_the_end_of_a_crowd(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches_module, "_NAP_SECONDS", 0.5)
+    batches = Batches("words", work.do, limit=10)
+    crowd = await add(batches, *"abcdefgh")
+    await work.let_end()
+    for words in ("i", "jk"):
+        work.begun.clear()
+        crowd += [task for word in words for task in await add(batches, word)]
+        async with asyncio.timeout(20):
+            await work.begun.wait()
+        await work.let_end()
+
+    assert work.batches == [list("abcdefgh"), ["i"], ["j", "k"]]
+    assert await asyncio.gather(*crowd) == list("ABCDEFGHIJK")
+
+
 async def test_items_without_a_key_share_a_batch_though_they_are_equal(work: Work) -> None:
     batches = Batches("words", work.do, limit=LIMIT)
     tasks = await add(batches, "a", "a")
