@@ -6,6 +6,7 @@ Exit codes: 0 measured, whether or not every target is met; 1 something broke; 2
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from bench.comparing.worktree import checked_out, find_commit, this_tree
 from bench.edge.edge import EDGE
 from bench.edge.overload import OVERLOAD
 from bench.edge.sockets import SOCKETS
+from bench.ledgers.size import LedgerSize, LedgerSizeError
+from bench.ledgers.theme import make_ledger_theme
 from bench.report.table import make_comparison, make_report, make_table
 from bench.session.session import BUSY, Plan, Session
 from bench.stack.machine import describe_machine, describe_versions
@@ -110,6 +113,7 @@ def main(
     if only_list:
         _list_rows(plan, console)
         return
+    _require_disk(plan)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -126,13 +130,25 @@ def main(
 
 def _list_themes(environment: Mapping[str, str]) -> tuple[Theme, ...]:
     name = environment.get("PEER")
-    if not name:
-        return THEMES
     url, board = environment.get("PEER_URL", ""), environment.get("PEER_BOARD", "bench")
     try:
-        return (*THEMES, make_peer_theme(name, url, board, environment.get("PEER_KEY", "defaultkey")))
-    except PeerError as error:
+        themes = (*THEMES, make_ledger_theme(LedgerSize.read(environment)))
+        if not name:
+            return themes
+        return (*themes, make_peer_theme(name, url, board, environment.get("PEER_KEY", "defaultkey")))
+    except (LedgerSizeError, PeerError) as error:
         raise click.UsageError(str(error)) from error
+
+
+def _require_disk(plan: Plan) -> None:
+    """Refuse what would fill the disk."""
+    folder, needed = tempfile.gettempdir(), sum(theme.disk_bytes for theme, _ in plan.themes)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        message = (
+            f"This needs about {needed / 2**30:,.0f} GiB in {folder}, where {free / 2**30:,.0f} are free."
+        )
+        raise click.UsageError(f"{message} TMPDIR= names another folder.")
 
 
 def _choose(rows: str, themes: Sequence[Theme]) -> Any:
@@ -209,6 +225,8 @@ def _show(session: Session, machine: dict[str, Any], versions: dict[str, str]) -
     console.print()
     console.print(make_table(session.lines, console.width))
     place = f"{machine['cpus']} CPUs ({machine['cpu']}), {machine['filesystem']}"
+    if limit := machine["memory_limit_bytes"]:
+        place += f", at most {limit / 2**30:,.1f} GiB of memory"
     servers = f"Python {versions['python']}, PostgreSQL {versions['postgresql']}, Valkey {versions['valkey']}"
     console.print(Text(f"{place}; {servers}; load generator included.", "dim"))
     _warn_of_others(session.others, console)

@@ -11,6 +11,8 @@ from score_service.record.ledger import schedule_parameters, write_array
 USERS = 1_000
 POINTS = 10
 ACTION = {"action_type": "bench", "action_id": "bench-0001"}
+CALLER = "spiffe://laurel.local/bench"
+"""Who has made them, where no service says so."""
 
 
 def user_id(number: int) -> str:
@@ -48,7 +50,7 @@ class Awards:
             "action_types": [ACTION["action_type"]] * size,
             "action_ids": [ACTION["action_id"]] * size,
             "request_ids": [self._new_id() for _ in range(size)],
-            "callers": ["spiffe://laurel.local/bench"] * size,
+            "callers": [CALLER] * size,
             "trace_ids": [""] * size,
         }
         arrays = {name: write_array(values) for name, values in columns.items()}

@@ -5,6 +5,7 @@ in its parent once the parent has waited for it.
 """
 
 import os
+import resource
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,6 +61,12 @@ def read_processes() -> dict[int, Process]:
             except OSError:
                 continue  # It has ended meanwhile.
     return processes
+
+
+def read_children() -> float:
+    """Return the seconds of CPU of all children of this process that have ended and were waited for."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def read_memory(pid: int) -> float:

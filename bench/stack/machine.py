@@ -19,12 +19,15 @@ def count_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def describe_machine(folder: Path) -> dict[str, str | int]:
-    """Return what the machine is, and what kind of file system the data lie on."""
+def describe_machine(folder: Path) -> dict[str, str | int | None]:
+    """Return what the machine is, what it has for the bench, and what kind of file system the data lie on."""
     return {
         "cpu": parse_cpu(Path("/proc/cpuinfo").read_text(encoding="utf-8")),
         "cpus": count_cpus(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "memory_limit_bytes": find_memory_limit(
+            Path("/proc/self/cgroup").read_text(), Path("/sys/fs/cgroup")
+        ),
         "system": platform.platform(),
         "filesystem": find_filesystem(folder.resolve(), Path("/proc/mounts").read_text(encoding="utf-8")),
     }
@@ -47,6 +50,24 @@ def parse_cpu(cpuinfo: str) -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+def find_memory_limit(cgroup: str, root: Path) -> int | None:
+    """Find how much memory a cgroup may have, files that are cached included; None where nothing says so.
+
+    Args:
+        cgroup: what /proc says of the process. Only the unified hierarchy (version 2) is looked at.
+        root: where that is mounted.
+    """
+    for line in cgroup.splitlines():
+        if line.startswith("0::/"):
+            folder = root / line.removeprefix("0::/")
+            files = [
+                place / "memory.max" for place in (folder, *folder.parents) if place.is_relative_to(root)
+            ]
+            limits = [path.read_text().strip() for path in files if path.exists()]
+            return min((int(limit) for limit in limits if limit != "max"), default=None)
+    return None
 
 
 def find_filesystem(folder: Path, mounts: str) -> str:

@@ -4,6 +4,7 @@ Everything lies in one temporary folder, listens on free ports of the loopback i
 bench, however that ends.
 """
 
+import asyncio
 import json
 import os
 import sys
@@ -75,7 +76,7 @@ class Stack:
 
     def start_service(self) -> None:
         """Migrate the database and start the score service."""
-        self._run(SCORE_SERVICE, "migrate", self.settings.owner(SCORE_SERVICE))
+        self.migrate(self.settings)
         self._serve("service", SCORE_SERVICE, self._service_environment())
 
     def start_gateway(self) -> str:
@@ -140,9 +141,31 @@ class Stack:
         """Make one more record on the same server, which no service looks at."""
         create_database(self.postgres.admin_url(), name)
         record = Record.prepare(self.postgres.admin_url(name))
-        settings = replace(self.settings, record=record)
-        self._run(SCORE_SERVICE, "migrate", settings.owner(SCORE_SERVICE))
+        self.migrate(replace(self.settings, record=record))
         return record
+
+    def migrate(self, settings: Settings) -> None:
+        """Migrate a record."""
+        self._run(SCORE_SERVICE, "migrate", settings.owner(SCORE_SERVICE))
+
+    async def run_command(self, settings: Settings, *words: str) -> str:
+        """Run a command of the score service to its end, and return its output.
+
+        Raises:
+            RuntimeError: the command failed.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *bind_command([sys.executable, "-m", SCORE_SERVICE, *words]),
+            env={**os.environ, **settings.score_service(self.identities.score_service, 0)},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+        )
+        output, _ = await process.communicate()
+        if process.returncode:
+            raise RuntimeError(f"score-service {words[0]} failed:\n{output.decode()}")
+        return output.decode()
 
     @property
     def environment(self) -> dict[str, str]:

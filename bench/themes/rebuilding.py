@@ -4,9 +4,6 @@ And of a huge one, while awards and reads of another board go on.
 """
 
 import asyncio
-import os
-import resource
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,12 +17,11 @@ from bench.figures.row import Row, Sample, at_least, at_most, p99_ms, rate, seco
 from bench.figures.spread import percentile
 from bench.load.boards import HUGE, LARGE, SMALL, ensure_board
 from bench.load.load import Call, keep_pace
+from bench.stack.accounting import read_children
 from bench.stack.stack import Stack, connect
 from bench.themes.calls import award_by_client
 from bench.themes.reads import get_standing
 from bench.themes.theme import Measure, Theme
-from local_stack.binding import bind_command
-from local_stack.services import SCORE_SERVICE
 from score_service.reconcile.rebuilder import PAGE_SIZE
 from score_service.record.sql import load_statement
 
@@ -79,11 +75,11 @@ class Rebuild:
 
     async def measure(self, award: Call, _seconds: float) -> Sample:
         """Rebuild the large board once, and make awards on it meanwhile, all of which must be accepted."""
-        before = _children_cpu()
+        before = read_children()
         beginning, _ = await self._run(self.small, {award: _AWARDS_A_SECOND})
         seconds, latencies = await self._run(self.large, {award: _AWARDS_A_SECOND})
         return Sample(
-            LARGE - SMALL, seconds - beginning, latencies[award], cpu={"service": _children_cpu() - before}
+            LARGE - SMALL, seconds - beginning, latencies[award], cpu={"service": read_children() - before}
         )
 
     async def measure_beside(self, award: Call, read: Call, _seconds: float) -> Sample:
@@ -91,10 +87,10 @@ class Rebuild:
 
         The value is the p99 of the reads in milliseconds.
         """
-        before = _children_cpu()
+        before = read_children()
         paces = {award: _AWARDS_A_SECOND, read: _READS_A_SECOND}
         seconds, latencies = await self._run(self.large, paces)
-        used = {"service": _children_cpu() - before}
+        used = {"service": read_children() - before}
         return Sample(HUGE, seconds, latencies[award], 1000 * percentile(latencies[read], 99), used)
 
     async def _run(self, board_id: str, paces: Mapping[Call, float]) -> tuple[float, dict[Call, list[float]]]:
@@ -113,24 +109,8 @@ class Rebuild:
 
     async def _command(self, board_id: str) -> float:
         """Run the command to its end, and tell when that was."""
-        stack = self.stack
-        process = await asyncio.create_subprocess_exec(
-            *bind_command([sys.executable, "-m", SCORE_SERVICE, "rebuild", board_id]),
-            env={**os.environ, **stack.settings.score_service(stack.identities.score_service, 0)},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,
-        )
-        output, _ = await process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"score-service rebuild failed:\n{output.decode()}")
+        await self.stack.run_command(self.stack.settings, "rebuild", board_id)
         return time.perf_counter()
-
-
-def _children_cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
 
 
 REBUILD = Theme(
@@ -187,4 +167,5 @@ REBUILD_HUGE = Theme(
     _open_huge,
     warms_up=False,
     is_long=True,
+    disk_bytes=5 * 2**30,
 )

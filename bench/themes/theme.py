@@ -24,6 +24,8 @@ class Theme:
     """False where a round is as good as any other from the first on."""
     is_long: bool = False
     """True where it is measured only if its own name asks for it."""
+    disk_bytes: int = 0
+    """About what it needs in the temporary folder, where that is much."""
 
     def choose(self, words: Collection[str]) -> tuple[Row, ...]:
         """Return the rows that some words name: the theme, a row, or the first part of a row's name."""

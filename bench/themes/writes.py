@@ -1,7 +1,7 @@
 """Many awards: batches and the client library, beside the SQL of a batch alone and beside pgbench."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -44,7 +44,7 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
         await _save_settings(stack)
         by_client = award_by_client(client, _BOARD)
         yield {
-            "sql": partial(record_batches, connection, Awards("bench-sql")),
+            "sql": partial(record_batches, connection, Awards("bench-sql").parameters),
             "pgbench": (await Pgbench.prepare(stack)).run,
             "batch": partial(keep_in_flight, award_batches(channel, _BOARD), _CALLS),
             "periods": partial(keep_in_flight, award_batches(channel, _PERIODS_BOARD), _CALLS),
@@ -71,13 +71,21 @@ async def _save_settings(stack: Stack) -> None:
 
 
 async def record_batches(
-    connection: psycopg.AsyncConnection[DictRow], awards: Awards, seconds: float
+    connection: psycopg.AsyncConnection[DictRow],
+    make_batch: Callable[[int], Mapping[str, object]],
+    seconds: float,
 ) -> Sample:
-    """Write batches as the ledger does, one after the other. What it takes to make them does not count."""
+    """Write batches as the ledger does, one after the other. What it takes to make them does not count.
+
+    Args:
+        connection: as the runtime role, to the record.
+        make_batch: makes what `record_awards.sql` takes of so many new awards, see `Awards.parameters`.
+        seconds: for how long; it is one batch at least.
+    """
     statement, clock, latencies = load_statement("record_awards"), time.perf_counter, list[float]()
     end = clock() + seconds
-    while (now := clock()) < end:
-        parameters = awards.parameters(BATCH_MAX)
+    while (now := clock()) < end or not latencies:
+        parameters = make_batch(BATCH_MAX)
         end += (began := clock()) - now
         cursor = await connection.execute(statement, parameters)
         (row,) = await cursor.fetchall()

@@ -3,13 +3,16 @@
 from click.testing import CliRunner
 
 from bench.__main__ import THEMES, main
+from bench.ledgers.size import LedgerSize
+from bench.ledgers.theme import make_ledger_theme
 from bench.themes.theme import measures_of
 
 
 def test_every_name_of_a_row_is_one_and_every_limit_is_measured_in_the_same_theme() -> None:
-    names = [row.name for theme in THEMES for row in theme.rows]
+    themes = (*THEMES, make_ledger_theme(LedgerSize()))
+    names = [row.name for theme in themes for row in theme.rows]
     assert len(names) == len(set(names))
-    for theme in THEMES:
+    for theme in themes:
         own = {row.measures[-1] for row in theme.rows}
         assert set(measures_of(theme.rows)) == own
 
@@ -30,10 +33,23 @@ def test_row_that_takes_long_is_measured_only_if_it_is_named() -> None:
     output = CliRunner().invoke(main, ["--list"]).output
     names = {line.split()[1] for line in output.splitlines()}
     assert "rebuild" in names
-    assert "rebuild-10m" not in names
+    assert not names & {"rebuild-10m", "ledger"}
 
 
 def test_a_row_that_does_not_exist_is_wrong_usage() -> None:
     result = CliRunner().invoke(main, ["--rows", "batch,nothing"])
     assert result.exit_code == 2
     assert "nothing" in result.output
+
+
+def test_a_ledger_that_the_disk_cannot_hold_is_refused_before_anything_starts() -> None:
+    size = {"LEDGER_AWARDS": "10000000000"}
+    result = CliRunner().invoke(main, ["--rows", "ledger"], env=size)
+    assert result.exit_code == 2
+    assert "GiB" in result.output
+
+
+def test_a_ledger_of_a_wrong_size_is_wrong_usage() -> None:
+    result = CliRunner().invoke(main, ["--list"], env={"LEDGER_AWARDS": "many"})
+    assert result.exit_code == 2
+    assert "LEDGER_AWARDS" in result.output
