@@ -20,7 +20,7 @@ ScoreClientError
 ├── QuotaExceededError        too many awards or points; `retry_after` says when to come again
 ├── UnavailableError          no answer in time, also not after retries; an award's outcome is unknown
 ├── ServiceFaultError         the service failed in a way it should not; an award's outcome is unknown
-├── CredentialsError          the certificate files are missing, broken or do not belong together
+├── CredentialsError          files of certificates or keys are missing, broken or do not belong together
 └── ClientClosedError         the client is not open: not entered yet, or left already
 
 Every failure of this library is one of these; `asyncio.CancelledError` passes through untouched. The
@@ -175,7 +175,7 @@ class ServiceFaultError(ScoreClientError):
 
 
 class CredentialsError(ScoreClientError):
-    """The certificate files are missing, cannot be read, or do not belong together."""
+    """Files of certificates or keys are missing, cannot be read, or do not belong together."""
 
 
 class ClientClosedError(ScoreClientError):

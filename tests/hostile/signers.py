@@ -12,8 +12,8 @@ from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.score_tickets import ScoreTickets
 from action_gateway.accounts.tokens import AccessTokens, ActionTokens
 from action_gateway.domain.action import Repeat, StartedAction
-from action_gateway.domain.ticket import find_digest
 from action_gateway.errors import BadActionTokenError, BadTicketError, UnauthenticatedError
+from score_client.tickets import find_digest
 
 
 def encode(raw: bytes) -> str:

@@ -7,9 +7,6 @@ replicas learn a key before it signs, add it under a name that sorts early and r
 A folder that cannot be read, holds no key or holds a broken one leaves the keys as they were.
 """
 
-import base64
-import hashlib
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,8 +16,9 @@ from typing import Final
 import structlog
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from service_runtime.jwk import describe_key, find_thumbprint
 from service_runtime.settings import SetupError
 
 _RELOAD_SECONDS: Final = 5.0
@@ -41,7 +39,7 @@ class SigningKey:
 
     def to_jwk(self) -> dict[str, str]:
         """Describe the public half as a JSON Web Key."""
-        return {**_jwk_members(self.public), "kid": self.key_id, "use": "sig", "alg": "EdDSA"}
+        return describe_key(self.public, self.key_id)
 
 
 class KeyFolder:
@@ -111,18 +109,4 @@ def _read_key(file: Path) -> SigningKey:
     if not isinstance(private, Ed25519PrivateKey):
         raise SetupError([f"{file}: is not an Ed25519 private key"])
     public = private.public_key()
-    return SigningKey(_thumbprint(public), private, public)
-
-
-def _jwk_members(public: Ed25519PublicKey) -> dict[str, str]:
-    raw = public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    return {"crv": "Ed25519", "kty": "OKP", "x": _encode(raw)}
-
-
-def _thumbprint(public: Ed25519PublicKey) -> str:
-    members = json.dumps(_jwk_members(public), sort_keys=True, separators=(",", ":"))
-    return _encode(hashlib.sha256(members.encode()).digest())
-
-
-def _encode(raw: bytes) -> str:
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return SigningKey(find_thumbprint(public), private, public)

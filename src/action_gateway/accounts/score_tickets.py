@@ -14,6 +14,7 @@ from action_gateway.domain.action import StartedAction, find_award_id
 from action_gateway.domain.clock import Clock
 from action_gateway.domain.ticket import Ticket
 from action_gateway.errors import BadTicketError
+from score_client.tickets import AUDIENCE, TYPE, make_claims
 
 LEEWAY_SECONDS: Final = 5
 """The clocks of who issues and who redeems a ticket may differ by this much."""
@@ -26,7 +27,7 @@ class ScoreTickets:
         self, keys: KeyFolder, *, issuer: str, lifetime: int, clock: Clock, departed: Container[str] = ()
     ) -> None:
         """Take the lifetime in seconds, and the users who have left, whose tickets count no more."""
-        self._kind = TokenKind(keys, issuer, typ="score-ticket+jwt", audience="laurel-score-ticket")
+        self._kind = TokenKind(keys, issuer, typ=TYPE, audience=AUDIENCE)
         self._verified = Verified[Ticket](keys)
         self._issuer = issuer
         self._lifetime = lifetime
@@ -48,17 +49,16 @@ class ScoreTickets:
             expires_at=issued_at + self._lifetime,
         )
         key, token = self._kind.sign(
-            {
-                "sub": ticket.user_id,
-                "jti": ticket.ticket_id,
-                "board": ticket.board_id,
-                "points": ticket.points,
-                "action": ticket.action_id,
-                "digest": ticket.digest,
-                "iat": ticket.issued_at,
-                "nbf": ticket.issued_at,
-                "exp": ticket.expires_at,
-            }
+            make_claims(
+                ticket_id=ticket.ticket_id,
+                user_id=ticket.user_id,
+                board_id=ticket.board_id,
+                points=ticket.points,
+                action_id=ticket.action_id,
+                digest=digest,
+                issued_at=issued_at,
+                lifetime_seconds=self._lifetime,
+            )
         )
         self._verified.keep(token, key, ticket)
         return token, ticket

@@ -17,7 +17,7 @@ from action_gateway.actions.openings import Openings
 from action_gateway.actions.payments import Payments
 from action_gateway.domain.action import Kind
 from action_gateway.domain.payment import Due, Payment
-from action_gateway.domain.ticket import Ticket, find_digest
+from action_gateway.domain.ticket import Ticket
 from action_gateway.errors import (
     ActionCompletedError,
     ActionNotFoundError,
@@ -31,6 +31,7 @@ from action_gateway.errors import (
 from action_gateway.limits.limits import Limits
 from action_gateway.request_context import note_action
 from action_gateway.store.store import Store
+from score_client.tickets import find_digest
 
 _ACTION_TYPE: Final = "instant"
 

@@ -1,13 +1,8 @@
 """Tickets: signed rights to one award each. Pure."""
 
-import base64
-import hashlib
 import uuid
 from dataclasses import dataclass
 from typing import Final
-
-import rfc8785
-from pydantic import JsonValue
 
 from action_gateway.domain.action import join_parts
 
@@ -26,7 +21,7 @@ class Ticket:
     points: int
     action_id: str
     digest: str
-    """Of the result of the action, as `find_digest` makes it."""
+    """Of the result of the action, as `score_client.tickets.find_digest` makes it."""
     issued_at: int
     """Seconds since 1970."""
     expires_at: int
@@ -41,12 +36,3 @@ class Ticket:
 def find_ticket_award_id(issuer: str, ticket_id: str) -> uuid.UUID:
     """Name the award that a ticket is good for. The same name can pay only once."""
     return uuid.uuid5(_TICKET_NAMESPACE, join_parts((issuer, ticket_id)))
-
-
-def find_digest(result: JsonValue) -> str:
-    """Return the SHA-256 of a result in the canonical form of RFC 8785, in base64url without padding.
-
-    Raises:
-        ValueError: it holds an integer that is not exact in JavaScript, or text that is no Unicode.
-    """
-    return base64.urlsafe_b64encode(hashlib.sha256(rfc8785.dumps(result)).digest()).rstrip(b"=").decode()
