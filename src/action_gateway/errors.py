@@ -170,9 +170,19 @@ class TicketExpiredError(GatewayError):
 class TicketUsedError(PaidError):
     """The ticket was used before."""
 
+    def __init__(self, payment: Payment, *, is_outside: bool = False) -> None:
+        """Take what was given the first time, and whether an issuer outside has signed the ticket."""
+        super().__init__(payment)
+        self.is_outside = is_outside
+
 
 class TicketDataMismatchError(GatewayError):
     """The ticket was given for another result."""
+
+    def __init__(self, *, is_outside: bool = False) -> None:
+        """Take whether an issuer outside has signed the ticket."""
+        super().__init__()
+        self.is_outside = is_outside
 
 
 class TooFastError(GatewayError):
@@ -240,7 +250,8 @@ class RateLimitedError(GatewayError):
     def __init__(self, retry_after: float, limit: str | None = None) -> None:
         """Take the seconds after which a request has a chance again, and which of `limits.LIMITS` rejects.
 
-        None stands for a process that has no room for anybody's request.
+        None stands for what no player has reached: a process that has no room for anybody's request, and an
+        issuer outside that has nothing left to give.
         """
         super().__init__()
         self.retry_after = retry_after

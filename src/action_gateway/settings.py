@@ -185,6 +185,10 @@ class ServeSettings(RedisFields, DatabaseSettings):
     ticket_seconds: Annotated[int, Field(ge=1, le=60)] = Field(
         default=10, description="lifetime of a ticket; clocks may differ by 5 seconds more"
     )
+    ticket_issuers_file: FilePath | None = Field(
+        default=None,
+        description="TOML file with the issuers outside, whose tickets are redeemed; without it, none are",
+    )
     attempts_per_token: Annotated[int, Field(ge=1, le=100)] = Field(
         default=5, description="most answers with one action token"
     )

@@ -29,7 +29,7 @@ class ScoreTickets:
         """Take the lifetime in seconds, and the users who have left, whose tickets count no more."""
         self._kind = TokenKind(keys, issuer, typ=TYPE, audience=AUDIENCE)
         self._verified = Verified[Ticket](keys)
-        self._issuer = issuer
+        self.issuer = issuer
         self._lifetime = lifetime
         self._clock = clock
         self._departed = departed
@@ -38,7 +38,7 @@ class ScoreTickets:
         """Make a ticket for an action that was done just when it began, with this digest of its result."""
         issued_at = started.started_at_ms // 1000
         ticket = Ticket(
-            issuer=self._issuer,
+            issuer=self.issuer,
             ticket_id=str(find_award_id(started)),
             user_id=started.user_id,
             board_id=started.board_id,

@@ -1,15 +1,16 @@
 """What tells one kind of signed token from another, so that none passes for another.
 
 All are EdDSA JWTs. The kinds differ in `typ` and `aud` (RFC 8725, 3.11 and 3.12). The algorithm is fixed,
-keys are found by `kid` among our own only, and nothing else in a header is heeded.
+keys are found by `kid` among those of the one issuer only, and nothing else in a header is heeded.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from action_gateway.accounts.keys import KeyFolder, SigningKey
 
@@ -43,31 +44,56 @@ class TokenKind:
         Raises:
             jwt.PyJWTError: it is none.
         """
-        if token.endswith("="):
-            # A token has one spelling, and that is the one without padding.
-            raise jwt.InvalidTokenError
-        header = jwt.get_unverified_header(token)
-        key = self.keys.find(header["kid"]) if isinstance(header.get("kid"), str) else None
-        if key is None or header.get("typ") != self.typ:
-            raise jwt.InvalidTokenError
-        claims = jwt.decode(
-            token,
-            key.public,
-            algorithms=[_ALGORITHM],
-            audience=self.audience,
-            issuer=self.issuer,
-            # Times are checked against our own clock, and the expiry of an action token at its own place.
-            options={
-                "require": ["iss", "aud", "sub", "jti", *_TIME_CLAIMS],
-                "strict_aud": True,
-                "verify_exp": False,
-                "verify_nbf": False,
-                "verify_iat": False,
-            },
+        key, claims = verify_token(
+            token, self.keys.find, issuer=self.issuer, typ=self.typ, audience=self.audience
         )
         if not all(isinstance(claims[name], int) for name in _TIME_CLAIMS):
             raise jwt.InvalidTokenError
         return key, claims
+
+
+class VerifyingKey(Protocol):
+    """A key that verifies signatures."""
+
+    @property
+    def public(self) -> Ed25519PublicKey:
+        """The public half."""
+
+
+_Key = TypeVar("_Key", bound=VerifyingKey)
+
+
+def verify_token(
+    token: str, find_key: Callable[[str], _Key | None], *, issuer: str, typ: str, audience: str
+) -> tuple[_Key, dict[str, Any]]:
+    """Return the claims of a token of one kind and issuer, whatever the time, and the key that has signed it.
+
+    Raises:
+        jwt.PyJWTError: it is none, or was signed by none of the keys that are found by name.
+    """
+    if token.endswith("="):
+        # A token has one spelling, and that is the one without padding.
+        raise jwt.InvalidTokenError
+    header = jwt.get_unverified_header(token)
+    key = find_key(header["kid"]) if isinstance(header.get("kid"), str) else None
+    if key is None or header.get("typ") != typ:
+        raise jwt.InvalidTokenError
+    claims = jwt.decode(
+        token,
+        key.public,
+        algorithms=[_ALGORITHM],
+        audience=audience,
+        issuer=issuer,
+        # Times are checked against our own clock, and the expiry of an action token at its own place.
+        options={
+            "require": ["iss", "aud", "sub", "jti", *_TIME_CLAIMS],
+            "strict_aud": True,
+            "verify_exp": False,
+            "verify_nbf": False,
+            "verify_iat": False,
+        },
+    )
+    return key, claims
 
 
 class Verified(Generic[_Claims]):

@@ -7,7 +7,6 @@ was, the gateway keeps that the ticket came in time: it stays good then, whateve
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
 
 from pydantic import JsonValue
 
@@ -23,17 +22,17 @@ from action_gateway.errors import (
     ActionNotFoundError,
     GatewayError,
     InvalidRequestError,
+    ScoreServiceDeniedError,
     TicketDataMismatchError,
     TicketExpiredError,
     TicketUsedError,
     UnavailableError,
 )
+from action_gateway.issuers.allowance import Allowance
 from action_gateway.limits.limits import Limits
 from action_gateway.request_context import note_action
 from action_gateway.store.store import Store
 from score_client.tickets import find_digest
-
-_ACTION_TYPE: Final = "instant"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -58,6 +57,7 @@ class Instants:
         payments: Payments,
         limits: Limits,
         tickets: ScoreTickets,
+        allowance: Allowance,
     ) -> None:
         self._store = store
         self._editions = editions
@@ -65,6 +65,7 @@ class Instants:
         self._payments = payments
         self._limits = limits
         self._tickets = tickets
+        self._allowance = allowance
 
     async def perform(self, user_id: str, action_id: str, data: JsonValue) -> Performance:
         """Do an instant action.
@@ -100,30 +101,37 @@ class Instants:
         Raises:
             TicketUsedError: it was paid before, which is said whatever else is wrong.
             TicketExpiredError, RateLimitedError, TicketDataMismatchError: it was not paid.
+            BadTicketError: it is for a user who is unknown here.
             ScoreLimitError: the points would not fit.
+            ScoreServiceDeniedError: the score service does not let this gateway pay so much, or there.
         """
+        await self._allowance.check_user(ticket)
         try:
             await self._judge(ticket, data)
         except GatewayError:
             paid = await self._payments.find(ticket.board_id, ticket.award_id)
             if paid is None:
                 raise
-            raise TicketUsedError(paid) from None
+            raise TicketUsedError(paid, is_outside=ticket.is_outside) from None
         try:
             payment, is_first = await self._payments.make(_due(ticket), uuid.uuid4())
         except UnavailableError:
             await self._keep(ticket)
             raise
+        except ScoreServiceDeniedError:
+            self._allowance.note_denial(ticket)
+            raise
         if not is_first:
-            raise TicketUsedError(payment)
+            raise TicketUsedError(payment, is_outside=ticket.is_outside)
         return payment
 
     async def _judge(self, ticket: Ticket, data: JsonValue) -> None:
         await self._limits.redeem(ticket.user_id)
         if not _is_signed(data, ticket.digest):
-            raise TicketDataMismatchError
+            raise TicketDataMismatchError(is_outside=ticket.is_outside)
         if self._tickets.has_expired(ticket) and not await self._store.is_solved(ticket.award_id):
             raise TicketExpiredError
+        await self._allowance.count(ticket)
 
     async def _keep(self, ticket: Ticket) -> None:
         """Keep that a ticket was redeemed in time, like an action token that was answered rightly."""
@@ -142,7 +150,7 @@ def _due(ticket: Ticket) -> Due:
         award_id=ticket.award_id,
         user_id=ticket.user_id,
         points=ticket.points,
-        action_type=_ACTION_TYPE,
+        action_type=ticket.action_type,
         action_id=ticket.action_id,
     )
 

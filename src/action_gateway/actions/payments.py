@@ -3,24 +3,31 @@
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from action_gateway.domain.payment import Due, Payment
-from action_gateway.errors import translate
+from action_gateway.errors import translate_denial
 from action_gateway.request_context import find_trace_id
 from score_client.client import ScoreClient
 from score_client.errors import AwardConflictError, NotFoundError, ScoreClientError
 from score_client.types import AwardResult
 
+_GET: Final = "score_api.v1.ScoreService/GetAward"
+_MAKE: Final = "score_api.v1.ScoreService/AwardPoints"
+
 
 class Payments:
-    """Makes and finds payments. A failure of the score service is raised as the GatewayError it means."""
+    """Makes and finds payments. A failure of the score service is raised as the GatewayError it means.
+
+    What its policy does not allow this gateway is a ScoreServiceDeniedError: a mistake of configuration.
+    """
 
     def __init__(self, score_client: ScoreClient) -> None:
         self._score_client = score_client
 
     async def find(self, board_id: str, award_id: uuid.UUID) -> Payment | None:
         """Return a payment, if it was made."""
-        async with _translated():
+        async with _translated(_GET):
             try:
                 return _payment(await self._score_client.get_award(board_id=board_id, award_id=award_id))
             except NotFoundError:
@@ -28,7 +35,7 @@ class Payments:
 
     async def make(self, due: Due, request_id: uuid.UUID) -> tuple[Payment, bool]:
         """Pay what is due unless it was paid; return the payment, and whether this request has made it."""
-        async with _translated():
+        async with _translated(_MAKE):
             try:
                 result = await self._score_client.award(
                     board_id=due.board_id,
@@ -48,11 +55,11 @@ class Payments:
 
 
 @asynccontextmanager
-async def _translated() -> AsyncIterator[None]:
+async def _translated(method: str) -> AsyncIterator[None]:
     try:
         yield
     except ScoreClientError as error:
-        raise translate(error) from error
+        raise translate_denial(error, method) from error
 
 
 def _payment(result: AwardResult) -> Payment:

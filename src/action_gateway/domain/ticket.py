@@ -26,6 +26,18 @@ class Ticket:
     """Seconds since 1970."""
     expires_at: int
     """Seconds since 1970."""
+    issuer_name: str = ""
+    """The short name of an issuer outside; empty for a ticket of this gateway."""
+
+    @property
+    def is_outside(self) -> bool:
+        """Whether an issuer outside has signed it, who may have made a mistake that is no player's."""
+        return bool(self.issuer_name)
+
+    @property
+    def action_type(self) -> str:
+        """What the ledger calls the kind of its award."""
+        return f"ticket:{self.issuer_name}" if self.issuer_name else "instant"
 
     @property
     def award_id(self) -> uuid.UUID:

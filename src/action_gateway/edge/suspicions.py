@@ -1,5 +1,8 @@
 """What looks like an attempt to cheat or to break in: counted, and told in the log.
 
+An issuer outside may sign one `jti` twice, another result, or more than it may give: what its genuine tickets
+end with makes nobody suspect.
+
 A suspicion is no proof. Honest players mistype, and their clients send again what got no answer; so a signal
 tells by its rate, and by who and where its events come from. What is rejected, and how, is decided elsewhere:
 this only reads the error that a request ends with.
@@ -84,14 +87,14 @@ def find_suspicion(error: Exception) -> Suspicion | None:  # noqa: C901, PLR0911
             return Suspicion(Signal.TOO_FAST)
         case errors.ActionTokenUsedError(repeated=False):
             return Suspicion(Signal.TOKEN_REUSED)
-        case errors.TicketUsedError():
+        case errors.TicketUsedError(is_outside=False):
             return Suspicion(Signal.TOKEN_REUSED)
         case errors.ActionTokenForeignError():
             return Suspicion(Signal.TOKEN_FOREIGN)
         case (
             errors.BadActionTokenError(forged=True)
             | errors.BadTicketError(forged=True)
-            | errors.TicketDataMismatchError()
+            | errors.TicketDataMismatchError(is_outside=False)
         ):
             return Suspicion(Signal.TOKEN_FORGED)
         case errors.UnauthenticatedError(forged=True):

@@ -7,10 +7,10 @@ from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers
 from starlette.requests import Request
 
-from action_gateway.accounts.score_tickets import ScoreTickets
 from action_gateway.domain.ticket import Ticket
 from action_gateway.edge.authentication import find_token
 from action_gateway.errors import BadTicketError, UnauthenticatedError
+from action_gateway.issuers.outside_tickets import AnyTickets
 from action_gateway.request_context import note_action, note_user
 
 _scheme = HTTPBearer(
@@ -30,7 +30,7 @@ CurrentTicket = Annotated[Ticket, Depends(present)]
 """A parameter of this type makes a route want a ticket. It belongs before all others."""
 
 
-def find_ticket(tickets: ScoreTickets, headers: Headers) -> Ticket:
+def find_ticket(tickets: AnyTickets, headers: Headers) -> Ticket:
     """Return the ticket in the headers of a request. Raises BadTicketError."""
     try:
         token = find_token(headers.getlist("authorization"))

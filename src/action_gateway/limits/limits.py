@@ -24,6 +24,8 @@ from service_runtime.addresses import parse_address
 
 Limit = Literal["start", "complete", "perform", "redeem", "login", "register", "export", "moderate"]
 LIMITS: Final[tuple[str, ...]] = get_args(Limit)
+IssuerLimit = Literal["issuer_redeem", "issuer_points"]
+"""Of issuers outside. No player reaches them."""
 _PAUSE_SECONDS: Final = 1.0
 _V6_SITE_BITS: Final = 64
 
@@ -78,6 +80,14 @@ class Limits:
         """Count a ticket shown."""
         await self._count_leniently(self._rates.redeems, "redeem", user_id)
 
+    async def redeem_of_issuer(self, issuer_name: str, rate: int) -> None:
+        """Count a ticket of an issuer outside, which has a rate of its own."""
+        await self._count_leniently(rate, "issuer_redeem", issuer_name)
+
+    async def pay_for_issuer(self, issuer_name: str, rate: int, points: int) -> None:
+        """Count points that an issuer outside gives, which has a rate of its own."""
+        await self._count_leniently(rate, "issuer_points", issuer_name, cost=points)
+
     async def export(self, user_id: str) -> None:
         """Count an export of an account."""
         await self._count_leniently(self._rates.exports, "export", user_id)
@@ -94,19 +104,19 @@ class Limits:
         """Count a registration. Raises UnavailableError while Redis is unavailable."""
         await self._count_strictly(self._rates.registrations, "register", find_site(address))
 
-    async def _count_leniently(self, rate: int, limit: Limit, *key: str) -> None:
+    async def _count_leniently(self, rate: int, limit: Limit | IssuerLimit, *key: str, cost: int = 1) -> None:
         try:
-            await self._count_strictly(rate, limit, *key)
+            await self._count_strictly(rate, limit, *key, cost=cost)
         except UnavailableError:
-            await _hit(self._local, rate, limit, key)
+            await _hit(self._local, rate, limit, key, cost)
 
-    async def _count_strictly(self, rate: int, limit: Limit, *key: str) -> None:
+    async def _count_strictly(self, rate: int, limit: Limit | IssuerLimit, *key: str, cost: int = 1) -> None:
         if self._monotonic() < self._away_until:
             raise UnavailableError
         try:
             with tracing.count(limit):
                 async with asyncio.timeout(self._seconds):
-                    await _hit(self._shared, rate, limit, key)
+                    await _hit(self._shared, rate, limit, key, cost)
         except (StorageError, TimeoutError) as error:
             # For a moment nobody else has to wait to find out the same.
             self._away_until = self._monotonic() + _PAUSE_SECONDS
@@ -115,10 +125,14 @@ class Limits:
 
 
 async def _hit(
-    limiter: SlidingWindowCounterRateLimiter, rate: int, limit: Limit, key: tuple[str, ...]
+    limiter: SlidingWindowCounterRateLimiter,
+    rate: int,
+    limit: Limit | IssuerLimit,
+    key: tuple[str, ...],
+    cost: int,
 ) -> None:
     item = RateLimitItemPerMinute(rate)
-    if not await limiter.hit(item, limit, *key):
+    if not await limiter.hit(item, limit, *key, cost=cost):
         stats = await limiter.get_window_stats(item, limit, *key)
         raise RateLimitedError(max(1.0, stats.reset_time - time.time()), limit)
 

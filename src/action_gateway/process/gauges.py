@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime
 
 from action_gateway.accounts.passwords import Passwords
+from action_gateway.issuers.register import Register
 from action_gateway.leaderboard.feeds import Feeds
 from action_gateway.metrics import Metrics
 from action_gateway.settings import ServeSettings
@@ -23,6 +24,16 @@ def follow_feeds(feeds: Feeds, metrics: Metrics) -> None:
         "gateway_leaderboard_feeds",
         "Watches of the leaderboard: one for all time, and one for each period that is followed.",
         lambda: feeds.count,
+    )
+
+
+def follow_issuers(register: Register, metrics: Metrics) -> None:
+    """Report how many issuers outside there are, and whether their file is in use."""
+    metrics.follow("gateway_ticket_issuers", "Issuers outside that are registered.", lambda: register.count)
+    metrics.follow(
+        "gateway_ticket_issuers_faulty",
+        "1 while the file of issuers outside or a key set cannot be taken in, and older ones are in use.",
+        lambda: register.is_faulty,
     )
 
 

@@ -26,6 +26,10 @@ from action_gateway.actions.payments import Payments
 from action_gateway.domain.clock import Clock
 from action_gateway.edge.suspicions import Suspicions
 from action_gateway.errors import GatewayError
+from action_gateway.issuers.allowance import Allowance
+from action_gateway.issuers.outside_tickets import AnyTickets, OutsideTickets
+from action_gateway.issuers.register import Register
+from action_gateway.issuers.rejections import Rejections
 from action_gateway.leaderboard.board_reader import BoardReader
 from action_gateway.leaderboard.calendar import Calendar
 from action_gateway.leaderboard.feed import Feed
@@ -70,7 +74,7 @@ class Parts:
     accounts: Accounts
     actions: Actions
     instants: Instants
-    score_tickets: ScoreTickets
+    score_tickets: AnyTickets
     connections: Connections
     suspicions: Suspicions
     suspicion_log: SuspicionLog
@@ -83,17 +87,18 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    """The makers of tokens."""
+    """The makers of tokens, and who else makes tickets."""
 
     access_keys: KeyFolder
     access: AccessTokens
     action: ActionTokens
     score: ScoreTickets
+    register: Register
 
 
 @asynccontextmanager
 async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Parts]:
-    """Open everything. Raises SetupError if keys or certificates cannot be used."""
+    """Open everything. Raises SetupError if keys, certificates or issuers cannot be used."""
     async with AsyncExitStack() as stack:
         metrics = Metrics()
         departed = Departed(clock, lifetime=settings.access_token_seconds)
@@ -101,6 +106,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         dependencies = await stack.enter_async_context(open_dependencies(settings))
         store, score_client = dependencies.store, dependencies.score_client
         limits = _make_limits(dependencies.counters, settings)
+        rejections = Rejections(metrics.registry)
         passwords = stack.enter_context(
             Passwords(workers=settings.password_workers, queue=settings.password_queue)
         )
@@ -132,6 +138,7 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
         gauges.follow_certificates(score_client, metrics)
         gauges.follow_use(store, passwords, settings, metrics)
         gauges.follow_feeds(feeds, metrics)
+        gauges.follow_issuers(tokens.register, metrics)
         checks = checks_of(store, dependencies.counters, score_client, feeds)
         _start_cleanup(stack, store, clock, settings)
         _start(stack, departed.follow(store.departures), "departures")
@@ -190,8 +197,9 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
                 payments=payments,
                 limits=limits,
                 tickets=tokens.score,
+                allowance=Allowance(tokens.register, limits, rejections, store.get_usernames),
             ),
-            score_tickets=tokens.score,
+            score_tickets=AnyTickets(tokens.score, OutsideTickets(tokens.register, rejections, clock)),
             connections=connections,
             suspicion_log=suspicion_log,
             suspicions=Suspicions(
@@ -238,7 +246,12 @@ def _make_tokens(settings: ServeSettings, clock: Clock, departed: Departed) -> _
         clock=clock,
         departed=departed,
     )
-    return _Tokens(access_keys, access, ActionTokens(action_keys, issuer=settings.issuer), score)
+    register = Register(
+        settings.ticket_issuers_file,
+        own_issuer=settings.issuer,
+        own_key_ids=lambda: access_keys.key_ids() | action_keys.key_ids(),
+    )
+    return _Tokens(access_keys, access, ActionTokens(action_keys, issuer=settings.issuer), score, register)
 
 
 def _make_limits(counters: Counters, settings: ServeSettings) -> Limits:

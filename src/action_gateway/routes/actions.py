@@ -16,7 +16,7 @@ from action_gateway.store.store import OfferedAction
 StartBody = Annotated[schemas.Start, Depends(body_of(schemas.Start))]
 CompletionBody = Annotated[schemas.Completion, Depends(body_of(schemas.Completion))]
 
-_BUSY = (errors.RateLimitedError, errors.UnavailableError)
+_ALWAYS = (errors.RateLimitedError, errors.UnavailableError, errors.ScoreServiceDeniedError)
 
 
 class ActionRoutes:
@@ -29,14 +29,14 @@ class ActionRoutes:
     def router(self) -> APIRouter:
         """Return the routes, relative to the prefix of the API."""
         router = APIRouter(prefix="/actions", tags=["actions"])
-        rejections = describe([errors.UnauthenticatedError, *_BUSY])
+        rejections = describe([errors.UnauthenticatedError, *_ALWAYS])
         router.add_api_route("", self.list_actions, methods=["GET"], responses=rejections)
         add_operation(
             router,
             "/start",
             self.start_action,
             schemas.Start,
-            (errors.UnauthenticatedError, errors.ActionNotFoundError, errors.ActionCompletedError, *_BUSY),
+            (errors.UnauthenticatedError, errors.ActionNotFoundError, errors.ActionCompletedError, *_ALWAYS),
         )
         add_operation(
             router,
@@ -54,7 +54,7 @@ class ActionRoutes:
                 errors.TooFastError,
                 errors.WrongAnswerError,
                 errors.ScoreLimitError,
-                *_BUSY,
+                *_ALWAYS,
             ),
         )
         return router

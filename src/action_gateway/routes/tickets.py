@@ -6,24 +6,24 @@ from typing import Annotated
 from fastapi import APIRouter, Depends
 
 from action_gateway import errors
-from action_gateway.accounts.score_tickets import ScoreTickets
 from action_gateway.actions.instants import Instants
 from action_gateway.edge.authentication import CurrentUser
 from action_gateway.edge.operations import Operation, add_operation, body_of
 from action_gateway.edge.suspicions import Suspicions
 from action_gateway.edge.ticket_bearer import CurrentTicket, find_ticket
+from action_gateway.issuers.outside_tickets import AnyTickets
 from action_gateway.routes import schemas
 
 PerformingBody = Annotated[schemas.Performing, Depends(body_of(schemas.Performing))]
 ScoreUpdateBody = Annotated[schemas.ScoreUpdate, Depends(body_of(schemas.ScoreUpdate))]
 
-_BUSY = (errors.RateLimitedError, errors.UnavailableError)
+_ALWAYS = (errors.RateLimitedError, errors.UnavailableError, errors.ScoreServiceDeniedError)
 
 
 class TicketRoutes:
     """The routes that give a ticket, and redeem one."""
 
-    def __init__(self, instants: Instants, tickets: ScoreTickets, suspicions: Suspicions) -> None:
+    def __init__(self, instants: Instants, tickets: AnyTickets, suspicions: Suspicions) -> None:
         self._instants = instants
         self._tickets = tickets
         self._suspicions = suspicions
@@ -36,7 +36,7 @@ class TicketRoutes:
             "/actions/perform",
             self.perform_action,
             schemas.Performing,
-            (errors.UnauthenticatedError, errors.ActionNotFoundError, errors.ActionCompletedError, *_BUSY),
+            (errors.UnauthenticatedError, errors.ActionNotFoundError, errors.ActionCompletedError, *_ALWAYS),
         )
         add_operation(
             router,
@@ -49,7 +49,7 @@ class TicketRoutes:
                 errors.TicketUsedError,
                 errors.TicketDataMismatchError,
                 errors.ScoreLimitError,
-                *_BUSY,
+                *_ALWAYS,
             ),
         )
         return router
@@ -76,7 +76,8 @@ class TicketRoutes:
     async def update_score(self, ticket: CurrentTicket, body: ScoreUpdateBody) -> schemas.ScoreUpdated:
         """Redeem a ticket, which pays its points once."""
         payment = await self._instants.redeem(ticket, body.data)
-        self._suspicions.note_payment(ticket.user_id, payment.points)
+        if not ticket.is_outside:
+            self._suspicions.note_payment(ticket.user_id, payment.points)
         return schemas.ScoreUpdated(
             message="The points are yours.",
             score_increase=payment.points,

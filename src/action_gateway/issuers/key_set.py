@@ -1,0 +1,81 @@
+"""Key sets of issuers: JWKS (RFC 7517) of public Ed25519 keys (RFC 8037). Pure."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, Final, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from action_gateway.issuers.issuer import VerifyingKey
+from service_runtime.jwk import encode_base64url
+from service_runtime.settings import SetupError
+from service_runtime.toml_files import describe_faults
+
+_KEYS_MAX: Final = 20
+_KEY_BYTES: Final = 32
+
+
+def parse_key_set(text: str) -> dict[str, VerifyingKey]:
+    """Read the keys of a JWKS, by key id.
+
+    Raises:
+        SetupError: with all faults, each with its place. A private key is one: nobody but its owner has it.
+    """
+    try:
+        keys = _KeySet.model_validate(json.loads(text)).keys
+    except ValidationError as error:
+        raise SetupError(list(describe_faults(error))) from None
+    except (ValueError, RecursionError):
+        raise SetupError(["is no JSON"]) from None
+    if repeated := list(_find_repeated(keys)):
+        raise SetupError(repeated)
+    return {key.kid: VerifyingKey(key.public()) for key in keys}
+
+
+def _check_x(x: str) -> str:
+    try:
+        raw = base64.urlsafe_b64decode(f"{x}=")
+    except ValueError:
+        raw = b""
+    if len(raw) != _KEY_BYTES or encode_base64url(raw) != x:
+        raise ValueError("must be 32 bytes in base64url without padding")
+    return x
+
+
+class _Key(BaseModel):
+    # Members that nobody knows are to be ignored (RFC 7517, 4).
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    kid: Annotated[str, Field(pattern=r"^[!-~]{1,128}$")]
+    x: Annotated[str, AfterValidator(_check_x)]
+    use: Literal["sig"] = "sig"
+    alg: Literal["EdDSA", "Ed25519"] = "EdDSA"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_public(cls, members: Any) -> Any:
+        if isinstance(members, dict) and "d" in members:
+            raise ValueError("is a private key; a key set has public halves alone")
+        return members
+
+    def public(self) -> Ed25519PublicKey:
+        return Ed25519PublicKey.from_public_bytes(base64.urlsafe_b64decode(f"{self.x}="))
+
+
+class _KeySet(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+    keys: Annotated[list[_Key], Field(min_length=1, max_length=_KEYS_MAX)]
+
+
+def _find_repeated(keys: list[_Key]) -> Iterator[str]:
+    first: dict[tuple[str, str], int] = {}
+    for index, key in enumerate(keys):
+        for member in ("kid", "x"):
+            same = first.setdefault((member, getattr(key, member)), index)
+            if same != index:
+                yield f"keys[{index}].{member}: is that of keys[{same}] too"
