@@ -31,6 +31,7 @@ pytest_plugins = [
     "tests.fixtures.secure_stores",
     "tests.fixtures.score_service",
     "tests.fixtures.gateway",
+    "tests.fixtures.outside_issuers",
     "tests.fixtures.stack",
     "tests.fixtures.reverse_proxies",
     "tests.fixtures.realtime",

@@ -54,7 +54,7 @@ class _Entry(BaseModel):
     keys_file: Annotated[str, Field(min_length=1)]
     boards: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:@-]{1,128}$")], ...],
-        Field(strict=False, min_length=1, max_length=_BOARDS_MAX),
+        Field(strict=False, max_length=_BOARDS_MAX),
     ]
     points_max: Annotated[int, Field(ge=1, le=POINTS_MAX)]
     lifetime_seconds: Annotated[int, Field(ge=1, le=LIFETIME_SECONDS_MAX)] = LIFETIME_SECONDS
@@ -72,6 +72,8 @@ class _Entry(BaseModel):
     @field_validator("boards")
     @classmethod
     def _is_once(cls, boards: tuple[str, ...]) -> tuple[str, ...]:
+        if not boards:
+            raise ValueError("must not be empty")
         if len(set(boards)) < len(boards):
             raise ValueError("must name each once")
         return boards

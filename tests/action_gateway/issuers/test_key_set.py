@@ -1,0 +1,85 @@
+"""Key sets of issuers: public Ed25519 keys, and nothing that should not be there."""
+
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from action_gateway.issuers.key_set import parse_key_set
+from service_runtime.jwk import describe_key
+from service_runtime.settings import SetupError
+
+KEY = Ed25519PrivateKey.generate().public_key()
+GOOD = describe_key(KEY, "2026")
+OTHER = describe_key(Ed25519PrivateKey.generate().public_key(), "2027")
+
+
+def faults_of(*keys: Any) -> list[str]:
+    with pytest.raises(SetupError) as caught:
+        parse_key_set(json.dumps({"keys": keys}))
+    return list(caught.value.faults)
+
+
+def test_keys_are_found_by_their_names() -> None:
+    keys = parse_key_set(json.dumps({"keys": [GOOD, OTHER]}))
+
+    assert list(keys) == ["2026", "2027"]
+    assert keys["2026"].public == KEY
+
+
+def test_members_that_nobody_knows_are_ignored() -> None:
+    rest = {name: GOOD[name] for name in ("kty", "crv", "x", "kid")}
+    text = json.dumps({"keys": [rest | {"x5t": "abc", "alg": "Ed25519"}], "more": 1})
+    assert list(parse_key_set(text)) == ["2026"]
+
+
+def test_a_private_key_is_rejected_and_not_shown() -> None:
+    faults = faults_of(OTHER, GOOD | {"d": "hunter2hunter2"})
+    assert faults == ["keys[1]: is a private key; a key set has public halves alone"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"kty": "oct"}, "keys[0].kty"),
+        ({"kty": "RSA"}, "keys[0].kty"),
+        ({"crv": "X25519"}, "keys[0].crv"),
+        ({"crv": "Ed448"}, "keys[0].crv"),
+        ({"use": "enc"}, "keys[0].use"),
+        ({"alg": "ES256"}, "keys[0].alg"),
+        ({"alg": "none"}, "keys[0].alg"),
+        ({"kid": ""}, "keys[0].kid"),
+        ({"kid": "a b"}, "keys[0].kid"),
+        ({"kid": "x" * 129}, "keys[0].kid"),
+        ({"kid": 7}, "keys[0].kid"),
+        ({"x": GOOD["x"] + "="}, "keys[0].x"),
+        ({"x": GOOD["x"][:-2]}, "keys[0].x"),
+        ({"x": GOOD["x"][:-1] + "_"}, "keys[0].x"),
+        ({"x": "é" * 43}, "keys[0].x"),
+    ],
+)
+def test_a_faulty_member_is_named(changes: dict[str, Any], place: str) -> None:
+    (fault,) = faults_of(GOOD | changes)
+    assert fault.startswith(f"{place}: ")
+
+
+@pytest.mark.parametrize("member", ["kty", "crv", "x", "kid"])
+def test_a_missing_member_is_named(member: str) -> None:
+    assert faults_of({name: value for name, value in GOOD.items() if name != member}) == [
+        f"keys[0].{member}: is missing"
+    ]
+
+
+def test_a_name_or_a_key_stands_in_a_set_once() -> None:
+    assert faults_of(GOOD, OTHER, OTHER | {"kid": "2026"}, GOOD | {"kid": "2028"}) == [
+        "keys[2].kid: is that of keys[0] too",
+        "keys[2].x: is that of keys[1] too",
+        "keys[3].x: is that of keys[0] too",
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "[]", '{"keys": []}', '{"keys": {}}', "null"])
+def test_what_is_no_key_set_is_rejected(text: str) -> None:
+    with pytest.raises(SetupError):
+        parse_key_set(text)
