@@ -9,8 +9,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 def complete_conninfo(dsn: str, password: str | None, defaults: Mapping[str, str]) -> str:
     """Complete a connection string.
 
-    A host that libpq takes from elsewhere (`PGHOST`, the service file) is written into it: psycopg looks names up
-    by itself, and names in its errors the host of the connection string alone (psycopg 3.3).
+    A host that libpq takes from elsewhere (`PGHOST`, the service file) is written into it: psycopg resolves
+    names by itself, and its errors name the host of the connection string alone (psycopg 3.3).
 
     Args:
         dsn: libpq connection string.
