@@ -17,6 +17,7 @@ from faults.model.history import (
     Outcome,
     PlanCall,
     Read,
+    Redemption,
     Restore,
     ReversalCall,
     VisibilityCall,
@@ -30,7 +31,7 @@ _LOST: Final = (
     Kind.REVERSAL_NOT_COPIED,
     Kind.VISIBILITY_LOST,
 )
-_DOUBLED: Final = (Kind.AWARD_DOUBLED, Kind.REVERSAL_DOUBLED)
+_DOUBLED: Final = (Kind.AWARD_DOUBLED, Kind.REVERSAL_DOUBLED, Kind.TICKET_DOUBLED)
 
 
 def make_figures(run: Run) -> dict[str, Any]:
@@ -49,6 +50,7 @@ def make_figures(run: Run) -> dict[str, Any]:
             "rejected": outcomes[Outcome.REJECTED],
             "unknown": outcomes[Outcome.UNKNOWN],
         },
+        "tickets": _count_tickets(events),
         "corrections": {
             "reversals": _count(events, ReversalCall),
             "plans": _count(events, PlanCall),
@@ -68,11 +70,11 @@ def make_figures(run: Run) -> dict[str, Any]:
 def make_table(figures: dict[str, Any]) -> Table:
     """Show the figures."""
     table = Table(show_header=False, box=None, pad_edge=False)
-    awards, corrections = figures["awards"], figures["corrections"]
+    corrections = figures["corrections"]
     rows = {
         "Faults": f"{figures['faults']:,} in {figures['seconds']:,.0f} s",
-        "Awards asked for": f"{sum(awards.values()):,}: "
-        + ", ".join(f"{number:,} {outcome}" for outcome, number in awards.items()),
+        "Awards asked for": _tell_outcomes(figures["awards"]),
+        "Tickets shown": _tell_outcomes(figures["tickets"]),
         "Awards in the ledger": f"{figures['judged'].get('awards', 0):,}",
         "Corrections asked for": ", ".join(f"{number:,} {kind}" for kind, number in corrections.items()),
         "Entries of feeds": f"{figures['entries_fed']:,}",
@@ -91,6 +93,23 @@ def keep_evidence(run: Run, figures: dict[str, Any]) -> None:
     (run.folder / "figures.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
     (run.folder / "findings.txt").write_text("\n".join([*run.findings.describe(), ""]), encoding="utf-8")
     (run.folder / "schedule.txt").write_text("\n".join(map(str, [*run.turns, ""])), encoding="utf-8")
+
+
+def _count_tickets(events: list[Event]) -> dict[str, int]:
+    shown = [event for event in events if isinstance(event, Redemption)]
+    outcomes = Counter(one.outcome for one in shown)
+    used = sum(one.result is not None and bool(one.result.replayed) for one in shown)
+    return {
+        "paid": outcomes[Outcome.MADE] - used,
+        "used": used,
+        "rejected": outcomes[Outcome.REJECTED],
+        "unknown": outcomes[Outcome.UNKNOWN],
+    }
+
+
+def _tell_outcomes(numbers: dict[str, int]) -> str:
+    told = ", ".join(f"{number:,} {outcome}" for outcome, number in numbers.items())
+    return f"{sum(numbers.values()):,}: {told}"
 
 
 def _count(events: list[Event], kind: type[Event]) -> int:

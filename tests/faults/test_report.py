@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from tests.faults.ticketed import USED, refused, show
 
 from faults.model.findings import Kind
 from faults.model.history import Asked, AwardCall, Fault, Outcome, Restore, Result, ReversalCall
@@ -25,6 +26,8 @@ def run(tmp_path: Path) -> Run:
     run.turns.append(Turn(1.0, (Planned("wiped", "valkey", 1, 0.0, 0.0),)))
     for outcome in (Outcome.MADE, Outcome.MADE, Outcome.REJECTED, Outcome.UNKNOWN):
         run.history.add(call(outcome))
+    for shown in (show(), show(result=USED), show(result=USED), refused(1.0, "bad_ticket")):
+        run.history.add(shown)
     for name in ("wiped", "killed", "wiped"):
         run.history.add(Fault(name=name, target="valkey", began=1.0, ended=2.0))
     run.history.add(Restore(began=1.0, ended=2.0, former="former-1"))
@@ -50,7 +53,8 @@ def test_figures_count_what_happened_and_what_was_found(run: Run) -> None:
     assert figures["seed"] == 7
     assert (figures["faults"], figures["faults_by_kind"]) == (3, {"killed": 1, "wiped": 2})
     assert figures["restores"] == 1
-    assert figures["awards"] == {"acknowledged": 2, "rejected": 1, "unknown": 1}
+    assert figures["awards"] == {"acknowledged": 5, "rejected": 2, "unknown": 1}
+    assert figures["tickets"] == {"paid": 1, "used": 2, "rejected": 1, "unknown": 0}
     assert figures["corrections"] == {"reversals": 1, "plans": 0, "visibilities": 0}
     assert (figures["lost"], figures["doubled"], figures["findings"]) == (2, 1, 3)
     assert figures["findings_by_kind"] == {"award_lost": 1, "award_not_copied": 1, "award_doubled": 1}
@@ -62,13 +66,21 @@ def test_the_table_has_the_figures(run: Run) -> None:
     with console.capture() as capture:
         console.print(make_table(make_figures(run)))
     text = capture.get()
-    for words in ("3 in 61 s", "4: 2 acknowledged, 1 rejected, 1 unknown", "1,234", "1 reversals", "2, 1"):
+    for words in (
+        "3 in 61 s",
+        "8: 5 acknowledged, 2 rejected, 1 unknown",
+        "4: 1 paid, 2 used, 1 rejected",
+        "1,234",
+        "1 reversals",
+        "2, 1",
+    ):
         assert words in text
 
 
 def test_evidence_is_the_history_the_schedule_and_the_findings(run: Run, tmp_path: Path) -> None:
     keep_evidence(run, make_figures(run))
     assert len((tmp_path / "history" / "awardcall.jsonl").read_text().splitlines()) == 4
+    assert len((tmp_path / "history" / "redemption.jsonl").read_text().splitlines()) == 4
     assert (tmp_path / "schedule.txt").read_text().split() == ["wiped", "valkey"]
     assert "a third award" in (tmp_path / "findings.txt").read_text()
     assert json.loads((tmp_path / "figures.json").read_text())["findings"] == 3

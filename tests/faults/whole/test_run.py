@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from faults.load.load import Load
-from faults.model.history import AwardCall, Fault, Fed, Message, Outcome, Read, ReversalCall, VisibilityCall
+from faults.model.history import (
+    AwardCall,
+    Fault,
+    Fed,
+    Message,
+    Outcome,
+    Read,
+    Redemption,
+    ReversalCall,
+    VisibilityCall,
+)
 from faults.nemesis.certificates import CERTIFICATE_FAULTS
 from faults.nemesis.clocks import CLOCK_FAULTS
 from faults.nemesis.failovers import FAILOVER_FAULTS
@@ -26,6 +36,7 @@ LOAD = Load(
     awards_per_second=40,
     reads_per_second=5,
     completes_per_second=4,
+    tickets_per_second=3,
     players=6,
     watches=6,
     sockets=4,
@@ -83,11 +94,11 @@ async def test_nothing_is_found_whatever_is_broken(seed: int, tmp_path: Path) ->
     assert {event.name for event in events if isinstance(event, Fault)} == set(catalogue)
     made = [event for event in events if isinstance(event, AwardCall) and event.outcome is Outcome.MADE]
     assert len(made) > 200
-    assert {type(event) for event in events} >= {Read, Message, ReversalCall, VisibilityCall, Fed}
+    assert {type(event) for event in events} >= {Read, Message, Redemption, ReversalCall, VisibilityCall, Fed}
     assert (
         min(
             findings.judged[sort]
-            for sort in ("awards", "corrections", "fed", "reads", "messages", "projections")
+            for sort in ("awards", "redemptions", "corrections", "fed", "reads", "messages", "projections")
         )
         > 0
     )
