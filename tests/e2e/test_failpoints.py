@@ -153,3 +153,31 @@ async def test_a_player_whose_gateway_crashed_gets_the_outcome_from_another_one(
     assert again.json() == completed.json()
     ((row),) = read_ledger(database)
     assert (row[2], row[5]) == (ada.user_id, 20)
+
+
+@pytest.mark.parametrize(
+    ("failpoint", "outcome"),
+    [("before_award=kill@1", 200), ("after_award=kill@1", 409), ("after_award=fail@1", 409)],
+)
+async def test_a_ticket_whose_gateway_crashed_before_its_answer_is_redeemed_once_at_another_one(
+    stack: Stack, database: Database, failpoint: str, outcome: int
+) -> None:
+    service = await stack.start_score_service()
+    broken = await stack.start_gateway(target_of(service), launcher(failpoint))
+    whole = await stack.start_gateway(target_of(service))
+    async with edge(broken.addresses["http"]) as first, edge(whole.addresses["http"]) as second:
+        ada = await join(first, "ada")
+        performed = await ada.perform("wave")
+        if "kill" in failpoint:
+            with pytest.raises(httpx.HTTPError):
+                await ada.redeem(performed)
+            await eventually(has_died(broken))
+        else:
+            assert (await ada.redeem(performed)).status_code == 500
+        elsewhere = Browser(second, whole.addresses["http"], ada.user_id, ada.token)
+        redeemed, again = [await elsewhere.redeem(performed) for _ in range(2)]
+
+    assert (redeemed.status_code, again.status_code) == (outcome, 409)
+    assert again.json()["award"] == {"pointsEarned": 3, "newTotalScore": 3, "newRank": 1}
+    ((row),) = read_ledger(database)
+    assert (row[2], row[5]) == (ada.user_id, 3)
