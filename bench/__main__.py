@@ -20,6 +20,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
+from bench.clients.node import NODE
 from bench.comparing.comparison import Comparison
 from bench.comparing.peer import PeerError, make_peer_theme
 from bench.comparing.worktree import checked_out, find_commit, this_tree
@@ -53,6 +54,7 @@ THEMES: Final[tuple[Theme, ...]] = (
     RANKS,
     WATCH,
     CROWD,
+    NODE,
     FEED,
     ROLLOVER,
     EDGE,
@@ -106,7 +108,9 @@ def main(
     rows: str, rounds: int, seconds: float, json_path: Path | None, base: str, *, only_list: bool
 ) -> None:
     """Measure Laurel on this machine, with servers of its own; Ctrl-C ends it in order."""
-    plan = Plan(_choose(rows, _list_themes(os.environ)), rounds, seconds)
+    chosen = _choose(rows, _list_themes(os.environ))
+    lacks = {theme.name: lack for theme, _ in chosen if (lack := theme.find_lack())}
+    plan = Plan(tuple(pair for pair in chosen if pair[0].name not in lacks), rounds, seconds)
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PLAIN_WIDTH
@@ -114,6 +118,7 @@ def main(
         _list_rows(plan, console)
         return
     _require_disk(plan)
+    _say_left_out(lacks, plan, console)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -158,6 +163,13 @@ def _choose(rows: str, themes: Sequence[Theme]) -> Any:
     if unknown:
         raise click.UsageError(f"No row or theme is called {', '.join(unknown)}; --list tells them.")
     return chosen
+
+
+def _say_left_out(lacks: Mapping[str, str], plan: Plan, console: Console) -> None:
+    for name, lack in lacks.items():
+        console.print(Text(f"{name} is left out: {lack}", "yellow"))
+    if not plan.themes:
+        raise click.UsageError("Nothing can be measured.")
 
 
 def _list_rows(plan: Plan, console: Console) -> None:

@@ -1,5 +1,6 @@
 """WebSockets: how many messages a core of the gateway delivers when a board changes that many follow."""
 
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from score_client import ScoreClient
 
 _BOARD = "main"
 """Which a gateway shows by default."""
+_LISTENERS = (sys.executable, "-m", "bench.load.listeners")
 _PATH = "/api/v1/leaderboard/ws"
 _PLAYERS, _SOCKETS = 50, 1_000
 _USERS = 10
@@ -38,7 +40,7 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
             await client.award(**Awards(_BOARD).fields() | {"user_id": user_id(number), "points": _LEAD})
         tokens = [player.token for player in players] * (_SOCKETS // _PLAYERS)
         address = stack.start_gateway()
-        async with Piped.running(stack, "bench.load.listeners", address, _PATH) as listeners:
+        async with Piped.running(stack, *_LISTENERS, address, _PATH) as listeners:
             await listeners.ask(tokens)
             yield {"sockets": partial(_change, client, listeners)}
 

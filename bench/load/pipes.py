@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -24,10 +23,10 @@ class Piped:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls, stack: Stack, module: str, *arguments: object) -> AsyncIterator[Self]:
-        """Run a module of the bench until the end of the block. Its CPU counts as that of the load."""
+    async def running(cls, stack: Stack, *command: object) -> AsyncIterator[Self]:
+        """Run a command until the end of the block. Its CPU counts as that of the load."""
         process = await asyncio.create_subprocess_exec(
-            *bind_command([sys.executable, "-m", module, *map(str, arguments)]),
+            *bind_command(list(map(str, command))),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=stack.environment,

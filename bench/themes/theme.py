@@ -26,6 +26,8 @@ class Theme:
     """True where it is measured only if its own name asks for it."""
     disk_bytes: int = 0
     """About what it needs in the temporary folder, where that is much."""
+    find_lack: Callable[[], str] = str
+    """Says what this tree lacks without which it cannot be measured; the empty text where that is nothing."""
 
     def choose(self, words: Collection[str]) -> tuple[Row, ...]:
         """Return the rows that some words name: the theme, a row, or the first part of a row's name."""

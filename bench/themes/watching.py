@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -40,7 +41,7 @@ class Audience:
         """Have one watcher for each request, all of them watching already, until the end of the block."""
         files = stack.certificate
         words = [target, files.ca_file, files.certificate_file, files.key_file]
-        async with Piped.running(stack, "bench.load.audience", *words) as program:
+        async with Piped.running(stack, sys.executable, "-m", "bench.load.audience", *words) as program:
             audience = cls(program)
             await program.ask([base64.b64encode(r.SerializeToString()).decode() for r in requests])
             try:

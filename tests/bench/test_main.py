@@ -1,11 +1,17 @@
 """The command of the bench, and the rows that it chooses from."""
 
+from dataclasses import replace
+
+import pytest
 from click.testing import CliRunner
 
+from bench import __main__ as main_module
 from bench.__main__ import THEMES, main
+from bench.clients.node import NODE
 from bench.ledgers.size import LedgerSize
 from bench.ledgers.theme import make_ledger_theme
-from bench.themes.theme import measures_of
+from bench.themes.theme import Theme, measures_of
+from bench.themes.writes import WRITES
 
 
 def test_every_name_of_a_row_is_one_and_every_limit_is_measured_in_the_same_theme() -> None:
@@ -53,3 +59,25 @@ def test_a_ledger_of_a_wrong_size_is_wrong_usage() -> None:
     result = CliRunner().invoke(main, ["--list"], env={"LEDGER_AWARDS": "many"})
     assert result.exit_code == 2
     assert "LEDGER_AWARDS" in result.output
+
+
+@pytest.fixture
+def lacking(monkeypatch: pytest.MonkeyPatch) -> Theme:
+    """Return the theme of Node, which lacks something."""
+    theme = replace(NODE, find_lack=lambda: "it needs Node")
+    monkeypatch.setattr(main_module, "THEMES", (WRITES, theme))
+    return theme
+
+
+def test_what_lacks_something_is_not_listed(lacking: Theme) -> None:
+    output = CliRunner().invoke(main, ["--list"]).output
+    listed = {line.split()[1] for line in output.splitlines()}
+    assert listed == {row.name for row in WRITES.rows}
+    assert lacking.rows[0].name not in listed
+
+
+@pytest.mark.usefixtures("lacking")
+def test_what_lacks_something_is_left_out_with_the_reason_and_alone_it_is_wrong_usage() -> None:
+    result = CliRunner().invoke(main, ["--rows", "node"])
+    assert result.exit_code == 2
+    assert "node is left out: it needs Node" in result.output

@@ -1,14 +1,19 @@
 /**
- * Measures how many awards one client makes a second, and what each costs its process.
+ * Makes awards, for the row `node` of `make bench`, from one client.
  *
- * node bench/awards.ts TARGET CA CERTIFICATE KEY [AT_A_TIME [SECONDS]]
+ * node bench/awards.ts TARGET CA CERTIFICATE KEY AT_A_TIME
+ *
+ * Each line of its input says for how many seconds. It answers with a line of JSON: how many awards were made, and the
+ * seconds that they took.
  */
+
+import { createInterface } from 'node:readline';
 
 import { ScoreClient } from 'laurel-score-client';
 
-const [target, caFile, certificateFile, keyFile, atATime = '1000', seconds = '10'] = process.argv.slice(2);
-if (!target || !caFile || !certificateFile || !keyFile) {
-  console.error('usage: node bench/awards.ts TARGET CA CERTIFICATE KEY [AT_A_TIME [SECONDS]]');
+const [target, caFile, certificateFile, keyFile, atATime] = process.argv.slice(2);
+if (!target || !caFile || !certificateFile || !keyFile || !atATime) {
+  console.error('usage: node bench/awards.ts TARGET CA CERTIFICATE KEY AT_A_TIME');
   process.exit(2);
 }
 
@@ -18,13 +23,13 @@ await using client = await ScoreClient.open(target, {
 });
 
 /** Keep so many awards under way for so long, and return how many were made. */
-async function keepUnderWay(count: number, ms: number): Promise<number> {
-  const end = performance.now() + ms;
+async function keepUnderWay(count: number, seconds: number): Promise<number> {
+  const end = performance.now() + seconds * 1_000;
   let made = 0;
   const one = async (): Promise<void> => {
     while (performance.now() < end) {
       const userId = `player-${Math.floor(Math.random() * 1_000)}`;
-      await client.award({ boardId: 'main', userId, points: 10, actionType: 'bench', actionId: 'bench-0001' });
+      await client.award({ boardId: 'bench-node', userId, points: 10, actionType: 'bench', actionId: 'bench-0001' });
       made += 1;
     }
   };
@@ -32,10 +37,8 @@ async function keepUnderWay(count: number, ms: number): Promise<number> {
   return made;
 }
 
-await keepUnderWay(Number(atATime), 2_000);
-const [started, cpu] = [performance.now(), process.cpuUsage()];
-const made = await keepUnderWay(Number(atATime), Number(seconds) * 1_000);
-const [took, used] = [performance.now() - started, process.cpuUsage(cpu)];
-const rate = Math.round((made / took) * 1_000);
-const cost = Math.round((used.user + used.system) / made);
-console.log(`${rate} awards/s, ${atATime} at a time; ${cost} µs of CPU of the client for each`);
+for await (const line of createInterface({ input: process.stdin })) {
+  const started = performance.now();
+  const awards = await keepUnderWay(Number(atATime), Number(line));
+  console.log(JSON.stringify({ awards, seconds: (performance.now() - started) / 1_000 }));
+}

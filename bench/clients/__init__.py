@@ -1,0 +1,1 @@
+"""Themes of client libraries in other languages, in processes of their own."""
