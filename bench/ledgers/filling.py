@@ -31,6 +31,7 @@ async def fill(connection: psycopg.AsyncConnection[DictRow], size: LedgerSize) -
     }
     # What a crash would take away is made again by the next run.
     await connection.execute("SET synchronous_commit = off")
+    await connection.execute("SET jit = off")
     await connection.execute(f"SET maintenance_work_mem = '{_KEYS_MEMORY}'")
     for statement in _read_statements("begin_ledgers"):
         await connection.execute(statement, parameters)
