@@ -86,7 +86,7 @@ def test_arbitrary_text_is_no_valid_token(signers: Signers, text: str) -> None:
 @fuzzing(300)
 @given(data=st.data())
 def test_a_changed_token_is_invalid(signers: Signers, data: st.DataObject) -> None:
-    good = data.draw(st.sampled_from([signers.access_token, signers.action_token]))
+    good = data.draw(st.sampled_from([signers.access_token, signers.action_token, signers.outside_token]))
     changed = data.draw(mutations(good))
     if changed != good:
         signers.reject(changed)
@@ -96,6 +96,7 @@ def test_a_changed_token_is_invalid(signers: Signers, data: st.DataObject) -> No
 def test_a_token_has_one_spelling(signers: Signers, padding: str) -> None:
     signers.reject(signers.access_token + padding)
     signers.reject(signers.action_token + padding)
+    signers.reject(signers.outside_token + padding)
 
 
 @fuzzing(200)

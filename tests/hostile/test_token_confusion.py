@@ -8,6 +8,7 @@ import json
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -16,14 +17,17 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt.algorithms import OKPAlgorithm
 from tests.action_gateway.forgery import read_part
-from tests.fixtures.gateway import Gateway, Player
+from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.outside_issuers import OutsideIssuer
 from tests.fixtures.realtime import EventReader, close_code
-from tests.fixtures.score_service import Stubs, rejected
+from tests.fixtures.score_service import ScoreService, Stubs, rejected
 from tests.hostile.signers import Signers, encode
 from websockets.asyncio.client import connect
 
 from action_gateway.accounts.keys import SigningKey
+from action_gateway.errors import BadTicketError
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
+from score_client.tickets import TicketKey
 
 PASSWORD = "correct horse battery"
 
@@ -35,6 +39,7 @@ class Tokens:
     access: str
     action: str
     ticket: str
+    outside: str
     refresh: str
     page: str
     position: str
@@ -46,7 +51,12 @@ class Tokens:
 
 
 @pytest.fixture
-async def tokens(gateway: Gateway, player: Player) -> Tokens:
+async def gateway(start_gateway: StartGateway, score_service: ScoreService, issuers_file: Path) -> Gateway:
+    return await start_gateway(score_target=score_service.target, ticket_issuers_file=issuers_file)
+
+
+@pytest.fixture
+async def tokens(gateway: Gateway, player: Player, match_issuer: OutsideIssuer) -> Tokens:
     credentials = {"username": "ada", "password": PASSWORD}
     await gateway.http.post("/api/v1/auth/register", json=credentials)
     login = (await gateway.http.post("/api/v1/auth/login", json=credentials)).json()
@@ -60,6 +70,7 @@ async def tokens(gateway: Gateway, player: Player) -> Tokens:
         access=ada.access_token,
         action=await ada.start(),
         ticket=(await ada.perform())["token"],
+        outside=match_issuer.issue()["token"],
         refresh=login["refreshToken"],
         page=page,
         position=event.id or "",
@@ -109,7 +120,7 @@ async def test_nothing_but_an_action_token_is_paid_for(player: Player, tokens: T
 
 async def test_nothing_but_a_ticket_updates_a_score(player: Player, tokens: Tokens) -> None:
     performed = await player.perform()
-    for kind, token in tokens.others("ticket").items():
+    for kind, token in tokens.others("ticket", "outside").items():
         response = await player.redeem(performed, token=token)
         assert code(response) == (401, "bad_ticket"), kind
         assert response.headers["www-authenticate"] == "Bearer"
@@ -256,12 +267,12 @@ class Target:
     typ: str
 
 
-@pytest.fixture(params=["access", "action", "ticket"])
+@pytest.fixture(params=["access", "action", "ticket", "outside"])
 def target(request: pytest.FixtureRequest, signers: Signers) -> Target:
     good = getattr(signers, f"{request.param}_token")
     maker = getattr(signers, request.param)
     head, body, _ = good.split(".")
-    key = maker._kind.keys.signing_key()
+    key = signers.keys[request.param]
     error = signers.errors[request.param]
     return Target(maker.verify, error, key, read_part(body), read_part(head)["typ"])
 
@@ -277,8 +288,7 @@ def test_no_forgery_is_a_token(target: Target, forgery: str) -> None:
 
 
 def test_the_key_of_the_other_kind_signs_nothing_here(signers: Signers, target: Target) -> None:
-    for other in (signers.access, signers.action, signers.ticket):
-        key = other._kind.keys.signing_key()
+    for key in signers.keys.values():
         for named in (key, target.key):
             token = sign(key.private, target.claims, typ=target.typ, kid=named.key_id)
             if (key, named) != (target.key, target.key):
@@ -290,7 +300,7 @@ def test_the_claims_of_one_kind_are_none_of_another_with_the_same_key(
     signers: Signers, target: Target
 ) -> None:
     for kind, error in signers.errors.items():
-        verify, typ = getattr(signers, kind).verify, getattr(signers, kind)._kind.typ
+        verify, typ = getattr(signers, kind).verify, signers.typ(kind)
         if typ != target.typ:
             for named in (typ, target.typ):
                 with pytest.raises(error):
@@ -300,6 +310,47 @@ def test_the_claims_of_one_kind_are_none_of_another_with_the_same_key(
 def test_a_header_that_refers_to_another_key_is_not_followed(target: Target) -> None:
     leads = {"jku": URL, "x5u": URL, "jwk": {"kty": "oct", "k": "AAAA"}, "x5c": ["MIIB"]}
     target.verify(by_us(**leads)(target.key, target.claims, target.typ))
+
+
+def test_the_key_of_one_issuer_outside_signs_nothing_for_another(signers: Signers, target: Target) -> None:
+    mine, theirs = signers.other_issuer.keys[0], signers.issuer
+    signers.ticket.verify(signers.other_issuer.issue()["token"])
+    for key_id in (mine.key_id, theirs.keys[0].key_id):
+        with pytest.raises(BadTicketError):
+            signers.ticket.verify(theirs.issue(key=TicketKey(key_id, mine.private))["token"])
+        with pytest.raises(target.error):
+            target.verify(sign(mine.private, target.claims, typ=target.typ, kid=key_id))
+
+
+def test_a_ticket_names_one_issuer_one_audience_and_one_key(signers: Signers) -> None:
+    key, issuer, other = signers.keys["outside"], signers.issuer.issuer, signers.other_issuer.issuer
+    claims = read_part(signers.outside_token.split(".")[1])
+
+    def signed(**changes: Any) -> str:
+        # `jwt.encode` would reject some of these.
+        content = json.dumps(claims | changes).encode()
+        headers = {"typ": signers.typ("outside"), "kid": key.key_id}
+        return jwt.PyJWS().encode(content, key.private, algorithm="EdDSA", headers=headers)
+
+    signers.ticket.verify(signed())
+    for named in (
+        "laurel",
+        other,
+        "",
+        [issuer, other],
+        [issuer],
+        {issuer: 1},
+        issuer.upper(),
+        f"{issuer}/",
+        None,
+    ):
+        with pytest.raises(BadTicketError):
+            signers.ticket.verify(signed(iss=named))
+    for audience in ("laurel", "laurel-action", ["laurel-score-ticket"], "", None):
+        with pytest.raises(BadTicketError):
+            signers.ticket.verify(signed(aud=audience))
+    with pytest.raises(BadTicketError):
+        signers.ticket.verify(sign(key.private, claims, typ=signers.typ("outside")))
 
 
 async def test_a_token_of_a_gateway_with_other_keys_is_rejected_everywhere(
