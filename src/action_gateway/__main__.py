@@ -91,6 +91,16 @@ def load_actions(file: Path) -> None:
     _log.info("actions_loaded", actions=len(actions))
 
 
+@main.command("ticket-keys", epilog=describe(LogSettings))
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@_command
+def ticket_keys(files: tuple[Path, ...]) -> None:
+    """Print the key set (JWKS) of an issuer outside, from PEM FILEs of its keys. Public halves are enough."""
+    from action_gateway.issuers.key_set import make_key_set  # noqa: PLC0415
+
+    click.echo(make_key_set(files))
+
+
 @main.command("add-user", epilog=describe(DatabaseSettings))
 @click.argument("name")
 @click.option("--password-file", type=click.Path(path_type=Path), help="Take the password from a file.")

@@ -97,7 +97,8 @@ def _show_addresses(stack: Stack, terminal: Terminal) -> None:
         "Moderate": f"http://{stack.http_address}/admin",
         "HTTP API": f"http://{stack.http_address}/docs",
         "gRPC API": f"{stack.score_target.removeprefix('dns:///')}, mutual TLS with {state}/certificates",
-        "Award points": f"{shown_python()} {shown_path(stack.example)}",
+        "Award points": f"{shown_python()} {shown_path(stack.award_example)}",
+        "Issue a ticket": f"{shown_python()} {shown_path(stack.ticket_example)}",
         "Logs": f"{state}/logs",
     }
     terminal.show_addresses("Laurel is running. Ctrl-C stops it and keeps the data.", addresses)

@@ -11,13 +11,14 @@ from local_stack.backing import Cache, Record
 from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
 from local_stack.ports import HOST
 from local_stack.secret_file import ensure_secret, write_secret
-from local_stack.signing_keys import ensure_signing_key
+from local_stack.signing_keys import ensure_signing_key, write_key_set
 from local_stack.state import StateFolder
 
 SCORE_SERVICE = "score_service"
 ACTION_GATEWAY = "action_gateway"
 ACTIONS_FILE = Path(__file__).with_name("actions.toml")
 POLICY_FILE = Path(__file__).with_name("policy.toml")
+ISSUERS_FILE = Path(__file__).with_name("ticket-issuers.toml")
 _CERTIFICATE_LIFETIME = timedelta(days=365)
 # There is no balancer here, and the user who pressed Ctrl-C is waiting.
 _STOP = {"DRAIN_SECONDS": "0", "STOP_SECONDS": "5"}
@@ -60,6 +61,16 @@ def admin_settings(identity: CertificateFiles, score_target: str) -> dict[str, s
             "KEY": identity.key_file,
         },
     )
+
+
+def issuer_settings(state: StateFolder) -> dict[str, str]:
+    """Return what has a gateway redeem tickets of the sample issuer, and make its key if need be."""
+    keys = state.folder("keys") / "sample-issuer"
+    ensure_signing_key(keys, datetime.now(UTC))
+    write_key_set(keys)
+    file = state.path / ISSUERS_FILE.name
+    file.write_text(ISSUERS_FILE.read_text(encoding="utf-8"), encoding="utf-8")
+    return _name(ACTION_GATEWAY, {"TICKET_ISSUERS_FILE": file})
 
 
 def ready_file(state: StateFolder, package: str) -> Path:

@@ -26,11 +26,13 @@ from local_stack.valkey import ValkeyFolder
 _DATABASE = "laurel"
 _READY_SECONDS = 60.0
 _WATCH_SECONDS = 0.2
-_EXAMPLE = Path(__file__).with_name("award_points.py")
+_AWARD_EXAMPLE = Path(__file__).with_name("award_points.py")
+_TICKET_EXAMPLE = Path(__file__).with_name("issue_ticket.py")
 _ENVIRONMENT = "score-service.env"
 _GATEWAY_ENVIRONMENT = "action-gateway.env"
 _ADMIN_ENVIRONMENT = "score-admin.env"
 _EXAMPLE_TARGET = "dns:///localhost:50051"
+_EXAMPLE_GATEWAY = "http://localhost:8080"
 # They hold passwords that no child needs.
 _OWN_VARIABLES = {"DATABASE_URL", "REDIS_URL"}
 
@@ -75,7 +77,7 @@ class Stack:
             self._migrate(settings)
         with self.terminal.step("Score service, action gateway and sample actions"):
             self._serve(settings)
-        self._write_example()
+        self._write_examples()
 
     def watch(self) -> NoReturn:
         """Raise ServerFailedError as soon as a server ends; until then, wait."""
@@ -101,9 +103,14 @@ class Stack:
         return f"dns:///localhost:{self.options.grpc_port}"
 
     @property
-    def example(self) -> Path:
+    def award_example(self) -> Path:
         """The program that awards points here."""
-        return self.state.path / _EXAMPLE.name
+        return self.state.path / _AWARD_EXAMPLE.name
+
+    @property
+    def ticket_example(self) -> Path:
+        """The program that issues a ticket and redeems it here."""
+        return self.state.path / _TICKET_EXAMPLE.name
 
     def _prepare_record(self) -> Record:
         if self.options.database_url:
@@ -154,7 +161,7 @@ class Stack:
         )
         environment = settings.action_gateway(
             identities.action_gateway, self.options.http_port, self.score_target
-        )
+        ) | services.issuer_settings(self.state)
         gateway = self._start_service(ACTION_GATEWAY, environment)
         # Also for the commands of an operator that connect as the owner, such as `grant`.
         self._write_environment(_GATEWAY_ENVIRONMENT, environment | settings.owner(ACTION_GATEWAY))
@@ -205,6 +212,9 @@ class Stack:
         lines = [f"{name}={shlex.quote(value)}\n" for name, value in settings.items()]
         write_secret(self.state.path / name, "".join(lines).encode())
 
-    def _write_example(self) -> None:
-        text = _EXAMPLE.read_text(encoding="utf-8").replace(_EXAMPLE_TARGET, self.score_target)
-        self.example.write_text(text, encoding="utf-8")
+    def _write_examples(self) -> None:
+        text = _AWARD_EXAMPLE.read_text(encoding="utf-8").replace(_EXAMPLE_TARGET, self.score_target)
+        self.award_example.write_text(text, encoding="utf-8")
+        gateway = f"http://{self.http_address}"
+        text = _TICKET_EXAMPLE.read_text(encoding="utf-8").replace(_EXAMPLE_GATEWAY, gateway)
+        self.ticket_example.write_text(text, encoding="utf-8")

@@ -2,7 +2,8 @@
 
 award_points.py   a program that awards points, ready to run
 certificates/     the development authority and what it issued
-keys/             of the gateway's tokens
+issue_ticket.py   a program that issues a ticket and redeems it, ready to run
+keys/             of the gateway's tokens, and of the sample issuer of tickets
 logs/             one file a process, and that of the start before
 passwords/        one file a role
 postgres/ valkey/ the servers' data

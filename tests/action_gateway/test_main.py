@@ -9,10 +9,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
+from tests.fixtures.gateway import add_signing_key
 from tests.fixtures.postgres import Database
 
 from action_gateway.__main__ import main
 from action_gateway.actions.catalog import read_catalog
+from action_gateway.issuers.key_set import parse_key_set
 
 Command = Callable[..., Result]
 ACTIONS = """
@@ -60,7 +62,16 @@ def test_help_lists_the_commands(command: Command) -> None:
     result = command("--help")
 
     assert result.exit_code == 0
-    for name in ("serve", "migrate", "load-actions", "add-user", "delete-user", "grant", "revoke"):
+    for name in (
+        "serve",
+        "migrate",
+        "load-actions",
+        "add-user",
+        "delete-user",
+        "grant",
+        "revoke",
+        "ticket-keys",
+    ):
         assert name in result.stdout
         assert command(name, "--help").exit_code == 0
 
@@ -253,3 +264,15 @@ def test_a_user_with_invalid_credentials_is_rejected(
     assert result.exit_code == 2
     assert password not in result.stderr
     assert fetch(database, "SELECT 1 FROM gateway.account") == []
+
+
+def test_ticket_keys_prints_the_key_set_of_an_issuer(command: Command, tmp_path: Path) -> None:
+    key = add_signing_key(tmp_path)
+    result = command("ticket-keys", str(tmp_path / "1.pem"))
+    refused = command("ticket-keys", str(tmp_path / "2.pem"))
+
+    assert result.exit_code == 0
+    [published] = parse_key_set(result.stdout).values()
+    assert published.public == key.public_key()
+    assert refused.exit_code != 0
+    assert "2.pem" in refused.output

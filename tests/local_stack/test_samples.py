@@ -3,12 +3,15 @@
 import tomllib
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from action_gateway.issuers.issuers_file import parse_issuers
 from local_stack import services
 from local_stack.sample_boards import write_boards
+from local_stack.state import StateFolder
 from score_service.access.policy import Policy
 from score_service.domain.board_settings import BoardSettings
 from score_service.periods.boards_file import BoardsFile
@@ -80,6 +83,15 @@ def test_a_later_start_goes_on_with_the_seasons_of_an_earlier_one() -> None:
     )
     assert later[: len(earlier)] == earlier
     assert len(later) > len(earlier) > 0
+
+
+def test_the_sample_issuer_is_registered_with_less_than_the_policy_allows(tmp_path: Path) -> None:
+    file = Path(services.issuer_settings(StateFolder(tmp_path))["ACTION_GATEWAY_TICKET_ISSUERS_FILE"])
+    [issuer] = parse_issuers(file, Path.read_text, own_issuer="laurel").values()
+    policy = Policy.load(services.POLICY_FILE)
+    grant = policy.grant_of("spiffe://laurel.local/action-gateway", "score_api.v1.ScoreService/AwardPoints")
+    assert issuer.points_max <= grant.max_points
+    assert len(issuer.keys) == 1
 
 
 def test_every_action_pays_what_the_policy_allows() -> None:

@@ -47,10 +47,10 @@ class RunningStack:
     def await_output(self, text: str) -> None:
         self.child.wait_until(lambda: text in self.output, _START_SECONDS)
 
-    def award_as_printed(self) -> str:
+    def run_as_printed(self, what: str = "Award points") -> str:
         """Run the command that the stack printed, and return what it says first."""
-        [line] = [line for line in self.output.splitlines() if line.startswith("Award points")]
-        command = line.removeprefix("Award points").strip()
+        [line] = [line for line in self.output.splitlines() if line.startswith(what)]
+        command = line.removeprefix(what).strip()
         result = subprocess.run(command, shell=True, cwd="/", capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         return result.stdout.splitlines()[0]
@@ -206,25 +206,31 @@ def test_a_second_start_on_the_same_folder_is_rejected(
 
 def test_two_stacks_run_side_by_side(stack: RunningStack, launcher: Launcher) -> None:
     other = launcher.start()
-    assert other.award_as_printed().startswith("+10 for ada: 10 points, rank 1")
-    assert stack.award_as_printed().startswith("+10 for ada: 10 points, rank 1")
+    assert other.run_as_printed().startswith("+10 for ada: 10 points, rank 1")
+    assert stack.run_as_printed().startswith("+10 for ada: 10 points, rank ")
+
+
+def test_the_sample_issuer_gives_tickets_that_are_redeemed(stack: RunningStack) -> None:
+    for total in (10, 20):
+        said = stack.run_as_printed("Issue a ticket")
+        assert said.startswith(f"+10 for sample:ada: {total} points, rank ")
 
 
 def test_stopping_leaves_no_process_and_loses_no_data(launcher: Launcher) -> None:
     first = launcher.start()
-    assert first.award_as_printed().startswith("+10 for ada: 10 points, rank 1, revision 2")
+    assert first.run_as_printed().startswith("+10 for ada: 10 points, rank 1, revision 2")
     assert len(first.pids()) >= 5
     os.kill(first.child.process.pid, signal.SIGINT)
     assert first.await_end() == 0
     assert "the data is kept" in first.output
 
     second = launcher.start()
-    assert second.award_as_printed().startswith("+10 for ada: 20 points, rank 1, revision 3")
+    assert second.run_as_printed().startswith("+10 for ada: 20 points, rank 1, revision 3")
     os.kill(second.child.process.pid, signal.SIGKILL)
 
     # This start comes while the servers of the last one may still be writing.
     third = launcher.start()
-    assert third.award_as_printed().startswith("+10 for ada: 30 points, rank 1, revision 4")
+    assert third.run_as_printed().startswith("+10 for ada: 30 points, rank 1, revision 4")
     assert third.verify().startswith("main: 4 entries (3 awards, 1 settings change) in 4 commits")
     os.kill(third.child.process.pid, signal.SIGKILL)
     third.await_end()
@@ -260,7 +266,7 @@ def test_a_stack_uses_the_servers_it_is_given(
     create_database(postgres_server.admin_url(), "given")
     url = postgres_server.admin_url("given")
     stack = launcher.start(DATABASE_URL=url, REDIS_URL=valkey_server.url())
-    assert stack.award_as_printed().startswith("+10 for ada: 10 points, rank 1")
+    assert stack.run_as_printed().startswith("+10 for ada: 10 points, rank 1")
     assert not (stack.state_dir / "postgres").exists()
     assert not (stack.state_dir / "valkey").exists()
     with psycopg.connect(url) as connection:
@@ -273,7 +279,7 @@ def test_a_stack_uses_the_cluster_of_redis_that_it_is_given(
     create_database(postgres_server.admin_url(), "clustered")
     url = valkey_cluster.url(f":{valkey_cluster.nodes[0].password}")
     stack = launcher.start(DATABASE_URL=postgres_server.admin_url("clustered"), REDIS_URL=url)
-    assert stack.award_as_printed().startswith("+10 for ada: 10 points, rank 1")
+    assert stack.run_as_printed().startswith("+10 for ada: 10 points, rank 1")
     assert not (stack.state_dir / "valkey").exists()
 
 

@@ -1,20 +1,25 @@
-"""Key sets of issuers: JWKS (RFC 7517) of public Ed25519 keys (RFC 8037). Pure."""
+"""Key sets of issuers: JWKS (RFC 7517) of public Ed25519 keys (RFC 8037)."""
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from action_gateway.issuers.issuer import VerifyingKey
-from service_runtime.jwk import encode_base64url
+from service_runtime.jwk import describe_key, encode_base64url, find_thumbprint
+from service_runtime.pem import parse_key
 from service_runtime.settings import SetupError
 from service_runtime.toml_files import describe_faults
 
 _KEYS_MAX: Final = 20
 _KEY_BYTES: Final = 32
+_PUBLIC: Final = b"-----BEGIN PUBLIC KEY-----"
 
 
 def parse_key_set(text: str) -> dict[str, VerifyingKey]:
@@ -32,6 +37,31 @@ def parse_key_set(text: str) -> dict[str, VerifyingKey]:
     if repeated := list(_find_repeated(keys)):
         raise SetupError(repeated)
     return {key.kid: VerifyingKey(key.public()) for key in keys}
+
+
+def make_key_set(files: Iterable[Path]) -> str:
+    """Make the key set of keys in PEM files, of either half, each under its thumbprint.
+
+    Raises:
+        SetupError: a file holds no Ed25519 key, or two hold the same.
+    """
+    publics = [_read_public(file) for file in files]
+    keys = [describe_key(public, find_thumbprint(public)) for public in publics]
+    text = json.dumps({"keys": keys}, indent=2)
+    parse_key_set(text)
+    return text
+
+
+def _read_public(file: Path) -> Ed25519PublicKey:
+    try:
+        pem = file.read_bytes()
+        key = load_pem_public_key(pem) if _PUBLIC in pem else parse_key(pem).public_key()
+    except (OSError, ValueError, UnsupportedAlgorithm):
+        # The library's message may quote the file.
+        raise SetupError([f"{file}: is not a readable key in PEM, or is encrypted"]) from None
+    if not isinstance(key, Ed25519PublicKey):
+        raise SetupError([f"{file}: is not an Ed25519 key"])
+    return key
 
 
 def _check_x(x: str) -> str:

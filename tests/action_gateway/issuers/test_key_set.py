@@ -1,12 +1,15 @@
 """Key sets of issuers: public Ed25519 keys, and nothing that should not be there."""
 
 import json
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from action_gateway.issuers.key_set import parse_key_set
+from action_gateway.issuers.key_set import make_key_set, parse_key_set
+from score_client.tickets import TicketKey
 from service_runtime.jwk import describe_key
 from service_runtime.settings import SetupError
 
@@ -83,3 +86,32 @@ def test_a_name_or_a_key_stands_in_a_set_once() -> None:
 def test_what_is_no_key_set_is_rejected(text: str) -> None:
     with pytest.raises(SetupError):
         parse_key_set(text)
+
+
+def openssl(*arguments: str | Path) -> None:
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+
+
+def test_a_key_set_is_made_of_either_half_of_a_key(tmp_path: Path) -> None:
+    private, public, other = (tmp_path / name for name in ("key.pem", "public.pem", "other.pem"))
+    for file in (private, other):
+        openssl("genpkey", "-algorithm", "ed25519", "-out", file)
+    openssl("pkey", "-in", private, "-pubout", "-out", public)
+
+    assert make_key_set([private]) == make_key_set([public])
+    keys = parse_key_set(make_key_set([public, other]))
+    assert list(keys) == [TicketKey.read(file).key_id for file in (private, other)]
+    assert '"d"' not in make_key_set([private])
+    with pytest.raises(SetupError):
+        make_key_set([private, public])
+
+
+def test_a_key_set_is_not_made_of_anything_else(tmp_path: Path) -> None:
+    rsa, text = tmp_path / "rsa.pem", tmp_path / "text.pem"
+    openssl("genpkey", "-algorithm", "rsa", "-out", rsa)
+    text.write_text("-----BEGIN PUBLIC KEY-----\nhunter2")
+    for file in (rsa, text, tmp_path / "none.pem"):
+        with pytest.raises(SetupError) as caught:
+            make_key_set([file])
+        assert caught.value.faults[0].startswith(f"{file}: ")
+        assert "hunter2" not in str(caught.value)
