@@ -114,7 +114,7 @@ proto-check: $(DEV_READY) $(NODE_READY) ## Check the protos: style, format, gene
 .PHONY: docs-check
 docs-check: $(DEV_READY) $(TOOLS_READY) ## Check that the site builds, that its pages are up to date, and that their links resolve.
 	@$(call build_docs,-W error)
-	@$(BIN)/python -m pytest -q tests/docs tests/docs/built
+	@$(BIN)/python -m pytest -q -n $(STACKS) --dist worksteal tests/docs tests/docs/built
 
 .PHONY: deploy-check
 deploy-check: $(DEV_READY) $(TOOLS_READY) proto-check ## Check what would be deployed, without a cluster. See deploy/check.sh.
@@ -162,6 +162,10 @@ docs: $(DEV_READY) $(TOOLS_READY) ## Write the tables in docs/reference, and the
 architecture-picture: $(DEV_READY) $(TOOLS_READY) ## Draw docs/images/architecture.dot for light and dark pages.
 	@$(TOOLS)/bin/node $(TOOLS)/node_modules/.bin/wasm-graphviz-cli --layout dot --format svg docs/images/architecture.dot \
 		| $(BIN)/python -m docs.images.architecture_picture docs/images
+
+.PHONY: screenshot
+screenshot: $(DEV_READY) ## Photograph the page of a stack of its own for the README, in Chromium.
+	@$(BIN)/python -m docs.images.screenshot docs/images
 
 .PHONY: dashboard
 dashboard: $(DEV_READY) ## Write the dashboard of Grafana from its program.

@@ -33,6 +33,7 @@ pytest_plugins = [
     "tests.fixtures.gateway",
     "tests.fixtures.outside_issuers",
     "tests.fixtures.stack",
+    "tests.fixtures.local_stack",
     "tests.fixtures.reverse_proxies",
     "tests.fixtures.realtime",
     "tests.fixtures.windows",

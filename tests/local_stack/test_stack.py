@@ -1,176 +1,24 @@
 """The whole stack as a person runs it: one command, real processes."""
 
-import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import psycopg
 import pytest
+from tests.fixtures.local_stack import Launcher, RunningStack
 from tests.fixtures.valkey_nodes import ValkeyCluster
 
-from local_stack.binding import bind_command
-from local_stack.child import Child
 from local_stack.ports import HOST
 from local_stack.postgres import PostgresServer
 from local_stack.provision import create_database
 from local_stack.valkey import ValkeyServer
 
-_START_SECONDS = 90.0
-_END_SECONDS = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class RunningStack:
-    """A stack and the folder it works in."""
-
-    child: Child
-    state_dir: Path
-
-    @property
-    def output(self) -> str:
-        return self.child.log_path.read_text(encoding="utf-8")
-
-    @property
-    def http_url(self) -> str:
-        address = json.loads((self.state_dir / "run" / "action_gateway.json").read_text())["http"]
-        return f"http://{address}"
-
-    def await_output(self, text: str) -> None:
-        self.child.wait_until(lambda: text in self.output, _START_SECONDS)
-
-    def run_as_printed(self, what: str = "Award points") -> str:
-        """Run the command that the stack printed, and return what it says first."""
-        [line] = [line for line in self.output.splitlines() if line.startswith(what)]
-        command = line.removeprefix(what).strip()
-        result = subprocess.run(command, shell=True, cwd="/", capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
-        return result.stdout.splitlines()[0]
-
-    def verify(self) -> str:
-        """Verify the boards, by the settings that the stack wrote; return what is said."""
-        command = f"set -a; . {self.state_dir}/score-service.env; {sys.executable} -m score_service verify"
-        result = subprocess.run(command, shell=True, cwd="/", capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
-        return result.stdout
-
-    def register(self, name: str) -> str:
-        """Make an account, and return its id."""
-        body = json.dumps({"username": name, "password": "correct horse battery"}).encode()
-        request = urllib.request.Request(
-            f"{self.http_url}/api/v1/auth/register", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return str(json.load(response)["user"]["userId"])
-
-    def grant(self, name: str) -> str:
-        """Make a player a moderator, by the settings that the stack wrote; return what is said."""
-        program = f"{sys.executable} -m action_gateway grant {name} moderator"
-        command = f"set -a; . {self.state_dir}/action-gateway.env; {program}"
-        result = subprocess.run(command, shell=True, cwd="/", capture_output=True, text=True, check=False)
-        assert result.returncode == 0, result.stderr
-        return result.stdout.strip()
-
-    def pids(self, *words: str) -> set[int]:
-        """Return the living processes of this stack that run with these words, by the lock they all hold."""
-        lock = str(self.state_dir / "children.lock")
-        command = "\0".join(words).encode()
-        return {
-            int(folder.name)
-            for folder in Path("/proc").glob("[0-9]*")
-            if lock in _open_files(folder) and command in _command(folder)
-        }
-
-    def kill(self, *words: str) -> None:
-        """Kill the one process that runs with these words."""
-        [pid] = self.pids(*words)
-        os.kill(pid, signal.SIGKILL)
-
-    def await_end(self) -> int:
-        """Wait until no process is left, and return the exit code."""
-        deadline = time.monotonic() + _END_SECONDS
-        while (self.child.exit_code is None or self.pids()) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        assert self.pids() == set(), self.output
-        return self.child.process.wait()
-
-
-@dataclass(frozen=True, slots=True)
-class Launcher:
-    """Launches stacks on one state folder."""
-
-    folder: Path
-    launched: list[RunningStack] = field(default_factory=list)
-
-    def launch(self, **variables: str) -> RunningStack:
-        state_dir = self.folder / "state"
-        settings = {"STATE_DIR": str(state_dir), "HTTP_PORT": "0", "GRPC_PORT": "0"}
-        child = Child.start(
-            "stack",
-            bind_command([sys.executable, "-m", "local_stack", "run"], death_signal=signal.SIGTERM),
-            self.folder / f"output-{len(self.launched)}",
-            stop_signal=signal.SIGINT,
-            environment=os.environ | settings | variables,
-        )
-        self.launched.append(RunningStack(child, state_dir))
-        return self.launched[-1]
-
-    def start(self, **variables: str) -> RunningStack:
-        """Launch a stack and wait until it has said everything."""
-        stack = self.launch(**variables)
-        stack.await_output("Logs  ")
-        return stack
-
-    def reject(self, **variables: str) -> tuple[int, str]:
-        """Launch a stack that cannot start; return its exit code and output."""
-        stack = self.launch(**variables)
-        return stack.child.process.wait(_START_SECONDS), stack.output
-
-    def stop(self) -> None:
-        for stack in self.launched:
-            stack.child.stop()
-
-
-@pytest.fixture
-def launcher(tmp_path: Path) -> Iterator[Launcher]:
-    launcher = Launcher(tmp_path)
-    yield launcher
-    launcher.stop()
-
-
-@pytest.fixture(scope="module")
-def shared_launcher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launcher]:
-    launcher = Launcher(tmp_path_factory.mktemp("stack"))
-    yield launcher
-    launcher.stop()
-
 
 @pytest.fixture(scope="module")
 def stack(shared_launcher: Launcher) -> RunningStack:
     return shared_launcher.start()
-
-
-def _open_files(process: Path) -> Iterator[str]:
-    with suppress(OSError):
-        for path in (process / "fd").iterdir():
-            # A process may close a file while its others are looked at.
-            with suppress(OSError):
-                yield str(path.readlink())
-
-
-def _command(process: Path) -> bytes:
-    try:
-        return (process / "cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 @pytest.mark.parametrize("path", ["/", "/admin", "/docs", "/readyz"])
