@@ -31,6 +31,7 @@ SERVICES: Final[Mapping[str, Mapping[str, type[BaseSettings]]]] = {
         "delete-user": gateway.DatabaseSettings,
         "grant": gateway.OwnerSettings,
         "revoke": gateway.OwnerSettings,
+        "ticket-keys": gateway.LogSettings,
     },
     "score-relay": {"serve": relay.ServeSettings, "migrate": relay.MigrateSettings},
 }

@@ -3,11 +3,13 @@
 import json
 import subprocess
 from collections.abc import Mapping
+from typing import Final
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.deploy.catalogue import Metric, read_catalogue
 from tests.fixtures.gateway import Gateway
+from tests.fixtures.outside_issuers import OutsideIssuer
 from tests.fixtures.programs import find_program
 from tests.fixtures.score_service import ScoreService, Stubs, award_request
 from websockets.asyncio.client import connect
@@ -15,12 +17,15 @@ from websockets.exceptions import ConnectionClosed
 
 from action_gateway.domain.messages import INITIAL, PERIOD, SCORE, UPDATE
 from action_gateway.edge.problems import KINDS
+from action_gateway.issuers.rejections import Reason
 from score_api.v1 import score_service_pb2 as score_pb
 
 BOUND = "le"
 """The label of a histogram's buckets."""
 ASKED_FOR = frozenset({"method", "route", "code", "kind", "event"})
 """Labels that have a value only once a request had it."""
+REJECTED_TICKETS: Final = "gateway_tickets_rejected_total"
+"""All of its labels are such."""
 
 
 def read_exposition(text: str) -> dict[str, Metric]:
@@ -51,6 +56,8 @@ async def use(gateway: Gateway, stubs: Stubs) -> None:
     async with connect(url, additional_headers={"Authorization": "Bearer bad"}) as socket:
         with pytest.raises(ConnectionClosed):
             await socket.recv()
+    stranger = OutsideIssuer(gateway.settings.action_keys_dir.with_name("stranger"))
+    assert (await player.redeem(stranger.issue())).status_code == 401
     requests = [award_request(points=0)]
     await stubs.score.BatchAwardPoints(score_pb.BatchAwardPointsRequest(requests=requests))
 
@@ -73,7 +80,8 @@ def differences(documented: Mapping[str, Metric], exported: Mapping[str, Metric]
         for label, values in said.values.items():
             if undocumented := values and real.values[label] - values:
                 found.append(f"{name} has {label} {sorted(undocumented)}")
-            if missing := label not in ASKED_FOR and values - real.values[label]:
+            is_asked_for = label in ASKED_FOR or name == REJECTED_TICKETS
+            if missing := not is_asked_for and values - real.values[label]:
                 found.append(f"{name} has no {label} {sorted(missing)}")
     return sorted(found)
 
@@ -102,6 +110,10 @@ def test_every_value_that_a_label_may_come_to_have_is_documented() -> None:
         UPDATE,
         SCORE,
     }
+
+
+def test_every_reason_for_which_tickets_are_rejected_is_documented() -> None:
+    assert read_catalogue()["Action gateway"][REJECTED_TICKETS].values["reason"] == set(Reason)
 
 
 async def test_every_route_of_the_api_is_documented(gateway: Gateway) -> None:
