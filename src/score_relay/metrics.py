@@ -9,6 +9,8 @@ from service_runtime.metrics import ServiceMetrics
 from service_runtime.tracing import current_span, ids_of
 
 _ATTEMPT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_REASONS: Final = ("3xx", "4xx", "5xx", "timeout", "connection", "tls", "protocol")
+"""Why attempts fail, other than by statuses that no receiver should have."""
 
 
 def add_span_fields(_logger: object, _level: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -58,6 +60,8 @@ class Metrics(ServiceMetrics):
         for name in receivers:
             for metric in (self.delivered, self.given_up, self.attempt_seconds, self.dead_letters):
                 metric.labels(name)
+            for reason in _REASONS:
+                self.attempts_failed.labels(name, reason)
 
     def follow_receiver(
         self, name: str, read_lag: Callable[[], float], count_stopped: Callable[[], float]

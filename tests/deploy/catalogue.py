@@ -10,7 +10,11 @@ from typing import Final, TypeVar
 import promql_parser
 
 ROOT: Final = Path(__file__).parents[2]
-SERVICES: Final = {"Score service": "score-service", "Action gateway": "action-gateway"}
+SERVICES: Final = {
+    "Score service": "score-service",
+    "Action gateway": "action-gateway",
+    "Score relay": "score-relay",
+}
 """The services by their headings."""
 _OF_A_TARGET: Final = frozenset({"namespace", "pod", "job"})
 """Labels that a scrape adds; it adds more, which nothing here relies on."""

@@ -1,17 +1,22 @@
 """The documented metrics are those that running services export: names, types, labels and their values."""
 
+import asyncio
 import json
 import subprocess
 from collections.abc import Mapping
 from typing import Final
 
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.deploy.catalogue import Metric, read_catalogue
 from tests.fixtures.gateway import Gateway
 from tests.fixtures.outside_issuers import OutsideIssuer
 from tests.fixtures.programs import find_program
+from tests.fixtures.relay import Configure, StartRelay
 from tests.fixtures.score_service import ScoreService, Stubs, award_request
+from tests.fixtures.stores import eventually
+from tests.fixtures.webhooks import StartReceiver, answer, take
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -95,9 +100,28 @@ async def test_what_is_documented_is_what_is_exported(
     for heading, url in (("Score service", score_service.admin_url), ("Action gateway", gateway.admin_url)):
         exposition = (await gateway.http.get(f"{url}/metrics")).text
 
-        documented = {**catalogue["Both services"], **catalogue[heading]}
+        documented = {**catalogue["All processes"], **catalogue[heading]}
         assert differences(documented, read_exposition(exposition)) == []
         assert lint(promtool, exposition) == (0, "")
+
+
+async def test_what_is_documented_of_the_relay_is_what_it_exports(
+    backend_stubs: Stubs, start_receiver: StartReceiver, start_relay: StartRelay, configure: Configure
+) -> None:
+    receiver = await start_receiver(answer(500), take)
+    running = await start_relay(configure("shop", receiver))
+    await backend_stubs.score.AwardPoints(award_request())
+
+    async def has_come() -> bool:
+        return len(receiver.hooks) > 1
+
+    await eventually(has_come)
+    async with httpx2.AsyncClient() as http:
+        exposition = (await http.get(f"http://{running.relay.admin_address}/metrics")).text
+
+    documented = {**read_catalogue()["All processes"], **read_catalogue()["Score relay"]}
+    assert differences(documented, read_exposition(exposition)) == []
+    assert await asyncio.to_thread(lint, find_program("promtool"), exposition) == (0, "")
 
 
 def test_every_value_that_a_label_may_come_to_have_is_documented() -> None:

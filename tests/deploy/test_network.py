@@ -82,6 +82,19 @@ def test_exactly_the_declared_edges_are_admitted(name: str, edges: set[Edge]) ->
     }
 
 
+def test_the_relay_reaches_receivers_by_https_alone_and_is_reached_by_scrapes_alone() -> None:
+    relay, base = render("score-relay"), render("base")
+    ingress = _edges(relay, "ingress") - _edges(base, "ingress")
+    egress = _edges(relay, "egress") - _edges(base, "egress")
+    own = {pod.name for pod in relay.pods()} - {pod.name for pod in base.pods()}
+    assert ingress == {("namespace monitoring", "score-relay", "admin")}
+    assert egress == {(pod, _NAMES, 53) for pod in own} | {(pod, "192.0.2.0/32", 5432) for pod in own} | {
+        ("score-relay", "score-service", "grpc"),
+        ("score-relay", "0.0.0.0/0", 443),
+        ("score-relay", "::/0", 443),
+    }
+
+
 def test_tracing_opens_the_way_to_the_collector_and_no_other() -> None:
     added = _edges(render("tracing"), "egress") - _edges(render("base"), "egress")
     assert added == _TRACING

@@ -10,10 +10,11 @@ from typing import Any, Final
 import pytest
 import yaml
 from tests.deploy.catalogue import ROOT, UP, Metric, all_metrics, find_faults, find_labels
-from tests.deploy.rendering import Manifests
+from tests.deploy.rendering import Manifests, render
 from tests.fixtures.programs import PROMTOOL_3, find_program
 
 from action_gateway.settings import ServeSettings as GatewaySettings
+from score_relay.settings import ServeSettings as RelaySettings
 from score_service.settings import ServeSettings
 from service_runtime.settings import variable
 
@@ -105,11 +106,14 @@ def test_every_section_on_alerts_is_of_some_alert() -> None:
 
 def test_the_sections_name_metrics_settings_and_events_that_there_are() -> None:
     text = "".join(read_runbooks().values())
-    names = set(re.findall(r"\b(?:(?:laurel|gateway|grpc_server)_[a-z_]+|namespace:[a-z0-9_:]+)", text))
-    assert names - {"gateway_runtime"} <= set(known_metrics())
-    settings = {variable(ServeSettings, field) for field in ServeSettings.model_fields}
-    settings |= {variable(GatewaySettings, field) for field in GatewaySettings.model_fields}
-    assert set(re.findall(r"\b(?:SCORE_SERVICE|ACTION_GATEWAY)_[A-Z_]+", text)) <= settings
+    names = set(re.findall(r"\b(?:(?:laurel|gateway|relay|grpc_server)_[a-z_]+|namespace:[a-z0-9_:]+)", text))
+    assert names - {"gateway_runtime", "relay_owner"} <= set(known_metrics())
+    settings = {
+        variable(model, field)
+        for model in (ServeSettings, GatewaySettings, RelaySettings)
+        for field in model.model_fields
+    }
+    assert set(re.findall(r"\b(?:SCORE_SERVICE|ACTION_GATEWAY|SCORE_RELAY)_[A-Z_]+", text)) <= settings
     for service, quoted, word in re.findall(r"events (\S+) (?:'([^']+)'|(\w+))", text):
         packages = (service.replace("-", "_"), "service_runtime")
         modules = [path for package in packages for path in (ROOT / "src" / package).rglob("*.py")]
@@ -129,9 +133,14 @@ def test_where_the_runbooks_are_is_said_once(production: Manifests) -> None:
     assert [f"  - runbooks={url}" for url in urls] == re.findall(r"^  - runbooks=.*$", overlay, re.MULTILINE)
 
 
-@pytest.mark.parametrize("name", ["score-service", "action-gateway"])
-def test_every_pod_is_scraped_under_the_name_that_the_rules_know(production: Manifests, name: str) -> None:
-    monitor, pod = production.get("PodMonitor", name), production.pod(name)
+@pytest.mark.parametrize(
+    ("name", "scene"),
+    [("score-service", "base"), ("action-gateway", "base"), ("score-relay", "score-relay")],
+)
+def test_every_pod_is_scraped_under_the_name_that_the_rules_know(
+    production: Manifests, name: str, scene: str
+) -> None:
+    monitor, pod = production.get("PodMonitor", name), render(scene).pod(name)
     (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
     assert monitor["spec"]["selector"]["matchLabels"].items() <= pod.labels.items()
     assert pod.labels[monitor["spec"]["jobLabel"]] == name
