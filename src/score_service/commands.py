@@ -74,15 +74,22 @@ _boards = click.argument("board_ids", metavar="[BOARD]...", nargs=-1, callback=_
 @main.command(epilog=describe(StoreSettings))
 @_boards
 @click.option("--record-only", is_flag=True, help="Leave Redis out; then it needs no settings.")
-def verify(board_ids: Sequence[str], *, record_only: bool) -> None:
+@click.option(
+    "--checkpoints",
+    type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
+    help="Read each ledger from its checkpoint in this folder on, if it has one there, and keep a new one.",
+)
+def verify(board_ids: Sequence[str], *, record_only: bool, checkpoints: Path | None) -> None:
     """Check the ledger's digest chain, the standings and the projection of boards: without names, of all.
 
-    It only reads, while awards go on. Ends with 1 where something differs or could not be checked.
+    It changes no store, and awards go on. Ends with 1 where something differs or could not be checked.
     """
     from score_service.operations import boards  # noqa: PLC0415
 
     kind = RecordSettings if record_only else StoreSettings
-    _run(kind, lambda settings: _end(asyncio.run(boards.verify(settings, board_ids))), sys.stderr)
+    _run(
+        kind, lambda settings: _end(asyncio.run(boards.verify(settings, board_ids, checkpoints))), sys.stderr
+    )
 
 
 @main.command(epilog=describe(StoreSettings))

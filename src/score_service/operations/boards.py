@@ -7,6 +7,7 @@ error shows the progress where that is a terminal.
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack
+from pathlib import Path
 from typing import Final
 
 import click
@@ -18,6 +19,13 @@ from score_service.errors import (
     ProjectionUnavailableError,
     RecordUnavailableError,
     ScoreServiceError,
+)
+from score_service.operations.chain import Chain
+from score_service.operations.checkpoint import (
+    CheckpointError,
+    checkpoint_file,
+    read_checkpoint,
+    write_checkpoint,
 )
 from score_service.operations.verifier import VerifiedRecord, Verifier
 from score_service.process.stores import open_bulk_projection, open_database
@@ -43,10 +51,19 @@ _NOUNS: Final = {
 """What kinds of entries are called that are not called by their names."""
 
 
-async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
+async def verify(settings: RecordSettings, board_ids: Sequence[str], checkpoints: Path | None = None) -> bool:
     """Verify boards, all of them where none is named, and return whether all is well.
 
     The projection is compared with the record where the settings say how to reach it.
+
+    Args:
+        settings: how to reach the stores.
+        board_ids: which boards.
+        checkpoints: a folder with checkpoints of boards. The ledger of a board that has one is read from
+            there on, and a board whose record is well gets a new one.
+
+    Raises:
+        OSError: a checkpoint cannot be read or written.
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
@@ -57,7 +74,7 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str]) -> bool:
             auditor = Auditor(Ledger(database), standings, PeriodStore(database), projection, patience)
         return await _do_each(
             _named(board_ids) if board_ids else verifier.find_boards(),
-            lambda board_id: _verify_board(verifier, auditor, board_id),
+            lambda board_id: _verify_board(verifier, auditor, board_id, checkpoints),
         )
 
 
@@ -101,10 +118,23 @@ async def _named(board_ids: Sequence[str]) -> AsyncIterator[str]:
         yield board_id
 
 
-async def _verify_board(verifier: Verifier, auditor: Auditor | None, board_id: str) -> bool:
+async def _verify_board(
+    verifier: Verifier, auditor: Auditor | None, board_id: str, checkpoints: Path | None
+) -> bool:
+    path = checkpoints and checkpoint_file(checkpoints, board_id)
+    try:
+        chain = read_checkpoint(path, board_id) if path and path.exists() else Chain(board_id, Findings())
+    except CheckpointError as error:
+        click.echo(f"{board_id}: given up, {error}")
+        return False
+    start = chain.position
     with _Bars(board_id) as bars:
-        record = await verifier.verify_board(board_id, bars.show)
+        record = await verifier.verify_board(board_id, bars.show, chain)
         lines = [_describe_record(record)]
+        if start.revision:
+            lines.append(f"read from the checkpoint at {start} on")
+        if path and not record.findings:
+            write_checkpoint(path, chain)
         found = [record.findings]
         is_well = not record.findings
         if auditor:

@@ -9,12 +9,13 @@ two different runs of rows never have the same text.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple, Self
 
 from score_service.domain.findings import Fault, Findings
+from score_service.domain.position import Position
 from score_service.operations.corrections import Corrections, StandingAward
-from score_service.operations.tallies import Tallies, read_counted
+from score_service.operations.tallies import Line, Tallies, read_counted
 
 
 class LedgerRow(NamedTuple):
@@ -98,6 +99,8 @@ class Chain:
     """
 
     def __init__(self, board_id: str, findings: Findings) -> None:
+        self.board_id = board_id
+        self.findings = findings
         self.revision = 0
         """Of the last entry taken."""
         self.committed = 0
@@ -110,10 +113,14 @@ class Chain:
         """Of the last entry with settings."""
         self.tallies = Tallies(findings)
         self.corrections = Corrections(self.tallies, findings)
-        self._findings = findings
         self._open = hashlib.sha256(self.digest)
         self._names_previous = False
         """Whether an award has named the one before: from then on all do."""
+
+    @property
+    def position(self) -> Position:
+        """Of the last commit taken."""
+        return Position.of(self.committed, self.digest)
 
     def take_award(self, row: LedgerRow, previous_revision: int | None = None) -> None:
         """Go on by one award.
@@ -145,7 +152,7 @@ class Chain:
         tally = self.tallies.all_time.get(row.user_id)
         expected = tally.award_revision if tally else 0
         if previous_revision != (expected if self._names_previous else previous_revision and expected):
-            self._findings.add(Fault.PREVIOUS_WRONG, row.revision, row.user_id)
+            self.findings.add(Fault.PREVIOUS_WRONG, row.revision, row.user_id)
         self._names_previous |= previous_revision is not None
 
     def take_entry(self, row: EntryRow) -> None:
@@ -167,22 +174,57 @@ class Chain:
         """Check the commit that ends at the last row."""
         self.reach(commit.last_revision)
         if commit.first_revision != self.committed + 1:
-            self._findings.add(Fault.COMMIT_NOT_NEXT, commit.last_revision)
+            self.findings.add(Fault.COMMIT_NOT_NEXT, commit.last_revision)
         if commit.digest != self._open.digest():
-            self._findings.add(Fault.DIGEST_WRONG, commit.last_revision)
+            self.findings.add(Fault.DIGEST_WRONG, commit.last_revision)
         self.commits += 1
         self.committed, self.digest = commit.last_revision, commit.digest
         self._open = hashlib.sha256(commit.digest)
 
+    def write_lines(self) -> Iterator[Line]:
+        """Write all that it knows at the last commit, where it has to stand, for `read_lines` to take."""
+        yield [
+            "chain",
+            self.board_id,
+            self.committed,
+            self.commits,
+            self.kinds,
+            self.digest.hex(),
+            self.settings_revision,
+            self._names_previous,
+        ]
+        yield from self.tallies.write_lines()
+        yield from self.corrections.write_lines()
+
+    @classmethod
+    def read_lines(cls, lines: Iterator[Line], findings: Findings) -> Self:
+        """Go on from where lines were written.
+
+        Raises:
+            ValueError, TypeError, LookupError: these are no such lines.
+        """
+        _, board_id, committed, commits, kinds, digest, settings_revision, names_previous = next(lines)
+        chain = cls(board_id, findings)
+        chain.revision = chain.committed = committed
+        chain.commits, chain.settings_revision = commits, settings_revision
+        chain.kinds.update(kinds)
+        chain.digest = bytes.fromhex(digest)
+        chain._open = hashlib.sha256(chain.digest)
+        chain._names_previous = names_previous
+        for line in lines:
+            if not (chain.tallies.read_line(line) or chain.corrections.read_line(line)):
+                raise ValueError(line[0])
+        return chain
+
     def reach(self, revision: int) -> None:
         """Take it that the ledger goes on after a revision, and note where rows before that are missing."""
         if self.revision < revision:
-            self._findings.add(Fault.AWARD_MISSING, self.revision + 1)
+            self.findings.add(Fault.AWARD_MISSING, self.revision + 1)
             self.revision = revision
 
     def end(self, revision: int | None, digest: bytes | None) -> None:
         """Check that the ledger ends here with a commit, and that this is where the board's row says."""
         if self.committed < self.revision:
-            self._findings.add(Fault.COMMIT_MISSING, self.revision)
+            self.findings.add(Fault.COMMIT_MISSING, self.revision)
         if (self.committed, self.digest) != (revision, digest):
-            self._findings.add(Fault.BOARD_WRONG)
+            self.findings.add(Fault.BOARD_WRONG)

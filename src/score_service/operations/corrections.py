@@ -5,12 +5,12 @@ goes on from what was worked out.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from score_service.domain.findings import Fault, Findings
 from score_service.domain.period import ALL_TIME
-from score_service.operations.tallies import Tallies, Tally
+from score_service.operations.tallies import Line, Tallies, Tally
 
 _VISIBLE: Final = "visible"
 _VISIBILITIES: Final = frozenset({_VISIBLE, "hidden", "shadowed"})
@@ -121,6 +121,33 @@ class Corrections:
         if not is_other or not _is_same(said.get("standings"), standings):
             self._findings.add(Fault.ENTRY_WRONG, revision, user_id)
         self.visibilities[user_id] = VisibilityRow(str(visibility), revision)
+
+    def write_lines(self) -> Iterator[Line]:
+        """Write all that is known of corrections, for `read_line` to take."""
+        for revision, reversal in self.reversals.items():
+            yield ["reversal", revision, *reversal]
+        for user_id, visibility in self.visibilities.items():
+            yield ["visibility", user_id, *visibility]
+        for user_id, awards in sorted(self._awards.items()):
+            yield ["awards", user_id, [[revision, *award] for revision, award in awards.items()]]
+
+    def read_line(self, line: Line) -> bool:
+        """Take a line that was written, and return whether it is one of those."""
+        kind, key, *fields = line
+        if kind == "reversal":
+            reversal_id, award_revision, final_periods = fields
+            self.reversals[key] = ReversalRow(reversal_id, award_revision, tuple(final_periods))
+            self._reversal_ids.add(reversal_id)
+        elif kind == "visibility":
+            self.visibilities[key] = VisibilityRow(*fields)
+        elif kind == "awards":
+            self._awards[key] = {
+                revision: StandingAward(award_id, points, tuple(periods))
+                for revision, award_id, points, periods in fields[0]
+            }
+        else:
+            return False
+        return True
 
     def find_last_awards(self) -> dict[str, int]:
         """Return the latest award of each user of whom that one was taken back."""

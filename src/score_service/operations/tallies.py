@@ -5,13 +5,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from score_service.domain.findings import Fault, Findings
 from score_service.domain.period import ALL_TIME
 
 KEPT_RANKS: Final = 1000
 """What is kept of a result that is not kept in full, see migration 0003."""
+
+
+Line: TypeAlias = list[Any]
+"""A line of a checkpoint: what it is of, and values that JSON has."""
+_LIVE_FIELDS: Final = ("opened_revision", "times", "last_time", "reversed_upto", "final_from")
 
 
 @dataclass(slots=True)
@@ -197,6 +202,44 @@ class Tallies:
         if last > closed_revision or not live.may_be_frozen_at(closed_revision) or not is_summed_up:
             self._findings.add(Fault.ENTRY_WRONG, revision, period_id=period_id)
 
+    def write_lines(self) -> Iterator[Line]:
+        """Write all that was added up, for `read_line` to take in the same order."""
+        yield from _write_tallies(ALL_TIME, self.all_time)
+        for period_id, live in self._live.items():
+            yield ["live", period_id, *(getattr(live, name) for name in _LIVE_FIELDS)]
+            yield from _write_tallies(period_id, live.tallies)
+        for period_id, result in self.results.items():
+            yield [
+                "result",
+                period_id,
+                result.entrants,
+                result.digest.hex(),
+                result.top_digest.hex(),
+                result.entry_revision,
+                result.body,
+                result.opened_revision,
+            ]
+
+    def read_line(self, line: Line) -> bool:
+        """Take a line that was written, and return whether it is one of those."""
+        kind, *fields = line
+        if kind == "tally":
+            period_id, user_id, *numbers = fields
+            self.of(period_id)[user_id] = Tally(*numbers)
+        elif kind == "live":
+            period_id, opened_revision, *others = fields
+            self._live[period_id] = _LivePeriod(
+                opened_revision, **dict(zip(_LIVE_FIELDS[1:], others, strict=True))
+            )
+        elif kind == "result":
+            period_id, entrants, digest, top_digest, *others = fields
+            self.results[period_id] = Result(
+                entrants, bytes.fromhex(digest), bytes.fromhex(top_digest), *others
+            )
+        else:
+            return False
+        return True
+
     def compare_rows(self, rows: Iterable[PeriodRow]) -> None:
         """Compare the rows of all periods with the ledger up to here."""
         missing = {*self._live, *self.results}
@@ -232,6 +275,12 @@ def read_counted(text: str | None) -> list[Counted]:
 def _read_one(part: str) -> Counted:
     period_id, _, total = part.partition("=")
     return Counted(period_id, int(total) if total.isascii() and total.isdecimal() else None)
+
+
+def _write_tallies(period_id: str, tallies: Mapping[str, Tally]) -> Iterator[Line]:
+    for user_id, tally in tallies.items():
+        numbers = (tally.total, tally.reached_revision, tally.award_revision, tally.changed_revision)
+        yield ["tally", period_id, user_id, *numbers]
 
 
 def _write_lines(tallies: Mapping[str, Tally]) -> Iterator[bytes]:

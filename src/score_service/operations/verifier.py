@@ -69,17 +69,25 @@ class Verifier:
             if board_id is not None:
                 yield board_id
 
-    async def verify_board(self, board_id: str, on_progress: Progress = ignore_progress) -> VerifiedRecord:
+    async def verify_board(
+        self, board_id: str, on_progress: Progress = ignore_progress, chain: Chain | None = None
+    ) -> VerifiedRecord:
         """Check a board's ledger from its start to its head, its standings, its periods and their results.
 
         A user whose first award is made while this runs may be left to the next time.
+
+        Args:
+            board_id: the board.
+            on_progress: called again and again.
+            chain: of the board, where it is to go on from there instead. It is taken on to the position that
+                is returned. Faults are added to its own.
 
         Raises:
             BoardNotFoundError: nothing is recorded of the board.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        findings = Findings()
-        walk = _Walk(self._database, self._patience, board_id, findings, on_progress)
+        chain = chain or Chain(board_id, Findings())
+        walk = _Walk(self._database, self._patience, chain, on_progress)
         await walk.go_to_end()
         compared = 0
         # Without its row a board has no position, and none of its standings can be read at one.
@@ -89,7 +97,7 @@ class Verifier:
         await self._find_surplus(walk)
         await self._compare_periods(walk)
         await self._compare_corrections(walk)
-        return VerifiedRecord(walk.position, walk.chain.kinds, walk.chain.commits, compared, findings)
+        return VerifiedRecord(chain.position, chain.kinds, chain.commits, compared, chain.findings)
 
     async def _compare_standings(self, walk: "_Walk", period_id: str, on_progress: Progress) -> int:
         tallies = walk.chain.tallies
@@ -229,21 +237,15 @@ class _Walk:
         self,
         database: Database,
         patience: Patience,
-        board_id: str,
-        findings: Findings,
+        chain: Chain,
         on_progress: Progress,
     ) -> None:
-        self.board_id = board_id
-        self.findings = findings
-        self.chain = Chain(board_id, findings)
+        self.board_id = chain.board_id
+        self.findings = chain.findings
+        self.chain = chain
         self._database = database
         self._ask = patience.ask
         self._on_progress = on_progress
-
-    @property
-    def position(self) -> Position:
-        """Of the last commit that was taken."""
-        return Position.of(self.chain.committed, self.chain.digest)
 
     @property
     def known_periods(self) -> set[str]:
@@ -266,7 +268,7 @@ class _Walk:
         """Follow it on to a position that the board's row has had meanwhile."""
         if position.revision > self.chain.revision:
             await self._go_on(position.revision)
-            if self.position != position:
+            if self.chain.position != position:
                 self.findings.add(Fault.BOARD_WRONG)
 
     async def go_to_head(self) -> None:

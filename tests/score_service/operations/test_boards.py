@@ -6,6 +6,7 @@ import pty
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -94,6 +95,46 @@ async def test_entries_of_a_board_are_counted_by_kind(
 
     entries = "6 entries (1 award, 1 closed period, 2 settings changes, 2 visibility changes)"
     assert ended.stdout.startswith(f"main: {entries} in 6 commits up to {await ledger.read_head('main')}, ")
+
+
+async def test_ledger_is_read_from_its_checkpoint_on_and_a_board_that_is_well_gets_a_new_one(
+    boards: None,
+    command: Command,
+    environment: dict[str, str],
+    ledger: Ledger,
+    database: Database,
+    tmp_path: Path,
+) -> None:
+    words = ["verify", "main", "--record-only", "--checkpoints", str(tmp_path)]
+    first = await ledger.read_head("main")
+    assert "checkpoint" not in command.run(*words, env=environment).stdout
+
+    await ledger.record_awards("main", [make_award("user3", 5)])
+    second = await ledger.read_head("main")
+    assert command.run(*words, env=environment).stdout == (
+        f"main: 1,003 entries (1,003 awards) in 3 commits up to {second}, chain holds;"
+        f" 1,000 standings as the ledger says; read from the checkpoint at {first} on\n"
+    )
+
+    await ledger.record_awards("main", [make_award("user4", 5)])
+    plant(database, "UPDATE score.award SET caller = 'x' WHERE board_id = 'main' AND revision = 1004")
+    for _ in range(2):
+        ended = command.run(*words, env=environment)
+        assert f"1 fault in the record; read from the checkpoint at {second} on" in ended.stdout
+        assert ended.returncode == 1
+
+
+async def test_checkpoint_that_is_none_is_named_and_the_other_boards_are_verified(
+    boards: None, command: Command, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "main.checkpoint").write_text("{}")
+
+    ended = command.run("verify", "--record-only", "--checkpoints", str(tmp_path), env=environment)
+
+    lines = ended.stdout.splitlines()
+    assert lines[0] == f"main: given up, {tmp_path}/main.checkpoint is no whole checkpoint"
+    assert "chain holds" in lines[1]
+    assert (lines[2], ended.returncode) == ("2 boards, 1 of them not well", 1)
 
 
 async def test_named_board_alone_is_verified(
