@@ -1,7 +1,8 @@
 """What the tests of `deploy` look at."""
 
 import pytest
-from tests.deploy.rendering import OVERLAYS, SCENES, Manifests, render
+from tests.deploy.edited import EDITED, render_edited
+from tests.deploy.rendering import OVERLAYS, SCENES, Manifests, read, render
 
 
 @pytest.fixture(params=SCENES)
@@ -10,10 +11,10 @@ def scene(request: pytest.FixtureRequest) -> Manifests:
     return render(request.param)
 
 
-@pytest.fixture(params=OVERLAYS)
+@pytest.fixture(params=[*OVERLAYS, EDITED])
 def overlay(request: pytest.FixtureRequest) -> Manifests:
-    """Return the documents of each overlay."""
-    return render(request.param)
+    """Return the documents of each overlay, and of one that somebody has edited."""
+    return read(render_edited()) if request.param == EDITED else render(request.param)
 
 
 @pytest.fixture

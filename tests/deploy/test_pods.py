@@ -3,8 +3,7 @@
 import re
 from collections.abc import Iterator
 
-import pytest
-from tests.deploy.rendering import COMPONENTS, DEPLOY, SERVICES, Document, Manifests, Pod, render, selects
+from tests.deploy.rendering import COMPONENTS, DEPLOY, SERVICES, Document, Manifests, Pod, selects
 
 _PORTS = {
     "score-service": {"grpc": 50051, "admin": 9090},
@@ -169,16 +168,12 @@ def test_volumes_are_whole_folders_that_exist(scene: Manifests) -> None:
         assert not any("subPath" in mount for mount in container["volumeMounts"])
 
 
-@pytest.mark.parametrize("name", ["dev", "production"])
-def test_every_map_and_secret_that_is_named_exists_or_is_one_of_those_to_make(name: str) -> None:
-    manifests = render(name)
-    maps = {document["metadata"]["name"] for document in manifests.of("ConfigMap")}
-    secrets = {document["metadata"]["name"] for document in manifests.of("Secret")}
-    issued = {certificate["spec"]["secretName"] for certificate in manifests.of("Certificate")}
-    if name == "production":
-        assert not secrets
-        secrets = _MADE_BY_HAND
-    for pod, container in _containers(manifests):
+def test_every_map_and_secret_that_is_named_exists_or_is_one_of_those_to_make(overlay: Manifests) -> None:
+    maps = {document["metadata"]["name"] for document in overlay.of("ConfigMap")}
+    secrets = {document["metadata"]["name"] for document in overlay.of("Secret")}
+    issued = {certificate["spec"]["secretName"] for certificate in overlay.of("Certificate")}
+    secrets = secrets or _MADE_BY_HAND
+    for pod, container in _containers(overlay):
         named = {source["configMapRef"]["name"] for source in container.get("envFrom", ())}
         for volume in pod.spec["volumes"]:
             if "configMap" in volume and not volume["configMap"].get("optional"):
@@ -253,7 +248,8 @@ def test_production_names_images_by_digest(production: Manifests) -> None:
         assert re.fullmatch(rf"[a-z.]+/laurel-{service}@sha256:[0-9a-f]{{64}}", container["image"])
 
 
-def test_production_brings_no_store(production: Manifests) -> None:
+def test_production_brings_no_store_and_no_secret(production: Manifests) -> None:
+    assert not production.of("Secret")
     assert {pod.name for pod in production.pods()} == {
         "score-service",
         "score-service-migration",

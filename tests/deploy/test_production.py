@@ -1,67 +1,27 @@
-"""The one file of the production overlay: whoever edits it has renamed everything."""
+"""The one file of the production overlay: whoever edits a copy of it has renamed everything."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.deploy.rendering import DEPLOY, Manifests, kustomize, read
+from tests.deploy.edited import render_edited
+from tests.deploy.rendering import DEPLOY, Manifests, read
 
 from score_service.access.policy import Policy
 
-_CHANGES = {
-    "namespace: laurel": "namespace: points",
-    "registry.example.org": "images.acme.test",
-    "0000000000000000000000000000000000000000000000000000000000000001": "a" * 64,
-    "0000000000000000000000000000000000000000000000000000000000000002": "b" * 64,
-    "trust-domain=example.org": "trust-domain=prod.acme.test",
-    "spiffe://example.org/ns/laurel/": "spiffe://prod.acme.test/ns/points/",
-    "issuer-kind=ClusterIssuer": "issuer-kind=AWSPCAClusterIssuer",
-    "issuer-name=example-org-internal": "issuer-name=acme-ca\n  - issuer-group=awspca.cert-manager.io",
-    "laurel.example.org": "play.acme.test",
-    "gateway-namespace=example-gateway": "gateway-namespace=edge",
-    "gateway-name=example-public": "gateway-name=front",
-    "ingress-namespace=example-gateway": "ingress-namespace=edge-pods",
-    "monitoring-namespace=example-monitoring": "monitoring-namespace=watchers",
-    "git.example.org/laurel": "wiki.acme.test/points",
-    "postgresql-network=203.0.113.0/28": "postgresql-network=10.1.0.0/24",
-    "redis-network=203.0.113.16/28": "redis-network=10.2.0.0/24",
-    "redis-port=6379": "redis-port=6390",
-    "redis-sentinel-port=26379": "redis-sentinel-port=26390",
-    "secret-store-kind=ClusterSecretStore": "secret-store-kind=SecretStore",
-    "secret-store-name=example-vault": "secret-store-name=safe",
-    "tracing-namespace=example-tracing": "tracing-namespace=spans",
-    "collector.example-tracing.svc:4317": "otel.spans.svc:4318",
-    "postgresql.example.org": "pg.acme.test",
-    "PGPORT=5432": "PGPORT=6432",
-    "PGDATABASE=laurel": "PGDATABASE=points",
-    "redis.example.org:6379": "redis.acme.test:6390",
-    "198.51.100.0/24": "10.3.0.0/24",
-    "    example.org\n": "    MIIB\n",
-    "# - ../../components/": "- ../../components/",
-}
 _OLD = re.compile(
     r"example|laurel\.local|203\.0\.113|198\.51\.100|192\.0\.2|0{40}|ns/laurel|laurel\.svc|5432|6379|4317|collector"
 )
 
 
-@pytest.fixture(scope="module")
-def edited(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Edit the one file as somebody does who has other names for everything, and render it."""
-    deploy = tmp_path_factory.mktemp("site") / "deploy"
-    shutil.copytree(DEPLOY, deploy)
-    file = deploy / "overlays" / "production" / "kustomization.yaml"
-    text = file.read_text(encoding="utf-8")
-    for old, new in _CHANGES.items():
-        assert old in text, "what is edited must be there"
-        text = text.replace(old, new)
-    file.write_text(text, encoding="utf-8")
-    return kustomize(file.parent)
+@pytest.fixture
+def edited() -> str:
+    return render_edited()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def site(edited: str) -> Manifests:
     return read(edited)
 
