@@ -19,7 +19,7 @@ _SOURCE: Final = DataSourceRef(type_val="prometheus", uid="${datasource}")
 _WIDTH: Final = 8
 _HEIGHT: Final = 8
 _HERE: Final = 'namespace=~"$namespace"'
-_JOBS: Final = f'{_HERE},job=~"score-service|action-gateway"'
+_JOBS: Final = f'{_HERE},job=~"score-service|action-gateway|score-relay"'
 _AWARDS: Final = f'{_HERE},grpc_method=~"AwardPoints|BatchAwardPoints"'
 _COMPLETE: Final = f'{_HERE},route="/api/v1/actions/complete"'
 
@@ -133,6 +133,7 @@ ROWS: Final = (
                     "{{job}} up": f"sum by (job) (up{{{_JOBS}}})",
                     "score-service ready": f"sum(laurel_ready{{{_HERE}}})",
                     "action-gateway ready": f"sum(gateway_ready{{{_HERE}}})",
+                    "score-relay ready": f"sum(relay_ready{{{_HERE}}})",
                 },
             ),
         ),
@@ -395,6 +396,35 @@ ROWS: Final = (
                 {
                     "{{pod}} (score-service)": _most("laurel_tasks", "pod"),
                     "{{pod}} (action-gateway)": _most("gateway_tasks", "pod"),
+                },
+            ),
+        ),
+    ),
+    Row(
+        "Webhooks",
+        (
+            Panel(
+                "Deliveries",
+                "Events that receivers took, and attempts that failed.",
+                "ops",
+                {
+                    "{{receiver}} took": _rate("relay_events_delivered_total", "receiver"),
+                    "{{receiver}} failed": _rate("relay_attempts_failed_total", "receiver"),
+                },
+            ),
+            Panel(
+                "Behind",
+                "How long ago the oldest entry was recorded that is being delivered.",
+                "s",
+                {"{{receiver}}": _most("relay_lag_seconds", "receiver")},
+            ),
+            Panel(
+                "Dead letters and stopped boards",
+                "Events in the store that were given up, and boards of which nothing is sent.",
+                "short",
+                {
+                    "{{receiver}} dead letters": _most("relay_dead_letters", "receiver"),
+                    "{{receiver}} stopped": _most("relay_stopped", "receiver"),
                 },
             ),
         ),
