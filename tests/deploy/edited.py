@@ -49,6 +49,9 @@ _CHANGES: Final = {
     -----BEGIN CERTIFICATE-----
     MIIB
     -----END CERTIFICATE-----
+- name: ticket-issuers
+  options: {disableNameSuffixHash: true}
+  literals: [ticket-issuers.toml=]
 # Nothing to edit from here on.""",
     "# Who signed the certificates of PostgreSQL and Redis.": """\
     [[identity]]
