@@ -18,7 +18,7 @@ from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, Certifi
 
 IDENTITY: Final = f"spiffe://{TRUST_DOMAIN}/client-under-test"
 RENEWED_IDENTITY: Final = f"spiffe://{TRUST_DOMAIN}/client-under-test-renewed"
-_WAIT_SECONDS: Final = 20.0
+_WAIT_SECONDS: Final = 10.0
 
 _T = TypeVar("_T")
 
@@ -118,7 +118,7 @@ async def wait_until(server: ScriptedServer, holds: Callable[[], bool], expected
     """Wait until something holds of the calls of a server.
 
     Raises:
-        Violation: It does not within 20 s.
+        Violation: It does not within 10 s.
     """
     try:
         async with asyncio.timeout(_WAIT_SECONDS):

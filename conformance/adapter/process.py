@@ -66,8 +66,14 @@ class AdapterProcess:
                 await process.wait()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        await process.wait()
-        await reader
+        with suppress(TimeoutError, ValueError):
+            async with asyncio.timeout(_LEAVING_SECONDS):
+                # Its end is only seen once nothing is left to be read.
+                while process.stdout and await process.stdout.read(_LONGEST_LINE):
+                    pass
+                await process.wait()
+        reader.cancel()
+        await asyncio.wait([reader])
 
     async def ask(self, command: Mapping[str, Any]) -> dict[str, Any]:
         """Send a command, and return the answer.

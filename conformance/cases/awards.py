@@ -67,7 +67,8 @@ async def chosen_ids_are_sent(trial: Trial) -> None:
     _, client = await trial.open_one()
     ids = str(uuid4()), str(uuid4())
     result = result_of(await client.award(award_id=ids[0], request_id=ids[1]))
-    require([attempt.ids for attempt in trial.desk.attempts] == [ids], f"the ids {ids}", trial.desk.attempts)
+    sent = [attempt.ids for attempt in trial.desk.attempts]
+    require(sent == [ids], f"the ids {ids}", sent)
     require(result.award_id == ids[0], f"a result of {ids[0]}", result.award_id)
 
 

@@ -46,9 +46,9 @@ def require_positions(server: ScriptedServer, method: str, expected: Sequence[st
 
 def require_handled(client: Client, call: Received) -> None:
     """Judge whether a stream went on after the last event that was handled when it was opened."""
-    handled = client.handled_by(call.began_at)
-    seen = position_of(call)
-    require(seen == handled, f"a stream after {handled}, which was handled last", f"one after {seen}")
+    handled, seen = client.handled_by(call.began_at), position_of(call)
+    expected = f"a stream after {_name(handled)}, which was handled last"
+    require(seen == handled, expected, f"one after {_name(seen)}")
 
 
 def require_one_at_a_time(calls: Sequence[Received]) -> None:
@@ -59,4 +59,8 @@ def require_one_at_a_time(calls: Sequence[Received]) -> None:
 
 
 def _list(positions: Sequence[str | None]) -> str:
-    return ", ".join(position or "the start" for position in positions)
+    return ", ".join(map(_name, positions))
+
+
+def _name(position: str | None) -> str:
+    return position or "the start"

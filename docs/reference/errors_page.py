@@ -63,7 +63,7 @@ _GRPC: Final = """\
 Every status has a `google.rpc.ErrorInfo` with the `reason` and the domain `laurel`. `INVALID_ARGUMENT` also
 has a `google.rpc.BadRequest` with the faulty fields. Where a retry may help, a `google.rpc.RetryInfo` says
 after how many seconds, and the trailer `grpc-retry-pushback-ms` the same in whole milliseconds, at least 1,
-for the [retries that are built into gRPC](../callers.md#retries). `AWARD_REVERSED` also has the
+for the [retries that are built into gRPC](../clients.md#retries). `AWARD_REVERSED` also has the
 `score_api.v1.Reversal` that stands. In a batch, `AwardError` has the same code,
 reason, message, fields and time for one award. The reasons are described in
 [`error_reason.proto`](../../proto/score_api/v1/error_reason.proto).

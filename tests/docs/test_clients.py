@@ -1,9 +1,7 @@
-"""The service config that callers in other languages are given does what its page says."""
+"""The service config for clients in other languages does what its page says."""
 
 import asyncio
 import itertools
-import json
-import re
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +12,7 @@ from tests.fixtures.score_service import ScoreService, Stubs, award_request, cre
 from local_stack.certificates import CertificateFiles
 from score_service.errors import OverloadedError
 
-PAGE: Final = Path(__file__).parents[2] / "docs/callers.md"
-
-
-def read_service_config() -> str:
-    """Read the one block of JSON on the page."""
-    (block,) = re.findall(r"^```json\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    json.loads(block)
-    return str(block)
+SERVICE_CONFIG: Final = Path(__file__).parents[2] / "clients/service_config.json"
 
 
 async def test_grpcs_own_retries_come_again_when_the_service_asked_them_to(
@@ -35,7 +26,10 @@ async def test_grpcs_own_retries_come_again_when_the_service_asked_them_to(
             raise OverloadedError
 
     monkeypatch.setattr(score_service.running.parts.scoring, "require_room", refuse_twice)
-    options = [("grpc.service_config", read_service_config()), ("grpc.enable_http_proxy", 0)]
+    options = [
+        ("grpc.service_config", SERVICE_CONFIG.read_text(encoding="utf-8")),
+        ("grpc.enable_http_proxy", 0),
+    ]
     credentials = credentials_of(backend_certificate)
     async with grpc.aio.secure_channel(score_service.target, credentials, options) as channel:
         response = await Stubs.on(channel).score.AwardPoints(award_request(), timeout=30)
