@@ -107,6 +107,12 @@ class Trial:
         server = await self.start_server()
         return server, await self.open(server, **options)
 
+    def trust_both(self) -> Path:
+        """Write a file with both authorities."""
+        both = self.authority.folder / "both.pem"
+        both.write_bytes(self.authority.ca_file.read_bytes() + self.foreign_authority.ca_file.read_bytes())
+        return both
+
     def start(self, work: Awaitable[_T]) -> "asyncio.Task[_T]":
         """Have something done beside the case, which ends with it."""
         task = asyncio.ensure_future(work)

@@ -64,7 +64,7 @@ class Client:
         *,
         target: str,
         server_name: str = "localhost",
-        timeout_seconds: float = 10.0,
+        timeout_seconds: float = 20.0,
         stall_seconds: float = 45.0,
     ) -> None:
         """Open the client: of servers at these addresses, with these files. It need not connect yet."""

@@ -136,6 +136,23 @@ async def a_renewed_certificate_is_shown(trial: Trial) -> None:
         raise Violation("the identity of the new certificate", seen) from None
 
 
+@case("certificates", "The file of authorities is read again, too.")
+async def a_new_authority_is_trusted(trial: Trial) -> None:
+    """The file gets another authority, and then the server a certificate of that one."""
+    server = await trial.start_server(("grpc.max_connection_age_ms", 1_000))
+    client = await trial.open(server)
+    result_of(await client.award())
+    both = trial.trust_both()
+    trial.files.replace_one("ca.pem", both)
+    for _ in range(10):  # Over the time between two looks at the files, and the age of a connection.
+        await asyncio.sleep(0.2)
+        result_of(await client.award())
+    await server.stop()
+    server.certificate = replace(trial.foreign_authority.issue("server", dns=["localhost"]), ca_file=both)
+    await server.start()
+    result_of(await client.award())
+
+
 @case("certificates", "Files that do not belong together never take over.")
 async def unfit_files_do_not_take_over(trial: Trial) -> None:
     """The key is replaced, and the certificate is not yet."""
@@ -185,6 +202,7 @@ CASES: Final[Sequence[Case]] = (
     a_server_may_come_and_go,
     connections_end_by_age,
     a_renewed_certificate_is_shown,
+    a_new_authority_is_trusted,
     unfit_files_do_not_take_over,
     no_proxy_is_used,
     metadata_is_small,

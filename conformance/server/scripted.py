@@ -111,7 +111,8 @@ class ScriptedServer:
     def __init__(self, certificate: CertificateFiles) -> None:
         self.received: list[Received] = []
         self.port = 0
-        self._certificate = certificate
+        self.certificate = certificate
+        """What it shows from its next start on, and whom it trusts."""
         self._scripts: dict[str, list[Any]] = defaultdict(list)
         self._health = health.HealthServicer()
         self._server: grpc.aio.Server | None = None
@@ -156,7 +157,7 @@ class ScriptedServer:
             handlers = {name: self._handler(name, request) for name, request in methods.items()}
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        self.port = self._server.add_secure_port(f"{host}:{self.port}", _credentials(self._certificate))
+        self.port = self._server.add_secure_port(f"{host}:{self.port}", _credentials(self.certificate))
         await self._server.start()
         await self.set_healthy(healthy=True)
 

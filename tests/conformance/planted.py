@@ -432,7 +432,7 @@ MISTAKES: Final[Mapping[str, tuple[Callable[[], None], frozenset[str]]]] = {
         (_use_one_server, "calls_go_round", "a_server_may_come_and_go"),
         (_ignore_health, "an_unhealthy_server_is_left_out"),
         (_send_everything_twice, "connections_end_by_age"),
-        (_never_read_files_again, "a_renewed_certificate_is_shown"),
+        (_never_read_files_again, "a_renewed_certificate_is_shown", "a_new_authority_is_trusted"),
         (_take_any_files, "unfit_files_do_not_take_over"),
         (_use_proxies, "no_proxy_is_used"),
         (_send_much_metadata, "metadata_is_small"),
