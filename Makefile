@@ -112,7 +112,7 @@ proto-check: $(DEV_READY) $(NODE_READY) ## Check the protos: style, format, gene
 		|| { echo '$(NODE_GENERATED) is not what the protos say: run make proto.' >&2; exit 1; }
 
 .PHONY: docs-check
-docs-check: $(DEV_READY) $(TOOLS_READY) ## Check that the site builds, that its pages are up to date, and that their links resolve.
+docs-check: $(DEV_READY) $(TOOLS_READY) $(NODE_BUILT) ## Check that the site builds, that its pages are up to date, and that their links resolve.
 	@$(call build_docs,-W error)
 	@$(BIN)/python -m pytest -q -n $(STACKS) --dist worksteal tests/docs tests/docs/built
 

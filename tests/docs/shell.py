@@ -13,7 +13,7 @@ while IFS= read -r -d "" command; do
     printf "\\0%d\\0" $?
 done
 """
-_SECONDS: Final = 120
+_SECONDS: Final = 200
 """For one command, on a very busy machine."""
 
 
@@ -25,12 +25,12 @@ class Shell:
     writer: asyncio.StreamWriter
 
     async def run(self, command: str) -> tuple[int, list[str]]:
-        """Run a command; return its exit code, and the lines that it printed to both of its streams."""
+        """Run a command; return its exit code, and what it printed, without spaces at the ends of lines."""
         self.writer.write(command.encode() + b"\0")
         async with asyncio.timeout(_SECONDS):
             printed = await self.reader.readuntil(b"\0")
             code = await self.reader.readuntil(b"\0")
-        return int(code[:-1]), printed[:-1].decode().splitlines()
+        return int(code[:-1]), [line.rstrip() for line in printed[:-1].decode().splitlines()]
 
 
 @asynccontextmanager
