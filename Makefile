@@ -220,7 +220,7 @@ rm -rf build/docs \
 	&& mkdir -p build/grpc && cp docs/reference/sabledocs.toml build/grpc \
 	&& $(BIN)/buf build proto --as-file-descriptor-set --output build/grpc/score_api.binpb \
 	&& (cd build/grpc && "$(CURDIR)/$(TOOLS)/bin/python" $(1) -m sabledocs >/dev/null) \
-	&& $(BIN)/python $(1) -m pdoc --docformat google --no-show-source --output-directory build/docs/python score_client
+	&& $(BIN)/python $(1) -m pdoc --docformat google --no-show-source --output-directory build/docs/python score_client score_client.tickets
 endef
 
 AS_DEV := --constraint requirements/dev.txt

@@ -315,6 +315,16 @@ ROWS: Final = (
                 {"{{limit}}": f"{_rate('gateway_rate_limited_total', 'limit')} > 0"},
             ),
             Panel(
+                "Tickets of issuers outside",
+                "Tickets rejected, by issuer and reason.",
+                "reqps",
+                {
+                    "{{issuer}} {{reason}}": (
+                        f"{_rate('gateway_tickets_rejected_total', 'issuer, reason')} > 0"
+                    )
+                },
+            ),
+            Panel(
                 "Denied callers",
                 "Calls and awards that the policy does not allow.",
                 "reqps",

@@ -21,7 +21,7 @@ class Users(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class VerifyingKey:
+class IssuerKey:
     """The public half of a key of an issuer."""
 
     public: Ed25519PublicKey
@@ -35,7 +35,7 @@ class Issuer:
     """`iss` of its tickets."""
     name: str
     """Its short name, for the ledger, metrics, and ids of its own users."""
-    keys: Mapping[str, VerifyingKey]
+    keys: Mapping[str, IssuerKey]
     """By key id."""
     boards: frozenset[str]
     points_max: int

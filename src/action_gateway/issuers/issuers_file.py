@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
-from action_gateway.issuers.issuer import RESERVED_NAMES, Issuer, Users, VerifyingKey
+from action_gateway.issuers.issuer import RESERVED_NAMES, Issuer, IssuerKey, Users
 from action_gateway.issuers.key_set import parse_key_set
 from score_client.tickets import LIFETIME_SECONDS, LIFETIME_SECONDS_MAX, POINTS_MAX
 from service_runtime.jwk import find_thumbprint
@@ -85,7 +85,7 @@ class _Entry(BaseModel):
             raise ValueError("must not be less than points_max, or the largest ticket never passes")
         return value
 
-    def with_keys(self, keys: Mapping[str, VerifyingKey]) -> Issuer:
+    def with_keys(self, keys: Mapping[str, IssuerKey]) -> Issuer:
         return Issuer(
             issuer=self.issuer,
             name=self.name,
@@ -114,9 +114,9 @@ def _parse(text: str) -> Sequence[_Entry]:
 
 def _read_key_sets(
     entries: Sequence[_Entry], folder: Path, read: Read
-) -> tuple[list[Mapping[str, VerifyingKey]], list[str]]:
+) -> tuple[list[Mapping[str, IssuerKey]], list[str]]:
     """Return the keys of each entry, none where they have faults, and all these faults."""
-    keys: list[Mapping[str, VerifyingKey]] = []
+    keys: list[Mapping[str, IssuerKey]] = []
     faults: list[str] = []
     for index, entry in enumerate(entries):
         try:
@@ -129,7 +129,7 @@ def _read_key_sets(
 
 def _find_faults(
     entries: Sequence[_Entry],
-    keys: Sequence[Mapping[str, VerifyingKey]],
+    keys: Sequence[Mapping[str, IssuerKey]],
     own_issuer: str,
     own_key_ids: Container[str],
 ) -> Iterator[str]:

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from action_gateway.issuers.issuer import VerifyingKey
+from action_gateway.issuers.issuer import IssuerKey
 from service_runtime.jwk import describe_key, encode_base64url, find_thumbprint
 from service_runtime.pem import parse_key
 from service_runtime.settings import SetupError
@@ -22,7 +22,7 @@ _KEY_BYTES: Final = 32
 _PUBLIC: Final = b"-----BEGIN PUBLIC KEY-----"
 
 
-def parse_key_set(text: str) -> dict[str, VerifyingKey]:
+def parse_key_set(text: str) -> dict[str, IssuerKey]:
     """Read the keys of a JWKS, by key id.
 
     Raises:
@@ -36,7 +36,7 @@ def parse_key_set(text: str) -> dict[str, VerifyingKey]:
         raise SetupError(["is no JSON"]) from None
     if repeated := list(_find_repeated(keys)):
         raise SetupError(repeated)
-    return {key.kid: VerifyingKey(key.public()) for key in keys}
+    return {key.kid: IssuerKey(key.public()) for key in keys}
 
 
 def make_key_set(files: Iterable[Path]) -> str:

@@ -12,7 +12,7 @@ from action_gateway.domain.clock import Clock
 from action_gateway.domain.ticket import Ticket
 from action_gateway.errors import BadTicketError
 from action_gateway.issuers.claims import read_ticket
-from action_gateway.issuers.issuer import Issuer, VerifyingKey
+from action_gateway.issuers.issuer import Issuer, IssuerKey
 from action_gateway.issuers.register import Register
 from action_gateway.issuers.rejections import FORGED, UNKNOWN, Reason, RejectedError, Rejections
 from score_client.tickets import AUDIENCE, TYPE
@@ -53,7 +53,7 @@ class OutsideTickets:
             raise RejectedError(_find_reason(error)) from None
         return claims
 
-    def _get_key(self, issuer: Issuer, key_id: str) -> VerifyingKey:
+    def _get_key(self, issuer: Issuer, key_id: str) -> IssuerKey:
         if (key := self._register.find_key(issuer.issuer, key_id)) is None:
             raise RejectedError(Reason.UNKNOWN_KEY)
         return key

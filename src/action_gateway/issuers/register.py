@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from action_gateway.issuers.issuer import Issuer, VerifyingKey
+from action_gateway.issuers.issuer import Issuer, IssuerKey
 from action_gateway.issuers.issuers_file import parse_issuers
 from service_runtime.settings import SetupError
 
@@ -61,7 +61,7 @@ class Register:
             self._look(_RELOAD_SECONDS_MIN)
         return self._issuers.get(issuer)
 
-    def find_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
+    def find_key(self, issuer: str, key_id: str) -> IssuerKey | None:
         """Return the key of this name among those of an issuer, and of no other."""
         if (found := self._find_key(issuer, key_id)) is None:
             self._look(_RELOAD_SECONDS_MIN)
@@ -80,7 +80,7 @@ class Register:
         self._look(_RELOAD_SECONDS)
         return self._is_faulty
 
-    def _find_key(self, issuer: str, key_id: str) -> VerifyingKey | None:
+    def _find_key(self, issuer: str, key_id: str) -> IssuerKey | None:
         found = self._issuers.get(issuer)
         return None if found is None else found.keys.get(key_id)
 

@@ -19,6 +19,8 @@ from tests.fixtures.stores import eventually
 from action_gateway.accounts.score_tickets import LEEWAY_SECONDS
 from action_gateway.issuers.rejections import EVENTS_A_SECOND
 from action_gateway.request_context import add_request_fields
+from score_client.tickets import TicketKey
+from service_runtime.settings import SetupError
 
 
 def code(response: Any) -> tuple[int, str]:
@@ -345,3 +347,24 @@ async def test_a_ticket_that_came_in_time_is_paid_later(
     assert code(await player.redeem(redeemed)) == (409, "ticket_used")
     assert code(await player.redeem(missed)) == (400, "ticket_expired")
     assert len(ledger(database)) == 1
+
+
+async def test_a_gateway_does_not_start_with_a_faulty_file(
+    start_gateway: StartGateway, issuers_file: Path
+) -> None:
+    replace_file(issuers_file, "[[issuer]]")
+    with pytest.raises(SetupError, match=r"ticket-issuers.toml: issuer\[0\].issuer: is missing"):
+        await start_gateway(ready=False, score_target="dns:///localhost:1", ticket_issuers_file=issuers_file)
+
+
+@pytest.mark.parametrize("kind", ["access", "action"])
+async def test_a_gateway_does_not_start_where_an_issuer_has_a_key_of_its_own(
+    start_gateway: StartGateway,
+    issuers_file: Path,
+    match_issuer: OutsideIssuer,
+    gateway_settings: dict[str, Any],
+    kind: str,
+) -> None:
+    match_issuer.publish([TicketKey.read(gateway_settings[f"{kind}_keys_dir"] / "1.pem")])
+    with pytest.raises(SetupError, match="is one of this gateway"):
+        await start_gateway(ready=False, score_target="dns:///localhost:1", ticket_issuers_file=issuers_file)
