@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from action_gateway.accounts.score_tickets import ScoreTickets
-from action_gateway.actions import actions, instants
+from action_gateway.actions import actions
 from action_gateway.actions.instants import Instants
 from action_gateway.domain.ticket import Ticket
 from action_gateway.leaderboard import subscription
@@ -49,11 +49,6 @@ def _take_late_tickets() -> None:
     patch(ScoreTickets, "has_expired", lambda _: lambda _self, _ticket: False)
 
 
-def _take_any_result() -> None:
-    """A ticket is good with any result."""
-    patch(instants, "_is_signed", lambda _: lambda _data, _digest: True)
-
-
 def _forget_tickets() -> None:
     """A ticket that came in time is not good later, though the score service did not say if it was paid."""
 
@@ -69,7 +64,6 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "lost_score": _lose_scores,
     "ticket_paid_twice": _name_awards_of_tickets_at_random,
     "late_ticket": _take_late_tickets,
-    "any_result": _take_any_result,
     "forgotten_ticket": _forget_tickets,
 }
 """By name."""

@@ -360,7 +360,6 @@ EDGE: dict[str, set[Kind]] = {
 TICKETS: dict[str, tuple[Trouble, set[Kind]]] = {
     "ticket_paid_twice": (nothing, {Kind.TICKET_DOUBLED}),
     "late_ticket": (nothing, {Kind.TICKET_UNDUE}),
-    "any_result": (nothing, {Kind.TICKET_UNDUE}),
     "forgotten_ticket": (service_unavailable, {Kind.TICKET_REFUSED}),
 }
 """The same, where tickets bring it out."""
