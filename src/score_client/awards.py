@@ -1,9 +1,9 @@
 """Awards on their way out: concurrent ones share a call.
 
 Invariants:
-- Where no call is under way, an award goes at once, except after a crowd: then it waits for a few that are on
-  their way, while each millisecond brings some. Awards asked for meanwhile gather and go together in the next
-  call: when the one under way has ended, or beside it once they are many or it takes long.
+- Where no call is under way, an award goes at once. Awards asked for meanwhile gather and go together in the
+  next call: when the one under way has ended, or beside it once they are many or it takes long. A call waits
+  for a few milliseconds only where many were in the one before, for those who are on their way.
 - The outcome of an award in a shared call reaches its caller only.
 - A caller that gives up only stops waiting.
 - A call that a server had no room for keeps its slot for a while, so that awards which wait do not ask at
@@ -39,17 +39,12 @@ from score_client.errors import (
 )
 from score_client.retry import outcome, retried_calls
 from score_client.tracing import Metadata
+from service_runtime.crowd import Crowd
 
 CALLS_MAX: Final = 2
 """Calls under way. With one alone, everything would stand still behind a server that does not answer."""
 CROWD: Final = 50
 """Awards that are worth a call beside another one. A call costs both sides as much as some ten awards."""
-FEW: Final = 4
-"""Awards in a call from which on others are on their way: their callers come again once they are answered."""
-ENOUGH: Final = 16
-"""Awards that are worth a call alone. To wait for more would hold those back that have come."""
-NAP: Final = 0.001
-"""Seconds in which one of those on their way should come."""
 LONG_CALL: Final = 0.05
 """Seconds after which a call takes long, and does not keep others from going beside it."""
 BATCH_MAX: Final = 500
@@ -93,8 +88,7 @@ class Awards:
         self._waiting: deque[_Waiting] = deque()
         self._calls: dict[asyncio.Task[None], float] = {}
         """Those under way, with the time at which each began."""
-        self._expected = 0
-        """Awards in the call before, or half as many as were expected then: one alone ends no crowd."""
+        self._crowd = Crowd()
         self._batches_rejected = False
         self._rejected_in_a_row = 0
         self._finishing = asyncio.Event()
@@ -162,20 +156,13 @@ class Awards:
         self._fill_calls()
 
     async def _call(self) -> None:
-        await self._gather()
+        await self._crowd.gather(self._waiting.__len__)
         batch = self._next_batch()
-        self._expected = max(min(len(batch), ENOUGH), self._expected // 2)
+        self._crowd.note(len(batch))
         if len(batch) > 1 and not self._batches_rejected:
             await self._keep_slot(await self._send_together(batch))
         else:
             await self._keep_slot(max(await asyncio.gather(*map(self._send_alone, batch)), default=0.0))
-
-    async def _gather(self) -> None:
-        """Where many are expected, wait until there are enough, or a moment brought in no more."""
-        seen = 0
-        while self._expected >= FEW and seen < len(self._waiting) < ENOUGH:
-            seen = len(self._waiting)
-            await asyncio.sleep(NAP)
 
     async def _keep_slot(self, seconds: float) -> None:
         """Keep the slot of this call for half to all of the time that the server asked for.

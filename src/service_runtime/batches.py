@@ -2,7 +2,7 @@
 
 Invariants:
 - One batch is under way at a time. Where none is, an item goes at once. It waits for a timer only where many
-  were in the batch before: then it waits for a few that are on their way, while each millisecond brings some.
+  were in the batch before: then it waits for those on their way, a few milliseconds, as `crowd.py` has it.
 - A batch runs in a task of its own. A caller that gives up only stops waiting, and an item that nobody waits
   for any more is left out of the next batch.
 - Each caller gets the outcome of its own item. Where a batch fails, each gets the error.
@@ -12,13 +12,9 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
-from typing import Final, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
-_CROWD: Final = 4
-"""Items in a batch from which on others are on their way: their callers come again once they are answered."""
-_ENOUGH: Final = 16
-"""Items that are worth a batch. To wait for more would hold those back that have come."""
-_NAP_SECONDS: Final = 0.001
+from service_runtime.crowd import Crowd
 
 _Item = TypeVar("_Item")
 _Outcome = TypeVar("_Outcome")
@@ -59,8 +55,7 @@ class Batches(Generic[_Item, _Outcome]):
         self._key = key
         self._queue = deque[_Waiting[_Item, _Outcome]]()
         self._task: asyncio.Task[None] | None = None
-        self._expected = 0
-        """Items in the batch before, or half as many as were expected then: one alone ends no crowd."""
+        self._crowd = Crowd()
 
     async def add(self, item: _Item) -> _Outcome:
         """Do an item, together with others. Raises what the batch fails with."""
@@ -74,22 +69,12 @@ class Batches(Generic[_Item, _Outcome]):
     async def _work(self) -> None:
         try:
             while self._queue:
-                await self._gather()
+                await self._crowd.gather(self._queue.__len__)
                 if batch := self._take():
-                    self._expected = max(min(len(batch), _ENOUGH), self._expected // 2)
+                    self._crowd.note(len(batch))
                     await self._do(batch)
         finally:
             self._task = None
-
-    async def _gather(self) -> None:
-        """After a crowd, wait until there are enough, or a moment brought in no more.
-
-        Where this process is busy taking requests in, batches of a few of them would take most of its time.
-        """
-        seen = 0
-        while self._expected >= _CROWD and seen < len(self._queue) < _ENOUGH:
-            seen = len(self._queue)
-            await asyncio.sleep(_NAP_SECONDS)
 
     def _take(self) -> _Batch[_Item, _Outcome]:
         batch, left = list[_Waiting[_Item, _Outcome]](), list[_Waiting[_Item, _Outcome]]()

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from service_runtime import batches as batches_module
+from service_runtime import crowd
 from service_runtime.batches import Batches
 
 LIMIT = 3
@@ -87,12 +87,12 @@ async def test_a_batch_has_a_limit_and_no_two_items_of_a_key_in_the_order_in_whi
     assert await asyncio.gather(*tasks) == ["A1", "A2", "B1", "A3", "C1", "D1", "E1"]
 
 
-async def test_after_many_an_item_waits_for_others_on_their_way_and_after_few_it_goes_at_once(
+async def test_after_many_an_item_waits_for_others_on_their_way(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches_module, "_NAP_SECONDS", 0.5)
+    monkeypatch.setattr(crowd, "_NAP_SECONDS", 0.5)
     batches = Batches("words", work.do, limit=10)
-    crowd = await add(batches, "a", "b", "c", "d")
+    many = await add(batches, "a", "b", "c", "d")
     await work.let_end()
     gathered = [*await add(batches, "e"), *await add(batches, "f")]
     assert work.batches == [["a", "b", "c", "d"]]
@@ -100,29 +100,9 @@ async def test_after_many_an_item_waits_for_others_on_their_way_and_after_few_it
     async with asyncio.timeout(20):
         await work.begun.wait()
     await work.let_end()
-    alone = await add(batches, "g")
-    await work.let_end()
 
-    assert work.batches == [["a", "b", "c", "d"], ["e", "f"], ["g"]]
-    assert await asyncio.gather(*crowd, *gathered, *alone) == list("ABCDEFG")
-
-
-async def test_one_item_that_went_alone_is_not_the_end_of_a_crowd(
-    work: Work, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(batches_module, "_NAP_SECONDS", 0.5)
-    batches = Batches("words", work.do, limit=10)
-    crowd = await add(batches, *"abcdefgh")
-    await work.let_end()
-    for words in ("i", "jk"):
-        work.begun.clear()
-        crowd += [task for word in words for task in await add(batches, word)]
-        async with asyncio.timeout(20):
-            await work.begun.wait()
-        await work.let_end()
-
-    assert work.batches == [list("abcdefgh"), ["i"], ["j", "k"]]
-    assert await asyncio.gather(*crowd) == list("ABCDEFGHIJK")
+    assert work.batches == [["a", "b", "c", "d"], ["e", "f"]]
+    assert await asyncio.gather(*many, *gathered) == list("ABCDEF")
 
 
 async def test_items_without_a_key_share_a_batch_though_they_are_equal(work: Work) -> None:

@@ -1,0 +1,42 @@
+"""How long a batch waits for others who are on their way.
+
+Callers who were answered together come again together, over some milliseconds. A batch that went with the
+first of them would leave the rest to the next one: there would always be two small batches, not a large one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+_FEW: Final = 4
+"""In a batch of fewer nobody waits for others: they are not known to come."""
+_ENOUGH: Final = 16
+"""Are worth a batch. To wait for more would hold those back that have come."""
+_NAP_SECONDS: Final = 0.001
+_PATIENCE: Final = 3
+"""Naps without anybody new after which no more are waited for, while fewer have come than are expected."""
+
+
+class Crowd:
+    """Those who come again and again, as far as the batches before tell."""
+
+    def __init__(self, sleep: Callable[[float], Awaitable[object]] = asyncio.sleep) -> None:
+        self._sleep = sleep
+        self._expected = 0
+
+    def note(self, count: int) -> None:
+        """Note how many went in a batch. A few alone do not mean that the others have left."""
+        self._expected = max(min(count, _ENOUGH), self._expected // 2)
+
+    async def gather(self, count: Callable[[], int]) -> None:
+        """Wait while more come, if many are expected.
+
+        Args:
+            count: Tells how many have come.
+        """
+        idle = 0
+        while self._expected >= _FEW and (seen := count()) < _ENOUGH:
+            await self._sleep(_NAP_SECONDS)
+            idle = idle + 1 if count() == seen else 0
+            if idle == (_PATIENCE if seen < self._expected else 1):
+                return
