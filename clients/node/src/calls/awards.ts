@@ -4,7 +4,8 @@
  * Invariants:
  * - Where no call is under way, an award goes at once, with those that are asked for in the same turn of the event loop.
  *   Awards asked for meanwhile gather and go together in the next call: when the one under way has ended, or beside it
- *   once they are many or it takes long.
+ *   once they are many or it takes long. A call waits for a few milliseconds only where many were in the one before, for
+ *   those who are on their way.
  * - The outcome of an award in a shared call reaches its caller only.
  * - A caller that gives up only stops waiting.
  * - A call that a server had no room for keeps its slot for a while, so that awards which wait do not ask at once
@@ -28,6 +29,7 @@ import {
 import { BatchAwardPointsRequestSchema, ScoreService } from '../generated/score_api/v1/score_service_pb.js';
 import type { AwardPointsRequest, AwardResult, BatchAwardPointsItem } from '../generated/score_api/v1/score_service_pb.js';
 import { fromAwardError } from '../messages/status.js';
+import { Crowd } from './crowd.js';
 import { retriedCalls, pauseFor } from './retry.js';
 import { callOnce } from './unary.js';
 
@@ -86,6 +88,7 @@ export class Awards {
   readonly #callTimeoutMs: number;
   /** Those under way, and whether each takes long. */
   readonly #calls = new Map<Promise<void>, { isLong: boolean }>();
+  readonly #crowd = new Crowd();
   #waiting: Waiting[] = [];
   #batchesRejected = false;
   #rejectedInARow = 0;
@@ -174,7 +177,9 @@ export class Awards {
 
   async #call(): Promise<void> {
     await new Promise(setImmediate);
+    await this.#crowd.gather(() => this.#waiting.length);
     const batch = this.#nextBatch();
+    this.#crowd.note(batch.length);
     if (batch.length > 1 && !this.#batchesRejected) {
       await this.#keepSlot(await this.#sendTogether(batch));
     } else {
