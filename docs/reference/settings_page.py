@@ -21,6 +21,8 @@ SERVICES: Final[Mapping[str, Mapping[str, type[BaseSettings]]]] = {
         "verify": score.StoreSettings,
         "rebuild": score.StoreSettings,
         "boards apply": score.RecordSettings,
+        "ledger export": score.RecordSettings,
+        "ledger verify": score.RecordSettings,
         "certs check": score.CertificateSettings,
     },
     "action-gateway": {

@@ -1,4 +1,4 @@
-"""Commands of `score-service`: serve, migrate the schema, verify, rebuild and set boards, check certificates.
+"""Commands of `score-service`: serve, migrate, verify, rebuild and set boards, export ledgers, and more.
 
 Exit codes: 0 done or stopped as asked, 1 failed or not well, 2 wrong usage or settings, 143 ended by SIGTERM
 before it was done. What only one command needs is imported by that command, so that each starts soon.
@@ -16,6 +16,7 @@ import psycopg
 import structlog
 
 from score_service.domain.identifier import is_identifier
+from score_service.domain.position import Position
 from score_service.metrics import add_call_fields
 from score_service.settings import (
     CertificateSettings,
@@ -123,6 +124,68 @@ def apply(file: Path, *, dry_run: bool) -> None:
         _end(asyncio.run(board_settings.apply(settings, board_settings.read_file(file), dry_run=dry_run)))
 
     _run(RecordSettings, change, sys.stderr)
+
+
+def _check_board(_context: click.Context, _parameter: click.Parameter, board_id: str) -> str:
+    return _check_boards(_context, _parameter, [board_id])[0]
+
+
+def _parse_position(
+    _context: click.Context, _parameter: click.Parameter, text: str | None
+) -> Position | None:
+    position = Position.parse(text) if text else None
+    if text and not position:
+        raise click.BadParameter(f"{text!r} is no position, such as 5-67e71c25fd0a1f5e")
+    return position
+
+
+_board = click.argument("board_id", metavar="BOARD", callback=_check_board)
+_folder = click.argument(
+    "folder", type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True)
+)
+
+
+@main.group("ledger")
+def ledger() -> None:
+    """Keep the ledgers of boards in files, and check these."""
+
+
+@ledger.command("export", epilog=describe(RecordSettings))
+@_board
+@_folder
+@click.option("--upto", metavar="POSITION", callback=_parse_position, help="Where to end [the end].")
+def export(board_id: str, folder: Path, upto: Position | None) -> None:
+    """Write what the ledger of BOARD has, and its files in FOLDER do not have yet, into more of them.
+
+    It changes no store, and awards go on. It may be interrupted: whole files stay. Ends with 1 where it
+    cannot be done.
+    """
+    from score_service.operations import ledger_export  # noqa: PLC0415
+
+    def write(settings: RecordSettings) -> None:
+        _end(asyncio.run(ledger_export.export(settings, board_id, folder, upto)))
+
+    _run(RecordSettings, write, sys.stderr)
+
+
+@ledger.command("verify", epilog=describe(RecordSettings))
+@_board
+@_folder
+@click.option(
+    "--record", is_flag=True, help="See whether the record was at their end; this needs the settings."
+)
+def verify_files(board_id: str, folder: Path, *, record: bool) -> None:
+    """Check the chain of digests of BOARD through its files in FOLDER, from its first entry on.
+
+    Ends with 1 where it does not hold.
+    """
+    from score_service.operations import ledger_export  # noqa: PLC0415
+
+    def check(settings: LogSettings) -> None:
+        known = settings if isinstance(settings, RecordSettings) else None
+        _end(asyncio.run(ledger_export.verify(known, board_id, folder)))
+
+    _run(RecordSettings if record else LogSettings, check, sys.stderr)
 
 
 @main.group("certs")

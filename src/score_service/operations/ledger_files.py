@@ -1,0 +1,177 @@
+"""Files of a board's ledger, outside of the record: its canonical text, and where each commit ends.
+
+A file is named `BOARD.AFTER-LAST.ledger` and holds the whole commits after one revision up to another. Its
+first line is `#ledger 1 BOARD AFTER DIGEST`, with tabs between, and each commit is followed by
+`#commit REVISION DIGEST`. All other lines are those that the digests are of. So a file is
+proved by hashing its lines, and the file before it by the digest that it begins with. What is missing at the
+end is missed by the name.
+"""
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from score_service.domain.position import Position
+from score_service.operations.chain import Commit, EntryRow, LedgerRow, start_digest, write_canonical
+
+_DIGITS: Final = 19
+"""Of a revision in a name, so that names sort as revisions do."""
+
+
+class LedgerFileError(ValueError):
+    """A file is not what was written, or does not go on from the one before."""
+
+
+class Head(NamedTuple):
+    """Where a ledger stands after a commit, or before the first one."""
+
+    revision: int
+    digest: bytes
+
+    @classmethod
+    def start(cls, board_id: str) -> Self:
+        """Return that of an empty ledger."""
+        return cls(0, start_digest(board_id))
+
+    @property
+    def position(self) -> Position:
+        """The same in short."""
+        return Position.of(self.revision, self.digest)
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFile:
+    """A file by its name."""
+
+    path: Path
+    board_id: str
+    after_revision: int
+    last_revision: int
+
+    def read(self) -> tuple[Head, Head]:
+        """Check every line; return from where the ledger goes on in it, and where it ends.
+
+        Raises:
+            LedgerFileError: it is not what was written.
+            OSError: it cannot be read.
+        """
+        with self.path.open("rb") as lines:
+            start = end = self._read_start(next(lines, b""))
+            revision, digest = start.revision, hashlib.sha256(start.digest)
+            for number, line in enumerate(lines, start=2):
+                if line.startswith(b"#"):
+                    if revision == end.revision or line != _write_commit(revision, digest.digest()):
+                        raise LedgerFileError(f"{self.path}, line {number}: the digest is another one")
+                    end = Head(revision, digest.digest())
+                    digest = hashlib.sha256(end.digest)
+                else:
+                    revision += 1
+                    if not line.startswith(b"%d\t" % revision):
+                        raise LedgerFileError(f"{self.path}, line {number}: it is not revision {revision:,}")
+                    digest.update(line)
+        if (start.revision, end.revision, revision) != (
+            self.after_revision,
+            self.last_revision,
+            self.last_revision,
+        ):
+            raise LedgerFileError(f"{self.path}: it holds other revisions than its name says")
+        return start, end
+
+    def _read_start(self, line: bytes) -> Head:
+        digest = line.rstrip(b"\n").rpartition(b"\t")[2]
+        try:
+            start = Head(self.after_revision, bytes.fromhex(digest.decode("ascii")))
+        except ValueError:
+            start = Head(-1, b"")
+        if line != _write_start(self.board_id, start):
+            raise LedgerFileError(f"{self.path}, line 1: it is no ledger of {self.board_id} from there on")
+        return start
+
+
+def list_files(folder: Path, board_id: str) -> list[LedgerFile]:
+    """List the files of a board in the order of revisions."""
+    name = re.compile(rf"{re.escape(board_id)}\.([0-9]{{{_DIGITS}}})-([0-9]{{{_DIGITS}}})\.ledger")
+    found = [(path, name.fullmatch(path.name)) for path in folder.iterdir()]
+    files = [LedgerFile(path, board_id, int(match[1]), int(match[2])) for path, match in found if match]
+    return sorted(files, key=lambda file: file.after_revision)
+
+
+def read_files(folder: Path, board_id: str) -> Iterator[Head]:
+    """Check the files of a board, which have to begin with its first entry; yield where each ends.
+
+    Raises:
+        LedgerFileError: one is not what was written, or does not begin where the one before ended.
+        OSError: one cannot be read.
+    """
+    head = Head.start(board_id)
+    for file in list_files(folder, board_id):
+        start, end = file.read()
+        if start != head:
+            raise LedgerFileError(
+                f"{file.path}: it goes on from {start.position}, and not from {head.position}"
+            )
+        head = end
+        yield head
+
+
+class LedgerFileWriter:
+    """Writes one file, commit by commit. Without `finish` there is none at the end."""
+
+    def __init__(self, folder: Path, board_id: str, start: Head) -> None:
+        self.head = start
+        """After the last commit that was written."""
+        self._folder = folder
+        self._board_id = board_id
+        self._start = start
+        self._open = hashlib.sha256(start.digest)
+
+    def __enter__(self) -> Self:
+        # Closed to others, for it names users.
+        descriptor, name = tempfile.mkstemp(prefix=".ledger.", dir=self._folder)
+        self._draft, self._file = Path(name), os.fdopen(descriptor, "wb")
+        self._file.write(_write_start(self._board_id, self._start))
+        return self
+
+    def add_row(self, row: LedgerRow | EntryRow) -> None:
+        """Write an entry."""
+        text = write_canonical(row)
+        self._open.update(text)
+        self._file.write(text)
+
+    def add_commit(self, commit: Commit) -> None:
+        """End a commit. Raises LedgerFileError if its digest is not that of what was written."""
+        if (commit.first_revision, commit.digest) != (self.head.revision + 1, self._open.digest()):
+            message = f"the commit of {self._board_id} at revision {commit.last_revision:,} is not whole"
+            raise LedgerFileError(message)
+        self._file.write(_write_commit(commit.last_revision, commit.digest))
+        self.head = Head(commit.last_revision, commit.digest)
+        self._open = hashlib.sha256(commit.digest)
+
+    def finish(self) -> LedgerFile:
+        """Keep what was written, up to the last commit."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        after, last = self._start.revision, self.head.revision
+        path = self._folder / f"{self._board_id}.{after:0{_DIGITS}}-{last:0{_DIGITS}}.ledger"
+        self._draft.replace(path)
+        return LedgerFile(path, self._board_id, after, last)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._file.close()
+        self._draft.unlink(missing_ok=True)
+
+
+def _write_start(board_id: str, head: Head) -> bytes:
+    return f"#ledger\t1\t{board_id}\t{head.revision}\t{head.digest.hex()}\n".encode()
+
+
+def _write_commit(revision: int, digest: bytes) -> bytes:
+    return f"#commit\t{revision}\t{digest.hex()}\n".encode()
