@@ -4,6 +4,7 @@ A request gets one line, with its route. No line holds a token, a password, an a
 string.
 """
 
+import asyncio
 import re
 import secrets
 import time
@@ -20,6 +21,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from action_gateway import tracing
 from action_gateway.edge.exception_handlers import answer_unknown
+from action_gateway.edge.problems import answer
+from action_gateway.errors import UnavailableError
 from action_gateway.metrics import Metrics
 from action_gateway.request_context import begin_request
 from service_runtime.admin import LIVE_PATH, READY_PATH
@@ -73,6 +76,11 @@ class RequestTelemetry:
             if observed.status is not None or scope["type"] != "http":
                 raise
             await answer_unknown(error)(scope, receive, observed.send)
+        except asyncio.CancelledError:
+            # By the server, at the end of a stop. What the request has done by now is unknown.
+            if observed.status is not None or scope["type"] != "http":
+                raise
+            await answer(UnavailableError())(scope, receive, observed.send)
 
     def _report(self, scope: Scope, status: int | None, seconds: float) -> None:
         route = _route(scope) or "unmatched"

@@ -176,26 +176,50 @@ async def begin_to_drain(service: RunningService) -> None:
     await eventually(has_begun)
 
 
-async def test_requests_under_way_are_finished(processes: Processes, environment: dict[str, str]) -> None:
-    service = start(processes, environment)
-    body = b'{"refreshToken": "x"}'
+LOGOUT = b'{"refreshToken": "x"}'
+
+
+async def begin_a_request(service: RunningService) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Send the start of a logout."""
     head = (
         "POST /api/v1/auth/logout HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
+        f"Content-Length: {len(LOGOUT)}\r\n\r\n"
     )
     reader, writer = await connect_to(service)
-    writer.write(head.encode() + body[:5])
+    writer.write(head.encode() + LOGOUT[:5])
     await writer.drain()
     # Once another connection was answered, the gateway has read the start of this one's headers.
     async with httpx.AsyncClient(timeout=60) as client:
         await client.get(f"http://{service.addresses['http']}/livez")
+    return reader, writer
+
+
+async def test_requests_under_way_are_finished(processes: Processes, environment: dict[str, str]) -> None:
+    service = start(processes, environment)
+    reader, writer = await begin_a_request(service)
     await begin_to_drain(service)
-    writer.write(body[5:])
+    writer.write(LOGOUT[5:])
     answer = await reader.read()
     writer.close()
 
     assert answer.startswith(b"HTTP/1.1 204 ")
     assert await wait_for_end(service) == 0
+
+
+async def test_a_request_that_takes_longer_than_the_stop_is_answered_as_unavailable(
+    processes: Processes, environment: dict[str, str]
+) -> None:
+    service = start(processes, environment | {f"{PREFIX}STOP_SECONDS": "1"})
+    reader, writer = await begin_a_request(service)
+    service.child.process.send_signal(signal.SIGTERM)
+    answer = await reader.read()
+    writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert b'"code":"unavailable"' in answer
+    assert b"retry-after: " in answer.lower()
+    assert await wait_for_end(service) == 0
+    assert "Traceback" not in service.log()
 
 
 def test_a_gateway_raises_its_limit_of_open_files() -> None:
