@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -43,16 +44,20 @@ class Ledgers:
             await fill(connection, size)
         return cls(server, database, record, size)
 
-    async def award(self, seconds: float) -> Sample:
+    async def award(self, seconds: float, *, in_order: bool = False) -> Sample:
         """Record batches after a checkpoint, each on a board drawn at random.
 
         The value is the WAL that it takes, in bytes an award.
+
+        Args:
+            seconds: for how long.
+            in_order: whether ids are ordered by time.
         """
         with self.server.connect_as_admin() as admin:
             admin.execute("CHECKPOINT")
         async with await connect(self.record, "score_runtime") as connection:
             before = await _read_wal(connection)
-            sample = await record_batches(connection, self._make_batch, seconds)
+            sample = await record_batches(connection, partial(self._make_batch, in_order=in_order), seconds)
             written = await _read_wal(connection) - before
         return replace(sample, value=written / sample.count)
 
@@ -103,8 +108,8 @@ class Ledgers:
     def _draw_board(self) -> str:
         return self.draw.choice(self.size.board_ids)
 
-    def _make_batch(self, size: int) -> Mapping[str, object]:
-        return Awards(self._draw_board(), self.size.users_a_board, self.draw).parameters(size)
+    def _make_batch(self, size: int, *, in_order: bool = False) -> Mapping[str, object]:
+        return Awards(self._draw_board(), self.size.users_a_board, self.draw, in_order).parameters(size)
 
 
 async def _read_wal(connection: psycopg.AsyncConnection[DictRow]) -> int:

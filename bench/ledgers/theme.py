@@ -43,15 +43,15 @@ def make_ledger_theme(size: LedgerSize) -> Theme:
                 targets=(at_least(0.9, Quantity.RATIO),),
             ),
             Row("ledger-p99", "a batch of these", "ms p99", p99_ms, measure="ledger", limit="ledger-short"),
+            *_make_costs("ledger"),
             Row(
-                "ledger-cpu",
-                "CPU of PostgreSQL for an award",
-                "µs",
-                _cpu,
-                measure="ledger",
+                "ledger-ordered",
+                "the same awards with ids ordered by time",
+                "awards/s",
+                rate,
                 limit="ledger-short",
             ),
-            Row("ledger-wal", "WAL of an award", "bytes", value, measure="ledger", limit="ledger-short"),
+            *_make_costs("ledger-ordered"),
             Row("ledger-get-short", "get_award on one award a user, 1 connection", "ms p50", median_ms),
             Row("ledger-get", f"get_award on {where}", "ms p50", median_ms, limit="ledger-get-short"),
             *(
@@ -68,6 +68,16 @@ def make_ledger_theme(size: LedgerSize) -> Theme:
     )
 
 
+def _make_costs(measure: str) -> tuple[Row, Row]:
+    """Make the rows of what an award costs PostgreSQL."""
+    return (
+        Row(
+            f"{measure}-cpu", "CPU of PostgreSQL for one of these", "µs", _cpu, measure, limit="ledger-short"
+        ),
+        Row(f"{measure}-wal", "WAL of one of these", "bytes", value, measure, limit="ledger-short"),
+    )
+
+
 def _cpu(sample: Sample) -> float:
     return cpu_of(sample, NAME)
 
@@ -81,6 +91,7 @@ async def _open(size: LedgerSize, stack: Stack) -> AsyncIterator[Mapping[str, Me
         yield {
             "ledger-short": short.award,
             "ledger": long.award,
+            "ledger-ordered": partial(long.award, in_order=True),
             "ledger-get-short": short.get,
             "ledger-get": long.get,
             **{name: partial(long.measure_size, relation) for name, (relation, _) in _RELATIONS.items()},

@@ -1,5 +1,6 @@
 """Awards to ask for: always new ones, of users drawn at random."""
 
+import time
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -27,6 +28,8 @@ class Awards:
     board_id: str
     users: int = USERS
     draw: Random = field(default_factory=Random)
+    in_order: bool = False
+    """Whether ids are ordered by time (UUID version 7) instead of random (version 4)."""
 
     def fields(self) -> dict[str, Any]:
         """Return the arguments of `ScoreClient.award`; it finds the ids by itself."""
@@ -62,5 +65,7 @@ class Awards:
 
     def _new_id(self) -> str:
         # As random as the ones of callers, for that is what an index feels, and cheaper to make.
-        text = f"{self.draw.getrandbits(128):032x}"
-        return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
+        text, version = f"{self.draw.getrandbits(128):032x}", 4
+        if self.in_order:
+            text, version = f"{time.time_ns() // 1_000_000:012x}{text[12:]}", 7
+        return f"{text[:8]}-{text[8:12]}-{version}{text[13:16]}-a{text[17:20]}-{text[20:]}"
