@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Final
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from playwright.async_api import Browser, Request, ViewportSize, expect
+from playwright.async_api import Browser, ViewportSize, expect
 
 ROOT: Final = Path(__file__).parents[3]
 SITE: Final = ROOT / "build/docs"
@@ -56,6 +56,10 @@ def is_elsewhere(address: str) -> bool:
     return bool(urlsplit(address).netloc)
 
 
+def is_of_the_site(page: Path) -> bool:
+    return page.relative_to(SITE).parts[:1] not in {(folder,) for folder in OTHER_PROGRAMS}
+
+
 @pytest.fixture(scope="module")
 def pages() -> dict[Path, Elements]:
     return read_pages()
@@ -67,7 +71,8 @@ def address() -> Iterator[str]:
 
     class Handler(SimpleHTTPRequestHandler):
         def end_headers(self) -> None:
-            self.send_header("Content-Security-Policy", POLICY)
+            if is_of_the_site(SITE / self.path.removeprefix("/")):
+                self.send_header("Content-Security-Policy", POLICY)
             super().end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
@@ -102,7 +107,7 @@ def test_no_style_loads_anything_from_elsewhere() -> None:
     found = {
         path: [
             url
-            for url in re.findall(r"""(?:url\(|@import)\s*['"]?([^'")\s;]+)""", text)
+            for url in re.findall(r"""(?:url\(|@import)\s*(?:url\()?\s*['"]?([^'")\s;]+)""", text)
             if is_elsewhere(url) and not url.startswith("data:")
         ]
         for path, text in styles.items()
@@ -119,9 +124,9 @@ def test_every_link_leads_to_a_page_and_an_anchor_that_exist(pages: dict[Path, E
             if parts.scheme or parts.netloc:
                 continue
             target = (page.parent / unquote(parts.path)).resolve() if parts.path else page
-            anchors = pages[target].anchors if target in pages else None
-            wanted = unquote(parts.fragment)
-            if not target.is_file() or (anchors is not None and wanted and wanted not in anchors):
+            # pdoc links to attributes that it does not list.
+            anchor = unquote(parts.fragment) if is_of_the_site(page) and target in pages else ""
+            if not target.is_file() or (anchor and anchor not in pages[target].anchors):
                 faults.append((str(page.relative_to(SITE)), link))
     assert faults == []
 
@@ -133,26 +138,25 @@ async def test_pages_obey_the_policy_ask_nobody_else_and_fit_a_phone(
     context = await browser.new_context(viewport=PHONE, color_scheme=scheme)
     tab = await context.new_page()
     faults: list[str] = []
-    requests: list[Request] = []
-    tab.on("console", lambda message: faults.append(message.text))
+    requests: list[str] = []
+    tab.on("console", lambda message: faults.append(f"{message.text} {message.location['url']}"))
     tab.on("pageerror", lambda error: faults.append(str(error)))
-    tab.on("request", requests.append)
-    for page in pages:
-        path = page.relative_to(SITE)
-        if path.parts[0] in OTHER_PROGRAMS:
-            continue
-        await tab.goto(f"{address}/{path}")
-        width = await tab.evaluate("document.documentElement.scrollWidth")
-        assert (path, width) == (path, PHONE["width"])
-    assert faults == []
-    assert [request.url for request in requests if not request.url.startswith((address, "data:"))] == []
+    tab.on("request", lambda request: requests.append(request.url))
+    for page in pages.keys() - {SITE / "index.html"}:  # That one leads on at once.
+        await tab.goto(f"{address}/{page.relative_to(SITE)}")
+        if is_of_the_site(page):
+            width = await tab.evaluate("document.documentElement.scrollWidth")
+            assert (page, width) == (page, PHONE["width"])
+    # Chromium asks for an icon where a page names none, as those of the APIs.
+    assert [fault for fault in faults if not fault.endswith("/favicon.ico")] == []
+    assert [request for request in requests if not request.startswith((address, "data:"))] == []
     await context.close()
 
 
 async def test_a_search_finds_the_page_that_is_about_it(address: str, browser: Browser) -> None:
     tab = await browser.new_page()
     await tab.goto(f"{address}/README.html")
-    await tab.get_by_role("searchbox", name="Search").first.fill("midnight")
+    await tab.get_by_role("textbox", name="Search").fill("midnight")
     await tab.keyboard.press("Enter")
     found = tab.locator("ul.search a").filter(has_text="Boards and their periods").first
     await found.click()
