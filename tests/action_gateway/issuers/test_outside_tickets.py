@@ -1,7 +1,11 @@
 """Tickets of issuers outside, over HTTP, with everything behind them."""
 
 import asyncio
+import base64
+import hashlib
+import json
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -368,3 +372,37 @@ async def test_a_gateway_does_not_start_where_an_issuer_has_a_key_of_its_own(
     match_issuer.publish([TicketKey.read(gateway_settings[f"{kind}_keys_dir"] / "1.pem")])
     with pytest.raises(SetupError, match="is one of this gateway"):
         await start_gateway(ready=False, score_target="dns:///localhost:1", ticket_issuers_file=issuers_file)
+
+
+def encode(part: bytes) -> str:
+    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
+
+
+async def test_a_ticket_that_is_made_by_the_documentation_alone_is_redeemed(
+    gateway: Gateway, player: Player, match_issuer: OutsideIssuer, database: Database
+) -> None:
+    key, now = match_issuer.keys[0], int(time.time())
+    header = {"alg": "EdDSA", "typ": "score-ticket+jwt", "kid": key.key_id}
+    claims = {
+        "iss": "https://match.example.org",
+        "aud": "laurel-score-ticket",
+        "sub": "ada",
+        "jti": "duel-4711-ada",
+        "board": "main",
+        "action": "duel",
+        "points": 10,
+        "digest": encode(hashlib.sha256(b'{"of":4,"place":1}').digest()),
+        "iat": now,
+        "nbf": now,
+        "exp": now + 10,
+    }
+    signed = f"{encode(json.dumps(header).encode())}.{encode(json.dumps(claims).encode())}"
+    token = f"{signed}.{encode(key.private.sign(signed.encode()))}"
+    response = await player.redeem({"token": token, "result": {"place": 1, "of": 4}})
+
+    assert response.status_code == 200
+    named = uuid.uuid5(
+        uuid.UUID("6c617572-656c-5e8d-9b1c-7469636b650a"), "25:https://match.example.org13:duel-4711-ada"
+    )
+    with psycopg.connect(database.admin_dsn) as connection:
+        assert connection.execute("SELECT award_id FROM score.award").fetchall() == [(named,)]
