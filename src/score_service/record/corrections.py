@@ -73,8 +73,8 @@ class Corrections:
             "reverse_awards",
             {
                 **_ids_of(board_id, requests),
-                "reasons": json.dumps([request.reason for request in requests]),
-                "on_behalf_of": json.dumps([request.on_behalf_of for request in requests]),
+                "reasons": [json.dumps(request.reason) for request in requests],
+                "on_behalf_of": [json.dumps(request.on_behalf_of) for request in requests],
                 "actor": actor,
                 "trace_id": trace_id,
             },

@@ -7,8 +7,8 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT s.user_id, s.total > 0 AND h.user_id IS NULL AS is_ranked
         FROM score.standing s
-        LEFT JOIN score.hidden_user h ON h.board_id = s.board_id AND h.user_id = s.user_id
-        WHERE s.board_id = b.board_id AND s.period = %(period_id)s AND s.user_id > %(after_user_id)s
+        LEFT JOIN score.hidden_user h ON h.board_id = %(board_id)s AND h.user_id = s.user_id
+        WHERE s.board_id = %(board_id)s AND s.period = %(period_id)s AND s.user_id > %(after_user_id)s
           AND (%(period_id)s = 'all_time' OR EXISTS (
               SELECT FROM score.period
               WHERE board_id = %(board_id)s AND period_id = %(period_id)s AND entry_revision IS NULL))

@@ -8,7 +8,7 @@ WITH suspect AS MATERIALIZED (
         UNION ALL
         SELECT a.user_id, false
         FROM score.reversal r
-        JOIN score.award a ON a.board_id = r.board_id AND a.revision = r.award_revision
+        JOIN score.award a ON a.board_id = %(board_id)s AND a.revision = r.award_revision
         WHERE r.board_id = %(board_id)s
     ) found
     GROUP BY user_id

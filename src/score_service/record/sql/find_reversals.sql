@@ -13,6 +13,6 @@ CROSS JOIN LATERAL (
 ) e
 CROSS JOIN LATERAL (
     SELECT last_revision, digest FROM score.commit
-    WHERE board_id = e.board_id AND last_revision >= e.revision
+    WHERE board_id = %(board_id)s AND last_revision >= e.revision
     ORDER BY last_revision LIMIT 1
 ) c

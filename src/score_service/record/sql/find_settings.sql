@@ -2,7 +2,7 @@
 -- is no such board.
 SELECT e.revision, e.body AS settings
 FROM score.board b
-JOIN score.entry e ON e.board_id = b.board_id AND e.revision = b.settings_revision
+JOIN score.entry e ON e.board_id = %(board_id)s AND e.revision = b.settings_revision
 WHERE b.board_id = %(board_id)s
 UNION ALL (
     SELECT -version, settings FROM score.default_settings

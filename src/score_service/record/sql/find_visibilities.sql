@@ -4,7 +4,7 @@ SELECT user_id, visibility
 FROM (
     SELECT v.user_id, CASE WHEN v.revision <= %(revision)s THEN v.visibility ELSE (
         SELECT e.body::json ->> 'visibility' FROM score.entry e
-        WHERE e.board_id = v.board_id AND e.revision <= %(revision)s
+        WHERE e.board_id = %(board_id)s AND e.revision <= %(revision)s
           AND e.kind = 'visibility' AND e.body::json ->> 'user_id' = v.user_id
         ORDER BY e.revision DESC LIMIT 1
     ) END AS visibility

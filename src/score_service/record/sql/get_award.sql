@@ -7,11 +7,11 @@ WITH waited AS (SELECT pg_current_xact_id(), pg_logical_emit_message(true, 'laur
 SELECT a.award_id::text, a.revision, c.last_revision AS commit_revision, c.digest AS commit_digest,
        a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.request_id::text,
        EXISTS (SELECT FROM score.reversal r
-               WHERE r.board_id = a.board_id AND r.award_revision = a.revision) AS reversed
+               WHERE r.board_id = %(board_id)s AND r.award_revision = a.revision) AS reversed
 FROM waited
 LEFT JOIN score.award a ON a.board_id = %(board_id)s AND a.award_id = %(award_id)s::uuid
 LEFT JOIN LATERAL (
     SELECT last_revision, digest FROM score.commit
-    WHERE board_id = a.board_id AND last_revision >= a.revision
+    WHERE board_id = %(board_id)s AND last_revision >= a.revision
     ORDER BY last_revision LIMIT 1
 ) c ON true

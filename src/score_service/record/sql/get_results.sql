@@ -23,5 +23,5 @@ LEFT JOIN LATERAL (
         WHERE board_id = %(board_id)s AND period_number = f.number AND user_id = asked.user_id LIMIT 1
     ) found
 ) r ON true
-LEFT JOIN score.hidden_user h ON h.board_id = b.board_id AND h.user_id = r.user_id
+LEFT JOIN score.hidden_user h ON h.board_id = %(board_id)s AND h.user_id = r.user_id
 WHERE b.board_id = %(board_id)s

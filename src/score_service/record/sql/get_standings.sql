@@ -5,7 +5,7 @@
 WITH asked AS MATERIALIZED (
     SELECT s.user_id, s.total, s.reached_revision, h.visibility
     FROM score.standing s
-    LEFT JOIN score.hidden_user h ON h.board_id = s.board_id AND h.user_id = s.user_id
+    LEFT JOIN score.hidden_user h ON h.board_id = %(board_id)s AND h.user_id = s.user_id
     WHERE s.board_id = %(board_id)s AND s.period = %(period_id)s AND s.user_id = ANY (%(user_ids)s::text[])
       AND s.total > 0
       AND (%(period_id)s = 'all_time' OR EXISTS (

@@ -2,10 +2,10 @@
 SELECT a.award_id::text, a.revision, a.user_id, a.points, a.total_after, a.action_type, a.action_id, a.caller, a.trace_id,
        a.awarded_at, a.occurred_at,
        EXISTS (SELECT FROM score.reversal r
-               WHERE r.board_id = a.board_id AND r.award_revision = a.revision) AS reversed,
+               WHERE r.board_id = %(board_id)s AND r.award_revision = a.revision) AS reversed,
        CASE WHEN a.period_numbers IS NOT NULL THEN ARRAY(
            SELECT p.period_id FROM unnest(a.period_numbers) WITH ORDINALITY AS n (number, ordinal)
-           JOIN score.period p ON p.board_id = a.board_id AND p.number = n.number
+           JOIN score.period p ON p.board_id = %(board_id)s AND p.number = n.number
            ORDER BY n.ordinal
        ) END AS period_ids
 FROM score.find_awards_before(%(board_id)s, %(user_id)s, %(before_revision)s, %(limit)s) a

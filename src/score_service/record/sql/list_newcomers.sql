@@ -2,7 +2,7 @@
 -- revision. The total after it is its points; but that is so as well after the first one of a user who had none left.
 SELECT a.revision, a.user_id
 FROM score.award a
-LEFT JOIN score.period p ON p.board_id = a.board_id AND p.period_id = %(period_id)s
+LEFT JOIN score.period p ON p.board_id = %(board_id)s AND p.period_id = %(period_id)s
 WHERE a.board_id = %(board_id)s AND a.revision > %(after_revision)s AND a.revision <= %(upto_revision)s
   AND a.points = CASE WHEN %(period_id)s = 'all_time' THEN a.total_after
                       ELSE a.period_totals[array_position(a.period_numbers, p.number)] END

@@ -27,7 +27,7 @@ CROSS JOIN final f
 CROSS JOIN start
 LEFT JOIN LATERAL (
     SELECT user_id, total, rank, reached_revision FROM score.period_result
-    WHERE board_id = b.board_id AND period_number = f.number
+    WHERE board_id = %(board_id)s AND period_number = f.number
       AND rank > start.rank AND rank <= start.rank + %(limit)s + start.hidden
       AND rank NOT IN (SELECT rank FROM hidden)
     ORDER BY rank LIMIT %(limit)s

@@ -15,7 +15,7 @@ WITH final AS (
     SELECT r.*, h.visibility FROM final f
     JOIN score.period_result r ON r.board_id = %(board_id)s AND r.period_number = f.number
         AND r.user_id = %(user_id)s
-    LEFT JOIN score.hidden_user h ON h.board_id = r.board_id AND h.user_id = r.user_id
+    LEFT JOIN score.hidden_user h ON h.board_id = %(board_id)s AND h.user_id = r.user_id
     WHERE h.visibility IS DISTINCT FROM 'hidden'
 ), neighbour AS (
     (

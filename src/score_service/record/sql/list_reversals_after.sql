@@ -5,17 +5,17 @@ SELECT count.reversals, e.revision, e.actor, e.entered_at, e.body, c.last_revisi
 FROM score.period p
 CROSS JOIN LATERAL (
     SELECT count(*) AS reversals FROM score.reversal
-    WHERE board_id = p.board_id AND p.number = ANY (final_numbers)
+    WHERE board_id = %(board_id)s AND p.number = ANY (final_numbers)
 ) count
 LEFT JOIN LATERAL (
     SELECT revision FROM score.reversal
-    WHERE board_id = p.board_id AND p.number = ANY (final_numbers)
+    WHERE board_id = %(board_id)s AND p.number = ANY (final_numbers)
     ORDER BY revision DESC LIMIT %(limit)s
 ) r ON true
-LEFT JOIN score.entry e ON e.board_id = p.board_id AND e.revision = r.revision
+LEFT JOIN score.entry e ON e.board_id = %(board_id)s AND e.revision = r.revision
 LEFT JOIN LATERAL (
     SELECT last_revision, digest FROM score.commit
-    WHERE board_id = e.board_id AND last_revision >= e.revision
+    WHERE board_id = %(board_id)s AND last_revision >= e.revision
     ORDER BY last_revision LIMIT 1
 ) c ON true
 WHERE p.board_id = %(board_id)s AND p.period_id = %(period_id)s

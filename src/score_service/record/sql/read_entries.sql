@@ -9,12 +9,12 @@ board AS (
     FROM score.board b
     LEFT JOIN LATERAL (
         SELECT encode(substr(digest, 1, 8), 'hex') AS mark FROM score.commit
-        WHERE board_id = b.board_id AND last_revision >= %(after_revision)s
+        WHERE board_id = %(board_id)s AND last_revision >= %(after_revision)s
         ORDER BY last_revision LIMIT 1
     ) former ON true
     LEFT JOIN LATERAL (
         SELECT encode(substr(digest, 1, 8), 'hex') AS mark, last_revision FROM score.commit
-        WHERE board_id = b.board_id AND last_revision >= least(%(upto_revision)s, b.revision)
+        WHERE board_id = %(board_id)s AND last_revision >= least(%(upto_revision)s, b.revision)
         ORDER BY last_revision LIMIT 1
     ) latter ON true
     WHERE b.board_id = %(board_id)s
@@ -43,7 +43,7 @@ board AS (
     ) e
     CROSS JOIN LATERAL (
         SELECT encode(substr(digest, 1, 8), 'hex') AS mark FROM score.commit
-        WHERE board_id = e.board_id AND last_revision >= e.revision
+        WHERE board_id = %(board_id)s AND last_revision >= e.revision
         ORDER BY last_revision LIMIT 1
     ) c
 )

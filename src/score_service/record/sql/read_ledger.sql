@@ -10,7 +10,7 @@ SELECT coalesce(a.revision, e.revision, c.last_revision) AS revision, a.revision
        CASE WHEN num_nonnulls(a.period_numbers, a.period_totals) > 0 THEN (
            SELECT string_agg(concat(p.period_id, '=', t.total), ',' ORDER BY t.ordinal)
            FROM unnest(a.period_numbers, a.period_totals) WITH ORDINALITY AS t (number, total, ordinal)
-           LEFT JOIN score.period p ON p.board_id = a.board_id AND p.number = t.number
+           LEFT JOIN score.period p ON p.board_id = %(board_id)s AND p.number = t.number
        ) END AS period_totals,
        a.previous_revision, e.kind, e.actor, trim_scale(extract(epoch FROM e.entered_at) * 1000000)::text AS entered_at, e.body,
        c.first_revision, c.digest

@@ -18,8 +18,8 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT s.user_id, s.total, s.reached_revision, s.changed_revision, v.visibility
         FROM score.standing s
-        LEFT JOIN score.visibility v ON v.board_id = s.board_id AND v.user_id = s.user_id
-        WHERE s.board_id = b.board_id AND s.period = %(period_id)s AND s.user_id > %(after_user_id)s
+        LEFT JOIN score.visibility v ON v.board_id = %(board_id)s AND v.user_id = s.user_id
+        WHERE s.board_id = %(board_id)s AND s.period = %(period_id)s AND s.user_id > %(after_user_id)s
           AND (%(period_id)s = 'all_time' OR EXISTS (
               SELECT FROM score.period
               WHERE board_id = %(board_id)s AND period_id = %(period_id)s AND entry_revision IS NULL))

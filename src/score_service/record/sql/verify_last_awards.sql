@@ -4,7 +4,7 @@ SELECT b.revision AS head_revision, b.digest AS head_digest, s.user_id AS key, s
 FROM score.board b
 LEFT JOIN LATERAL (
     SELECT user_id, last_award_revision FROM score.standing
-    WHERE board_id = b.board_id AND period = 'all_time' AND user_id > %(after)s
+    WHERE board_id = %(board_id)s AND period = 'all_time' AND user_id > %(after)s
       AND last_award_revision IS DISTINCT FROM reached_revision AND last_award_revision IS NOT NULL
     ORDER BY user_id LIMIT %(limit)s
 ) s ON true

@@ -7,7 +7,7 @@ SELECT b.revision AS head_revision, b.digest AS head_digest, b.settings_revision
        trim_scale(extract(epoch FROM p.ends_at) * 1000000)::text AS ends_at,
        trim_scale(extract(epoch FROM p.closes_at) * 1000000)::text AS closes_at,
        trim_scale(extract(epoch FROM p.final_at) * 1000000)::text AS final_at
-FROM (SELECT %(board_id)s::text AS board_id) asked
-LEFT JOIN score.board b ON b.board_id = asked.board_id
-LEFT JOIN score.period p ON p.board_id = asked.board_id
+FROM (SELECT) asked
+LEFT JOIN score.board b ON b.board_id = %(board_id)s
+LEFT JOIN score.period p ON p.board_id = %(board_id)s
 ORDER BY p.number

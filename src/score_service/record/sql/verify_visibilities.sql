@@ -3,7 +3,7 @@
 SELECT b.revision AS head_revision, b.digest AS head_digest, v.user_id AS key, v.visibility, v.revision
 FROM score.board b
 LEFT JOIN LATERAL (
-    SELECT * FROM score.visibility WHERE board_id = b.board_id AND user_id > %(after)s
+    SELECT * FROM score.visibility WHERE board_id = %(board_id)s AND user_id > %(after)s
     ORDER BY user_id LIMIT %(limit)s
 ) v ON true
 WHERE b.board_id = %(board_id)s
