@@ -22,6 +22,8 @@ def checks_of(ledger: Ledger, projection: Projection) -> Mapping[str, Check]:
         revision = await ledger.read_schema_revision()
         if revision < REQUIRED_SCHEMA:
             return f"the schema is at {revision or 'nothing'}, {REQUIRED_SCHEMA} is needed: run migrate"
+        if silent := await ledger.find_silent_nodes():
+            return f"may hide that a standby lacks an award: {', '.join(silent)}"
         return None if await ledger.accepts_writes() else "accepts no writes"
 
     async def check_projection() -> str | None:

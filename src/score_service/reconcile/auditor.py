@@ -280,7 +280,7 @@ class AuditLoop:
         """Audit every board once, and have rebuilt those that differ; the next round takes what fails."""
         audited, drift, is_complete = 0, 0, True
         with _logged():
-            async for board_id in self._ledger.list_boards():
+            async for board_id in self._ledger.list_reachable_boards():
                 if stop.is_set():
                     return
                 audit = await self._audit_and_repair(board_id)

@@ -101,14 +101,18 @@ class Scanner:
 
         Returns:
             By how many revisions the board furthest behind is behind, and how many boards are stale; NaN
-            where a part of Redis is unavailable.
+            where a part of Redis is unavailable, or a node of PostgreSQL is.
 
         Raises:
             ProjectionUnavailableError: Redis is unavailable.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        lag, stale, is_complete, after, known = 0, 0, True, "", set[str]()
-        while not stop.is_set() and (heads := await self._ledger.list_heads(after, _PAGE)):
+        lag, stale, is_complete, is_whole, after, known = 0, 0, True, True, "", set[str]()
+        while not stop.is_set():
+            heads, are_all = await self._ledger.list_reachable_heads(after, _PAGE)
+            is_whole = is_whole and are_all
+            if not heads:
+                break
             states = await self._read_states(heads)
             is_complete = is_complete and len(states) == len(heads)
             lag = max([lag, *(state.behind for state in states)])
@@ -116,11 +120,11 @@ class Scanner:
             await self._repair([state for state in states if not state.is_at_head])
             after, _ = heads[-1]
             known.update(board_id for board_id, _ in heads[: KNOWN_MAX - len(known)])
-        if not stop.is_set():
+        if is_whole and not stop.is_set():  # Boards of nodes that are away are still there.
             await self._known_boards.replace(known)
             if len(known) < KNOWN_MAX:  # Otherwise there may be more.
                 self._freshness.keep(known)
-        return (lag, stale) if is_complete else (math.nan, math.nan)
+        return (lag, stale) if is_complete and is_whole else (math.nan, math.nan)
 
     def _is_stale(self, state: _BoardState) -> bool:
         """Take note of how far both stores are, and tell whether the projection is stale."""

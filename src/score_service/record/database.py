@@ -35,6 +35,9 @@ _RETRY_SECONDS: Final = 0.05
 _WAIT_FOR_STANDBYS: Final = "SyncRepWaitForLSN"
 """The function of PostgreSQL that warns of a wait that was cut short: neither the code nor the words of that
 warning are its own, the words because they are translated."""
+_WAIT_OF_A_NODE: Final = "wait for synchronous replication"
+"""Part of the words of that warning. Where a node of Citus gave it, they are all that remains of it,
+in the language of that node: see `Ledger.find_silent_nodes`."""
 
 
 class _UnconfirmedError(psycopg.Error):
@@ -43,6 +46,11 @@ class _UnconfirmedError(psycopg.Error):
 
 _HELD_UP: Final = (_UnconfirmedError, psycopg.errors.LockNotAvailable)
 """What the same statement on the same connection may overcome."""
+
+
+def is_node_away(error: RecordUnavailableError) -> bool:
+    """Whether a database on several nodes answered, and could not reach one of them."""
+    return isinstance(error.__cause__, psycopg.errors.ConnectionFailure)
 
 
 class Database(Pool):
@@ -117,8 +125,9 @@ def _confirmation(connection: Connection) -> Iterator[None]:
     warnings: list[str] = []
 
     def note(said: psycopg.errors.Diagnostic) -> None:
-        if said.source_function == _WAIT_FOR_STANDBYS:
-            warnings.append(said.message_primary or "")
+        message = said.message_primary or ""
+        if said.source_function == _WAIT_FOR_STANDBYS or _WAIT_OF_A_NODE in message:
+            warnings.append(message)
 
     connection.add_notice_handler(note)
     try:

@@ -23,9 +23,9 @@ from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
 from score_service.domain.position import Position
 from score_service.domain.visibility import Visibility
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
-from score_service.record.database import BULK_SECONDS, Database
+from score_service.record.database import BULK_SECONDS, Database, is_node_away
 
-REQUIRED_SCHEMA: Final = "0004"
+REQUIRED_SCHEMA: Final = "0006"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
 
 MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
@@ -150,14 +150,46 @@ class Ledger:
         rows = await self._fetch_all("list_heads", {"after_board_id": after_board_id, "limit": limit})
         return [(row["board_id"], Position.of(row["revision"], row["digest"])) for row in rows]
 
+    async def list_reachable_heads(
+        self, after_board_id: str, limit: int
+    ) -> tuple[list[tuple[str, Position]], bool]:
+        """Do what `list_heads` does, without the boards of nodes that are away.
+
+        Returns:
+            Those that are there, and whether they are all.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        try:
+            return await self.list_heads(after_board_id, limit), True
+        except RecordUnavailableError as error:
+            if not is_node_away(error):
+                raise
+        parameters = {"after_board_id": after_board_id, "limit": limit}
+        rows = await self._fetch_all("list_reachable_heads", parameters)
+        return [(row["board_id"], Position.of(row["revision"], row["digest"])) for row in rows], False
+
     async def list_boards(self) -> AsyncIterator[str]:
         """Name every board, in the order of ids.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is unavailable, or a node of it is.
+        """
+        after = ""
+        while heads := await self.list_heads(after, _BOARDS_A_LOOK):
+            for board_id, _ in heads:
+                yield board_id
+            after = heads[-1][0]
+
+    async def list_reachable_boards(self) -> AsyncIterator[str]:
+        """Do what `list_boards` does, without the boards of nodes that are away.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         after = ""
-        while heads := await self.list_heads(after, _BOARDS_A_LOOK):
+        while heads := (await self.list_reachable_heads(after, _BOARDS_A_LOOK))[0]:
             for board_id, _ in heads:
                 yield board_id
             after = heads[-1][0]
@@ -240,6 +272,14 @@ class Ledger:
         """
         rows = await self._fetch_all("read_schema_revision", {})
         return str(rows[0]["version_num"]) if rows else ""
+
+    async def find_silent_nodes(self) -> list[str]:
+        """Return where settings would keep it from this client that a wait for a standby was cut short.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        return [row["setting"] for row in await self._fetch_all("find_silent_nodes", {})]
 
     async def accepts_writes(self) -> bool:
         """Return whether PostgreSQL would let awards be written: a standby does not, nor a server set so.

@@ -44,6 +44,15 @@ async def test_a_record_that_accepts_no_writes_is_reported(
         assert await checks_of(Ledger(read_only), projection)["record"]() == "accepts no writes"
 
 
+async def test_a_record_that_may_hide_that_a_standby_lacks_an_award_is_reported(
+    database: Database, projection: Projection
+) -> None:
+    dsn = make_conninfo(database.score_runtime_dsn, options="-c client_min_messages=error")
+    async with pool.Database.open(PoolSettings(dsn)) as silent:
+        said = await checks_of(Ledger(silent), projection)["record"]()
+    assert said == "may hide that a standby lacks an award: client_min_messages = error"
+
+
 @pytest.fixture
 async def proxy(free_port: Callable[[], int]) -> AsyncIterator[Proxy]:
     """Return a proxy before nothing, which closes each connection at once."""

@@ -199,6 +199,24 @@ async def test_award_is_not_answered_as_made_when_the_wait_for_its_standby_is_ca
         assert (await recording).changes.after.revision == 1
 
 
+async def test_award_is_not_answered_as_made_when_another_node_says_that_its_wait_was_cancelled(
+    ledger: Ledger, database: postgres.Database
+) -> None:
+    with administering(database) as run:
+        # As Citus hands on what the node with the board warned of: the words alone, and a detail of its own.
+        run(
+            "CREATE FUNCTION score.warn() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+            " RAISE WARNING 'canceling wait for synchronous replication due to user request'"
+            " USING DETAIL = 'from node-1:5432'; RETURN NULL; END $$"
+        )
+        run("CREATE TRIGGER warn AFTER INSERT ON score.award EXECUTE FUNCTION score.warn()")
+
+    batch = await ledger.record_awards("main", [make_award()])
+
+    # It was found by asking again.
+    assert (batch.changes.changes, len(batch.results)) == ((), 1)
+
+
 async def test_warning_about_something_else_keeps_no_award_from_being_answered(
     ledger: Ledger, database: postgres.Database
 ) -> None:

@@ -1,9 +1,10 @@
 """The pool of connections to PostgreSQL: connections that the server closed while they were idle."""
 
 import psycopg
+import pytest
 from tests.fixtures.postgres import Database
 
-from service_runtime.postgres.pool import Pool, PoolSettings
+from service_runtime.postgres.pool import Pool, PoolSettings, is_connection_lost
 
 
 class _Pool(Pool):
@@ -39,6 +40,20 @@ async def test_a_pool_is_replaced_once_for_all_statements_that_were_lost_togethe
         second = await _backend(pool)
         await pool.renew(began=1.0)
         assert (second != first, await _backend(pool)) == (True, second)
+
+
+async def test_a_server_that_lost_another_one_is_not_lost_itself(database: Database) -> None:
+    async with (
+        _Pool.open(PoolSettings(database.gateway_runtime_dsn)) as pool,
+        pool.connection() as connection,
+    ):
+        with pytest.raises(psycopg.OperationalError) as caught:
+            await connection.execute(
+                "DO $$ BEGIN RAISE EXCEPTION 'connection to the remote node failed'"
+                " USING ERRCODE = 'connection_failure'; END $$"
+            )
+        assert not is_connection_lost(caught.value)
+        assert not connection.closed
 
 
 def test_no_password_is_in_the_text_of_settings() -> None:
