@@ -68,6 +68,15 @@ conformance: $(RUN_READY) ## Tell whether a client keeps the rules of docs/clien
 test: $(DEV_READY) $(NODE_BUILT) ## Run the tests on all cores. ARGS='-k watch' chooses some.
 	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal $(ARGS)
 
+.PHONY: test-citus
+test-citus: $(DEV_READY) ## Run the tests of the record on a Citus cluster. CITUS_URL= names its empty database. ARGS='-k watch' chooses some.
+	@test -n '$(CITUS_URL)' || { echo 'Say which cluster, such as make test-citus CITUS_URL=postgresql://postgres@HOST/DATABASE: an empty database with the extension citus and two workers, as a superuser. See docs/operations/citus.md.' >&2; exit 2; }
+	@CITUS_URL='$(CITUS_URL)' $(BIN)/python -m pytest -q $(ARGS) $(OF_CITUS)
+
+# The tests that need no server of their own, which they could stop or alter.
+OF_CITUS = tests/citus tests/score_service/boards tests/score_service/closing tests/score_service/operations \
+	$(addprefix tests/score_service/record/test_,closing.py corrections.py feed.py history.py ledger.py periods.py standings.py)
+
 # Each test of it is a whole stack at work.
 STACKS = $(shell getconf _NPROCESSORS_ONLN)
 

@@ -22,6 +22,7 @@ pytest_plugins = [
     "tests.fixtures.stores",
     "tests.fixtures.correcting",
     "tests.fixtures.periods",
+    "tests.fixtures.citus",
     "tests.fixtures.collector",
     "tests.fixtures.spans",
     "tests.fixtures.boards",

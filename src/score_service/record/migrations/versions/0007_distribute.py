@@ -1,0 +1,16 @@
+"""Have a database with the extension Citus keep its boards on its nodes."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    """Apply the step."""
+    op.get_bind().exec_driver_sql(
+        Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"),
+        execution_options={"no_parameters": True},  # So that a percent sign stands for itself.
+    )
