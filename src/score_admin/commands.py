@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 import click
+from uuid_utils.compat import uuid7
 
 from score_admin import corrections, reads
 from score_admin.connection import Connection, make_connection
@@ -143,7 +144,7 @@ def award(
 
     The ledger has it as an action of the type `manual`, named by for whom it was made, and why.
     """
-    name = award_id or uuid4()
+    name = award_id or uuid7()
     wanted = corrections.ManualAward(board_id, user_id, points, reason, name)
     _run(
         context,

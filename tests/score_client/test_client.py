@@ -195,6 +195,17 @@ async def test_each_award_has_new_ids_unless_they_are_given(
     assert len({UUID(id_) for id_ in ids}) == 4
 
 
+async def test_new_ids_of_awards_are_in_the_order_of_time(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    server.script("AwardPoints", answer(scores.AwardPointsResponse(result=RESULT)))
+    for _ in range(10):
+        await give(client)
+
+    ids = [UUID(call.request.award.award_id) for call in server.received]
+    assert ids == sorted(ids)
+
+
 @pytest.mark.parametrize(
     "failure",
     [

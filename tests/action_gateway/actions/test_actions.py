@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import jwt
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -56,6 +57,13 @@ async def test_a_right_answer_pays_its_points(player: Player) -> None:
 
     assert response.status_code == 200
     assert response.json() == {"success": True, **AWARD}
+
+
+async def test_awards_have_ids_in_the_order_of_time(player: Player) -> None:
+    tokens = [await player.start() for _ in range(10)]
+
+    ids = [jwt.decode(token, options={"verify_signature": False})["jti"] for token in tokens]
+    assert ids == sorted(ids)
 
 
 async def test_points_add_up(player: Player) -> None:
