@@ -39,7 +39,7 @@ export UV_PYTHON_DOWNLOADS := never
 help: ## List the targets.
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+		/^[a-z-]+:.*## / { printf "  %-20s %s\n", $$1, $$2 }' Makefile
 	@printf '\n  PYTHON=… chooses the interpreter (3.11 or newer) that makes $(VENV).\n\n'
 
 .PHONY: run
