@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 
 from action_gateway.issuers.issuer import RESERVED_NAMES, Issuer, IssuerKey, Users
 from action_gateway.issuers.key_set import parse_key_set
-from score_client.tickets import LIFETIME_SECONDS, LIFETIME_SECONDS_MAX, POINTS_MAX
+from score_client.tickets import IDENTIFIER, ISSUER, LIFETIME_SECONDS, LIFETIME_SECONDS_MAX, POINTS_MAX
 from service_runtime.jwk import find_thumbprint
 from service_runtime.settings import SetupError
 from service_runtime.toml_files import describe_faults, parse_toml
@@ -49,11 +49,11 @@ def parse_issuers(
 class _Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    issuer: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
+    issuer: Annotated[str, Field(pattern=f"^{ISSUER.pattern}$")]
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
     keys_file: Annotated[str, Field(min_length=1)]
     boards: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9._:@-]{1,128}$")], ...],
+        tuple[Annotated[str, Field(pattern=f"^{IDENTIFIER.pattern}$")], ...],
         Field(strict=False, max_length=_BOARDS_MAX),
     ]
     points_max: Annotated[int, Field(ge=1, le=POINTS_MAX)]

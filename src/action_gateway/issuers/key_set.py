@@ -1,4 +1,7 @@
-"""Key sets of issuers: JWKS (RFC 7517) of public Ed25519 keys (RFC 8037)."""
+"""Key sets of issuers: JWKS (RFC 7517) of public Ed25519 keys (RFC 8037).
+
+They are checked here because `PyJWKSet` of PyJWT leaves out keys that it cannot use, and takes private ones.
+"""
 
 import base64
 import json
