@@ -158,7 +158,11 @@ class ScriptedServer:
             self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self.port = self._server.add_secure_port(f"{host}:{self.port}", _credentials(self.certificate))
-        await self._server.start()
+        starting = asyncio.create_task(self._server.start())
+        try:
+            await asyncio.shield(starting)
+        finally:
+            await starting  # What is interrupted within its start cannot be stopped.
         await self.set_healthy(healthy=True)
 
     async def set_healthy(self, *, healthy: bool) -> None:

@@ -1,11 +1,14 @@
 """The command: what it prints and writes, and its exit codes."""
 
+import asyncio
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.fixtures.conformance import PYTHON_ADAPTER, planted, quoted
+from tests.fixtures.conformance import PYTHON_ADAPTER, ROOT, planted, quoted, write_script
+from tests.fixtures.stores import eventually
 
 from conformance.__main__ import main
 
@@ -62,3 +65,31 @@ def test_wrong_usage_is_told_with_exit_code_2(arguments: list[str], message: str
     result = CliRunner().invoke(main, arguments)
     assert message in result.output
     assert result.exit_code == 2
+
+
+async def test_an_interrupted_run_ends_its_adapter_and_has_exit_code_130(tmp_path: Path) -> None:
+    asked, left = tmp_path / "asked", tmp_path / "left"
+    source = (
+        "import pathlib, sys\n"
+        "sys.stdin.readline()\n"
+        f"pathlib.Path({str(asked)!r}).touch()\n"
+        "sys.stdin.readline()\n"
+        f"pathlib.Path({str(left)!r}).touch()\n"
+    )
+    target = quoted(write_script(tmp_path, source))
+    # A start of its own has the handlers that a program at a terminal has.
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", "conformance", target, cwd=ROOT)
+
+    async def is_asked() -> bool:
+        return await asyncio.to_thread(asked.exists)
+
+    try:
+        await eventually(is_asked)
+        process.terminate()
+        async with asyncio.timeout(60):
+            assert await process.wait() == 130
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert left.exists()
