@@ -22,6 +22,7 @@ from bench.stack.stack import Stack, connect
 from bench.themes.calls import award_by_client
 from bench.themes.reads import get_standing
 from bench.themes.theme import Measure, Theme
+from score_service.domain.period import ALL_TIME
 from score_service.reconcile.rebuilder import PAGE_SIZE
 from score_service.record.sql import load_statement
 
@@ -58,7 +59,12 @@ async def read_pages(connection: psycopg.AsyncConnection[DictRow], board_id: str
     """Read all standings of a board as a rebuild does, until the time is up."""
     statement, after, count, start = load_statement("read_page"), "", 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds:
-        parameters = {"board_id": board_id, "after_user_id": after, "limit": PAGE_SIZE}
+        parameters = {
+            "board_id": board_id,
+            "period_id": ALL_TIME,
+            "after_user_id": after,
+            "limit": PAGE_SIZE,
+        }
         (page,) = await (await connection.execute(statement, parameters)).fetchall()
         count += page["members"]
         after = page["last_user_id"] or ""
