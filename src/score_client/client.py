@@ -188,8 +188,8 @@ class ScoreClient(CorrectionCalls):
             points: 1 to 1,000,000, and not more than the service's policy allows the caller.
             action_type: The kind of action.
             action_id: The action.
-            award_id: Names the award on its board for ever. By default a new one, of version 7, which costs a long
-                ledger less than a random one.
+            award_id: Names the award on its board for ever. By default a new one of version 7,
+                which costs a long ledger less than a random one.
             request_id: Names this logical call, also in the service's log. By default a new one.
             trace_id: A W3C trace id, 32 hexadecimal digits, for the service's log and ledger. By default
                 that of the current span, if there is one.

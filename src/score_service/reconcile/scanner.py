@@ -120,7 +120,7 @@ class Scanner:
             await self._repair([state for state in states if not state.is_at_head])
             after, _ = heads[-1]
             known.update(board_id for board_id, _ in heads[: KNOWN_MAX - len(known)])
-        if is_whole and not stop.is_set():  # Boards of nodes that are away are still there.
+        if is_whole and not stop.is_set():  # Boards of nodes that are unavailable are still there.
             await self._known_boards.replace(known)
             if len(known) < KNOWN_MAX:  # Otherwise there may be more.
                 self._freshness.keep(known)

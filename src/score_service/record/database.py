@@ -48,7 +48,7 @@ _HELD_UP: Final = (_UnconfirmedError, psycopg.errors.LockNotAvailable)
 """What the same statement on the same connection may overcome."""
 
 
-def is_node_away(error: RecordUnavailableError) -> bool:
+def is_node_unavailable(error: RecordUnavailableError) -> bool:
     """Whether a database on several nodes answered, and could not reach one of them."""
     return isinstance(error.__cause__, psycopg.errors.ConnectionFailure)
 

@@ -23,7 +23,7 @@ from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
 from score_service.domain.position import Position
 from score_service.domain.visibility import Visibility
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
-from score_service.record.database import BULK_SECONDS, Database, is_node_away
+from score_service.record.database import BULK_SECONDS, Database, is_node_unavailable
 
 REQUIRED_SCHEMA: Final = "0006"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
@@ -153,7 +153,7 @@ class Ledger:
     async def list_reachable_heads(
         self, after_board_id: str, limit: int
     ) -> tuple[list[tuple[str, Position]], bool]:
-        """Do what `list_heads` does, without the boards of nodes that are away.
+        """Do what `list_heads` does, without the boards of nodes that are unavailable.
 
         Returns:
             Those that are there, and whether they are all.
@@ -164,7 +164,7 @@ class Ledger:
         try:
             return await self.list_heads(after_board_id, limit), True
         except RecordUnavailableError as error:
-            if not is_node_away(error):
+            if not is_node_unavailable(error):
                 raise
         parameters = {"after_board_id": after_board_id, "limit": limit}
         rows = await self._fetch_all("list_reachable_heads", parameters)
@@ -183,7 +183,7 @@ class Ledger:
             after = heads[-1][0]
 
     async def list_reachable_boards(self) -> AsyncIterator[str]:
-        """Do what `list_boards` does, without the boards of nodes that are away.
+        """Do what `list_boards` does, without the boards of nodes that are unavailable.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable.

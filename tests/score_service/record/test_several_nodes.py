@@ -1,4 +1,4 @@
-"""A database on several nodes of which one is away: what it says of that, said here by one server."""
+"""A database on several nodes of which one is unavailable: what it says of that, said here by one server."""
 
 import math
 from functools import partial
@@ -19,7 +19,7 @@ _LOSE_A_NODE = """
 ALTER TABLE score.board RENAME TO board_of_all_nodes;
 CREATE FUNCTION score.reach(p_board_id text) RETURNS boolean LANGUAGE plpgsql STABLE COST 10000 AS $$
 BEGIN
-    IF p_board_id = 'away' THEN
+    IF p_board_id = 'unreachable' THEN
         RAISE EXCEPTION 'connection to the remote node failed' USING ERRCODE = 'connection_failure';
     END IF;
     RETURN true;
@@ -30,21 +30,21 @@ CREATE OR REPLACE FUNCTION score.list_reachable_heads(
     p_after_board_id text, p_limit bigint, OUT board_id text, OUT revision bigint, OUT digest bytea
 ) RETURNS SETOF record LANGUAGE sql AS $$
     SELECT board_id, revision, digest FROM score.board_of_all_nodes
-    WHERE board_id > p_after_board_id AND board_id <> 'away' ORDER BY board_id LIMIT p_limit
+    WHERE board_id > p_after_board_id AND board_id <> 'unreachable' ORDER BY board_id LIMIT p_limit
 $$;
 GRANT SELECT, INSERT, UPDATE ON score.board, score.board_of_all_nodes TO score_runtime;
 """
-"""From here on, what needs the board 'away' fails as with a node that is away; the others are found."""
+"""From here on, what needs the board 'unreachable' fails as with a node that is unavailable; others are found."""
 
 
 @pytest.fixture
 async def boards(ledger: Ledger, database: Database) -> list[str]:
-    """Return three boards of which one is away."""
-    for board_id in ("away", "first", "last"):
+    """Return three boards of which one is unavailable."""
+    for board_id in ("unreachable", "first", "last"):
         await ledger.record_awards(board_id, [make_award(board_id=board_id)])
     with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
         connection.execute(_LOSE_A_NODE)
-    return ["away", "first", "last"]
+    return ["unreachable", "first", "last"]
 
 
 async def test_heads_of_all_boards_but_those_of_a_node_that_is_away_are_listed(

@@ -1,2 +1,2 @@
--- Where the ledgers of the boards after one stand, in the order of their ids, but for those on nodes that are away.
+-- Where the ledgers of the boards after one stand, in the order of their ids, but for those on nodes that are unavailable.
 SELECT * FROM score.list_reachable_heads(%(after_board_id)s, %(limit)s)

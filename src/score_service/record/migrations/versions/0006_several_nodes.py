@@ -1,4 +1,4 @@
-"""Go on without the nodes of a database that are away."""
+"""Go on without the nodes of a database that are unavailable."""
 
 from pathlib import Path
 

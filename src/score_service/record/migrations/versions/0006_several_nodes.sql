@@ -1,8 +1,8 @@
 -- Several nodes: a database with the extension Citus keeps each board on one of its nodes, and goes on without those that
--- are away. These functions do on one server what it needs.
+-- are unavailable. These functions do on one server what it needs.
 
--- Lists where the ledgers of boards stand, as list_heads.sql does, but for the boards on nodes that are away. Each shard is
--- asked by itself, which takes a connection each: only for as long as a node is away.
+-- Lists where the ledgers of boards stand, as list_heads.sql does, but for the boards on nodes that are unavailable. Each shard is
+-- asked by itself, which takes a connection each: only for as long as a node is unavailable.
 CREATE FUNCTION score.list_reachable_heads(
     p_after_board_id text,
     p_limit bigint,
@@ -48,7 +48,7 @@ BEGIN
     IF current_setting('citus.worker_min_messages') IN ('error', 'fatal', 'panic', 'off') THEN
         RETURN NEXT 'citus.worker_min_messages = ' || current_setting('citus.worker_min_messages');
     END IF;
-    -- A node that is away is asked when it is back.
+    -- A node that is unavailable is asked when it is back.
     RETURN QUERY
     SELECT format('lc_messages = %s on %s:%s', n.result, n.nodename, n.nodeport)
     FROM run_command_on_workers('SELECT current_setting(''lc_messages'')') n
