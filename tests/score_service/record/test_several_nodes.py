@@ -34,7 +34,7 @@ CREATE OR REPLACE FUNCTION score.list_reachable_heads(
 $$;
 GRANT SELECT, INSERT, UPDATE ON score.board, score.board_of_all_nodes TO score_runtime;
 """
-"""From here on, what needs the board 'unreachable' fails as with a node that is unavailable; others are found."""
+"""After this, what needs the board 'unreachable' fails as with an unavailable node; others are found."""
 
 
 @pytest.fixture
