@@ -13,8 +13,8 @@ _FEW: Final = 4
 _ENOUGH: Final = 16
 """Are worth a batch. To wait for more would hold those back that have come."""
 _NAP_SECONDS: Final = 0.001
-_PATIENCE: Final = 3
-"""Naps without anybody new after which no more are waited for, while fewer have come than are expected."""
+_NAPS_MAX: Final = 5
+"""So nobody waits for longer than some milliseconds, however evenly others come."""
 
 
 class Crowd:
@@ -29,14 +29,14 @@ class Crowd:
         self._expected = max(min(count, _ENOUGH), self._expected // 2)
 
     async def gather(self, count: Callable[[], int]) -> None:
-        """Wait while more come, if many are expected.
+        """Wait until as many have come as are expected, and on while each nap brings more.
 
         Args:
             count: Tells how many have come.
         """
-        idle = 0
-        while self._expected >= _FEW and (seen := count()) < _ENOUGH:
+        for _ in range(_NAPS_MAX if self._expected >= _FEW else 0):
+            if (seen := count()) >= _ENOUGH:
+                return
             await self._sleep(_NAP_SECONDS)
-            idle = idle + 1 if count() == seen else 0
-            if idle == (_PATIENCE if seen < self._expected else 1):
+            if count() == seen >= self._expected:
                 return

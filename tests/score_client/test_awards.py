@@ -152,7 +152,7 @@ async def test_after_a_crowd_an_award_waits_for_others_on_their_way(
 ) -> None:
     server.script("BatchAwardPoints", answer_many)
     await asyncio.gather(*(award(patient_client) for _ in range(8)))
-    monkeypatch.setattr(crowd, "_NAP_SECONDS", 0.5)
+    monkeypatch.setattr(crowd, "_NAP_SECONDS", 0.2)
     first = asyncio.ensure_future(award(patient_client))
     for _ in range(10):
         await asyncio.sleep(0)  # Its call would begin now.

@@ -90,7 +90,7 @@ async def test_a_batch_has_a_limit_and_no_two_items_of_a_key_in_the_order_in_whi
 async def test_after_many_an_item_waits_for_others_on_their_way(
     work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crowd, "_NAP_SECONDS", 0.5)
+    monkeypatch.setattr(crowd, "_NAP_SECONDS", 0.2)
     batches = Batches("words", work.do, limit=10)
     many = await add(batches, "a", "b", "c", "d")
     await work.let_end()

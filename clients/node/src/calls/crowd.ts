@@ -12,8 +12,8 @@ const FEW = 4;
 /** Are worth a call. To wait for more would hold those back that have come. */
 const ENOUGH = 16;
 const NAP_MS = 1;
-/** Naps without anybody new after which no more are waited for, while fewer have come than are expected. */
-const PATIENCE = 3;
+/** So nobody waits for longer than some milliseconds, however evenly others come. */
+const NAPS_MAX = 5;
 
 /** Those who come again and again, as far as the calls before tell. */
 export class Crowd {
@@ -29,14 +29,13 @@ export class Crowd {
     this.#expected = Math.max(Math.min(count, ENOUGH), Math.floor(this.#expected / 2));
   }
 
-  /** Wait while more come, if many are expected; `count` tells how many have come. */
+  /** Wait until as many have come as are expected, and on while each nap brings more; `count` tells how many have come. */
   async gather(count: () => number): Promise<void> {
-    let idle = 0;
-    while (this.#expected >= FEW && count() < ENOUGH) {
+    if (this.#expected < FEW) return;
+    for (let naps = 0; naps < NAPS_MAX && count() < ENOUGH; naps += 1) {
       const seen = count();
       await this.#sleep(NAP_MS);
-      idle = count() === seen ? idle + 1 : 0;
-      if (idle === (seen < this.#expected ? PATIENCE : 1)) return;
+      if (count() === seen && seen >= this.#expected) return;
     }
   }
 }

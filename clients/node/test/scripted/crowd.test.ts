@@ -7,8 +7,8 @@ import { Crowd } from '../../src/calls/crowd.ts';
 const CASES: ReadonlyArray<readonly [number[], number, number[], number, string]> = [
   [[], 1, [9], 1, 'nobody is expected'],
   [[3], 1, [9], 1, 'nobody is expected after a few'],
-  [[16], 1, [0, 2, 0, 0, 5, 8], 16, 'as many as before are waited for with patience'],
-  [[16], 1, [2, 0, 0, 0, 9], 3, 'patience ends'],
+  [[16], 1, [0, 2, 0, 0, 13], 16, 'as many as before are waited for'],
+  [[16], 1, [2, 0, 3, 0, 1, 9], 7, 'but not for ever'],
   [[8], 8, [3, 1, 0, 9], 12, 'more than before are waited for while each nap brings some'],
   [[16], 16, [9], 16, 'enough have come'],
   [[16, 1], 1, [0, 4], 5, 'one alone does not mean that the others have left'],
