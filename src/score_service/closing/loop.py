@@ -97,7 +97,11 @@ class ClosingLoop:
     async def _count(self) -> None:
         now = asyncio.get_running_loop().time()
         if now - self._counted_at >= _COUNT_SECONDS:
-            self.unfinished = await self._periods.count_unfinished()
+            try:
+                self.unfinished = await self._periods.count_unfinished()
+            except RecordUnavailableError:  # Of several nodes another one may have what is due.
+                self.unfinished = math.nan
+                return
             self._counted_at = now
 
     async def _finish(self, due: DuePeriod) -> None:

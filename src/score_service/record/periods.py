@@ -22,7 +22,8 @@ from psycopg.rows import DictRow
 from score_service.domain.changes import Changes
 from score_service.domain.period import Period, PeriodKind, StoredPeriod
 from score_service.domain.position import Position
-from score_service.record.database import BULK_SECONDS, Database
+from score_service.errors import RecordUnavailableError
+from score_service.record.database import BULK_SECONDS, Database, is_node_unavailable
 
 KEPT_RANKS: Final = 1000
 """What is kept of results that are not kept in full, as migration 0003 has it."""
@@ -128,8 +129,16 @@ class PeriodStore:
         return _all_stored(await self._fetch_all("list_periods", parameters))
 
     async def list_due(self, limit: int) -> list[DuePeriod]:
-        """List periods of all boards that are to be made final, or to let go of standings, by `final_at`."""
-        rows = await self._fetch_all("list_due_periods", {"limit": limit})
+        """List periods of all boards that are to be made final, or to let go of standings, by `final_at`.
+
+        Boards on nodes of the database that are unavailable are left out.
+        """
+        try:
+            rows = await self._fetch_all("list_due_periods", {"limit": limit})
+        except RecordUnavailableError as error:
+            if not is_node_unavailable(error):
+                raise
+            rows = await self._fetch_all("list_reachable_due_periods", {"limit": limit})
         return [DuePeriod(row["board_id"], _stored(row), row["due_seconds"]) for row in rows]
 
     async def count_unfinished(self) -> int:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -290,6 +291,19 @@ async def test_period_that_cannot_be_closed_does_not_keep_others_from_it(
     final = await periods.find("other", MONDAY_ID)
     assert final is not None
     assert final.is_final
+
+
+async def test_loop_closes_what_is_due_although_not_all_periods_can_be_counted(
+    loop: ClosingLoop, closer: Closer, periods: PeriodStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def count() -> int:
+        raise RecordUnavailableError
+
+    monkeypatch.setattr(periods, "count_unfinished", count)
+    await loop.make_round()
+    assert math.isnan(loop.unfinished)
+    await loop.settle()
+    assert closer.closed == 1
 
 
 async def test_loop_goes_on_when_the_record_was_away(

@@ -5,6 +5,7 @@ from functools import partial
 
 import psycopg
 import pytest
+from tests.fixtures.periods import DAY, MONDAY, LedgerClock, day, make_schedule, save_settings
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import eventually, is_projected, make_award
 
@@ -12,7 +13,9 @@ from score_service.errors import RecordUnavailableError
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector
 from score_service.record import database as pool
+from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger
+from score_service.record.periods import PeriodStore
 from service_runtime.postgres.pool import PoolSettings
 
 _LOSE_A_NODE = """
@@ -26,13 +29,20 @@ BEGIN
 END
 $$;
 CREATE VIEW score.board AS SELECT * FROM score.board_of_all_nodes WHERE score.reach(board_id);
+ALTER TABLE score.period RENAME TO period_of_all_nodes;
+CREATE VIEW score.period AS SELECT * FROM score.period_of_all_nodes WHERE score.reach(board_id);
+CREATE OR REPLACE FUNCTION score.list_reachable_due_periods(p_limit bigint)
+RETURNS SETOF score.period_of_all_nodes LANGUAGE sql AS $$
+    SELECT * FROM score.period_of_all_nodes WHERE board_id <> 'unreachable' AND final_at <= score.ledger_clock()
+$$;
 CREATE OR REPLACE FUNCTION score.list_reachable_heads(
     p_after_board_id text, p_limit bigint, OUT board_id text, OUT revision bigint, OUT digest bytea
 ) RETURNS SETOF record LANGUAGE sql AS $$
     SELECT board_id, revision, digest FROM score.board_of_all_nodes
     WHERE board_id > p_after_board_id AND board_id <> 'unreachable' ORDER BY board_id LIMIT p_limit
 $$;
-GRANT SELECT, INSERT, UPDATE ON score.board, score.board_of_all_nodes TO score_runtime;
+GRANT SELECT, INSERT, UPDATE ON score.board, score.board_of_all_nodes, score.period, score.period_of_all_nodes
+TO score_runtime;
 """
 """After this, what needs the board 'unreachable' fails as with an unavailable node; others are found."""
 
@@ -72,6 +82,23 @@ async def test_function_for_nodes_that_are_away_lists_on_one_server_what_it_has(
         await ledger.record_awards(board_id, [make_award(board_id=board_id)])
     rows = await record.fetch_all("list_reachable_heads", {"after_board_id": "A", "limit": 2})
     assert [(row["board_id"], row["revision"]) for row in rows] == [("B", 1), ("a", 1)]
+
+
+async def test_due_periods_of_living_nodes_are_listed_while_one_is_away(
+    ledger: Ledger,
+    board_store: BoardStore,
+    periods: PeriodStore,
+    ledger_clock: LedgerClock,
+    database: Database,
+) -> None:
+    for board_id in ("unreachable", "first"):
+        await save_settings(board_store, board_id)
+        await ledger.record_awards(board_id, [make_award(board_id=board_id)], make_schedule(day()))
+    ledger_clock.set(MONDAY + 2 * DAY)
+    assert {due.board_id for due in await periods.list_due(10)} == {"unreachable", "first"}
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        connection.execute(_LOSE_A_NODE)
+    assert [due.board_id for due in await periods.list_due(10)] == ["first"]
 
 
 async def test_verification_of_all_boards_does_not_pass_over_those_that_are_away(

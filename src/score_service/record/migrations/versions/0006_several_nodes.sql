@@ -33,6 +33,30 @@ BEGIN
 END
 $$;
 
+-- Lists the periods that are due, as list_due_periods.sql does, but for those of boards on nodes that are unavailable.
+CREATE FUNCTION score.list_reachable_due_periods(p_limit bigint) RETURNS SETOF score.period
+LANGUAGE plpgsql VOLATILE
+AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'citus') THEN
+        RETURN QUERY
+        SELECT p.* FROM score.period p
+        WHERE p.has_standings AND p.final_at <= score.ledger_clock()
+        ORDER BY p.final_at LIMIT p_limit;
+        RETURN;
+    END IF;
+    RETURN QUERY
+    SELECT p.*
+    FROM run_command_on_shards('score.period', format(
+        'SELECT coalesce(json_agg(p), ''[]'') FROM ('
+        'SELECT * FROM %%s WHERE has_standings AND final_at <= %L ORDER BY final_at LIMIT %s) p',
+        score.ledger_clock(), p_limit)) s
+    CROSS JOIN LATERAL json_populate_recordset(
+        NULL::score.period, CASE WHEN s.success THEN s.result ELSE '[]' END::json) p
+    ORDER BY p.final_at LIMIT p_limit;
+END
+$$;
+
 -- Lists settings that keep it from the client that a wait for a standby was cut short: they hide warnings, or give the words
 -- of a node's warning, by which alone it is known, in another language.
 CREATE FUNCTION score.find_silent_nodes() RETURNS SETOF text
@@ -56,5 +80,7 @@ BEGIN
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION score.list_reachable_heads, score.find_silent_nodes FROM public;
-GRANT EXECUTE ON FUNCTION score.list_reachable_heads, score.find_silent_nodes TO score_runtime;
+REVOKE EXECUTE ON FUNCTION
+    score.list_reachable_heads, score.list_reachable_due_periods, score.find_silent_nodes FROM public;
+GRANT EXECUTE ON FUNCTION
+    score.list_reachable_heads, score.list_reachable_due_periods, score.find_silent_nodes TO score_runtime;
