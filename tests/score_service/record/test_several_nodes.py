@@ -33,7 +33,8 @@ ALTER TABLE score.period RENAME TO period_of_all_nodes;
 CREATE VIEW score.period AS SELECT * FROM score.period_of_all_nodes WHERE score.reach(board_id);
 CREATE OR REPLACE FUNCTION score.list_reachable_due_periods(p_limit bigint)
 RETURNS SETOF score.period_of_all_nodes LANGUAGE sql AS $$
-    SELECT * FROM score.period_of_all_nodes WHERE board_id <> 'unreachable' AND final_at <= score.ledger_clock()
+    SELECT * FROM score.period_of_all_nodes
+    WHERE board_id <> 'unreachable' AND final_at <= score.ledger_clock()
 $$;
 CREATE OR REPLACE FUNCTION score.list_reachable_heads(
     p_after_board_id text, p_limit bigint, OUT board_id text, OUT revision bigint, OUT digest bytea
