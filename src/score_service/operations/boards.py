@@ -151,7 +151,7 @@ async def _verify_board(
 
 
 async def _rebuild_board(ledger: Ledger, census: Census, rebuilder: Rebuilder, board_id: str) -> bool:
-    await ledger.read_head(board_id)  # A record that is unavailable from the start is not waited for.
+    await ledger.read_head(board_id)  # An unavailable record is not waited for at the start.
     _, members = await census.count_members(board_id)
     done = 0
 

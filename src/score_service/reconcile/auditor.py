@@ -107,7 +107,7 @@ class Auditor:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         audit = BoardAudit(board_id)
-        await self._projection.read_header(board_id)  # A Redis that is unavailable from the start is not waited for.
+        await self._projection.read_header(board_id)  # An unavailable Redis is not waited for at the start.
         await self._audit_period(audit, ALL_TIME, on_progress)
         for period_id in () if audit.is_over else await self._list_live(board_id):
             if not audit.is_over:
