@@ -107,8 +107,8 @@ def issue(  # noqa: PLR0913 - each is a claim
         points: How many, 1 to 1,000,000, and not more than is registered.
         action_id: What they are for.
         result: What is redeemed with the ticket as `data`: any JSON.
-        ticket_id: Of all tickets of the issuer with the same one, one is paid. Name what happened by it, and
-            it pays once however often a ticket is issued; by default it is random.
+        ticket_id: Of all tickets of the issuer for the board with the same one, one is paid. Name what happened
+            by it, and it pays once however often a ticket is issued; by default it is random.
         lifetime_seconds: How long the ticket is good, 1 to 60, and not longer than is registered.
         now: Seconds since 1970; by default what the clock says.
 

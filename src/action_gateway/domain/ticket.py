@@ -15,7 +15,7 @@ class Ticket:
 
     issuer: str
     ticket_id: str
-    """Of all tickets with the same issuer and id, one is paid for."""
+    """Of all tickets with the same issuer, board and id, one is paid for."""
     user_id: str
     board_id: str
     points: int
@@ -46,5 +46,5 @@ class Ticket:
 
 
 def find_ticket_award_id(issuer: str, ticket_id: str) -> uuid.UUID:
-    """Name the award that a ticket is good for. The same name can pay only once."""
+    """Name the award that a ticket is good for. The same name can pay only once on a board."""
     return uuid.uuid5(_TICKET_NAMESPACE, join_parts((issuer, ticket_id)))

@@ -1,14 +1,17 @@
 """What issuers outside have left to give: to users who exist, and so many tickets and points a minute.
 
 Counted at all gateways together, like what players do, and locally while Redis is unavailable. A process
-counts a ticket once, however often it is shown there: nobody uses up an issuer's minute by repeating one.
+counts a ticket once, however often it is shown there, also one that has to wait for points: nobody uses up an
+issuer's minute by repeating one. An issuer may sign other points under the same id, or another board, which
+has a ledger of its own. So neither is covered by what was counted before.
 """
 
 import asyncio
 import uuid
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from typing import Final
+from functools import partial
+from typing import Final, NamedTuple, Self
 
 from action_gateway.domain.ticket import Ticket
 from action_gateway.errors import BadTicketError, RateLimitedError
@@ -20,8 +23,20 @@ from action_gateway.limits.limits import Limits
 FetchUsernames = Callable[[Collection[str]], Awaitable[Mapping[str, str | None]]]
 """Reads the names of users, None for those who have left; unknown ones are left out."""
 
-_COUNTED_MAX: Final = 10_000
-"""Tickets that are known to be counted. The oldest are forgotten."""
+_COUNTED_MAX: Final = 20_000
+"""What is known to be counted: each ticket for two limits. The oldest are forgotten."""
+
+
+class _Gift(NamedTuple):
+    """What a ticket gives. All tickets that give the same are counted once."""
+
+    board_id: str
+    award_id: uuid.UUID
+    points: int
+
+    @classmethod
+    def of(cls, ticket: Ticket) -> Self:
+        return cls(ticket.board_id, ticket.award_id, ticket.points)
 
 
 class Allowance:
@@ -34,8 +49,8 @@ class Allowance:
         self._limits = limits
         self._rejections = rejections
         self._fetch_usernames = fetch_usernames
-        self._counted = OrderedDict[uuid.UUID, None]()
-        self._under_way = dict[uuid.UUID, asyncio.Event]()
+        self._counted = OrderedDict[tuple[_Gift, Reason], None]()
+        self._under_way = dict[_Gift, asyncio.Event]()
 
     async def check_user(self, ticket: Ticket) -> None:
         """Check that the user of a ticket exists, where it is to be one of this gateway.
@@ -60,15 +75,14 @@ class Allowance:
         """
         if not ticket.is_outside:
             return
-        while (earlier := self._under_way.get(ticket.award_id)) is not None:
+        gift = _Gift.of(ticket)
+        while (earlier := self._under_way.get(gift)) is not None:
             await earlier.wait()
-        if ticket.award_id in self._counted:
-            return
-        done = self._under_way[ticket.award_id] = asyncio.Event()
+        done = self._under_way[gift] = asyncio.Event()
         try:
-            await self._count(ticket, self._get_issuer(ticket))
+            await self._count(gift, self._get_issuer(ticket))
         finally:
-            del self._under_way[ticket.award_id]
+            del self._under_way[gift]
             done.set()
 
     def note_denial(self, ticket: Ticket) -> None:
@@ -76,16 +90,21 @@ class Allowance:
         if ticket.is_outside:
             self._rejections.note(ticket.issuer_name, Reason.SCORE_SERVICE_DENIED)
 
-    async def _count(self, ticket: Ticket, issuer: Issuer) -> None:
-        reason = Reason.REDEEMS_PER_MINUTE
-        try:
-            await self._limits.redeem_of_issuer(issuer.name, issuer.redeems_per_minute)
-            reason = Reason.POINTS_PER_MINUTE
-            await self._limits.pay_for_issuer(issuer.name, issuer.points_per_minute, ticket.points)
-        except RateLimitedError as error:
-            self._rejections.note(issuer.name, reason)
-            raise RateLimitedError(error.retry_after) from None
-        self._counted[ticket.award_id] = None
+    async def _count(self, gift: _Gift, issuer: Issuer) -> None:
+        redeem = partial(self._limits.redeem_of_issuer, issuer.name, issuer.redeems_per_minute)
+        pay = partial(self._limits.pay_for_issuer, issuer.name, issuer.points_per_minute, gift.points)
+        for reason, hit in ((Reason.REDEEMS_PER_MINUTE, redeem), (Reason.POINTS_PER_MINUTE, pay)):
+            if (gift, reason) in self._counted:
+                continue
+            try:
+                await hit()
+            except RateLimitedError as error:
+                self._rejections.note(issuer.name, reason)
+                raise RateLimitedError(error.retry_after) from None
+            self._keep(gift, reason)
+
+    def _keep(self, gift: _Gift, reason: Reason) -> None:
+        self._counted[gift, reason] = None
         if len(self._counted) > _COUNTED_MAX:
             self._counted.popitem(last=False)
 

@@ -62,12 +62,14 @@ def allowance(register: Register, registry: CollectorRegistry) -> Allowance:
     return allowance_with(SlowStorage(), register, registry)
 
 
-def ticket(number: int, points: int = 10, name: str = "match", user_id: str = "match:ada") -> Ticket:
+def ticket(
+    number: int, points: int = 10, name: str = "match", user_id: str = "match:ada", board_id: str = "main"
+) -> Ticket:
     return Ticket(
         issuer=f"https://{name}.example.org" if name else "laurel",
         ticket_id=str(number),
         user_id=user_id,
-        board_id="main",
+        board_id=board_id,
         points=points,
         action_id="duel",
         digest="",
@@ -99,6 +101,30 @@ async def test_a_ticket_that_is_limited_is_not_let_through_by_another_showing_of
 
     assert [type(one) for one in outcomes] == [RateLimitedError] * 3
     assert rejected(registry, "points_per_minute") + rejected(registry, "redeems_per_minute") == 3
+
+
+async def test_a_ticket_that_waits_for_points_does_not_use_up_the_tickets_of_others(
+    allowance: Allowance, registry: CollectorRegistry
+) -> None:
+    await allowance.count(ticket(1, points=95))
+    for _ in range(20):
+        with pytest.raises(RateLimitedError):
+            await allowance.count(ticket(2, points=10))
+
+    assert rejected(registry, "points_per_minute") == 20
+    await allowance.count(ticket(3, points=5))
+
+
+@pytest.mark.parametrize(
+    "other", [ticket(1, points=100), ticket(1, points=1, board_id="arena")], ids=["points", "board"]
+)
+async def test_what_was_counted_for_an_id_does_not_cover_other_points_or_another_board(
+    allowance: Allowance, other: Ticket
+) -> None:
+    await allowance.count(ticket(1, points=1))
+    await allowance.count(ticket(2, points=99))
+    with pytest.raises(RateLimitedError):
+        await allowance.count(other)
 
 
 async def test_a_showing_that_is_cancelled_holds_no_other_up(allowance: Allowance) -> None:
