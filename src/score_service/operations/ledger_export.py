@@ -19,6 +19,7 @@ from score_service.operations.ledger_files import (
     LedgerFile,
     LedgerFileError,
     LedgerFileWriter,
+    claim_files,
     list_files,
     read_files,
 )
@@ -53,24 +54,25 @@ class LedgerExporter:
 
         Raises:
             BoardNotFoundError: the record has no such board.
-            LedgerFileError: the last file is not what was written, the ledger does not go on from it or was
-                never at `upto`, or its chain does not hold.
+            LedgerFileError: another export of the board writes there, the last file is not what was written,
+                the ledger does not go on from it or was never at `upto`, or its chain does not hold.
             OSError: a file cannot be read or written.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        end = upto or await self._ledger.read_head(board_id)
-        head = Head.start(board_id)
-        if files := list_files(folder, board_id):
-            _, head = files[-1].read()
-        for position in (head.position, end):
-            if not await self._ledger.has_position(board_id, position):
-                raise LedgerFileError(f"the ledger of {board_id} was never at {position}")
-        while head.revision < end.revision:
-            with LedgerFileWriter(folder, board_id, head) as writer:
-                await self._write(writer, board_id, end.revision)
-                head = writer.head
-                file = writer.finish()
-            yield file
+        with claim_files(folder, board_id):
+            end = upto or await self._ledger.read_head(board_id)
+            head = Head.start(board_id)
+            if files := list_files(folder, board_id):
+                _, head = files[-1].read()
+            for position in (head.position, end):
+                if not await self._ledger.has_position(board_id, position):
+                    raise LedgerFileError(f"the ledger of {board_id} was never at {position}")
+            while head.revision < end.revision:
+                with LedgerFileWriter(folder, board_id, head) as writer:
+                    await self._write(writer, board_id, end.revision)
+                    head = writer.head
+                    file = writer.finish()
+                yield file
 
     async def _write(self, writer: LedgerFileWriter, board_id: str, upto_revision: int) -> None:
         """Write commits up to a revision, or until the file is full."""

@@ -7,11 +7,12 @@ proved by hashing its lines, and the file before it by the digest that it begins
 end is missed by the name.
 """
 
+import fcntl
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -102,6 +103,30 @@ def list_files(folder: Path, board_id: str) -> list[LedgerFile]:
     return sorted(files, key=lambda file: file.after_revision)
 
 
+@contextmanager
+def claim_files(folder: Path, board_id: str) -> Iterator[None]:
+    """Keep others from writing files of a board into a folder: two at once would write one revision twice.
+
+    Raises:
+        LedgerFileError: another writes them.
+        OSError: the folder cannot be written to.
+    """
+    path = folder / f".{board_id}.lock"
+    with path.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Whoever had it before may have removed it since it was opened here: then it keeps nobody out.
+            is_there = os.path.samestat(path.stat(), os.fstat(file.fileno()))
+        except (BlockingIOError, FileNotFoundError):
+            is_there = False
+        if not is_there:
+            raise LedgerFileError(f"another export writes its files in {folder}")
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
 def read_files(folder: Path, board_id: str) -> Iterator[Head]:
     """Check the files of a board, which have to begin with its first entry; yield where each ends.
 
@@ -121,7 +146,10 @@ def read_files(folder: Path, board_id: str) -> Iterator[Head]:
 
 
 class LedgerFileWriter:
-    """Writes one file, commit by commit. Without `finish` there is none at the end."""
+    """Writes one file, commit by commit. Without `finish` there is none at the end.
+
+    One that was killed leaves its draft, which the next one of the board writes over.
+    """
 
     def __init__(self, folder: Path, board_id: str, start: Head) -> None:
         self.head = start
@@ -132,9 +160,11 @@ class LedgerFileWriter:
         self._open = hashlib.sha256(start.digest)
 
     def __enter__(self) -> Self:
+        self._draft = self._folder / f".{self._board_id}.draft"
+        self._draft.unlink(missing_ok=True)
         # Closed to others, for it names users.
-        descriptor, name = tempfile.mkstemp(prefix=".ledger.", dir=self._folder)
-        self._draft, self._file = Path(name), os.fdopen(descriptor, "wb")
+        descriptor = os.open(self._draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        self._file = os.fdopen(descriptor, "wb")
         self._file.write(_write_start(self._board_id, self._start))
         return self
 

@@ -89,6 +89,25 @@ async def test_files_have_whole_commits_and_go_on_after_the_last_one(
 
 
 @pytest.mark.usefixtures("_history")
+async def test_one_export_of_a_board_at_a_time_writes_into_a_folder(
+    exporter: LedgerExporter, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_export, "_REVISIONS_A_FILE", 5)
+    first = exporter.export_board("main", tmp_path)
+    await anext(first)
+    await ledger.record_awards("main", [make_award("eve")], DAYS_AND_WEEKS)
+
+    with pytest.raises(LedgerFileError, match="another export writes"):
+        await export(exporter, tmp_path)
+    assert [file.board_id async for file in exporter.export_board("other", tmp_path)] == ["other"]
+    assert [file.last_revision async for file in first] == [9]
+
+    assert await export(exporter, tmp_path) == [(9, 10)]
+    assert find_end(tmp_path) == await ledger.read_head("main")
+    assert {path.suffix for path in list_paths(tmp_path)} == {".ledger"}
+
+
+@pytest.mark.usefixtures("_history")
 async def test_files_end_where_they_are_asked_to(
     exporter: LedgerExporter, ledger: Ledger, tmp_path: Path, database: Database
 ) -> None:

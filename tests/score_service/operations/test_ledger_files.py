@@ -66,6 +66,14 @@ def test_there_is_no_file_of_what_was_not_finished(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_an_export_that_was_killed_has_left_goes_with_the_next_file(tmp_path: Path) -> None:
+    (tmp_path / ".main.draft").write_text("#ledger\n" * 1000, encoding="utf-8")
+
+    (file,) = write(tmp_path, 1)
+    assert list(tmp_path.iterdir()) == [file.path]
+    assert file.read()
+
+
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     (file,) = write(tmp_path, 1)
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
