@@ -37,6 +37,10 @@ LIFETIME_SECONDS: Final = 10
 LIFETIME_SECONDS_MAX: Final = 60
 POINTS_MAX: Final = 1_000_000
 """What the contract allows one award."""
+RESULT_BYTES_MAX: Final = 15 * 1024
+"""Of a result in canonical form. A gateway takes a body of 16 KiB, and a client may send spaces, too."""
+RESULT_DEPTH_MAX: Final = 100
+"""Objects and arrays in each other. The parser of a gateway ends at 200, with those around the result."""
 
 IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 """What the contract allows ids of boards, users and actions to be."""
@@ -106,9 +110,10 @@ def issue(  # noqa: PLR0913 - each is a claim
         user_id: Who gets them: a user id of the gateway, or one of the issuer's own, as it is registered.
         points: How many, 1 to 1,000,000, and not more than is registered.
         action_id: What they are for.
-        result: What is redeemed with the ticket as `data`: any JSON.
-        ticket_id: Of all tickets of the issuer for the board with the same one, one is paid. Name what happened
-            by it, and it pays once however often a ticket is issued; by default it is random.
+        result: What is redeemed with the ticket as `data`: any JSON, within `RESULT_BYTES_MAX` and
+            `RESULT_DEPTH_MAX`.
+        ticket_id: Of all tickets of the issuer for the board with the same one, one is paid. Name what
+            happened by it, and it pays once however often a ticket is issued; by default it is random.
         lifetime_seconds: How long the ticket is good, 1 to 60, and not longer than is registered.
         now: Seconds since 1970; by default what the clock says.
 
@@ -168,14 +173,47 @@ def find_digest(result: object) -> str:
         ValueError: It is no JSON, or holds an integer that is not exact in JavaScript, or text that is no
             Unicode.
     """
-    return encode_base64url(hashlib.sha256(rfc8785.dumps(result)).digest())  # type: ignore[arg-type]  # Checked there.
+    return _digest(_write_canonical(result))
+
+
+def find_digest_to_sign(result: object) -> str:
+    """Return the digest of a result that clients are to send back.
+
+    Raises:
+        ValueError: It has none, or no gateway would take the result from a client; says why.
+    """
+    try:
+        text = _write_canonical(result)
+        depth = _find_depth(result)
+    except (ValueError, RecursionError):
+        raise ValueError("must be JSON that JavaScript reads exactly") from None
+    if len(text) > RESULT_BYTES_MAX or depth > RESULT_DEPTH_MAX:
+        bounds = f"{RESULT_BYTES_MAX:,} bytes, nested {RESULT_DEPTH_MAX} deep"
+        raise ValueError(f"must make a result of at most {bounds}")
+    return _digest(text)
+
+
+def _write_canonical(result: object) -> bytes:
+    return rfc8785.dumps(result)  # type: ignore[arg-type]  # Checked there.
+
+
+def _digest(text: bytes) -> str:
+    return encode_base64url(hashlib.sha256(text).digest())
+
+
+def _find_depth(result: object) -> int:
+    if isinstance(result, dict):
+        result = result.values()
+    elif not isinstance(result, list | tuple):
+        return 0
+    return 1 + max(map(_find_depth, result), default=0)
 
 
 def _sign_result(result: object) -> tuple[str, dict[str, str]]:
     try:
-        return find_digest(result), {}
-    except (ValueError, RecursionError):
-        return "", {"result": "must be JSON that JavaScript reads exactly"}
+        return find_digest_to_sign(result), {}
+    except ValueError as error:
+        return "", {"result": str(error)}
 
 
 def _find_faults(

@@ -46,6 +46,13 @@ def key(tmp_path: Path) -> TicketKey:
     return TicketKey.read(tmp_path / "1.pem")
 
 
+def nested(depth: int) -> list[Any]:
+    result: list[Any] = []
+    for _ in range(depth - 1):
+        result = [result]
+    return result
+
+
 def ticket(key: TicketKey, **changes: Any) -> str:
     asked: dict[str, Any] = {
         "issuer": "https://match.example.org",
@@ -97,6 +104,7 @@ def test_the_same_ticket_is_the_same_text_and_one_without_a_name_is_another_one(
         ("lifetime_seconds", [0, 61, 1.5]),
         ("ticket_id", ["", "a b", "x" * 129, "\ud800"]),
         ("result", [2**53, {"a": float("nan")}, "\ud800", object(), {1: 2}]),
+        ("result", ["x" * 15 * 1024, "\u00e9" * 8_000, nested(101), {"a": nested(100)}, nested(100_000)]),
     ],
 )
 def test_what_no_gateway_would_take_is_not_signed(key: TicketKey, field: str, values: list[Any]) -> None:
@@ -115,6 +123,8 @@ def test_all_faults_are_said_at_once(key: TicketKey) -> None:
 
 def test_what_is_just_within_the_bounds_is_signed(key: TicketKey) -> None:
     ticket(key, points=1_000_000, lifetime_seconds=60, ticket_id="~" * 128, user_id="x" * 128)
+    ticket(key, result=nested(100))
+    ticket(key, result="x" * (15 * 1024 - 2))
 
 
 def test_a_key_is_named_by_its_thumbprint_or_as_is_said(tmp_path: Path) -> None:

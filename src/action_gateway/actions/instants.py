@@ -32,7 +32,7 @@ from action_gateway.issuers.allowance import Allowance
 from action_gateway.limits.limits import Limits
 from action_gateway.request_context import note_action
 from action_gateway.store.store import Store
-from score_client.tickets import find_digest
+from score_client.tickets import find_digest, find_digest_to_sign
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -73,7 +73,7 @@ class Instants:
         Raises:
             RateLimitedError, ActionNotFoundError: nothing was done. A puzzle cannot be.
             ActionCompletedError: it would not pay.
-            InvalidRequestError: `data` cannot be signed.
+            InvalidRequestError: `data` cannot be signed, or could not be sent back.
         """
         await self._limits.start(user_id)
         action = await self._editions.get_action(action_id)
@@ -157,11 +157,9 @@ def _due(ticket: Ticket) -> Due:
 
 def _sign(result: JsonValue) -> str:
     try:
-        return find_digest(result)
-    except ValueError:
-        raise InvalidRequestError(
-            {"body.data": "has a number or text that JSON cannot carry exactly"}
-        ) from None
+        return find_digest_to_sign(result)
+    except ValueError as error:
+        raise InvalidRequestError({"body.data": str(error)}) from None
 
 
 def _is_signed(data: JsonValue, digest: str) -> bool:

@@ -75,6 +75,24 @@ async def test_data_that_javascript_would_change_is_rejected(player: Player) -> 
     assert list(response.json()["fields"]) == ["body.data"]
 
 
+def nested(depth: int) -> list[Any]:
+    return [nested(depth - 1)] if depth > 1 else []
+
+
+@pytest.mark.parametrize("data", ["x" * 16_300, nested(198)], ids=["long", "deep"])
+async def test_data_whose_result_would_not_fit_in_a_score_update_is_rejected(
+    player: Player, data: object
+) -> None:
+    response = await player.post("/actions/perform", {"actionId": "wave", "data": data})
+    assert code(response) == (422, "invalid_request")
+    assert list(response.json()["fields"]) == ["body.data"]
+
+
+@pytest.mark.parametrize("data", ["x" * 15_000, nested(99)], ids=["long", "deep"])
+async def test_data_whose_result_just_fits_is_redeemed(player: Player, data: object) -> None:
+    assert (await player.redeem(await player.perform(data=data))).status_code == 200
+
+
 async def test_the_list_tells_instant_actions_from_puzzles(player: Player) -> None:
     await player.redeem(await player.perform("check_in"))
     actions = {one["actionId"]: one for one in (await player.get("/actions")).json()["actions"]}
