@@ -66,7 +66,7 @@ def read_checkpoint(path: Path, board_id: str) -> Chain:
     try:
         with path.open("rb") as file:
             chain = Chain.read_lines(_read_lines(file), findings)
-    except (ValueError, TypeError, LookupError, StopIteration) as error:
+    except (ValueError, TypeError, LookupError, StopIteration, RecursionError) as error:
         raise CheckpointError(f"{path} is no whole checkpoint") from error
     if chain.board_id != board_id:
         raise CheckpointError(f"{path} is a checkpoint of another board")

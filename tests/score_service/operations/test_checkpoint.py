@@ -169,6 +169,7 @@ def require_whole(path: Path) -> None:
     broken = [b"".join(lines[:count]) for count in range(len(lines))]
     broken += [b"".join(lines[:place] + lines[place + 1 :]) for place in range(len(lines))]
     broken += [whole[:-1], whole + b"\n", whole.replace(b'"ada"', b'"eve"', 1), b"\xff" + whole, b"[]\n" * 3]
+    broken.append(lines[0] + b"[" * 100_000)
     for content in broken:
         path.write_bytes(content)
         with pytest.raises(CheckpointError, match="no whole checkpoint"):
