@@ -5,6 +5,7 @@ They are checked here because `PyJWKSet` of PyJWT leaves out keys that it cannot
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -23,6 +24,7 @@ from service_runtime.toml_files import describe_faults
 _KEYS_MAX: Final = 20
 _KEY_BYTES: Final = 32
 _PUBLIC: Final = b"-----BEGIN PUBLIC KEY-----"
+_KEY: Final = re.compile(rb"-----BEGIN [A-Z ]*KEY-----")
 
 
 def parse_key_set(text: str) -> dict[str, IssuerKey]:
@@ -46,7 +48,7 @@ def make_key_set(files: Iterable[Path]) -> str:
     """Make the key set of keys in PEM files, of either half, each under its thumbprint.
 
     Raises:
-        SetupError: a file holds no Ed25519 key, or two hold the same.
+        SetupError: a file holds no Ed25519 key or several, or two hold the same.
     """
     publics = [_read_public(file) for file in files]
     keys = [describe_key(public, find_thumbprint(public)) for public in publics]
@@ -62,6 +64,8 @@ def _read_public(file: Path) -> Ed25519PublicKey:
     except (OSError, ValueError, UnsupportedAlgorithm):
         # The library's message may quote the file.
         raise SetupError([f"{file}: is not a readable key in PEM, or is encrypted"]) from None
+    if len(_KEY.findall(pem)) > 1:
+        raise SetupError([f"{file}: holds more than one key; give a file for each"])
     if not isinstance(key, Ed25519PublicKey):
         raise SetupError([f"{file}: is not an Ed25519 key"])
     return key

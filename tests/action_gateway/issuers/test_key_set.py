@@ -106,6 +106,18 @@ def test_a_key_set_is_made_of_either_half_of_a_key(tmp_path: Path) -> None:
         make_key_set([private, public])
 
 
+def test_no_key_of_a_file_with_several_is_left_out(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("old.pem", "new.pem")]
+    for file in files:
+        openssl("genpkey", "-algorithm", "ed25519", "-out", file)
+    both = tmp_path / "both.pem"
+    both.write_bytes(b"".join(file.read_bytes() for file in files))
+
+    with pytest.raises(SetupError) as caught:
+        make_key_set([both])
+    assert caught.value.faults == (f"{both}: holds more than one key; give a file for each",)
+
+
 def test_a_key_set_is_not_made_of_anything_else(tmp_path: Path) -> None:
     rsa, text = tmp_path / "rsa.pem", tmp_path / "text.pem"
     openssl("genpkey", "-algorithm", "rsa", "-out", rsa)
