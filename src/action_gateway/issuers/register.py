@@ -120,5 +120,5 @@ def _read(path: Path) -> bytes | None:
     try:
         with path.open("rb") as file:
             return file.read(_FILE_BYTES_MAX + 1)
-    except OSError:
+    except (OSError, ValueError):  # A name with a NUL is the latter.
         return None

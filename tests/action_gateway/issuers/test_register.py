@@ -120,6 +120,17 @@ def test_what_has_faults_leaves_everything_as_it_was_until_it_is_mended(
     assert register.count == 1
 
 
+@pytest.mark.parametrize("name", ["", ".", "x" * 300, "none.json/", "a\0b"])
+def test_a_key_set_of_a_name_that_no_file_can_have_is_a_fault_like_any_other(
+    register: Register, issuers_file: Path, match_issuer: OutsideIssuer, time: MovableTime, name: str
+) -> None:
+    write_issuers(issuers_file, [match_issuer.entry() | {"keys_file": name}])
+    time.seconds += 6
+
+    assert register.is_faulty
+    assert register.find(match_issuer.issuer) is not None
+
+
 def test_a_file_that_is_gone_leaves_everything_as_it_was(
     register: Register, issuers_file: Path, match_issuer: OutsideIssuer, time: MovableTime
 ) -> None:
