@@ -46,6 +46,8 @@ def main(target: str, names: str | None, answer_seconds: float, json_path: Path 
     TARGET is the command of an adapter, with its arguments.
     """
     command, cases = _read_command(target), _choose(names)
+    if json_path and not json_path.parent.is_dir():
+        raise click.UsageError(f"There is no folder {str(json_path.parent)!r}.")
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         verdicts = asyncio.run(_run(cases, command, answer_seconds))

@@ -122,8 +122,11 @@ class Client:
         await self._do("stop")
 
     async def close(self) -> None:
-        """Close the client."""
-        await self._do("close")
+        """Close the client, which every adapter can."""
+        try:
+            await self._do("close")
+        except Unsupported as told:
+            raise AdapterFault(f"'close' is not done: {told}") from None
 
     def handled_by(self, when: float) -> str | None:
         """Return the position of the last event that was handled by then; None for none."""

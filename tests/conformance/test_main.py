@@ -58,6 +58,7 @@ def test_a_rule_that_is_violated_is_told_with_what_was_expected_and_seen(tmp_pat
         ([""], "TARGET is no command that can be run: ''"),
         (["'open"], "TARGET is no command: No closing quotation"),
         (["true", "--cases", "nothing"], "There is no case 'nothing'."),
+        (["true", "--json", "no-such-folder/report.json"], "There is no folder 'no-such-folder'."),
         (["true", "--answer-seconds", "0"], "0.0 is not in the range x>0"),
     ],
 )

@@ -49,6 +49,16 @@ async def test_a_client_that_cannot_do_something_is_skipped_there_and_says_why(t
     assert (verdict.outcome, verdict.seen) == (Outcome.SKIPPED, "no feeds")
 
 
+async def test_an_adapter_that_cannot_even_close_is_told_as_a_fault_of_it(tmp_path: Path) -> None:
+    command = write_script(
+        tmp_path,
+        'import sys\nfor line in sys.stdin:\n    print(\'{"unsupported": "not yet"}\', flush=True)\n',
+    )
+    first, second = await judge(command, "chosen_ids_are_sent", "a_feed_begins_at_the_start")
+    assert first.outcome is second.outcome is Outcome.VIOLATED
+    assert first.seen == second.seen == "'close' is not done: not yet"
+
+
 async def test_an_adapter_that_dies_is_replaced_for_the_next_case(tmp_path: Path) -> None:
     command = write_script(
         tmp_path,
