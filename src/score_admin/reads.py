@@ -1,9 +1,10 @@
 """What only reads: standings, history, entries, boards and periods."""
 
 import math
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import aclosing
-from dataclasses import asdict
+from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,12 +14,17 @@ from score_client import (
     BoardView,
     Entry,
     EntryKind,
+    Period,
     PeriodKind,
     PeriodResult,
     RecordedAward,
     ScoreClient,
+    Season,
     Standing,
 )
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 _PAGE = 1000
 _EMPTY = (None, "", ())
@@ -228,9 +234,22 @@ def _print_entry(connection: Connection, entry: Entry) -> None:
     if connection.as_json:
         print_json(entry)
         return
-    content = asdict(entry.content)
-    written = (f"{name}={describe(value)}" for name, value in content.items() if value not in _EMPTY)
+    written = (
+        f"{name}={describe(value)}" for name, value in _list_fields(entry.content) if value not in _EMPTY
+    )
     click.echo(f"{entry.position}  {entry.kind}  {' '.join(written)}")
+
+
+def _list_fields(content: "DataclassInstance") -> Iterator[tuple[str, object]]:
+    """Yield the fields of an entry; those of the board or period in it stand among them."""
+    for field in fields(content):
+        match getattr(content, field.name):
+            case BoardView() | Period() as inner:
+                yield from _list_fields(inner)
+            case (Season(), *_) as seasons:
+                yield field.name, _name_seasons(seasons)
+            case value:
+                yield field.name, value
 
 
 def _describe_reversal(award: RecordedAward) -> str:
@@ -241,12 +260,16 @@ def _describe_reversal(award: RecordedAward) -> str:
     return f"{reversal.revision} by {by}: {reversal.reason}"
 
 
+def _name_seasons(seasons: tuple[Season, ...]) -> tuple[str, ...]:
+    return tuple(season.season_id for season in seasons)
+
+
 def _describe_board(board: BoardView) -> dict[str, object]:
     return {
         "board": board.board_id,
         "time zone": board.time_zone,
         "periods": board.periods,
-        "seasons": tuple(season.season_id for season in board.seasons),
+        "seasons": _name_seasons(board.seasons),
         "grace": board.grace,
         "late": board.late,
         "keep": board.keep,

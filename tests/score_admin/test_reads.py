@@ -7,7 +7,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from tests.score_admin.conftest import Run
 
-from conformance.server.scripted import ScriptedServer, answer
+from conformance.server.scripted import ScriptedServer, answer, play
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import leaderboard_service_pb2 as leaderboards
 from score_api.v1 import ledger_service_pb2 as ledger
@@ -160,3 +160,37 @@ async def test_a_period_lists_what_was_taken_back_after_it(server: ScriptedServe
     assert "digest          0102" in ended.stdout
     assert "reversed after  1" in ended.stdout
     assert "leaked" in ended.stdout
+
+
+async def test_entries_name_each_field_of_settings_and_of_closed_periods(
+    server: ScriptedServer, run: Run
+) -> None:
+    settings = boards.Board(seasons=[boards.Season(season_id=season) for season in ("1", "2")])
+    settings.MergeFrom(BOARD)
+    server.script("GetBoard", answer(boards.GetBoardResponse(board=BOARD)))
+    server.script(
+        "StreamEntries",
+        play(
+            ledger.StreamEntriesResponse(
+                revision=6,
+                position="6-00ff",
+                settings=ledger.SettingsChange(board=settings, actor="boards apply", recorded_at=NOON),
+            ),
+            ledger.StreamEntriesResponse(
+                revision=7,
+                position="7-00ff",
+                period_closed=ledger.PeriodClosed(
+                    period=WEEK, digest=b"\x01\x02", final_revision=6, recorded_at=NOON
+                ),
+            ),
+        ),
+    )
+
+    ended = await run("entries", "main")
+
+    changed, closed = ended.stdout.splitlines()
+    assert changed.startswith("6-00ff  settings  board_id=main time_zone=Europe/Berlin periods=day ")
+    assert " seasons=1, 2 grace=0:10:00 late=current keep=100 " in changed
+    assert changed.endswith(" actor=boards apply recorded_at=2026-11-30 12:00:00")
+    assert closed.startswith("7-00ff  period_closed  period_id=week:2026-W49 kind=week ")
+    assert closed.endswith(" digest=0102 final_revision=6 recorded_at=2026-11-30 12:00:00")
