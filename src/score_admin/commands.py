@@ -7,6 +7,7 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import UUID, uuid4
@@ -117,7 +118,8 @@ _board = click.argument("board_id", metavar="BOARD")
 _user = click.argument("user_id", metavar="USER")
 _reason = click.option("--reason", required=True, help="Why, for those who look back: 1 to 500 characters.")
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
-_period = click.option("--period", default="", help="A period, such as week, day:previous or month:2026-11.")
+_choice = partial(click.option, default="", show_default=False)
+_period = _choice("--period", help="A period, such as week, day:previous or month:2026-11.")
 
 
 @main.command()
@@ -156,10 +158,10 @@ def award(
 @main.command()
 @_board
 @click.argument("award_id", metavar="[AWARD]", type=click.UUID, required=False)
-@click.option("--caller", default="", help="All awards made by this SPIFFE id.")
-@click.option("--action", "action_id", default="", help="All awards for this action.")
-@click.option("--action-type", default="", help="All awards for actions of this type.")
-@click.option("--user", "user_id", default="", help="All awards of this user.")
+@_choice("--caller", help="All awards made by this SPIFFE id.")
+@_choice("--action", "action_id", help="All awards for this action.")
+@_choice("--action-type", help="All awards for actions of this type.")
+@_choice("--user", "user_id", help="All awards of this user.")
 @click.option(
     "--from",
     "recorded_from",
@@ -295,7 +297,7 @@ def history(context: click.Context, board_id: str, user_id: str, limit: int) -> 
 
 @main.command()
 @_board
-@click.option("--after", default="", help="After this position, as another run printed it [from the start].")
+@_choice("--after", help="After this position, as another run printed it [from the start].")
 @click.option(
     "--kind",
     "kinds",

@@ -17,7 +17,7 @@ ScoreClientError
 ├── PlanStaleError            a plan of reversals does not hold any more
 ├── PositionUnknownError      the position is not of the board's ledger
 ├── TotalOutOfRangeError      the user's total would pass 2^53-1
-├── QuotaExceededError        too many awards or points; `retry_after` says when to come again
+├── QuotaExceededError        too many awards or points; `retry_after` says when to try again
 ├── UnavailableError          no answer in time, also not after retries; an award's outcome is unknown
 ├── ServiceFaultError         the service failed in a way it should not; an award's outcome is unknown
 ├── CredentialsError          files of certificates or keys are missing, broken or do not belong together
@@ -144,7 +144,7 @@ class TotalOutOfRangeError(ScoreClientError):
 
 
 class _LaterError(ScoreClientError):
-    """A failure after which the service may say when to come again.
+    """A failure after which the service may say when to try again.
 
     Attributes:
         retry_after: Seconds to wait before the next try, or None if the service did not say.

@@ -92,7 +92,7 @@ class QuotaExceededError(ScoreServiceError):
 
 
 class OverloadedError(ScoreServiceError):
-    """Too many calls wait. Nothing was done; come again."""
+    """Too many calls wait. Nothing was done; try again."""
 
 
 class AwardConflictError(ScoreServiceError):
