@@ -6,6 +6,7 @@ argument.
 """
 
 import asyncio
+import shutil
 import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,6 +91,8 @@ async def photograph_stack(stack: RunningStack, folder: Path) -> None:
 
 def main() -> None:
     """Start a stack, photograph it and stop it."""
+    if not any(map(shutil.which, BROWSERS)):
+        sys.exit(f"A screenshot needs a browser, one of {', '.join(BROWSERS)}.")
     with TemporaryDirectory() as folder:
         launcher = Launcher(Path(folder))
         try:

@@ -1,6 +1,9 @@
 """The pictures of the page in the README are made by a command, of a real stack."""
 
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +28,14 @@ def test_the_committed_picture_has_the_size_that_is_taken_and_is_small(name: str
     picture = (IMAGES / name).read_bytes()
     assert read_size(picture) == (SIZE["width"], SIZE["height"])
     assert len(picture) < MOST_BYTES
+
+
+def test_without_a_browser_the_command_says_which_it_needs(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "docs.images.screenshot", str(tmp_path)]
+    environment = {**os.environ, "PATH": str(tmp_path)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr == "A screenshot needs a browser, one of chromium, chromium-browser, google-chrome.\n"
 
 
 async def test_pictures_are_taken_of_a_stack_for_light_and_dark_pages(
