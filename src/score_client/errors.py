@@ -156,7 +156,7 @@ class _LaterError(ScoreClientError):
 
 
 class QuotaExceededError(_LaterError):
-    """The caller's quota is used up. Nothing was done; come again after `retry_after` seconds."""
+    """The caller's quota is used up. Nothing was done; try again after `retry_after` seconds."""
 
 
 class UnavailableError(_LaterError):

@@ -83,7 +83,7 @@ export class PositionUnknownError extends ScoreClientError {}
 /** The award would take the user's total past 2^53-1. It was not made. */
 export class TotalOutOfRangeError extends ScoreClientError {}
 
-/** A failure after which the service may say when to come again. */
+/** A failure after which the service may say when to try again. */
 export abstract class LaterError extends ScoreClientError {
   /** Milliseconds to wait before the next try, or null if the service did not say. */
   readonly retryAfterMs: number | null;
@@ -94,7 +94,7 @@ export abstract class LaterError extends ScoreClientError {
   }
 }
 
-/** The caller's quota is used up. Nothing was done; come again after `retryAfterMs`. */
+/** The caller's quota is used up. Nothing was done; try again after `retryAfterMs`. */
 export class QuotaExceededError extends LaterError {}
 
 /**
