@@ -77,6 +77,10 @@ EDGE_LOAD = replace(
 TICKETS_LOAD = replace(EDGE_LOAD, completes_per_second=0.0, tickets_per_second=20.0)
 AWARDS = 60
 """Acknowledged before and after what is done to a run."""
+OPEN_TICKETS = 40
+"""Answers that leave open what became of a ticket. After one in four its bearer waits until it is late."""
+LATE_TICKETS = 15
+"""Shown when their time is over. Half of those who are late without need have shown theirs before."""
 SEASON = timedelta(seconds=3)
 
 
@@ -244,7 +248,7 @@ async def service_unavailable(run: Run) -> None:
 
     async def are_open() -> bool:
         await asyncio.sleep(0)
-        return sum(map(is_open, run.history.events)) >= 10
+        return sum(map(is_open, run.history.events)) >= OPEN_TICKETS
 
     await run.more()
     async with run.broken("black_hole", "clients->score"):
@@ -253,6 +257,20 @@ async def service_unavailable(run: Run) -> None:
         run.door.reset()
         run.door.release()
     await run.more()
+
+
+async def tickets_late(run: Run) -> None:
+    """Wait until enough tickets were shown when their time was over."""
+
+    async def have_come() -> bool:
+        await asyncio.sleep(0)
+        return sum(map(is_late, run.history.events)) >= LATE_TICKETS
+
+    await eventually(have_come)
+
+
+def is_late(event: object) -> bool:
+    return isinstance(event, Redemption) and event.shown_at >= event.expires_at + LEEWAY
 
 
 async def restored(run: Run) -> None:
@@ -359,7 +377,7 @@ EDGE: dict[str, set[Kind]] = {
 """By mistake of the gateway, the same."""
 TICKETS: dict[str, tuple[Trouble, set[Kind]]] = {
     "ticket_paid_twice": (nothing, {Kind.TICKET_DOUBLED}),
-    "late_ticket": (nothing, {Kind.TICKET_UNDUE}),
+    "late_ticket": (tickets_late, {Kind.TICKET_UNDUE}),
     "forgotten_ticket": (service_unavailable, {Kind.TICKET_REFUSED}),
 }
 """The same, where tickets bring it out."""
@@ -439,7 +457,7 @@ async def test_tickets_without_a_mistake_have_no_findings(run: Run, redis_prefix
     assert findings.describe() == []
     shown = [event for event in run.history.events if isinstance(event, Redemption)]
     assert {"ticket_expired", "ticket_data_mismatch", "bad_ticket"} <= {one.reason for one in shown}
-    late = [one for one in shown if one.shown_at >= one.expires_at + LEEWAY]
+    late = list(filter(is_late, shown))
     assert any(one.result and not one.result.replayed for one in late), "none was kept"
     assert any(one.result and one.result.replayed for one in late)
 
