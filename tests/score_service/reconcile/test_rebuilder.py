@@ -499,8 +499,9 @@ async def test_board_is_not_made_of_two_histories(
 
 def lose_tail(database: postgres.Database, upto: int) -> None:
     """Take the record back to an earlier commit, as a failover to a standby behind does."""
-    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+    with psycopg.connect(database.admin_dsn) as connection:
         for statement in (
+            "SELECT FROM score.board FOR UPDATE",  # Awards that are being recorded come before or after it.
             "DELETE FROM score.award WHERE revision > %(upto)s",
             "DELETE FROM score.commit WHERE last_revision > %(upto)s",
             "DELETE FROM score.standing",
