@@ -57,20 +57,21 @@ class Comparison:
     def run(self) -> None:
         """Measure everything. Raises RoundFailedError if a run breaks."""
         known = self._list_rows(self.base)
-        sides = 2 * len(self.plan.themes) * self.plan.rounds
-        with RoundsBar(self.console, sides) as bar:
+        runs = 2 * len(self.plan.themes) * self.plan.rounds
+        with RoundsBar(self.console, runs) as bar:
             for theme, rows in self.plan.themes:
                 shared = [row for row in rows if row.name in known]
                 self.missing += [row.name for row in rows if row.name not in known]
                 ours: list[dict[str, Report]] = []
                 theirs: list[dict[str, Report]] = []
                 for number in range(1, self.plan.rounds + 1):
-                    bar.begin(f"{theme.name}: round {number} of {self.plan.rounds}, this revision")
-                    ours.append(self._measure(self.ours, rows))
-                    bar.advance()
-                    bar.begin(f"{theme.name}: round {number} of {self.plan.rounds}, base")
-                    theirs.append(self._measure(self.base, shared) if shared else {})
-                    bar.advance()
+                    round_name = f"{theme.name}: round {number} of {self.plan.rounds}"
+                    sides = [(self.ours, "this revision", rows, ours), (self.base, "base", shared, theirs)]
+                    # The second run of a pair may find the machine faster or slower, so they take turns.
+                    for tree, side, measured, reports in sides if number % 2 else reversed(sides):
+                        bar.begin(f"{round_name}, {side}")
+                        reports.append(self._measure(tree, measured) if measured else {})
+                        bar.advance()
                 self.lines += [compare(row, ours, theirs) for row in rows]
                 self.console.print(Text.assemble(("✓ ", "green"), theme.name))
 
