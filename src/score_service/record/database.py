@@ -48,11 +48,6 @@ _HELD_UP: Final = (_UnconfirmedError, psycopg.errors.LockNotAvailable)
 """What the same statement on the same connection may overcome."""
 
 
-def is_node_unavailable(error: RecordUnavailableError) -> bool:
-    """Whether a database on several nodes answered, and could not reach one of them."""
-    return isinstance(error.__cause__, psycopg.errors.ConnectionFailure)
-
-
 class Database(Pool):
     """Runs the statements of `sql` by name."""
 
@@ -101,6 +96,30 @@ class Database(Pool):
                 if clock() >= give_up_at:
                     raise RecordUnavailableError from error
             await asyncio.sleep(_RETRY_SECONDS)
+
+    async def fetch_reachable(
+        self, statement: str, reachable: str, parameters: Mapping[str, object]
+    ) -> tuple[list[DictRow], bool]:
+        """Run a statement over all boards, or another one where a node of the database is unavailable.
+
+        Args:
+            statement: its name. It needs all nodes.
+            reachable: the name of the one that leaves the boards of unavailable nodes out.
+            parameters: by name, of both.
+
+        Returns:
+            The rows, and whether they are those of all nodes.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        try:
+            return await self.fetch_all(statement, parameters), True
+        except RecordUnavailableError as error:
+            # Told by a server that answered, of another one that it could not reach.
+            if not isinstance(error.__cause__, psycopg.errors.ConnectionFailure):
+                raise
+        return await self.fetch_all(reachable, parameters), False
 
     @asynccontextmanager
     async def _limit(self, connection: Connection, seconds: float) -> AsyncIterator[None]:

@@ -23,7 +23,7 @@ from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
 from score_service.domain.position import Position
 from score_service.domain.visibility import Visibility
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
-from score_service.record.database import BULK_SECONDS, Database, is_node_unavailable
+from score_service.record.database import BULK_SECONDS, Database
 
 REQUIRED_SCHEMA: Final = "0006"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
@@ -61,6 +61,7 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self._fetch_all = database.fetch_all
+        self._fetch_reachable = database.fetch_reachable
 
     @overload
     async def record_awards(self, board_id: str, awards: Sequence[Award]) -> RecordedBatch: ...
@@ -148,7 +149,7 @@ class Ledger:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         rows = await self._fetch_all("list_heads", {"after_board_id": after_board_id, "limit": limit})
-        return [(row["board_id"], Position.of(row["revision"], row["digest"])) for row in rows]
+        return _read_heads(rows)
 
     async def list_reachable_heads(
         self, after_board_id: str, limit: int
@@ -161,14 +162,9 @@ class Ledger:
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        try:
-            return await self.list_heads(after_board_id, limit), True
-        except RecordUnavailableError as error:
-            if not is_node_unavailable(error):
-                raise
         parameters = {"after_board_id": after_board_id, "limit": limit}
-        rows = await self._fetch_all("list_reachable_heads", parameters)
-        return [(row["board_id"], Position.of(row["revision"], row["digest"])) for row in rows], False
+        rows, are_all = await self._fetch_reachable("list_heads", "list_reachable_heads", parameters)
+        return _read_heads(rows), are_all
 
     async def list_boards(self) -> AsyncIterator[str]:
         """Name every board, in the order of ids.
@@ -297,6 +293,10 @@ def write_array(texts: Iterable[str]) -> str:
     The texts are ids of which the edge knows that they hold no quote and no backslash.
     """
     return '{"' + '","'.join(texts) + '"}'
+
+
+def _read_heads(rows: Iterable[DictRow]) -> list[tuple[str, Position]]:
+    return [(row["board_id"], Position.of(row["revision"], row["digest"])) for row in rows]
 
 
 def _distinct(awards: Iterable[Award]) -> Iterable[Award]:

@@ -22,8 +22,7 @@ from psycopg.rows import DictRow
 from score_service.domain.changes import Changes
 from score_service.domain.period import Period, PeriodKind, StoredPeriod
 from score_service.domain.position import Position
-from score_service.errors import RecordUnavailableError
-from score_service.record.database import BULK_SECONDS, Database, is_node_unavailable
+from score_service.record.database import BULK_SECONDS, Database
 
 KEPT_RANKS: Final = 1000
 """What is kept of results that are not kept in full, as migration 0003 has it."""
@@ -75,6 +74,7 @@ class PeriodStore:
 
     def __init__(self, database: Database) -> None:
         self._fetch_all = database.fetch_all
+        self._fetch_reachable = database.fetch_reachable
 
     async def find_settings(self, board_id: str) -> StoredSettings | None:
         """Return the settings of a board, or the default if there is no such board; None if it has none."""
@@ -133,12 +133,9 @@ class PeriodStore:
 
         Boards on nodes of the database that are unavailable are left out.
         """
-        try:
-            rows = await self._fetch_all("list_due_periods", {"limit": limit})
-        except RecordUnavailableError as error:
-            if not is_node_unavailable(error):
-                raise
-            rows = await self._fetch_all("list_reachable_due_periods", {"limit": limit})
+        rows, _ = await self._fetch_reachable(
+            "list_due_periods", "list_reachable_due_periods", {"limit": limit}
+        )
         return [DuePeriod(row["board_id"], _stored(row), row["due_seconds"]) for row in rows]
 
     async def count_unfinished(self) -> int:
