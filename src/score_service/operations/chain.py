@@ -9,8 +9,8 @@ two different runs of rows never have the same text.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, Self
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final, NamedTuple, Self
 
 from score_service.domain.findings import Fault, Findings
 from score_service.domain.position import Position
@@ -59,6 +59,24 @@ class Commit(NamedTuple):
     first_revision: int
     last_revision: int
     digest: bytes
+
+
+class LedgerStep(NamedTuple):
+    """What the ledger has at a revision."""
+
+    award: LedgerRow | None
+    entry: EntryRow | None
+    commit: Commit | None
+    """The one that ends there."""
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Self:
+        """Take a row of `read_ledger.sql`."""
+        return cls(
+            LedgerRow._make(row[field] for field in LedgerRow._fields) if row["has_award"] else None,
+            EntryRow._make(row[field] for field in EntryRow._fields) if row["has_entry"] else None,
+            None if row["digest"] is None else Commit(row["first_revision"], row["revision"], row["digest"]),
+        )
 
 
 _ALWAYS: Final = LedgerRow._fields.index("awarded_at") + 1

@@ -13,7 +13,7 @@ import click
 from score_service.certificates.phrases import number
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
-from score_service.operations.chain import Commit, EntryRow, LedgerRow
+from score_service.operations.chain import LedgerStep
 from score_service.operations.ledger_files import (
     Head,
     LedgerFile,
@@ -80,13 +80,14 @@ class LedgerExporter:
         full_at = min(after + _REVISIONS_A_FILE, upto_revision)
         while writer.head.revision < full_at:
             for row in await self._read_page(board_id, after, upto_revision):
-                if row["has_award"]:
-                    writer.add_row(LedgerRow._make(row[field] for field in LedgerRow._fields))
-                if row["has_entry"]:
-                    writer.add_row(EntryRow._make(row[field] for field in EntryRow._fields))
+                award, entry, commit = LedgerStep.of(row)
+                if award:
+                    writer.add_row(award)
+                if entry:
+                    writer.add_row(entry)
                 after = row["revision"]
-                if row["digest"] is not None:
-                    writer.add_commit(Commit(row["first_revision"], after, row["digest"]))
+                if commit:
+                    writer.add_commit(commit)
                     if after >= full_at:
                         break
 

@@ -21,7 +21,7 @@ from score_service.domain.findings import Fault, Findings, Progress, ignore_prog
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError
-from score_service.operations.chain import Chain, Commit, EntryRow, LedgerRow
+from score_service.operations.chain import Chain, LedgerStep
 from score_service.operations.corrections import ReversalRow, StandingAward, VisibilityRow
 from score_service.operations.tallies import KEPT_RANKS, PeriodRow, Result
 from score_service.reconcile.patience import Patience
@@ -289,13 +289,13 @@ class _Walk:
             rows = await self._ask(self._database.fetch_all, "read_ledger", parameters, BULK_SECONDS)
             await self._look_back(row["body"] for row in rows if row["kind"] == "reversal")
             for row in rows:
-                if row["has_award"]:
-                    award = LedgerRow._make(row[field] for field in LedgerRow._fields)
+                award, entry, commit = LedgerStep.of(row)
+                if award:
                     chain.take_award(award, row["previous_revision"])
-                if row["has_entry"]:
-                    chain.take_entry(EntryRow._make(row[field] for field in EntryRow._fields))
-                if row["digest"] is not None:
-                    chain.take_commit(Commit(row["first_revision"], row["revision"], row["digest"]))
+                if entry:
+                    chain.take_entry(entry)
+                if commit:
+                    chain.take_commit(commit)
             if not rows:
                 chain.reach(upto_revision)
             self._on_progress("ledger", chain.revision, upto_revision)
