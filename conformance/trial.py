@@ -7,8 +7,6 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
-import grpc
-
 from conformance.adapter.client import Client, Failure
 from conformance.adapter.process import AdapterProcess
 from conformance.certificates import RenewableFiles
@@ -136,6 +134,3 @@ async def wait_until(server: ScriptedServer, holds: Callable[[], bool], expected
 async def _cancel(task: "asyncio.Task[Any]") -> None:
     task.cancel()
     await asyncio.wait([task])
-
-
-StatusCode = grpc.StatusCode

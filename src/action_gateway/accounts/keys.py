@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Final
 
 import structlog
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from service_runtime.jwk import describe_key, find_thumbprint
+from service_runtime.pem import parse_key
 from service_runtime.settings import SetupError
 
 _RELOAD_SECONDS: Final = 5.0
@@ -102,9 +101,8 @@ def _read(folder: Path) -> Mapping[str, SigningKey]:
 def _read_key(file: Path) -> SigningKey:
     try:
         with file.open("rb") as opened:
-            private = load_pem_private_key(opened.read(_MAX_FILE_BYTES), password=None)
-    except (OSError, ValueError, TypeError, UnsupportedAlgorithm):
-        # The library's message may quote the file.
+            private = parse_key(opened.read(_MAX_FILE_BYTES))
+    except (OSError, ValueError):
         raise SetupError([f"{file}: is not a readable private key"]) from None
     if not isinstance(private, Ed25519PrivateKey):
         raise SetupError([f"{file}: is not an Ed25519 private key"])
