@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psycopg
 import pytest
@@ -15,26 +14,12 @@ from faults.players.action_token import award_of
 from faults.players.gateway_client import GatewayClient
 from faults.players.player import Completion, Player
 
-StartProxy = Callable[[str], Awaitable[Proxy]]
-
 
 class _Patient(random.Random):
     """Never gives up, and does not wait."""
 
     def random(self) -> float:
         return 0.25
-
-
-@pytest.fixture
-async def proxy(gateway: Gateway, start_proxy: StartProxy) -> Proxy:
-    return await start_proxy(gateway.url.removeprefix("http://"))
-
-
-@pytest.fixture
-async def client(proxy: Proxy) -> AsyncIterator[GatewayClient]:
-    client = GatewayClient.to(f"http://127.0.0.1:{proxy.port}")
-    async with client.http:
-        yield client
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
 
 import psycopg
 import pytest
@@ -16,20 +15,6 @@ from faults.players.gateway_client import GatewayClient
 from faults.players.player import Player
 from faults.players.redeemer import Redeemer
 from faults.players.ticket import Ticket
-
-StartProxy = Callable[[str], Awaitable[Proxy]]
-
-
-@pytest.fixture
-async def proxy(gateway: Gateway, start_proxy: StartProxy) -> Proxy:
-    return await start_proxy(gateway.url.removeprefix("http://"))
-
-
-@pytest.fixture
-async def client(proxy: Proxy) -> AsyncIterator[GatewayClient]:
-    client = GatewayClient.to(f"http://127.0.0.1:{proxy.port}")
-    async with client.http:
-        yield client
 
 
 @pytest.fixture

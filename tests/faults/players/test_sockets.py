@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -18,11 +18,6 @@ from faults.players.player import Completion, Player
 from faults.players.sockets import EventFollower, Follower, SocketFollower, read_events
 
 _KINDS = [SocketFollower, EventFollower]
-
-
-@pytest.fixture
-async def proxy(gateway: Gateway, start_proxy: Callable[[str], Awaitable[Proxy]]) -> Proxy:
-    return await start_proxy(gateway.url.removeprefix("http://"))
 
 
 @pytest.fixture

@@ -1,0 +1,21 @@
+"""A real gateway behind a proxy that breaks connections, and a client of it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from tests.fixtures.gateway import Gateway
+
+from faults.network.proxy import Proxy
+from faults.players.gateway_client import GatewayClient
+
+
+@pytest.fixture
+async def proxy(gateway: Gateway, start_proxy: Callable[[str], Awaitable[Proxy]]) -> Proxy:
+    return await start_proxy(gateway.url.removeprefix("http://"))
+
+
+@pytest.fixture
+async def client(proxy: Proxy) -> AsyncIterator[GatewayClient]:
+    client = GatewayClient.to(f"http://127.0.0.1:{proxy.port}")
+    async with client.http:
+        yield client
