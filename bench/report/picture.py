@@ -1,14 +1,17 @@
 """`python -m bench.report.picture FILE FOLDER`: draws the table of a JSON report, for light and dark pages.
 
-Writes `bench-light.svg` and `bench-dark.svg` into the folder. They need nothing from elsewhere, and use the
-fonts of whoever looks at them. Exit code 2: wrong usage, or the file is no report of the bench.
+Writes `bench-light.svg` and `bench-dark.svg` into the folder, and `bench-narrow-light.svg` and
+`bench-narrow-dark.svg` for phones, in which what a row says stands below each other. They need nothing from
+elsewhere, and use the fonts of whoever looks at them. Exit code 2: wrong usage, or the file is no report of the
+bench.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 from xml.sax.saxutils import escape
 
 import click
@@ -18,11 +21,15 @@ from bench.report.table import number
 from bench.session.session import BUSY
 
 _WIDTH: Final = 1_060
+_NARROW_WIDTH: Final = 400
+"""Of a phone, so that letters have about the size there that they have in the text around."""
+_NARROW_LETTERS: Final = 46
+"""Of a line of that width, in any of the fonts."""
 _MARGIN: Final = 20
 _LINE: Final = 20
+_BASELINE: Final = 14
+"""Of a line, below its top."""
 _PADDING: Final = 6
-_TOP: Final = 96
-"""Above the first row: title, machine and the names of the columns."""
 FONT: Final = "ui-sans-serif, system-ui, 'Segoe UI', Helvetica, Arial, sans-serif"
 """Whatever the system of the reader has."""
 
@@ -59,55 +66,108 @@ _CPU: Final = _Column("µs CPU", 822, "end")
 _TARGET: Final = _Column("target", 842, "start")
 _MET: Final = _Column("met", _WIDTH - _MARGIN, "end")
 _COLUMNS: Final = (_FIGURE, _LIMIT, _BASE, _CPU, _TARGET, _MET)
+_NARROW_END: Final = _Column("", _NARROW_WIDTH - _MARGIN, "end")
+
+
+class _Text(NamedTuple):
+    column: _Column
+    text: str
+    colour: str
+    is_bold: bool = False
+
+
+_Lines: TypeAlias = Sequence[Sequence[_Text]]
+"""Below each other; the texts of one stand beside each other."""
 
 
 def draw(report: Mapping[str, Any], palette: Palette) -> str:
-    """Draw a report of the bench as SVG."""
+    """Draw a report of the bench as SVG: a table."""
     rows: Sequence[Mapping[str, Any]] = report["rows"]
-    height = _TOP + sum(map(_height, rows)) + _MARGIN
-    size = f'width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}"'
-    parts = [
+    title = [_Text(_WHAT, "make bench", palette.text, is_bold=True)]
+    if warning := _warn(report):
+        title.append(_Text(_MET, warning, palette.missed))
+    names = [_Text(column, column.name, palette.dim) for column in _COLUMNS if _is_used(column, rows)]
+    top = (title, [_Text(_WHAT, _describe(report), palette.dim)], names)
+    return _draw_all(_WIDTH, [top, *(_lay_out(row, palette) for row in rows)], palette)
+
+
+def draw_narrow(report: Mapping[str, Any], palette: Palette) -> str:
+    """Draw a report of the bench as SVG, for phones."""
+    top = [[_Text(_WHAT, "make bench", palette.text, is_bold=True)]]
+    top += _wrap(_describe(report), palette.dim)
+    top += _wrap(_warn(report), palette.missed)
+    return _draw_all(_NARROW_WIDTH, [top, *(_lay_out_narrow(row, palette) for row in report["rows"])], palette)
+
+
+def _lay_out(row: Mapping[str, Any], palette: Palette) -> _Lines:
+    line = [
+        _Text(_WHAT, f"{row['name']}: {row['title']}", palette.text),
+        _Text(_FIGURE, _figure(row["figure"]["median"]), palette.text, is_bold=True),
+        _Text(_UNIT, row["unit"], palette.dim),
+    ]
+    if row["ratio"]:
+        line.append(_Text(_LIMIT, f"{row['ratio']['median']:.2f}", palette.text))
+    if base := row.get("base"):
+        line.append(_Text(_BASE, f"{base['ratio']['median']:.2f}", palette.text))
+    line.append(_Text(_CPU, _cpu(row), palette.dim))
+    first, *others = _lay_out_targets(row, _TARGET, _MET, palette) or [[]]
+    return [[*line, *first], *others]
+
+
+def _lay_out_narrow(row: Mapping[str, Any], palette: Palette) -> _Lines:
+    lines = _wrap(f"{row['name']}: {row['title']}", palette.text)
+    figure = f"{_figure(row['figure']['median'])} {row['unit']}"
+    lines.append(
+        [_Text(_WHAT, figure, palette.text, is_bold=True), _Text(_NARROW_END, f"{_cpu(row)} µs CPU", palette.dim)]
+    )
+    if row["ratio"]:
+        lines.append([_Text(_WHAT, f"{row['ratio']['median']:.2f} of limit", palette.text)])
+    if base := row.get("base"):
+        lines.append([_Text(_WHAT, f"{base['ratio']['median']:.2f} of base", palette.text)])
+    return lines + _lay_out_targets(row, _WHAT, _NARROW_END, palette)
+
+
+def _lay_out_targets(
+    row: Mapping[str, Any], what: _Column, met: _Column, palette: Palette
+) -> list[list[_Text]]:
+    verdicts = {True: ("yes", palette.met), False: ("no", palette.missed), None: ("-", palette.dim)}
+    return [
+        [_Text(what, target["target"], palette.dim), _Text(met, *verdicts[target["met"]], is_bold=True)]
+        for target in row["targets"]
+    ]
+
+
+def _wrap(text: str, colour: str) -> list[list[_Text]]:
+    return [[_Text(_WHAT, line, colour)] for line in textwrap.wrap(text, _NARROW_LETTERS)]
+
+
+def _draw_all(width: int, blocks: Iterable[_Lines], palette: Palette) -> str:
+    """Draw blocks of lines, with a rule between each two."""
+    parts, top = list[str](), _MARGIN - _PADDING
+    for block in blocks:
+        if parts:
+            parts.append(
+                f'<path d="M{_MARGIN} {top}H{width - _MARGIN}" stroke="{palette.rule}" stroke-width="1"/>'
+            )
+        for place, line in enumerate(block):
+            parts += _draw_line(line, top + _PADDING + place * _LINE + _BASELINE)
+        top += 2 * _PADDING + _LINE * len(block)
+    size = f'width="{width}" height="{top + _PADDING}" viewBox="0 0 {width} {top + _PADDING}"'
+    frame = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" font-family="{FONT}" font-size="13">',
         "<title>Figures of make bench</title>",
-        f'<rect width="{_WIDTH}" height="{height}" rx="8" fill="{palette.background}"/>',
-        _text(_WHAT, 34, "make bench", palette.text, 'font-size="16" font-weight="600"'),
-        _text(_WHAT, 56, _describe(report), palette.dim),
-        *(_text(column, 84, column.name, palette.dim) for column in _COLUMNS if _is_used(column, rows)),
+        f'<rect width="100%" height="100%" rx="8" fill="{palette.background}"/>',
     ]
-    if warning := _warn(report):
-        parts.append(_text(_MET, 34, warning, palette.missed))
-    top = _TOP
-    for row in rows:
-        parts.append(
-            f'<path d="M{_MARGIN} {top}H{_WIDTH - _MARGIN}" stroke="{palette.rule}" stroke-width="1"/>'
+    return "\n".join([*frame, *parts, "</svg>", ""])
+
+
+def _draw_line(line: Iterable[_Text], y: int) -> Iterator[str]:
+    for text in line:
+        weight = ' font-weight="600"' if text.is_bold else ""
+        yield (
+            f'<text x="{text.column.x}" y="{y}" text-anchor="{text.column.anchor}" fill="{text.colour}"{weight}>'
+            f"{escape(text.text)}</text>"
         )
-        parts += _draw_row(row, top + _PADDING + _LINE - 6, palette)
-        top += _height(row)
-    return "\n".join([*parts, "</svg>", ""])
-
-
-def _draw_row(row: Mapping[str, Any], y: int, palette: Palette) -> Iterator[str]:
-    yield _text(_WHAT, y, f"{row['name']}: {row['title']}", palette.text)
-    yield _text(_FIGURE, y, _figure(row["figure"]["median"]), palette.text, 'font-weight="600"')
-    yield _text(_UNIT, y, row["unit"], palette.dim)
-    if row["ratio"]:
-        yield _text(_LIMIT, y, f"{row['ratio']['median']:.2f}", palette.text)
-    if base := row.get("base"):
-        yield _text(_BASE, y, f"{base['ratio']['median']:.2f}", palette.text)
-    yield _text(_CPU, y, number(sum(row["cpu_microseconds"].get(name, 0.0) for name in SERVERS)), palette.dim)
-    for place, target in enumerate(row["targets"]):
-        below = y + place * _LINE
-        yield _text(_TARGET, below, target["target"], palette.dim)
-        met, colour = {
-            True: ("yes", palette.met),
-            False: ("no", palette.missed),
-            None: ("-", palette.dim),
-        }[target["met"]]
-        yield _text(_MET, below, met, colour, 'font-weight="600"')
-
-
-def _height(row: Mapping[str, Any]) -> int:
-    return 2 * _PADDING + _LINE * max(1, len(row["targets"]))
 
 
 def _is_used(column: _Column, rows: Sequence[Mapping[str, Any]]) -> bool:
@@ -132,11 +192,8 @@ def _figure(median: float | None) -> str:
     return "-" if median is None else number(median)
 
 
-def _text(column: _Column, y: int, text: str, colour: str, more: str = "") -> str:
-    return (
-        f'<text x="{column.x}" y="{y}" text-anchor="{column.anchor}" fill="{colour}" {more}>'
-        f"{escape(text)}</text>"
-    )
+def _cpu(row: Mapping[str, Any]) -> str:
+    return number(sum(row["cpu_microseconds"].get(name, 0.0) for name in SERVERS))
 
 
 @click.command()
@@ -147,6 +204,7 @@ def main(report: Path, folder: Path) -> None:
     try:
         read = json.loads(report.read_text(encoding="utf-8"))
         pictures = {palette.name: draw(read, palette) for palette in (LIGHT, DARK)}
+        pictures |= {f"narrow-{palette.name}": draw_narrow(read, palette) for palette in (LIGHT, DARK)}
     except (ValueError, KeyError, TypeError) as error:
         raise click.UsageError(f"{report} is no report of the bench: {error!r}") from error
     for name, picture in pictures.items():

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 
 from bench.figures.row import Base, Quantity, Row, at_least, at_most, make_line, rate
 from bench.figures.spread import Spread
-from bench.report.picture import DARK, LIGHT, Palette, draw, main
+from bench.report.picture import DARK, LIGHT, Palette, draw, draw_narrow, main
 from bench.report.table import make_report
 
 ABOUT = {
@@ -77,18 +78,32 @@ def test_it_says_so_if_the_machine_was_busy() -> None:
     assert "Other work took up to 50% of the machine: read ratios only." in busy
 
 
-def test_it_needs_nothing_from_elsewhere() -> None:
-    picture = draw(report(), LIGHT)
+@pytest.mark.parametrize("palette", [LIGHT, DARK])
+def test_the_one_for_phones_says_the_same_in_lines_that_fit(palette: Palette) -> None:
+    shown = texts(draw_narrow({**report(BASE), "others_share": 0.5}, palette))
+    for said in ("12,345 awards/s", "64.0 µs CPU", "0.50 of limit", "2.00 of base", "≥ 10", "≤ 1", "≥ 2 of base"):
+        assert said in shown
+    assert "batch: many & more" in shown
+    assert max(map(len, shown)) <= 46
+    assert "A <fast> one" in " ".join(shown)
+    assert "Other work took up to 50% of the machine: read ratios only." in " ".join(shown)
+
+
+@pytest.mark.parametrize("draw_it", [draw, draw_narrow])
+def test_it_needs_nothing_from_elsewhere(draw_it: Callable[[Mapping[str, object], Palette], str]) -> None:
+    picture = draw_it(report(), LIGHT)
     assert re.findall(r"https?://[^\"]+", picture) == ["http://www.w3.org/2000/svg"]
     assert not re.search(r"<(image|use|style|script|foreignObject)|@import|href|url\(", picture)
 
 
-def test_the_command_writes_both(tmp_path: Path) -> None:
+def test_the_command_writes_all(tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(json.dumps(report()))
     result = CliRunner().invoke(main, [str(tmp_path / "report.json"), str(tmp_path)])
     assert result.exit_code == 0, result.output
     assert LIGHT.background in (tmp_path / "bench-light.svg").read_text()
     assert DARK.background in (tmp_path / "bench-dark.svg").read_text()
+    assert LIGHT.background in (tmp_path / "bench-narrow-light.svg").read_text()
+    assert DARK.background in (tmp_path / "bench-narrow-dark.svg").read_text()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"rows": [{}]}'])
