@@ -2,8 +2,8 @@
 
 Writes `bench-light.svg` and `bench-dark.svg` into the folder, and `bench-narrow-light.svg` and
 `bench-narrow-dark.svg` for phones, in which what a row says stands below each other. They need nothing from
-elsewhere, and use the fonts of whoever looks at them. Exit code 2: wrong usage, or the file is no report of the
-bench.
+elsewhere, and use the fonts of whoever looks at them. Exit code 2: wrong usage, or the file is no report of
+the bench.
 """
 
 import json
@@ -96,7 +96,9 @@ def draw_narrow(report: Mapping[str, Any], palette: Palette) -> str:
     top = [[_Text(_WHAT, "make bench", palette.text, is_bold=True)]]
     top += _wrap(_describe(report), palette.dim)
     top += _wrap(_warn(report), palette.missed)
-    return _draw_all(_NARROW_WIDTH, [top, *(_lay_out_narrow(row, palette) for row in report["rows"])], palette)
+    return _draw_all(
+        _NARROW_WIDTH, [top, *(_lay_out_narrow(row, palette) for row in report["rows"])], palette
+    )
 
 
 def _lay_out(row: Mapping[str, Any], palette: Palette) -> _Lines:
@@ -118,7 +120,10 @@ def _lay_out_narrow(row: Mapping[str, Any], palette: Palette) -> _Lines:
     lines = _wrap(f"{row['name']}: {row['title']}", palette.text)
     figure = f"{_figure(row['figure']['median'])} {row['unit']}"
     lines.append(
-        [_Text(_WHAT, figure, palette.text, is_bold=True), _Text(_NARROW_END, f"{_cpu(row)} µs CPU", palette.dim)]
+        [
+            _Text(_WHAT, figure, palette.text, is_bold=True),
+            _Text(_NARROW_END, f"{_cpu(row)} µs CPU", palette.dim),
+        ]
     )
     if row["ratio"]:
         lines.append([_Text(_WHAT, f"{row['ratio']['median']:.2f} of limit", palette.text)])

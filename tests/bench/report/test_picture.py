@@ -81,7 +81,15 @@ def test_it_says_so_if_the_machine_was_busy() -> None:
 @pytest.mark.parametrize("palette", [LIGHT, DARK])
 def test_the_one_for_phones_says_the_same_in_lines_that_fit(palette: Palette) -> None:
     shown = texts(draw_narrow({**report(BASE), "others_share": 0.5}, palette))
-    for said in ("12,345 awards/s", "64.0 µs CPU", "0.50 of limit", "2.00 of base", "≥ 10", "≤ 1", "≥ 2 of base"):
+    for said in (
+        "12,345 awards/s",
+        "64.0 µs CPU",
+        "0.50 of limit",
+        "2.00 of base",
+        "≥ 10",
+        "≤ 1",
+        "≥ 2 of base",
+    ):
         assert said in shown
     assert "batch: many & more" in shown
     assert max(map(len, shown)) <= 46

@@ -68,7 +68,7 @@ async def watch_health(channel: grpc.aio.Channel) -> object:
 
 
 async def open_reflection(channel: grpc.aio.Channel) -> object:
-    """Send nothing: grpc.aio may report a message that came too late instead of a rejection, grpc/grpc#36066."""
+    """Send nothing: grpc.aio may report a message that came too late, and no rejection (grpc/grpc#36066)."""
     return await reflection_stub(channel).ServerReflectionInfo(timeout=20).read()
 
 
