@@ -158,7 +158,7 @@ async def code_of(channel: Any, method: str, request: bytes) -> StatusCode:
     """Make any call with any bytes; of a stream, the first message counts."""
     try:
         if method.endswith(STREAMS):
-            # Of a message that is written while the call is rejected, grpc.aio may report a failure of its own.
+            # Of a message that is written while the call is rejected, grpc.aio may report its own failure.
             stream = channel.stream_stream(method)(timeout=SECONDS)
             await stream.write(request)
             await stream.read()
