@@ -169,10 +169,8 @@ def _draw_all(width: int, blocks: Iterable[_Lines], palette: Palette) -> str:
 def _draw_line(line: Iterable[_Text], y: int) -> Iterator[str]:
     for text in line:
         weight = ' font-weight="600"' if text.is_bold else ""
-        yield (
-            f'<text x="{text.column.x}" y="{y}" text-anchor="{text.column.anchor}" fill="{text.colour}"{weight}>'
-            f"{escape(text.text)}</text>"
-        )
+        place = f'x="{text.column.x}" y="{y}" text-anchor="{text.column.anchor}"'
+        yield f'<text {place} fill="{text.colour}"{weight}>{escape(text.text)}</text>'
 
 
 def _is_used(column: _Column, rows: Sequence[Mapping[str, Any]]) -> bool:
