@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/binary"
 	"fmt"
 	mathrand "math/rand"
 	"os"
@@ -211,11 +212,15 @@ func failureOf(err error) *Failure {
 	return failure
 }
 
+// Return a UUID of version 7: milliseconds, then randomness (RFC 9562, section 5.7).
 func uuid() string {
 	var bytes [16]byte
-	if _, err := rand.Read(bytes[:]); err != nil {
+	if _, err := rand.Read(bytes[6:]); err != nil {
 		panic(err) // A system without randomness.
 	}
-	bytes[6], bytes[8] = bytes[6]&0x0f|0x40, bytes[8]&0x3f|0x80
+	now := time.Now().UnixMilli()
+	binary.BigEndian.PutUint32(bytes[:], uint32(now>>16))
+	binary.BigEndian.PutUint16(bytes[4:], uint16(now))
+	bytes[6], bytes[8] = bytes[6]&0x0f|0x70, bytes[8]&0x3f|0x80
 	return fmt.Sprintf("%x-%x-%x-%x-%x", bytes[:4], bytes[4:6], bytes[6:8], bytes[8:10], bytes[10:])
 }

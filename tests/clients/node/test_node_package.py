@@ -58,7 +58,7 @@ def test_the_package_has_code_with_types_and_what_it_says_of_itself(
     assert names == code | {"package.json", "README.md"}
     assert {told["exports"]["."][key].removeprefix("./") for key in ("types", "default")} <= names
     assert told["type"] == "module"
-    assert set(told["dependencies"]) == {"@bufbuild/protobuf", "@grpc/grpc-js"}
+    assert set(told["dependencies"]) == {"@bufbuild/protobuf", "@grpc/grpc-js", "uuid"}
 
 
 def test_what_is_public_is_typed_without_any_type_of_the_wire(project: Path, built_client: Path) -> None:

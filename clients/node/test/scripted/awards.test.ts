@@ -36,6 +36,24 @@ test('the ids and the trace that are given are those that are sent', async () =>
   assert.match(metadata['traceparent'] ?? '', new RegExp(`^00-${ids.traceId}-[0-9a-f]{16}-01$`));
 });
 
+test('new ids of awards are UUIDs of version 7 in the order in which they were asked for', async () => {
+  await using client = await open();
+  await script('BatchAwardPoints', { answer: { items: Array.from({ length: 500 }, () => ({ result: RESULT })) } });
+  const began = Date.now();
+  await Promise.all(Array.from({ length: 1_000 }, async () => await client.award(someAward())));
+  const ended = Date.now();
+  const received = (await calls('BatchAwardPoints', 2)).flatMap(({ request }) => request.requests);
+  const ids: string[] = received.map(({ award }: Received['request']) => award.awardId);
+  assert.equal(new Set(ids).size, 1_000);
+  assert.deepEqual(ids, [...ids].sort());
+  for (const id of ids) {
+    // The shape of section 5.7 of RFC 9562: 48 bits of milliseconds, the version, and the variant.
+    assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    const madeAt = Number.parseInt(id.replace('-', '').slice(0, 12), 16);
+    assert.ok(began <= madeAt && madeAt <= ended);
+  }
+});
+
 test('awards at the same time share calls of at most 500', async () => {
   await using client = await open();
   await script('BatchAwardPoints', { answer: { items: Array.from({ length: 500 }, () => ({ result: RESULT })) } });
