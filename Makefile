@@ -225,7 +225,7 @@ endef
 # $(call build_docs,OPTIONS): build the site, and the pages of both APIs below it with these options of Python.
 # Sphinx does not get them: MyST-Parser 5.2 uses names that Sphinx 9 deprecates. Warnings of its own fail it.
 # What sabledocs would load from other hosts is taken out: icons for links to a repository, which there are none of, and
-# curves of movements.
+# curves of movements. Neither program can name an icon relative to each of its pages, so that is put in.
 define build_docs
 rm -rf build/docs \
 	&& $(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto \
@@ -235,7 +235,9 @@ rm -rf build/docs \
 	&& (cd build/grpc && "$(CURDIR)/$(TOOLS)/bin/python" $(1) -m sabledocs >/dev/null) \
 	&& : >build/docs/grpc/static/fontawesome.js \
 	&& sed -i '/^@import .*https:/d' build/docs/grpc/static/mystyles.css \
-	&& $(BIN)/python $(1) -m pdoc --docformat google --no-show-source --output-directory build/docs/python score_client score_client.tickets
+	&& $(BIN)/python $(1) -m pdoc --docformat google --no-show-source --output-directory build/docs/python score_client score_client.tickets \
+	&& sed -i 's|<head>|&<link rel="icon" href="../_static/icon.svg">|' build/docs/grpc/*.html build/docs/python/*.html \
+	&& sed -i 's|<head>|&<link rel="icon" href="../../_static/icon.svg">|' build/docs/python/*/*.html
 endef
 
 AS_DEV := --constraint requirements/dev.txt

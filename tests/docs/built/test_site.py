@@ -25,7 +25,7 @@ PHONE: Final = ViewportSize(width=390, height=844)
 
 
 class Elements(HTMLParser):
-    """The elements of a page: what it loads, where it leads, and its anchors."""
+    """The elements of a page: what it loads, where it leads, its anchors, and its icons."""
 
     loading: ClassVar = {"src", "srcset", "poster", "data"}
 
@@ -34,9 +34,13 @@ class Elements(HTMLParser):
         self.loads: list[str] = []
         self.links: list[str] = []
         self.anchors: set[str] = set()
+        self.icons: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "link" and "icon" in (given.get("rel") or "").split():
+            self.icons.append(given.get("href") or "")
         for name, value in attrs:
             if name in self.loading or (name == "href" and tag in {"link", "use", "image"}):
                 self.loads.append(value or "")
@@ -102,6 +106,14 @@ def test_no_page_loads_anything_from_elsewhere(pages: dict[Path, Elements]) -> N
     assert len(loaded) > len(pages)
 
 
+def test_every_page_has_the_icon_of_the_project(pages: dict[Path, Elements]) -> None:
+    # Where a page names none, a browser asks for /favicon.ico, which no folder of files has to have.
+    named = {page: [(page.parent / icon).resolve() for icon in pages[page].icons] for page in pages}
+    icon = SITE / "_static/icon.svg"
+    assert {page: icons for page, icons in named.items() if icons != [icon]} == {}
+    assert icon.read_bytes() == (ROOT / "src/action_gateway/page/icon.svg").read_bytes()
+
+
 def test_no_style_loads_anything_from_elsewhere() -> None:
     styles = {path: path.read_text(encoding="utf-8") for path in SITE.rglob("*.css")}
     found = {
@@ -147,8 +159,7 @@ async def test_pages_obey_the_policy_ask_nobody_else_and_fit_a_phone(
         if is_of_the_site(page):
             width = await tab.evaluate("document.documentElement.scrollWidth")
             assert (page, width) == (page, PHONE["width"])
-    # Chromium asks for an icon where a page names none, as those of the APIs.
-    assert [fault for fault in faults if not fault.endswith("/favicon.ico")] == []
+    assert faults == []
     assert [request for request in requests if not request.startswith((address, "data:"))] == []
     await context.close()
 
