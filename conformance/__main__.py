@@ -16,11 +16,13 @@ from typing import Final
 import click
 from rich.console import Console
 
-from conformance.cases.case import Case
+from conformance.adapter.process import AdapterFault
+from conformance.cases.case import PAGE, Case
 from conformance.report import describe, make_figures, summarize
 from conformance.run import ANSWER_SECONDS, CASES, Outcome, Verdict, try_cases
 
 _INTERRUPTED: Final = 130
+_KIT: Final = f"{PAGE}#the-conformance-kit"
 
 
 @click.command(context_settings={"max_content_width": 110})
@@ -53,6 +55,8 @@ def main(target: str, names: str | None, answer_seconds: float, json_path: Path 
         verdicts = asyncio.run(_run(cases, command, answer_seconds))
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
+    except AdapterFault as fault:
+        raise click.UsageError(f"TARGET does not speak as an adapter does, see {_KIT}: {fault}") from fault
     if json_path:
         figures = make_figures(command, verdicts)
         json_path.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")

@@ -62,9 +62,14 @@ async def try_cases(
 
     One process serves all of them, and is replaced after a case that is violated, and for one that needs an
     environment of its own.
+
+    Raises:
+        AdapterFault: What the command starts is no adapter: it cannot even close a client. No case was tried.
     """
     async with AsyncExitStack() as stack:
-        process: AdapterProcess | None = None
+        first = AdapterProcess(command, answer_seconds=answer_seconds)
+        await Client(await stack.enter_async_context(first)).close()
+        process: AdapterProcess | None = first
         for case in cases:
             began = time.monotonic()
             try:

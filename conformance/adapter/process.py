@@ -87,7 +87,8 @@ class AdapterProcess:
         try:
             async with asyncio.timeout(self._answer_seconds):
                 process.stdin.write(json.dumps(command).encode() + b"\n")
-                await process.stdin.drain()
+                with suppress(ConnectionError):  # What does not read may yet have printed something.
+                    await process.stdin.drain()
                 line = await process.stdout.readline()
         except TimeoutError:
             raise AdapterFault(
@@ -95,10 +96,8 @@ class AdapterProcess:
             ) from None
         except ValueError:
             raise AdapterFault(f"a line of more than {_LONGEST_LINE:,} bytes") from None
-        except ConnectionError:
-            line = b""
         if not line.endswith(b"\n"):
-            raise AdapterFault(await self._tell_end(process))
+            raise AdapterFault(await self._tell_end(process, line))
         return _read_answer(line)
 
     def _running(self) -> tuple[asyncio.subprocess.Process, "asyncio.Task[None]"]:
@@ -116,15 +115,16 @@ class AdapterProcess:
                 return
             self._stderr.append(line.decode(errors="replace").rstrip()[:_STDERR_LINE])
 
-    async def _tell_end(self, process: asyncio.subprocess.Process) -> str:
+    async def _tell_end(self, process: asyncio.subprocess.Process, printed: bytes) -> str:
         with suppress(TimeoutError):
             async with asyncio.timeout(_LEAVING_SECONDS):
                 await process.wait()
                 if self._stderr_reader:
                     await asyncio.shield(self._stderr_reader)
+        told = f"it printed {_show(printed)} and" if printed else "it"
         if process.returncode is None:
-            return f"it closed its output{self._last_words()}"
-        return f"it ended with exit code {process.returncode}{self._last_words()}"
+            return f"{told} closed its output{self._last_words()}"
+        return f"{told} ended with exit code {process.returncode}{self._last_words()}"
 
     def _last_words(self) -> str:
         return "; its last lines of errors:\n" + "\n".join(self._stderr) if self._stderr else ""
@@ -136,6 +136,9 @@ def _read_answer(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or len(answer.keys() & {"result", "error", "unsupported"}) != 1:
-        shown = line.decode(errors="replace").rstrip()[:_SHOWN]
-        raise AdapterFault(f"a line that is no answer: {shown!r}")
+        raise AdapterFault(f"a line that is no answer: {_show(line)}")
     return answer
+
+
+def _show(line: bytes) -> str:
+    return repr(line.decode(errors="replace").rstrip()[:_SHOWN])

@@ -14,6 +14,7 @@ from conformance.__main__ import main
 
 _CASE = "whole_numbers_are_exact"
 _SOURCE = "docs/clients.md#numbers-and-what-is-unset"
+_KIT = "docs/clients.md#the-conformance-kit"
 
 
 def test_rules_that_are_kept_are_a_line_each_and_exit_code_0(tmp_path: Path) -> None:
@@ -48,6 +49,29 @@ def test_a_rule_that_is_violated_is_told_with_what_was_expected_and_seen(tmp_pat
     [case] = json.loads(report.read_text(encoding="utf-8"))["cases"]
     assert (case["name"], case["outcome"]) == (_CASE, "violated")
     assert case["source"] == _SOURCE
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("true", "it ended with exit code 0"),
+        (
+            "sh -c 'echo no network >&2; exit 7'",
+            "it ended with exit code 7; its last lines of errors:\nno network",
+        ),
+        ("echo hello", "a line that is no answer: 'hello'"),
+    ],
+)
+def test_a_program_that_is_no_adapter_is_told_once_with_exit_code_2(
+    tmp_path: Path, target: str, message: str
+) -> None:
+    report = tmp_path / "report.json"
+    result = CliRunner().invoke(main, [target, "--json", str(report)])
+    told = f"Error: TARGET does not speak as an adapter does, see {_KIT}: {message}\n"
+    assert result.output.endswith(told)
+    assert result.exit_code == 2
+    assert "violated" not in result.output
+    assert not report.exists()
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import pytest
 from tests.conformance.planted import MISTAKES
 from tests.fixtures.conformance import PYTHON_ADAPTER, ROOT, judge, list_faults, planted, write_script
 
+from conformance.adapter.process import AdapterFault
 from conformance.cases.case import PAGE
 from conformance.run import CASES, Outcome
 
@@ -49,14 +50,33 @@ async def test_a_client_that_cannot_do_something_is_skipped_there_and_says_why(t
     assert (verdict.outcome, verdict.seen) == (Outcome.SKIPPED, "no feeds")
 
 
-async def test_an_adapter_that_cannot_even_close_is_told_as_a_fault_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("", "it ended with exit code 0"),
+        (
+            'import sys\nfor line in sys.stdin:\n    print(\'{"unsupported": "not yet"}\', flush=True)\n',
+            "'close' is not done: not yet",
+        ),
+    ],
+)
+async def test_a_program_that_cannot_even_close_is_no_adapter(tmp_path: Path, source: str, told: str) -> None:
+    with pytest.raises(AdapterFault) as caught:
+        await judge(write_script(tmp_path, source), "chosen_ids_are_sent", "a_feed_begins_at_the_start")
+    assert str(caught.value) == told
+
+
+async def test_an_adapter_that_cannot_close_any_more_is_told_as_a_fault_of_it(tmp_path: Path) -> None:
     command = write_script(
         tmp_path,
-        'import sys\nfor line in sys.stdin:\n    print(\'{"unsupported": "not yet"}\', flush=True)\n',
+        "import sys\n"
+        "sys.stdin.readline()\n"
+        "print('{\"result\": {}}', flush=True)\n"
+        "for line in sys.stdin:\n"
+        '    print(\'{"unsupported": "not yet"}\', flush=True)\n',
     )
-    first, second = await judge(command, "chosen_ids_are_sent", "a_feed_begins_at_the_start")
-    assert first.outcome is second.outcome is Outcome.VIOLATED
-    assert first.seen == second.seen == "'close' is not done: not yet"
+    [verdict] = await judge(command, "chosen_ids_are_sent")
+    assert (verdict.outcome, verdict.seen) == (Outcome.VIOLATED, "'close' is not done: not yet")
 
 
 async def test_an_adapter_that_dies_is_replaced_for_the_next_case(tmp_path: Path) -> None:

@@ -37,7 +37,21 @@ async def test_an_adapter_that_dies_is_told_with_its_last_words(tmp_path: Path) 
 
 async def test_an_adapter_that_dies_within_an_answer_has_not_answered(tmp_path: Path) -> None:
     command = write_script(tmp_path, f"{_ANSWERS}sys.stdout.write('{{\"result\": {{}}}}'); sys.exit()\n")
-    assert await ask(command) == "it ended with exit code 0"
+    assert await ask(command) == "it printed '{\"result\": {}}' and ended with exit code 0"
+
+
+async def test_a_program_that_does_not_read_is_told_with_what_it_printed(tmp_path: Path) -> None:
+    deaf = tmp_path / "deaf"
+    source = f"import os, pathlib\nos.close(0)\npathlib.Path({str(deaf)!r}).touch()\nprint('usage: this')\n"
+    async with AdapterProcess(write_script(tmp_path, source), answer_seconds=60) as process:
+
+        async def is_deaf() -> bool:
+            return await asyncio.to_thread(deaf.exists)
+
+        await eventually(is_deaf)
+        with pytest.raises(AdapterFault) as caught:
+            await process.ask({"do": "top"})
+    assert str(caught.value) == "a line that is no answer: 'usage: this'"
 
 
 async def test_an_adapter_that_closes_its_output_is_told(tmp_path: Path) -> None:
