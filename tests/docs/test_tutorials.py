@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -26,14 +27,31 @@ UNRUN: Final[Mapping[str, set[str]]] = {
 def make_folder(folder: Path, stack: RunningStack) -> Path:
     """Make a folder that looks like that of a reader: this repository, with the data of the stack.
 
-    What tutorials write to is a copy.
+    What tutorials write to is a copy. Git knows all that is there when the reader begins.
     """
     shutil.copytree(ROOT / "deploy", folder / "deploy")
+    shutil.copy(ROOT / ".gitignore", folder)  # Git does not follow a link to it.
     for path in ROOT.iterdir():
-        if path.name not in {".laurel", "deploy"}:
+        if path.name not in {".git", ".gitignore", ".laurel", "deploy", "tutorial"}:
             (folder / path.name).symlink_to(path)
     (folder / ".laurel").symlink_to(stack.state_dir)
+    run_git(folder, "init", "--quiet")
+    run_git(folder, "add", "--all", "--force")
     return folder
+
+
+def run_git(folder: Path, *arguments: str) -> list[str]:
+    """Run git with no settings of this machine, and return the lines that it prints."""
+    variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
+    told = subprocess.run(
+        ["git", "-c", "core.excludesFile=/dev/null", *arguments],
+        cwd=folder,
+        env=variables,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return told.stdout.splitlines()
 
 
 def read_page(name: str, stack: RunningStack) -> str:
@@ -67,3 +85,4 @@ async def test_a_page_does_what_it_prints(name: str, launcher: Launcher, tmp_pat
                     assert (code, printed) == (0, [])
                     unrun |= {" ".join(line.split()[:2]) for line in text.splitlines()}
     assert unrun == UNRUN.get(name, set())
+    assert run_git(folder, "ls-files", "--others", "--modified", "--deleted", "--exclude-standard") == []
