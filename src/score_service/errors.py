@@ -13,9 +13,11 @@
     ├── QuotaExceededError          the caller has used up its quota
     ├── OverloadedError             more calls wait than this process takes in
     ├── AwardConflictError          the award id was used with another payload
+    ├── AwardArchivedError          the award was made, and is archived
     ├── AwardReversedError          another reversal of the award stands, or the id is one of another award
     ├── PlanStaleError              a plan does not hold any more
     ├── PositionUnknownError        a position is not of this ledger
+    ├── HistoryArchivedError        what is asked for was before the cut
     ├── TotalOutOfRangeError        the total would not be exact any more
     ├── PeriodClosedError           the award is too late for a board that refuses such awards
     ├── BoardNotFoundError
@@ -99,6 +101,15 @@ class AwardConflictError(ScoreServiceError):
     """The award id was used before with another user, action or points."""
 
 
+class AwardArchivedError(ScoreServiceError):
+    """The award was made, and is archived: its first result is not to be had any more."""
+
+    def __init__(self, revision: int) -> None:
+        """Take the revision of the award."""
+        super().__init__()
+        self.revision = revision
+
+
 class AwardReversedError(ScoreServiceError):
     """Another reversal of this award stands, or the reversal id was used for another award."""
 
@@ -114,6 +125,15 @@ class PlanStaleError(ScoreServiceError):
 
 class PositionUnknownError(ScoreServiceError):
     """The position is not of this ledger."""
+
+
+class HistoryArchivedError(ScoreServiceError):
+    """What is asked for is archived, and the record does not have it any more."""
+
+    def __init__(self, position: object) -> None:
+        """Take the `domain.position.Position` after which the record has all, which this module may not know."""
+        super().__init__()
+        self.position = position
 
 
 class TotalOutOfRangeError(ScoreServiceError):

@@ -82,6 +82,12 @@ class _ErrorReasonEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_ErrorReaso
     """
     ERROR_REASON_POSITION_UNKNOWN: _ErrorReason.ValueType  # 26
     """FAILED_PRECONDITION: the position is not of this ledger. Read it from a position that is known, or from the start."""
+    ERROR_REASON_AWARD_ARCHIVED: _ErrorReason.ValueType  # 27
+    """ALREADY_EXISTS: the award was made, and is archived, so its first result is not to be had any more. The details have
+    its `revision`.
+    """
+    ERROR_REASON_HISTORY_ARCHIVED: _ErrorReason.ValueType  # 28
+    """OUT_OF_RANGE: what is asked for is archived. The details have the `archived_position` after which the record has all."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason lists the values of `google.rpc.ErrorInfo.reason`, there without the prefix `ERROR_REASON_`.
@@ -148,3 +154,9 @@ Plan again.
 """
 ERROR_REASON_POSITION_UNKNOWN: ErrorReason.ValueType  # 26
 """FAILED_PRECONDITION: the position is not of this ledger. Read it from a position that is known, or from the start."""
+ERROR_REASON_AWARD_ARCHIVED: ErrorReason.ValueType  # 27
+"""ALREADY_EXISTS: the award was made, and is archived, so its first result is not to be had any more. The details have
+its `revision`.
+"""
+ERROR_REASON_HISTORY_ARCHIVED: ErrorReason.ValueType  # 28
+"""OUT_OF_RANGE: what is asked for is archived. The details have the `archived_position` after which the record has all."""

@@ -41,6 +41,8 @@ class _EntryKindEnumTypeWrapper(enum_type_wrapper._EnumTypeWrapper[_EntryKind.Va
     """The result of a period is final."""
     ENTRY_KIND_SETTINGS: _EntryKind.ValueType  # 5
     """The board got other settings."""
+    ENTRY_KIND_ARCHIVED: _EntryKind.ValueType  # 6
+    """Old awards were archived."""
 
 class EntryKind(_EntryKind, metaclass=_EntryKindEnumTypeWrapper):
     """EntryKind says what an entry of the ledger is."""
@@ -57,6 +59,8 @@ ENTRY_KIND_PERIOD_CLOSED: EntryKind.ValueType  # 4
 """The result of a period is final."""
 ENTRY_KIND_SETTINGS: EntryKind.ValueType  # 5
 """The board got other settings."""
+ENTRY_KIND_ARCHIVED: EntryKind.ValueType  # 6
+"""Old awards were archived."""
 
 @typing.final
 class ListAwardsRequest(message.Message):
@@ -98,8 +102,11 @@ class ListAwardsResponse(message.Message):
 
     AWARDS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    ARCHIVED_REVISION_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
     """Where the next page starts; empty on the last one."""
+    archived_revision: builtins.int
+    """The awards up to this revision are archived, and not listed. 0 where none are."""
     @builtins.property
     def awards(self) -> containers.RepeatedCompositeFieldContainer[RecordedAward]:
         """The awards, newest first."""
@@ -109,10 +116,11 @@ class ListAwardsResponse(message.Message):
         *,
         awards: abc.Iterable[RecordedAward] | None = ...,
         next_page_token: builtins.str = ...,
+        archived_revision: builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["awards", b"awards", "next_page_token", b"next_page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["archived_revision", b"archived_revision", "awards", b"awards", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -240,6 +248,7 @@ class StreamEntriesResponse(message.Message):
     PERIOD_CLOSED_FIELD_NUMBER: builtins.int
     SETTINGS_FIELD_NUMBER: builtins.int
     CHECKPOINT_FIELD_NUMBER: builtins.int
+    ARCHIVED_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
     POSITION_FIELD_NUMBER: builtins.int
     FOLLOWING_FIELD_NUMBER: builtins.int
@@ -272,6 +281,10 @@ class StreamEntriesResponse(message.Message):
         """No entry that was asked for, up to the position."""
 
     @builtins.property
+    def archived(self) -> LedgerArchived:
+        """Old awards were archived."""
+
+    @builtins.property
     def following(self) -> containers.RepeatedCompositeFieldContainer[StreamEntriesResponse]:
         """The entries after this one, in order, where the request lets a message hold more than one. They have none of
         their own.
@@ -286,15 +299,16 @@ class StreamEntriesResponse(message.Message):
         period_closed: PeriodClosed | None = ...,
         settings: SettingsChange | None = ...,
         checkpoint: FeedCheckpoint | None = ...,
+        archived: LedgerArchived | None = ...,
         revision: builtins.int = ...,
         position: builtins.str = ...,
         following: abc.Iterable[StreamEntriesResponse] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = typing.Literal["award", b"award", "checkpoint", b"checkpoint", "entry", b"entry", "period_closed", b"period_closed", "reversal", b"reversal", "settings", b"settings", "visibility", b"visibility"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = typing.Literal["archived", b"archived", "award", b"award", "checkpoint", b"checkpoint", "entry", b"entry", "period_closed", b"period_closed", "reversal", b"reversal", "settings", b"settings", "visibility", b"visibility"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["award", b"award", "checkpoint", b"checkpoint", "entry", b"entry", "following", b"following", "period_closed", b"period_closed", "position", b"position", "reversal", b"reversal", "revision", b"revision", "settings", b"settings", "visibility", b"visibility"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["archived", b"archived", "award", b"award", "checkpoint", b"checkpoint", "entry", b"entry", "following", b"following", "period_closed", b"period_closed", "position", b"position", "reversal", b"reversal", "revision", b"revision", "settings", b"settings", "visibility", b"visibility"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_entry: _TypeAlias = typing.Literal["award", "reversal", "visibility", "period_closed", "settings", "checkpoint"]  # noqa: Y015
+    _WhichOneofReturnType_entry: _TypeAlias = typing.Literal["award", "reversal", "visibility", "period_closed", "settings", "checkpoint", "archived"]  # noqa: Y015
     _WhichOneofArgType_entry: _TypeAlias = typing.Literal["entry", b"entry"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_entry) -> _WhichOneofReturnType_entry | None: ...
 
@@ -405,6 +419,46 @@ class SettingsChange(message.Message):
     _HasFieldArgType: _TypeAlias = typing.Literal["board", b"board", "recorded_at", b"recorded_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "board", b"board", "recorded_at", b"recorded_at"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+@typing.final
+class LedgerArchived(message.Message):
+    """LedgerArchived says that the awards up to a revision were archived: this service does not answer for them any more, but for
+    the fact that their ids were used.
+    """
+
+    DESCRIPTOR: descriptor.Descriptor
+
+    ARCHIVED_REVISION_FIELD_NUMBER: builtins.int
+    ARCHIVED_POSITION_FIELD_NUMBER: builtins.int
+    AWARDS_FIELD_NUMBER: builtins.int
+    ACTOR_FIELD_NUMBER: builtins.int
+    RECORDED_AT_FIELD_NUMBER: builtins.int
+    archived_revision: builtins.int
+    """The revision."""
+    archived_position: builtins.str
+    """The position of the same: a feed can be read from here on."""
+    awards: builtins.int
+    """How many awards the ledger had up to there."""
+    actor: builtins.str
+    """Who archived them: a command."""
+    @builtins.property
+    def recorded_at(self) -> timestamp_pb2.Timestamp:
+        """When it was recorded."""
+
+    def __init__(
+        self,
+        *,
+        archived_revision: builtins.int = ...,
+        archived_position: builtins.str = ...,
+        awards: builtins.int = ...,
+        actor: builtins.str = ...,
+        recorded_at: timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = typing.Literal["recorded_at", b"recorded_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = typing.Literal["actor", b"actor", "archived_position", b"archived_position", "archived_revision", b"archived_revision", "awards", b"awards", "recorded_at", b"recorded_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

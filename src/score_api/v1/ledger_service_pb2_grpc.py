@@ -61,7 +61,7 @@ class LedgerServiceServicer:
     def StreamEntries(self, request, context):
         """StreamEntries sends the entries of a board after a position, in order, without gaps, and goes on with new ones as
         they are made. It sends only what all synchronous standbys have. FAILED_PRECONDITION if the position is not of
-        this ledger: the record was restored to an earlier state.
+        this ledger: the record was restored to an earlier state. OUT_OF_RANGE if entries after it are archived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

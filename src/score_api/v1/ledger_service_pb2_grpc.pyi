@@ -38,7 +38,7 @@ class LedgerServiceStub:
     StreamEntries: _grpc.UnaryStreamMultiCallable[_ledger_service_pb2.StreamEntriesRequest, _ledger_service_pb2.StreamEntriesResponse]
     """StreamEntries sends the entries of a board after a position, in order, without gaps, and goes on with new ones as
     they are made. It sends only what all synchronous standbys have. FAILED_PRECONDITION if the position is not of
-    this ledger: the record was restored to an earlier state.
+    this ledger: the record was restored to an earlier state. OUT_OF_RANGE if entries after it are archived.
     """
 
 @_typing.type_check_only
@@ -51,7 +51,7 @@ class LedgerServiceAsyncStub(LedgerServiceStub):
     StreamEntries: _aio.UnaryStreamMultiCallable[_ledger_service_pb2.StreamEntriesRequest, _ledger_service_pb2.StreamEntriesResponse]  # type: ignore[assignment]
     """StreamEntries sends the entries of a board after a position, in order, without gaps, and goes on with new ones as
     they are made. It sends only what all synchronous standbys have. FAILED_PRECONDITION if the position is not of
-    this ledger: the record was restored to an earlier state.
+    this ledger: the record was restored to an earlier state. OUT_OF_RANGE if entries after it are archived.
     """
 
 class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -73,7 +73,7 @@ class LedgerServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_ledger_service_pb2.StreamEntriesResponse], _abc.AsyncIterator[_ledger_service_pb2.StreamEntriesResponse]]:
         """StreamEntries sends the entries of a board after a position, in order, without gaps, and goes on with new ones as
         they are made. It sends only what all synchronous standbys have. FAILED_PRECONDITION if the position is not of
-        this ledger: the record was restored to an earlier state.
+        this ledger: the record was restored to an earlier state. OUT_OF_RANGE if entries after it are archived.
         """
 
 def add_LedgerServiceServicer_to_server(servicer: LedgerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -69,6 +69,13 @@ class AwardOutcome(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class ArchivedAward:
+    """The award was made before, and is archived: that alone is known of it."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class OutOfRange:
     """The award was not made: the user's total would pass `MAX_TOTAL`."""
 

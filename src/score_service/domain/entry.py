@@ -19,6 +19,7 @@ class EntryKind(enum.Enum):
     VISIBILITY = "visibility"
     PERIOD_CLOSED = "period_closed"
     SETTINGS = "settings"
+    ARCHIVED = "archived"
 
 
 ALL_KINDS: Final = frozenset(EntryKind)

@@ -18,7 +18,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file score_api/v1/ledger_service.proto.
  */
 export const file_score_api_v1_ledger_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFzY29yZV9hcGkvdjEvbGVkZ2VyX3NlcnZpY2UucHJvdG8SDHNjb3JlX2FwaS52MSJdChFMaXN0QXdhcmRzUmVxdWVzdBIQCghib2FyZF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJIloKEkxpc3RBd2FyZHNSZXNwb25zZRIrCgZhd2FyZHMYASADKAsyGy5zY29yZV9hcGkudjEuUmVjb3JkZWRBd2FyZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiygIKDVJlY29yZGVkQXdhcmQSEAoIYXdhcmRfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSDwoHdXNlcl9pZBgDIAEoCRIOCgZwb2ludHMYBCABKAMSDQoFdG90YWwYBSABKAMSEwoLYWN0aW9uX3R5cGUYBiABKAkSEQoJYWN0aW9uX2lkGAcgASgJEg4KBmNhbGxlchgIIAEoCRIQCgh0cmFjZV9pZBgJIAEoCRIvCgtyZWNvcmRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLb2NjdXJyZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3BlcmlvZHMYDCADKAkSKAoIcmV2ZXJzYWwYDSABKAsyFi5zY29yZV9hcGkudjEuUmV2ZXJzYWwihQEKFFN0cmVhbUVudHJpZXNSZXF1ZXN0EhAKCGJvYXJkX2lkGAEgASgJEhYKDmFmdGVyX3Bvc2l0aW9uGAIgASgJEiYKBWtpbmRzGAMgAygOMhcuc2NvcmVfYXBpLnYxLkVudHJ5S2luZBIbChNlbnRyaWVzX3Blcl9tZXNzYWdlGAQgASgFIqcDChVTdHJlYW1FbnRyaWVzUmVzcG9uc2USLAoFYXdhcmQYASABKAsyGy5zY29yZV9hcGkudjEuUmVjb3JkZWRBd2FyZEgAEioKCHJldmVyc2FsGAIgASgLMhYuc2NvcmVfYXBpLnYxLlJldmVyc2FsSAASNAoKdmlzaWJpbGl0eRgDIAEoCzIeLnNjb3JlX2FwaS52MS5WaXNpYmlsaXR5Q2hhbmdlSAASMwoNcGVyaW9kX2Nsb3NlZBgEIAEoCzIaLnNjb3JlX2FwaS52MS5QZXJpb2RDbG9zZWRIABIwCghzZXR0aW5ncxgFIAEoCzIcLnNjb3JlX2FwaS52MS5TZXR0aW5nc0NoYW5nZUgAEjIKCmNoZWNrcG9pbnQYBiABKAsyHC5zY29yZV9hcGkudjEuRmVlZENoZWNrcG9pbnRIABIQCghyZXZpc2lvbhgHIAEoAxIQCghwb3NpdGlvbhgIIAEoCRI2Cglmb2xsb3dpbmcYCSADKAsyIy5zY29yZV9hcGkudjEuU3RyZWFtRW50cmllc1Jlc3BvbnNlQgcKBWVudHJ5IrcBChBWaXNpYmlsaXR5Q2hhbmdlEg8KB3VzZXJfaWQYASABKAkSLAoKdmlzaWJpbGl0eRgCIAEoDjIYLnNjb3JlX2FwaS52MS5WaXNpYmlsaXR5Eg4KBnJlYXNvbhgDIAEoCRINCgVhY3RvchgEIAEoCRIUCgxvbl9iZWhhbGZfb2YYBSABKAkSLwoLcmVjb3JkZWRfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIo0BCgxQZXJpb2RDbG9zZWQSJAoGcGVyaW9kGAEgASgLMhQuc2NvcmVfYXBpLnYxLlBlcmlvZBIOCgZkaWdlc3QYAiABKAwSFgoOZmluYWxfcmV2aXNpb24YAyABKAMSLwoLcmVjb3JkZWRfYXQYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wInQKDlNldHRpbmdzQ2hhbmdlEiIKBWJvYXJkGAEgASgLMhMuc2NvcmVfYXBpLnYxLkJvYXJkEg0KBWFjdG9yGAIgASgJEi8KC3JlY29yZGVkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIQCg5GZWVkQ2hlY2twb2ludCqoAQoJRW50cnlLaW5kEhoKFkVOVFJZX0tJTkRfVU5TUEVDSUZJRUQQABIUChBFTlRSWV9LSU5EX0FXQVJEEAESFwoTRU5UUllfS0lORF9SRVZFUlNBTBACEhkKFUVOVFJZX0tJTkRfVklTSUJJTElUWRADEhwKGEVOVFJZX0tJTkRfUEVSSU9EX0NMT1NFRBAEEhcKE0VOVFJZX0tJTkRfU0VUVElOR1MQBTK8AQoNTGVkZ2VyU2VydmljZRJPCgpMaXN0QXdhcmRzEh8uc2NvcmVfYXBpLnYxLkxpc3RBd2FyZHNSZXF1ZXN0GiAuc2NvcmVfYXBpLnYxLkxpc3RBd2FyZHNSZXNwb25zZRJaCg1TdHJlYW1FbnRyaWVzEiIuc2NvcmVfYXBpLnYxLlN0cmVhbUVudHJpZXNSZXF1ZXN0GiMuc2NvcmVfYXBpLnYxLlN0cmVhbUVudHJpZXNSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_timestamp, file_score_api_v1_board_service, file_score_api_v1_correction_service, file_score_api_v1_types]);
+  fileDesc("CiFzY29yZV9hcGkvdjEvbGVkZ2VyX3NlcnZpY2UucHJvdG8SDHNjb3JlX2FwaS52MSJdChFMaXN0QXdhcmRzUmVxdWVzdBIQCghib2FyZF9pZBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhEKCXBhZ2Vfc2l6ZRgDIAEoBRISCgpwYWdlX3Rva2VuGAQgASgJInUKEkxpc3RBd2FyZHNSZXNwb25zZRIrCgZhd2FyZHMYASADKAsyGy5zY29yZV9hcGkudjEuUmVjb3JkZWRBd2FyZBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkSGQoRYXJjaGl2ZWRfcmV2aXNpb24YAyABKAMiygIKDVJlY29yZGVkQXdhcmQSEAoIYXdhcmRfaWQYASABKAkSEAoIcmV2aXNpb24YAiABKAMSDwoHdXNlcl9pZBgDIAEoCRIOCgZwb2ludHMYBCABKAMSDQoFdG90YWwYBSABKAMSEwoLYWN0aW9uX3R5cGUYBiABKAkSEQoJYWN0aW9uX2lkGAcgASgJEg4KBmNhbGxlchgIIAEoCRIQCgh0cmFjZV9pZBgJIAEoCRIvCgtyZWNvcmRlZF9hdBgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLb2NjdXJyZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEg8KB3BlcmlvZHMYDCADKAkSKAoIcmV2ZXJzYWwYDSABKAsyFi5zY29yZV9hcGkudjEuUmV2ZXJzYWwihQEKFFN0cmVhbUVudHJpZXNSZXF1ZXN0EhAKCGJvYXJkX2lkGAEgASgJEhYKDmFmdGVyX3Bvc2l0aW9uGAIgASgJEiYKBWtpbmRzGAMgAygOMhcuc2NvcmVfYXBpLnYxLkVudHJ5S2luZBIbChNlbnRyaWVzX3Blcl9tZXNzYWdlGAQgASgFItkDChVTdHJlYW1FbnRyaWVzUmVzcG9uc2USLAoFYXdhcmQYASABKAsyGy5zY29yZV9hcGkudjEuUmVjb3JkZWRBd2FyZEgAEioKCHJldmVyc2FsGAIgASgLMhYuc2NvcmVfYXBpLnYxLlJldmVyc2FsSAASNAoKdmlzaWJpbGl0eRgDIAEoCzIeLnNjb3JlX2FwaS52MS5WaXNpYmlsaXR5Q2hhbmdlSAASMwoNcGVyaW9kX2Nsb3NlZBgEIAEoCzIaLnNjb3JlX2FwaS52MS5QZXJpb2RDbG9zZWRIABIwCghzZXR0aW5ncxgFIAEoCzIcLnNjb3JlX2FwaS52MS5TZXR0aW5nc0NoYW5nZUgAEjIKCmNoZWNrcG9pbnQYBiABKAsyHC5zY29yZV9hcGkudjEuRmVlZENoZWNrcG9pbnRIABIwCghhcmNoaXZlZBgKIAEoCzIcLnNjb3JlX2FwaS52MS5MZWRnZXJBcmNoaXZlZEgAEhAKCHJldmlzaW9uGAcgASgDEhAKCHBvc2l0aW9uGAggASgJEjYKCWZvbGxvd2luZxgJIAMoCzIjLnNjb3JlX2FwaS52MS5TdHJlYW1FbnRyaWVzUmVzcG9uc2VCBwoFZW50cnkitwEKEFZpc2liaWxpdHlDaGFuZ2USDwoHdXNlcl9pZBgBIAEoCRIsCgp2aXNpYmlsaXR5GAIgASgOMhguc2NvcmVfYXBpLnYxLlZpc2liaWxpdHkSDgoGcmVhc29uGAMgASgJEg0KBWFjdG9yGAQgASgJEhQKDG9uX2JlaGFsZl9vZhgFIAEoCRIvCgtyZWNvcmRlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAijQEKDFBlcmlvZENsb3NlZBIkCgZwZXJpb2QYASABKAsyFC5zY29yZV9hcGkudjEuUGVyaW9kEg4KBmRpZ2VzdBgCIAEoDBIWCg5maW5hbF9yZXZpc2lvbhgDIAEoAxIvCgtyZWNvcmRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAidAoOU2V0dGluZ3NDaGFuZ2USIgoFYm9hcmQYASABKAsyEy5zY29yZV9hcGkudjEuQm9hcmQSDQoFYWN0b3IYAiABKAkSLwoLcmVjb3JkZWRfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIpYBCg5MZWRnZXJBcmNoaXZlZBIZChFhcmNoaXZlZF9yZXZpc2lvbhgBIAEoAxIZChFhcmNoaXZlZF9wb3NpdGlvbhgCIAEoCRIOCgZhd2FyZHMYAyABKAMSDQoFYWN0b3IYBCABKAkSLwoLcmVjb3JkZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIhAKDkZlZWRDaGVja3BvaW50KsEBCglFbnRyeUtpbmQSGgoWRU5UUllfS0lORF9VTlNQRUNJRklFRBAAEhQKEEVOVFJZX0tJTkRfQVdBUkQQARIXChNFTlRSWV9LSU5EX1JFVkVSU0FMEAISGQoVRU5UUllfS0lORF9WSVNJQklMSVRZEAMSHAoYRU5UUllfS0lORF9QRVJJT0RfQ0xPU0VEEAQSFwoTRU5UUllfS0lORF9TRVRUSU5HUxAFEhcKE0VOVFJZX0tJTkRfQVJDSElWRUQQBjK8AQoNTGVkZ2VyU2VydmljZRJPCgpMaXN0QXdhcmRzEh8uc2NvcmVfYXBpLnYxLkxpc3RBd2FyZHNSZXF1ZXN0GiAuc2NvcmVfYXBpLnYxLkxpc3RBd2FyZHNSZXNwb25zZRJaCg1TdHJlYW1FbnRyaWVzEiIuc2NvcmVfYXBpLnYxLlN0cmVhbUVudHJpZXNSZXF1ZXN0GiMuc2NvcmVfYXBpLnYxLlN0cmVhbUVudHJpZXNSZXNwb25zZTABYgZwcm90bzM", [file_google_protobuf_timestamp, file_score_api_v1_board_service, file_score_api_v1_correction_service, file_score_api_v1_types]);
 
 /**
  * ListAwardsRequest asks for a page of awards.
@@ -81,6 +81,13 @@ export type ListAwardsResponse = Message<"score_api.v1.ListAwardsResponse"> & {
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * The awards up to this revision are archived, and not listed. 0 where none are.
+   *
+   * @generated from field: int64 archived_revision = 3;
+   */
+  archivedRevision: bigint;
 };
 
 /**
@@ -297,6 +304,14 @@ export type StreamEntriesResponse = Message<"score_api.v1.StreamEntriesResponse"
      */
     value: FeedCheckpoint;
     case: "checkpoint";
+  } | {
+    /**
+     * Old awards were archived.
+     *
+     * @generated from field: score_api.v1.LedgerArchived archived = 10;
+     */
+    value: LedgerArchived;
+    case: "archived";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -463,6 +478,56 @@ export const SettingsChangeSchema: GenMessage<SettingsChange> = /*@__PURE__*/
   messageDesc(file_score_api_v1_ledger_service, 7);
 
 /**
+ * LedgerArchived says that the awards up to a revision were archived: this service does not answer for them any more, but for
+ * the fact that their ids were used.
+ *
+ * @generated from message score_api.v1.LedgerArchived
+ */
+export type LedgerArchived = Message<"score_api.v1.LedgerArchived"> & {
+  /**
+   * The revision.
+   *
+   * @generated from field: int64 archived_revision = 1;
+   */
+  archivedRevision: bigint;
+
+  /**
+   * The position of the same: a feed can be read from here on.
+   *
+   * @generated from field: string archived_position = 2;
+   */
+  archivedPosition: string;
+
+  /**
+   * How many awards the ledger had up to there.
+   *
+   * @generated from field: int64 awards = 3;
+   */
+  awards: bigint;
+
+  /**
+   * Who archived them: a command.
+   *
+   * @generated from field: string actor = 4;
+   */
+  actor: string;
+
+  /**
+   * When it was recorded.
+   *
+   * @generated from field: google.protobuf.Timestamp recorded_at = 5;
+   */
+  recordedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message score_api.v1.LedgerArchived.
+ * Use `create(LedgerArchivedSchema)` to create a new message.
+ */
+export const LedgerArchivedSchema: GenMessage<LedgerArchived> = /*@__PURE__*/
+  messageDesc(file_score_api_v1_ledger_service, 8);
+
+/**
  * FeedCheckpoint carries a position only.
  *
  * @generated from message score_api.v1.FeedCheckpoint
@@ -475,7 +540,7 @@ export type FeedCheckpoint = Message<"score_api.v1.FeedCheckpoint"> & {
  * Use `create(FeedCheckpointSchema)` to create a new message.
  */
 export const FeedCheckpointSchema: GenMessage<FeedCheckpoint> = /*@__PURE__*/
-  messageDesc(file_score_api_v1_ledger_service, 8);
+  messageDesc(file_score_api_v1_ledger_service, 9);
 
 /**
  * EntryKind says what an entry of the ledger is.
@@ -524,6 +589,13 @@ export enum EntryKind {
    * @generated from enum value: ENTRY_KIND_SETTINGS = 5;
    */
   SETTINGS = 5,
+
+  /**
+   * Old awards were archived.
+   *
+   * @generated from enum value: ENTRY_KIND_ARCHIVED = 6;
+   */
+  ARCHIVED = 6,
 }
 
 /**
@@ -551,7 +623,7 @@ export const LedgerService: GenService<{
   /**
    * StreamEntries sends the entries of a board after a position, in order, without gaps, and goes on with new ones as
    * they are made. It sends only what all synchronous standbys have. FAILED_PRECONDITION if the position is not of
-   * this ledger: the record was restored to an earlier state.
+   * this ledger: the record was restored to an earlier state. OUT_OF_RANGE if entries after it are archived.
    *
    * @generated from rpc score_api.v1.LedgerService.StreamEntries
    */
