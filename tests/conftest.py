@@ -21,6 +21,7 @@ pytest_plugins = [
     "tests.fixtures.redis",
     "tests.fixtures.stores",
     "tests.fixtures.correcting",
+    "tests.fixtures.archiving",
     "tests.fixtures.periods",
     "tests.fixtures.citus",
     "tests.fixtures.collector",

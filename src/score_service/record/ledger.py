@@ -25,7 +25,7 @@ from score_service.domain.visibility import Visibility
 from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
 from score_service.record.database import BULK_SECONDS, Database
 
-REQUIRED_SCHEMA: Final = "0006"
+REQUIRED_SCHEMA: Final = "0008"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
 
 MAX_REVISION: Final = 2**63 - 1 - MAX_BATCH
