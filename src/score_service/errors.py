@@ -131,7 +131,7 @@ class HistoryArchivedError(ScoreServiceError):
     """What is asked for is archived, and the record does not have it any more."""
 
     def __init__(self, position: object) -> None:
-        """Take the `domain.position.Position` after which the record has all, which this module may not know."""
+        """Take the position after which the record has all, a `Position`: this module knows no others."""
         super().__init__()
         self.position = position
 

@@ -14,6 +14,7 @@ from score_service.boards.coalescer import BATCH_MAX, WAITING_MAX, AwardReply, C
 from score_service.boards.ranks_in_time import Ranks, find_in_time
 from score_service.boards.scheduler import Scheduler
 from score_service.domain.award import (
+    ArchivedAward,
     Award,
     AwardOutcome,
     OutOfRange,
@@ -22,6 +23,9 @@ from score_service.domain.award import (
     is_replay,
 )
 from score_service.errors import (
+    AwardArchivedError,
+    AwardNotFoundError,
+    HistoryArchivedError,
     OverloadedError,
     PeriodClosedError,
     RecordUnavailableError,
@@ -31,7 +35,7 @@ from score_service.errors import (
 from score_service.reconcile.projector import Projector
 from score_service.record.ledger import Ledger, RecordedBatch
 
-AwardRecord: TypeAlias = RecordedAward | OutOfRange | PeriodClosed
+AwardRecord: TypeAlias = RecordedAward | ArchivedAward | OutOfRange | PeriodClosed
 """What became of an award in the ledger."""
 
 _SCHEDULES_MAX: Final = 4
@@ -104,6 +108,7 @@ class Scoring:
         Returns:
             What became of each, in order. Where that is no `AwardOutcome`, it is
 
+            - AwardArchivedError: the award was made before, and is archived;
             - AwardConflictError: the id was used for another user, action or points;
             - OverloadedError: too many awards wait, and this one was not taken in;
             - PeriodClosedError: the award was not made, because it is too late for one of its periods;
@@ -117,6 +122,7 @@ class Scoring:
 
         Raises:
             AwardNotFoundError: the board has no such award.
+            HistoryArchivedError: the award is archived.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         recorded = await self._ledger.get_award(board_id, award_id)
@@ -128,11 +134,18 @@ class Scoring:
         """Return the first result of an award that was asked for again.
 
         Raises:
+            AwardArchivedError: it was made, and is archived.
             AwardConflictError: the id was used for another user, action or points.
             AwardNotFoundError: it was not made.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        found = await self.get_award(award.board_id, award.award_id)
+        try:
+            found = await self.get_award(award.board_id, award.award_id)
+        except HistoryArchivedError:
+            archived = await self._ledger.find_archived(award.board_id, [award.award_id])
+            if award.award_id not in archived.revisions:  # It was forgotten meanwhile.
+                raise AwardNotFoundError from None
+            raise AwardArchivedError(archived.revisions[award.award_id]) from None
         return found._replace(replayed=is_replay(award, found.recorded))
 
     async def finish(self) -> None:
@@ -196,6 +209,8 @@ def _is_new(outcome: AwardReply) -> bool:
 
 
 def _outcome(award: Award, result: AwardRecord, ranks: Ranks, *, is_new: bool) -> AwardReply:
+    if isinstance(result, ArchivedAward):
+        return AwardArchivedError(result.revision)
     if isinstance(result, OutOfRange):
         return TotalOutOfRangeError()
     if isinstance(result, PeriodClosed):

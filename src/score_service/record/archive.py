@@ -9,10 +9,10 @@ Awards are archived in this order, and whoever is interrupted begins again and g
 Invariants:
 - An award up to the cut counts as archived from the second step on, whether or not its row is there.
 - Each snapshot has an id in the awards or in the ids of deleted ones, until it is forgotten.
-- What the first step wrote of a ledger in which an award was taken back meanwhile is not sealed by the second.
+- Where an award was taken back after the first step had looked at it, the second does nothing.
 
-It does not know what the lines say, nor whether the awards are in a file: that is for its caller to see to. It
-needs the rights of the owner to write; the runtime role may only read.
+It does not know what the lines say, nor whether the awards are in a file: that is for its caller to see to.
+It needs the rights of the owner to write; the runtime role may only read.
 """
 
 import enum
@@ -120,8 +120,8 @@ class Archive:
         """Find where a board may be cut by an instant.
 
         Returns:
-            The last commit that was made before it, and before the first award that counts in a period that is
-            not final; None if that is not after the cut that the board has.
+            The last commit that was made before it, and before the first award that counts in a period that
+            is not final; None if that is not after the cut that the board has.
         """
         rows = await self._fetch_all("find_cut", {"board_id": board_id, "before": before}, BULK_SECONDS)
         return CommitEnd(rows[0]["revision"], rows[0]["digest"]) if rows else None

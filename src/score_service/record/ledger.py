@@ -10,19 +10,31 @@ It knows nothing of Redis, ranks or callers.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, overload
 
 from psycopg.rows import DictRow
 
-from score_service.domain.award import MAX_BATCH, Award, OutOfRange, PeriodClosed, RecordedAward
+from score_service.domain.award import (
+    MAX_BATCH,
+    ArchivedAward,
+    Award,
+    OutOfRange,
+    PeriodClosed,
+    RecordedAward,
+)
 from score_service.domain.changes import Change, Changes, write_lines
 from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
 from score_service.domain.position import Position
 from score_service.domain.visibility import Visibility
-from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
+from score_service.errors import (
+    AwardNotFoundError,
+    BoardNotFoundError,
+    HistoryArchivedError,
+    RecordUnavailableError,
+)
 from score_service.record.database import BULK_SECONDS, Database
 
 REQUIRED_SCHEMA: Final = "0008"
@@ -43,8 +55,18 @@ class RecordedBatch:
 
     changes: Changes
     """`before` and `after` are the same where nothing was new."""
-    results: tuple[RecordedAward | OutOfRange | PeriodClosed, ...]
+    results: tuple[RecordedAward | ArchivedAward | OutOfRange | PeriodClosed, ...]
     """In the order of the batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivedAwards:
+    """Some of the awards of a board that are archived."""
+
+    position: Position
+    """The cut: after it the record has all. The start of a board of which nothing is archived."""
+    revisions: Mapping[str, int]
+    """By id, in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +122,14 @@ class Ledger:
         before = Position.of(row["from_revision"], row["from_digest"])
         after = Position.of(row["to_revision"], row["to_digest"])
         new = _newly_recorded(given, row, after)
-        results: dict[str, RecordedAward | OutOfRange | PeriodClosed] = {**new}
+        results: dict[str, RecordedAward | ArchivedAward | OutOfRange | PeriodClosed] = {**new}
         results.update((given[ordinal - 1].award_id, OutOfRange()) for ordinal in row["overflowing"])
         results.update((given[ordinal - 1].award_id, PeriodClosed()) for ordinal in row["closed"])
         if known := [award.award_id for award in given if award.award_id not in results]:
             results.update(await self._get_awards(board_id, known))
+            if rest := [award_id for award_id in known if award_id not in results]:
+                archived = (await self.find_archived(board_id, rest)).revisions
+                results.update((award_id, ArchivedAward(archived[award_id])) for award_id in archived)
             if any(award_id not in results for award_id in known):
                 # Another server answered than the one that knew them: one that was promoted meanwhile.
                 raise RecordUnavailableError
@@ -118,12 +143,32 @@ class Ledger:
 
         Raises:
             AwardNotFoundError: the board has no award with this id, or does not exist.
+            HistoryArchivedError: the award is archived.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         (row,) = await self._fetch_all("get_award", {"board_id": board_id, "award_id": award_id})
-        if row["award_id"] is None:
-            raise AwardNotFoundError
-        return _recorded(row)
+        if row["award_id"] is not None:
+            return _recorded(row)
+        if row["archived_revision"]:
+            archived = await self.find_archived(board_id, [award_id])
+            if archived.revisions:
+                raise HistoryArchivedError(archived.position)
+        raise AwardNotFoundError
+
+    async def find_archived(self, board_id: str, award_ids: Iterable[str]) -> ArchivedAwards:
+        """Find which of some awards are archived, and up to where awards are.
+
+        Raises:
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        parameters = {"board_id": board_id, "award_ids": list(award_ids)}
+        rows = await self._fetch_all("find_archived", parameters)
+        if not rows:
+            return ArchivedAwards(Position.start(board_id), {})
+        cut = Position.of(rows[0]["archived_revision"], rows[0]["digest"])
+        return ArchivedAwards(
+            cut, {row["award_id"]: row["revision"] for row in rows if row["award_id"] is not None}
+        )
 
     async def _get_awards(self, board_id: str, award_ids: Iterable[str]) -> dict[str, RecordedAward]:
         parameters = {"board_id": board_id, "award_ids": write_array(award_ids)}
@@ -191,21 +236,25 @@ class Ledger:
             after = heads[-1][0]
 
     async def has_position(self, board_id: str, position: Position) -> bool:
-        """Return whether the ledger of a board went through a position.
+        """Return whether the ledger of a board went through a position, and can be read from there on.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
+        parameters = {"board_id": board_id, "revision": position.revision}
+        (row,) = await self._fetch_all("find_commit", parameters)
+        if row["is_archived"]:
+            return False
         if position.revision == 0:
             return position == Position.start(board_id)
-        parameters = {"board_id": board_id, "revision": position.revision}
-        rows = await self._fetch_all("find_commit", parameters)
-        return bool(rows) and Position.of(position.revision, rows[0]["digest"]) == position
+        return row["digest"] is not None and Position.of(position.revision, row["digest"]) == position
 
     async def read_changes(
         self, board_id: str, after: Position, upto_revision: int = MAX_REVISION
     ) -> Changes | None:
         """Read what changed after a position of this ledger, in whole commits; None if nothing did.
+
+        What is archived is not read, nor anything after a position before that: see `has_position`.
 
         Args:
             board_id: the board.
@@ -241,6 +290,8 @@ class Ledger:
         self, board_id: str, after_revision: int, upto_revision: int, period_id: str = ALL_TIME
     ) -> list[tuple[int, str]]:
         """List the users who had their first award in a period after a revision and up to another one.
+
+        First awards that are archived are left out.
 
         Returns:
             The revision of that award and the user, in the order of revisions.

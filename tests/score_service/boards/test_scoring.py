@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.postgres import Database
 from tests.fixtures.redis import access_to_nobody
 from tests.fixtures.stores import is_projected, make_award, make_projector
@@ -17,8 +18,10 @@ from score_service.boards.scheduler import Scheduler
 from score_service.boards.scoring import Scoring
 from score_service.domain.award import MAX_TOTAL, Award, AwardOutcome
 from score_service.errors import (
+    AwardArchivedError,
     AwardConflictError,
     AwardNotFoundError,
+    HistoryArchivedError,
     TotalOutOfRangeError,
 )
 from score_service.projection.projection import Projection, ProjectionSettings
@@ -223,3 +226,29 @@ async def test_projection_that_makes_no_sense_does_not_fail_the_award(
 
     assert (outcome.recorded.revision, outcome.rank) == (2, None)
     assert [entry["board_id"] for entry in logs if entry["event"] == "ranks_unavailable"] == ["main"]
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_archived_award_is_told_from_a_new_one_wherever_it_is_asked_for(
+    scoring: Scoring, archiving: Archiving, *, is_deleted: bool
+) -> None:
+    award = make_award("ada", 5)
+    await scoring.award(award)
+    cut = await archiving.cut()
+    if is_deleted:
+        await archiving.delete()
+
+    replies = await scoring.award_all([award, make_award("ada", 7)])
+    with pytest.raises(AwardArchivedError) as found:
+        await scoring.find_outcome(award)
+    with pytest.raises(HistoryArchivedError) as got:
+        await scoring.get_award("main", award.award_id)
+
+    archived, made = replies
+    assert isinstance(archived, AwardArchivedError)
+    assert archived.revision == found.value.revision == 1
+    assert isinstance(made, AwardOutcome)
+    assert (made.recorded.total, made.rank) == (12, 1)
+    assert got.value.position == cut
+    with pytest.raises(AwardNotFoundError):
+        await scoring.find_outcome(make_award("ada", 5))

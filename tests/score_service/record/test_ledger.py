@@ -8,14 +8,21 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.fixtures.archiving import Archiving
+from tests.fixtures.correcting import Correcting
 from tests.fixtures.postgres import Database
 from tests.fixtures.stores import make_award
 
-from score_service.domain.award import MAX_TOTAL, OutOfRange, RecordedAward
+from score_service.domain.award import MAX_TOTAL, ArchivedAward, Award, OutOfRange, RecordedAward
 from score_service.domain.changes import Change
 from score_service.domain.identifier import is_identifier
 from score_service.domain.position import Position
-from score_service.errors import AwardNotFoundError, BoardNotFoundError, RecordUnavailableError
+from score_service.errors import (
+    AwardNotFoundError,
+    BoardNotFoundError,
+    HistoryArchivedError,
+    RecordUnavailableError,
+)
 from score_service.record import ledger as ledger_module
 from score_service.record.database import Database as Record
 from score_service.record.ledger import Ledger, RecordedBatch
@@ -338,3 +345,101 @@ def test_record_knows_an_id_as_the_service_does(database: Database, text: str, *
 
     assert row == (expected,)
     assert is_identifier(text) is expected
+
+
+@pytest.mark.parametrize("is_deleted", [False, True], ids=["rows are there", "rows are deleted"])
+class TestAwardsUpToTheCut:
+    """Awards that are archived, whether or not their rows are there."""
+
+    @pytest.fixture
+    async def awards(
+        self, ledger: Ledger, archiving: Archiving, correcting: Correcting, *, is_deleted: bool
+    ) -> list[Award]:
+        """Return awards of which the first two are up to the cut, and the first of those was taken back."""
+        awards = [make_award(user) for user in ("ada", "bob", "bob", "cyd")]
+        for award in awards[:2]:
+            await ledger.record_awards("main", [award])
+        await correcting.reverse([awards[0].award_id])
+        await ledger.record_awards("main", awards[2:])
+        await archiving.cut(2)
+        if is_deleted:
+            await archiving.delete()
+        return awards
+
+    async def test_are_known_and_never_made_again(self, ledger: Ledger, awards: list[Award]) -> None:
+        head = await ledger.read_head("main")
+
+        batch = await ledger.record_awards("main", [awards[1], awards[2], make_award("ada"), awards[0]])
+
+        assert [type(result) for result in batch.results] == [
+            ArchivedAward,
+            RecordedAward,
+            RecordedAward,
+            ArchivedAward,
+        ]
+        assert batch.results[0] == ArchivedAward(2)
+        assert batch.results[3] == ArchivedAward(1)
+        assert batch.changes.before == head
+        assert [change.user_id for change in batch.changes.changes] == ["ada"]
+
+    async def test_are_not_read_again(self, ledger: Ledger, awards: list[Award]) -> None:
+        cut = await ledger.find_archived("main", [awards[1].award_id])
+        assert cut.revisions == {awards[1].award_id: 2}
+        for award in awards[:2]:
+            with pytest.raises(HistoryArchivedError) as caught:
+                await ledger.get_award("main", award.award_id)
+            assert caught.value.position == cut.position
+        assert (await ledger.get_award("main", awards[2].award_id)).revision == 4
+        with pytest.raises(AwardNotFoundError):
+            await ledger.get_award("main", str(uuid.uuid4()))
+
+    async def test_lead_to_no_position_that_is_known(
+        self, ledger: Ledger, archiving: Archiving, awards: list[Award]
+    ) -> None:
+        cut = await ledger.find_archived("main", [])
+        assert await ledger.has_position("main", cut.position)
+        assert await ledger.has_position("main", await ledger.read_head("main"))
+        assert not await ledger.has_position("main", Position.start("main"))
+        if position := archiving.former.get(1):
+            assert not await ledger.has_position("main", position)
+
+    async def test_are_no_changes(self, ledger: Ledger, archiving: Archiving, awards: list[Award]) -> None:
+        cut = (await ledger.find_archived("main", [])).position
+
+        changes = await ledger.read_changes("main", cut)
+
+        assert changes is not None
+        assert (changes.before, changes.after) == (cut, await ledger.read_head("main"))
+        assert await ledger.read_changes("main", Position.start("main")) is None
+        assert await ledger.read_changes("main", archiving.former[1]) is None
+
+    async def test_make_no_newcomers_and_keep_their_users_from_being_some(
+        self, ledger: Ledger, awards: list[Award]
+    ) -> None:
+        await ledger.record_awards("main", [make_award("ada", 3), make_award("eve", 3)])
+        assert await ledger.list_newcomers("main", 0, 99) == [(5, "cyd"), (8, "eve")]
+
+
+async def test_ids_that_are_forgotten_are_new(ledger: Ledger, archiving: Archiving) -> None:
+    award = make_award("ada", 4)
+    await ledger.record_awards("main", [award])
+    await archiving.cut_and_delete()
+    await archiving.archive.forget_award_ids("main", 1, None, 9)
+
+    with pytest.raises(AwardNotFoundError):
+        await ledger.get_award("main", award.award_id)
+    (result,) = recorded(await ledger.record_awards("main", [award]))
+    assert (result.revision, result.total) == (3, 8)
+
+
+async def test_server_of_the_version_before_does_not_make_an_archived_award_again(
+    ledger: Ledger, archiving: Archiving, database: Database
+) -> None:
+    award = make_award("ada", 4)
+    await ledger.record_awards("main", [award])
+    await archiving.cut_and_delete()
+    with psycopg.connect(database.score_runtime_dsn) as connection:
+        ((found,),) = connection.execute(
+            "SELECT score.find_recorded('main', %s::uuid[])::text[]", [[award.award_id, str(uuid.uuid4())]]
+        ).fetchall()
+    assert found == [award.award_id]

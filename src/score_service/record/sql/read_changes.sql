@@ -1,13 +1,16 @@
 -- The newest standing of each user in the commits after a revision and up to another one, of all time and of each
 -- period that is not final at the end of them; who may see the user by then, where that was changed; and which periods
 -- became final in them. Whole commits only, as many as hold at most `limit` revisions; a limit not below the largest
--- commit finds the next one. The revision is the one of the award or entry that says so.
+-- commit finds the next one. The revision is the one of the award or entry that says so. Nothing follows a revision before
+-- the cut.
 -- The driver sends a number in the smallest type that holds it, and a sum of two smallints overflows.
 WITH stop AS (
     SELECT last_revision, digest FROM score.commit
     WHERE board_id = %(board_id)s
       AND last_revision > %(after_revision)s
       AND last_revision <= least(%(after_revision)s::bigint + %(limit)s, %(upto_revision)s)
+      AND NOT EXISTS (SELECT FROM score.board
+                      WHERE board_id = %(board_id)s AND archived_revision > %(after_revision)s)
     ORDER BY last_revision DESC LIMIT 1
 ), made AS MATERIALIZED (
     SELECT a.user_id, a.total_after, a.revision, a.period_numbers, a.period_totals
