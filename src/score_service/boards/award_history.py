@@ -3,11 +3,10 @@
 Nothing is kept or shared: who looks back has often just corrected something.
 """
 
-from collections.abc import Sequence
 from typing import Final
 
 from score_service.boards.slots import Slots
-from score_service.domain.history import LedgerAward
+from score_service.domain.history import AwardPage
 from score_service.errors import BoardNotFoundError
 from score_service.record.boards import BoardStore
 from score_service.record.history import History
@@ -27,8 +26,8 @@ class AwardHistory:
 
     async def list_awards(
         self, board_id: str, user_id: str | None, limit: int, before_revision: int | None = None
-    ) -> Sequence[LedgerAward]:
-        """Read awards of a board, or of one user on it.
+    ) -> AwardPage:
+        """Read awards of a board after its cut, or of one user on it.
 
         Args:
             board_id: the board.
@@ -43,7 +42,7 @@ class AwardHistory:
         """
         before = MAX_REVISION if before_revision is None else before_revision
         async with self._slots.take():
-            awards = await self._history.list_awards(board_id, user_id, before, limit)
-            if not awards and await self._boards.find(board_id) is None:
+            page = await self._history.list_awards(board_id, user_id, before, limit)
+            if not page.awards and await self._boards.find(board_id) is None:
                 raise BoardNotFoundError
-            return awards
+            return page

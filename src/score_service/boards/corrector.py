@@ -22,6 +22,7 @@ from score_service.boards.slots import Slots
 from score_service.domain.changes import Changes
 from score_service.domain.correction import CorrectionKind
 from score_service.domain.reversal import (
+    AwardArchived,
     AwardMissing,
     Reversal,
     ReversalConflict,
@@ -29,7 +30,12 @@ from score_service.domain.reversal import (
     ReversedBatch,
 )
 from score_service.domain.visibility import Visibility
-from score_service.errors import AwardNotFoundError, AwardReversedError, ScoreServiceError
+from score_service.errors import (
+    AwardNotFoundError,
+    AwardReversedError,
+    HistoryArchivedError,
+    ScoreServiceError,
+)
 from score_service.reconcile.projector import Projector
 from score_service.record.corrections import Corrections, VisibilitySet
 
@@ -94,6 +100,7 @@ class Corrector:
         Raises:
             AwardNotFoundError: the board has no such award.
             AwardReversedError: another reversal of the award stands, or the id is one of another award.
+            HistoryArchivedError: the award is archived, and was not taken back before that.
         """
         return await self._to_the_end(board_id, partial(self._reverse, board_id, request, actor, trace_id))
 
@@ -190,6 +197,8 @@ class Corrector:
         (result,), (is_new,) = batch.results, batch.is_new
         if isinstance(result, AwardMissing):
             raise AwardNotFoundError
+        if isinstance(result, AwardArchived):
+            raise HistoryArchivedError(result.cut)
         if isinstance(result, ReversalConflict):
             raise AwardReversedError(result.standing)
         if is_new:

@@ -1,5 +1,6 @@
 """The awards of a board as whoever looks back sees them, and what taking some of them back would do. Pure."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -28,6 +29,14 @@ class LedgerAward(NamedTuple):
     """The ids of the periods that it counts in."""
     reversal: Reversal | None
     """The reversal that stands, if it was taken back."""
+
+
+class AwardPage(NamedTuple):
+    """Awards that follow each other, the newest first."""
+
+    awards: Sequence[LedgerAward]
+    archived_revision: int
+    """The cut: none up to this revision is listed. 0 where nothing is archived."""
 
 
 class AwardFilter(NamedTuple):

@@ -34,7 +34,7 @@ class Reversal(NamedTuple):
     revision: int
     """Of its entry."""
     position: Position
-    """The commit that holds it."""
+    """The commit that holds it; the cut, where that one is archived and deleted."""
     reason: str
     actor: str
     """The SPIFFE id of the service that asked for it."""
@@ -58,12 +58,20 @@ class AwardMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class AwardArchived:
+    """Nothing was taken back: the award is archived."""
+
+    cut: Position
+    """After it the record has all awards."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReversedBatch:
     """What became of a batch of reversals."""
 
     changes: Changes
     """`before` and `after` are the same where nothing was new."""
-    results: tuple[Reversal | ReversalConflict | AwardMissing, ...]
+    results: tuple[Reversal | ReversalConflict | AwardMissing | AwardArchived, ...]
     """In the order of the batch. One that was made before is the first result."""
     is_new: tuple[bool, ...]
     """Whether this call made it."""

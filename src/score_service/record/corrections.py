@@ -13,12 +13,14 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC
+from typing import TypeAlias
 
 from psycopg.rows import DictRow
 
 from score_service.domain.changes import Changes
 from score_service.domain.position import Position
 from score_service.domain.reversal import (
+    AwardArchived,
     AwardMissing,
     Reversal,
     ReversalConflict,
@@ -29,6 +31,9 @@ from score_service.domain.visibility import Visibility
 from score_service.errors import BoardNotFoundError, RecordUnavailableError, StandingNotFoundError
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger, write_array
+
+ReversalResult: TypeAlias = Reversal | ReversalConflict | AwardMissing | AwardArchived
+"""What became of a reversal that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +99,7 @@ class Corrections:
         if not all(isinstance(results[ordinal], Reversal) for ordinal in made):
             # Another server answered than the one that wrote them: one that was promoted meanwhile.
             raise RecordUnavailableError
-        return ReversedBatch(changes, results, is_new)
+        return ReversedBatch(changes, await self._find_archived(board_id, requests, results), is_new)
 
     async def set_visibility(
         self,
@@ -150,6 +155,23 @@ class Corrections:
         parameters = {"board_id": board_id, "user_ids": list(user_ids), "revision": revision}
         rows = await self._fetch_all("find_visibilities", parameters)
         return {row["user_id"]: Visibility(row["visibility"]) for row in rows}
+
+    async def _find_archived(
+        self, board_id: str, requests: Sequence[ReversalRequest], results: Sequence[ReversalResult]
+    ) -> tuple[ReversalResult, ...]:
+        """Tell the awards that are archived from those that were never made."""
+        missing = [
+            request.award_id
+            for request, result in zip(requests, results, strict=True)
+            if isinstance(result, AwardMissing)
+        ]
+        if not missing:
+            return tuple(results)
+        archived = await self._ledger.find_archived(board_id, missing)
+        return tuple(
+            AwardArchived(archived.position) if request.award_id in archived.revisions else result
+            for request, result in zip(requests, results, strict=True)
+        )
 
     async def _read_commit(self, board_id: str, row: DictRow) -> Changes:
         """Read what a commit changed."""

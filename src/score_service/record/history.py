@@ -9,6 +9,7 @@ from psycopg.rows import DictRow
 
 from score_service.domain.history import (
     AwardFilter,
+    AwardPage,
     LedgerAward,
     PlannedReversals,
     RankMove,
@@ -28,8 +29,8 @@ class History:
 
     async def list_awards(
         self, board_id: str, user_id: str | None, before_revision: int, limit: int
-    ) -> list[LedgerAward]:
-        """List awards, the newest first; none where there is no such board.
+    ) -> AwardPage:
+        """List awards after the cut, the newest first; none where there is no such board.
 
         Args:
             board_id: the board.
@@ -45,12 +46,18 @@ class History:
         }
         rows = await self._fetch_all("list_awards", parameters)
         reversals = await self._find_reversals(board_id, [row["award_id"] for row in rows if row["reversed"]])
-        return [_read_award(row, reversals.get(row["award_id"])) for row in rows]
+        return AwardPage(
+            [_read_award(row, reversals.get(row["award_id"])) for row in rows if row["revision"] is not None],
+            rows[0]["archived_revision"] or 0,
+        )
 
     async def select_awards(
         self, board_id: str, chosen: AwardFilter, after_revision: int, upto_revision: int, limit: int
     ) -> list[SelectedAward]:
-        """Select awards that stand, after a revision and up to another one, in order: `limit` at most."""
+        """Select awards that stand, after a revision and up to another one, in order: `limit` at most.
+
+        None is selected that is archived, as none is planned with.
+        """
         parameters = {
             "board_id": board_id,
             **chosen._asdict(),

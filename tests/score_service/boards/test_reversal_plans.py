@@ -140,7 +140,7 @@ async def test_the_ids_of_its_reversals_follow_from_the_plan_and_the_award(
     token = (await plans.plan("main", PUZZLE)).token
     await plans.apply("main", PUZZLE, token.text, BUG)
 
-    for award in await History(record).list_awards("main", None, 100, 10):
+    for award in (await History(record).list_awards("main", None, 100, 10)).awards:
         assert award.reversal is not None
         assert award.reversal.reversal_id == str(uuid.uuid5(uuid.UUID(token.plan_id), award.award_id))
         assert award.reversal.reason == "a buggy backend"

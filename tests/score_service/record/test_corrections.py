@@ -6,6 +6,7 @@ import uuid
 
 import psycopg
 import pytest
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.periods import (
     DAY,
     DAYS_AND_WEEKS,
@@ -27,7 +28,13 @@ from tests.fixtures.stores import make_award
 from score_service.domain.award import Award, RecordedAward
 from score_service.domain.changes import Change, read_lines
 from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Schedule
-from score_service.domain.reversal import AwardMissing, Reversal, ReversalConflict, ReversalRequest
+from score_service.domain.reversal import (
+    AwardArchived,
+    AwardMissing,
+    Reversal,
+    ReversalConflict,
+    ReversalRequest,
+)
 from score_service.domain.visibility import Visibility
 from score_service.errors import BoardNotFoundError, RecordUnavailableError, StandingNotFoundError
 from score_service.record.boards import BoardStore
@@ -582,3 +589,89 @@ async def test_reversal_read_from_a_server_that_does_not_have_it_is_unknown(
     monkeypatch.setattr(record, "fetch_all", fetch)
     with pytest.raises(RecordUnavailableError):
         await reverse(Corrections(record), award)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_archived_award_is_not_taken_back(
+    ledger: Ledger, corrections: Corrections, archiving: Archiving, *, is_deleted: bool
+) -> None:
+    awards = await record(ledger, make_award("ada", 3), make_award("ada", 4), make_award("bob", 5))
+    cut = await archiving.cut(2)
+    if is_deleted:
+        await archiving.delete()
+
+    batch = await corrections.reverse_awards(
+        "main", [ask(awards[0]), ask(awards[2]), ask(make_award())], actor=ACTOR, trace_id=TRACE
+    )
+
+    assert batch.results[0] == AwardArchived(cut)
+    assert isinstance(batch.results[1], Reversal)
+    assert isinstance(batch.results[2], AwardMissing)
+    assert batch.is_new == (False, True, False)
+    assert [change.user_id for change in batch.changes.changes] == ["bob"]
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+@pytest.mark.parametrize("cut", [1, 4])
+async def test_reversal_of_an_award_that_was_archived_since_is_its_first_result_again(
+    ledger: Ledger, corrections: Corrections, archiving: Archiving, cut: int, *, is_deleted: bool
+) -> None:
+    awards = await record(ledger, make_award("ada", 3), make_award("ada", 4))
+    asked = ask(awards[0])
+    first = await corrections.reverse_awards("main", [asked], actor=ACTOR, trace_id=TRACE)
+    await record(ledger, make_award("bob", 5))
+    position = await archiving.cut(cut)
+    if is_deleted:
+        await archiving.delete()
+
+    again = await corrections.reverse_awards("main", [asked], actor=ACTOR, trace_id=TRACE)
+    other = await corrections.reverse_awards("main", [ask(awards[0])], actor=ACTOR, trace_id=TRACE)
+
+    (reversal,), (result,), (conflict,) = first.results, again.results, other.results
+    assert isinstance(reversal, Reversal)
+    held = position if is_deleted and cut > reversal.revision else reversal.position
+    assert result == reversal._replace(position=held)
+    assert conflict == ReversalConflict(reversal._replace(position=held))
+    assert again.changes.changes == other.changes.changes == ()
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_totals_are_reached_where_they_would_be_without_a_cut(
+    ledger: Ledger, corrections: Corrections, archiving: Archiving, database: Database, *, is_deleted: bool
+) -> None:
+    """The same is done to two boards, of which one has a cut."""
+    made: dict[str, list[Award]] = {"main": [], "other": []}
+
+    async def award_each(*users: str) -> None:
+        for board_id, awards in made.items():
+            for number, user in enumerate(users, start=1):
+                awards.append(make_award(user, number, board_id=board_id))
+                await ledger.record_awards(board_id, awards[-1:])
+
+    async def reverse_each(*numbers: int) -> list[list[Change]]:
+        changes = []
+        for board_id, awards in made.items():
+            batch = await corrections.reverse_awards(
+                board_id, [ask(awards[number]) for number in numbers], actor=ACTOR, trace_id=TRACE
+            )
+            assert all(batch.is_new)
+            changes.append(sorted(batch.changes.changes))
+        return changes
+
+    await award_each("ada", "ada", "bob", "bob", "cyd", "eve")
+    await reverse_each(1, 2, 3, 5)  # Ada keeps the first one; Bob and Eve have none left.
+    await archiving.cut(10)
+    if is_deleted:
+        await archiving.delete()
+    with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
+        # So that both boards go on with the same revisions.
+        connection.execute("UPDATE score.board SET revision = 11 WHERE board_id = 'other'")
+        connection.execute("INSERT INTO score.commit VALUES ('other', 11, 11, sha256(''), now())")
+    await award_each("ada", "bob", "cyd", "cyd", "eve", "ada", "new")
+    for numbers in ((6, 11), (7,), (8, 9), (10,), (12,)):
+        with_cut, without = await reverse_each(*numbers)
+        assert with_cut == without
+    assert {board_id: await ledger.list_newcomers(board_id, 11, 99) for board_id in made} == {
+        "main": [(18, "new")],
+        "other": [(18, "new")],
+    }

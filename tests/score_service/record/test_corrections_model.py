@@ -294,7 +294,7 @@ class World:
                 u: model.visibilities.get(u) for u in self.folded.get(period_id, {})
             }
         for user_id in (None, *USERS):
-            listed = await history.list_awards(self.board_id, user_id, MAX_REVISION, 1000)
+            listed, _ = await history.list_awards(self.board_id, user_id, MAX_REVISION, 1000)
             assert [(item.award_id, item.reversal) for item in listed] == [
                 (given.award.award_id, given.reversal)
                 for given in reversed(model.awards)

@@ -5,6 +5,7 @@ import random
 import uuid
 
 import pytest
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.periods import (
     DAYS_AND_WEEKS,
     HOUR,
@@ -63,7 +64,7 @@ async def test_award_is_listed_as_it_was_made_with_its_reversal(
     _, late = await award(ledger, dated, make_award("ada", 4), schedule=DAYS_AND_WEEKS)
     (reversal,) = await reverse(corrections, late)
 
-    listed = await history.list_awards("main", "ada", MAX_REVISION, 10)
+    listed, _ = await history.list_awards("main", "ada", MAX_REVISION, 10)
 
     assert [item.reversal for item in listed] == [reversal, None]
     assert listed[1] == LedgerAward(
@@ -93,20 +94,21 @@ async def test_awards_are_listed_page_by_page_newest_first(
     expected = [5, 4, 3, 2, 1] if user_id is None else [4, 3, 1]
 
     listed, before = list[int](), MAX_REVISION
-    while page := await history.list_awards("main", user_id, before, 2):
+    while page := (await history.list_awards("main", user_id, before, 2)).awards:
         listed += (item.revision for item in page)
         before = listed[-1]
 
     assert listed == expected
-    assert await history.list_awards("nothing", user_id, MAX_REVISION, 2) == []
+    assert await history.list_awards("nothing", user_id, MAX_REVISION, 2) == ([], 0)
 
 
 async def test_users_of_different_boards_are_told_apart(ledger: Ledger, history: History) -> None:
     await ledger.record_awards("a", [make_award("b", board_id="a")])
     await ledger.record_awards("b", [make_award("a", board_id="b")])
 
-    assert [item.user_id for item in await history.list_awards("a", "b", MAX_REVISION, 5)] == ["b"]
-    assert await history.list_awards("a", "a", MAX_REVISION, 5) == []
+    listed, _ = await history.list_awards("a", "b", MAX_REVISION, 5)
+    assert [item.user_id for item in listed] == ["b"]
+    assert (await history.list_awards("a", "a", MAX_REVISION, 5)).awards == []
 
 
 async def test_filter_selects_what_each_of_its_fields_says(
@@ -235,3 +237,47 @@ async def test_plan_comes_true(
     assert list(plan.moves) == expected
     assert plan.awards == len(selected)
     assert await history.select_awards("main", chosen, 0, head.revision, 10) == []
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_awards_up_to_the_cut_are_not_listed_nor_selected_nor_planned_with(
+    ledger: Ledger,
+    corrections: Corrections,
+    history: History,
+    archiving: Archiving,
+    ledger_clock: LedgerClock,
+    *,
+    is_deleted: bool,
+) -> None:
+    awards = list[Award]()
+    for hours, user in enumerate(("ada", "bob", "ada", "ada", "bob", "ada")):
+        ledger_clock.set(MONDAY + 2 * hours * HOUR)
+        awards += await award(ledger, make_award(user, 1 + hours))
+    await reverse(corrections, awards[4])  # Revision 7; that of the cut is 8.
+    await archiving.cut(3)
+    if is_deleted:
+        await archiving.delete()
+
+    async def list_awards(user_id: str | None, before: int = MAX_REVISION) -> tuple[list[int], int]:
+        page = await history.list_awards("main", user_id, before, 10)
+        return [item.revision for item in page.awards], page.archived_revision
+
+    async def select(chosen: AwardFilter, after: int = 0, limit: int = 10) -> list[int]:
+        return [a.revision for a in await history.select_awards("main", chosen, after, 99, limit)]
+
+    assert await list_awards(None) == ([6, 5, 4], 3)
+    assert await list_awards("ada") == ([6, 4], 3)
+    assert await list_awards("ada", before=6) == ([4], 3)
+    assert await list_awards("ada", before=3) == await list_awards(None, before=2) == ([], 3)
+    assert await list_awards("bob") == ([5], 3)
+    assert await list_awards("nobody") == ([], 3)
+    assert await select(AwardFilter()) == await select(AwardFilter(), after=2) == [4, 6]
+    assert await select(AwardFilter(), limit=1) == [4]
+    assert await select(AwardFilter(user_id="ada")) == [4, 6]
+    for hours, expected in ((0, []), (4, []), (5, []), (7, [4]), (11, [4, 6])):
+        until = MONDAY + hours * HOUR
+        assert await select(AwardFilter(recorded_until=until)) == expected
+        assert await select(AwardFilter(recorded_from=until)) == [n for n in (4, 6) if n not in expected]
+    planned = await history.plan_reversals("main", AwardFilter(user_id="ada"), 99)
+    assert (planned.awards, planned.points, planned.users) == (2, 10, 1)
+    assert planned.moves == (RankMove("ada", 14, 4, 1, 1),)

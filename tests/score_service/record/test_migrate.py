@@ -135,8 +135,8 @@ async def test_awards_of_the_schema_before_are_found_by_user_and_taken_back(
     async with Record.open(PoolSettings(old_database.runtime_dsn)) as record:
         ledger, history, corrections = Ledger(record), History(record), Corrections(record)
         await ledger.record_awards("main", [make_award("ada", 5), make_award("ada", 6), make_award("cyd", 1)])
-        listed = await history.list_awards("main", "ada", MAX_REVISION, 3)
-        last = await history.list_awards("main", "ada", listed[-1].revision, 3)
+        listed, _ = await history.list_awards("main", "ada", MAX_REVISION, 3)
+        last, _ = await history.list_awards("main", "ada", listed[-1].revision, 3)
         requests = [ReversalRequest(item.award_id, str(uuid.uuid4()), "leaked") for item in listed]
         batch = await corrections.reverse_awards("main", requests, actor="spiffe://test.local/x", trace_id="")
         newcomers = await ledger.list_newcomers("main", 0, 7)
@@ -161,7 +161,7 @@ async def test_server_of_a_version_before_awards_as_this_one_does(database: Data
             )
 
     async with Record.open(PoolSettings(database.score_runtime_dsn)) as record:
-        listed = await History(record).list_awards("main", "ada", MAX_REVISION, 5)
+        listed, _ = await History(record).list_awards("main", "ada", MAX_REVISION, 5)
         verified = await Verifier(record, Standings(record), IMPATIENT).verify_board("main")
     with psycopg.connect(database.admin_dsn) as connection:
         previous = connection.execute(

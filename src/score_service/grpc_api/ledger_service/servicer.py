@@ -28,12 +28,14 @@ class LedgerServicer(ledger_grpc.LedgerServiceServicer):
         """Return a page of awards, the newest first."""
         query = messages.read_awards_query(request)
         require_board(query.board_id)
-        found = await self._history.list_awards(
+        found, archived_revision = await self._history.list_awards(
             query.board_id, query.user_id, query.page_size + 1, query.before_revision
         )
         awards = messages.write_fitting(found[: query.page_size])
         token = write_award_token(awards[-1].revision) if len(found) > len(awards) else ""
-        return ledger_pb.ListAwardsResponse(awards=awards, next_page_token=token)
+        return ledger_pb.ListAwardsResponse(
+            awards=awards, next_page_token=token, archived_revision=archived_revision
+        )
 
     async def StreamEntries(
         self, request: ledger_pb.StreamEntriesRequest, context: object
