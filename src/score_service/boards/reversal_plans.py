@@ -6,7 +6,8 @@ Invariants:
   id that follows from the plan and the award. What came after the plan is not touched.
 - Each page is a commit, so awards of the same board go on between pages. A call applies for some seconds and
   says how far it has come.
-- Where filter, settings or history are not those of the plan, nothing is reversed.
+- Where filter, settings or history are not those of the plan, or awards of it may be archived since, nothing
+  is reversed.
 """
 
 import asyncio
@@ -23,7 +24,7 @@ from score_service.boards.slots import Slots
 from score_service.domain.changes import Changes
 from score_service.domain.history import AwardFilter, PlannedReversals, SelectedAward
 from score_service.domain.plan_token import PlanToken, name_selection, read_plan_token
-from score_service.domain.reversal import ReversalConflict, ReversalRequest
+from score_service.domain.reversal import AwardArchived, ReversalConflict, ReversalRequest
 from score_service.errors import (
     AwardReversedError,
     BoardNotFoundError,
@@ -31,6 +32,7 @@ from score_service.errors import (
     PlanStaleError,
     ScoreServiceError,
 )
+from score_service.record.archive import Archive
 from score_service.record.boards import BoardStore, StoredBoard
 from score_service.record.history import History
 from score_service.record.ledger import Ledger
@@ -100,6 +102,7 @@ class ReversalPlans:
         boards: BoardStore,
         ledger: Ledger,
         history: History,
+        archive: Archive,
         corrector: Corrector,
         *,
         new_id: Callable[[], uuid.UUID] = uuid.uuid4,
@@ -111,6 +114,7 @@ class ReversalPlans:
             boards: where boards stand, and their settings.
             ledger: what positions are of.
             history: what awards are selected from.
+            archive: up to where awards are archived.
             corrector: what takes them back.
             new_id: makes the id of a plan.
             awards_max: awards of a plan, at most.
@@ -118,6 +122,7 @@ class ReversalPlans:
         self._boards = boards
         self._ledger = ledger
         self._history = history
+        self._archive = archive
         self._corrector = corrector
         self._new_id = new_id
         self._awards_max = awards_max
@@ -156,7 +161,8 @@ class ReversalPlans:
         Raises:
             AwardReversedError: one of its ids was used for an award that is not in it.
             InvalidRequestError: the token is none that was given here.
-            PlanStaleError: filter, settings or history are not those of the plan.
+            PlanStaleError: filter, settings or history are not those of the plan, or awards that it may have
+                selected were archived since.
         """
         token = read_plan_token(plan_token)
         if token.selection != name_selection(board_id, chosen):
@@ -216,6 +222,8 @@ class ReversalPlans:
             is_current = board.settings_revision == token.settings_revision
             if not is_current or not await self._ledger.has_position(asked.board_id, token.position):
                 raise PlanStaleError
+            if await self._has_archived(asked):
+                raise PlanStaleError
             left = await self._apply_pages(asked)
         applied = AppliedPlan(token, max(0, token.awards - left))
         _log.info(
@@ -227,6 +235,17 @@ class ReversalPlans:
             on_behalf_of=asked.correction.on_behalf_of,
         )
         return applied
+
+    async def _has_archived(self, asked: _Apply) -> bool:
+        """Return whether awards that the plan may have selected were archived after it was made.
+
+        Those of a filter that begins after the cut were not.
+        """
+        cut = await self._archive.read_cut(asked.board_id)
+        if cut is None or (cut.entry_revision or 0) <= asked.token.position.revision:
+            return False
+        recorded_from = asked.chosen.recorded_from
+        return recorded_from is None or cut.committed_at is None or recorded_from <= cut.committed_at
 
     async def _apply_pages(self, asked: _Apply) -> int:
         """Reverse page after page while there is time, and return how many awards are left."""
@@ -271,6 +290,8 @@ class ReversalPlans:
             asked.board_id, requests, actor=by.actor, trace_id=by.trace_id
         )
         for request, result in zip(requests, batch.results, strict=True):
+            if isinstance(result, AwardArchived):
+                raise PlanStaleError
             # Another reversal of the award itself is as good.
             if isinstance(result, ReversalConflict) and result.standing.award_id != request.award_id:
                 raise AwardReversedError(result.standing)

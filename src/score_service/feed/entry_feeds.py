@@ -88,6 +88,7 @@ class EntryFeeds:
 
         Raises:
             BoardNotFoundError: the record does not have the board.
+            HistoryArchivedError: entries after the position are archived, or were before they were read.
             PositionUnknownError: its ledger did not go through the position, or does not any more.
             RecordUnavailableError: PostgreSQL is unavailable, and was needed.
             ShuttingDownError: this process is stopping.

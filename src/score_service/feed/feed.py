@@ -54,6 +54,7 @@ class Feed:
 
         Raises:
             BoardNotFoundError: the record does not have the board.
+            HistoryArchivedError: entries after the position are archived, or were before they were read.
             PositionUnknownError: the ledger did not go through the position, or does not any more.
             RecordUnavailableError: PostgreSQL is unavailable.
             ShuttingDownError: this process is stopping.

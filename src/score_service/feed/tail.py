@@ -17,6 +17,7 @@ from score_service.domain.hint import Hint
 from score_service.domain.position import Position
 from score_service.errors import (
     BoardNotFoundError,
+    HistoryArchivedError,
     PositionUnknownError,
     ScoreServiceError,
 )
@@ -42,8 +43,8 @@ class Tail:
         self.position = Position.start(board_id)
         """Up to which the ledger was read."""
         self.history = 0
-        """Counts how often the ledger turned out to be another one. Then no position is known until the
-        record was asked for it."""
+        """Counts how often the ledger turned out to be another one, or archived. Then no position is known
+        until the record was asked for it."""
         self.claims = 0
         """Feeds that need it."""
         self._board_id = board_id
@@ -159,7 +160,7 @@ class Tail:
         wanted = self._wanted
         try:
             page = await self._store.read_page(self._board_id, self.position, ALL_KINDS, PAGE)
-        except (BoardNotFoundError, PositionUnknownError):
+        except (BoardNotFoundError, HistoryArchivedError, PositionUnknownError):
             await self._begin_anew()
             return
         self._is_doubtful = False
@@ -171,7 +172,10 @@ class Tail:
             self._tell()
 
     async def _begin_anew(self) -> None:
-        """Go to the end of a ledger that is another one. Each feed finds out what that means to it."""
+        """Go to the end of a ledger that is another one, or archived in between.
+
+        Each feed finds out what that means to it.
+        """
         with suppress(BoardNotFoundError):
             await self.begin()
         self._is_doubtful = False

@@ -30,6 +30,7 @@ from score_service.reconcile.auditor import AuditLoop, Auditor
 from score_service.reconcile.patience import Patience
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.record.archive import Archive
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database
@@ -130,7 +131,7 @@ async def open_parts(
         BoardEditor(boards, periods, now),
         PeriodResults(boards, periods, results, leaderboard, corrections, reader),
         corrector,
-        ReversalPlans(boards, ledger, history, corrector),
+        ReversalPlans(boards, ledger, history, Archive(database), corrector),
         AwardHistory(history, boards),
     )
 

@@ -46,6 +46,8 @@ class Cut:
     revision: int
     digest: bytes | None
     """Of the commit that ends there; None where the record has lost it."""
+    committed_at: datetime | None
+    """When that was made; None likewise."""
     entry_revision: int | None
     """Of the newest entry that awards were archived with; None where the record has lost it."""
     body: str | None

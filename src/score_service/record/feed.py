@@ -3,6 +3,8 @@
 Invariants:
 - A page follows the position that it is asked for, or there is none: whether the ledger went through that
   position is found in the snapshot that the page is from. A restored record does not go unnoticed.
+- A page has no entry up to the cut, and there is none after a position before that: the awards in between are
+  archived.
 - What a page has is on all synchronous standbys: the transaction that reads it waits for them.
 """
 
@@ -21,7 +23,7 @@ from score_service.domain.entry import (
     position_of,
 )
 from score_service.domain.position import Position
-from score_service.errors import BoardNotFoundError, PositionUnknownError
+from score_service.errors import BoardNotFoundError, HistoryArchivedError, PositionUnknownError
 from score_service.record.database import Database
 from score_service.record.ledger import MAX_REVISION
 
@@ -52,6 +54,7 @@ class EntryStore:
 
         Raises:
             BoardNotFoundError: the record does not have the board.
+            HistoryArchivedError: any kinds are wanted, and entries after that position are archived.
             PositionUnknownError: its ledger did not go through that position.
             GapError: the ledger is damaged.
         """
@@ -69,6 +72,8 @@ class EntryStore:
         rows = await self._fetch_all("read_entries", parameters)
         if not rows:
             raise BoardNotFoundError
+        if kinds and after.revision < rows[0]["archived_revision"]:
+            raise HistoryArchivedError(Position(rows[0]["archived_revision"], rows[0]["archived_mark"]))
         if after != _position_before(board_id, after.revision, rows[0]):
             raise PositionUnknownError
         entries = tuple(map(_read_entry, rows)) if rows[0]["revision"] is not None else ()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from structlog.testing import capture_logs
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.redis import access_to_nobody
 from tests.fixtures.stores import is_projected, make_award, make_projector
 
@@ -19,6 +20,7 @@ from score_service.domain.visibility import Visibility
 from score_service.errors import (
     AwardNotFoundError,
     AwardReversedError,
+    HistoryArchivedError,
     OverloadedError,
     StandingNotFoundError,
 )
@@ -216,3 +218,17 @@ async def test_each_correction_is_logged_once_and_without_its_reason(
     assert (lines[0]["before"], lines[0]["visibility"]) == ("visible", "hidden")
     assert (lines[1]["award_id"], lines[1]["reversal_id"]) == (award.award_id, request.reversal_id)
     assert "a leaked answer" not in str(lines)
+
+
+async def test_an_archived_award_is_not_taken_back(
+    corrector: Corrector, scoring: Scoring, archiving: Archiving, made: Counter[str]
+) -> None:
+    award = make_award("ada", 5)
+    await scoring.award(award)
+    cut = await archiving.cut_and_delete()
+
+    with pytest.raises(HistoryArchivedError) as caught:
+        await reverse(corrector, request_for(award))
+
+    assert caught.value.position == cut
+    assert not made

@@ -5,7 +5,8 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from tests.fixtures.periods import save_settings
+from tests.fixtures.archiving import Archiving
+from tests.fixtures.periods import DAY, MONDAY, LedgerClock, save_settings
 from tests.fixtures.stores import is_projected, make_award
 
 from score_service.boards.corrector import Corrector
@@ -24,6 +25,7 @@ from score_service.errors import (
 )
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector
+from score_service.record.archive import Archive
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database
@@ -43,6 +45,7 @@ class Plans(ReversalPlans):
             BoardStore(record),
             Ledger(record),
             History(record),
+            Archive(record),
             self.corrector,
             awards_max=1_000,
         )
@@ -200,3 +203,43 @@ async def test_an_id_of_a_plan_that_another_award_has_is_told(plans: Plans, scor
 
     with pytest.raises(AwardReversedError):
         await plans.apply("main", PUZZLE, token.text, BUG)
+
+
+async def test_a_plan_counts_from_the_cut_on(plans: Plans, scoring: Scoring, archiving: Archiving) -> None:
+    await give(scoring, 3)
+    await archiving.cut_and_delete()
+    await give(scoring, 2)
+    plan = await plans.plan("main", PUZZLE)
+    assert (plan.token.awards, plan.token.points, plan.token.users) == (2, 2, 2)
+    assert (await plans.apply("main", PUZZLE, plan.token.text, BUG)).reversed == 2
+    assert (await plans.apply("main", PUZZLE, plan.token.text, BUG)).reversed == 2
+
+
+async def test_a_plan_does_not_hold_if_awards_of_it_may_be_archived_since(
+    plans: Plans, scoring: Scoring, archiving: Archiving, ledger: Ledger, ledger_clock: LedgerClock
+) -> None:
+    await give(scoring, 3)
+    ledger_clock.set(MONDAY + DAY)
+    await give(scoring, 2)
+    later = PUZZLE._replace(recorded_from=MONDAY + DAY)
+    early = await plans.plan("main", PUZZLE)
+    late = await plans.plan("main", later)
+    await archiving.cut(3)
+    head = await ledger.read_head("main")
+
+    with pytest.raises(PlanStaleError):
+        await plans.apply("main", PUZZLE, early.token.text, BUG)
+
+    assert await ledger.read_head("main") == head
+    assert (await plans.apply("main", later, late.token.text, BUG)).reversed == 2
+
+
+async def test_a_plan_from_before_the_cut_does_not_hold(
+    plans: Plans, scoring: Scoring, archiving: Archiving
+) -> None:
+    await give(scoring, 3)
+    plan = await plans.plan("main", PUZZLE)
+    await give(scoring, 2)
+    await archiving.cut(5)
+    with pytest.raises(PlanStaleError):
+        await plans.apply("main", PUZZLE, plan.token.text, BUG)

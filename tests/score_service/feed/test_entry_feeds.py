@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.boards import PeriodBoards
 from tests.fixtures.periods import DAY, HOUR, MONDAY
 from tests.fixtures.postgres import Database
@@ -17,6 +18,7 @@ from score_service.domain.entry import Entry, EntryKind, EntryPage, FeedRequest,
 from score_service.domain.position import Position
 from score_service.errors import (
     BoardNotFoundError,
+    HistoryArchivedError,
     PositionUnknownError,
     ShuttingDownError,
     WatcherEvictedError,
@@ -370,3 +372,45 @@ async def test_nothing_is_left_running_when_the_last_reader_has_gone(feeding: Fe
         return "tail" not in {task.get_name() for task in asyncio.all_tasks()}
 
     await eventually(is_gone)
+
+
+@pytest.mark.usefixtures("small_pages")
+async def test_slow_reader_that_the_cut_passes_by_is_told_so(feeding: Feeding, archiving: Archiving) -> None:
+    await feeding.award(*[1] * 9)
+    slow, fast = await feeding.read(), await feeding.read()
+    await slow.step()
+    await fast.until(9)
+    cut = await archiving.cut_and_delete(6)
+
+    with pytest.raises(HistoryArchivedError) as caught:
+        await slow.until(9)
+    await feeding.award(1)
+    await fast.until(11)
+    resumed = await feeding.read(replace(EVERYTHING, after=cut))
+    await resumed.until(11)
+
+    assert caught.value.position == cut
+    assert slow.revisions == [1, 2, 3]
+    assert fast.revisions == list(range(1, 12))
+    assert resumed.revisions == list(range(7, 12))
+    with pytest.raises(HistoryArchivedError):
+        await (await feeding.read()).step()
+
+
+async def test_tail_that_the_cut_passes_by_goes_on_at_the_end(
+    ledger: Ledger, store: EntryStore, projection: Projection, archiving: Archiving
+) -> None:
+    async with EntryFeeds(store, projection, RARELY).running() as feeds, AsyncExitStack() as stack:
+        feeding = Feeding(ledger, feeds, stack)
+        await feeding.award(1)
+        reading = await feeding.read()
+        await reading.step()
+        await feeding.award(1, 1)
+        await archiving.cut_and_delete()
+        feeds.note((await ledger.record_awards("main", [make_award()])).changes)
+        with pytest.raises(HistoryArchivedError):
+            await reading.step()
+        end = await ledger.read_head("main")
+        resumed = await feeding.read(replace(EVERYTHING, after=archiving.former[3]))
+        await resumed.step()
+        assert resumed.position == end

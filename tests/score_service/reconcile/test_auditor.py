@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 from redis.asyncio import Redis
+from tests.fixtures.archiving import Archiving
+from tests.fixtures.correcting import Correcting
 from tests.fixtures.stores import IMPATIENT, eventually, make_award
 
 from score_service.domain.award import MAX_TOTAL
@@ -302,3 +304,25 @@ async def test_board_that_cannot_be_audited_keeps_no_other_from_it(
 
     assert loop.repairs == 1
     assert (loop.audited, loop.drift) == (0, 0)  # The round was not complete.
+
+
+async def test_users_whose_awards_were_all_taken_back_before_the_cut_are_no_fault(
+    ledger: Ledger,
+    projector: Projector,
+    auditor: Auditor,
+    archiving: Archiving,
+    correcting: Correcting,
+    standings: Standings,
+) -> None:
+    awards = [make_award(user, 5) for user in ("ada", "bob", "cyd")]
+    await ledger.record_awards("main", awards)
+    await correcting.reverse([awards[1].award_id])
+    await archiving.cut_and_delete()
+    await ledger.record_awards("main", [make_award("eve", 1)])
+    await projector.catch_up("main")
+
+    position, unranked = await standings.count_unranked("main")
+    audit = await auditor.audit_board("main")
+
+    assert (position, unranked) == (await ledger.read_head("main"), {"all_time": 1})
+    assert (audit.compared, audit.members, audit.findings.kept) == (4, 4, [])

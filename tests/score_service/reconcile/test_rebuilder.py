@@ -10,10 +10,11 @@ import psycopg
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures import postgres
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.redis import access_to, delete_keys, restore_keys, save_keys
 from tests.fixtures.steps import Step, Stepped
-from tests.fixtures.stores import IMPATIENT, eventually, is_projected, make_award
+from tests.fixtures.stores import IMPATIENT, eventually, expected_top, is_projected, make_award
 
 from local_stack.ports import HOST
 from local_stack.valkey import ValkeyServer
@@ -562,3 +563,30 @@ async def test_two_pages_are_held_at_most(
     assert rebuilt.members == 5000
     assert 1 <= pages.most <= 2
     assert pages.held == 0
+
+
+async def test_what_was_loaded_up_to_a_position_before_the_cut_is_not_gone_on_with(
+    ledger: Ledger,
+    projection: Projection,
+    rebuilder: Rebuilder,
+    step_rebuilder: Callable[[Step], Rebuilder],
+    archiving: Archiving,
+) -> None:
+    await make_board(ledger)
+
+    async def end(step: str) -> None:
+        if step == "switch":
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await step_rebuilder(end).rebuild("main")
+    await ledger.record_awards("main", [make_award("user0", 1)])
+    expected = await expected_top(ledger)
+    await archiving.cut_and_delete()
+
+    assert await rebuilder.rebuild("main") is None
+    assert await projection.read_header("main") is None
+    assert await rebuilder.rebuild("main")
+    reading = await projection.get_standings("main", (), len(expected))
+    assert reading is not None
+    assert list(reading.top) == expected

@@ -6,8 +6,9 @@ from functools import partial
 import pytest
 from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.testing import capture_logs
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.rejecting_redis import RejectingRedis
-from tests.fixtures.stores import eventually, is_projected, make_award, make_projector
+from tests.fixtures.stores import eventually, expected_top, is_projected, make_award, make_projector
 from tests.score_service.reconcile.rebuild_gate import RebuildGate
 
 from score_service.domain.checkpoint import Checkpoint
@@ -162,3 +163,41 @@ async def test_board_is_rebuilt_at_once_when_redis_accepts_writes_again(
         await projector.catch_up("main")
 
         assert await is_projected(ledger, projection)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_projection_that_stands_before_the_cut_is_made_again(
+    ledger: Ledger, projection: Projection, projector: Projector, archiving: Archiving, *, is_deleted: bool
+) -> None:
+    await projector.project((await ledger.record_awards("main", [make_award("ada", 1)])).changes)
+    for user in ("bob", "ada", "cyd"):
+        await ledger.record_awards("main", [make_award(user, 2)])
+    expected = await expected_top(ledger)
+    await archiving.cut(3)
+    if is_deleted:
+        await archiving.delete()
+
+    position = await projector.catch_up("main")
+
+    reading = await projection.get_standings("main", (), 10)
+    assert projector.repairs.rebuilt == 1
+    assert position == await ledger.read_head("main")
+    assert reading is not None
+    assert list(reading.top) == expected
+
+
+async def test_projection_that_stands_at_the_cut_follows_the_ledger(
+    ledger: Ledger, projection: Projection, projector: Projector, archiving: Archiving
+) -> None:
+    await projector.project((await ledger.record_awards("main", [make_award("ada", 1)])).changes)
+    for user in ("bob", "ada"):
+        await ledger.record_awards("main", [make_award(user, 2)])
+    expected = await expected_top(ledger)
+    await archiving.cut_and_delete(1)
+
+    await projector.catch_up("main")
+
+    reading = await projection.get_standings("main", (), 10)
+    assert projector.repairs.rebuilt == 0
+    assert reading is not None
+    assert list(reading.top) == expected

@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.boards import PeriodBoards
 from tests.fixtures.periods import DAY, HOUR, MONDAY
 from tests.fixtures.postgres import Database
@@ -9,7 +10,7 @@ from tests.fixtures.stores import make_award
 
 from score_service.domain.entry import ALL_KINDS, AwardEntry, EntryKind, EntryPage, OtherEntry, position_of
 from score_service.domain.position import Position
-from score_service.errors import BoardNotFoundError, PositionUnknownError
+from score_service.errors import BoardNotFoundError, HistoryArchivedError, PositionUnknownError
 from score_service.record import database
 from score_service.record.feed import EntryStore, GapError
 from score_service.record.ledger import Ledger
@@ -173,3 +174,29 @@ async def test_heads_of_several_boards_are_read_at_once(store: EntryStore, ledge
     other = (await ledger.record_awards("other", [make_award(board_id="other")])).changes.after
 
     assert await store.list_heads(["main", "other", "nowhere"]) == {"main": main, "other": other}
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+@pytest.mark.parametrize("kinds", [ALL_KINDS, {EntryKind.AWARD}, {EntryKind.SETTINGS}])
+async def test_entries_after_a_position_before_the_cut_are_archived(
+    store: EntryStore,
+    ledger: Ledger,
+    archiving: Archiving,
+    kinds: frozenset[EntryKind],
+    *,
+    is_deleted: bool,
+) -> None:
+    first, second, third = await record(ledger, 3, 2, 2)
+    assert await archiving.cut(second.revision) == second
+    if is_deleted:
+        await archiving.delete()
+
+    for after in (START, first, Position(4, second.mark), Position(1, "0" * 16)):
+        with pytest.raises(HistoryArchivedError) as caught:
+            await store.read_page("main", after, frozenset(kinds), 10)
+        assert caught.value.position == second
+    assert [entry.revision for page in await read_all(store, second) for entry in page.entries] == [6, 7, 8]
+    assert (await store.read_page("main", third, ALL_KINDS, 10)).entries[0].kind is EntryKind.ARCHIVED
+    assert (await store.read_page("main", START, frozenset(), 10)).upto == await ledger.read_head("main")
+    with pytest.raises(PositionUnknownError):
+        await store.read_page("main", Position(5, "0" * 16), ALL_KINDS, 10)

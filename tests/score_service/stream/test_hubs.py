@@ -8,6 +8,7 @@ from dataclasses import replace
 import psycopg
 import pytest
 from redis.asyncio import Redis
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.boards import EVERYTHING, QUICK, Boards, Interrupted, Watching
 from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
@@ -559,3 +560,33 @@ async def test_ranks_below_the_top_are_left_out_of_a_resumed_watch_if_the_projec
     assert snapshot.position.revision == 103
     assert isinstance(update.body, Update)
     assert set(update.body.scores) == {Standing("ada", 1, None, 102), Standing("user7", 3, 1, 103)}
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_position_before_the_cut_gets_a_reset(
+    boards: Boards, archiving: Archiving, *, is_deleted: bool
+) -> None:
+    await boards.award("ada")
+    await boards.award("bob")
+    await boards.award("cyd")
+    cut = await archiving.cut(2)
+    if is_deleted:
+        await archiving.delete()
+
+    for after, is_reset in ((archiving.former[1], True), (Position.start("main"), True), (cut, False)):
+        watching = await boards.watch(replace(EVERYTHING, after=after))
+        message = await watching.step()
+        assert isinstance(message.body, Snapshot)
+        assert message.body.reset is is_reset
+        assert [s.user_id for s in message.body.top] == ["ada", "bob", "cyd"]
+
+
+async def test_watch_goes_on_while_the_cut_passes_by(boards: Boards, archiving: Archiving) -> None:
+    await boards.award("ada")
+    watching = await boards.watch()
+    await watching.step()
+    await boards.award("bob", points=2)
+    await archiving.cut_and_delete(2)
+    await boards.award("ada", points=3)
+    await watching.until(4)
+    assert watching.totals == {"ada": 4, "bob": 2}

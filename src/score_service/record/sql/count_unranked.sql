@@ -1,14 +1,15 @@
 -- How many users have a standing and are not ranked, of all time and in each period that is not final, and where the ledger
 -- stands in the same snapshot. They are looked for among those who are hidden and those of whom an award was taken back,
--- so that the statement does not grow with the board.
+-- so that the statement does not grow with the board. Of an award that is archived and deleted, the reversal tells whose it was.
 WITH suspect AS MATERIALIZED (
     SELECT user_id, bool_or(is_hidden) AS is_hidden
     FROM (
         SELECT user_id, true AS is_hidden FROM score.hidden_user WHERE board_id = %(board_id)s
         UNION ALL
-        SELECT a.user_id, false
+        SELECT coalesce(a.user_id, e.body::json ->> 'user_id'), false
         FROM score.reversal r
-        JOIN score.award a ON a.board_id = %(board_id)s AND a.revision = r.award_revision
+        LEFT JOIN score.award a ON a.board_id = %(board_id)s AND a.revision = r.award_revision
+        LEFT JOIN score.entry e ON a.user_id IS NULL AND e.board_id = %(board_id)s AND e.revision = r.revision
         WHERE r.board_id = %(board_id)s
     ) found
     GROUP BY user_id

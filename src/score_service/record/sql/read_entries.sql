@@ -1,12 +1,19 @@
 -- The entries of a board after a revision and up to another one, in order, each with the mark of the commit that holds it:
 -- awards where they are asked for, and the others of some kinds or of all, of which `limit` are enough. Each row also says where the
 -- ledger stands, and the marks of the commits that hold both revisions, or the last one before that. One row says that alone
--- where no entry is found, and there is none where there is no board.
+-- where no entry is found, and there is none where there is no board. And each says where the cut is, and the mark of the
+-- commit there, or the first one after it.
 -- The message is for nobody, see get_award.sql: once the transaction has ended, all synchronous standbys have what was read.
 WITH waited AS (SELECT pg_current_xact_id(), pg_logical_emit_message(true, 'laurel', '')),
 board AS (
-    SELECT b.revision AS head_revision, former.mark AS after_mark, latter.mark AS upto_mark, latter.last_revision
+    SELECT b.revision AS head_revision, b.archived_revision, archived.mark AS archived_mark, former.mark AS after_mark, latter.mark AS upto_mark, latter.last_revision
     FROM score.board b
+    LEFT JOIN LATERAL (
+        SELECT encode(substr(digest, 1, 8), 'hex') AS mark FROM score.commit
+        WHERE board_id = %(board_id)s AND last_revision >= b.archived_revision
+          AND b.archived_revision > %(after_revision)s
+        ORDER BY last_revision LIMIT 1
+    ) archived ON true
     LEFT JOIN LATERAL (
         SELECT encode(substr(digest, 1, 8), 'hex') AS mark FROM score.commit
         WHERE board_id = %(board_id)s AND last_revision >= %(after_revision)s
@@ -47,7 +54,7 @@ board AS (
         ORDER BY last_revision LIMIT 1
     ) c
 )
-SELECT board.head_revision, board.after_mark, board.upto_mark, e.revision, e.mark, e.kind, e.actor, e.trace_id,
+SELECT board.head_revision, board.archived_revision, board.archived_mark, board.after_mark, board.upto_mark, e.revision, e.mark, e.kind, e.actor, e.trace_id,
        score.to_micros(e.recorded_at) AS recorded_at, e.body, e.award_id::text, e.user_id, e.points, e.total_after,
        e.action_type, e.action_id, score.to_micros(e.occurred_at) AS occurred_at,
        CASE WHEN e.period_numbers IS NOT NULL THEN (
