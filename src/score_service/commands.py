@@ -160,7 +160,7 @@ def export(board_id: str, folder: Path, upto: Position | None) -> None:
     It changes no store, and awards go on. It may be interrupted: whole files stay. Ends with 1 where it
     cannot be done.
     """
-    from score_service.operations import ledger_export  # noqa: PLC0415
+    from score_service.operations.ledgers import export as ledger_export  # noqa: PLC0415
 
     def write(settings: RecordSettings) -> None:
         _end(asyncio.run(ledger_export.export(settings, board_id, folder, upto)))
@@ -179,7 +179,7 @@ def verify_files(board_id: str, folder: Path, *, record: bool) -> None:
 
     Ends with 1 where it does not hold.
     """
-    from score_service.operations import ledger_export  # noqa: PLC0415
+    from score_service.operations.ledgers import export as ledger_export  # noqa: PLC0415
 
     def check(settings: LogSettings) -> None:
         known = settings if isinstance(settings, RecordSettings) else None

@@ -1,1 +1,1 @@
-"""What an operator runs: verifying and rebuilding boards, checking certificate files."""
+"""What an operator runs: verifying and rebuilding boards, ledgers in files, checking certificate files."""

@@ -12,9 +12,9 @@ from tests.fixtures.stores import IMPATIENT, make_award
 
 from score_service.domain.position import Position
 from score_service.domain.visibility import Visibility
-from score_service.operations import ledger_export
-from score_service.operations.ledger_export import LedgerExporter
-from score_service.operations.ledger_files import LedgerFile, LedgerFileError, read_files
+from score_service.operations.ledgers import export as ledger_export
+from score_service.operations.ledgers.export import LedgerExporter
+from score_service.operations.ledgers.files import LedgerFile, LedgerFileError, read_files
 from score_service.record import database as record_database
 from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger

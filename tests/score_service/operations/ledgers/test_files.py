@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from score_service.operations.chain import Commit, EntryRow, LedgerRow, digest_commit, start_digest
-from score_service.operations.ledger_files import (
+from score_service.operations.ledgers.files import (
     Head,
     LedgerFile,
     LedgerFileError,

@@ -14,7 +14,7 @@ from score_service.certificates.phrases import number
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
 from score_service.operations.chain import LedgerStep
-from score_service.operations.ledger_files import (
+from score_service.operations.ledgers.files import (
     Head,
     LedgerFile,
     LedgerFileError,
