@@ -27,6 +27,7 @@ class Fault(enum.Enum):
     BOARD_WRONG = "the board's row does not say where the ledger ends"
     SETTINGS_WRONG = "the board's row does not name the last settings in the ledger"
     ENTRY_WRONG = "the entry does not say what the awards add up to"
+    CHECKPOINT_WRONG = "what is kept of the ledger up to the cut is not what its entry says"
     PREVIOUS_WRONG = "the award does not name the one of its user before it"
     REVERSAL_WRONG = "the reversal's row is not what the ledger says"
     VISIBILITY_WRONG = "who may see the user is not what the ledger says"

@@ -8,6 +8,7 @@ two different runs of rows never have the same text.
 """
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Self
@@ -134,6 +135,7 @@ class Chain:
         self._open = hashlib.sha256(self.digest)
         self._names_previous = False
         """Whether an award has named the one before: from then on all do."""
+        self._seal: tuple[int, str] | None = None
 
     @property
     def position(self) -> Position:
@@ -187,6 +189,22 @@ class Chain:
             self.corrections.reverse(row.revision, row.body)
         elif row.kind == "visibility":
             self.corrections.set_visibility(row.revision, row.body)
+        elif row.kind == "archived":
+            self._check_archived(row)
+
+    def expect_seal(self, body: str) -> None:
+        """Expect the entry to come, with this body, that seals the cut at which this begins."""
+        self._seal = self.committed, body
+
+    def _check_archived(self, row: EntryRow) -> None:
+        """Check that an entry archives what is before it, and that what this began with is what it sealed."""
+        revision = _read_archived_revision(row.body)
+        if not 0 < revision < row.revision:
+            self.findings.add(Fault.ENTRY_WRONG, row.revision)
+        elif self._seal and self._seal[0] == revision:
+            if self._seal[1] != row.body:
+                self.findings.add(Fault.CHECKPOINT_WRONG, row.revision)
+            self._seal = None
 
     def take_commit(self, commit: Commit) -> None:
         """Check the commit that ends at the last row."""
@@ -221,7 +239,15 @@ class Chain:
         Raises:
             ValueError, TypeError, LookupError: these are no such lines.
         """
-        _, board_id, committed, commits, kinds, digest, settings_revision, names_previous = next(lines)
+        chain = cls.read_first_line(next(lines), findings)
+        for line in lines:
+            chain.read_line(line)
+        return chain
+
+    @classmethod
+    def read_first_line(cls, line: Line, findings: Findings) -> Self:
+        """Do what `read_lines` does, with the first line alone; `read_line` takes the others."""
+        _, board_id, committed, commits, kinds, digest, settings_revision, names_previous = line
         chain = cls(board_id, findings)
         chain.revision = chain.committed = committed
         chain.commits, chain.settings_revision = commits, settings_revision
@@ -229,10 +255,12 @@ class Chain:
         chain.digest = bytes.fromhex(digest)
         chain._open = hashlib.sha256(chain.digest)
         chain._names_previous = names_previous
-        for line in lines:
-            if not (chain.tallies.read_line(line) or chain.corrections.read_line(line)):
-                raise ValueError(line[0])
         return chain
+
+    def read_line(self, line: Line) -> None:
+        """Take one of the lines after the first. Raises what `read_lines` does."""
+        if not (self.tallies.read_line(line) or self.corrections.read_line(line)):
+            raise ValueError(line[0])
 
     def reach(self, revision: int) -> None:
         """Take it that the ledger goes on after a revision, and note where rows before that are missing."""
@@ -246,3 +274,15 @@ class Chain:
             self.findings.add(Fault.COMMIT_MISSING, self.revision)
         if (self.committed, self.digest) != (revision, digest):
             self.findings.add(Fault.BOARD_WRONG)
+        if self._seal:
+            self.findings.add(Fault.CHECKPOINT_WRONG, self._seal[0])
+            self._seal = None
+
+
+def _read_archived_revision(body: str) -> int:
+    """Return the last revision that an entry archives; 0 where it does not say so."""
+    try:
+        revision = json.loads(body)["revision"]
+    except (ValueError, TypeError, LookupError, RecursionError):
+        return 0
+    return revision if type(revision) is int else 0

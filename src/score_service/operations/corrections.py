@@ -5,7 +5,7 @@ goes on from what was worked out.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from score_service.domain.findings import Fault, Findings
@@ -63,8 +63,23 @@ class Corrections:
         return user_id if isinstance(user_id, str) and user_id not in self._awards else None
 
     def take_awards(self, user_id: str, awards: Mapping[int, StandingAward]) -> None:
-        """Know all awards of a user up to here, in order, of whom none was taken back so far."""
+        """Know all awards of a user up to here, in order, of whom none was taken back so far.
+
+        Where the ledger is read from a cut, one award without points stands for those up to the cut.
+        """
         self._awards[user_id] = dict(awards)
+
+    @property
+    def known_users(self) -> Collection[str]:
+        """The users whose awards are known."""
+        return self._awards.keys()
+
+    def find_standing(self, user_id: str, without: Container[int]) -> int:
+        """Return the latest award of a user that stands, if some more were taken back; 0 if there is none."""
+        if user_id in self._awards:
+            return next((r for r in reversed(self._awards[user_id]) if r not in without), 0)
+        tally = self._tallies.all_time.get(user_id)
+        return tally.award_revision if tally else 0
 
     def count(self, revision: int, user_id: str, award: StandingAward) -> None:
         """Go on by one award."""
@@ -177,7 +192,7 @@ def _lost_its_last(tally: Tally) -> bool:
 def _read(body: str) -> dict[str, Any]:
     try:
         said = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return said if isinstance(said, dict) else {}
 

@@ -183,7 +183,7 @@ class Tallies:
             said = json.loads(body)
             period_id, closed_revision = said["period_id"], int(said["closed_revision"])
             summed_up = (said["entrants"], said["digest"])
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, LookupError, RecursionError):
             self._findings.add(Fault.ENTRY_WRONG, revision)
             return
         live = self._live.pop(period_id, _LivePeriod(0))

@@ -164,3 +164,82 @@ def test_fault_is_found_once_and_the_chain_goes_on_from_what_is_written() -> Non
         Finding(Fault.AWARD_MISSING, 2),
         Finding(Fault.TOTAL_WRONG, 3, "ada"),
     ]
+
+
+SECOND = ROW._replace(revision=2, total_after=10)
+ARCHIVED = EntryRow(3, "archived", "me", None, "", "17", '{"revision":1}')
+
+
+def begin_after_first(body: str | None = None) -> Chain:
+    """Begin after the first award, at a cut that an entry with this body is to seal."""
+    chain = Chain("main", Findings())
+    go_on(chain, ROW)
+    chain = Chain.read_lines(chain.write_lines(), chain.findings)
+    if body:
+        chain.expect_seal(body)
+    return chain
+
+
+def go_on(chain: Chain, *rows: LedgerRow | EntryRow) -> None:
+    """Take rows, in a commit each."""
+    for row in rows:
+        if isinstance(row, LedgerRow):
+            chain.take_award(row)
+        else:
+            chain.take_entry(row)
+        chain.take_commit(Commit(row.revision, row.revision, digest_commit(chain.digest, [row])))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "7",
+        "[]",
+        "{}",
+        '{"revision":"1"}',
+        '{"revision":true}',
+        '{"revision":0}',
+        '{"revision":3}',
+        "[" * 10**6,
+    ],
+    ids=range(9),
+)
+def test_entry_has_to_archive_what_is_before_it(body: str) -> None:
+    right, wrong = begin_after_first(), begin_after_first()
+    go_on(right, SECOND, ARCHIVED)
+    go_on(wrong, SECOND, ARCHIVED._replace(body=body))
+    assert right.findings.kept == []
+    assert wrong.findings.kept == [Finding(Fault.ENTRY_WRONG, 3)]
+
+
+@pytest.mark.parametrize("kind", ["reversal", "visibility", "period_closed"])
+def test_entry_of_which_nothing_can_be_read_is_wrong(kind: str) -> None:
+    for body in ("", "7", "[]", "{}", "[" * 10**6):
+        chain = begin_after_first()
+        go_on(chain, SECOND, ARCHIVED._replace(kind=kind, body=body))
+        assert chain.findings.kept == [Finding(Fault.ENTRY_WRONG, 3)]
+
+
+@pytest.mark.parametrize(
+    ("body", "entries", "found"),
+    [
+        (ARCHIVED.body, [ARCHIVED], []),
+        (
+            ARCHIVED.body,
+            [ARCHIVED._replace(body='{"revision":2}'), ARCHIVED._replace(revision=4)],
+            [],
+        ),
+        ('{"lines":1,"revision":1}', [ARCHIVED], [Finding(Fault.CHECKPOINT_WRONG, 3)]),
+        (ARCHIVED.body, [], [Finding(Fault.CHECKPOINT_WRONG, 1)]),
+        (ARCHIVED.body, [ARCHIVED._replace(body='{"revision":2}')], [Finding(Fault.CHECKPOINT_WRONG, 1)]),
+    ],
+    ids=["sealed", "sealed after another one", "other seal", "no seal", "seal of another one"],
+)
+def test_cut_that_a_ledger_is_read_from_is_sealed_by_its_entry(
+    body: str, entries: list[EntryRow], found: list[Finding]
+) -> None:
+    chain = begin_after_first(body)
+    go_on(chain, SECOND, *entries)
+    chain.end(chain.committed, chain.digest)
+    assert chain.findings.kept == found

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import re
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,27 +63,36 @@ class LedgerFile:
             LedgerFileError: it is not what was written.
             OSError: it cannot be read.
         """
+        heads = self.read_heads()
+        start = next(heads)
+        last = deque(heads, maxlen=1)
+        return start, last[0] if last else start
+
+    def read_heads(self) -> Iterator[Head]:
+        """Check every line; yield from where the ledger goes on in it, and where each commit ends.
+
+        Raises:
+            LedgerFileError: it is not what was written, which may be found at its end alone.
+            OSError: it cannot be read.
+        """
         with self.path.open("rb") as lines:
-            start = end = self._read_start(next(lines, b""))
-            revision, digest = start.revision, hashlib.sha256(start.digest)
+            head = self._read_start(next(lines, b""))
+            yield head
+            revision, digest = head.revision, hashlib.sha256(head.digest)
             for number, line in enumerate(lines, start=2):
                 if line.startswith(b"#"):
-                    if revision == end.revision or line != _write_commit(revision, digest.digest()):
+                    if revision == head.revision or line != _write_commit(revision, digest.digest()):
                         raise LedgerFileError(f"{self.path}, line {number}: the digest is another one")
-                    end = Head(revision, digest.digest())
-                    digest = hashlib.sha256(end.digest)
+                    head = Head(revision, digest.digest())
+                    digest = hashlib.sha256(head.digest)
+                    yield head
                 else:
                     revision += 1
                     if not line.startswith(b"%d\t" % revision):
                         raise LedgerFileError(f"{self.path}, line {number}: it is not revision {revision:,}")
                     digest.update(line)
-        if (start.revision, end.revision, revision) != (
-            self.after_revision,
-            self.last_revision,
-            self.last_revision,
-        ):
+        if (head.revision, revision) != (self.last_revision, self.last_revision):
             raise LedgerFileError(f"{self.path}: it holds other revisions than its name says")
-        return start, end
 
     def _read_start(self, line: bytes) -> Head:
         digest = line.rstrip(b"\n").rpartition(b"\t")[2]
@@ -137,12 +147,25 @@ def read_files(folder: Path, board_id: str) -> Iterator[Head]:
     head = Head.start(board_id)
     for file in list_files(folder, board_id):
         start, end = file.read()
-        if start != head:
-            raise LedgerFileError(
-                f"{file.path}: it goes on from {start.position}, and not from {head.position}"
-            )
+        _require_next(file, start, head)
         head = end
         yield head
+
+
+def read_commits(folder: Path, board_id: str) -> Iterator[Head]:
+    """Do what `read_files` does, and yield where each commit ends."""
+    head = Head.start(board_id)
+    for file in list_files(folder, board_id):
+        heads = file.read_heads()
+        _require_next(file, next(heads), head)
+        for end in heads:
+            head = end
+            yield head
+
+
+def _require_next(file: LedgerFile, start: Head, head: Head) -> None:
+    if start != head:
+        raise LedgerFileError(f"{file.path}: it goes on from {start.position}, and not from {head.position}")
 
 
 class LedgerFileWriter:

@@ -14,6 +14,7 @@ from score_service.operations.ledgers.files import (
     LedgerFileError,
     LedgerFileWriter,
     list_files,
+    read_commits,
     read_files,
 )
 
@@ -58,6 +59,19 @@ def test_files_are_proved_by_their_lines_and_a_program_of_others_can_do_so(tmp_p
                 assert line.split(b"\t")[-1].decode() == f"{digest.hex()}\n"
             else:
                 text += line
+
+
+def test_files_say_where_each_commit_ends(tmp_path: Path) -> None:
+    first, second = write(tmp_path, 2, 1)
+
+    heads = list(read_commits(tmp_path, "main"))
+    assert [head.revision for head in heads] == [2, 3, 4]
+    assert heads[1:] == list(read_files(tmp_path, "main"))
+    first.path.unlink()
+    with pytest.raises(LedgerFileError, match="goes on from"):
+        list(read_commits(tmp_path, "main"))
+    second.path.unlink()
+    assert list(read_commits(tmp_path, "main")) == []
 
 
 def test_there_is_no_file_of_what_was_not_finished(tmp_path: Path) -> None:
