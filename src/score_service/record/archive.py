@@ -100,11 +100,13 @@ class ForgottenPage:
 
 @dataclass(frozen=True, slots=True)
 class LateReversals:
-    """Who lost an award up to a revision by a reversal after it."""
+    """What was taken back after a revision, and asks for more than the latest award of a user up to it."""
 
     head_revision: int
     """Where the ledger stood when this was so."""
-    user_ids: tuple[str, ...]
+    user_ids: frozenset[str]
+    award_revisions: frozenset[int]
+    """Of the awards: those up to the revision, and others."""
 
 
 class Archive:
@@ -134,7 +136,10 @@ class Archive:
         return int(rows[0]["revision"]) if rows else 0
 
     async def list_late_reversals(self, board_id: str, revision: int) -> LateReversals:
-        """List the users of whom an award up to a revision was taken back by an entry after it.
+        """List the awards that were taken back by entries after a revision: those up to it.
+
+        Others are with them, those of while a period was not final that was opened by then: for such a user
+        it matters which award up to the revision counts in that period.
 
         Raises:
             BoardNotFoundError: nothing was ever recorded of the board.
@@ -143,8 +148,11 @@ class Archive:
         rows = await self._fetch_all("list_late_reversals", parameters, BULK_SECONDS)
         if not rows:
             raise BoardNotFoundError
-        user_ids = (row["user_id"] for row in rows if row["user_id"] is not None)
-        return LateReversals(rows[0]["head_revision"], tuple(user_ids))
+        return LateReversals(
+            rows[0]["head_revision"],
+            frozenset(row["user_id"] for row in rows if row["user_id"] is not None),
+            frozenset(row["award_revision"] for row in rows if row["award_revision"] is not None),
+        )
 
     async def read_checkpoint_lines(
         self, board_id: str, revision: int, after_number: int, limit: int

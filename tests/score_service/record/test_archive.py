@@ -207,11 +207,37 @@ async def test_users_who_lost_an_award_up_to_a_cut_after_it_are_listed(
     await correcting.reverse([awards[0].award_id])  # Revision 5.
     await correcting.reverse([awards[1].award_id, awards[3].award_id])  # 6 and 7.
 
-    assert await list_late("main", 3) == LateReversals(7, ("ada", "bob"))
-    assert await list_late("main", 5) == LateReversals(7, ("bob", "eve"))
-    assert await list_late("main", 7) == LateReversals(7, ())
+    assert await list_late("main", 3) == make_late(7, ada=1, bob=2)
+    assert await list_late("main", 5) == make_late(7, bob=2, eve=4)
+    assert await list_late("main", 7) == make_late(7)
     with pytest.raises(BoardNotFoundError):
         await list_late("nothing", 7)
+
+
+async def test_awards_that_were_lost_while_a_period_from_before_a_cut_was_open_are_listed(
+    ledger: Ledger,
+    archiving: Archiving,
+    correcting: Correcting,
+    board_store: BoardStore,
+    periods: PeriodStore,
+    ledger_clock: LedgerClock,
+) -> None:
+    await save_settings(board_store)
+    schedule = make_schedule(day())
+    later = [make_award("bob"), make_award("cyd")]
+    await ledger.record_awards("main", [make_award("bob"), make_award("cyd")], schedule)  # 2 and 3.
+    await ledger.record_awards("main", later, schedule)  # 4 and 5.
+    await correcting.reverse([later[0].award_id])  # 6.
+    ledger_clock.set(day().final_at)
+    await make_final(periods, day().period_id)  # 7.
+    await correcting.reverse([later[1].award_id])  # 8.
+
+    assert await archiving.archive.list_late_reversals("main", 1) == make_late(8)
+    assert await archiving.archive.list_late_reversals("main", 3) == make_late(8, bob=4)
+
+
+def make_late(head_revision: int, **awards: int) -> LateReversals:
+    return LateReversals(head_revision, frozenset(awards), frozenset(awards.values()))
 
 
 async def test_checkpoint_is_read_in_pages_up_to_a_gap(
