@@ -4,29 +4,22 @@ Each board gets one line on standard output, and one more for each of the first 
 error shows the progress where that is a terminal.
 """
 
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
 import click
 
 from score_service.certificates.phrases import number, plain
-from score_service.domain.findings import Findings
-from score_service.errors import (
-    BoardNotFoundError,
-    ProjectionUnavailableError,
-    RecordUnavailableError,
-    ScoreServiceError,
-)
-from score_service.operations.chain import Chain
+from score_service.domain.position import Position
 from score_service.operations.checkpoint import (
     CheckpointError,
     checkpoint_file,
     read_checkpoint,
     write_checkpoint,
 )
+from score_service.operations.terminal import WHY, Bars, do_each, name_each, print_board
 from score_service.operations.verifier import VerifiedRecord, Verifier
 from score_service.process.stores import open_bulk_projection, open_database
 from score_service.reconcile.auditor import Auditor, BoardAudit
@@ -38,12 +31,8 @@ from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
 from score_service.settings import RecordSettings, StoreSettings
 
-_WHY: Final[Mapping[type[ScoreServiceError], str]] = {
-    BoardNotFoundError: "the record has no such board",
-    ProjectionUnavailableError: "Redis is unavailable",
-    RecordUnavailableError: "PostgreSQL is unavailable",
-}
 _NOUNS: Final = {
+    "archived": "cut",
     "period_closed": "closed period",
     "settings": "settings change",
     "visibility": "visibility change",
@@ -72,8 +61,8 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str], checkpoints
         if isinstance(settings, StoreSettings):
             projection = await stack.enter_async_context(open_bulk_projection(settings))
             auditor = Auditor(Ledger(database), standings, PeriodStore(database), projection, patience)
-        return await _do_each(
-            _named(board_ids) if board_ids else verifier.find_boards(),
+        return await do_each(
+            name_each(board_ids) if board_ids else verifier.find_boards(),
             lambda board_id: _verify_board(verifier, auditor, board_id, checkpoints),
         )
 
@@ -84,69 +73,43 @@ async def rebuild(settings: StoreSettings, board_ids: Sequence[str]) -> bool:
         ledger, standings, patience = Ledger(database), Standings(database), Patience()
         rebuilder = Rebuilder(ledger, standings, PeriodStore(database), projection, patience)
         census = Census(ledger, standings, patience)
-        return await _do_each(
-            _named(board_ids) if board_ids else ledger.list_boards(),
+        return await do_each(
+            name_each(board_ids) if board_ids else ledger.list_boards(),
             lambda board_id: _rebuild_board(ledger, census, rebuilder, board_id),
         )
-
-
-async def _do_each(boards: AsyncIterator[str], do: Callable[[str], Awaitable[bool]]) -> bool:
-    """Do something with each board, whatever becomes of the others."""
-    count = failed = 0
-    try:
-        async for board_id in boards:
-            count += 1
-            failed += not await _try(board_id, do(board_id))
-    except RecordUnavailableError:
-        click.echo("the boards cannot be listed: PostgreSQL is unavailable")
-        return False
-    if count != 1:
-        click.echo(f"{number(count, 'board')}, {f'{failed:,} of them not well' if failed else 'all well'}")
-    return not failed
-
-
-async def _try(board_id: str, work: Awaitable[bool]) -> bool:
-    try:
-        return await work
-    except tuple(_WHY) as error:
-        click.echo(f"{board_id}: given up, {_WHY[type(error)]}")
-        return False
-
-
-async def _named(board_ids: Sequence[str]) -> AsyncIterator[str]:
-    for board_id in board_ids:
-        yield board_id
 
 
 async def _verify_board(
     verifier: Verifier, auditor: Auditor | None, board_id: str, checkpoints: Path | None
 ) -> bool:
     path = checkpoints and checkpoint_file(checkpoints, board_id)
-    try:
-        chain = read_checkpoint(path, board_id) if path and path.exists() else Chain(board_id, Findings())
-    except CheckpointError as error:
-        click.echo(f"{board_id}: given up, {error}")
-        return False
-    start = chain.position
-    with _Bars(board_id) as bars:
-        record = await verifier.verify_board(board_id, bars.show, chain)
+    with Bars(board_id) as bars:
+        try:
+            chain = read_checkpoint(path, board_id) if path and path.exists() else None
+            start = chain.position if chain else Position.start(board_id)
+            record = await verifier.verify_board(board_id, bars.show, chain)
+        except CheckpointError as error:
+            click.echo(f"{board_id}: given up, {error}")
+            return False
         lines = [_describe_record(record)]
-        if start.revision:
+        if record.cut:
+            lines.append(f"read from the cut at {record.cut} on")
+        elif start.revision:
             lines.append(f"read from the checkpoint at {start} on")
         if path and not record.findings:
-            write_checkpoint(path, chain)
+            write_checkpoint(path, record.chain)
         found = [record.findings]
         is_well = not record.findings
         if auditor:
             try:
                 audit = await auditor.audit_board(board_id, bars.show)
-            except tuple(_WHY) as error:
-                lines.append(f"projection not checked, {_WHY[type(error)]}")
+            except tuple(WHY) as error:
+                lines.append(f"projection not checked, {WHY[type(error)]}")
                 is_well = False
             else:
                 lines.append(_describe_projection(audit))
                 found.append(audit.findings)
-    _print(board_id, lines, found)
+    print_board(board_id, lines, found)
     return is_well and not any(found)
 
 
@@ -155,7 +118,7 @@ async def _rebuild_board(ledger: Ledger, census: Census, rebuilder: Rebuilder, b
     _, members = await census.count_members(board_id)
     done = 0
 
-    with _Bars(board_id) as bars:
+    with Bars(board_id) as bars:
 
         def show(loaded: int) -> None:
             nonlocal done
@@ -189,33 +152,3 @@ def _describe_projection(audit: BoardAudit) -> str:
     if audit.findings:
         return f"{number(len(audit.findings), 'fault')} in the projection"
     return "projection as the record, 0 differ"
-
-
-def _print(board_id: str, lines: Sequence[str], found: Sequence[Findings]) -> None:
-    click.echo(f"{board_id}: {'; '.join(lines)}")
-    for findings in found:
-        for finding in findings.kept:
-            click.echo(f"  {finding}")
-        if len(findings) > len(findings.kept):
-            click.echo(f"  and {len(findings) - len(findings.kept):,} more")
-
-
-class _Bars(ExitStack):
-    """Bars of progress, one after the other; nothing where standard error is no terminal."""
-
-    def __init__(self, board_id: str) -> None:
-        super().__init__()
-        self._board_id = board_id
-        self._what = ""
-
-    def show(self, what: str, done: int, length: int) -> None:
-        if what != self._what:
-            self.close()
-            self._what = what
-            label = f"{self._board_id}: {what}"
-            bar = click.progressbar(
-                length=length, label=label, file=sys.stderr, hidden=not sys.stderr.isatty()
-            )
-            self._bar = self.enter_context(bar)
-        self._bar.length = max(length, done)
-        self._bar.update(done - self._bar.pos)

@@ -11,7 +11,7 @@ not with its awards, but for those of users of whom any was taken back.
 """
 
 import hashlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -21,10 +21,13 @@ from score_service.domain.findings import Fault, Findings, Progress, ignore_prog
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError
-from score_service.operations.chain import Chain, LedgerStep
-from score_service.operations.corrections import ReversalRow, StandingAward, VisibilityRow
+from score_service.operations.chain import Chain
+from score_service.operations.corrections import ReversalRow, VisibilityRow
+from score_service.operations.cut_checkpoint import CutReader
 from score_service.operations.tallies import KEPT_RANKS, PeriodRow, Result
+from score_service.operations.walk import BeyondCutError, Walk
 from score_service.reconcile.patience import Patience
+from score_service.record.archive import Archive
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.standings import StandingPage, Standings
 
@@ -37,14 +40,32 @@ Key = TypeVar("Key", int, str)
 class VerifiedRecord:
     """What a board's record was found to be."""
 
-    position: Position
-    """Up to here the ledger was followed."""
-    kinds: Mapping[str, int]
-    """How many entries of each kind the ledger has up to there."""
-    commits: int
+    chain: Chain
+    """The ledger, as far as it was followed."""
+    cut: Position | None
+    """Where it was read from, if that was a cut: not where the caller had it read from, nor its start."""
     standings: int
     """How many were compared, of all time and of periods."""
-    findings: Findings
+
+    @property
+    def position(self) -> Position:
+        """Up to here the ledger was followed."""
+        return self.chain.position
+
+    @property
+    def kinds(self) -> Mapping[str, int]:
+        """How many entries of each kind the ledger has up to there."""
+        return self.chain.kinds
+
+    @property
+    def commits(self) -> int:
+        """How many commits it has up to there."""
+        return self.chain.commits
+
+    @property
+    def findings(self) -> Findings:
+        """All that is wrong."""
+        return self.chain.findings
 
 
 class Verifier:
@@ -55,6 +76,7 @@ class Verifier:
         self._fetch_all = database.fetch_all
         self._standings = standings
         self._patience = patience
+        self._cuts = CutReader(Archive(database), patience)
 
     async def find_boards(self) -> AsyncIterator[str]:
         """Name every board that anything is recorded of, also where its own row is gone.
@@ -72,22 +94,46 @@ class Verifier:
     async def verify_board(
         self, board_id: str, on_progress: Progress = ignore_progress, chain: Chain | None = None
     ) -> VerifiedRecord:
-        """Check a board's ledger from its start to its head, its standings, its periods and their results.
+        """Check a board's ledger up to its head, its standings, its periods and their results.
+
+        The ledger is read from its start, or from the cut where awards are archived. If the board is cut
+        meanwhile, it is read anew from there.
 
         A user whose first award is made while this runs may be left to the next time.
 
         Args:
             board_id: the board.
             on_progress: called again and again.
-            chain: of the board, where it is to go on from there instead. It is taken on to the position that
-                is returned. Faults are added to its own.
+            chain: of the board, where it is to go on from there instead, unless that is before the cut.
+                Faults are added to its own.
 
         Raises:
             BoardNotFoundError: nothing is recorded of the board.
+            CheckpointError: the checkpoint of the cut is none.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        chain = chain or Chain(board_id, Findings())
-        walk = _Walk(self._database, self._patience, chain, on_progress)
+        while True:
+            walk = await self.begin_walk(board_id, on_progress, chain)
+            try:
+                compared = await self._verify(walk, on_progress)
+            except BeyondCutError:
+                chain = None
+                continue
+            return VerifiedRecord(walk.chain, walk.start if walk.is_from_cut else None, compared)
+
+    async def begin_walk(self, board_id: str, on_progress: Progress, chain: Chain | None = None) -> Walk:
+        """Begin to follow a ledger, at its start or cut, or where the chain is.
+
+        Raises:
+            CheckpointError, RecordUnavailableError: as `verify_board`.
+        """
+        cut = await self._cuts.read_cut(board_id)
+        if chain is None or (cut and chain.committed <= cut.revision):
+            chain, cut = await self._cuts.begin(board_id)
+        return Walk(self._database, self._patience, chain, cut, on_progress)
+
+    async def _verify(self, walk: Walk, on_progress: Progress) -> int:
+        """Go along the ledger and compare; return how many standings were."""
         await walk.go_to_end()
         compared = 0
         # Without its row a board has no position, and none of its standings can be read at one.
@@ -97,9 +143,9 @@ class Verifier:
         await self._find_surplus(walk)
         await self._compare_periods(walk)
         await self._compare_corrections(walk)
-        return VerifiedRecord(chain.position, chain.kinds, chain.commits, compared, chain.findings)
+        return compared
 
-    async def _compare_standings(self, walk: "_Walk", period_id: str, on_progress: Progress) -> int:
+    async def _compare_standings(self, walk: Walk, period_id: str, on_progress: Progress) -> int:
         tallies = walk.chain.tallies
         known, compared, after = len(tallies.of(period_id)), 0, ""
         ask, read_page = self._patience.ask, self._standings.read_page
@@ -123,7 +169,7 @@ class Verifier:
                 walk.add(Fault.STANDING_MISSING, tally.changed_revision, user_id, period_id)
         return compared
 
-    async def _find_surplus(self, walk: "_Walk") -> None:
+    async def _find_surplus(self, walk: Walk) -> None:
         """Look for standings of periods that the ledger does not have."""
         rows = await self._fetch_all("list_standing_periods", {"board_id": walk.board_id})
         found = {row["period"] for row in rows} - {ALL_TIME}
@@ -132,7 +178,7 @@ class Verifier:
         for period_id in sorted(found - walk.known_periods):
             walk.findings.add(Fault.STANDING_SURPLUS, period_id=period_id)
 
-    async def _compare_periods(self, walk: "_Walk") -> None:
+    async def _compare_periods(self, walk: Walk) -> None:
         """Compare the rows of periods with the ledger at their position, and then their results."""
         rows = await self._fetch_all("verify_periods", {"board_id": walk.board_id})
         if rows[0]["head_revision"] is not None:
@@ -149,7 +195,7 @@ class Verifier:
             if result := walk.chain.tallies.results.get(period.period_id):
                 await self._compare_result(walk, period, result)
 
-    async def _compare_corrections(self, walk: "_Walk") -> None:
+    async def _compare_corrections(self, walk: Walk) -> None:
         """Compare the rows of corrections, and which users' latest awards were taken back."""
         corrections, add = walk.chain.corrections, walk.findings.add
         reversals = self._read_differences(
@@ -174,7 +220,7 @@ class Verifier:
 
     async def _read_differences(
         self,
-        walk: "_Walk",
+        walk: Walk,
         statement: str,
         after: Key,
         expect: Callable[[], Mapping[Key, tuple[object, ...]]],
@@ -205,7 +251,7 @@ class Verifier:
                 return
             after = last
 
-    async def _compare_result(self, walk: "_Walk", period: PeriodRow, result: Result) -> None:
+    async def _compare_result(self, walk: Walk, period: PeriodRow, result: Result) -> None:
         whole, top, rank = hashlib.sha256(), hashlib.sha256(), 0
         while True:
             parameters = {
@@ -230,98 +276,7 @@ class Verifier:
             walk.findings.add(Fault.RESULT_WRONG, period_id=period.period_id)
 
 
-class _Walk:
-    """The way along one board's ledger."""
-
-    def __init__(
-        self,
-        database: Database,
-        patience: Patience,
-        chain: Chain,
-        on_progress: Progress,
-    ) -> None:
-        self.board_id = chain.board_id
-        self.findings = chain.findings
-        self.chain = chain
-        self._database = database
-        self._ask = patience.ask
-        self._on_progress = on_progress
-
-    @property
-    def known_periods(self) -> set[str]:
-        """The periods that the ledger has up to here."""
-        return {*self.chain.tallies.live, *self.chain.tallies.results}
-
-    def add(self, fault: Fault, revision: int | None, user_id: str, period_id: str) -> None:
-        """Note a fault of a standing."""
-        self.findings.add(fault, revision, user_id, None if period_id == ALL_TIME else period_id)
-
-    async def go_to_end(self) -> None:
-        """Follow the ledger to where it ended when this was called."""
-        (end,) = await self._database.fetch_all("read_ledger_end", {"board_id": self.board_id})
-        if not end["is_known"]:
-            raise BoardNotFoundError
-        await self._go_on(end["last_revision"])
-        self.chain.end(end["revision"], end["digest"])
-
-    async def go_to(self, position: Position) -> None:
-        """Follow it on to a position that the board's row has had meanwhile."""
-        if position.revision > self.chain.revision:
-            await self._go_on(position.revision)
-            if self.chain.position != position:
-                self.findings.add(Fault.BOARD_WRONG)
-
-    async def go_to_head(self) -> None:
-        """Follow it on to where the board's row says that it stands now."""
-        rows = await self._database.fetch_all("read_head", {"board_id": self.board_id})
-        if rows:
-            await self.go_to(Position.of(rows[0]["revision"], rows[0]["digest"]))
-
-    async def _go_on(self, upto_revision: int) -> None:
-        chain = self.chain
-        while chain.revision < upto_revision:
-            parameters = {
-                "board_id": self.board_id,
-                "after_revision": chain.revision,
-                "upto_revision": upto_revision,
-                "limit": _PAGE,
-            }
-            rows = await self._ask(self._database.fetch_all, "read_ledger", parameters, BULK_SECONDS)
-            await self._look_back(row["body"] for row in rows if row["kind"] == "reversal")
-            for row in rows:
-                award, entry, commit = LedgerStep.of(row)
-                if award:
-                    chain.take_award(award, row["previous_revision"])
-                if entry:
-                    chain.take_entry(entry)
-                if commit:
-                    chain.take_commit(commit)
-            if not rows:
-                chain.reach(upto_revision)
-            self._on_progress("ledger", chain.revision, upto_revision)
-
-    async def _look_back(self, bodies: Iterable[str]) -> None:
-        """Read the awards so far of the users of whom one was taken back for the first time."""
-        chain = self.chain
-        users = {user_id for body in bodies if (user_id := chain.corrections.lacks_awards(body))}
-        last_awards = {user_id: chain.tallies.all_time.get(user_id) for user_id in users}
-        found: dict[str, dict[int, StandingAward]] = {user_id: {} for user_id in users}
-        parameters = {
-            "board_id": self.board_id,
-            "user_ids": [user_id for user_id, tally in last_awards.items() if tally],
-            "revisions": [tally.award_revision for tally in last_awards.values() if tally],
-        }
-        if parameters["user_ids"]:
-            rows = await self._ask(self._database.fetch_all, "verify_awards", parameters, BULK_SECONDS)
-            for row in rows:
-                periods = tuple(row["period_ids"] or ())
-                award = StandingAward(row["award_id"], row["points"], periods)
-                found[row["user_id"]][row["revision"]] = award
-        for user_id, awards in found.items():
-            chain.corrections.take_awards(user_id, awards)
-
-
-def _compare_page(walk: _Walk, page: StandingPage, period_id: str) -> None:
+def _compare_page(walk: Walk, page: StandingPage, period_id: str) -> None:
     if period_id in walk.chain.tallies.results:  # It has become final since the page was read.
         return
     tallies = walk.chain.tallies.of(period_id)

@@ -12,6 +12,7 @@ from score_service.domain.findings import Fault, Finding
 from score_service.domain.period import ALL_TIME
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
 from score_service.operations import verifier as verifier_module
+from score_service.operations import walk
 from score_service.operations.verifier import Verifier
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
@@ -167,6 +168,7 @@ FAULTS: dict[str, tuple[str, list[Finding]]] = {
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifier_module, "_PAGE", 2)
+    monkeypatch.setattr(walk, "_PAGE", 2)
 
 
 @pytest.fixture
@@ -259,6 +261,7 @@ async def test_writers_and_a_verifier_do_not_disturb_each_other(
     ledger: Ledger, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verifier_module, "_PAGE", 1000)  # Pages of two would not keep up with the writer.
+    monkeypatch.setattr(walk, "_PAGE", 1000)
     await make_history(ledger)
     done = asyncio.Event()
 

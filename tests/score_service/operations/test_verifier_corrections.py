@@ -22,6 +22,7 @@ from score_service.domain.findings import Fault, Finding
 from score_service.domain.reversal import ReversalRequest
 from score_service.domain.visibility import Visibility
 from score_service.operations import verifier as verifier_module
+from score_service.operations import walk
 from score_service.operations.verifier import Verifier
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
@@ -218,6 +219,7 @@ async def _history(
 ) -> None:
     """Have a Monday with all kinds of corrections, in it and after it: ada keeps 3 of 7, cyd nothing."""
     monkeypatch.setattr(verifier_module, "_PAGE", 2)
+    monkeypatch.setattr(walk, "_PAGE", 2)
     await save_settings(board_store)
     ada, bob = make_award("ada", 3), make_award("bob", 9)
     await ledger.record_awards("main", [ada, bob], DAYS_AND_WEEKS)

@@ -20,6 +20,7 @@ from score_service.closing.archiver import Archiver
 from score_service.domain.findings import Fault, Finding
 from score_service.domain.period import ALL_TIME, PeriodKind
 from score_service.operations import verifier as verifier_module
+from score_service.operations import walk
 from score_service.operations.verifier import Verifier
 from score_service.record.boards import BoardStore
 from score_service.record.database import Database
@@ -193,6 +194,7 @@ async def _history(
 ) -> None:
     """Have a Monday that is final, with bob, ada and cyd; a Tuesday with ada and dan; and their week."""
     monkeypatch.setattr(verifier_module, "_PAGE", 2)
+    monkeypatch.setattr(walk, "_PAGE", 2)
     await save_settings(board_store)
     await ledger.record_awards("main", [make_award("ada", 3), make_award("bob", 9)], DAYS_AND_WEEKS)
     await ledger.record_awards("main", [make_award("ada", 4), make_award("cyd", 7)], DAYS_AND_WEEKS)
@@ -297,6 +299,7 @@ async def test_result_of_which_the_top_is_kept_is_compared_as_far(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(verifier_module, "_PAGE", 1000)
+    monkeypatch.setattr(walk, "_PAGE", 1000)
     for part in range(2):
         await ledger.record_awards(
             "main", [make_award(f"user{part}{n:03}") for n in range(510)], DAYS_AND_WEEKS

@@ -1,0 +1,130 @@
+"""The checkpoint of a cut, which the record keeps: what the ledger comes to there, for a check to begin with.
+
+The entry that seals the cut has its digest, so that lines which were changed since are found out. The lines
+of users say besides what corrections after the cut have to know of awards up to it: the latest that stands.
+"""
+
+import hashlib
+import json
+from collections.abc import Container, Iterator
+from typing import Final
+
+from score_service.domain.findings import Fault, Findings
+from score_service.domain.period import ALL_TIME
+from score_service.operations.chain import Chain
+from score_service.operations.checkpoint import CheckpointError
+from score_service.operations.tallies import Line
+from score_service.reconcile.patience import Patience
+from score_service.record.archive import Archive, CheckpointLine, Cut
+
+_PAGE: Final = 1000
+
+
+class Seal:
+    """Says of a checkpoint, line by line, what the entry that seals the cut has to say of it."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self._digest = hashlib.sha256()
+
+    def add(self, line: CheckpointLine) -> None:
+        """Go on by one line."""
+        self.lines += 1
+        fields = (line.line, line.user_id, line.standing_revision)
+        text = "\t".join("" if field is None else str(field) for field in fields)
+        self._digest.update(text.encode() + b"\n")
+
+    def write(self, chain: Chain) -> str:
+        """Write the body of the entry, of a ledger that was followed to the cut."""
+        body = {
+            "awards": chain.kinds["award"],
+            "checkpoint": self._digest.hexdigest(),
+            "commits": chain.commits,
+            "digest": chain.digest.hex(),
+            "lines": self.lines,
+            "revision": chain.committed,
+        }
+        return json.dumps(body, separators=(",", ":"), sort_keys=True)
+
+
+def write_lines(chain: Chain, reversed_since: Container[int]) -> Iterator[CheckpointLine]:
+    """Write the lines of a ledger that was followed to the cut.
+
+    Args:
+        chain: the ledger. It knows the awards of those users of whom some were taken back since.
+        reversed_since: the revisions of these awards.
+    """
+    for line in chain.write_lines():
+        text = json.dumps(line, separators=(",", ":"))
+        if line[:2] == ["tally", ALL_TIME]:
+            user_id = line[2]
+            standing = chain.corrections.find_standing(user_id, reversed_since)
+            yield CheckpointLine(text, user_id, standing)
+        else:
+            yield CheckpointLine(text)
+
+
+class CutReader:
+    """Begins to follow a ledger at its cut."""
+
+    def __init__(self, archive: Archive, patience: Patience) -> None:
+        self._archive = archive
+        self._ask = patience.ask
+
+    async def read_cut(self, board_id: str) -> Cut | None:
+        """Return the cut of a board; None where nothing is archived. Raises RecordUnavailableError."""
+        return await self._ask(self._archive.read_cut, board_id)
+
+    async def begin(self, board_id: str) -> tuple[Chain, Cut | None]:
+        """Begin at the cut of a board; where it has none, at the start of its ledger.
+
+        What is wrong with the checkpoint is among the findings, if it can be gone on from at all.
+
+        Raises:
+            CheckpointError: it cannot be gone on from.
+            RecordUnavailableError: PostgreSQL is unavailable.
+        """
+        cut = await self.read_cut(board_id)
+        while cut:
+            chain: Chain | CheckpointError
+            try:
+                chain = await self._read(board_id, cut)
+            except CheckpointError as error:
+                chain = error
+            now = await self.read_cut(board_id)
+            if now == cut:
+                if isinstance(chain, CheckpointError):
+                    raise chain
+                return chain, cut
+            cut = now  # What was read may have been discarded meanwhile.
+        return Chain(board_id, Findings()), None
+
+    async def _read(self, board_id: str, cut: Cut) -> Chain:
+        findings, seal = Findings(), Seal()
+        chain: Chain | None = None
+        try:
+            while page := await self._ask(
+                self._archive.read_checkpoint_lines, board_id, cut.revision, seal.lines, _PAGE
+            ):
+                for line in page:
+                    seal.add(line)
+                    fields: Line = json.loads(line.line)
+                    if chain is None:
+                        chain = Chain.read_first_line(fields, findings)
+                    else:
+                        chain.read_line(fields)
+        except (ValueError, TypeError, LookupError, RecursionError) as error:
+            raise CheckpointError(_describe(cut)) from error
+        if chain is None or (chain.board_id, chain.committed) != (board_id, cut.revision):
+            raise CheckpointError(_describe(cut))
+        if chain.digest != cut.digest:
+            findings.add(Fault.DIGEST_WRONG, cut.revision)
+        if seal.write(chain) != cut.body:
+            findings.add(Fault.CHECKPOINT_WRONG, cut.revision)
+        if cut.body is not None:
+            chain.expect_seal(cut.body)
+        return chain
+
+
+def _describe(cut: Cut) -> str:
+    return f"the checkpoint of the cut at revision {cut.revision:,} is none"
