@@ -25,6 +25,7 @@ from score_service.operations.ledgers.files import (
 )
 from score_service.process.stores import open_database
 from score_service.reconcile.patience import Patience
+from score_service.record.archive import Archive, Cut
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.ledger import Ledger
 from score_service.settings import RecordSettings
@@ -40,6 +41,7 @@ class LedgerExporter:
     def __init__(self, database: Database, patience: Patience) -> None:
         self._fetch_all = database.fetch_all
         self._ledger = Ledger(database)
+        self._archive = Archive(database)
         self._patience = patience
 
     async def export_board(
@@ -54,8 +56,9 @@ class LedgerExporter:
 
         Raises:
             BoardNotFoundError: the record has no such board.
-            LedgerFileError: another export of the board writes there, the last file is not what was written,
-                the ledger does not go on from it or was never at `upto`, or its chain does not hold.
+            LedgerFileError: another export of the board writes there, the last file is not what was written
+                or ends before the cut, the ledger does not go on from it or was never at `upto`, or its chain
+                does not hold.
             OSError: a file cannot be read or written.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
@@ -64,6 +67,7 @@ class LedgerExporter:
             head = Head.start(board_id)
             if files := list_files(folder, board_id):
                 _, head = files[-1].read()
+            await self._require_rows(board_id, head.revision)
             for position in (head.position, end):
                 if not await self._ledger.has_position(board_id, position):
                     raise LedgerFileError(f"the ledger of {board_id} was never at {position}")
@@ -79,7 +83,11 @@ class LedgerExporter:
         after = writer.head.revision
         full_at = min(after + _REVISIONS_A_FILE, upto_revision)
         while writer.head.revision < full_at:
-            for row in await self._read_page(board_id, after, upto_revision):
+            page = await self._read_page(board_id, after, upto_revision)
+            await self._require_rows(board_id, after)
+            if not page:
+                raise LedgerFileError(f"the ledger of {board_id} lacks revision {after + 1:,}")
+            for row in page:
                 award, entry, commit = LedgerStep.of(row)
                 if award:
                     writer.add_row(award)
@@ -98,10 +106,19 @@ class LedgerExporter:
             "upto_revision": upto_revision,
             "limit": _PAGE,
         }
-        rows = await self._patience.ask(self._fetch_all, "read_ledger", parameters, BULK_SECONDS)
-        if not rows:
-            raise LedgerFileError(f"the ledger of {board_id} lacks revision {after + 1:,}")
-        return rows
+        return await self._patience.ask(self._fetch_all, "read_ledger", parameters, BULK_SECONDS)
+
+    async def _require_rows(self, board_id: str, after: int) -> None:
+        """Require that nothing after a revision is archived: it may be deleted at any time."""
+        cut = await self._patience.ask(self._archive.read_cut, board_id)
+        if cut and after < cut.revision:
+            raise LedgerFileError(
+                f"the ledger of {board_id} is archived up to {_position(cut)}: only files that reach it go on"
+            )
+
+
+def _position(cut: Cut) -> Position | str:
+    return Position.of(cut.revision, cut.digest) if cut.digest else f"revision {cut.revision:,}"
 
 
 async def export(settings: RecordSettings, board_id: str, folder: Path, upto: Position | None) -> bool:
@@ -149,8 +166,15 @@ async def _compare(settings: RecordSettings, board_id: str, head: Head, line: st
     async with open_database(settings) as database:
         try:
             goes_on = await Ledger(database).has_position(board_id, head.position)
+            cut = await Archive(database).read_cut(board_id)
         except RecordUnavailableError:
             click.echo(f"{line}; record not checked, PostgreSQL is unavailable")
             return False
-    click.echo(f"{line}; {'and goes on in the record' if goes_on else 'the record was never there'}")
+    if goes_on:
+        found = "and goes on in the record"
+    elif cut and head.revision < cut.revision:
+        found = f"the record is archived up to {_position(cut)}, and what is between is missing"
+    else:
+        found = "the record was never there"
+    click.echo(f"{line}; {found}")
     return goes_on
