@@ -23,6 +23,7 @@ SERVICES: Final[Mapping[str, Mapping[str, type[BaseSettings]]]] = {
         "boards apply": score.RecordSettings,
         "ledger export": score.RecordSettings,
         "ledger verify": score.RecordSettings,
+        "ledger archive": score.ArchiveSettings,
         "certs check": score.CertificateSettings,
     },
     "action-gateway": {

@@ -7,7 +7,7 @@ before it was done. What only one command needs is imported by that command, so 
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, TextIO, TypeVar
 
@@ -19,6 +19,7 @@ from score_service.domain.identifier import is_identifier
 from score_service.domain.position import Position
 from score_service.metrics import add_call_fields
 from score_service.settings import (
+    ArchiveSettings,
     CertificateSettings,
     LogSettings,
     MigrateSettings,
@@ -147,7 +148,7 @@ _folder = click.argument(
 
 @main.group("ledger")
 def ledger() -> None:
-    """Keep the ledgers of boards in files, and check these."""
+    """Keep the ledgers of boards in files, check these, and archive old awards."""
 
 
 @ledger.command("export", epilog=describe(RecordSettings))
@@ -186,6 +187,63 @@ def verify_files(board_id: str, folder: Path, *, record: bool) -> None:
         _end(asyncio.run(ledger_export.verify(known, board_id, folder)))
 
     _run(RecordSettings if record else LogSettings, check, sys.stderr)
+
+
+@ledger.command("archive", epilog=describe(ArchiveSettings))
+@_folder
+@_boards
+@click.option(
+    "--older-than",
+    metavar="DAYS",
+    type=click.IntRange(min=30, max=36_500),
+    required=True,
+    help="Archive awards of this age, at least 30 days.",
+)
+@click.option(
+    "--forget-ids-after",
+    metavar="DAYS",
+    type=click.IntRange(min=90, max=36_500),
+    help="Forget the ids of awards so long after these were archived, at least 90 days [never]. An id that "
+    "was forgotten can be awarded again.",
+)
+@click.option(
+    "--rows-per-second",
+    metavar="NUMBER",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    help="Delete so many rows in a second, at most.",
+)
+@click.option("--dry-run", is_flag=True, help="Say how many awards would be archived, and change nothing.")
+def archive(
+    folder: Path,
+    board_ids: Sequence[str],
+    *,
+    older_than: int,
+    forget_ids_after: int | None,
+    rows_per_second: int,
+    dry_run: bool,
+) -> None:
+    """Move old awards of boards from the record into files in FOLDER: without names, of all boards.
+
+    The ledger up to the cut is checked, and written into files there, before anything is deleted. Awards
+    go on. It may be interrupted, and goes on when it is run again. Ends with 1 where it cannot be done.
+    """
+    if forget_ids_after is not None and forget_ids_after <= older_than:
+        raise click.UsageError("--forget-ids-after has to be more than --older-than")
+    from score_service.operations.ledgers import archive as ledger_archive  # noqa: PLC0415
+
+    rules = ledger_archive.ArchiveRules(
+        timedelta(days=older_than),
+        None if forget_ids_after is None else timedelta(days=forget_ids_after),
+        rows_per_second,
+    )
+
+    def move(settings: ArchiveSettings) -> None:
+        now = datetime.now(UTC)
+        _end(asyncio.run(ledger_archive.archive(settings, board_ids, folder, rules, now, dry_run=dry_run)))
+
+    _run(ArchiveSettings, move, sys.stderr)
 
 
 @main.group("certs")

@@ -29,6 +29,10 @@ class MigrateSettings(MigrationFields, LogSettings):
     """What `migrate` needs."""
 
 
+class ArchiveSettings(MigrationFields, LogSettings):
+    """What `ledger archive` needs: only the owner may delete awards."""
+
+
 class RecordSettings(DatabaseFields, LogSettings):
     """What every command needs that reads the record."""
 

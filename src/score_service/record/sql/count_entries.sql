@@ -1,0 +1,3 @@
+-- How many entries a board has that are no awards, after a revision and up to another one.
+SELECT count(*) AS entries FROM score.entry
+WHERE board_id = %(board_id)s AND revision > %(after_revision)s AND revision <= %(upto_revision)s
