@@ -36,6 +36,7 @@ class CorrectionServiceStub:
     ReverseAward: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.ReverseAwardRequest, _correction_service_pb2.ReverseAwardResponse]
     """ReverseAward takes an award back, exactly once for each (board_id, reversal_id): the standing of its user becomes
     what it would be had the award never been made. Whenever the outcome is not known, send the same call again.
+    OUT_OF_RANGE if the award is archived, and was not taken back before.
     """
     ReverseAwards: _grpc.UnaryUnaryMultiCallable[_correction_service_pb2.ReverseAwardsRequest, _correction_service_pb2.ReverseAwardsResponse]
     """ReverseAwards takes back all awards that a filter selects: first a plan of it, then the plan is applied. An apply
@@ -52,6 +53,7 @@ class CorrectionServiceAsyncStub(CorrectionServiceStub):
     ReverseAward: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.ReverseAwardRequest, _correction_service_pb2.ReverseAwardResponse]  # type: ignore[assignment]
     """ReverseAward takes an award back, exactly once for each (board_id, reversal_id): the standing of its user becomes
     what it would be had the award never been made. Whenever the outcome is not known, send the same call again.
+    OUT_OF_RANGE if the award is archived, and was not taken back before.
     """
     ReverseAwards: _aio.UnaryUnaryMultiCallable[_correction_service_pb2.ReverseAwardsRequest, _correction_service_pb2.ReverseAwardsResponse]  # type: ignore[assignment]
     """ReverseAwards takes back all awards that a filter selects: first a plan of it, then the plan is applied. An apply
@@ -71,6 +73,7 @@ class CorrectionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_correction_service_pb2.ReverseAwardResponse, _abc.Awaitable[_correction_service_pb2.ReverseAwardResponse]]:
         """ReverseAward takes an award back, exactly once for each (board_id, reversal_id): the standing of its user becomes
         what it would be had the award never been made. Whenever the outcome is not known, send the same call again.
+        OUT_OF_RANGE if the award is archived, and was not taken back before.
         """
 
     @_abc_1.abstractmethod

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n score_api/v1/score_service.proto\x12\x0cscore_api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x01\n\x05\x41ward\x12\x19\n\x08\x61ward_id\x18\x01 \x01(\tR\x07\x61wardId\x12\x19\n\x08\x62oard_id\x18\x02 \x01(\tR\x07\x62oardId\x12\x17\n\x07user_id\x18\x03 \x01(\tR\x06userId\x12\x16\n\x06points\x18\x04 \x01(\x03R\x06points\x12\x1f\n\x0b\x61\x63tion_type\x18\x05 \x01(\tR\nactionType\x12\x1b\n\taction_id\x18\x06 \x01(\tR\x08\x61\x63tionId\x12;\n\x0boccurred_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\"\xe8\x01\n\x0b\x41wardResult\x12\x19\n\x08\x61ward_id\x18\x01 \x01(\tR\x07\x61wardId\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x03 \x01(\tR\x08position\x12\x16\n\x06points\x18\x04 \x01(\x03R\x06points\x12\x14\n\x05total\x18\x05 \x01(\x03R\x05total\x12\x17\n\x04rank\x18\x06 \x01(\x03H\x00R\x04rank\x88\x01\x01\x12\x1a\n\x08replayed\x18\x07 \x01(\x08R\x08replayed\x12\x1a\n\x08reversed\x18\x08 \x01(\x08R\x08reversedB\x07\n\x05_rank\"y\n\x12\x41wardPointsRequest\x12)\n\x05\x61ward\x18\x01 \x01(\x0b\x32\x13.score_api.v1.AwardR\x05\x61ward\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\x12\x19\n\x08trace_id\x18\x03 \x01(\tR\x07traceId\"H\n\x13\x41wardPointsResponse\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32\x19.score_api.v1.AwardResultR\x06result\"W\n\x17\x42\x61tchAwardPointsRequest\x12<\n\x08requests\x18\x01 \x03(\x0b\x32 .score_api.v1.AwardPointsRequestR\x08requests\"T\n\x18\x42\x61tchAwardPointsResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32\".score_api.v1.BatchAwardPointsItemR\x05items\"\x85\x01\n\x14\x42\x61tchAwardPointsItem\x12\x33\n\x06result\x18\x01 \x01(\x0b\x32\x19.score_api.v1.AwardResultH\x00R\x06result\x12\x30\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.score_api.v1.AwardErrorH\x00R\x05\x65rrorB\x06\n\x04item\"\x98\x02\n\nAwardError\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12<\n\x06\x66ields\x18\x04 \x03(\x0b\x32$.score_api.v1.AwardError.FieldsEntryR\x06\x66ields\x12\x33\n\x13retry_after_seconds\x18\x05 \x01(\x01H\x00R\x11retryAfterSeconds\x88\x01\x01\x1a\x39\n\x0b\x46ieldsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x16\n\x14_retry_after_seconds\"G\n\x0fGetAwardRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x19\n\x08\x61ward_id\x18\x02 \x01(\tR\x07\x61wardId\"E\n\x10GetAwardResponse\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32\x19.score_api.v1.AwardResultR\x06result2\x90\x02\n\x0cScoreService\x12R\n\x0b\x41wardPoints\x12 .score_api.v1.AwardPointsRequest\x1a!.score_api.v1.AwardPointsResponse\x12\x61\n\x10\x42\x61tchAwardPoints\x12%.score_api.v1.BatchAwardPointsRequest\x1a&.score_api.v1.BatchAwardPointsResponse\x12I\n\x08GetAward\x12\x1d.score_api.v1.GetAwardRequest\x1a\x1e.score_api.v1.GetAwardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n score_api/v1/score_service.proto\x12\x0cscore_api.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe9\x01\n\x05\x41ward\x12\x19\n\x08\x61ward_id\x18\x01 \x01(\tR\x07\x61wardId\x12\x19\n\x08\x62oard_id\x18\x02 \x01(\tR\x07\x62oardId\x12\x17\n\x07user_id\x18\x03 \x01(\tR\x06userId\x12\x16\n\x06points\x18\x04 \x01(\x03R\x06points\x12\x1f\n\x0b\x61\x63tion_type\x18\x05 \x01(\tR\nactionType\x12\x1b\n\taction_id\x18\x06 \x01(\tR\x08\x61\x63tionId\x12;\n\x0boccurred_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampR\noccurredAt\"\xe8\x01\n\x0b\x41wardResult\x12\x19\n\x08\x61ward_id\x18\x01 \x01(\tR\x07\x61wardId\x12\x1a\n\x08revision\x18\x02 \x01(\x03R\x08revision\x12\x1a\n\x08position\x18\x03 \x01(\tR\x08position\x12\x16\n\x06points\x18\x04 \x01(\x03R\x06points\x12\x14\n\x05total\x18\x05 \x01(\x03R\x05total\x12\x17\n\x04rank\x18\x06 \x01(\x03H\x00R\x04rank\x88\x01\x01\x12\x1a\n\x08replayed\x18\x07 \x01(\x08R\x08replayed\x12\x1a\n\x08reversed\x18\x08 \x01(\x08R\x08reversedB\x07\n\x05_rank\"y\n\x12\x41wardPointsRequest\x12)\n\x05\x61ward\x18\x01 \x01(\x0b\x32\x13.score_api.v1.AwardR\x05\x61ward\x12\x1d\n\nrequest_id\x18\x02 \x01(\tR\trequestId\x12\x19\n\x08trace_id\x18\x03 \x01(\tR\x07traceId\"H\n\x13\x41wardPointsResponse\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32\x19.score_api.v1.AwardResultR\x06result\"W\n\x17\x42\x61tchAwardPointsRequest\x12<\n\x08requests\x18\x01 \x03(\x0b\x32 .score_api.v1.AwardPointsRequestR\x08requests\"T\n\x18\x42\x61tchAwardPointsResponse\x12\x38\n\x05items\x18\x01 \x03(\x0b\x32\".score_api.v1.BatchAwardPointsItemR\x05items\"\x85\x01\n\x14\x42\x61tchAwardPointsItem\x12\x33\n\x06result\x18\x01 \x01(\x0b\x32\x19.score_api.v1.AwardResultH\x00R\x06result\x12\x30\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x18.score_api.v1.AwardErrorH\x00R\x05\x65rrorB\x06\n\x04item\"\x99\x03\n\nAwardError\x12\x12\n\x04\x63ode\x18\x01 \x01(\x05R\x04\x63ode\x12\x16\n\x06reason\x18\x02 \x01(\tR\x06reason\x12\x18\n\x07message\x18\x03 \x01(\tR\x07message\x12<\n\x06\x66ields\x18\x04 \x03(\x0b\x32$.score_api.v1.AwardError.FieldsEntryR\x06\x66ields\x12\x33\n\x13retry_after_seconds\x18\x05 \x01(\x01H\x00R\x11retryAfterSeconds\x88\x01\x01\x12\x42\n\x08metadata\x18\x06 \x03(\x0b\x32&.score_api.v1.AwardError.MetadataEntryR\x08metadata\x1a\x39\n\x0b\x46ieldsEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x1a;\n\rMetadataEntry\x12\x10\n\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n\x05value\x18\x02 \x01(\tR\x05value:\x02\x38\x01\x42\x16\n\x14_retry_after_seconds\"G\n\x0fGetAwardRequest\x12\x19\n\x08\x62oard_id\x18\x01 \x01(\tR\x07\x62oardId\x12\x19\n\x08\x61ward_id\x18\x02 \x01(\tR\x07\x61wardId\"E\n\x10GetAwardResponse\x12\x31\n\x06result\x18\x01 \x01(\x0b\x32\x19.score_api.v1.AwardResultR\x06result2\x90\x02\n\x0cScoreService\x12R\n\x0b\x41wardPoints\x12 .score_api.v1.AwardPointsRequest\x1a!.score_api.v1.AwardPointsResponse\x12\x61\n\x10\x42\x61tchAwardPoints\x12%.score_api.v1.BatchAwardPointsRequest\x1a&.score_api.v1.BatchAwardPointsResponse\x12I\n\x08GetAward\x12\x1d.score_api.v1.GetAwardRequest\x1a\x1e.score_api.v1.GetAwardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_AWARDERROR_FIELDSENTRY']._loaded_options = None
   _globals['_AWARDERROR_FIELDSENTRY']._serialized_options = b'8\001'
+  _globals['_AWARDERROR_METADATAENTRY']._loaded_options = None
+  _globals['_AWARDERROR_METADATAENTRY']._serialized_options = b'8\001'
   _globals['_AWARD']._serialized_start=84
   _globals['_AWARD']._serialized_end=317
   _globals['_AWARDRESULT']._serialized_start=320
@@ -49,13 +51,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BATCHAWARDPOINTSITEM']._serialized_start=927
   _globals['_BATCHAWARDPOINTSITEM']._serialized_end=1060
   _globals['_AWARDERROR']._serialized_start=1063
-  _globals['_AWARDERROR']._serialized_end=1343
-  _globals['_AWARDERROR_FIELDSENTRY']._serialized_start=1262
-  _globals['_AWARDERROR_FIELDSENTRY']._serialized_end=1319
-  _globals['_GETAWARDREQUEST']._serialized_start=1345
-  _globals['_GETAWARDREQUEST']._serialized_end=1416
-  _globals['_GETAWARDRESPONSE']._serialized_start=1418
-  _globals['_GETAWARDRESPONSE']._serialized_end=1487
-  _globals['_SCORESERVICE']._serialized_start=1490
-  _globals['_SCORESERVICE']._serialized_end=1762
+  _globals['_AWARDERROR']._serialized_end=1472
+  _globals['_AWARDERROR_FIELDSENTRY']._serialized_start=1330
+  _globals['_AWARDERROR_FIELDSENTRY']._serialized_end=1387
+  _globals['_AWARDERROR_METADATAENTRY']._serialized_start=1389
+  _globals['_AWARDERROR_METADATAENTRY']._serialized_end=1448
+  _globals['_GETAWARDREQUEST']._serialized_start=1474
+  _globals['_GETAWARDREQUEST']._serialized_end=1545
+  _globals['_GETAWARDRESPONSE']._serialized_start=1547
+  _globals['_GETAWARDRESPONSE']._serialized_end=1616
+  _globals['_SCORESERVICE']._serialized_start=1619
+  _globals['_SCORESERVICE']._serialized_end=1891
 # @@protoc_insertion_point(module_scope)

@@ -274,11 +274,32 @@ class AwardError(message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @typing.final
+    class MetadataEntry(message.Message):
+        DESCRIPTOR: descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     CODE_FIELD_NUMBER: builtins.int
     REASON_FIELD_NUMBER: builtins.int
     MESSAGE_FIELD_NUMBER: builtins.int
     FIELDS_FIELD_NUMBER: builtins.int
     RETRY_AFTER_SECONDS_FIELD_NUMBER: builtins.int
+    METADATA_FIELD_NUMBER: builtins.int
     code: builtins.int
     """A `google.rpc.Code`."""
     reason: builtins.str
@@ -291,6 +312,10 @@ class AwardError(message.Message):
     def fields(self) -> containers.ScalarMap[builtins.str, builtins.str]:
         """The invalid fields and what is wrong with them, by their path in the award's request."""
 
+    @builtins.property
+    def metadata(self) -> containers.ScalarMap[builtins.str, builtins.str]:
+        """What else is known, as `google.rpc.ErrorInfo.metadata` has it for a call: the `revision` of AWARD_ARCHIVED."""
+
     def __init__(
         self,
         *,
@@ -299,10 +324,11 @@ class AwardError(message.Message):
         message: builtins.str = ...,
         fields: abc.Mapping[builtins.str, builtins.str] | None = ...,
         retry_after_seconds: builtins.float | None = ...,
+        metadata: abc.Mapping[builtins.str, builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "retry_after_seconds", b"retry_after_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "code", b"code", "fields", b"fields", "message", b"message", "reason", b"reason", "retry_after_seconds", b"retry_after_seconds"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "code", b"code", "fields", b"fields", "message", b"message", "metadata", b"metadata", "reason", b"reason", "retry_after_seconds", b"retry_after_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__retry_after_seconds: _TypeAlias = typing.Literal["retry_after_seconds"]  # noqa: Y015
     _WhichOneofArgType__retry_after_seconds: _TypeAlias = typing.Literal["_retry_after_seconds", b"_retry_after_seconds"]  # noqa: Y015

@@ -58,7 +58,8 @@ class ScoreServiceServicer:
 
     def AwardPoints(self, request, context):
         """AwardPoints gives a user points, exactly once for each (board_id, award_id).
-        Whenever the outcome is not known, send the same award again with the same request_id.
+        Whenever the outcome is not known, send the same award again with the same request_id. ALREADY_EXISTS with
+        AWARD_ARCHIVED if it was made, and is archived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -73,7 +74,8 @@ class ScoreServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetAward(self, request, context):
-        """GetAward returns the first result of an award, or NOT_FOUND.
+        """GetAward returns the first result of an award. NOT_FOUND if it was not made, OUT_OF_RANGE if it was made, and is
+        archived.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

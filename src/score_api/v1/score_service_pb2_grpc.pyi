@@ -35,14 +35,17 @@ class ScoreServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ScoreServiceAsyncStub: ...
     AwardPoints: _grpc.UnaryUnaryMultiCallable[_score_service_pb2.AwardPointsRequest, _score_service_pb2.AwardPointsResponse]
     """AwardPoints gives a user points, exactly once for each (board_id, award_id).
-    Whenever the outcome is not known, send the same award again with the same request_id.
+    Whenever the outcome is not known, send the same award again with the same request_id. ALREADY_EXISTS with
+    AWARD_ARCHIVED if it was made, and is archived.
     """
     BatchAwardPoints: _grpc.UnaryUnaryMultiCallable[_score_service_pb2.BatchAwardPointsRequest, _score_service_pb2.BatchAwardPointsResponse]
     """BatchAwardPoints makes many awards. Each of them succeeds or fails alone, and the answer has an item for each,
     in the order of the requests.
     """
     GetAward: _grpc.UnaryUnaryMultiCallable[_score_service_pb2.GetAwardRequest, _score_service_pb2.GetAwardResponse]
-    """GetAward returns the first result of an award, or NOT_FOUND."""
+    """GetAward returns the first result of an award. NOT_FOUND if it was not made, OUT_OF_RANGE if it was made, and is
+    archived.
+    """
 
 @_typing.type_check_only
 class ScoreServiceAsyncStub(ScoreServiceStub):
@@ -51,14 +54,17 @@ class ScoreServiceAsyncStub(ScoreServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     AwardPoints: _aio.UnaryUnaryMultiCallable[_score_service_pb2.AwardPointsRequest, _score_service_pb2.AwardPointsResponse]  # type: ignore[assignment]
     """AwardPoints gives a user points, exactly once for each (board_id, award_id).
-    Whenever the outcome is not known, send the same award again with the same request_id.
+    Whenever the outcome is not known, send the same award again with the same request_id. ALREADY_EXISTS with
+    AWARD_ARCHIVED if it was made, and is archived.
     """
     BatchAwardPoints: _aio.UnaryUnaryMultiCallable[_score_service_pb2.BatchAwardPointsRequest, _score_service_pb2.BatchAwardPointsResponse]  # type: ignore[assignment]
     """BatchAwardPoints makes many awards. Each of them succeeds or fails alone, and the answer has an item for each,
     in the order of the requests.
     """
     GetAward: _aio.UnaryUnaryMultiCallable[_score_service_pb2.GetAwardRequest, _score_service_pb2.GetAwardResponse]  # type: ignore[assignment]
-    """GetAward returns the first result of an award, or NOT_FOUND."""
+    """GetAward returns the first result of an award. NOT_FOUND if it was not made, OUT_OF_RANGE if it was made, and is
+    archived.
+    """
 
 class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
     """ScoreService writes the record. Every call needs a client certificate that the policy names."""
@@ -70,7 +76,8 @@ class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_score_service_pb2.AwardPointsResponse, _abc.Awaitable[_score_service_pb2.AwardPointsResponse]]:
         """AwardPoints gives a user points, exactly once for each (board_id, award_id).
-        Whenever the outcome is not known, send the same award again with the same request_id.
+        Whenever the outcome is not known, send the same award again with the same request_id. ALREADY_EXISTS with
+        AWARD_ARCHIVED if it was made, and is archived.
         """
 
     @_abc_1.abstractmethod
@@ -89,6 +96,8 @@ class ScoreServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _score_service_pb2.GetAwardRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_score_service_pb2.GetAwardResponse, _abc.Awaitable[_score_service_pb2.GetAwardResponse]]:
-        """GetAward returns the first result of an award, or NOT_FOUND."""
+        """GetAward returns the first result of an award. NOT_FOUND if it was not made, OUT_OF_RANGE if it was made, and is
+        archived.
+        """
 
 def add_ScoreServiceServicer_to_server(servicer: ScoreServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

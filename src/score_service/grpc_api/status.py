@@ -88,7 +88,7 @@ def error_status_of(error: BaseException) -> ErrorStatus:
 def to_status(error: BaseException) -> grpc.Status:
     """Make the status of an error, with the details that tell a program what to do."""
     status = error_status_of(error)
-    details = [_pack(ErrorInfo(reason=status.reason, domain=DOMAIN))]
+    details = [_pack(ErrorInfo(reason=status.reason, domain=DOMAIN, metadata=_metadata(error)))]
     if (retry_after := _retry_after(error)) is not None:
         details.append(_pack(RetryInfo(retry_delay=_duration(retry_after))))
     if isinstance(error, errors.FaultyFieldsError):
@@ -104,7 +104,9 @@ def to_status(error: BaseException) -> grpc.Status:
 def to_award_error(error: BaseException) -> AwardError:
     """Return for one award of a batch what the status is for a call."""
     status = error_status_of(error)
-    written = AwardError(code=status.code.value[0], reason=status.reason, message=_message(error))
+    written = AwardError(
+        code=status.code.value[0], reason=status.reason, message=_message(error), metadata=_metadata(error)
+    )
     if (retry_after := _retry_after(error)) is not None:
         written.retry_after_seconds = retry_after
     if isinstance(error, errors.FaultyFieldsError):
@@ -114,6 +116,15 @@ def to_award_error(error: BaseException) -> AwardError:
 
 def _message(error: BaseException) -> str:
     return _INTERNAL if error_status_of(error) is INTERNAL else str(error)
+
+
+def _metadata(error: BaseException) -> dict[str, str]:
+    match error:
+        case errors.AwardArchivedError():
+            return {"revision": str(error.revision)}
+        case errors.HistoryArchivedError():
+            return {"archived_position": str(error.position)}
+    return {}
 
 
 def _retry_after(error: BaseException) -> float | None:

@@ -18,7 +18,10 @@ from score_service.errors import (
     QuotaExceededError,
     ScoreServiceError,
 )
-from score_service.grpc_api.status import TABLE, error_status_of, to_status
+from score_service.grpc_api.status import TABLE, error_status_of, to_award_error, to_status
+
+
+CUT = Position(9, "00112233aabbccdd")
 
 
 def status_of(error: BaseException) -> Status:
@@ -60,6 +63,10 @@ def test_an_error_carries_its_reason_and_its_public_text(kind: type[ScoreService
         made = kind({"a": "is wrong"})
     elif kind is QuotaExceededError:
         made = QuotaExceededError(1.5)
+    elif kind is errors.AwardArchivedError:
+        made = errors.AwardArchivedError(7)
+    elif kind is errors.HistoryArchivedError:
+        made = errors.HistoryArchivedError(CUT)
     else:
         made = kind()
     status = status_of(made)
@@ -95,6 +102,20 @@ def test_what_is_reversed_by_another_reversal_is_told_which() -> None:
     told = detail(status_of(errors.AwardReversedError(reversal)), types_pb.Reversal)
     assert (told.reversal_id, told.award_id, told.position) == ("r", "a", "3-00112233aabbccdd")
     assert list(told.final_periods) == ["day:2026-11-29"]
+
+
+def test_what_is_archived_is_told_with_the_revision_or_the_position_that_says_how_far() -> None:
+    award = detail(status_of(errors.AwardArchivedError(7)), ErrorInfo)
+    assert dict(award.metadata) == {"revision": "7"}
+    history = detail(status_of(errors.HistoryArchivedError(CUT)), ErrorInfo)
+    assert dict(history.metadata) == {"archived_position": "9-00112233aabbccdd"}
+
+
+def test_an_award_of_a_batch_is_told_what_a_call_is_told() -> None:
+    told = to_award_error(errors.AwardArchivedError(7))
+    assert (told.code, told.reason) == (StatusCode.ALREADY_EXISTS.value[0], "AWARD_ARCHIVED")
+    assert dict(told.metadata) == {"revision": "7"}
+    assert not to_award_error(errors.AwardConflictError()).metadata
 
 
 def test_a_quota_has_a_time_to_retry() -> None:

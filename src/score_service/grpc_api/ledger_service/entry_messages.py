@@ -37,6 +37,7 @@ _KINDS: Final[Mapping[int, EntryKind]] = {
     ledger_pb.ENTRY_KIND_VISIBILITY: EntryKind.VISIBILITY,
     ledger_pb.ENTRY_KIND_PERIOD_CLOSED: EntryKind.PERIOD_CLOSED,
     ledger_pb.ENTRY_KIND_SETTINGS: EntryKind.SETTINGS,
+    ledger_pb.ENTRY_KIND_ARCHIVED: EntryKind.ARCHIVED,
 }
 _VISIBILITIES: Final = {
     "visible": correction_pb.VISIBILITY_VISIBLE,
@@ -141,6 +142,8 @@ def _write_other(
             return ledger_pb.StreamEntriesResponse(period_closed=_write_period(entry, body))
         case EntryKind.SETTINGS:
             return ledger_pb.StreamEntriesResponse(settings=_write_settings(entry, body, board_id))
+        case EntryKind.ARCHIVED:
+            return ledger_pb.StreamEntriesResponse(archived=_write_archived(entry, body))
         case _:
             return ledger_pb.StreamEntriesResponse()
 
@@ -197,6 +200,17 @@ def _write_settings(entry: OtherEntry, body: Mapping[str, Any], board_id: str) -
     board = write_settings(board_id, read_settings(body), entry.revision, position_of(entry))
     return ledger_pb.SettingsChange(
         board=board, actor=entry.actor, recorded_at=_write_instant(entry.recorded_at)
+    )
+
+
+def _write_archived(entry: OtherEntry, body: Mapping[str, Any]) -> ledger_pb.LedgerArchived:
+    cut = Position.of(body["revision"], bytes.fromhex(body["digest"]))
+    return ledger_pb.LedgerArchived(
+        archived_revision=cut.revision,
+        archived_position=str(cut),
+        awards=body["awards"],
+        actor=entry.actor,
+        recorded_at=_write_instant(entry.recorded_at),
     )
 
 

@@ -467,6 +467,7 @@ export const CorrectionService: GenService<{
   /**
    * ReverseAward takes an award back, exactly once for each (board_id, reversal_id): the standing of its user becomes
    * what it would be had the award never been made. Whenever the outcome is not known, send the same call again.
+   * OUT_OF_RANGE if the award is archived, and was not taken back before.
    *
    * @generated from rpc score_api.v1.CorrectionService.ReverseAward
    */
