@@ -22,6 +22,7 @@ _REJECTIONS: Final = (
     Rejection(StatusCode.UNAUTHENTICATED, "IDENTITY_MISSING"),
     Rejection(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"),
     Rejection(StatusCode.ALREADY_EXISTS, "AWARD_CONFLICT"),
+    Rejection(StatusCode.ALREADY_EXISTS, "AWARD_ARCHIVED"),
     Rejection(StatusCode.OUT_OF_RANGE, "TOTAL_OUT_OF_RANGE"),
     Rejection(StatusCode.FAILED_PRECONDITION, "PERIOD_CLOSED"),
 )

@@ -91,12 +91,22 @@ async def what_is_no_entry_moves_a_feed(trial: Trial) -> None:
 @case("feeds", "A position that is not of the ledger ends a feed: the caller decides where to go on.")
 async def an_unknown_position_ends_a_feed(trial: Trial) -> None:
     """The record was restored to an earlier state."""
+    await _require_end(trial, StatusCode.FAILED_PRECONDITION, "POSITION_UNKNOWN")
+
+
+@case("feeds", "A position before what is archived ends a feed: the caller decides where to go on.")
+async def an_archived_position_ends_a_feed(trial: Trial) -> None:
+    """The entries after the position are archived."""
+    await _require_end(trial, StatusCode.OUT_OF_RANGE, "HISTORY_ARCHIVED")
+
+
+async def _require_end(trial: Trial, code: StatusCode, reason: str) -> None:
     server, client = await trial.open_one()
-    server.script(_FEED, play(then=reject(StatusCode.FAILED_PRECONDITION, "POSITION_UNKNOWN")))
+    server.script(_FEED, play(then=reject(code, reason)))
     await client.entries("9-bb")
     failure = failure_of(await client.next())
     require(failure.kind is Kind.REJECTED, "the failure rejected", failure)
-    require(failure.reason == "POSITION_UNKNOWN", "the reason POSITION_UNKNOWN", failure.reason)
+    require(failure.reason == reason, f"the reason {reason}", failure.reason)
     require_positions(server, _FEED, ["9-bb"])
 
 
@@ -106,4 +116,5 @@ CASES: Final[Sequence[Case]] = (
     no_entry_comes_twice,
     what_is_no_entry_moves_a_feed,
     an_unknown_position_ends_a_feed,
+    an_archived_position_ends_a_feed,
 )

@@ -250,12 +250,13 @@ def make_status(
     domain: str = "laurel",
     retry_after: float | None = None,
     fields: Mapping[str, str] | None = None,
+    metadata: Mapping[str, str] | None = None,
     more: Sequence[Message] = (),
 ) -> grpc.Status:
     """Make a status with details as the contract wants them, and with the trailer beside `RetryInfo`."""
     details: list[Message] = [*more]
     if reason:
-        details.append(ErrorInfo(reason=reason, domain=domain))
+        details.append(ErrorInfo(reason=reason, domain=domain, metadata=metadata))
     if retry_after is not None:
         details.append(RetryInfo(retry_delay=_duration(retry_after)))
     if fields:

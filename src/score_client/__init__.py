@@ -17,17 +17,20 @@ from score_client.entry_types import (
     Entry,
     EntryContent,
     EntryKind,
+    LedgerArchived,
     PeriodClosed,
     SettingsChange,
     VisibilityChange,
 )
 from score_client.errors import (
+    AwardArchivedError,
     AwardConflictError,
     AwardNotFoundError,
     AwardReversedError,
     BoardNotFoundError,
     ClientClosedError,
     CredentialsError,
+    HistoryArchivedError,
     InvalidRequestError,
     NotAllowedError,
     NotAuthenticatedError,
@@ -76,6 +79,7 @@ from score_client.types import (
 )
 
 __all__ = [
+    "AwardArchivedError",
     "AwardConflictError",
     "AwardFilter",
     "AwardNotFoundError",
@@ -93,8 +97,10 @@ __all__ = [
     "Entry",
     "EntryContent",
     "EntryKind",
+    "HistoryArchivedError",
     "InvalidRequestError",
     "LatePolicy",
+    "LedgerArchived",
     "NotAllowedError",
     "NotAuthenticatedError",
     "NotFoundError",

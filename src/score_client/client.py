@@ -200,6 +200,7 @@ class ScoreClient(CorrectionCalls):
 
         Raises:
             AwardConflictError: The award id was used for something else.
+            AwardArchivedError: The award was made before, and is archived.
             TotalOutOfRangeError: The user's total would pass 2^53-1.
             PeriodClosedError: It comes too late for its period, and the board refuses late awards.
             OccurredAtOutOfRangeError: It happened in the future, or too long ago.
@@ -232,6 +233,7 @@ class ScoreClient(CorrectionCalls):
 
         Raises:
             AwardNotFoundError: The board has no such award, or does not exist.
+            HistoryArchivedError: The award was made, and is archived.
         """
         request = encode(
             scores.GetAwardRequest, board_id=board_id, award_id=canonical_uuid("award_id", award_id)
@@ -413,6 +415,7 @@ class ScoreClient(CorrectionCalls):
             BoardNotFoundError: No award was ever made on this board.
             PositionUnknownError: The position is not of the board's ledger: the record was restored to an
                 earlier state. What was read after that state never happened.
+            HistoryArchivedError: Entries after the position are archived. It says where a feed may go on.
             InvalidRequestError, NotAuthenticatedError, NotAllowedError: The request was rejected.
         """
         request = encode(

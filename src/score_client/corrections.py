@@ -74,6 +74,7 @@ class CorrectionCalls(ABC):
             AwardNotFoundError: The board has no such award.
             BoardNotFoundError: There is no such board.
             AwardReversedError: Another reversal of the award stands, or the id is one of another award.
+            HistoryArchivedError: The award is archived, and was not taken back before.
             UnavailableError, ServiceFaultError: The outcome is unknown; call again with the same ids.
         """
         request = encode(
@@ -173,7 +174,7 @@ class CorrectionCalls(ABC):
     async def list_awards(
         self, *, board_id: str, user_id: str = "", page_size: int = 50, page_token: str = ""
     ) -> AwardsView:
-        """Return a page of the awards of a board, or of one user on it, newest first.
+        """Return a page of the awards of a board, or of one user on it, newest first, without archived ones.
 
         Raises:
             BoardNotFoundError: There is no such board.

@@ -11,7 +11,14 @@ import grpc
 from score_api.v1 import ledger_service_pb2 as ledger
 from score_client.channel import RenewedChannel
 from score_client.connection import Stubs
-from score_client.entry_types import Entry, EntryKind, PeriodClosed, SettingsChange, VisibilityChange
+from score_client.entry_types import (
+    Entry,
+    EntryKind,
+    LedgerArchived,
+    PeriodClosed,
+    SettingsChange,
+    VisibilityChange,
+)
 from score_client.errors import ServiceFaultError
 from score_client.marshal import (
     decode_board,
@@ -35,6 +42,7 @@ _KINDS: Final[Mapping[EntryKind, ledger.EntryKind.ValueType]] = {
     EntryKind.VISIBILITY: ledger.ENTRY_KIND_VISIBILITY,
     EntryKind.PERIOD_CLOSED: ledger.ENTRY_KIND_PERIOD_CLOSED,
     EntryKind.SETTINGS: ledger.ENTRY_KIND_SETTINGS,
+    EntryKind.ARCHIVED: ledger.ENTRY_KIND_ARCHIVED,
 }
 
 _Stream = grpc.aio.UnaryStreamCall[ledger.StreamEntriesRequest, ledger.StreamEntriesResponse]
@@ -135,10 +143,21 @@ def _decode_settings(message: ledger.SettingsChange) -> SettingsChange:
     )
 
 
+def _decode_archived(message: ledger.LedgerArchived) -> LedgerArchived:
+    return LedgerArchived(
+        archived_revision=message.archived_revision,
+        archived_position=message.archived_position,
+        awards=message.awards,
+        actor=message.actor,
+        recorded_at=decode_instant(message.recorded_at),
+    )
+
+
 _DECODERS: Final[Mapping[str, tuple[EntryKind, Callable[[Any], Any]]]] = {
     "award": (EntryKind.AWARD, decode_recorded_award),
     "reversal": (EntryKind.REVERSAL, decode_reversal),
     "visibility": (EntryKind.VISIBILITY, _decode_visibility),
     "period_closed": (EntryKind.PERIOD_CLOSED, _decode_period_closed),
     "settings": (EntryKind.SETTINGS, _decode_settings),
+    "archived": (EntryKind.ARCHIVED, _decode_archived),
 }

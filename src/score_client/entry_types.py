@@ -20,6 +20,8 @@ class EntryKind(StrEnum):
     """The result of a period is final."""
     SETTINGS = "settings"
     """The board got other settings."""
+    ARCHIVED = "archived"
+    """Old awards were archived."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +77,26 @@ class SettingsChange:
     recorded_at: datetime
 
 
-EntryContent = RecordedAward | Reversal | VisibilityChange | PeriodClosed | SettingsChange
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerArchived:
+    """Awards that were archived: the service does not answer for them any more, but that they were made.
+
+    Attributes:
+        archived_revision: The awards up to this revision are archived.
+        archived_position: The position of the same. A feed can be read from here on.
+        awards: How many awards the ledger had up to there.
+        actor: Who archived them: a command.
+        recorded_at: When.
+    """
+
+    archived_revision: int
+    archived_position: str
+    awards: int
+    actor: str
+    recorded_at: datetime
+
+
+EntryContent = RecordedAward | Reversal | VisibilityChange | PeriodClosed | SettingsChange | LedgerArchived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

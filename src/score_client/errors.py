@@ -13,9 +13,11 @@ ScoreClientError
 ├── PeriodClosedError         the award comes too late for its period, and the board refuses those
 ├── PeriodOpenError           the settings would alter a period that is open
 ├── AwardConflictError        the award id was used for something else
+├── AwardArchivedError        the award was made before, and is archived; `revision` is where it stands
 ├── AwardReversedError        another reversal of the award stands; `reversal` is that one
 ├── PlanStaleError            a plan of reversals does not hold any more
 ├── PositionUnknownError      the position is not of the board's ledger
+├── HistoryArchivedError      what was asked for is archived; from `archived_position` on there is everything
 ├── TotalOutOfRangeError      the user's total would pass 2^53-1
 ├── QuotaExceededError        too many awards or points; `retry_after` says when to try again
 ├── UnavailableError          no answer in time, also not after retries; an award's outcome is unknown
@@ -27,8 +29,9 @@ Every failure of this library is one of these; `asyncio.CancelledError` passes t
 table below is the only place where a status of the wire becomes an exception.
 """
 
+import re
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -41,6 +44,7 @@ from score_api.v1.score_service_pb2 import AwardError
 from score_client.types import Reversal
 
 DOMAIN = "laurel"
+_REVISION = re.compile(r"[0-9]{1,19}")
 
 _Detail = TypeVar("_Detail", bound=Message)
 
@@ -119,6 +123,20 @@ class AwardConflictError(ScoreClientError):
     """The award id was used before with another user, action or points. The first award stands."""
 
 
+class AwardArchivedError(ScoreClientError):
+    """The award was made before, and is archived: its points were given, and are not given again.
+
+    Nothing else is known of it, so also not whether the id was used for the same.
+
+    Attributes:
+        revision: The award's number in the board's ledger; None if the answer did not carry it.
+    """
+
+    def __init__(self, reason: str, message: str, revision: int | None = None) -> None:
+        super().__init__(reason, message)
+        self.revision = revision
+
+
 class AwardReversedError(ScoreClientError):
     """Another reversal of this award stands, or the reversal id was used for another award.
 
@@ -137,6 +155,19 @@ class PlanStaleError(ScoreClientError):
 
 class PositionUnknownError(ScoreClientError):
     """The position is not of the board's ledger, which was restored to an earlier state."""
+
+
+class HistoryArchivedError(ScoreClientError):
+    """What was asked for is archived, and the service does not have it any more.
+
+    Attributes:
+        archived_position: The position after which the service has all entries; empty if the answer did not
+            carry it. A feed may go on there once its reader has what is before it from elsewhere.
+    """
+
+    def __init__(self, reason: str, message: str, archived_position: str = "") -> None:
+        super().__init__(reason, message)
+        self.archived_position = archived_position
 
 
 class TotalOutOfRangeError(ScoreClientError):
@@ -202,7 +233,9 @@ EXCEPTIONS: Mapping[tuple[grpc.StatusCode, str | None], type[ScoreClientError]] 
     (grpc.StatusCode.FAILED_PRECONDITION, "PLAN_STALE"): PlanStaleError,
     (grpc.StatusCode.FAILED_PRECONDITION, "POSITION_UNKNOWN"): PositionUnknownError,
     _REVERSED: AwardReversedError,
+    (grpc.StatusCode.ALREADY_EXISTS, "AWARD_ARCHIVED"): AwardArchivedError,
     (grpc.StatusCode.ALREADY_EXISTS, None): AwardConflictError,
+    (grpc.StatusCode.OUT_OF_RANGE, "HISTORY_ARCHIVED"): HistoryArchivedError,
     (grpc.StatusCode.OUT_OF_RANGE, None): TotalOutOfRangeError,
     (grpc.StatusCode.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED"): QuotaExceededError,
     # An evicted watcher, a server that sheds load, an answer over the size limit.
@@ -214,36 +247,45 @@ EXCEPTIONS: Mapping[tuple[grpc.StatusCode, str | None], type[ScoreClientError]] 
 }
 
 
+class _Details(NamedTuple):
+    """What is told besides reason and message."""
+
+    fields: Mapping[str, str]
+    retry_after: float | None
+    metadata: Mapping[str, str]
+
+
 def from_rpc_error(error: grpc.aio.AioRpcError) -> ScoreClientError:
     """Turn the status a call ended with into the exception that says the same."""
     status = _status(error)
     info = _detail(status, ErrorInfo)
-    reason = info.reason if info and info.domain == DOMAIN else None
+    ours = info if info and info.domain == DOMAIN else ErrorInfo()
+    reason = ours.reason or None
     if (error.code(), reason) == _REVERSED:
         return AwardReversedError("AWARD_REVERSED", error.details() or "", _reversal(status))
-    return _make(error.code(), reason, error.details() or "", _fields(status), _retry_after(status))
+    details = _Details(_fields(status), _retry_after(status), ours.metadata)
+    return _make(error.code(), reason, error.details() or "", details)
 
 
 def from_award_error(error: AwardError) -> ScoreClientError:
     """Turn what is told of one award in a batch into the exception that says the same."""
     code = _CODES.get(error.code, grpc.StatusCode.UNKNOWN)
     retry_after = max(0.0, error.retry_after_seconds) if error.HasField("retry_after_seconds") else None
-    return _make(code, error.reason or None, error.message, error.fields, retry_after)
+    details = _Details(error.fields, retry_after, error.metadata)
+    return _make(code, error.reason or None, error.message, details)
 
 
-def _make(
-    code: grpc.StatusCode,
-    reason: str | None,
-    message: str,
-    fields: Mapping[str, str],
-    retry_after: float | None,
-) -> ScoreClientError:
+def _make(code: grpc.StatusCode, reason: str | None, message: str, details: _Details) -> ScoreClientError:
     kind = EXCEPTIONS.get((code, reason)) or EXCEPTIONS.get((code, None), ServiceFaultError)
     name = reason or code.name
     if issubclass(kind, InvalidRequestError):
-        return kind(name, message, fields)
+        return kind(name, message, details.fields)
     if issubclass(kind, _LaterError):
-        return kind(name, message, retry_after)
+        return kind(name, message, details.retry_after)
+    if kind is AwardArchivedError:
+        return AwardArchivedError(name, message, _revision(details.metadata))
+    if kind is HistoryArchivedError:
+        return HistoryArchivedError(name, message, details.metadata.get("archived_position", ""))
     return kind(name, message)
 
 
@@ -270,6 +312,11 @@ def _reversal(status: Status) -> Reversal | None:
         return Reversal.of(message) if message else None
     except (ValueError, OverflowError):
         return None
+
+
+def _revision(metadata: Mapping[str, str]) -> int | None:
+    text = metadata.get("revision", "")
+    return int(text) if _REVISION.fullmatch(text) else None
 
 
 def _fields(status: Status) -> dict[str, str]:

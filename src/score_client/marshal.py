@@ -381,7 +381,9 @@ def decode_recorded_award(message: ledger.RecordedAward) -> RecordedAward:
 def decode_awards_view(message: ledger.ListAwardsResponse) -> AwardsView:
     """Read a page of awards."""
     return AwardsView(
-        awards=tuple(map(decode_recorded_award, message.awards)), next_page_token=message.next_page_token
+        awards=tuple(map(decode_recorded_award, message.awards)),
+        next_page_token=message.next_page_token,
+        archived_revision=message.archived_revision,
     )
 
 

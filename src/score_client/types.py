@@ -415,10 +415,17 @@ class RecordedAward:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwardsView:
-    """A page of awards, newest first; `next_page_token` is empty on the last page."""
+    """A page of awards, newest first; `next_page_token` is empty on the last page.
+
+    Attributes:
+        awards: The awards.
+        next_page_token: Where the next page starts.
+        archived_revision: The awards up to this revision are archived, and on no page; 0 where none are.
+    """
 
     awards: tuple[RecordedAward, ...]
     next_page_token: str
+    archived_revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -80,9 +80,12 @@ def _treat(code: StatusCode, reason: str | None, kind: Any) -> None:
 
 
 def _retry_rejections() -> None:
-    for code in (StatusCode.INVALID_ARGUMENT, StatusCode.FAILED_PRECONDITION):
-        for reason in (None, "POSITION_UNKNOWN"):
-            _treat(code, reason, UnavailableError)
+    for code, reason in (
+        (StatusCode.INVALID_ARGUMENT, None),
+        (StatusCode.FAILED_PRECONDITION, "POSITION_UNKNOWN"),
+        (StatusCode.OUT_OF_RANGE, "HISTORY_ARCHIVED"),
+    ):
+        _treat(code, reason, UnavailableError)
 
 
 def _believe_faults_to_be_rejections() -> None:
@@ -399,6 +402,7 @@ MISTAKES: Final[Mapping[str, tuple[Callable[[], None], frozenset[str]]]] = {
             "rejections_end_at_once",
             "a_rejected_watch_ends",
             "an_unknown_position_ends_a_feed",
+            "an_archived_position_ends_a_feed",
         ),
         (_believe_faults_to_be_rejections, "a_fault_of_the_service_is_unknown"),
         (_call_without_deadline, "an_award_that_is_not_answered_is_unknown"),

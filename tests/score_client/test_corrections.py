@@ -248,6 +248,7 @@ async def test_a_page_of_history_is_typed(server: ScriptedServer, client: ScoreC
     response = ledger.ListAwardsResponse(
         awards=[reversed_award, ledger.RecordedAward(award_id=str(AWARD_ID), **fields)],
         next_page_token="next",
+        archived_revision=2,
     )
     server.script("ListAwards", answer(response))
 
@@ -257,7 +258,7 @@ async def test_a_page_of_history_is_typed(server: ScriptedServer, client: ScoreC
         award_id=AWARD_ID, occurred_at=NOON, periods=("day:2026-11-29",), reversal=REVERSAL_VALUE, **fields
     )
     second = RecordedAward(award_id=AWARD_ID, occurred_at=None, periods=(), reversal=None, **fields)
-    assert page == AwardsView(awards=(first, second), next_page_token="next")
+    assert page == AwardsView(awards=(first, second), next_page_token="next", archived_revision=2)
     (call,) = server.calls("ListAwards")
     assert call.request == ledger.ListAwardsRequest(
         board_id="main", user_id="ada", page_size=2, page_token="this"

@@ -24,7 +24,9 @@ from score_client import (
     ClientCredentials,
     Entry,
     EntryKind,
+    HistoryArchivedError,
     InvalidRequestError,
+    LedgerArchived,
     NotAllowedError,
     PeriodClosed,
     PositionUnknownError,
@@ -112,6 +114,13 @@ async def test_entries_of_every_kind_are_typed(server: ScriptedServer, client: S
         actor="operator",
         recorded_at=at(MOMENT),
     )
+    archived = ledger.LedgerArchived(
+        archived_revision=2,
+        archived_position="2-00",
+        awards=1,
+        actor="operator",
+        recorded_at=at(MOMENT),
+    )
     server.script(
         "StreamEntries",
         play(
@@ -120,20 +129,28 @@ async def test_entries_of_every_kind_are_typed(server: ScriptedServer, client: S
             message(3, visibility=visibility),
             message(4, period_closed=closed),
             message(5, settings=settings),
+            message(6, archived=archived),
         ),
     )
 
-    entries = await take(client.entries(board_id="main"), 5)
+    entries = await take(client.entries(board_id="main"), 6)
 
     assert [entry.kind for entry in entries] == list(EntryKind)
-    assert [entry.revision for entry in entries] == [1, 2, 3, 4, 5]
-    assert [entry.position for entry in entries] == ["1-00", "2-00", "3-00", "4-00", "5-00"]
-    kinds = [RecordedAward, Reversal, VisibilityChange, PeriodClosed, SettingsChange]
+    assert [entry.revision for entry in entries] == [1, 2, 3, 4, 5, 6]
+    assert [entry.position for entry in entries] == [f"{revision}-00" for revision in range(1, 7)]
+    kinds = [RecordedAward, Reversal, VisibilityChange, PeriodClosed, SettingsChange, LedgerArchived]
     assert [type(entry.content) for entry in entries] == kinds
     first, hidden = cast(RecordedAward, entries[0].content), cast(VisibilityChange, entries[2].content)
     assert (first.award_id, first.total, first.recorded_at) == (AWARD_ID, 7, MOMENT)
     assert first.periods == ("day:2026-11-30",)
     assert (hidden.visibility, hidden.reason) == (Visibility.SHADOWED, "cheats")
+    assert entries[5].content == LedgerArchived(
+        archived_revision=2,
+        archived_position="2-00",
+        awards=1,
+        actor="operator",
+        recorded_at=MOMENT,
+    )
 
 
 async def test_a_request_says_what_the_arguments_say(server: ScriptedServer, client: ScoreClient) -> None:
@@ -233,6 +250,7 @@ async def test_a_kind_of_entry_not_known_yet_is_passed_over(
     ("rejection", "error"),
     [
         (reject(StatusCode.FAILED_PRECONDITION, "POSITION_UNKNOWN"), PositionUnknownError),
+        (reject(StatusCode.OUT_OF_RANGE, "HISTORY_ARCHIVED"), HistoryArchivedError),
         (reject(StatusCode.INVALID_ARGUMENT, "INVALID_FIELD"), InvalidRequestError),
         (reject(StatusCode.PERMISSION_DENIED, "NOT_ALLOWED"), NotAllowedError),
         (reject(StatusCode.NOT_FOUND, "BOARD_NOT_FOUND"), BoardNotFoundError),

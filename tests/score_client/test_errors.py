@@ -8,11 +8,14 @@ from grpc import StatusCode
 
 from conformance.server.scripted import make_status
 from score_api.v1.error_reason_pb2 import ErrorReason
+from score_api.v1.score_service_pb2 import AwardError
 from score_client import (
+    AwardArchivedError,
     AwardConflictError,
     AwardNotFoundError,
     AwardReversedError,
     BoardNotFoundError,
+    HistoryArchivedError,
     InvalidRequestError,
     NotAllowedError,
     NotAuthenticatedError,
@@ -30,7 +33,7 @@ from score_client import (
     TotalOutOfRangeError,
     UnavailableError,
 )
-from score_client.errors import from_rpc_error
+from score_client.errors import from_award_error, from_rpc_error
 
 CONTRACT = {
     "INVALID_FIELD": (StatusCode.INVALID_ARGUMENT, InvalidRequestError),
@@ -40,9 +43,11 @@ CONTRACT = {
     "QUOTA_EXCEEDED": (StatusCode.RESOURCE_EXHAUSTED, QuotaExceededError),
     "OVERLOADED": (StatusCode.RESOURCE_EXHAUSTED, UnavailableError),
     "AWARD_CONFLICT": (StatusCode.ALREADY_EXISTS, AwardConflictError),
+    "AWARD_ARCHIVED": (StatusCode.ALREADY_EXISTS, AwardArchivedError),
     "AWARD_REVERSED": (StatusCode.ALREADY_EXISTS, AwardReversedError),
     "PLAN_STALE": (StatusCode.FAILED_PRECONDITION, PlanStaleError),
     "POSITION_UNKNOWN": (StatusCode.FAILED_PRECONDITION, PositionUnknownError),
+    "HISTORY_ARCHIVED": (StatusCode.OUT_OF_RANGE, HistoryArchivedError),
     "TOTAL_OUT_OF_RANGE": (StatusCode.OUT_OF_RANGE, TotalOutOfRangeError),
     "BOARD_NOT_FOUND": (StatusCode.NOT_FOUND, BoardNotFoundError),
     "AWARD_NOT_FOUND": (StatusCode.NOT_FOUND, AwardNotFoundError),
@@ -133,6 +138,36 @@ def test_the_retry_time_is_reported(asked: float | None, reported: float | None)
 
 
 @pytest.mark.parametrize(
+    ("metadata", "revision"),
+    [({"revision": "7"}, 7), ({}, None), ({"revision": "-7"}, None), ({"revision": "9" * 20}, None)],
+)
+def test_an_archived_award_is_told_with_its_revision_where_the_answer_has_one(
+    metadata: dict[str, str], revision: int | None
+) -> None:
+    status = make_status(StatusCode.ALREADY_EXISTS, "AWARD_ARCHIVED", metadata=metadata)
+    item = AwardError(
+        code=StatusCode.ALREADY_EXISTS.value[0], reason="AWARD_ARCHIVED", message="No.", metadata=metadata
+    )
+
+    for error in (from_rpc_error(ended_with(status)), from_award_error(item)):
+        assert isinstance(error, AwardArchivedError)
+        assert error.revision == revision
+
+
+@pytest.mark.parametrize("position", ["9-00112233aabbccdd", ""])
+def test_an_archived_history_is_told_with_the_position_after_it_where_the_answer_has_one(
+    position: str,
+) -> None:
+    metadata = {"archived_position": position} if position else {}
+    error = from_rpc_error(
+        ended_with(make_status(StatusCode.OUT_OF_RANGE, "HISTORY_ARCHIVED", metadata=metadata))
+    )
+
+    assert isinstance(error, HistoryArchivedError)
+    assert error.archived_position == position
+
+
+@pytest.mark.parametrize(
     "details",
     [
         b"\xff\xff",
@@ -158,6 +193,8 @@ def test_an_error_reads_as_reason_and_message() -> None:
         NotAllowedError("NOT_ALLOWED", "No."),
         InvalidRequestError("INVALID_FIELD", "No.", {"top_n": "too big"}),
         UnavailableError("UNAVAILABLE", "Later.", 1.5),
+        AwardArchivedError("AWARD_ARCHIVED", "No.", 7),
+        HistoryArchivedError("HISTORY_ARCHIVED", "No.", "9-00112233aabbccdd"),
     ],
 )
 def test_an_error_can_be_pickled(error: ScoreClientError) -> None:

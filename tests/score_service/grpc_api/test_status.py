@@ -20,7 +20,6 @@ from score_service.errors import (
 )
 from score_service.grpc_api.status import TABLE, error_status_of, to_award_error, to_status
 
-
 CUT = Position(9, "00112233aabbccdd")
 
 

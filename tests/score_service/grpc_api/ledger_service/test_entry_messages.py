@@ -150,18 +150,19 @@ def test_a_cut_is_written_with_the_position_to_read_on_from() -> None:
         + "ab" * 32
         + '","lines":12,"revision":42}'
     )
-    message = read(OtherEntry(99, MARK, EntryKind.ARCHIVED, "score-service ledger archive", RECORDED_AT, body))
+    message = read(OtherEntry(99, MARK, EntryKind.ARCHIVED, "operator", RECORDED_AT, body))
 
     archived = message.archived
     assert (message.revision, message.position) == (99, f"99-{MARK}")
     assert (archived.archived_revision, archived.archived_position) == (42, "42-abababababababab")
-    assert (archived.awards, archived.actor) == (40, "score-service ledger archive")
+    assert (archived.awards, archived.actor) == (40, "operator")
     assert archived.recorded_at.ToMicroseconds() == RECORDED_AT
 
 
 def test_every_kind_of_entry_may_be_asked_for() -> None:
     kinds = [number for number in ledger_pb.EntryKind.values() if number]
-    assert read_feed_request(ledger_pb.StreamEntriesRequest(board_id="main", kinds=kinds))[0].kinds == ALL_KINDS
+    request = ledger_pb.StreamEntriesRequest(board_id="main", kinds=kinds)
+    assert read_feed_request(request)[0].kinds == ALL_KINDS
 
 
 def test_an_entry_of_a_later_version_has_a_position_alone() -> None:
