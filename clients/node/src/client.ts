@@ -205,6 +205,7 @@ export class ScoreClient extends CorrectionCalls implements AsyncDisposable {
    * retry after a lost answer is told the first outcome. After an UnavailableError, send the award again with the same
    * two ids. A caller whose signal is aborted only stops waiting.
    *
+   * @throws AwardArchivedError if the award was made before, and is archived
    * @throws AwardConflictError, TotalOutOfRangeError, PeriodClosedError, OccurredAtOutOfRangeError, QuotaExceededError,
    * InvalidRequestError, NotAuthenticatedError, NotAllowedError: the award was rejected
    * @throws UnavailableError, ServiceFaultError: the outcome is unknown
@@ -230,7 +231,7 @@ export class ScoreClient extends CorrectionCalls implements AsyncDisposable {
   /**
    * Return the first result of an award.
    *
-   * @throws AwardNotFoundError
+   * @throws AwardNotFoundError; HistoryArchivedError if the award was made, and is archived
    */
   async getAward({ boardId, awardId }: { boardId: string; awardId: string }, options: CallOptions = {}): Promise<AwardResult> {
     const request = create(scores.GetAwardRequestSchema, {
@@ -346,6 +347,7 @@ export class ScoreClient extends CorrectionCalls implements AsyncDisposable {
    * @throws BoardNotFoundError; InvalidRequestError, NotAuthenticatedError, NotAllowedError: the request was rejected
    * @throws PositionUnknownError if the position is not of the board's ledger: the record was restored to an earlier
    * state. What was read after that state never happened.
+   * @throws HistoryArchivedError if entries after the position are archived. It says where they may go on.
    */
   async *entries(
     { boardId, afterPosition, kinds }: { boardId: string; afterPosition?: string; kinds?: Iterable<EntryKind> },

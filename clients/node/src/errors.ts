@@ -63,6 +63,20 @@ export class PeriodOpenError extends ScoreClientError {}
 /** The award id was used before with another user, action or points. The first award stands. */
 export class AwardConflictError extends ScoreClientError {}
 
+/**
+ * The award was made before, and is archived: its points were given, and are not given again. Nothing else is known of
+ * it, so also not whether the id was used for the same.
+ */
+export class AwardArchivedError extends ScoreClientError {
+  /** The award's number in the board's ledger; null if the answer did not carry it. */
+  readonly revision: bigint | null;
+
+  constructor(reason: string, message: string, revision: bigint | null = null) {
+    super(reason, message);
+    this.revision = revision;
+  }
+}
+
 /** Another reversal of this award stands, or the reversal id was used for another award. */
 export class AwardReversedError extends ScoreClientError {
   /** The reversal that stands; null if the answer did not carry it. */
@@ -79,6 +93,20 @@ export class PlanStaleError extends ScoreClientError {}
 
 /** The position is not of the board's ledger, which was restored to an earlier state. */
 export class PositionUnknownError extends ScoreClientError {}
+
+/** What was asked for is archived, and the service does not have it any more. */
+export class HistoryArchivedError extends ScoreClientError {
+  /**
+   * The position after which the service has all entries; empty if the answer did not carry it. A feed may go on there
+   * once its reader has what is before it from elsewhere.
+   */
+  readonly archivedPosition: string;
+
+  constructor(reason: string, message: string, archivedPosition = '') {
+    super(reason, message);
+    this.archivedPosition = archivedPosition;
+  }
+}
 
 /** The award would take the user's total past 2^53-1. It was not made. */
 export class TotalOutOfRangeError extends ScoreClientError {}

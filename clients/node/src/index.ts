@@ -9,12 +9,14 @@ export type { Award, ClientOptions, Read, Watch } from './client.js';
 export type { CallOptions, Reasoned } from './calls/corrections.js';
 export type { ClientCredentials } from './connection/credentials.js';
 export {
+  AwardArchivedError,
   AwardConflictError,
   AwardNotFoundError,
   AwardReversedError,
   BoardNotFoundError,
   ClientClosedError,
   CredentialsError,
+  HistoryArchivedError,
   InvalidRequestError,
   LaterError,
   NotAllowedError,

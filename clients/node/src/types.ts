@@ -221,6 +221,8 @@ export interface RecordedAward {
 export interface AwardsView {
   readonly awards: readonly RecordedAward[];
   readonly nextPageToken: string;
+  /** The awards up to this revision are archived, and on no page; 0 where none are. */
+  readonly archivedRevision: bigint;
 }
 
 /** A period with its result, so far or for good. */
@@ -313,6 +315,19 @@ export interface SettingsChange {
   readonly recordedAt: Date;
 }
 
+/** Awards that were archived: the service does not answer for them any more, but that they were made. */
+export interface LedgerArchived {
+  /** The awards up to this revision are archived. */
+  readonly archivedRevision: bigint;
+  /** The position of the same. A feed can be read from here on. */
+  readonly archivedPosition: string;
+  /** How many awards the ledger had up to there. */
+  readonly awards: bigint;
+  /** Who archived them: a command. */
+  readonly actor: string;
+  readonly recordedAt: Date;
+}
+
 /** What each kind of entry says. */
 export interface EntryContents {
   readonly award: RecordedAward;
@@ -320,6 +335,7 @@ export interface EntryContents {
   readonly visibility: VisibilityChange;
   readonly period_closed: PeriodClosed;
   readonly settings: SettingsChange;
+  readonly archived: LedgerArchived;
 }
 
 export type EntryKind = keyof EntryContents;

@@ -58,8 +58,8 @@ export abstract class CorrectionCalls {
    * The standing of its user becomes what it would be had the award never been made. A period whose result is final
    * keeps it, and lists the reversal.
    *
-   * @throws AwardNotFoundError, AwardReversedError; after UnavailableError or ServiceFaultError the outcome is unknown:
-   * call again with the same ids.
+   * @throws AwardNotFoundError, AwardReversedError; HistoryArchivedError if the award is archived, and was not taken back
+   * before; after UnavailableError or ServiceFaultError the outcome is unknown: call again with the same ids.
    */
   async reverseAward(
     reversal: Reasoned & { boardId: string; awardId: string; reversalId?: string },
@@ -140,7 +140,7 @@ export abstract class CorrectionCalls {
   }
 
   /**
-   * Return a page of the awards of a board, or of one user on it, newest first.
+   * Return a page of the awards of a board, or of one user on it, newest first, without archived ones.
    *
    * @throws BoardNotFoundError
    */

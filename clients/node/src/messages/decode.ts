@@ -135,6 +135,11 @@ export function decodeEntry(message: ledger.StreamEntriesResponse): Entry | unde
       const content = { board: decodeBoard(board), actor, recordedAt: instant(recordedAt) };
       return { kind: 'settings', revision, position, content };
     }
+    case 'archived': {
+      const { archivedRevision, archivedPosition, awards, actor, recordedAt } = entry.value;
+      const content = { archivedRevision, archivedPosition, awards, actor, recordedAt: instant(recordedAt) };
+      return { kind: 'archived', revision, position, content };
+    }
     default:
       return undefined;
   }
@@ -187,7 +192,8 @@ export function decodeVisibility(message: corrections.SetUserVisibilityResponse)
 }
 
 export function decodeAwardsView(message: ledger.ListAwardsResponse): AwardsView {
-  return { awards: message.awards.map(recordedAward), nextPageToken: message.nextPageToken };
+  const { nextPageToken, archivedRevision } = message;
+  return { awards: message.awards.map(recordedAward), nextPageToken, archivedRevision };
 }
 
 export function decodePeriodResult(message: boards.PeriodResult | undefined): PeriodResult {

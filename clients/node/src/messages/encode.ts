@@ -38,6 +38,7 @@ const ENTRY_KINDS: Readonly<Record<EntryKind, WireEntryKind>> = {
   visibility: WireEntryKind.VISIBILITY,
   period_closed: WireEntryKind.PERIOD_CLOSED,
   settings: WireEntryKind.SETTINGS,
+  archived: WireEntryKind.ARCHIVED,
 };
 
 /** Take a text that UTF-8 can carry. */

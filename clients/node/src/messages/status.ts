@@ -18,12 +18,14 @@ import { decodeReversal } from './decode.js';
 
 const DOMAIN = 'laurel';
 const DETAILS = 'grpc-status-details-bin';
+const REVISION = /^[0-9]{1,19}$/;
 
 interface Told {
   readonly reason: string;
   readonly message: string;
   readonly fields: Readonly<Record<string, string>>;
   readonly retryAfterMs: number | null;
+  readonly metadata: Readonly<Record<string, string>>;
   readonly reversal: Reversal | null;
 }
 
@@ -39,6 +41,10 @@ function invalid(kind: typeof errors.InvalidRequestError): Make {
 
 function later(kind: typeof errors.QuotaExceededError | typeof errors.UnavailableError): Make {
   return ({ reason, message, retryAfterMs }) => new kind(reason, message, retryAfterMs);
+}
+
+function archived({ reason, message, metadata: { revision = '' } }: Told): errors.AwardArchivedError {
+  return new errors.AwardArchivedError(reason, message, REVISION.test(revision) ? BigInt(revision) : null);
 }
 
 const serviceFault = plain(errors.ServiceFaultError);
@@ -65,10 +71,15 @@ const ERRORS: Readonly<Partial<Record<Code, Readonly<Record<string, Make>>>>> = 
     POSITION_UNKNOWN: plain(errors.PositionUnknownError),
   },
   [Code.ALREADY_EXISTS]: {
+    AWARD_ARCHIVED: archived,
     AWARD_REVERSED: ({ reason, message, reversal }) => new errors.AwardReversedError(reason, message, reversal),
     '': plain(errors.AwardConflictError),
   },
-  [Code.OUT_OF_RANGE]: { '': plain(errors.TotalOutOfRangeError) },
+  [Code.OUT_OF_RANGE]: {
+    HISTORY_ARCHIVED: ({ reason, message, metadata }) =>
+      new errors.HistoryArchivedError(reason, message, metadata['archived_position']),
+    '': plain(errors.TotalOutOfRangeError),
+  },
   [Code.RESOURCE_EXHAUSTED]: {
     QUOTA_EXCEEDED: later(errors.QuotaExceededError),
     // An evicted watcher, a server that sheds load, an answer over the size limit.
@@ -93,20 +104,23 @@ export function fromStatus(ended: StatusObject): ScoreClientError {
   }
   const details = readDetails(ended);
   const info = find(details, ErrorInfoSchema);
+  const ours = info?.domain === DOMAIN ? info : undefined;
   const retry = find(details, RetryInfoSchema)?.retryDelay;
   const bad = find(details, BadRequestSchema)?.fieldViolations ?? [];
-  return make(ended.code, info?.domain === DOMAIN ? info.reason : '', {
+  return make(ended.code, ours?.reason ?? '', {
     message: ended.details,
     fields: Object.fromEntries(bad.map(({ field, description }) => [field, description])),
     retryAfterMs: retry ? Math.max(0, durationMs(retry)) : null,
+    metadata: ours?.metadata ?? {},
     reversal: readReversal(details),
   });
 }
 
 /** Turn what is told of one award in a batch into the error that says the same. */
-export function fromAwardError({ code, reason, message, fields, retryAfterSeconds }: AwardError): ScoreClientError {
+export function fromAwardError(error: AwardError): ScoreClientError {
+  const { code, reason, message, fields, retryAfterSeconds, metadata } = error;
   const retryAfterMs = retryAfterSeconds === undefined ? null : Math.max(0, retryAfterSeconds * 1000);
-  return make(code, reason, { message, fields, retryAfterMs, reversal: null });
+  return make(code, reason, { message, fields, retryAfterMs, metadata, reversal: null });
 }
 
 function make(code: number, reason: string, told: Omit<Told, 'reason'>): ScoreClientError {

@@ -25,7 +25,9 @@ const TABLE: [string, string, keyof typeof laurel][] = [
   ['FAILED_PRECONDITION', 'POSITION_UNKNOWN', 'PositionUnknownError'],
   ['FAILED_PRECONDITION', 'SOMETHING_NEW', 'ServiceFaultError'],
   ['ALREADY_EXISTS', 'AWARD_CONFLICT', 'AwardConflictError'],
+  ['ALREADY_EXISTS', 'AWARD_ARCHIVED', 'AwardArchivedError'],
   ['ALREADY_EXISTS', 'AWARD_REVERSED', 'AwardReversedError'],
+  ['OUT_OF_RANGE', 'HISTORY_ARCHIVED', 'HistoryArchivedError'],
   ['OUT_OF_RANGE', 'TOTAL_OUT_OF_RANGE', 'TotalOutOfRangeError'],
   ['RESOURCE_EXHAUSTED', 'QUOTA_EXCEEDED', 'QuotaExceededError'],
   ['INTERNAL', 'INTERNAL', 'ServiceFaultError'],
@@ -119,6 +121,32 @@ test('fields, times and reversals of a rejection are told', async () => {
     assert.equal(error.reversal?.points, 9_007_199_254_740_991n);
     return true;
   });
+});
+
+test('what is archived is told with its revision, or with the position after it, where the answer has them', async () => {
+  await using client = await open();
+  const asked = { boardId: 'main', awardId: randomUUID() };
+  for (const [metadata, revision, archivedPosition] of [
+    [{ revision: '9007199254740993', archived_position: '9-00' }, 9_007_199_254_740_993n, '9-00'],
+    [{}, null, ''],
+    [{ revision: '-1' }, null, ''],
+  ] as const) {
+    const award = { code: 6, reason: 'AWARD_ARCHIVED', message: 'No.', metadata };
+    await script('BatchAwardPoints', { answer: { items: [{ error: award }, { error: award }] } });
+    await script('AwardPoints', { reject: 'ALREADY_EXISTS', reason: 'AWARD_ARCHIVED', metadata });
+    const give = { boardId: 'main', userId: 'ada', points: 1, actionType: 'a', actionId: 'b' };
+    const together = await Promise.allSettled([client.award(give), client.award(give)]);
+    for (const told of [...together, ...(await Promise.allSettled([client.award(give)]))]) {
+      assert.ok(told.status === 'rejected' && told.reason instanceof laurel.AwardArchivedError);
+      assert.equal(told.reason.revision, revision);
+    }
+    await script('GetAward', { reject: 'OUT_OF_RANGE', reason: 'HISTORY_ARCHIVED', metadata });
+    await assert.rejects(client.getAward(asked), (error) => {
+      assert.ok(error instanceof laurel.HistoryArchivedError);
+      assert.equal(error.archivedPosition, archivedPosition);
+      return true;
+    });
+  }
 });
 
 test('answers that the contract does not allow are ServiceFaultError', async () => {

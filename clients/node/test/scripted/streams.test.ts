@@ -117,6 +117,27 @@ test('entries go on after the last one that was handled', async () => {
   assert.ok(first?.kind === 'award' && first.content.recordedAt.getTime() === Date.UTC(2026, 10, 30, 12, 0, 0, 500));
 });
 
+test('an entry says from where on the ledger can be read after awards were archived', async () => {
+  await using client = await open();
+  const archived = { archivedRevision: '9007199254740993', archivedPosition: '9-00', awards: '7', actor: 'operator' };
+  const message = { archived: { ...archived, recordedAt: '2026-11-30T12:00:00.5Z' }, revision: '12', position: 'p12' };
+  await script('StreamEntries', { play: [message], then: { hang: true } });
+  const [found] = await take(1, client.entries({ boardId: 'main', kinds: ['archived'] }));
+  assert.deepEqual(found, {
+    kind: 'archived',
+    revision: 12n,
+    position: 'p12',
+    content: {
+      archivedRevision: 9_007_199_254_740_993n,
+      archivedPosition: '9-00',
+      awards: 7n,
+      actor: 'operator',
+      recordedAt: new Date(Date.UTC(2026, 10, 30, 12, 0, 0, 500)),
+    },
+  });
+  assert.deepEqual((await calls('StreamEntries'))[0]?.request.kinds, ['ENTRY_KIND_ARCHIVED']);
+});
+
 test('a checkpoint moves entries on, and hands nothing over', async () => {
   await using client = await open();
   const checkpoint = { checkpoint: {}, revision: '9', position: 'p9' };
