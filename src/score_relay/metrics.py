@@ -53,7 +53,7 @@ class Metrics(ServiceMetrics):
         )
         self._stopped = Gauge(
             "relay_stopped",
-            "Boards of a receiver that nothing is delivered of, because its position is of another history.",
+            "Boards of a receiver that nothing is delivered of, because its position cannot be read on from.",
             ["receiver"],
             registry=self.registry,
         )

@@ -13,6 +13,7 @@ from score_client import (
     EntryContent,
     EntryKind,
     LatePolicy,
+    LedgerArchived,
     Period,
     PeriodClosed,
     PeriodKind,
@@ -137,6 +138,20 @@ def test_other_entries_are_about_a_period_and_the_board() -> None:
         PeriodClosed(period=period, digest=b"\xab" * 32, final_revision=5, recorded_at=MOMENT),
     )
     changed = event_of(EntryKind.SETTINGS, SettingsChange(board=board, actor="operator", recorded_at=MOMENT))
+    archived = event_of(
+        EntryKind.ARCHIVED,
+        LedgerArchived(
+            archived_revision=5, archived_position="5-00", awards=4, actor="operator", recorded_at=MOMENT
+        ),
+    )
 
     assert (closed["subject"], closed["data"]["period_closed"]["digest"]) == ("day:2026-11-29", "ab" * 32)
     assert (changed["subject"], changed["data"]["settings"]["board"]["grace"]) == ("main", 600.0)
+    assert (archived["type"], archived["subject"]) == ("laurel.archived", "main")
+    assert archived["data"]["archived"] == {
+        "archived_revision": 5,
+        "archived_position": "5-00",
+        "awards": 4,
+        "actor": "operator",
+        "recorded_at": "2026-11-30T12:00:00.123456Z",
+    }

@@ -16,7 +16,14 @@ from typing import Final
 
 import structlog
 
-from score_client import BoardNotFoundError, Entry, PositionUnknownError, ScoreClient, ScoreClientError
+from score_client import (
+    BoardNotFoundError,
+    Entry,
+    HistoryArchivedError,
+    PositionUnknownError,
+    ScoreClient,
+    ScoreClientError,
+)
 from score_relay.delivery.attempt import Outcome, Verdict, find_pause, is_given_up
 from score_relay.delivery.sender import Sender
 from score_relay.errors import NotHeldError, StoreUnavailableError
@@ -52,7 +59,7 @@ class Delivery:
     ) -> None:
         self.place = Place(receiver.name, board_id)
         self.is_stopped = False
-        """Whether the position is of another history, and somebody has to say how to go on."""
+        """Whether nothing can be read from the position on, and somebody has to say where to go on."""
         self.idle = asyncio.Event()
         """Set while no attempt is under way."""
         self.idle.set()
@@ -117,6 +124,11 @@ class Delivery:
                 pass  # That is logged where it is found out.
             except PositionUnknownError:
                 self._log.error("position_unknown", position=self._position)
+                self.is_stopped, pause = True, _STOPPED_SECONDS
+            except HistoryArchivedError as error:
+                self._log.error(
+                    "history_archived", position=self._position, archived_position=error.archived_position
+                )
                 self.is_stopped, pause = True, _STOPPED_SECONDS
             except BoardNotFoundError:
                 self._log.debug("board_not_found")

@@ -12,7 +12,7 @@ from uuid import UUID
 from cloudevents.core.bindings.http import to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 
-from score_client import Entry, PeriodClosed, SettingsChange
+from score_client import Entry, LedgerArchived, PeriodClosed, SettingsChange
 
 _TYPE: Final = "laurel."
 """What the types of all events begin with; the kind of the entry follows."""
@@ -43,7 +43,7 @@ def make_event(board_id: str, entry: Entry, source: str) -> Event:
         "id": event_id,
         "source": source,
         "type": f"{_TYPE}{entry.kind.value}",
-        "subject": _name_subject(entry),
+        "subject": _name_subject(board_id, entry),
         "time": entry.content.recorded_at,
         "datacontenttype": "application/json",
     }
@@ -57,13 +57,13 @@ def make_event(board_id: str, entry: Entry, source: str) -> Event:
     return Event(event_id, message.headers, message.body)
 
 
-def _name_subject(entry: Entry) -> str:
+def _name_subject(board_id: str, entry: Entry) -> str:
     """Name whom or what an entry is about."""
     match entry.content:
         case PeriodClosed(period=period):
             return period.period_id
-        case SettingsChange(board=board):
-            return board.board_id
+        case SettingsChange() | LedgerArchived():
+            return board_id
         case content:
             return content.user_id
 
