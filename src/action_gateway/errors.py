@@ -13,7 +13,7 @@
     ├── ActionTokenForeignError      the token of another user
     ├── ActionTokenExpiredError
     ├── ActionTokenSpentError        no attempts left
-    ├── PaidError                    the points were given before; carries them
+    ├── PaidError                    the points were given before; carries them, if they are still known
     │   ├── ActionTokenUsedError     for this token
     │   ├── ActionCompletedError     for an action that pays once, or once a day
     │   └── TicketUsedError          for this ticket
@@ -29,6 +29,7 @@
     ├── StandingNotFoundError        the player has no points there
     ├── AwardNotFoundError
     ├── AwardReversedError           it was taken back before; carries the reversal
+    ├── AwardArchivedError           it is archived, and cannot be taken back any more
     ├── PlanStaleError               the board has changed since the plan was made
     ├── ScoreServiceDeniedError      the gateway may not do this at the score service
     ├── RateLimitedError
@@ -135,8 +136,8 @@ class ActionTokenSpentError(GatewayError):
 class PaidError(GatewayError):
     """The points were given before."""
 
-    def __init__(self, payment: Payment) -> None:
-        """Take what was given the first time."""
+    def __init__(self, payment: Payment | None) -> None:
+        """Take what was given the first time; None where that is archived."""
         super().__init__()
         self.payment = payment
 
@@ -144,7 +145,7 @@ class PaidError(GatewayError):
 class ActionTokenUsedError(PaidError):
     """The action token was used before."""
 
-    def __init__(self, payment: Payment, *, repeated: bool = False) -> None:
+    def __init__(self, payment: Payment | None, *, repeated: bool = False) -> None:
         """Take whether this may be an earlier request over again, as its sender says."""
         super().__init__(payment)
         self.repeated = repeated
@@ -170,7 +171,7 @@ class TicketExpiredError(GatewayError):
 class TicketUsedError(PaidError):
     """The ticket was used before."""
 
-    def __init__(self, payment: Payment, *, is_outside: bool = False) -> None:
+    def __init__(self, payment: Payment | None, *, is_outside: bool = False) -> None:
         """Take what was given the first time, and whether an issuer outside has signed the ticket."""
         super().__init__(payment)
         self.is_outside = is_outside
@@ -229,6 +230,10 @@ class AwardReversedError(GatewayError):
         """Take the reversal that stands, if it is known."""
         super().__init__()
         self.reversal = reversal
+
+
+class AwardArchivedError(GatewayError):
+    """The award is archived, and cannot be taken back any more."""
 
 
 class PlanStaleError(GatewayError):

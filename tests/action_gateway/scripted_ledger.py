@@ -27,6 +27,7 @@ class ScriptedLedger:
     hidden: dict[str, Any] = field(default_factory=dict)
     denied: set[str] = field(default_factory=set)
     stale: bool = False
+    archived_revision: int = 0
     asked: list[Any] = field(default_factory=list)
     """The changes that were asked for."""
 
@@ -71,10 +72,15 @@ class ScriptedLedger:
 
     async def list_awards(self, request: Any, context: Context) -> ledger.ListAwardsResponse:
         await self._check("ListAwards", request, context)
-        chosen = [one for one in reversed(self.awards) if request.user_id in {"", one.user_id}]
+        kept = reversed(self.awards[self.archived_revision :])
+        chosen = [one for one in kept if request.user_id in {"", one.user_id}]
         start, size = int(request.page_token or 0), request.page_size or 50
         following = str(start + size) if start + size < len(chosen) else ""
-        return ledger.ListAwardsResponse(awards=chosen[start : start + size], next_page_token=following)
+        return ledger.ListAwardsResponse(
+            awards=chosen[start : start + size],
+            next_page_token=following,
+            archived_revision=self.archived_revision,
+        )
 
     async def reverse_award(self, request: Any, context: Context) -> corrections.ReverseAwardResponse:
         await self._check("ReverseAward", request, context)
@@ -84,6 +90,8 @@ class ScriptedLedger:
             await context.abort_with_status(make_status(grpc.StatusCode.NOT_FOUND, "AWARD_NOT_FOUND"))
             raise AssertionError
         replayed = found.HasField("reversal")
+        if not replayed and found.revision <= self.archived_revision:
+            await context.abort_with_status(make_status(grpc.StatusCode.OUT_OF_RANGE, "HISTORY_ARCHIVED"))
         if replayed and found.reversal.reversal_id != request.reversal_id:
             await context.abort_with_status(make_status(grpc.StatusCode.ALREADY_EXISTS, "AWARD_REVERSED"))
         if not replayed:

@@ -77,6 +77,8 @@ class Export:
     sessions: list[OpenSession]
     awards: list[ExportedAward]
     """By board, newest first."""
+    archived_boards: list[str]
+    """Those of the boards that were read of which older awards are archived, and not here."""
     next_page_token: str
     """Where the next awards start; empty on the last page."""
 
@@ -142,25 +144,27 @@ class Accounts:
             raise UnauthenticatedError
         now = datetime.fromtimestamp(self._clock(), UTC)
         sessions = await self._store.list_sessions(user_id, now=now, limit=_SESSIONS_MAX)
-        awards, next_page_token = await self._read_awards(user_id, page_token)
-        return Export(account, sessions, awards, next_page_token)
+        return Export(account, sessions, *await self._read_awards(user_id, page_token))
 
-    async def _read_awards(self, user_id: str, page_token: str) -> tuple[list[ExportedAward], str]:
+    async def _read_awards(self, user_id: str, page_token: str) -> tuple[list[ExportedAward], list[str], str]:
         boards = sorted({self._board_id, *await self._store.list_boards()})
         first, _, token = page_token.partition(_SEPARATOR)
         if page_token and (first not in boards or not token):
             raise _bad_token()
         awards: list[ExportedAward] = []
+        archived: list[str] = []
         for board_id in boards[boards.index(first) :] if first else boards:
             while True:
                 view = await self._read_page(board_id, user_id, token)
                 awards += [ExportedAward(board_id, award) for award in view.awards]
                 token = view.next_page_token
                 if token and len(awards) >= _AWARDS_MAX:
-                    return awards, f"{board_id}{_SEPARATOR}{token}"
+                    return awards, archived, f"{board_id}{_SEPARATOR}{token}"
                 if not token:
                     break
-        return awards, ""
+            if view.archived_revision:
+                archived.append(board_id)
+        return awards, archived, ""
 
     async def _read_page(self, board_id: str, user_id: str, page_token: str) -> AwardsView:
         try:

@@ -18,7 +18,7 @@ from action_gateway.actions.openings import Openings
 from action_gateway.actions.payments import Payments
 from action_gateway.domain.action import Kind, Repeat, StartedAction, find_award_id, find_request_id
 from action_gateway.domain.clock import Clock
-from action_gateway.domain.payment import Due, Payment
+from action_gateway.domain.payment import Due, EarlierPayment, Payment
 from action_gateway.errors import (
     ActionCompletedError,
     ActionNotFoundError,
@@ -120,7 +120,7 @@ class Actions:
         started = await self._openings.begin(action, user_id)
         completion = await self._openings.find_completion(action, started)
         if completion is not None:
-            raise ActionCompletedError(completion)
+            raise ActionCompletedError(completion.outcome)
         expires_at = datetime.fromtimestamp(started.expires_at, UTC)
         return Start(action, self._action_tokens.issue(started), expires_at)
 
@@ -143,10 +143,10 @@ class Actions:
             solved_before = await self._judge(started, given.answer)
         except GatewayError as rejection:
             return await self._reconsider(started, given, rejection)
-        payment, is_first = await self._payments.make(_due(started), given.name_request())
-        if not is_first:
-            raise _paid(started, given, payment, solved=solved_before)
-        return payment
+        paid = await self._payments.make(_due(started), given.name_request())
+        if isinstance(paid, EarlierPayment):
+            raise _paid(started, given, paid, solved=solved_before)
+        return paid
 
     async def _judge(self, started: StartedAction, answer: str) -> bool:
         """Count an attempt and find the answer right; tell whether an earlier attempt was right already.
@@ -192,13 +192,13 @@ class Actions:
         if paid is None:
             raise rejection
         if given.idempotency_key is not None:
-            payment, is_first = await self._payments.make(_due(started), given.name_request())
-            if is_first:
-                return payment
+            made = await self._payments.make(_due(started), given.name_request())
+            if isinstance(made, Payment):
+                return made
         solved = started.repeat is Repeat.UNLIMITED or await self._store.is_solved(started.nonce)
         raise _paid(started, given, paid, solved=solved)
 
-    async def _find_payment(self, started: StartedAction, rejection: GatewayError) -> Payment | None:
+    async def _find_payment(self, started: StartedAction, rejection: GatewayError) -> EarlierPayment | None:
         try:
             return await self._payments.find(started.board_id, find_award_id(started))
         except UnavailableError:
@@ -219,14 +219,14 @@ def _due(started: StartedAction) -> Due:
     )
 
 
-def _paid(started: StartedAction, given: Answer, payment: Payment, *, solved: bool) -> PaidError:
+def _paid(started: StartedAction, given: Answer, paid: EarlierPayment, *, solved: bool) -> PaidError:
     """Say that it was paid before: for this token if it was answered rightly, for another one if not.
 
     Where each token is paid for by itself, a request over again would have been the one that was paid. Where
     it is not, one with a key may have been told before that the action was completed.
     """
     if started.repeat is Repeat.UNLIMITED:
-        return ActionTokenUsedError(payment)
+        return ActionTokenUsedError(paid.outcome)
     if solved:
-        return ActionTokenUsedError(payment, repeated=given.idempotency_key is not None)
-    return ActionCompletedError(payment)
+        return ActionTokenUsedError(paid.outcome, repeated=given.idempotency_key is not None)
+    return ActionCompletedError(paid.outcome)

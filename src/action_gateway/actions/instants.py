@@ -15,7 +15,7 @@ from action_gateway.actions.editions import Editions
 from action_gateway.actions.openings import Openings
 from action_gateway.actions.payments import Payments
 from action_gateway.domain.action import Kind
-from action_gateway.domain.payment import Due, Payment
+from action_gateway.domain.payment import Due, EarlierPayment, Payment
 from action_gateway.domain.ticket import Ticket
 from action_gateway.errors import (
     ActionCompletedError,
@@ -84,7 +84,7 @@ class Instants:
         started = await self._openings.begin(action, user_id)
         completion = await self._openings.find_completion(action, started)
         if completion is not None:
-            raise ActionCompletedError(completion)
+            raise ActionCompletedError(completion.outcome)
         performed_at = datetime.fromtimestamp(started.started_at_ms / 1000, UTC)
         result: dict[str, JsonValue] = {
             "actionId": action.action_id,
@@ -112,18 +112,18 @@ class Instants:
             paid = await self._payments.find(ticket.board_id, ticket.award_id)
             if paid is None:
                 raise
-            raise TicketUsedError(paid, is_outside=ticket.is_outside) from None
+            raise TicketUsedError(paid.outcome, is_outside=ticket.is_outside) from None
         try:
-            payment, is_first = await self._payments.make(_due(ticket), uuid.uuid4())
+            made = await self._payments.make(_due(ticket), uuid.uuid4())
         except UnavailableError:
             await self._keep(ticket)
             raise
         except ScoreServiceDeniedError:
             self._allowance.note_denial(ticket)
             raise
-        if not is_first:
-            raise TicketUsedError(payment, is_outside=ticket.is_outside)
-        return payment
+        if isinstance(made, EarlierPayment):
+            raise TicketUsedError(made.outcome, is_outside=ticket.is_outside)
+        return made
 
     async def _judge(self, ticket: Ticket, data: JsonValue) -> None:
         await self._limits.redeem(ticket.user_id)

@@ -5,7 +5,7 @@ from uuid_utils.compat import uuid7
 from action_gateway.actions.payments import Payments
 from action_gateway.domain.action import Kind, Repeat, StartedAction, find_award_id
 from action_gateway.domain.clock import Clock
-from action_gateway.domain.payment import Payment
+from action_gateway.domain.payment import EarlierPayment
 from action_gateway.domain.ticket import find_ticket_award_id
 from action_gateway.leaderboard.calendar import Calendar
 from action_gateway.store.store import OfferedAction
@@ -51,7 +51,7 @@ class Openings:
             day=day,
         )
 
-    async def find_completion(self, action: OfferedAction, started: StartedAction) -> Payment | None:
+    async def find_completion(self, action: OfferedAction, started: StartedAction) -> EarlierPayment | None:
         """Return the payment after which the action does not pay this user any more, or not today."""
         if started.repeat is Repeat.UNLIMITED:
             return None

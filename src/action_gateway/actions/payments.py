@@ -5,11 +5,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from action_gateway.domain.payment import Due, Payment
+from action_gateway.domain.payment import Due, EarlierPayment, Payment
 from action_gateway.errors import translate_denial
 from action_gateway.request_context import find_trace_id
 from score_client.client import ScoreClient
-from score_client.errors import AwardConflictError, NotFoundError, ScoreClientError
+from score_client.errors import (
+    AwardArchivedError,
+    AwardConflictError,
+    HistoryArchivedError,
+    NotFoundError,
+    ScoreClientError,
+)
 from score_client.types import AwardResult
 
 _GET: Final = "score_api.v1.ScoreService/GetAward"
@@ -25,16 +31,16 @@ class Payments:
     def __init__(self, score_client: ScoreClient) -> None:
         self._score_client = score_client
 
-    async def find(self, board_id: str, award_id: uuid.UUID) -> Payment | None:
+    async def find(self, board_id: str, award_id: uuid.UUID) -> EarlierPayment | None:
         """Return a payment, if it was made."""
         async with _translated(_GET):
             try:
-                return _payment(await self._score_client.get_award(board_id=board_id, award_id=award_id))
+                return await self._get(board_id, award_id)
             except NotFoundError:
                 return None
 
-    async def make(self, due: Due, request_id: uuid.UUID) -> tuple[Payment, bool]:
-        """Pay what is due unless it was paid; return the payment, and whether this request has made it."""
+    async def make(self, due: Due, request_id: uuid.UUID) -> Payment | EarlierPayment:
+        """Pay what is due unless another request has; return the payment."""
         async with _translated(_MAKE):
             try:
                 result = await self._score_client.award(
@@ -49,9 +55,19 @@ class Payments:
                 )
             except AwardConflictError:
                 # It was paid before it was edited, with other points.
-                result = await self._score_client.get_award(board_id=due.board_id, award_id=due.award_id)
-                return _payment(result), False
-            return _payment(result), not result.replayed
+                return await self._get(due.board_id, due.award_id)
+            except AwardArchivedError:
+                return EarlierPayment(None)
+            payment = _payment(result)
+            return EarlierPayment(payment) if result.replayed else payment
+
+    async def _get(self, board_id: str, award_id: uuid.UUID) -> EarlierPayment:
+        try:
+            return EarlierPayment(
+                _payment(await self._score_client.get_award(board_id=board_id, award_id=award_id))
+            )
+        except HistoryArchivedError:
+            return EarlierPayment(None)
 
 
 @asynccontextmanager

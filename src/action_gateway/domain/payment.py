@@ -18,6 +18,14 @@ class Due:
     action_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierPayment:
+    """Points that were given before."""
+
+    outcome: "Payment | None"
+    """What they brought; None where the award is archived, so that no more is known of it."""
+
+
 class Payment(BaseModel):
     """The points of a completed action."""
 

@@ -53,6 +53,7 @@ KINDS: Final[Mapping[type[Exception], Kind]] = {
     errors.StandingNotFoundError: Kind(HTTPStatus.NOT_FOUND, "standing_not_found"),
     errors.AwardNotFoundError: Kind(HTTPStatus.NOT_FOUND, "award_not_found"),
     errors.AwardReversedError: Kind(HTTPStatus.CONFLICT, "award_reversed"),
+    errors.AwardArchivedError: Kind(HTTPStatus.CONFLICT, "award_archived"),
     errors.PlanStaleError: Kind(HTTPStatus.CONFLICT, "plan_stale"),
     errors.ScoreServiceDeniedError: Kind(HTTPStatus.BAD_GATEWAY, "score_service_denied"),
     errors.RateLimitedError: Kind(HTTPStatus.TOO_MANY_REQUESTS, "rate_limited"),
@@ -103,7 +104,8 @@ class Problem(BaseModel):
     )
     award: Payment | None = Field(
         default=None,
-        description="of action_token_used, ticket_used and action_already_completed: the first outcome",
+        description="of action_token_used, ticket_used and action_already_completed: the first outcome; "
+        "absent where it is archived",
     )
 
 
@@ -149,7 +151,7 @@ def _members(error: errors.GatewayError) -> dict[str, Any]:
             return {"reversal": ShownReversal.of(reversal)}
         case errors.ScoreServiceDeniedError():
             return {"methods": list(error.methods)}
-        case errors.PaidError(payment=payment):
+        case errors.PaidError(payment=Payment() as payment):
             return {"award": payment}
     return {}
 

@@ -148,6 +148,7 @@ class Moderation:
         Raises:
             AwardNotFoundError: the board has no such award.
             AwardReversedError: it was taken back by another reversal, which the error has.
+            AwardArchivedError: it is archived.
         """
         async with _translated(_CORRECTIONS + "ReverseAward"):
             return await self._client.reverse_award(
@@ -237,6 +238,8 @@ async def _translated(method: str) -> AsyncIterator[None]:
         yield
     except score.AwardReversedError as error:
         raise errors.AwardReversedError(error.reversal) from error
+    except score.HistoryArchivedError as error:
+        raise errors.AwardArchivedError from error
     except score.AwardNotFoundError as error:
         raise errors.AwardNotFoundError from error
     except score.StandingNotFoundError as error:

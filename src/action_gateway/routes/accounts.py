@@ -81,6 +81,11 @@ class Exported(_Answer):
     account: AccountExport
     sessions: tuple[SessionExport, ...]
     awards: tuple[AwardExport, ...] = Field(description="by board, newest first")
+    archived_boards: tuple[str, ...] = Field(
+        default=(),
+        description="boards of which older awards are archived, and on no page; absent where there are none",
+        exclude_if=lambda boards: not boards,
+    )
     next_page_token: str | None = Field(
         default=None,
         description="`pageToken` of the page with the next awards; absent on the last one",
@@ -146,5 +151,6 @@ def _exported(export: Export) -> Exported:
             for session in export.sessions
         ),
         awards=tuple(AwardExport.of(exported) for exported in export.awards),
+        archived_boards=tuple(export.archived_boards),
         next_page_token=export.next_page_token or None,
     )

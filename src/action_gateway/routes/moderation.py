@@ -61,7 +61,7 @@ class ModerationRoutes:
             "/reversals",
             self.reverse,
             schemas.NewReversal,
-            (*_CALLS, errors.AwardNotFoundError, errors.AwardReversedError),
+            (*_CALLS, errors.AwardNotFoundError, errors.AwardReversedError, errors.AwardArchivedError),
         )
         add_operation(router, "/reversals/plan", self.plan, schemas.NewPlan, _CALLS)
         stale = (*_CALLS, errors.PlanStaleError)
@@ -103,6 +103,7 @@ class ModerationRoutes:
         return schemas.AwardList(
             awards=tuple(schemas.ShownAward.of(award, names[award.user_id]) for award in view.awards),
             next_page_token=view.next_page_token or None,
+            archived_revision=view.archived_revision or None,
         )
 
     async def list_suspicions(

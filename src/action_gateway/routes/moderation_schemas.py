@@ -166,6 +166,11 @@ class AwardList(Body):
         description="`pageToken` of the next page; absent on the last one",
         exclude_if=lambda token: token is None,
     )
+    archived_revision: int | None = Field(
+        default=None,
+        description="the awards up to this revision are archived, and on no page; absent where none are",
+        exclude_if=lambda revision: revision is None,
+    )
 
 
 class Reversed(Body):

@@ -323,6 +323,7 @@ async def test_an_export_has_account_sessions_and_awards(
     }
     assert exported["awards"][1]["reversedAt"] == "2026-11-30T00:00:00Z"
     assert "nextPageToken" not in exported
+    assert "archivedBoards" not in exported
     assert "password" not in json.dumps(exported).lower()
     assert [(one.board_id, one.user_id, one.page_token) for one in asked] == [
         ("main", login["user"]["userId"], ""),
@@ -366,6 +367,18 @@ async def test_an_export_says_what_the_policy_of_the_score_service_lacks(
         assert denied.json()["methods"] == ["score_api.v1.LedgerService/ListAwards"]
 
     assert (await get(gateway, "/account/export", login)).json()["awards"] == []
+
+
+async def test_an_export_names_the_boards_of_which_older_awards_are_archived(
+    start_gateway: StartGateway, score_server: ScriptedServer
+) -> None:
+    page = ledger.ListAwardsResponse(awards=[award(9)], archived_revision=7)
+    score_server.script("ListAwards", answer(page))
+    gateway = await start_gateway(ready=False, score_target=score_server.target)
+    exported = (await get(gateway, "/account/export", await join(gateway))).json()
+
+    assert [one["revision"] for one in exported["awards"]] == [9]
+    assert exported["archivedBoards"] == ["main"]
 
 
 async def test_exports_are_limited(start_gateway: StartGateway, score_server: ScriptedServer) -> None:

@@ -56,6 +56,7 @@ INSTANCES: list[GatewayError] = [
     errors.StandingNotFoundError(),
     errors.AwardNotFoundError(),
     errors.AwardReversedError(REVERSAL),
+    errors.AwardArchivedError(),
     errors.PlanStaleError(),
     errors.ScoreServiceDeniedError(["score_api.v1.LedgerService/ListAwards"]),
     errors.RateLimitedError(12.2),
@@ -110,6 +111,7 @@ def test_the_members_of_each_kind_are_there() -> None:
     assert members(errors.WrongAnswerError(3)) == {"attemptsLeft": 3}
     assert members(errors.ActionTokenUsedError(PAYMENT)) == {"award": award}
     assert members(errors.ActionCompletedError(PAYMENT)) == {"award": award}
+    assert members(errors.TicketUsedError(None)) == {}
     assert members(errors.InvalidRequestError({"a": "b"})) == {"fields": {"a": "b"}}
     assert members(errors.TooFastError()) == {}
     assert members(errors.ScoreServiceDeniedError(["a/B"])) == {"methods": ["a/B"]}

@@ -125,6 +125,22 @@ async def test_history_has_awards_and_reversals_page_by_page(
     assert code(await moderator.get("/moderation/awards?boardId=none")) == (404, "board_not_found")
 
 
+async def test_history_says_how_far_it_is_archived_and_an_archived_award_is_not_taken_back(
+    moderator: Player, ledger: ScriptedLedger
+) -> None:
+    taken, old, _ = (ledger.award("ada", points) for points in (1, 2, 3))
+    body = reversal(taken.award_id)
+    await moderator.post("/moderation/reversals", body)
+    assert "archivedRevision" not in (await moderator.get("/moderation/awards?boardId=main")).json()
+    ledger.archived_revision = old.revision
+    history = (await moderator.get("/moderation/awards?boardId=main")).json()
+
+    assert ([one["points"] for one in history["awards"]], history["archivedRevision"]) == ([3], 2)
+    refused = await moderator.post("/moderation/reversals", reversal(old.award_id))
+    assert code(refused) == (409, "award_archived")
+    assert (await moderator.post("/moderation/reversals", body)).json()["replayed"]
+
+
 async def test_an_award_is_taken_back_once_however_often_it_is_asked_for(
     gateway: Gateway, moderator: Player, ledger: ScriptedLedger
 ) -> None:

@@ -53,6 +53,7 @@ export class History {
   close() {
     this.#edition += 1;
     find("history").replaceChildren();
+    find("history-archived").hidden = true;
     if (this.#dialog.open) this.#dialog.close();
   }
 
@@ -75,6 +76,7 @@ export class History {
       this.#reading.fail("");
       find("history").append(...page.awards.map((/** @type {Award} */ award) => this.#item(award)));
       this.#token = page.nextPageToken ?? "";
+      find("history-archived").hidden = Boolean(this.#token) || !page.archivedRevision;
     } catch (problem) {
       if (edition === this.#edition) this.#reading.fail(describe(problem));
     }
