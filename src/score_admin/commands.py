@@ -17,9 +17,12 @@ from uuid_utils.compat import uuid7
 
 from score_admin import corrections, reads
 from score_admin.connection import Connection, make_connection
+from score_admin.output import describe
 from score_client import (
+    AwardArchivedError,
     AwardFilter,
     EntryKind,
+    HistoryArchivedError,
     PeriodKind,
     ScoreClient,
     ScoreClientError,
@@ -103,7 +106,7 @@ def _run(
     try:
         asyncio.run(call())
     except ScoreClientError as error:
-        click.echo(f"{error.reason}: {error.message}", err=True)
+        click.echo(f"{error.reason}: {error.message}{_say_where(error)}", err=True)
         if again and isinstance(error, UnavailableError):
             click.echo(f"Whether it was done is unknown. To find out, {again}", err=True)
         sys.exit(_FAILED)
@@ -112,6 +115,16 @@ def _run(
     except BrokenPipeError:  # The reader has seen enough.
         sys.stderr.close()
         sys.exit(_FAILED)
+
+
+def _say_where(error: ScoreClientError) -> str:
+    """Say of what is archived where it is, or where one can go on."""
+    match error:
+        case AwardArchivedError(revision=int() as revision):
+            return f" It is revision {describe(revision)}."
+        case HistoryArchivedError(archived_position=position) if position:
+            return f" The ledger can be read after {position}."
+    return ""
 
 
 _board = click.argument("board_id", metavar="BOARD")

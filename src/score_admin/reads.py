@@ -48,7 +48,9 @@ async def show_history(
     client: ScoreClient, connection: Connection, *, board_id: str, user_id: str, limit: int
 ) -> None:
     """Show awards, newest first."""
-    awards = [award async for award in _list_awards(client, board_id, user_id, limit)]
+    awards, archived_revision = await _list_awards(client, board_id, user_id, limit)
+    if archived_revision:
+        click.echo(f"Older awards are archived, up to revision {describe(archived_revision)}.", err=True)
     if connection.as_json:
         for award in awards:
             print_json(award)
@@ -194,18 +196,18 @@ async def show_period(
 
 async def _list_awards(
     client: ScoreClient, board_id: str, user_id: str, limit: int
-) -> AsyncIterator[RecordedAward]:
-    token, left = "", limit
-    while left:
+) -> tuple[list[RecordedAward], int]:
+    """List awards, and tell up to which revision older ones are archived, if the list goes as far as that."""
+    awards, token = list[RecordedAward](), ""
+    while len(awards) < limit:
         page = await client.list_awards(
-            board_id=board_id, user_id=user_id, page_size=min(_PAGE, left), page_token=token
+            board_id=board_id, user_id=user_id, page_size=min(_PAGE, limit - len(awards)), page_token=token
         )
-        for award in page.awards:
-            yield award
-        left -= len(page.awards)
+        awards += page.awards
         token = page.next_page_token
         if not token:
-            return
+            return awards, page.archived_revision
+    return awards, 0
 
 
 async def _list_boards(client: ScoreClient) -> AsyncIterator[BoardView]:

@@ -55,6 +55,16 @@ async def test_an_award_says_for_whom_and_why(server: ScriptedServer, run: Run) 
     assert (award.action_type, award.action_id, award.award_id) == ("manual", "mo:ticket-7", AWARD_ID)
 
 
+async def test_an_award_that_is_archived_says_which_it_is(server: ScriptedServer, run: Run) -> None:
+    rejection = reject(StatusCode.ALREADY_EXISTS, "AWARD_ARCHIVED", metadata={"revision": "1200"})
+    server.script("AwardPoints", rejection)
+
+    ended = await run("award", "main", "ada", "10", "--reason=T-1", f"--award-id={AWARD_ID}")
+
+    assert ended.exit_code == 1
+    assert ended.stderr == "AWARD_ARCHIVED: As scripted. It is revision 1,200.\n"
+
+
 async def test_a_dry_run_of_an_award_makes_none(server: ScriptedServer, run: Run) -> None:
     standing = types_pb2.Standing(user_id="ada", total=30, rank=2)
     server.script("GetStanding", answer(leaderboards.GetStandingResponse(standing=standing)))

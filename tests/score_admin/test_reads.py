@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from grpc import StatusCode
 from tests.score_admin.conftest import Run
 
-from conformance.server.scripted import ScriptedServer, answer, play
+from conformance.server.scripted import ScriptedServer, answer, play, reject
 from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import leaderboard_service_pb2 as leaderboards
 from score_api.v1 import ledger_service_pb2 as ledger
@@ -116,6 +117,31 @@ async def test_history_is_read_in_pages_up_to_the_limit(server: ScriptedServer, 
     ]
     award = json.loads(ended.stdout.splitlines()[0])
     assert (award["recorded_at"], award["reversal"]["on_behalf_of"]) == ("2026-11-30T12:00:00+00:00", "mo")
+
+
+async def test_history_says_up_to_where_older_awards_are_archived(server: ScriptedServer, run: Run) -> None:
+    first = ledger.ListAwardsResponse(awards=[AWARD], next_page_token="more", archived_revision=1200)
+    last = ledger.ListAwardsResponse(awards=[AWARD], archived_revision=1200)
+    server.script("ListAwards", answer(first), answer(last), answer(first))
+
+    whole = await run("--json", "history", "main", "--limit=5")
+    part = await run("history", "main", "--limit=1")
+
+    assert len(whole.stdout.splitlines()) == 2
+    assert whole.stderr == "Older awards are archived, up to revision 1,200.\n"
+    assert part.stderr == ""
+
+
+async def test_entries_that_are_archived_are_said_to_be_and_from_where_there_are_others(
+    server: ScriptedServer, run: Run
+) -> None:
+    rejection = reject(StatusCode.OUT_OF_RANGE, "HISTORY_ARCHIVED", metadata={"archived_position": "7-00"})
+    server.script("StreamEntries", play(then=rejection))
+
+    ended = await run("entries", "main", "--follow")
+
+    assert ended.exit_code == 1
+    assert ended.stderr == "HISTORY_ARCHIVED: As scripted. The ledger can be read after 7-00.\n"
 
 
 async def test_boards_are_listed_to_their_end(server: ScriptedServer, run: Run) -> None:
