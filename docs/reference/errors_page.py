@@ -20,6 +20,7 @@ from action_gateway.errors import GatewayError
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX
 from action_gateway.streams.endings import Ending
 from score_client.types import Reversal
+from score_service.domain.position import Position
 from score_service.errors import ScoreServiceError
 from score_service.grpc_api import status
 
@@ -28,6 +29,8 @@ _SAMPLES: Final[dict[str, Any]] = {
     "retry_after": 1.0,
     "payment": Payment(points=1, total=1, rank=1),
     "attempts_left": 1,
+    "revision": 1,
+    "position": Position(1, "0123456789abcdef"),
     "reversal": Reversal(
         reversal_id=UUID(int=1),
         award_id=UUID(int=2),
@@ -64,9 +67,10 @@ Every status has a `google.rpc.ErrorInfo` with the `reason` and the domain `laur
 has a `google.rpc.BadRequest` with the faulty fields. Where a retry may help, a `google.rpc.RetryInfo` says
 after how many seconds, and the trailer `grpc-retry-pushback-ms` the same in whole milliseconds, at least 1,
 for the [retries that are built into gRPC](../clients.md#retries). `AWARD_REVERSED` also has the
-`score_api.v1.Reversal` that stands. In a batch, `AwardError` has the same code,
-reason, message, fields and time for one award. The reasons are described in
-[`error_reason.proto`](../../proto/score_api/v1/error_reason.proto).
+`score_api.v1.Reversal` that stands. The `metadata` of the `ErrorInfo` has the `revision` of an award that is
+archived, and of `HISTORY_ARCHIVED` the `archived_position` after which the ledger can be read. In a batch,
+`AwardError` has the same code, reason, message, fields, metadata and time for one award. The reasons are
+described in [`error_reason.proto`](../../proto/score_api/v1/error_reason.proto).
 
 | status | reason | retry after | exception | message |
 | --- | --- | --- | --- | --- |
