@@ -95,6 +95,15 @@ def test_the_relay_reaches_receivers_by_https_alone_and_is_reached_by_scrapes_al
     }
 
 
+def test_who_archives_reaches_postgresql_alone_and_is_reached_by_nobody() -> None:
+    retention, base = render("retention"), render("base")
+    assert _edges(retention, "ingress") == _edges(base, "ingress")
+    assert _edges(retention, "egress") - _edges(base, "egress") == {
+        ("score-service-retention", _NAMES, 53),
+        ("score-service-retention", "192.0.2.0/32", 5432),
+    }
+
+
 def test_tracing_opens_the_way_to_the_collector_and_no_other() -> None:
     added = _edges(render("tracing"), "egress") - _edges(render("base"), "egress")
     assert added == _TRACING

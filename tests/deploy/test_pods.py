@@ -47,6 +47,7 @@ def test_nothing_runs_with_more_rights_than_the_restricted_profile_gives(scene: 
             "configMap",
             "secret",
             "emptyDir",
+            "persistentVolumeClaim",
         }
 
 
@@ -232,14 +233,14 @@ def test_nothing_waits_for_a_migration(scene: Manifests) -> None:
     assert not any(pod.spec.get("initContainers") for pod in scene.pods())
 
 
-def test_migrations_alone_have_the_password_of_the_owner(scene: Manifests) -> None:
+def test_what_runs_as_the_owner_alone_has_its_password(scene: Manifests) -> None:
     for pod in scene.pods():
         secrets = {volume["secret"]["secretName"] for volume in pod.spec["volumes"] if "secret" in volume}
         owns = any(
             re.fullmatch(r"(score-service|action-gateway|score-relay)-migration(-\w+)?", name)
             for name in secrets
         )
-        assert owns == pod.name.endswith(("-migration", "-catalog"))
+        assert owns == pod.name.endswith(("-migration", "-catalog", "-retention"))
 
 
 def test_production_names_images_by_digest(production: Manifests) -> None:

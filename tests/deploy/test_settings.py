@@ -27,12 +27,19 @@ from service_runtime.settings import load, reveal, variable
 _MODELS: Final[Mapping[str, Any]] = {
     "score-service": score_settings.ServeSettings,
     "score-service-migration": score_settings.MigrateSettings,
+    "score-service-retention": score_settings.MigrateSettings,
     "action-gateway": gateway_settings.ServeSettings,
     "action-gateway-migration": gateway_settings.OwnerSettings,
     "action-gateway-catalog": gateway_settings.OwnerSettings,
     "score-relay": relay_settings.ServeSettings,
     "score-relay-migration": relay_settings.MigrateSettings,
 }
+_SCENES: Final = {
+    "score-relay": "score-relay",
+    "score-relay-migration": "score-relay",
+    "score-service-retention": "retention",
+}
+"""Of the pods that a component brings."""
 _LIBPQ: Final = {option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar}
 _OPENTELEMETRY: Final = {*vars(api_variables), *vars(sdk_variables)}
 _SECRET_WORDS: Final = re.compile(r"throw-away|PRIVATE KEY|password=|:[^/@\s]+@", re.IGNORECASE)
@@ -103,7 +110,7 @@ def test_every_setting_that_is_required_is_made(scene: Manifests) -> None:
         assert required <= environment(scene, pod).keys()
 
 
-@pytest.mark.parametrize("name", [name for name in _MODELS if not name.startswith("score-relay")])
+@pytest.mark.parametrize("name", sorted(_MODELS.keys() - _SCENES.keys()))
 def test_the_services_take_the_settings(mounted: Callable[[str], Mounted], name: str) -> None:
     mounted(name)
     settings = load(_MODELS[name])
@@ -114,11 +121,11 @@ def test_the_services_take_the_settings(mounted: Callable[[str], Mounted], name:
     assert all(password.startswith(("given", "throw-away")) for password in passwords)
 
 
-@pytest.mark.parametrize("name", [name for name in _MODELS if name.startswith("score-relay")])
-def test_the_relay_takes_the_settings(
+@pytest.mark.parametrize("name", _SCENES)
+def test_what_a_component_brings_takes_the_settings(
     tmp_path: Path, issue: Callable[[str], Contents], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    scene = render("score-relay")
+    scene = render(_SCENES[name])
     for key, value in mount(scene, scene.pod(name), tmp_path, issue).environment.items():
         monkeypatch.setenv(key, value)
 
