@@ -1,7 +1,8 @@
 """How often a user or an address may do what costs something.
 
-Counted in Redis, for all replicas together, over the last minute. While Redis is unavailable, what players do
-goes on under the same limits counted in this process alone. Logins and registrations are rejected: the count
+Counted in Redis, for all replicas together, over the last minute. Replicas whose settings differ share the
+counts, and each rejects by its own. While Redis is unavailable, what players do goes on under the same limits
+counted in this process alone. Logins and registrations are rejected: the count
 is what stands between a password and guessing it.
 """
 
@@ -124,6 +125,13 @@ class Limits:
             raise UnavailableError from error
 
 
+class _Rate(RateLimitItemPerMinute):
+    def key_for(self, *identifiers: str | bytes | float) -> str:
+        # That of the library has the rate, so that replicas with other rates would count each on its own, and
+        # whoever has used up a rate would begin again where it is changed.
+        return "/".join(map(str, identifiers))
+
+
 async def _hit(
     limiter: SlidingWindowCounterRateLimiter,
     rate: int,
@@ -131,7 +139,7 @@ async def _hit(
     key: tuple[str, ...],
     cost: int,
 ) -> None:
-    item = RateLimitItemPerMinute(rate)
+    item = _Rate(rate)
     if not await limiter.hit(item, limit, *key, cost=cost):
         stats = await limiter.get_window_stats(item, limit, *key)
         raise RateLimitedError(max(1.0, stats.reset_time - time.time()), limit)

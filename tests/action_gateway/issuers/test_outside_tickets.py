@@ -303,6 +303,23 @@ async def test_the_tickets_and_the_points_of_an_issuer_are_limited(
     assert await gateways[1].metric("gateway_suspicions_total", signal="rate_limited") == 0
 
 
+async def test_gateways_with_other_limits_of_an_issuer_count_its_points_together(
+    start_gateway: StartGateway, score_service: ScoreService, match_issuer: OutsideIssuer
+) -> None:
+    players = []
+    for limit in (60, 100):
+        file = match_issuer.folder / f"ticket-issuers-{limit}.toml"
+        write_issuers(file, [match_issuer.entry() | {"points_per_minute": limit}])
+        gateway = await start_gateway(score_target=score_service.target, ticket_issuers_file=file)
+        players.append(await gateway.player())
+    strict, generous = players
+    assert (await strict.redeem(match_issuer.issue(points=50))).status_code == 200
+    assert (await generous.redeem(match_issuer.issue(points=40))).status_code == 200
+    assert code(await generous.redeem(match_issuer.issue(points=20))) == (429, "rate_limited")
+    assert code(await strict.redeem(match_issuer.issue(points=1))) == (429, "rate_limited")
+    assert (await generous.redeem(match_issuer.issue(points=10))).status_code == 200
+
+
 async def test_points_that_the_policy_of_the_score_service_does_not_allow_are_a_fault_of_its_own(
     start_score_service: StartScoreService,
     start_gateway: StartGateway,

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
@@ -85,6 +86,34 @@ async def test_replicas_share_their_counts(counters: Counters) -> None:
     results = await asyncio.gather(*calls, return_exceptions=True)
 
     assert Counter(map(type, results)) == {type(None): 3, RateLimitedError: 9}
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+async def test_limits_that_differ_share_a_count_and_each_holds(
+    limits: Limits, proxy: Proxy, *, is_shared: bool
+) -> None:
+    if not is_shared:
+        await proxy.stop()
+    await limits.pay_for_issuer("match", 60, 50)
+    with pytest.raises(RateLimitedError):
+        await limits.pay_for_issuer("match", 100, 60)
+    await limits.pay_for_issuer("match", 100, 40)
+    with pytest.raises(RateLimitedError):
+        await limits.pay_for_issuer("match", 60, 1)
+    await limits.pay_for_issuer("match", 100, 10)
+
+
+async def test_replicas_with_other_settings_share_their_counts(counters: Counters) -> None:
+    strict, generous = [
+        Limits(counters.storage, replace(RATES, logins=logins), seconds=5) for logins in (2, 4)
+    ]
+    for replica in (generous, strict, generous):
+        await replica.log_in("203.0.113.1", "ada")
+    with pytest.raises(RateLimitedError):
+        await strict.log_in("203.0.113.1", "ada")
+    await generous.log_in("203.0.113.1", "ada")
+    with pytest.raises(RateLimitedError):
+        await generous.log_in("203.0.113.1", "ada")
 
 
 async def test_counts_that_come_together_share_round_trips_and_each_has_its_own_outcome(
