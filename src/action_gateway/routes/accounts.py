@@ -1,7 +1,7 @@
 """The routes of the own account: taking along what is known of it, and deleting it."""
 
 from datetime import datetime
-from typing import Annotated, Final, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -15,10 +15,9 @@ from action_gateway.edge.authentication import CurrentUser, DepartingUser
 from action_gateway.edge.operations import add_operation, body_of, find_address
 from action_gateway.edge.problems import describe
 from action_gateway.routes import schemas
+from action_gateway.routes.rejections import BUSY, SCORING
 
 DeletionBody = Annotated[schemas.Deletion, Depends(body_of(schemas.Deletion))]
-
-_BUSY: Final = (errors.RateLimitedError, errors.UnavailableError)
 
 
 class _Answer(BaseModel):
@@ -107,15 +106,14 @@ class AccountRoutes:
             "",
             self.delete,
             schemas.Deletion,
-            (errors.UnauthenticatedError, errors.BadCredentialsError, *_BUSY),
+            (errors.UnauthenticatedError, errors.BadCredentialsError, *BUSY),
             method="DELETE",
             status_code=204,
         )
         rejections = (
             errors.UnauthenticatedError,
             errors.InvalidRequestError,
-            errors.ScoreServiceDeniedError,
-            *_BUSY,
+            *SCORING,
         )
         router.add_api_route("/export", self.export, methods=["GET"], responses=describe(rejections))
         return router

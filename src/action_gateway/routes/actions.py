@@ -11,12 +11,11 @@ from action_gateway.edge.operations import IdempotencyKey, Operation, add_operat
 from action_gateway.edge.problems import describe
 from action_gateway.edge.suspicions import Suspicions
 from action_gateway.routes import schemas
+from action_gateway.routes.rejections import OPENING, SCORING
 from action_gateway.store.store import OfferedAction
 
 StartBody = Annotated[schemas.Start, Depends(body_of(schemas.Start))]
 CompletionBody = Annotated[schemas.Completion, Depends(body_of(schemas.Completion))]
-
-_ALWAYS = (errors.RateLimitedError, errors.UnavailableError, errors.ScoreServiceDeniedError)
 
 
 class ActionRoutes:
@@ -29,14 +28,14 @@ class ActionRoutes:
     def router(self) -> APIRouter:
         """Return the routes, relative to the prefix of the API."""
         router = APIRouter(prefix="/actions", tags=["actions"])
-        rejections = describe([errors.UnauthenticatedError, *_ALWAYS])
+        rejections = describe([errors.UnauthenticatedError, *SCORING])
         router.add_api_route("", self.list_actions, methods=["GET"], responses=rejections)
         add_operation(
             router,
             "/start",
             self.start_action,
             schemas.Start,
-            (errors.UnauthenticatedError, errors.ActionNotFoundError, errors.ActionCompletedError, *_ALWAYS),
+            OPENING,
         )
         add_operation(
             router,
@@ -54,7 +53,7 @@ class ActionRoutes:
                 errors.TooFastError,
                 errors.WrongAnswerError,
                 errors.ScoreLimitError,
-                *_ALWAYS,
+                *SCORING,
             ),
         )
         return router

@@ -11,6 +11,7 @@ from action_gateway.edge.operations import add_operation, body_of
 from action_gateway.edge.problems import describe
 from action_gateway.moderation.moderation import Moderation, Profile
 from action_gateway.routes import moderation_schemas as schemas
+from action_gateway.routes.rejections import BUSY
 from score_client.types import ReversalPlan
 
 ReversalBody = Annotated[schemas.NewReversal, Depends(body_of(schemas.NewReversal))]
@@ -19,12 +20,7 @@ ApplyBody = Annotated[schemas.PlanApply, Depends(body_of(schemas.PlanApply))]
 VisibilityBody = Annotated[schemas.VisibilityChange, Depends(body_of(schemas.VisibilityChange))]
 DismissalBody = Annotated[schemas.Dismissal, Depends(body_of(schemas.Dismissal))]
 
-_ALWAYS: Final = (
-    errors.UnauthenticatedError,
-    errors.ModeratorOnlyError,
-    errors.RateLimitedError,
-    errors.UnavailableError,
-)
+_ALWAYS: Final = (errors.UnauthenticatedError, errors.ModeratorOnlyError, *BUSY)
 _WITHOUT_NUL: Final = r"^[^\x00]*$"
 """PostgreSQL has no text with that character."""
 _CALLS: Final = (*_ALWAYS, errors.ScoreServiceDeniedError, errors.BoardNotFoundError)

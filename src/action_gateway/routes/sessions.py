@@ -9,13 +9,12 @@ from action_gateway import errors
 from action_gateway.accounts.sessions import Login, Sessions
 from action_gateway.edge.operations import IdempotencyKey, add_operation, body_of, find_address
 from action_gateway.routes import schemas
+from action_gateway.routes.rejections import BUSY
 from action_gateway.store.store import User
 
 RegistrationBody = Annotated[schemas.Registration, Depends(body_of(schemas.Registration))]
 CredentialsBody = Annotated[schemas.Credentials, Depends(body_of(schemas.Credentials))]
 RefreshTokenBody = Annotated[schemas.RefreshToken, Depends(body_of(schemas.RefreshToken))]
-
-_BUSY = (errors.RateLimitedError, errors.UnavailableError)
 
 
 class SessionRoutes:
@@ -33,12 +32,10 @@ class SessionRoutes:
             "/register",
             self.register,
             schemas.Registration,
-            (errors.RegistrationClosedError, errors.UsernameTakenError, *_BUSY),
+            (errors.RegistrationClosedError, errors.UsernameTakenError, *BUSY),
             status_code=201,
         )
-        add_operation(
-            router, "/login", self.log_in, schemas.Credentials, (errors.BadCredentialsError, *_BUSY)
-        )
+        add_operation(router, "/login", self.log_in, schemas.Credentials, (errors.BadCredentialsError, *BUSY))
         rejections = (errors.BadRefreshTokenError, errors.UnavailableError)
         add_operation(router, "/refresh", self.refresh, schemas.RefreshToken, rejections)
         add_operation(

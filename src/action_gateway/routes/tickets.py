@@ -13,11 +13,10 @@ from action_gateway.edge.suspicions import Suspicions
 from action_gateway.edge.ticket_bearer import CurrentTicket, find_ticket
 from action_gateway.issuers.outside_tickets import AnyTickets
 from action_gateway.routes import schemas
+from action_gateway.routes.rejections import OPENING, SCORING
 
 PerformingBody = Annotated[schemas.Performing, Depends(body_of(schemas.Performing))]
 ScoreUpdateBody = Annotated[schemas.ScoreUpdate, Depends(body_of(schemas.ScoreUpdate))]
-
-_ALWAYS = (errors.RateLimitedError, errors.UnavailableError, errors.ScoreServiceDeniedError)
 
 
 class TicketRoutes:
@@ -36,7 +35,7 @@ class TicketRoutes:
             "/actions/perform",
             self.perform_action,
             schemas.Performing,
-            (errors.UnauthenticatedError, errors.ActionNotFoundError, errors.ActionCompletedError, *_ALWAYS),
+            OPENING,
         )
         add_operation(
             router,
@@ -49,7 +48,7 @@ class TicketRoutes:
                 errors.TicketUsedError,
                 errors.TicketDataMismatchError,
                 errors.ScoreLimitError,
-                *_ALWAYS,
+                *SCORING,
             ),
         )
         return router
