@@ -1,4 +1,4 @@
-"""Awards, corrections and closings in any order: the record says what a plain model does."""
+"""Awards, corrections, closings and cuts in any order: the record says what a plain model does."""
 
 import uuid
 from collections import defaultdict
@@ -8,6 +8,7 @@ from datetime import datetime
 
 import hypothesis
 from hypothesis import strategies as st
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.periods import (
     DAYS_AND_WEEKS,
     HOUR,
@@ -25,7 +26,7 @@ from score_service.domain.award import Award
 from score_service.domain.changes import Change, Changes, read_lines
 from score_service.domain.period import ALL_TIME, Period
 from score_service.domain.position import Position
-from score_service.domain.reversal import Reversal, ReversalConflict, ReversalRequest
+from score_service.domain.reversal import AwardArchived, Reversal, ReversalConflict, ReversalRequest
 from score_service.domain.visibility import Visibility
 from score_service.operations.verifier import Verifier
 from score_service.record.boards import BoardStore
@@ -76,6 +77,14 @@ class Close:
     """All periods that are due become final."""
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Archive what is older than so many hours, and delete so many pages of it."""
+
+    hours: int
+    pages: int
+
+
 OPERATIONS = st.one_of(
     st.builds(Give, st.lists(st.tuples(st.sampled_from(USERS), st.integers(1, 3)), min_size=1, max_size=4)),
     st.builds(
@@ -84,6 +93,7 @@ OPERATIONS = st.one_of(
     st.builds(Show, st.sampled_from(USERS), st.sampled_from(Visibility)),
     st.builds(Pass, st.integers(1, 30)),
     st.just(Close()),
+    st.builds(Cut, st.integers(0, 30), st.integers(0, 9)),
 )
 
 
@@ -109,6 +119,7 @@ class Model:
     frozen: dict[str, int] = field(default_factory=dict)
     final: set[str] = field(default_factory=set)
     visibilities: dict[str, Visibility] = field(default_factory=dict)
+    cut: int = 0
 
     @property
     def current(self) -> tuple[Period, ...]:
@@ -121,8 +132,8 @@ class Model:
             if self.now >= period.final_at:
                 self.frozen.setdefault(period_id, self.revision)
 
-    def users(self, period_id: str = ALL_TIME) -> set[str]:
-        return {given.award.user_id for given in self._of(period_id)}
+    def users(self, period_id: str = ALL_TIME, upto: int = MAX_REVISION) -> set[str]:
+        return {given.award.user_id for given in self._of(period_id) if given.revision <= upto}
 
     def standings(self, period_id: str = ALL_TIME) -> dict[str, tuple[int, int]]:
         """Return total and tie key of everybody who ever had points in a period."""
@@ -155,6 +166,7 @@ class World:
 
     board_id: str
     record: Database
+    archiving: Archiving
     clock: LedgerClock
     model: Model
     folded: dict[str, dict[str, Change]] = field(default_factory=lambda: {ALL_TIME: {}})
@@ -178,6 +190,8 @@ class World:
                 self.clock.set(self.model.now)
             case Close():
                 await self._close()
+            case Cut(hours, pages):
+                await self._cut(self.model.now - hours * HOUR, pages)
         await self._follow(before)
         await self._compare()
 
@@ -207,11 +221,14 @@ class World:
             for given in chosen
         ]
         batch = await self.corrections.reverse_awards(self.board_id, requests, actor=ACTOR, trace_id="")
-        if any(given.reversal is None for given in chosen):
+        if any(given.reversal is None and given.revision > model.cut for given in chosen):
             model.freeze()
         for given, request, result, is_new in zip(chosen, requests, batch.results, batch.is_new, strict=True):
-            assert is_new is (given.reversal is None)
-            if given.reversal is None:
+            assert is_new is (given.reversal is None and given.revision > model.cut)
+            if given.reversal is None and given.revision <= model.cut:
+                assert isinstance(result, AwardArchived)
+                assert result.cut.revision == model.cut
+            elif given.reversal is None:
                 assert isinstance(result, Reversal)
                 given.reversal = result
                 assert result.final_periods == tuple(
@@ -219,9 +236,11 @@ class World:
                 )
                 model.revision += 1
             elif given.reversal.reversal_id == request.reversal_id:
-                assert result == given.reversal
+                assert isinstance(result, Reversal)
+                assert self._place(result) == self._place(given.reversal)
             else:
-                assert result == ReversalConflict(given.reversal)
+                assert isinstance(result, ReversalConflict)
+                assert self._place(result.standing) == self._place(given.reversal)
         made = [given for given, is_new in zip(chosen, batch.is_new, strict=True) if is_new]
         in_order = sorted(made, key=lambda given: given.revision)
         revisions = [given.reversal.revision for given in in_order if given.reversal]
@@ -248,6 +267,29 @@ class World:
             await make_final(self.periods, period_id, self.board_id)
             model.revision += 1
             model.final.add(period_id)
+
+    async def _cut(self, before: datetime, pages: int) -> None:
+        model, archive = self.model, self.archiving.archive
+        end = await archive.find_cut(self.board_id, before)
+        if end is None:
+            return
+        assert end.revision > model.cut
+        final = {period_id for g in model.awards if g.revision <= end.revision for period_id in g.periods}
+        assert final <= model.final
+        model.freeze()
+        await self.archiving.cut(end.revision, self.board_id)
+        model.cut = end.revision
+        model.revision += 1
+        after = 0
+        for _ in range(pages):
+            if page := await archive.delete_archived(self.board_id, after, 2):
+                after = page.last_revision
+
+    def _place(self, reversal: Reversal) -> Reversal:
+        """Leave the position of a reversal out whose commit may be deleted."""
+        if reversal.revision > self.model.cut:
+            return reversal
+        return reversal._replace(position=Position.start(self.board_id))
 
     async def _follow(self, before: Position) -> None:
         changes = await self.ledger.read_changes(self.board_id, before)
@@ -284,9 +326,10 @@ class World:
         model, history = self.model, History(self.record)
         whole: dict[str, dict[str, Change]] = {ALL_TIME: {}}
         changes = await self.ledger.read_changes(self.board_id, Position.start(self.board_id))
-        assert changes is not None
-        fold(whole, changes)
-        for period_id in whole.keys() | self.folded.keys():
+        assert (changes is None) is (model.cut > 0)
+        if changes is not None:
+            fold(whole, changes)
+        for period_id in () if model.cut else whole.keys() | self.folded.keys():
             assert {change[:3] for change in whole.get(period_id, {}).values()} == {
                 change[:3] for change in self.folded.get(period_id, {}).values()
             }
@@ -294,15 +337,20 @@ class World:
                 u: model.visibilities.get(u) for u in self.folded.get(period_id, {})
             }
         for user_id in (None, *USERS):
-            listed, _ = await history.list_awards(self.board_id, user_id, MAX_REVISION, 1000)
+            listed, cut = await history.list_awards(self.board_id, user_id, MAX_REVISION, 1000)
+            assert cut == model.cut
             assert [(item.award_id, item.reversal) for item in listed] == [
                 (given.award.award_id, given.reversal)
                 for given in reversed(model.awards)
-                if user_id in (None, given.award.user_id)
+                if user_id in (None, given.award.user_id) and given.revision > cut
             ]
-        for period_id in (ALL_TIME, *model.opened):
+        for period_id in {ALL_TIME, *model.opened} - (model.final if model.cut else set()):
             newcomers = await self.ledger.list_newcomers(self.board_id, 0, model.revision, period_id)
-            assert sorted(user_id for _, user_id in newcomers) == sorted(model.users(period_id))
+            assert sorted(user_id for _, user_id in newcomers) == sorted(
+                model.users(period_id) - model.users(upto=model.cut)
+                if period_id == ALL_TIME
+                else model.users(period_id)
+            )
         for period_id in model.opened:
             after = [
                 given.reversal
@@ -311,7 +359,9 @@ class World:
             ]
             after.sort(key=lambda reversal: -reversal.revision)
             found = await self.corrections.list_reversals_after(self.board_id, period_id, 2)
-            assert found == (len(after), tuple(after[:2]))
+            assert (found[0], *map(self._place, found[1])) == (len(after), *map(self._place, after[:2]))
+        if model.cut:
+            return
         verified = await Verifier(self.record, Standings(self.record), IMPATIENT).verify_board(self.board_id)
         assert verified.findings.kept == []
 
@@ -334,11 +384,15 @@ def fold(folded: dict[str, dict[str, Change]], changes: Changes) -> None:
 )
 @hypothesis.given(st.lists(OPERATIONS, min_size=3, max_size=14))
 async def test_record_says_what_a_plain_model_does(
-    record: Database, board_store: BoardStore, ledger_clock: LedgerClock, operations: list[object]
+    record: Database,
+    archiving: Archiving,
+    board_store: BoardStore,
+    ledger_clock: LedgerClock,
+    operations: list[object],
 ) -> None:
     model = Model(MONDAY + 12 * HOUR)
     ledger_clock.set(model.now)
-    world = World(str(uuid.uuid4()), record, ledger_clock, model)
+    world = World(str(uuid.uuid4()), record, archiving, ledger_clock, model)
     await save_settings(board_store, world.board_id)
 
     for operation in operations:
