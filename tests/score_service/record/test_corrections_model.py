@@ -10,6 +10,7 @@ import hypothesis
 from hypothesis import strategies as st
 from tests.fixtures.archiving import Archiving
 from tests.fixtures.periods import (
+    DAY,
     DAYS_AND_WEEKS,
     HOUR,
     MONDAY,
@@ -79,7 +80,7 @@ class Close:
 
 @dataclass(frozen=True)
 class Cut:
-    """Archive what is older than so many hours, and delete so many pages of it."""
+    """Close what is due after a week, archive what is older than so many hours, and delete some of it."""
 
     hours: int
     pages: int
@@ -93,7 +94,7 @@ OPERATIONS = st.one_of(
     st.builds(Show, st.sampled_from(USERS), st.sampled_from(Visibility)),
     st.builds(Pass, st.integers(1, 30)),
     st.just(Close()),
-    st.builds(Cut, st.integers(0, 30), st.integers(0, 9)),
+    st.builds(Cut, st.integers(0, 200), st.integers(0, 9)),
 )
 
 
@@ -186,14 +187,19 @@ class World:
             case Show(user_id, visibility) if user_id in self.model.users():
                 await self._show(user_id, visibility)
             case Pass(hours):
-                self.model.now += hours * HOUR
-                self.clock.set(self.model.now)
+                self._pass(hours)
             case Close():
                 await self._close()
             case Cut(hours, pages):
+                self._pass(7 * 24)
+                await self._close()
                 await self._cut(self.model.now - hours * HOUR, pages)
         await self._follow(before)
         await self._compare()
+
+    def _pass(self, hours: int) -> None:
+        self.model.now = min(self.model.now + hours * HOUR, MONDAY + 14 * DAY)
+        self.clock.set(self.model.now)
 
     async def _give(self, pairs: list[tuple[str, int]]) -> None:
         model = self.model
@@ -202,7 +208,8 @@ class World:
         written(await self.ledger.record_awards(self.board_id, awards, DAYS_AND_WEEKS))
         for period in model.current:
             model.opened.setdefault(period.period_id, period)
-        periods = tuple(period.period_id for period in model.current)
+        current = {period.period_id for period in model.current}
+        periods = tuple(period_id for period_id in model.opened if period_id in current)
         for award in awards:
             model.revision += 1
             model.awards.append(Given(award, model.revision, periods))

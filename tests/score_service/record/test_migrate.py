@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from alembic import command
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.periods import (
     DAY,
     MONDAY,
@@ -146,6 +147,42 @@ async def test_awards_of_the_schema_before_are_found_by_user_and_taken_back(
     assert batch.changes.changes == (Change("ada", 2, 1, 10),)
     assert newcomers == [(1, "ada"), (2, "bob"), (7, "cyd")]
     assert verified.findings.kept == []
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_awards_of_the_schema_before_are_archived(
+    old_database: OldDatabase, monkeypatch: pytest.MonkeyPatch, *, is_deleted: bool
+) -> None:
+    """They name no award before them, so what is before the first one after the cut has to be looked for."""
+    old_database.migrate(monkeypatch, "0002")
+    with psycopg.connect(old_database.runtime_dsn, autocommit=True) as connection:
+        for _ in range(3):
+            connection.execute(
+                "SELECT score.record_awards('main', ARRAY[gen_random_uuid(), gen_random_uuid()], '{ada,bob}',"
+                " '{2,3}'::integer[], '{puzzle,puzzle}', '{a,b}',"
+                " ARRAY[gen_random_uuid(), gen_random_uuid()],"
+                " '{spiffe://test.local/old,spiffe://test.local/old}', '{\"\",\"\"}')"
+            )
+    old_database.migrate(monkeypatch, "head")
+
+    async with (
+        Record.open(PoolSettings(old_database.runtime_dsn)) as record,
+        Record.open(PoolSettings(old_database.owner_dsn)) as owner,
+    ):
+        ledger, history, corrections = Ledger(record), History(record), Corrections(record)
+        archiving = Archiving(owner, old_database.admin_dsn)
+        await archiving.cut(4)
+        if is_deleted:
+            await archiving.delete()
+        await ledger.record_awards("main", [make_award("ada", 5), make_award("cyd", 1)])
+        listed, _ = await history.list_awards("main", "ada", MAX_REVISION, 9)
+        requests = [ReversalRequest(item.award_id, str(uuid.uuid4()), "leaked") for item in listed]
+        batch = await corrections.reverse_awards("main", requests, actor="spiffe://test.local/x", trace_id="")
+        newcomers = await ledger.list_newcomers("main", 0, 99)
+
+    assert [item.revision for item in listed] == [8, 5]
+    assert batch.changes.changes == (Change("ada", 4, 3, 11),)
+    assert newcomers == [(9, "cyd")]
 
 
 @pytest.mark.parametrize("points", ["integer", "bigint"])
