@@ -17,6 +17,7 @@ from local_stack.certificates import CertificateAuthority, CertificateFiles
 from local_stack.services import POLICY_FILE
 from score_service.commands import main
 from score_service.settings import (
+    ArchiveSettings,
     CertificateSettings,
     MigrateSettings,
     RecordSettings,
@@ -76,6 +77,7 @@ def test_help_and_version_are_printed(runner: CliRunner) -> None:
         ("boards apply", RecordSettings),
         ("ledger export", RecordSettings),
         ("ledger verify", RecordSettings),
+        ("ledger archive", ArchiveSettings),
         ("certs check", CertificateSettings),
     ],
 )
@@ -105,6 +107,13 @@ def test_help_of_a_command_lists_every_setting(runner: CliRunner, command: str, 
         ["ledger", "export", "no board", "/"],
         ["ledger", "export", "main", "/", "--upto", "5"],
         ["ledger", "verify", "main", "/nowhere"],
+        ["ledger", "archive", "/"],
+        ["ledger", "archive", "/nowhere", "--older-than", "30"],
+        ["ledger", "archive", "/", "no board", "--older-than", "30"],
+        ["ledger", "archive", "/", "--older-than", "29"],
+        ["ledger", "archive", "/", "--older-than", "30", "--forget-ids-after", "89"],
+        ["ledger", "archive", "/", "--older-than", "90", "--forget-ids-after", "90"],
+        ["ledger", "archive", "/", "--older-than", "30", "--rows-per-second", "0"],
         ["certs"],
         ["certs", "check", "/nowhere"],
         ["certs", "check", "--key", "key.pem"],
