@@ -25,6 +25,10 @@ class StandingAward(NamedTuple):
     """The ids of the periods that it counts in."""
 
 
+ARCHIVED_AWARDS: Final = StandingAward("", 0, ())
+"""Stands for all awards of a user up to the cut, at the revision of the latest of them that stands."""
+
+
 class ReversalRow(NamedTuple):
     """What the row of a reversal says."""
 
@@ -65,7 +69,7 @@ class Corrections:
     def take_awards(self, user_id: str, awards: Mapping[int, StandingAward]) -> None:
         """Know all awards of a user up to here, in order, of whom none was taken back so far.
 
-        Where the ledger is read from a cut, one award without points stands for those up to the cut.
+        Where some of them are archived, see `ARCHIVED_AWARDS`.
         """
         self._awards[user_id] = dict(awards)
 

@@ -6,16 +6,17 @@ of users say besides what corrections after the cut have to know of awards up to
 
 import hashlib
 import json
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 from score_service.domain.findings import Fault, Findings
 from score_service.domain.period import ALL_TIME
 from score_service.operations.chain import Chain
 from score_service.operations.checkpoint import CheckpointError
+from score_service.operations.corrections import ARCHIVED_AWARDS
 from score_service.operations.tallies import Line
 from score_service.reconcile.patience import Patience
-from score_service.record.archive import Archive, CheckpointLine, Cut
+from score_service.record.archive import Archive, CheckpointLine, Cut, LateReversals
 
 _PAGE: Final = 1000
 
@@ -47,21 +48,30 @@ class Seal:
         return json.dumps(body, separators=(",", ":"), sort_keys=True)
 
 
-def write_lines(chain: Chain, reversed_since: Container[int]) -> Iterator[CheckpointLine]:
+def write_lines(chain: Chain, late: LateReversals) -> Iterator[CheckpointLine]:
     """Write the lines of a ledger that was followed to the cut.
 
+    Of who lost awards by then, the latest that stands is enough: nothing up to the cut is taken back later.
+
     Args:
-        chain: the ledger. It knows the awards of those users of whom some were taken back since.
-        reversed_since: the revisions of these awards.
+        chain: the ledger. It knows the awards of the users of whom some were taken back since.
+        late: these.
     """
+    find_standing = chain.corrections.find_standing
     for line in chain.write_lines():
-        text = json.dumps(line, separators=(",", ":"))
-        if line[:2] == ["tally", ALL_TIME]:
-            user_id = line[2]
-            standing = chain.corrections.find_standing(user_id, reversed_since)
-            yield CheckpointLine(text, user_id, standing)
+        kind, *fields = line
+        if kind == "tally" and fields[0] == ALL_TIME:
+            user_id = fields[1]
+            yield CheckpointLine(_write(line), user_id, find_standing(user_id, late.award_revisions))
+        elif kind == "awards" and fields[0] not in late.user_ids:
+            last = find_standing(fields[0], ())
+            yield CheckpointLine(_write([kind, fields[0], [[last, *ARCHIVED_AWARDS]] if last else []]))
         else:
-            yield CheckpointLine(text)
+            yield CheckpointLine(_write(line))
+
+
+def _write(line: Line) -> str:
+    return json.dumps(line, separators=(",", ":"))
 
 
 class CutReader:

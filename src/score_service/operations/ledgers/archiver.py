@@ -165,10 +165,12 @@ class LedgerArchiver:
         """Write the checkpoint, and set the cut; return why that may not be."""
         board_id = walk.board_id
         late = await self._ask(self._archive.list_late_reversals, board_id, end.revision)
-        await walk.look_back(late.user_ids.difference(walk.chain.corrections.known_users))
+        users = iter(late.user_ids.difference(walk.chain.corrections.known_users))
+        while some := list(islice(users, _PAGE)):
+            await walk.look_back(some)
         while await self._ask(self._archive.discard_checkpoint, board_id, _PAGE):
             pass
-        seal, lines = Seal(), write_lines(walk.chain, late.award_revisions)
+        seal, lines = Seal(), write_lines(walk.chain, late)
         while page := list(islice(lines, _PAGE)):
             is_written = await self._ask(
                 self._archive.add_checkpoint_lines,

@@ -213,6 +213,7 @@ class LedgerFileWriter:
         after, last = self._start.revision, self.head.revision
         path = self._folder / f"{self._board_id}.{after:0{_DIGITS}}-{last:0{_DIGITS}}.ledger"
         self._draft.replace(path)
+        _keep_names(self._folder)
         return LedgerFile(path, self._board_id, after, last)
 
     def __exit__(
@@ -220,6 +221,15 @@ class LedgerFileWriter:
     ) -> None:
         self._file.close()
         self._draft.unlink(missing_ok=True)
+
+
+def _keep_names(folder: Path) -> None:
+    """Wait until the names in a folder outlast a loss of power, too."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _write_start(board_id: str, head: Head) -> bytes:

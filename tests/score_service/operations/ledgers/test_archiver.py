@@ -257,6 +257,22 @@ async def test_entry_says_what_was_archived(life: Life) -> None:
     ]
 
 
+async def test_awards_are_in_the_checkpoint_only_of_users_who_lost_some_after_the_cut(life: Life) -> None:
+    await life.live_monday()
+    await life.live_tuesday()
+    await life.archive()
+
+    lines = life.read(
+        "SELECT line FROM score.checkpoint_line WHERE line LIKE '[\"awards\",%' ORDER BY number"
+    )
+    periods = [day().period_id]
+    assert [json.loads(line) for line in lines] == [
+        ["awards", "ada", [[8, "", 0, []]]],
+        ["awards", "cyd", [[4, life.awards[4].award_id, 7, periods]]],
+        ["awards", "dan", [[9, life.awards[9].award_id, 2, periods]]],
+    ]
+
+
 async def test_corrections_after_the_cut_come_to_what_they_would_without_it(
     life: Life, verifier: Verifier
 ) -> None:

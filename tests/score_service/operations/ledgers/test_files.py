@@ -1,6 +1,7 @@
 """Files of a ledger: what was changed, cut or mixed up in them is found."""
 
 import hashlib
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -92,6 +93,19 @@ def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     (file,) = write(tmp_path, 1)
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [file.path]
+
+
+def test_file_and_its_name_outlast_a_loss_of_power(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced = list[tuple[bool, set[str]]]()
+
+    def sync(descriptor: int) -> None:
+        names = {path.suffix for path in tmp_path.iterdir()}
+        synced.append((stat.S_ISDIR(os.fstat(descriptor).st_mode), names))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write(tmp_path, 1)
+
+    assert synced == [(False, {".draft"}), (True, {".ledger"})]
 
 
 @pytest.mark.parametrize(
