@@ -16,7 +16,7 @@ from tests.fixtures import postgres
 from tests.fixtures.periods import LedgerClock
 from tests.fixtures.redis import delete_keys, restore_keys, save_keys
 from tests.fixtures.stack import Stack, target_of
-from tests.fixtures.stores import eventually
+from tests.fixtures.stores import IMPATIENT, eventually
 from tests.score_service.history.model import Model
 from tests.score_service.history.operations import (
     HISTORIES,
@@ -24,10 +24,12 @@ from tests.score_service.history.operations import (
     Ask,
     Call,
     Close,
+    Cut,
     Depart,
     Event,
     History,
     Interrupted,
+    Kill,
     Look,
     Operation,
     Pass,
@@ -62,6 +64,9 @@ from score_service.domain.period import PeriodChoice, Schedule
 from score_service.domain.position import Position
 from score_service.domain.reversal import ReversalConflict, ReversalRequest
 from score_service.domain.visibility import Visibility
+from score_service.operations.cut_checkpoint import write_lines
+from score_service.operations.ledgers import archiver
+from score_service.operations.ledgers.archiver import LedgerArchiver
 from score_service.periods.schedules import make_schedule
 from score_service.projection import scripts
 from score_service.projection.lua import load_script
@@ -77,6 +82,7 @@ from score_service.record.feed import EntryStore
 from score_service.record.ledger import Ledger, RecordedBatch
 from score_service.record.sql import load_statement
 from score_service.stream.hubs import Hubs
+from service_runtime.postgres.pool import PoolSettings
 from service_runtime.redis.access import RedisAccess
 
 _MORE = int(os.environ.get("HISTORIES", "0"))
@@ -91,9 +97,19 @@ async def stores(
     redis_access: RedisAccess,
     redis_prefix: str,
 ) -> AsyncIterator[Stores]:
-    async with RecordKeeper.open(database.admin_dsn) as keeper:
+    owner_settings = PoolSettings(database.score_owner_dsn, wait_seconds=20)
+    async with RecordKeeper.open(database.admin_dsn) as keeper, Database.open(owner_settings) as owner:
         servers = ServersSettings(redis_access, 5, 32, 32)
-        yield Stores(record, redis_url, servers, redis_prefix, keeper, LedgerClock(database.admin_dsn))
+        clock = LedgerClock(database.admin_dsn)
+        yield Stores(
+            record,
+            redis_url,
+            servers,
+            redis_prefix,
+            keeper,
+            clock,
+            LedgerArchiver(owner, IMPATIENT, rows_per_second=1e9),
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -350,6 +366,24 @@ def watch_without_corrections(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Projector, "project", project_awards)
 
 
+def forget_ids_of_archived_awards(patch: pytest.MonkeyPatch) -> None:
+    archive_board = LedgerArchiver.archive_board
+
+    async def archive(archiver: LedgerArchiver, board_id: str, *arguments: Any) -> Any:
+        archived = await archive_board(archiver, board_id, *arguments)
+        if archived.cut:
+            await archiver._archive.forget_award_ids(board_id, archived.cut.revision, None, 1000)
+        return archived
+
+    patch.setattr(LedgerArchiver, "archive_board", archive)
+
+
+def archive_as_if_nothing_was_taken_back_since(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        archiver, "write_lines", lambda chain, late: write_lines(chain, replace(late, award_revisions=()))
+    )
+
+
 ADA, BOB, CYD, DAN, ADA_AGAIN = Ask(0), Ask(1), Ask(2), Ask(3), Ask(8)
 HIDDEN, SHADOWED, VISIBLE = Visibility.HIDDEN, Visibility.SHADOWED, Visibility.VISIBLE
 _DAY = 24 * 60
@@ -462,6 +496,25 @@ FAULTS: list[tuple[Fault, History, str]] = [
     ),
     (feed_all_but_the_second, History((Call(0, (ADA, BOB, CYD)),)), "the feed goes from"),
     (
+        forget_ids_of_archived_awards,
+        History((Call(0, (ADA,)), Pass(5), Cut(), Call(1, (ADA,)))),
+        "an award took effect twice",
+    ),
+    (
+        archive_as_if_nothing_was_taken_back_since,
+        History(
+            (
+                Call(0, (ADA, ADA_AGAIN)),
+                Pass(5),
+                Reverse(0, (Undo(8),)),
+                Cut(),
+                Call(0, (ADA_AS_BOB,)),
+                Reverse(1, (Undo(16),)),
+            )
+        ),
+        "where .* is right",
+    ),
+    (
         watch_without_corrections,
         History((Call(0, (ADA, BOB)), Reverse(0, (Undo(1),)))),
         "bob.* at 3|Redis does not rank",
@@ -549,6 +602,79 @@ async def test_correction_is_whole_whatever_happens_before_any_step(
             Read(1, "ada", fresh=True),
         )
         await live(stores, History(operations, late=LatePolicy.CURRENT))
+
+
+_OLD = (Call(0, (ADA, BOB, CYD)), Save(), Call(0, (ADA_AGAIN,)), Pass(5))
+CUTS: dict[str, tuple[Operation, ...]] = {
+    "awarded again": (Cut(), Call(1, (ADA, Ask(1, 1))), Call(0, (BOB,), leaves=True)),
+    "taken back": (
+        Cut(),
+        Reverse(0, (Undo(8),)),
+        Reverse(1, (Undo(0), Undo(9))),
+        Reverse(1, (Undo(1),), True),
+    ),
+    "taken back before": (Reverse(0, (Undo(8),)), Cut(), Reverse(1, (Undo(8),)), Reverse(1, (Undo(8, 1),))),
+    "those of who loses later ones": (Cut(), Call(0, (ADA_AS_BOB, DAN)), Reverse(1, (Undo(16), Undo(3)))),
+    "those of who lost some": (
+        *(Reverse(0, (Undo(8), Undo(1))), Call(1, (ADA_AS_BOB, Ask(9))), Cut()),
+        *(Reverse(1, (Undo(16),)), Reverse(0, (Undo(9),))),
+    ),
+    "twice": (
+        *(Cut(), Call(0, (ADA_AS_BOB, Ask(9))), Pass(5), Reverse(0, (Undo(16),)), Cut(), Call(1, (ADA,))),
+        *(Call(1, (Ask(24), Ask(17))), Reverse(0, (Undo(24), Undo(17)))),
+    ),
+    "those of who is hidden": (
+        Show(0, "ada", HIDDEN),
+        Cut(),
+        Show(1, "ada", VISIBLE),
+        Call(1, (ADA_AS_BOB,)),
+    ),
+    "where Redis steps back before the cut": (
+        Cut(),
+        RollBack(),
+        Look(0),
+        Call(0, (BOB,)),
+        RollBack(),
+        Call(1, (DAN,)),
+    ),
+    "where Redis is before the cut": (Kill(0), Apart(Call(0, (DAN,))), Pass(5), Cut(), Look(1)),
+    "while a watcher is away": (Depart(), Call(0, (DAN,)), Pass(5), Cut(), Return(1)),
+    "and restored": (Cut(), Restore(1), Call(1, (ADA_AS_BOB,)), Reverse(1, (Undo(8),)), Pass(5), Cut()),
+    "and lost in part": (
+        Call(1, (DAN,)),
+        Pass(5),
+        Cut(),
+        Call(1, (Ask(9),)),
+        Restore(3),
+        Call(0, (BOB, DAN)),
+    ),
+    "with periods": (
+        Pass(9 * _DAY),
+        Close(0),
+        Cut(),
+        Call(1, (ADA, ADA_AS_BOB)),
+        Reverse(0, (Undo(8), Undo(16))),
+    ),
+}
+"""What is done about awards that are old enough to be archived."""
+
+
+@pytest.mark.parametrize("late", [None, LatePolicy.CURRENT], ids=["alone", "periods"])
+@pytest.mark.parametrize("case", CUTS)
+async def test_archived_awards_stay_made(stores: Stores, case: str, late: LatePolicy | None) -> None:
+    await live(stores, History((*_OLD, *CUTS[case], Read(0, "ada", fresh=True)), late=late))
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    "work",
+    [Call(0, (ADA, DAN)), Reverse(0, (Undo(8),)), Show(0, "ada", HIDDEN), Rebuild(0), Look(0)],
+    ids=str,
+)
+async def test_work_goes_on_though_awards_are_archived_before_any_step(stores: Stores, work: Work) -> None:
+    for step in range(6):
+        cut = Interrupted(work, step, (Cut(),), "goes on")
+        await live(stores, History((*_OLD, RollBack(), cut, Read(1, "ada", fresh=True))))
 
 
 _CLOSE_STEPS = 13

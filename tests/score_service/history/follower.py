@@ -39,6 +39,12 @@ class Follower:
         assert self.may_be_lost, f"{self.position} was not known any more"
         self.position, self.may_be_lost = self.model.start, False
 
+    def begin_at(self, cut: object) -> None:
+        """Take what is up to the cut from files."""
+        assert isinstance(cut, Position)
+        assert self.position.revision < cut.revision, f"{self.position} is not before {cut}"
+        self.position = cut
+
     def judge(self) -> None:
         """Check what has come: each entry once, in order, as the ledger has it."""
         received, self._received = self._received, []

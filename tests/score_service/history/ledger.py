@@ -98,6 +98,11 @@ def reversals_of(steps: Iterable[Step], period_id: str = ALL_TIME) -> dict[str, 
     }
 
 
+def cut_of(steps: Iterable[Step]) -> int:
+    """Say up to which revision awards are archived; 0 where none are."""
+    return max((int(entry.body["revision"]) for entry in entries_of(steps, "archived")), default=0)
+
+
 def visibilities_of(steps: Iterable[Step]) -> dict[str, Visibility]:
     """Say who may see each user that was hidden once."""
     entries = entries_of(steps, "visibility")

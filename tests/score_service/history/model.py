@@ -20,6 +20,7 @@ from tests.score_service.history.ledger import (
     Step,
     StoredStanding,
     counting_in,
+    cut_of,
     digest_result,
     entries_of,
     finals_of,
@@ -38,14 +39,16 @@ from score_service.domain.award import MAX_TOTAL, Award, AwardOutcome, RecordedA
 from score_service.domain.board_settings import LatePolicy
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
-from score_service.domain.reversal import AwardMissing, Reversal, ReversalConflict
+from score_service.domain.reversal import AwardArchived, AwardMissing, Reversal, ReversalConflict
 from score_service.domain.standing import BoardView, Standing
 from score_service.domain.visibility import Visibility
 from score_service.errors import (
+    AwardArchivedError,
     AwardConflictError,
     AwardNotFoundError,
     AwardReversedError,
     BoardNotFoundError,
+    HistoryArchivedError,
     PeriodClosedError,
     PeriodUnknownError,
     ScoreServiceError,
@@ -334,6 +337,8 @@ class Model:
                 self._take_reversal(entry, before)
             case "visibility":
                 self._take_visibility(entry, before)
+            case "archived":
+                self._take_archived(entry, before)
             case kind:
                 assert kind == "settings"
 
@@ -349,6 +354,15 @@ class Model:
             f"the result of {period_id} is not digested as it is"
         )
 
+    def _take_archived(self, entry: Entry, before: Sequence[Step]) -> None:
+        cut, body = entry.body["revision"], entry.body
+        (position,) = [commit.position for commit in self.commits if commit.position.revision == cut]
+        assert cut > cut_of(before), "it was archived before"
+        assert body["digest"].startswith(position.mark), f"the cut is at {position}, and says {body}"
+        assert body["awards"] == len(rows_of(before[:cut]))
+        assert body["commits"] == len([one for one in self.commits if one.position.revision <= cut])
+        assert finals_of(before).issuperset(periods_of(before[:cut])), "a period was cut that is not final"
+
     def _take_reversal(self, entry: Entry, before: Sequence[Step]) -> None:
         body, gone = entry.body, entries_of(before, "reversal")
         undo = body["award_id"], body["reversal_id"]
@@ -356,6 +370,7 @@ class Model:
         assert all(undo[0] != other.body["award_id"] for other in gone), "an award was taken back twice"
         assert all(undo[1] != other.body["reversal_id"] for other in gone), "a reversal took two awards back"
         (row,) = [row for row in rows_of(before) if row.award_id == undo[0]]
+        assert row.revision > cut_of(before), "an award was taken back that is archived"
         told = body["award_revision"], body["user_id"], body["points"], body["reason"], body["on_behalf_of"]
         assert told == (row.revision, row.user_id, row.points, REASON, BEHALF), f"{entry} is not of {row}"
         final = [period_id for period_id in row.counts if entry.entered_at >= self.spans[period_id].final_at]
@@ -402,6 +417,7 @@ class Model:
         told = outcome.recorded
         found = RecordedAward(position=position, **{name: getattr(row, name) for name in _TOLD})
         assert told._replace(reversed=False) == found, f"{told} is not {row}"
+        assert row.revision > cut_of(self.ledgers[answer.head]), f"{told} is archived"
         gone = reversals_of(self.steps).get(row.award_id)
         assert gone or not told.reversed, f"{told} stands"
         was_gone = gone and gone.revision <= answer.head.revision
@@ -442,11 +458,17 @@ class Model:
                     is_rival = standing.award_id == one.undo.ids[0] or standing.reversal_id == one.undo.ids[1]
                     assert is_rival, f"{standing} has nothing to do with {one.undo}"
                     assert standing == _reversal(*at[standing.award_id], standing)
+                case HistoryArchivedError() | AwardArchived():
+                    self._judge_archived(one.undo)
                 case AwardNotFoundError() | BoardNotFoundError() | AwardMissing():
                     had = self.ledgers[one.head]
                     assert one.undo.ids[0] not in {row.award_id for row in rows_of(had)}, "it was there"
                 case failure:
                     raise AssertionError(f"{one.undo} failed: {failure!r}")
+
+    def _judge_archived(self, undo: Undo) -> None:
+        (row,) = [row for row in self.rows if row.award_id == undo.ids[0]]
+        assert row.revision <= cut_of(self.steps), f"{row} is not archived"
 
     def _judge_reversal(self, undo: Undo, told: Reversal, entry: Entry, position: Position) -> None:
         assert (told.award_id, told.reversal_id) == undo.ids, f"{undo} was answered with {told}"
@@ -475,7 +497,10 @@ class Model:
 
     def _judge_refusal(self, answer: Answer, row: Row | None, answers: Sequence[Answer]) -> None:
         award = answer.award
-        if isinstance(answer.outcome, AwardConflictError):
+        if isinstance(answer.outcome, AwardArchivedError):
+            assert row, "nothing is archived of it"
+            assert answer.outcome.revision == row.revision <= cut_of(self.steps), f"{row} is not archived"
+        elif isinstance(answer.outcome, AwardConflictError):
             assert row, "a conflict with nothing"
             assert _payload(award) != _payload(row), "a replay was answered as a conflict"
         elif isinstance(answer.outcome, TotalOutOfRangeError):
@@ -532,6 +557,7 @@ class Model:
         left_back, self.left_back = self.left_back, []
         gone = entries_of(self.steps, "reversal")
         known = {entry.body[name] for entry in gone for name in ("award_id", "reversal_id")}
+        known |= {row.award_id for row in self.rows if row.revision <= cut_of(self.steps)}
         for undo in left_back:
             assert known.intersection(undo.ids), f"{undo} was given up with its caller"
 

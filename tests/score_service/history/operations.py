@@ -175,6 +175,11 @@ class Restore:
 
 
 @dataclass(frozen=True)
+class Cut:
+    """An operator archives all awards that may be."""
+
+
+@dataclass(frozen=True)
 class Kill:
     """A process is killed, and started again."""
 
@@ -194,7 +199,7 @@ class Return:
 
 
 Work: TypeAlias = Call | Reverse | Show | Read | Look | Rebuild | Close
-Event: TypeAlias = Pass | Wipe | Evict | Save | RollBack | Restore | Kill | Depart | Return
+Event: TypeAlias = Pass | Wipe | Evict | Save | RollBack | Restore | Cut | Kill | Depart | Return
 
 
 @dataclass(frozen=True)
@@ -275,6 +280,7 @@ _EVENTS: SearchStrategy[Event] = st.one_of(
     st.builds(Save),
     st.builds(RollBack),
     st.builds(Restore, st.integers(1, 4)),
+    st.builds(Cut),
     st.builds(Kill, _BY),
     st.builds(Depart),
     st.builds(Return, _BY),

@@ -24,6 +24,7 @@ from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
 from score_service.errors import ProjectionUnavailableError, ScoreServiceError
 from score_service.feed.entry_feeds import EntryFeeds, FeedSettings
+from score_service.operations.ledgers.archiver import LedgerArchiver
 from score_service.projection.projection import Projection
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache
@@ -57,6 +58,7 @@ class Stores:
     prefix: str
     record: RecordKeeper
     clock: LedgerClock
+    archiver: LedgerArchiver
 
 
 class Gate:

@@ -3,13 +3,14 @@
 import datetime as dt
 import json
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from operator import attrgetter
 from typing import Any, Final, Self, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
 from tests.score_service.history.ledger import Commit, Entry, Row, Step, StoredStanding, store
 from tests.score_service.history.model import Record, StoredRow
 from tests.score_service.history.operations import RICH, ROOM
@@ -27,12 +28,17 @@ _AWARDS: Final = """
                FROM unnest(a.period_numbers, a.period_totals) AS c (number, total)
                JOIN score.period p ON p.board_id = a.board_id AND p.number = c.number
            ) AS counts
-    FROM score.award a WHERE a.board_id = %(board_id)s"""
+    FROM (
+        SELECT * FROM score.award
+        UNION SELECT * FROM jsonb_populate_recordset(NULL::score.award, %(award)s)
+    ) a WHERE a.board_id = %(board_id)s"""
 _ENTRIES: Final = """
     SELECT revision, kind, entered_at, body FROM score.entry WHERE board_id = %(board_id)s"""
 _COMMITS: Final = """
-    SELECT first_revision, last_revision, digest FROM score.commit
-    WHERE board_id = %(board_id)s ORDER BY last_revision"""
+    SELECT first_revision, last_revision, digest FROM (
+        SELECT * FROM score.commit
+        UNION SELECT * FROM jsonb_populate_recordset(NULL::score.commit, %(commit)s)
+    ) c WHERE board_id = %(board_id)s ORDER BY last_revision"""
 _STANDINGS: Final = """
     SELECT period, user_id, total, reached_revision, coalesce(changed_revision, reached_revision) AS version
     FROM score.standing WHERE board_id = %(board_id)s"""
@@ -46,7 +52,20 @@ _PERIODS: Final = """
            digest, entry_revision
     FROM score.period WHERE board_id = %(board_id)s"""
 _BOARD: Final = "SELECT revision, digest FROM score.board WHERE board_id = %(board_id)s FOR UPDATE"
+_KEPT: Final = {
+    "award": "SELECT to_jsonb(a) AS row FROM score.award a WHERE board_id = %(board_id)s",
+    "commit": "SELECT to_jsonb(c) AS row FROM score.commit c WHERE board_id = %(board_id)s",
+    "checkpoint_line": "SELECT to_jsonb(l) AS row FROM score.checkpoint_line l WHERE board_id = %(board_id)s",
+}
+"""What is read, by table, before it is deleted."""
 _RESTORE: Final = (
+    *(
+        f"INSERT INTO score.{table} SELECT * FROM jsonb_populate_recordset(NULL::score.{table}, %({table})s)"
+        " ON CONFLICT DO NOTHING"
+        for table in _KEPT
+    ),
+    "DELETE FROM score.archived_award WHERE board_id = %(board_id)s",
+    "DELETE FROM score.checkpoint_line WHERE board_id = %(board_id)s AND revision > %(revision)s",
     "DELETE FROM score.award WHERE board_id = %(board_id)s AND revision > %(revision)s",
     "DELETE FROM score.entry WHERE board_id = %(board_id)s AND revision > %(revision)s",
     "DELETE FROM score.reversal WHERE board_id = %(board_id)s AND revision > %(revision)s",
@@ -71,6 +90,10 @@ _RESTORE: Final = (
            SELECT max(revision) FROM score.entry WHERE board_id = %(board_id)s AND kind = 'settings'), 0)
        FROM score.commit c WHERE c.board_id = b.board_id AND c.last_revision = %(revision)s
        AND b.board_id = %(board_id)s""",
+    """UPDATE score.board SET archived_revision = coalesce((
+           SELECT (body::json ->> 'revision')::bigint FROM score.entry
+           WHERE board_id = %(board_id)s AND kind = 'archived' ORDER BY revision DESC LIMIT 1), 0)
+       WHERE board_id = %(board_id)s""",
     "DELETE FROM score.board WHERE board_id = %(board_id)s AND %(revision)s = 0",
 )
 _STAND: Final = """
@@ -97,6 +120,8 @@ class RecordKeeper:
 
     def __init__(self, connection: psycopg.AsyncConnection[DictRow]) -> None:
         self._connection = connection
+        self._kept: dict[str, dict[str, dict[tuple[int, int], Any]]] = {}
+        """Of each board, by table and key, rows that may be gone."""
 
     @classmethod
     @asynccontextmanager
@@ -120,7 +145,8 @@ class RecordKeeper:
         )
         async with self._connection.transaction():
             awards, entries, commits, standings, results, periods, boards = [
-                await self._run(statement, board_id=board_id) for statement in statements
+                await self._run(statement, board_id=board_id, **self._rows_of(board_id))
+                for statement in statements
             ]
         steps: list[Step] = [_row(row) for row in awards]
         steps += (Entry(**{**row, "body": json.loads(row["body"])}) for row in entries)
@@ -132,12 +158,26 @@ class RecordKeeper:
             {row["period_id"]: StoredRow(**row) for row in periods},
         )
 
+    async def keep(self, board_id: str) -> None:
+        """Keep what the next archiving may delete, as files and backups do."""
+        kept = self._kept.setdefault(board_id, {table: {} for table in _KEPT})
+        for table, statement in _KEPT.items():
+            for row in await self._run(statement, board_id=board_id):
+                kept[table][_key_of(row["row"])] = row["row"]
+
+    def _rows_of(self, board_id: str) -> dict[str, Jsonb]:
+        kept = self._kept.get(board_id, {})
+        return {table: Jsonb(list(kept.get(table, {}).values())) for table in _KEPT}
+
     async def restore(self, board_id: str, steps: Sequence[Step]) -> None:
         """Lose what came after the last of these."""
         revision = steps[-1].revision if steps else 0
+        for rows in self._kept.get(board_id, {}).values():
+            for key in [key for key, row in rows.items() if _revision_of(row) > revision]:
+                del rows[key]
         async with self._connection.transaction():
             for statement in (_BOARD, *_RESTORE):
-                await self._run(statement, board_id=board_id, revision=revision)
+                await self._run(statement, board_id=board_id, revision=revision, **self._rows_of(board_id))
             live = "SELECT period_id FROM score.period WHERE board_id = %(board_id)s AND has_standings"
             periods = [row["period_id"] for row in await self._run(live, board_id=board_id)]
             for period in (ALL_TIME, *periods):
@@ -168,6 +208,14 @@ class RecordKeeper:
     async def _run(self, statement: str, **values: Any) -> list[DictRow]:
         cursor = await self._connection.execute(statement.encode(), values)
         return await cursor.fetchall() if cursor.description else []
+
+
+def _revision_of(row: Mapping[str, Any]) -> int:
+    return int(row.get("last_revision") or row["revision"])
+
+
+def _key_of(row: Mapping[str, Any]) -> tuple[int, int]:
+    return _revision_of(row), row.get("number", 0)
 
 
 def _row(row: DictRow) -> Row:

@@ -5,9 +5,11 @@ After each operation the model judges what the record has become, and what was a
 
 import asyncio
 import datetime as dt
+import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from tests.fixtures.periods import ACTOR, save_settings
@@ -26,6 +28,7 @@ from tests.score_service.history.operations import (
     By,
     Call,
     Close,
+    Cut,
     Depart,
     Evict,
     Interrupted,
@@ -56,11 +59,14 @@ from score_service.domain.standing import BoardView
 from score_service.domain.watch import WatchRequest
 from score_service.errors import (
     BoardNotFoundError,
+    HistoryArchivedError,
     PositionUnknownError,
     ProjectionUnavailableError,
     ScoreServiceError,
 )
 from score_service.feed.entry_feeds import EntryFeeds
+from score_service.operations.ledgers.archiver import ArchiveRefusedError
+from score_service.operations.ledgers.files import LedgerFileError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Headcount
 from score_service.projection.scripts import Cache
@@ -75,8 +81,12 @@ _SLOW: Final = dt.timedelta(minutes=45)
 class World:
     """A board, and what is known of it."""
 
-    def __init__(self, stores: Stores, cache: Cache, board_id: str, stack: AsyncExitStack) -> None:
+    def __init__(
+        self, stores: Stores, cache: Cache, board_id: str, stack: AsyncExitStack, folder: Path
+    ) -> None:
         self.model = Model(board_id)
+        self._folder = folder
+        """Of files of the ledger."""
         self._board_id = board_id
         self._stores = stores
         self._stack = stack
@@ -98,8 +108,9 @@ class World:
         cls, stores: Stores, board_id: str, *, has_rich: bool, late: LatePolicy | None
     ) -> AsyncIterator["World"]:
         async with AsyncExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="laurel-history-")))
             cache = await stack.enter_async_context(Cache.open(stores.cache))
-            world = cls(stores, cache, board_id, stack)
+            world = cls(stores, cache, board_id, stack, folder)
             stack.push_async_callback(world._end)
             world._pass(dt.timedelta(hours=12))
             world._processes = [await world._start(0), await world._start(1)]
@@ -225,8 +236,8 @@ class World:
             case Wipe() | Evict() | Save() | RollBack():
                 self._unsure |= _BOTH if isinstance(operation, RollBack) else set()
                 await self._keys.change(operation)
-            case Restore(commits):
-                await self._restore(commits)
+            case Restore() | Cut():
+                await self._change_record(operation)
             case Kill(by):
                 await self._kill(by)
             case Depart():
@@ -433,6 +444,8 @@ class World:
                     self.follower.receive(delivery)
         except PositionUnknownError:
             self.follower.begin_anew()
+        except HistoryArchivedError as error:
+            self.follower.begin_at(error.position)
 
     async def _depart(self) -> None:
         """Have the watcher leave, once it has seen something."""
@@ -448,6 +461,12 @@ class World:
     async def _has_come(self) -> bool:
         return self.roaming.position is not None
 
+    async def _change_record(self, operation: Restore | Cut) -> None:
+        if isinstance(operation, Restore):
+            await self._restore(operation.commits)
+        else:
+            await self._cut()
+
     async def _restore(self, commits: int) -> None:
         await self._check()
         self._restores += 1
@@ -455,6 +474,15 @@ class World:
         self.model.lose(commits)
         self.follower.may_be_lost = True
         await self._stores.record.restore(self._board_id, self.model.steps)
+
+    async def _cut(self) -> None:
+        """Archive what is older than now. Whoever restored the record has no files that go on."""
+        await self._stores.record.keep(self._board_id)
+        folder = self._folder / str(self._restores)
+        folder.mkdir(exist_ok=True)
+        with suppress(ArchiveRefusedError, LedgerFileError):
+            await self._stores.archiver.archive_board(self._board_id, folder, self.model.now)
+        await self._stores.record.keep(self._board_id)
 
 
 def _count(shown: Shown) -> Headcount:
