@@ -11,6 +11,7 @@ import httpx2
 import psycopg
 import pytest
 from starlette.responses import StreamingResponse
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.postgres import Database
 from tests.fixtures.relay import Configure, RelayDatabase, StartRelay
 from tests.fixtures.score_service import ScoreService
@@ -410,6 +411,36 @@ async def test_nothing_is_sent_from_another_history_until_somebody_says_so(
 
     await eventually(has_come)
     assert receiver.hooks[3].body != receiver.hooks[1].body
+
+
+@pytest.mark.usefixtures("quick")
+async def test_nothing_is_sent_from_before_the_cut_until_somebody_says_so(
+    client: ScoreClient,
+    start_receiver: StartReceiver,
+    start_relay: StartRelay,
+    configure: Configure,
+    relay_database: RelayDatabase,
+    archiving: Archiving,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(delivery, "_STOPPED_SECONDS", 0.05)
+    receiver = await start_receiver()
+    await give(client, 3)
+    cut = await archiving.cut_and_delete()
+    await give(client, 1)
+    relay = await start_relay(configure("shop", receiver))
+
+    async def is_stopped() -> bool:
+        return 'relay_stopped{receiver="shop"} 1.0' in await metrics_of(relay.relay.admin_address)
+
+    await eventually(is_stopped)
+    assert receiver.hooks == []
+    relay_database.query(f"UPDATE relay.delivery SET position = '{cut}'")
+    await until(receiver, 2)
+
+    assert receiver.revisions[:2] == [4, 5]
+    assert receiver.hooks[0].event["type"] == "laurel.archived"
+    assert not await is_stopped()
 
 
 async def test_certificate_of_a_receiver_is_verified(
