@@ -396,7 +396,12 @@ class ScoreClient(CorrectionCalls):
                 yield event
 
     async def entries(
-        self, *, board_id: str, after_position: str = "", kinds: Iterable[EntryKind] = ()
+        self,
+        *,
+        board_id: str,
+        after_position: str = "",
+        kinds: Iterable[EntryKind] = (),
+        on_checkpoint: Callable[[str], None] = lambda _position: None,
     ) -> AsyncGenerator[Entry, None]:
         """Yield the entries of the board's ledger in order, and go on with new ones as they are made.
 
@@ -404,12 +409,15 @@ class ScoreClient(CorrectionCalls):
         after the last entry, for as long as it takes. Only what all synchronous standbys of the record have
         is handed over, so that no failover takes it back.
 
-        Keep the `position` of an entry once it has been handled, and go on from there another time.
+        Keep the `position` of an entry once it has been handled, and go on from there another time. Whoever
+        reads rare kinds of a board that is archived keeps the positions of `on_checkpoint` as well.
 
         Args:
             board_id: The board.
             after_position: Where to go on; the empty text for the start of the ledger.
             kinds: Entries of these kinds alone; none for all.
+            on_checkpoint: Called with a position where the ledger has gone on without such entries, once
+                the ones before it were handled.
 
         Raises:
             BoardNotFoundError: No award was ever made on this board.
@@ -425,7 +433,11 @@ class ScoreClient(CorrectionCalls):
             kinds=canonical_kinds("kinds", kinds),
         )
         reader = EntryReader(
-            self._channel, request, first_timeout=self._timeout, stall_timeout=self._stall_timeout
+            self._channel,
+            request,
+            first_timeout=self._timeout,
+            stall_timeout=self._stall_timeout,
+            on_checkpoint=on_checkpoint,
         )
         async with aclosing(reader.entries()) as entries:
             async for entry in entries:

@@ -66,7 +66,9 @@ class EntryReader:
         *,
         first_timeout: float,
         stall_timeout: float,
+        on_checkpoint: Callable[[str], None] = lambda _position: None,
     ) -> None:
+        self._on_checkpoint = on_checkpoint
         self._request = request
         self._request.entries_per_message = _ENTRIES_PER_MESSAGE
         self._revision = 0
@@ -79,7 +81,10 @@ class EntryReader:
         """Yield the entries, for as long as the stream may be opened again."""
         try:
             while True:
-                for entry in await retried(self._next, on=PASSING, within=None):
+                entries = await retried(self._next, on=PASSING, within=None)
+                if not entries:
+                    self._on_checkpoint(self._request.after_position)
+                for entry in entries:
                     yield entry
         finally:
             self._stream.close()

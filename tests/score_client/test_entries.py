@@ -185,6 +185,22 @@ async def test_entries_that_share_a_message_come_one_by_one(
     assert [entry.revision for entry in entries] == [1, 2, 3, 4]
 
 
+async def test_a_checkpoint_is_told_once_what_was_before_it_is_handled(
+    server: ScriptedServer, client: ScoreClient
+) -> None:
+    server.script("StreamEntries", play(award(1, award(2)), checkpoint(9), award(10)))
+    told = list[str]()
+
+    entries = client.entries(board_id="main", on_checkpoint=told.append)
+    async with asyncio.timeout(30), aclosing(entries):
+        async for entry in entries:
+            told.append(entry.position)
+            if entry.revision == 10:
+                break
+
+    assert told == ["1-00", "2-00", "9-00", "10-00"]
+
+
 BREAKS: list[Step | None] = [
     None,
     reject(StatusCode.UNAVAILABLE, "SHUTTING_DOWN", retry_after=0),

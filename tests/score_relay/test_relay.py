@@ -414,6 +414,28 @@ async def test_nothing_is_sent_from_another_history_until_somebody_says_so(
 
 
 @pytest.mark.usefixtures("quick")
+async def test_receiver_of_rare_kinds_is_not_left_behind_where_awards_are_archived(
+    client: ScoreClient,
+    start_receiver: StartReceiver,
+    start_relay: StartRelay,
+    configure: Configure,
+    relay_database: RelayDatabase,
+    archiving: Archiving,
+) -> None:
+    receiver = await start_receiver()
+    configured = configure("shop", receiver, kinds=["archived"])
+    relay = await start_relay(configured)
+    *_, last = await give(client, 3)
+    await position_is(relay_database, last.position)
+    await relay.stop()
+    await archiving.cut_and_delete()
+    await start_relay(configured)
+    await until(receiver, 1)
+
+    assert receiver.revisions == [4]
+
+
+@pytest.mark.usefixtures("quick")
 async def test_nothing_is_sent_from_before_the_cut_until_somebody_says_so(
     client: ScoreClient,
     start_receiver: StartReceiver,

@@ -342,7 +342,9 @@ export class ScoreClient extends CorrectionCalls implements AsyncDisposable {
    * over, so that no failover takes it back.
    *
    * Keep the `position` of an entry once it has been handled, and go on from there another time: `afterPosition`, the
-   * empty text for the start of the ledger.
+   * empty text for the start of the ledger. Whoever reads rare kinds of a board that is archived keeps the positions of
+   * `onCheckpoint` as well: it is called where the ledger has gone on without such entries, once the ones before were
+   * handled.
    *
    * @throws BoardNotFoundError; InvalidRequestError, NotAuthenticatedError, NotAllowedError: the request was rejected
    * @throws PositionUnknownError if the position is not of the board's ledger: the record was restored to an earlier
@@ -351,7 +353,7 @@ export class ScoreClient extends CorrectionCalls implements AsyncDisposable {
    */
   async *entries(
     { boardId, afterPosition, kinds }: { boardId: string; afterPosition?: string; kinds?: Iterable<EntryKind> },
-    options: Pick<CallOptions, 'signal'> = {},
+    options: Pick<CallOptions, 'signal'> & { onCheckpoint?: (position: string) => void } = {},
   ): AsyncGenerator<Entry, void, undefined> {
     const request = create(StreamEntriesRequestSchema, {
       boardId: encode.text('board_id', boardId),
@@ -359,7 +361,8 @@ export class ScoreClient extends CorrectionCalls implements AsyncDisposable {
       kinds: encode.entryKinds('kinds', kinds ?? []),
       entriesPerMessage: ENTRIES_PER_MESSAGE,
     });
-    yield* readEntries(this.#channel, request, this.#patience, this.#signal(options));
+    const { onCheckpoint = () => undefined } = options;
+    yield* readEntries(this.#channel, request, this.#patience, this.#signal(options), onCheckpoint);
   }
 
   /**

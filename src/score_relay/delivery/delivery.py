@@ -71,7 +71,7 @@ class Delivery:
         self._source = source
         self._draw = draw
         self._position: str | None = None
-        """Of the last entry that was dealt with."""
+        """Up to which all entries were dealt with."""
         self._saved: str | None = None
         self._held_until = 0.0
         """By the clock of the event loop; 0 while this process does not deliver."""
@@ -154,6 +154,7 @@ class Delivery:
             board_id=self.place.board_id,
             after_position=self._position or "",
             kinds=self._receiver.kinds,
+            on_checkpoint=self._pass,
         )
         try:
             async with aclosing(entries):
@@ -164,6 +165,10 @@ class Delivery:
                     self._position, self._entry = entry.position, None
         finally:
             self._entry = None
+
+    def _pass(self, position: str) -> None:
+        """Take in that nothing is to be delivered up to a position: what it stands before may be archived."""
+        self._position = position
 
     async def _hand_over(self, entry: Entry) -> None:
         """Send an entry until the receiver takes it, or it is given up."""

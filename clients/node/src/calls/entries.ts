@@ -37,6 +37,7 @@ export async function* readEntries(
   request: StreamEntriesRequest,
   patience: Patience,
   signal: AbortSignal,
+  onCheckpoint: (position: string) => void,
 ): AsyncGenerator<Entry, void, undefined> {
   const path = pathOf(LedgerService.method.streamEntries);
   const open = (): Uint8Array => toBinary(StreamEntriesRequestSchema, request);
@@ -54,6 +55,7 @@ export async function* readEntries(
   try {
     while (true) {
       const page = await retried(next, { on: PASSING, withinMs: Infinity, signal });
+      if (page.entries.length === 0) onCheckpoint(page.position);
       yield* page.entries;
       request.afterPosition = page.position;
       revision = page.revision;

@@ -150,6 +150,19 @@ test('a checkpoint moves entries on, and hands nothing over', async () => {
   assert.deepEqual(await positions('StreamEntries'), [undefined, 'p9']);
 });
 
+test('a checkpoint is told once what was before it is handled', async () => {
+  await using client = await open();
+  const checkpoint = { checkpoint: {}, revision: '9', position: 'p9' };
+  await script('StreamEntries', { play: [entry(1, [entry(2)]), checkpoint, entry(10)], then: { hang: true } });
+  const told: string[] = [];
+  const entries = client.entries({ boardId: 'main' }, { onCheckpoint: (position) => told.push(position) });
+  for await (const { position } of entries) {
+    told.push(position);
+    if (position === 'p10') break;
+  }
+  assert.deepEqual(told, ['p1', 'p2', 'p9', 'p10']);
+});
+
 test('entries that come again are not handed over twice', async () => {
   await using client = await open();
   await script(
