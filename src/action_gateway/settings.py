@@ -194,7 +194,7 @@ class ServeSettings(RedisFields, DatabaseSettings):
     )
     starts_per_minute: Count = Field(default=30, description="actions started, by user")
     completes_per_minute: Count = Field(default=60, description="answers sent, by user")
-    redeems_per_minute: Count = Field(default=60, description="tickets redeemed, by user")
+    redeems_per_minute: Count = Field(default=60, description="tickets redeemed, by user and issuer")
     logins_per_minute: Count = Field(default=10, description="logins, by address and user name")
     registrations_per_minute: Count = Field(default=10, description="new users, by address")
     exports_per_minute: Count = Field(default=5, description="exports of an account, by user")

@@ -126,12 +126,18 @@ class Instants:
         return made
 
     async def _judge(self, ticket: Ticket, data: JsonValue) -> None:
-        await self._limits.redeem(ticket.user_id)
+        await self._count(ticket)
         if not _is_signed(data, ticket.digest):
             raise TicketDataMismatchError(is_outside=ticket.is_outside)
         if self._tickets.has_expired(ticket) and not await self._store.is_solved(ticket.award_id):
             raise TicketExpiredError
         await self._allowance.count(ticket)
+
+    async def _count(self, ticket: Ticket) -> None:
+        if ticket.is_outside:
+            await self._limits.redeem_outside(ticket.user_id, ticket.issuer_name)
+        else:
+            await self._limits.redeem(ticket.user_id)
 
     async def _keep(self, ticket: Ticket) -> None:
         """Keep that a ticket was redeemed in time, like an action token that was answered rightly."""

@@ -1,7 +1,7 @@
 """What looks like an attempt to cheat or to break in: counted, and told in the log.
 
-An issuer outside may sign one `jti` twice, another result, or more than it may give: what its genuine tickets
-end with makes nobody suspect.
+An issuer outside may sign one `jti` twice, another result, more than it may give, or very many tickets: what
+its genuine tickets end with makes nobody suspect.
 
 A suspicion is no proof. Honest players mistype, and their clients send again what got no answer; so a signal
 tells by its rate, and by who and where its events come from. What is rejected, and how, is decided elsewhere:
@@ -103,7 +103,7 @@ def find_suspicion(error: Exception) -> Suspicion | None:  # noqa: C901, PLR0911
             return Suspicion(Signal.REFRESH_REUSED, {"user_id": user_id})
         case errors.BadCredentialsError(user_id=user_id):
             return Suspicion(Signal.BAD_CREDENTIALS, {"user_id": user_id} if user_id else {})
-        case errors.RateLimitedError(limit=str(limit)):
+        case errors.RateLimitedError(limit=str(limit)) if limit != "redeem_outside":
             return Suspicion(Signal.RATE_LIMITED, {"limit": limit})
     return None
 
@@ -145,6 +145,8 @@ class Suspicions:
 
     def note(self, error: Exception, client: Address | None) -> None:
         """Count and tell what is suspicious about a request from this address that failed so."""
+        if isinstance(error, errors.RateLimitedError) and error.limit is not None:
+            self._limited.labels(error.limit).inc()
         if (suspicion := find_suspicion(error)) is not None:
             self._tell(suspicion, address=find_site(client.host if client else ""))
 
@@ -156,8 +158,6 @@ class Suspicions:
     def _tell(self, suspicion: Suspicion, **place: str) -> None:
         signal, known = suspicion
         self._suspicions.labels(signal).inc()
-        if "limit" in known:
-            self._limited.labels(known["limit"]).inc()
         if user_id := known.get("user_id") or find_user():
             self._note_user(user_id, signal)
         if (left_out := self._events[signal].let_through()) is not None:

@@ -23,7 +23,9 @@ from action_gateway import tracing
 from action_gateway.errors import RateLimitedError, UnavailableError
 from service_runtime.addresses import parse_address
 
-Limit = Literal["start", "complete", "perform", "redeem", "login", "register", "export", "moderate"]
+Limit = Literal[
+    "start", "complete", "perform", "redeem", "redeem_outside", "login", "register", "export", "moderate"
+]
 LIMITS: Final[tuple[str, ...]] = get_args(Limit)
 IssuerLimit = Literal["issuer_redeem", "issuer_points"]
 """Of issuers outside. No player reaches them."""
@@ -80,6 +82,10 @@ class Limits:
     async def redeem(self, user_id: str) -> None:
         """Count a ticket shown."""
         await self._count_leniently(self._rates.redeems, "redeem", user_id)
+
+    async def redeem_outside(self, user_id: str, issuer_name: str) -> None:
+        """Count a ticket shown of an issuer outside, apart from those of others."""
+        await self._count_leniently(self._rates.redeems, "redeem_outside", user_id, issuer_name)
 
     async def redeem_of_issuer(self, issuer_name: str, rate: int) -> None:
         """Count a ticket of an issuer outside, which has a rate of its own."""

@@ -196,6 +196,33 @@ async def test_genuine_tickets_of_an_issuer_make_nobody_suspect(
         assert await gateway.metric("gateway_suspicions_total", signal=signal) == 0
 
 
+async def test_many_tickets_of_an_issuer_make_nobody_suspect_and_use_up_no_other_tickets(
+    start_gateway: StartGateway,
+    score_service: ScoreService,
+    match_issuer: OutsideIssuer,
+    quiz_issuer: OutsideIssuer,
+) -> None:
+    match_issuer.users = quiz_issuer.users = "accounts"
+    file = match_issuer.folder / "ticket-issuers.toml"
+    write_issuers(file, [match_issuer.entry(), quiz_issuer.entry()])
+    gateway = await start_gateway(
+        score_target=score_service.target, ticket_issuers_file=file, redeems_per_minute=1
+    )
+    player = await gateway.player()
+    mine = player.user_id
+    assert (await player.redeem(quiz_issuer.issue(user_id=mine))).status_code == 200
+    limited = await player.redeem(quiz_issuer.issue(user_id=mine))
+    assert code(limited) == (429, "rate_limited")
+    assert int(limited.headers["retry-after"]) >= 1
+    assert await gateway.metric("gateway_rate_limited_total", limit="redeem_outside") == 1
+    assert await gateway.metric("gateway_suspicions_total", signal="rate_limited") == 0
+
+    assert (await player.redeem(match_issuer.issue(user_id=mine))).status_code == 200
+    assert (await player.redeem(await player.perform())).status_code == 200
+    assert code(await player.redeem(await player.perform())) == (429, "rate_limited")
+    assert await gateway.metric("gateway_suspicions_total", signal="rate_limited") == 1
+
+
 async def test_forgeries_are_rejected_counted_and_suspicious(
     gateway: Gateway, player: Player, match_issuer: OutsideIssuer
 ) -> None:
