@@ -528,7 +528,7 @@ BEGIN
         SELECT oid FROM pg_proc
         WHERE pronamespace = 'score'::regnamespace AND proname IN (
             'find_award', 'find_archived_award', 'find_checkpoint_line', 'find_award_before', 'find_awards_before',
-            'find_revision_before')
+            'find_revision_before', 'has_reversal')
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET citus.allow_nested_distributed_execution = on', v_function);
     END LOOP;
