@@ -81,10 +81,6 @@ class CutReader:
         self._archive = archive
         self._ask = patience.ask
 
-    async def read_cut(self, board_id: str) -> Cut | None:
-        """Return the cut of a board; None where nothing is archived. Raises RecordUnavailableError."""
-        return await self._ask(self._archive.read_cut, board_id)
-
     async def begin(self, board_id: str) -> tuple[Chain, Cut | None]:
         """Begin at the cut of a board; where it has none, at the start of its ledger.
 
@@ -94,14 +90,14 @@ class CutReader:
             CheckpointError: it cannot be gone on from.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
-        cut = await self.read_cut(board_id)
+        cut = await self._ask(self._archive.read_cut, board_id)
         while cut:
             chain: Chain | CheckpointError
             try:
                 chain = await self._read(board_id, cut)
             except CheckpointError as error:
                 chain = error
-            now = await self.read_cut(board_id)
+            now = await self._ask(self._archive.read_cut, board_id)
             if now == cut:
                 if isinstance(chain, CheckpointError):
                     raise chain
@@ -137,4 +133,4 @@ class CutReader:
 
 
 def _describe(cut: Cut) -> str:
-    return f"the checkpoint of the cut at revision {cut.revision:,} is none"
+    return f"the record has no whole checkpoint of its cut at revision {cut.revision:,}"

@@ -76,7 +76,8 @@ class Verifier:
         self._fetch_all = database.fetch_all
         self._standings = standings
         self._patience = patience
-        self._cuts = CutReader(Archive(database), patience)
+        self._archive = Archive(database)
+        self._cuts = CutReader(self._archive, patience)
 
     async def find_boards(self) -> AsyncIterator[str]:
         """Name every board that anything is recorded of, also where its own row is gone.
@@ -109,7 +110,7 @@ class Verifier:
 
         Raises:
             BoardNotFoundError: nothing is recorded of the board.
-            CheckpointError: the checkpoint of the cut is none.
+            CheckpointError: the checkpoint of the cut is not whole.
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         while True:
@@ -127,7 +128,7 @@ class Verifier:
         Raises:
             CheckpointError, RecordUnavailableError: as `verify_board`.
         """
-        cut = await self._cuts.read_cut(board_id)
+        cut = await self._archive.read_cut(board_id)  # An unavailable record is not waited for at the start.
         if chain is None or (cut and chain.committed <= cut.revision):
             chain, cut = await self._cuts.begin(board_id)
         return Walk(self._database, self._patience, chain, cut, on_progress)

@@ -27,6 +27,7 @@ from score_service.operations.walk import BeyondCutError, Walk
 from score_service.reconcile.patience import Patience
 from score_service.record.archive import Archive, ArchiveProblem, CommitEnd
 from score_service.record.database import Database
+from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
 
 _PAGE: Final = 1000
@@ -79,6 +80,7 @@ class LedgerArchiver:
     ) -> None:
         """Take the record, how many rows to delete in a second at most, and whom to tell how far it is."""
         self._archive = Archive(database)
+        self._ledger = Ledger(database)
         self._verifier = Verifier(database, Standings(database), patience)
         self._exporter = LedgerExporter(database, patience)
         self._fetch_all = database.fetch_all
@@ -91,9 +93,9 @@ class LedgerArchiver:
         """Say what `archive_board` would archive; None where that is nothing.
 
         Raises:
-            RecordUnavailableError: PostgreSQL is unavailable.
+            BoardNotFoundError, RecordUnavailableError: as `archive_board`.
         """
-        end = await self._ask(self._archive.find_cut, board_id, before)
+        end = await self._find_cut(board_id, before)
         if end is None:
             return None
         cut = await self._ask(self._archive.read_cut, board_id)
@@ -116,11 +118,11 @@ class LedgerArchiver:
         Raises:
             ArchiveRefusedError: the record has faults, the files are not its ledger, or too much changes.
             BoardNotFoundError: nothing is recorded of the board.
-            CheckpointError: the checkpoint of the last cut is none.
+            CheckpointError: the checkpoint of the last cut is not whole.
             LedgerFileError, OSError: the files cannot be written, or are not what was written.
             RecordUnavailableError: PostgreSQL is unavailable. What was done stays.
         """
-        end = await self._ask(self._archive.find_cut, board_id, before)
+        end = await self._find_cut(board_id, before)
         if end is not None:
             await self._archive_upto(board_id, folder, end)
         deleted = await self._delete(board_id)
@@ -128,6 +130,10 @@ class LedgerArchiver:
             pass
         forgotten = await self._forget(board_id, forget_before) if forget_before else 0
         return ArchivedBoard(end.position if end else None, deleted, forgotten)
+
+    async def _find_cut(self, board_id: str, before: datetime) -> CommitEnd | None:
+        await self._ledger.read_head(board_id)  # An unavailable record is not waited for at the start.
+        return await self._ask(self._archive.find_cut, board_id, before)
 
     async def _archive_upto(self, board_id: str, folder: Path, end: CommitEnd) -> None:
         walk = await self._verifier.begin_walk(board_id, self._on_progress)

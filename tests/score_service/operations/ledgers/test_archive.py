@@ -144,9 +144,11 @@ async def test_what_cannot_be_done_is_said_and_ends_with_1(
         "main: given up, the record has faults up to there\n"
         "  revision 2: the commit's digest is not that of its rows and of the commits before it\n"
     )
+    missing = command.run(*words[:3], "nothing", *words[4:], env=owner)
+    assert missing.stdout == "nothing: given up, the record has no such board\n"
     unavailable = command.run(*words, env=away)
     assert unavailable.stdout == "main: given up, PostgreSQL is unavailable\n"
-    assert (faulty.returncode, unavailable.returncode) == (1, 1)
+    assert (faulty.returncode, missing.returncode, unavailable.returncode) == (1, 1, 1)
     assert is_empty(tmp_path)
 
 
@@ -162,5 +164,5 @@ async def test_checkpoint_that_is_none_is_named(
     plant(database, "DELETE FROM score.checkpoint_line")
 
     ended = command.run("verify", "main", "--record-only", env=runtime)
-    assert ended.stdout == "main: given up, the checkpoint of the cut at revision 3 is none\n"
+    assert ended.stdout == "main: given up, the record has no whole checkpoint of its cut at revision 3\n"
     assert ended.returncode == 1
