@@ -1,7 +1,12 @@
 """The component that archives old awards."""
 
+from pathlib import Path
+
+import click
 import yaml
 from tests.deploy.rendering import DEPLOY, Manifests, render
+
+from score_service.commands import main
 
 _CLAIM = "score-service-ledgers"
 _PAGE = DEPLOY.parent / "docs/operations/retention.md"
@@ -31,6 +36,16 @@ def test_the_files_are_on_a_claim_that_no_delete_of_the_set_takes_away() -> None
     assert volume["persistentVolumeClaim"]["claimName"] == _CLAIM
     assert container["command"] == ["score-service", "ledger", "archive", mount["mountPath"]]
     assert not _archiving().of("PersistentVolumeClaim")
+
+
+def test_the_program_takes_what_it_is_asked_for(tmp_path: Path) -> None:
+    (container,) = _archiving().pod("score-service-retention").containers
+    ledger = main.commands["ledger"]
+    assert isinstance(ledger, click.Group)
+    given = ledger.commands["archive"].make_context("archive", [str(tmp_path), *container["args"]]).params
+
+    assert (given["board_ids"], given["older_than"]) == ((), 365)
+    assert (given["forget_ids_after"], given["dry_run"]) == (None, False)
 
 
 def test_the_page_says_which_claim_to_make() -> None:

@@ -27,7 +27,7 @@ from service_runtime.settings import load, reveal, variable
 _MODELS: Final[Mapping[str, Any]] = {
     "score-service": score_settings.ServeSettings,
     "score-service-migration": score_settings.MigrateSettings,
-    "score-service-retention": score_settings.MigrateSettings,
+    "score-service-retention": score_settings.ArchiveSettings,
     "action-gateway": gateway_settings.ServeSettings,
     "action-gateway-migration": gateway_settings.OwnerSettings,
     "action-gateway-catalog": gateway_settings.OwnerSettings,
