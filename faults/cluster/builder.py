@@ -30,7 +30,7 @@ from local_stack.errors import ServerFailedError
 from local_stack.ports import HOST
 from local_stack.postgres import PostgresCluster
 from local_stack.provision import create_database
-from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE, Settings
+from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE, Settings, issuer_settings
 from local_stack.state import StateFolder
 from local_stack.valkey import ValkeyFolder
 
@@ -114,6 +114,7 @@ class _Builder:
             Record.prepare(postgreses.primary.server.admin_url(DATABASE)),
             Certificates(self._state.folder("certificates"), (*_CALLERS, _SCORE_HOLDER)),
             Balancer(),
+            Path(issuer_settings(self._state)["ACTION_GATEWAY_TICKET_ISSUERS_FILE"]),
         )
         self._stack.push_async_callback(cluster.stop)
         settings = Settings(self._state, cluster.record, Cache.prepare(valkeys.primary.url), "")
@@ -174,12 +175,13 @@ class _Builder:
 
     async def _start_gateways(self, cluster: Cluster, settings: Settings) -> None:
         files = cluster.certificates.files(_GATEWAY_HOLDER.name)
+        changes = {**_GATEWAY, "TICKET_ISSUERS_FILE": str(cluster.issuers_file)}
         upstreams = []
         for name in GATEWAYS:
             for score in SCORES:
                 cluster.links[f"{name}->{score}"] = await self._link(cluster.services[score].address)
             port, target = next(self._ports), target_of(cluster.links_to("score", of=name))
-            environment = settings.action_gateway(files, port, target) | _named(ACTION_GATEWAY, _GATEWAY)
+            environment = settings.action_gateway(files, port, target) | _named(ACTION_GATEWAY, changes)
             gateway = await self._start_service(cluster, name, ACTION_GATEWAY, port, environment)
             cluster.links[f"players->{name}"] = await self._link(gateway.address)
             upstreams.append(Upstream(gateway.address, gateway.admin))

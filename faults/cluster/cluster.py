@@ -47,6 +47,8 @@ class Cluster:
     record: Record
     certificates: Certificates
     balancer: Balancer
+    issuers_file: Path
+    """The issuers of tickets outside."""
     links: dict[str, Proxy] = field(default_factory=dict)
     """Proxies by the way they stand on, as `gateway-1->score-2` or `players->gateways`."""
     services: dict[str, Service] = field(default_factory=dict)
@@ -66,6 +68,7 @@ class Cluster:
             server_name=SERVER_NAME,
             gateway_url=f"http://{self.links['players->gateways'].address}",
             gateway_urls=tuple(f"http://{link.address}" for link in self.links_to("gateway-", of="players")),
+            issuers_file=self.issuers_file,
         )
 
     @property

@@ -1,6 +1,7 @@
 """Where clients reach the stack."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from score_client import ClientCredentials
 
@@ -19,3 +20,5 @@ class Endpoints:
     """`http://host:port` of what stands before all gateways"""
     gateway_urls: tuple[str, ...] = ()
     """The same of each gateway, for who chooses one."""
+    issuers_file: Path | None = None
+    """The issuers of tickets outside, as the gateways read them, where there are any."""

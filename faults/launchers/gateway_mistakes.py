@@ -2,12 +2,14 @@
 
 import uuid
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from action_gateway.accounts.score_tickets import ScoreTickets
 from action_gateway.actions import actions
 from action_gateway.actions.instants import Instants
 from action_gateway.domain.ticket import Ticket
+from action_gateway.issuers import claims
 from action_gateway.leaderboard import subscription
 from action_gateway.leaderboard.subscription import Subscription
 from faults.launchers.patching import patch
@@ -58,6 +60,15 @@ def _forget_tickets() -> None:
     patch(Instants, "_keep", lambda _: forget)
 
 
+def _pass_any_points() -> None:
+    """An issuer outside may give as many points by a ticket as it likes."""
+
+    def make(find_fault: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda said, issuer, now: find_fault(said, replace(issuer, points_max=said.points), now)
+
+    patch(claims, "_find_fault", make)
+
+
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "new_award_each_time": _name_awards_at_random,
     "top_of_before": _tell_the_top_of_before,
@@ -65,5 +76,6 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "ticket_paid_twice": _name_awards_of_tickets_at_random,
     "late_ticket": _take_late_tickets,
     "forgotten_ticket": _forget_tickets,
+    "generous_ticket": _pass_any_points,
 }
 """By name."""

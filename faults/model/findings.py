@@ -77,9 +77,12 @@ class Kind(StrEnum):
     HIDDEN_SHOWN = "hidden_shown", "A user is shown to others long after it was answered as hidden."
 
     TICKET_DOUBLED = "ticket_doubled", "A ticket is paid once; it was answered as paid more than once."
-    TICKET_UNDUE = "ticket_undue", "A ticket was paid that was changed, late, or shown with another result."
+    TICKET_UNDUE = (
+        "ticket_undue",
+        "A ticket was paid that was changed, late, shown with another result, or that nobody may give.",
+    )
     TICKET_REFUSED = "ticket_refused", "A ticket was refused that was good, or for which points were paid."
-    TICKET_INVENTED = "ticket_invented", "Points for a ticket are in the ledger, and no gateway gave one."
+    TICKET_INVENTED = "ticket_invented", "Points for a ticket are in the ledger, and nobody gave one."
 
     FEED_GAP = "feed_gap", "A feed has every entry once and in order; here it has not."
     FEED_WRONG = "feed_wrong", "A feed has an entry that the record did not have then."

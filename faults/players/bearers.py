@@ -3,14 +3,16 @@
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from faults.model.history import Outcome, Redemption
 from faults.players.gateway_client import GatewayClient
 from faults.players.player import Player
 from faults.players.redeemer import Redeemer
-from faults.players.ticket import Ticket
+from faults.players.ticket import Issuer, Ticket
 
 _FAVOURITE: Final = 12
 """How much rather than others the first action is performed, which pays again and again."""
@@ -23,6 +25,11 @@ _GIVE_UP: Final = 0.1
 _WAIT: Final = 0.3
 """How likely it is to come again after the time of the ticket only."""
 _PAUSE_MAX: Final = 1.0
+_OUTSIDE: Final = 0.25
+"""How likely a ticket is one of an issuer outside, where there is one."""
+_OUTSIDE_USERS: Final = ("ada", "ben", "eve")
+_OUTSIDE_POINTS: Final = 20
+"""At most, in a ticket that may be given."""
 
 
 class Bearers:
@@ -35,8 +42,9 @@ class Bearers:
         gateways: Sequence[GatewayClient],
         redeemer: Redeemer,
         randomness: random.Random,
+        issuer: Issuer | None = None,
     ) -> None:
-        """Take who performs next, instant actions, and where tickets may be shown.
+        """Take who performs next, instant actions, where tickets may be shown, and an issuer outside.
 
         Of the actions, the first pays again and again, and the others once or once a day.
         """
@@ -45,7 +53,8 @@ class Bearers:
         self._gateways = gateways
         self._redeemer = redeemer
         self._randomness = randomness
-        mix: Mapping[Callable[[], Awaitable[object]], float] = {
+        self._issuer = issuer
+        mix: dict[Callable[[], Awaitable[object]], float] = {
             self._redeem: 45,
             self._redeem_twice: 10,
             self._race: 15,
@@ -54,6 +63,8 @@ class Bearers:
             self._err: 8,
             self._forge: 4,
         }
+        if issuer:
+            mix[partial(self._exceed, issuer)] = 4
         self._deeds, self._weights = [*mix], [*mix.values()]
 
     async def act(self) -> None:
@@ -62,17 +73,17 @@ class Bearers:
         await deed()
 
     async def _redeem(self) -> None:
-        if ticket := await self._perform():
+        if ticket := await self._get():
             await self._insist(ticket)
 
     async def _redeem_twice(self) -> None:
-        if ticket := await self._perform():
+        if ticket := await self._get():
             await self._insist(ticket)
             await self._insist(ticket)
 
     async def _race(self) -> None:
         """Show a ticket at all gateways at once, now and then with another result."""
-        if ticket := await self._perform():
+        if ticket := await self._get():
             async with asyncio.TaskGroup() as group:
                 for gateway in self._gateways:
                     result = _bend(ticket) if self._chance(0.2) else None
@@ -81,15 +92,18 @@ class Bearers:
 
     async def _collect(self) -> None:
         """Get several tickets for one award, and show them at once."""
-        player, action_id = self._choose(), self._randomness.choice(self._rare)
-        tickets = [ticket for _ in range(3) if (ticket := await player.perform(action_id, None))]
+        if self._issuer and self._chance(_OUTSIDE):
+            tickets = self._issue(self._issuer, times=3)
+        else:
+            player, action_id = self._choose(), self._randomness.choice(self._rare)
+            tickets = [ticket for _ in range(3) if (ticket := await player.perform(action_id, None))]
         async with asyncio.TaskGroup() as group:
             for ticket in tickets:
                 group.create_task(self._insist(ticket))
 
     async def _come_late(self) -> None:
         """Show a ticket when its time is over; half of the time it was shown before."""
-        if ticket := await self._perform():
+        if ticket := await self._get():
             if self._chance(0.5):
                 await self._show(ticket)
             await self._until_late(ticket)
@@ -97,19 +111,27 @@ class Bearers:
 
     async def _err(self) -> None:
         """Show a ticket with another result, and most times with its own after that."""
-        if ticket := await self._perform():
+        if ticket := await self._get():
             await self._show(ticket, _bend(ticket))
             if self._chance(0.7):
                 await self._insist(ticket)
 
     async def _forge(self) -> None:
         """Have a ticket say more points, or another award; half of the time show the genuine one as well."""
-        if ticket := await self._perform():
+        if ticket := await self._get():
             claims = ticket.claims
             changes = {"points": claims["points"] + 1} if self._chance(0.5) else {"jti": claims["jti"][::-1]}
             await self._show(ticket.forge(**changes))
             if self._chance(0.5):
                 await self._insist(ticket)
+
+    async def _exceed(self, issuer: Issuer) -> None:
+        """Show a ticket for more points than its issuer may give, and most times a good one after that."""
+        ticket_id, user = self._name(), self._randomness.choice(_OUTSIDE_USERS)
+        excess = self._randomness.randint(1, _OUTSIDE_POINTS)
+        await self._show(issuer.issue(user, issuer.points_max + excess, ticket_id))
+        if self._chance(0.7):
+            await self._insist(issuer.issue(user, excess, ticket_id))
 
     async def _insist(self, ticket: Ticket) -> None:
         """Show a ticket until it is known what came of it, or its bearer gives up."""
@@ -119,6 +141,21 @@ class Bearers:
                 await self._until_late(ticket)
             await asyncio.sleep(pause * self._randomness.random())
             pause = min(_PAUSE_MAX, pause * 2)
+
+    async def _get(self) -> Ticket | None:
+        """Get a ticket: from an issuer outside, or by an action."""
+        if self._issuer and self._chance(_OUTSIDE):
+            return self._issue(self._issuer)[0]
+        return await self._perform()
+
+    def _issue(self, issuer: Issuer, times: int = 1) -> list[Ticket]:
+        """Have an issuer outside sign tickets for one award."""
+        user, ticket_id = self._randomness.choice(_OUTSIDE_USERS), self._name()
+        points = self._randomness.randint(1, _OUTSIDE_POINTS)
+        return [issuer.issue(user, points, ticket_id) for _ in range(times)]
+
+    def _name(self) -> str:
+        return str(uuid.UUID(int=self._randomness.getrandbits(128)))
 
     async def _perform(self) -> Ticket | None:
         kinds = (self._favourite, *self._rare)

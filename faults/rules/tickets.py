@@ -4,6 +4,7 @@ What holds of any award holds of theirs as well, see `awards`. The wall clocks o
 gateways are one, except while a gateway is skewed; then nothing is said of what was late.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -16,8 +17,8 @@ from faults.rules.awards import is_payload
 
 LEEWAY: Final = 5.0
 """Seconds for which a ticket is still good after its end, and before its beginning."""
-_ACTION_TYPE: Final = "instant"
-"""Of the awards that tickets pay."""
+_ACTION_TYPES: Final = re.compile("instant|ticket:.+")
+"""Of the awards that tickets pay: those of the gateways, and those of issuers outside."""
 _SKEW: Final = "skewed"
 _UNAVAILABLE: Final = "unavailable"
 """The reason of a gateway that could not find out whether a ticket was paid."""
@@ -81,7 +82,7 @@ def _hinders_keeping(fault: Fault) -> bool:
 
 def _find_givers(placed: Placed, shown: Iterable[Redemption]) -> Iterable[Finding]:
     award = placed.award
-    if award.action_type != _ACTION_TYPE:
+    if not _ACTION_TYPES.fullmatch(award.action_type):
         return
     if not any(one.is_genuine and is_payload(one.asked, award) for one in shown):
         yield Finding(Kind.TICKET_INVENTED, str(award))

@@ -24,6 +24,7 @@ from faults.players.bearers import Bearers
 from faults.players.gateway_client import GatewayClient
 from faults.players.players import Players
 from faults.players.redeemer import Redeemer
+from faults.players.ticket import Issuer
 from faults.workload.pace import Pace
 from faults.workload.streams import Streams
 from score_client import ScoreClient
@@ -100,7 +101,7 @@ class Workload:
         for one in (gateway, *others):
             await clients.enter_async_context(one.http)
         named = [Backend(f"backend-{n}", client, self._history) for n, client in enumerate(self._clients, 1)]
-        memory = Memory(randomness)
+        memory, issuers_file = Memory(randomness), self._endpoints.issuers_file
         players = Players(gateway, self._history, randomness, load)
         bearers = Bearers(
             players.choose,
@@ -108,6 +109,7 @@ class Workload:
             (gateway, *others),
             Redeemer("bearer", self._history),
             randomness,
+            Issuer.read(issuers_file) if issuers_file else None,
         )
         backends = Backends(named, memory, randomness, load, players.user_ids)
         moderators = Moderators(named, memory, randomness)

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from action_gateway.domain.action import Kind, Repeat
 from faults.cluster.actions import ACTIONS_FILE, read_instants
 from faults.model.history import Redemption
 from faults.players.bearers import Bearers
-from faults.players.ticket import Ticket
+from faults.players.ticket import Issuer, Ticket
 
 GATEWAYS: Sequence[Any] = ("all", "first", "second")
 
@@ -73,6 +74,19 @@ def bearers(player: ScriptedPlayer, redeemer: ScriptedRedeemer) -> Bearers:
     who: Any = player
     where: Any = redeemer
     return Bearers(lambda: who, read_instants(), GATEWAYS, where, random.Random(1))
+
+
+@pytest.fixture
+def issuer(issuers_file: Path) -> Issuer:
+    return Issuer.read(issuers_file)
+
+
+@pytest.fixture
+def served(player: ScriptedPlayer, redeemer: ScriptedRedeemer, issuer: Issuer) -> Bearers:
+    """Return bearers whom an issuer outside gives tickets, too."""
+    who: Any = player
+    where: Any = redeemer
+    return Bearers(lambda: who, read_instants(), GATEWAYS, where, random.Random(1), issuer)
 
 
 def test_instant_actions_are_those_of_the_catalog_and_the_first_pays_again_and_again() -> None:
@@ -150,6 +164,45 @@ async def test_late_ticket_was_shown_in_time_or_not(bearers: Bearers, redeemer: 
 
     times = Counter(Counter(ticket.token for ticket, _, _ in redeemer.shown).values())
     assert times.keys() == {1, 2}
+
+
+async def test_some_tickets_are_those_of_an_issuer_outside(
+    served: Bearers, player: ScriptedPlayer, redeemer: ScriptedRedeemer
+) -> None:
+    for _ in range(100):
+        await served._redeem()
+    outside = [ticket for ticket, _, _ in redeemer.shown if ticket.issuer_name]
+
+    assert len(redeemer.shown) == 100
+    assert len(outside) == 100 - len(player.performed)
+    assert 10 < len(outside) < 50
+    assert {ticket.is_genuine for ticket in outside} == {True}
+    assert len({ticket.asked.award_id for ticket in outside}) == len(outside)
+
+
+async def test_tickets_of_an_issuer_outside_for_one_award_are_shown_together(
+    served: Bearers, player: ScriptedPlayer, redeemer: ScriptedRedeemer
+) -> None:
+    while not redeemer.shown or player.performed:
+        redeemer.shown.clear()
+        player.performed.clear()
+        await served._collect()
+
+    assert len(redeemer.shown) == 3
+    assert len({ticket.asked for ticket, _, _ in redeemer.shown}) == 1
+
+
+async def test_ticket_for_more_points_than_may_be_given_comes_before_one_for_the_same_award_that_may(
+    served: Bearers, redeemer: ScriptedRedeemer, issuer: Issuer
+) -> None:
+    while len(redeemer.shown) < 2:
+        redeemer.shown.clear()
+        await served._exceed(issuer)
+    (greedy, _, _), (modest, _, _) = redeemer.shown
+
+    assert greedy.asked.points > issuer.points_max >= modest.asked.points
+    assert (greedy.is_genuine, modest.is_genuine) == (False, True)
+    assert greedy.asked._replace(points=modest.asked.points) == modest.asked
 
 
 async def test_bearer_without_a_ticket_shows_nothing(

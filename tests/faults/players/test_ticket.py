@@ -11,7 +11,12 @@ from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.score_tickets import ScoreTickets
 from action_gateway.domain.action import Repeat, StartedAction
 from action_gateway.errors import BadTicketError
-from faults.players.ticket import Ticket
+from action_gateway.issuers.claims import read_ticket
+from action_gateway.issuers.issuer import Issuer as Registered
+from action_gateway.issuers.issuers_file import parse_issuers
+from action_gateway.issuers.rejections import Reason, RejectedError
+from faults.players.ticket import Issuer, Ticket
+from score_client.tickets import find_digest
 
 
 @pytest.fixture
@@ -67,6 +72,44 @@ def test_forged_ticket_says_something_else_under_the_same_signature(tickets: Sco
     assert forged.token.split(".")[::2] == ticket.token.split(".")[::2]
     with pytest.raises(BadTicketError):
         tickets.verify(forged.token)
+
+
+@pytest.fixture
+def registered(issuers_file: Path) -> Registered:
+    """Return an issuer outside as a gateway reads it."""
+    [issuer] = parse_issuers(issuers_file, Path.read_text, own_issuer="test").values()
+    return issuer
+
+
+def test_ticket_of_an_issuer_outside_asks_for_what_the_gateway_pays(
+    issuers_file: Path, registered: Registered
+) -> None:
+    ticket = Issuer.read(issuers_file).issue("ada", 50, "duel-1")
+    due = read_ticket(ticket.claims, registered, time.time())
+
+    assert ticket.is_genuine
+    assert find_digest(ticket.result) == due.digest
+    assert ticket.asked._asdict() == {
+        "board_id": due.board_id,
+        "award_id": str(due.award_id),
+        "user_id": due.user_id,
+        "points": due.points,
+        "action_type": due.action_type,
+        "action_id": due.action_id,
+        "request_id": None,
+        "occurred_at": None,
+    }
+
+
+def test_ticket_for_more_points_than_its_issuer_may_give_is_not_genuine(
+    issuers_file: Path, registered: Registered
+) -> None:
+    ticket = Issuer.read(issuers_file).issue("ada", 51, "duel-1")
+
+    assert not ticket.is_genuine
+    with pytest.raises(RejectedError) as rejected:
+        read_ticket(ticket.claims, registered, time.time())
+    assert rejected.value.reason is Reason.POINTS
 
 
 def test_token_is_in_no_repr(tickets: ScoreTickets) -> None:

@@ -56,6 +56,13 @@ def test_award_of_which_no_ticket_was_given_is_invented() -> None:
     assert kinds(unknown(1.0)) == set()
 
 
+def test_award_by_an_issuer_outside_needs_a_ticket() -> None:
+    awards = [award._replace(action_type="ticket:match") for award in make_awards([("ada", 3)])]
+    found = check_tickets(board_of(make_ledger(awards)), [], Epochs([]), [])
+
+    assert [finding.kind for finding in found] == [Kind.TICKET_INVENTED]
+
+
 def test_award_of_another_kind_needs_no_ticket() -> None:
     board = board_of(make_ledger(make_awards([("ada", 3)])))
 

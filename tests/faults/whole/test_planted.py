@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
+from pathlib import Path
+from typing import TypeAlias, TypeGuard
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -51,6 +52,8 @@ from faults.rules.checker import check
 from faults.rules.reads import STALE
 from faults.rules.tickets import LEEWAY
 from faults.workload.workload import Workload
+from local_stack.services import issuer_settings
+from local_stack.state import StateFolder
 from score_service.domain.board_settings import BoardSettings, Season
 from score_service.record.boards import BoardStore
 from score_service.record.database import Database
@@ -81,6 +84,8 @@ OPEN_TICKETS = 40
 """Answers that leave open what became of a ticket. After one in four its bearer waits until it is late."""
 LATE_TICKETS = 15
 """Shown when their time is over. Half of those who are late without need have shown theirs before."""
+POINTS_MAX = 50
+"""The most that the issuer outside may give by a ticket."""
 SEASON = timedelta(seconds=3)
 
 
@@ -99,6 +104,8 @@ class Run:
     """Before the service."""
     cache: Proxy
     """Before Redis."""
+    issuers_file: Path
+    """Issuers of tickets outside."""
     look_seconds: float = 0.5
     """Between two looks of the service at its projection."""
     service: RunningService | None = None
@@ -124,6 +131,7 @@ class Run:
                 score_timeout_seconds=3,
                 ticket_seconds=1,
                 redeems_per_minute=1_000_000,
+                ticket_issuers_file=self.issuers_file,
             )
 
     @property
@@ -136,6 +144,7 @@ class Run:
             server_name="localhost",
             gateway_url=gateway_url,
             gateway_urls=(gateway_url, gateway_url),
+            issuers_file=self.issuers_file,
         )
 
     async def more(self, count: int = AWARDS) -> None:
@@ -269,6 +278,21 @@ async def tickets_late(run: Run) -> None:
     await eventually(have_come)
 
 
+async def tickets_exceed(run: Run) -> None:
+    """Wait until enough tickets of an issuer outside were shown, some for more points than it may give."""
+
+    async def have_come() -> bool:
+        await asyncio.sleep(0)
+        outside = [event for event in run.history.events if is_outside(event)]
+        return sum(event.asked.points > POINTS_MAX for event in outside) >= 3 and len(outside) >= 20
+
+    await eventually(have_come)
+
+
+def is_outside(event: object) -> TypeGuard[Redemption]:
+    return isinstance(event, Redemption) and event.asked.action_type.startswith("ticket:")
+
+
 def is_late(event: object) -> bool:
     return isinstance(event, Redemption) and event.shown_at >= event.expires_at + LEEWAY
 
@@ -379,6 +403,7 @@ TICKETS: dict[str, tuple[Trouble, set[Kind]]] = {
     "ticket_paid_twice": (nothing, {Kind.TICKET_DOUBLED}),
     "late_ticket": (tickets_late, {Kind.TICKET_UNDUE}),
     "forgotten_ticket": (service_unavailable, {Kind.TICKET_REFUSED}),
+    "generous_ticket": (tickets_exceed, {Kind.TICKET_UNDUE}),
 }
 """The same, where tickets bring it out."""
 
@@ -389,6 +414,7 @@ async def run(
     database: Server,
     redis_url: str,
     start_proxy: Callable[[str], Awaitable[Proxy]],
+    tmp_path: Path,
 ) -> Run:
     """Return a run that has not begun, without mistakes."""
     replace_actions(database.gateway_owner_dsn, None, read_catalog(ACTIONS_FILE))
@@ -399,6 +425,7 @@ async def run(
         redis_url=redis_url,
         door=await start_proxy("127.0.0.1:1"),
         cache=await start_proxy(urlsplit(redis_url).netloc.rpartition("@")[2]),
+        issuers_file=Path(issuer_settings(StateFolder(tmp_path))["ACTION_GATEWAY_TICKET_ISSUERS_FILE"]),
     )
 
 
@@ -462,6 +489,7 @@ async def test_tickets_without_a_mistake_have_no_findings(run: Run, redis_prefix
 
     async def trouble(run: Run) -> None:
         await service_unavailable(run)
+        await tickets_exceed(run)
         await eventually(is_all_seen)
 
     findings = await judge(run, redis_prefix, trouble)
