@@ -24,7 +24,7 @@ def simplify(words: str) -> str:
 def read_evidence(page: str) -> list[tuple[str, str, str]]:
     """Return folder, file and the words of tests, as far as they are given."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return re.findall(r"`(?:(\w+)/)?(test_[\w*]+)`(?:: ([^`|()]+))?", text)
+    return re.findall(r"`(?:([\w/]+)/)?(test_[\w*]+)`(?:: ([^`|()]+))?", text)
 
 
 @pytest.mark.parametrize("page", PAGES)
