@@ -659,6 +659,12 @@ CUTS: dict[str, tuple[Operation, ...]] = {
 """What is done about awards that are old enough to be archived."""
 
 
+async def test_award_that_the_record_lost_is_made_again_as_if_it_were_new(stores: Stores) -> None:
+    """No time passes, so each time it comes to the same position."""
+    again = (Call(0, (ADA,)), Restore(1), Call(1, (ADA,)), Restore(1), Call(0, (ADA,)))
+    await live(stores, History((Call(0, (BOB,)), *again)))
+
+
 @pytest.mark.parametrize("late", [None, LatePolicy.CURRENT], ids=["alone", "periods"])
 @pytest.mark.parametrize("case", CUTS)
 async def test_archived_awards_stay_made(stores: Stores, case: str, late: LatePolicy | None) -> None:

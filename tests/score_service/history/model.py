@@ -216,6 +216,8 @@ class Model:
     def lose(self, commits: int) -> None:
         """Forget the newest commits, as a record does that is restored to an older state."""
         self.commits = self.commits[: max(0, len(self.commits) - commits)]
+        # One that is made again while no time passes comes to where it was.
+        self.credited = {(award_id, position) for award_id, position in self.credited if self.has(position)}
 
     def has(self, position: Position) -> bool:
         """Return whether the record as it is went through a position."""
