@@ -5,6 +5,8 @@ Invariants:
 - The commits of a board follow each other without gap, in the order of the lock on the board's row, so
   "after revision r" is a safe cursor.
 - Which periods an award counts in is decided in that transaction too, by the ledger's own time.
+- Of an award up to the cut only the id and the revision are told, whether or not its row is there, and no
+  position before the cut is known: see `archive`.
 
 It knows nothing of Redis, ranks or callers.
 """
