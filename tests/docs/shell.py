@@ -25,11 +25,18 @@ class Shell:
     writer: asyncio.StreamWriter
 
     async def run(self, command: str) -> tuple[int, list[str]]:
-        """Run a command; return its exit code, and what it printed, without spaces at the ends of lines."""
+        """Run a command; return its exit code, and what it printed, without spaces at the ends of lines.
+
+        Raises:
+            TimeoutError: It has not ended in time, such as one that waits for what never comes.
+        """
         self.writer.write(command.encode() + b"\0")
-        async with asyncio.timeout(_SECONDS):
-            printed = await self.reader.readuntil(b"\0")
-            code = await self.reader.readuntil(b"\0")
+        try:
+            async with asyncio.timeout(_SECONDS):
+                printed = await self.reader.readuntil(b"\0")
+                code = await self.reader.readuntil(b"\0")
+        except TimeoutError:
+            raise TimeoutError(f"no end within {_SECONDS} s: {command}") from None
         return int(code[:-1]), [line.rstrip() for line in printed[:-1].decode().splitlines()]
 
 
