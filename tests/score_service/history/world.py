@@ -480,7 +480,7 @@ class World:
         await self._stores.record.keep(self._board_id)
         folder = self._folder / str(self._restores)
         folder.mkdir(exist_ok=True)
-        with suppress(ArchiveRefusedError, LedgerFileError):
+        with suppress(ArchiveRefusedError, BoardNotFoundError, LedgerFileError):
             await self._stores.archiver.archive_board(self._board_id, folder, self.model.now)
         await self._stores.record.keep(self._board_id)
 
