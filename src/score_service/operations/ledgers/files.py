@@ -219,8 +219,10 @@ class LedgerFileWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._file.close()
-        self._draft.unlink(missing_ok=True)
+        try:
+            self._file.close()  # It writes what is left, for which there may be no room.
+        finally:
+            self._draft.unlink(missing_ok=True)
 
 
 def _keep_names(folder: Path) -> None:

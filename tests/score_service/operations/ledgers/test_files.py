@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import resource
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,17 @@ def test_files_say_where_each_commit_ends(tmp_path: Path) -> None:
 def test_there_is_no_file_of_what_was_not_finished(tmp_path: Path) -> None:
     with LedgerFileWriter(tmp_path, "main", Head.start("main")) as writer:
         writer.add_row(COMMITS[0][0])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_there_is_no_file_of_what_the_disk_has_no_room_for(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write(tmp_path, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert list(tmp_path.iterdir()) == []
 
 
