@@ -115,6 +115,11 @@ class Archive:
     def __init__(self, database: Database) -> None:
         self._fetch_all = database.fetch_all
 
+    async def may_archive(self) -> bool:
+        """Return whether the role that logs in may set cuts and delete, and not only read."""
+        (row,) = await self._fetch_all("may_archive", {})
+        return bool(row["may_archive"])
+
     async def read_cut(self, board_id: str) -> Cut | None:
         """Return the cut of a board; None if nothing of it is archived."""
         rows = await self._fetch_all("read_cut", {"board_id": board_id})

@@ -44,20 +44,26 @@ async def archive(
     *,
     dry_run: bool,
 ) -> bool:
-    """Archive old awards of boards, of all where none is named, and return whether that was done.
-
-    Raises:
-        OSError: a file cannot be read or written.
-    """
+    """Archive old awards of boards, of all where none is named, and return whether that was done."""
 
     async def do(board_id: str) -> bool:
         with Bars(board_id) as bars:
             archiver = LedgerArchiver(
                 database, Patience(), rows_per_second=rules.rows_per_second, on_progress=bars.show
             )
-            if dry_run:
-                return await _plan(archiver, board_id, now - rules.older_than)
-            return await _archive(archiver, board_id, folder, rules, now)
+            try:
+                if dry_run:
+                    line = await _plan(archiver, board_id, now - rules.older_than)
+                else:
+                    line = await _archive(archiver, board_id, folder, rules, now)
+            except ArchiveRefusedError as error:
+                print_board(board_id, [f"given up, {error}"], [error.findings])
+            except (CheckpointError, LedgerFileError, OSError) as error:
+                click.echo(f"{board_id}: given up, {error}")
+            else:
+                click.echo(f"{board_id}: {line}")
+                return True
+            return False
 
     database: Database
     async with open_database_as_owner(settings) as database:
@@ -65,29 +71,18 @@ async def archive(
         return await do_each(boards, do)
 
 
-async def _plan(archiver: LedgerArchiver, board_id: str, before: datetime) -> bool:
+async def _plan(archiver: LedgerArchiver, board_id: str, before: datetime) -> str:
     plan = await archiver.plan(board_id, before)
     if plan is None:
-        click.echo(f"{board_id}: there is nothing to archive")
-    else:
-        click.echo(f"{board_id}: {number(plan.awards, 'award')} to archive, up to {plan.end.position}")
-    return True
+        return "there is nothing to archive"
+    return f"{number(plan.awards, 'award')} to archive, up to {plan.end.position}"
 
 
 async def _archive(
     archiver: LedgerArchiver, board_id: str, folder: Path, rules: ArchiveRules, now: datetime
-) -> bool:
+) -> str:
     forget_before = now - rules.forget_after if rules.forget_after else None
-    try:
-        archived = await archiver.archive_board(board_id, folder, now - rules.older_than, forget_before)
-    except ArchiveRefusedError as error:
-        print_board(board_id, [f"given up, {error}"], [error.findings])
-    except (CheckpointError, LedgerFileError) as error:
-        click.echo(f"{board_id}: given up, {error}")
-    else:
-        click.echo(f"{board_id}: {_describe(archived)}")
-        return True
-    return False
+    return _describe(await archiver.archive_board(board_id, folder, now - rules.older_than, forget_before))
 
 
 def _describe(archived: ArchivedBoard) -> str:

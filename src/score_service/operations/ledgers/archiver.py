@@ -93,6 +93,7 @@ class LedgerArchiver:
         """Say what `archive_board` would archive; None where that is nothing.
 
         Raises:
+            ArchiveRefusedError: the role that logs in does not own the record.
             BoardNotFoundError, RecordUnavailableError: as `archive_board`.
         """
         end = await self._find_cut(board_id, before)
@@ -116,7 +117,8 @@ class LedgerArchiver:
             forget_before: the ids of awards are forgotten that were archived before; none are if it is None.
 
         Raises:
-            ArchiveRefusedError: the record has faults, the files are not its ledger, or too much changes.
+            ArchiveRefusedError: the role that logs in does not own the record, it has faults, the files are
+                not its ledger, or too much changes.
             BoardNotFoundError: nothing is recorded of the board.
             CheckpointError: the checkpoint of the last cut is not whole.
             LedgerFileError, OSError: the files cannot be written, or are not what was written.
@@ -133,6 +135,8 @@ class LedgerArchiver:
 
     async def _find_cut(self, board_id: str, before: datetime) -> CommitEnd | None:
         await self._ledger.read_head(board_id)  # An unavailable record is not waited for at the start.
+        if not await self._archive.may_archive():
+            raise ArchiveRefusedError("the role that logs in does not own the record")
         return await self._ask(self._archive.find_cut, board_id, before)
 
     async def _archive_upto(self, board_id: str, folder: Path, end: CommitEnd) -> None:

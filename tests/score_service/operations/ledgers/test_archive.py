@@ -152,6 +152,39 @@ async def test_what_cannot_be_done_is_said_and_ends_with_1(
     assert is_empty(tmp_path)
 
 
+async def test_role_that_may_not_archive_is_told_so_before_anything_is_done(
+    old: Position, command: Command, owner: dict[str, str], tmp_path: Path, database: Database
+) -> None:
+    login = database.logins["score_runtime"]
+    runtime = owner | {
+        "SCORE_SERVICE_MIGRATION_DSN": login.url,
+        "SCORE_SERVICE_MIGRATION_PASSWORD_FILE": str(login.password_file),
+    }
+
+    for option in ([], ["--dry-run"]):
+        ended = command.run(
+            "ledger", "archive", str(tmp_path), "main", "--older-than", "30", *option, env=runtime
+        )
+        assert ended.stdout == "main: given up, the role that logs in does not own the record\n"
+        assert ended.returncode == 1
+    assert is_empty(tmp_path)
+
+
+async def test_board_whose_files_cannot_be_used_keeps_no_other_one_from_being_archived(
+    old: Position, command: Command, owner: dict[str, str], tmp_path: Path
+) -> None:
+    lock = tmp_path / ".main.lock"
+    lock.mkdir()
+
+    ended = command.run("ledger", "archive", str(tmp_path), "main", "other", "--older-than", "30", env=owner)
+    assert ended.stdout == (
+        f"main: given up, [Errno 21] Is a directory: '{lock}'\n"
+        "other: there is nothing to archive\n"
+        "2 boards, 1 of them not well\n"
+    )
+    assert ended.returncode == 1
+
+
 async def test_checkpoint_that_is_none_is_named(
     old: Position,
     command: Command,
