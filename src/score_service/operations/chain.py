@@ -136,6 +136,8 @@ class Chain:
         self._names_previous = False
         """Whether an award has named the one before: from then on all do."""
         self._seal: tuple[int, str] | None = None
+        self._archived = 0
+        """The last revision that an entry on the way here archives. A cut only moves forward."""
 
     @property
     def position(self) -> Position:
@@ -199,9 +201,11 @@ class Chain:
     def _check_archived(self, row: EntryRow) -> None:
         """Check that an entry archives what is before it, and that what this began with is what it sealed."""
         revision = _read_archived_revision(row.body)
-        if not 0 < revision < row.revision:
+        if not self._archived < revision < row.revision:
             self.findings.add(Fault.ENTRY_WRONG, row.revision)
-        elif self._seal and self._seal[0] == revision:
+        else:
+            self._archived = revision
+        if self._seal and self._seal[0] == revision:
             if self._seal[1] != row.body:
                 self.findings.add(Fault.CHECKPOINT_WRONG, row.revision)
             self._seal = None

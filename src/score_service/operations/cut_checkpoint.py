@@ -6,6 +6,7 @@ of users say besides what corrections after the cut have to know of awards up to
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
@@ -125,7 +126,10 @@ class CutReader:
             raise CheckpointError(_describe(cut))
         if chain.digest != cut.digest:
             findings.add(Fault.DIGEST_WRONG, cut.revision)
-        if seal.write(chain) != cut.body:
+        # No commit is left that proves the entries up to the cut, and whoever serves may add to them.
+        entries = await self._ask(self._archive.count_entries, board_id, 0, cut.revision)
+        kinds = Counter(entries | {"award": chain.kinds["award"]})
+        if seal.write(chain) != cut.body or kinds != chain.kinds:
             findings.add(Fault.CHECKPOINT_WRONG, cut.revision)
         if cut.body is not None:
             chain.expect_seal(cut.body)

@@ -140,6 +140,16 @@ class Archive:
         rows = await self._fetch_all("find_cut_before", {"board_id": board_id, "before": before})
         return int(rows[0]["revision"]) if rows else 0
 
+    async def count_entries(self, board_id: str, after_revision: int, upto_revision: int) -> dict[str, int]:
+        """Count the entries after a revision and up to another one that are no awards, by their kinds."""
+        parameters = {
+            "board_id": board_id,
+            "after_revision": after_revision,
+            "upto_revision": upto_revision,
+        }
+        rows = await self._fetch_all("count_entries", parameters, BULK_SECONDS)
+        return {row["kind"]: row["entries"] for row in rows}
+
     async def list_late_reversals(self, board_id: str, revision: int) -> LateReversals:
         """List the awards that were taken back by entries after a revision: those up to it.
 

@@ -228,13 +228,14 @@ def test_entry_of_which_nothing_can_be_read_is_wrong(kind: str) -> None:
         (
             ARCHIVED.body,
             [ARCHIVED._replace(body='{"revision":2}'), ARCHIVED._replace(revision=4)],
-            [],
+            [Finding(Fault.ENTRY_WRONG, 4)],
         ),
+        (ARCHIVED.body, [ARCHIVED, ARCHIVED._replace(revision=4)], [Finding(Fault.ENTRY_WRONG, 4)]),
         ('{"lines":1,"revision":1}', [ARCHIVED], [Finding(Fault.CHECKPOINT_WRONG, 3)]),
         (ARCHIVED.body, [], [Finding(Fault.CHECKPOINT_WRONG, 1)]),
         (ARCHIVED.body, [ARCHIVED._replace(body='{"revision":2}')], [Finding(Fault.CHECKPOINT_WRONG, 1)]),
     ],
-    ids=["sealed", "sealed after another one", "other seal", "no seal", "seal of another one"],
+    ids=["sealed", "after a later one", "twice", "other seal", "no seal", "seal of another one"],
 )
 def test_cut_that_a_ledger_is_read_from_is_sealed_by_its_entry(
     body: str, entries: list[EntryRow], found: list[Finding]

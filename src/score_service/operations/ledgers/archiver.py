@@ -37,7 +37,7 @@ _ACTOR: Final = "score-service ledger archive"
 
 
 class ArchiveRefusedError(Exception):
-    """Nothing may be archived; nothing was, either."""
+    """What was asked for may not be done, and was not."""
 
     def __init__(self, message: str, findings: Findings | None = None) -> None:
         """Take why, and what is wrong with the record."""
@@ -83,7 +83,6 @@ class LedgerArchiver:
         self._ledger = Ledger(database)
         self._verifier = Verifier(database, Standings(database), patience)
         self._exporter = LedgerExporter(database, patience)
-        self._fetch_all = database.fetch_all
         self._ask = patience.ask
         self._rows_per_second = rows_per_second
         self._sleep = sleep
@@ -101,9 +100,8 @@ class LedgerArchiver:
             return None
         cut = await self._ask(self._archive.read_cut, board_id)
         after = cut.revision if cut else 0
-        parameters = {"board_id": board_id, "after_revision": after, "upto_revision": end.revision}
-        (row,) = await self._ask(self._fetch_all, "count_entries", parameters)
-        return PlannedCut(end, end.revision - after - row["entries"])
+        entries = await self._ask(self._archive.count_entries, board_id, after, end.revision)
+        return PlannedCut(end, end.revision - after - sum(entries.values()))
 
     async def archive_board(
         self, board_id: str, folder: Path, before: datetime, forget_before: datetime | None = None
@@ -118,7 +116,7 @@ class LedgerArchiver:
 
         Raises:
             ArchiveRefusedError: the role that logs in does not own the record, it has faults, the files are
-                not its ledger, or too much changes.
+                not its ledger, or too much changes. Where ids were to be forgotten, all else may be done.
             BoardNotFoundError: nothing is recorded of the board.
             CheckpointError: the checkpoint of the last cut is not whole.
             LedgerFileError, OSError: the files cannot be written, or are not what was written.
@@ -132,6 +130,16 @@ class LedgerArchiver:
             pass
         forgotten = await self._forget(board_id, forget_before) if forget_before else 0
         return ArchivedBoard(end.position if end else None, deleted, forgotten)
+
+    async def _require_whole(self, board_id: str) -> None:
+        """Require that nobody has planted an entry that says when awards were archived."""
+        walk = await self._verifier.begin_walk(board_id, self._on_progress)
+        try:
+            await walk.go_to_end()
+        except BeyondCutError as error:
+            raise ArchiveRefusedError("another one archives the board") from error
+        if walk.findings:
+            raise ArchiveRefusedError("no id is forgotten while the record has faults", walk.findings)
 
     async def _find_cut(self, board_id: str, before: datetime) -> CommitEnd | None:
         await self._ledger.read_head(board_id)  # An unavailable record is not waited for at the start.
@@ -221,8 +229,10 @@ class LedgerArchiver:
         return deleted
 
     async def _forget(self, board_id: str, before: datetime) -> int:
-        """Forget the ids of what was archived before an instant."""
+        """Forget the ids of what was archived before an instant, as far as the record can be believed."""
         revision = await self._ask(self._archive.find_cut_before, board_id, before)
+        if revision:
+            await self._require_whole(board_id)
         forgotten, after = 0, None
         while revision:
             page = await self._ask(self._archive.forget_award_ids, board_id, revision, after, _PAGE)

@@ -575,11 +575,29 @@ async def test_check_goes_on_from_a_checkpoint_after_the_cut_and_begins_at_the_c
             {Finding(Fault.CHECKPOINT_WRONG, 9), Finding(Fault.CHECKPOINT_WRONG, 16)},
         ),
         (
+            (
+                "INSERT INTO score.entry SELECT board_id, 3, kind, actor, request_id, trace_id, entered_at,"
+                " body FROM score.entry WHERE revision = 16"
+            ),
+            {Finding(Fault.CHECKPOINT_WRONG, 9)},
+        ),
+        ("DELETE FROM score.entry WHERE revision = 5", {Finding(Fault.CHECKPOINT_WRONG, 9)}),
+        (
             "UPDATE score.commit SET digest = sha256('') WHERE last_revision = 9",
             {Finding(Fault.DIGEST_WRONG, 9)},
         ),
     ],
-    ids=["standing", "line", "entry", "kind of the entry", "no entry", "two entries", "commit"],
+    ids=[
+        "standing",
+        "line",
+        "entry",
+        "kind of the entry",
+        "no entry",
+        "two entries",
+        "entry before",
+        "no entry before",
+        "commit",
+    ],
 )
 async def test_forged_cut_is_found_out(
     life: Life, verifier: Verifier, statement: str, found: set[Finding]
@@ -761,6 +779,22 @@ async def test_ids_are_forgotten_of_what_was_archived_long_ago(
     again = await ledger.record_awards("main", [life.awards[8]], DAYS)
     assert isinstance(again.results[0], RecordedAward)  # type: ignore[union-attr]
     await require_well(verifier, 16)
+
+
+@pytest.mark.parametrize("revision", [3, 17], ids=["before the cut", "at the end"])
+async def test_no_id_is_forgotten_because_of_an_entry_that_was_planted(life: Life, revision: int) -> None:
+    await life.live_monday()
+    await life.live_tuesday()
+    await life.archive()
+    life.plant(
+        f"INSERT INTO score.entry SELECT board_id, {revision}, kind, actor, request_id, trace_id,"
+        " entered_at - interval '1 year', body FROM score.entry WHERE revision = 16"
+    )
+    long_ago = MONDAY - 100 * DAY
+
+    with pytest.raises(ArchiveRefusedError, match="faults"):
+        await life.archive(forget_before=long_ago)
+    assert life.read("SELECT count(*) FROM score.archived_award") == [6]
 
 
 async def test_ranks_are_rebuilt_from_a_ledger_with_a_cut_as_they_were(
