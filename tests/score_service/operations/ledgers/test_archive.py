@@ -95,13 +95,20 @@ async def test_each_board_gets_a_line_and_is_well_afterwards(
 
 
 async def test_ids_are_forgotten_where_that_is_asked_for(
-    old: Position, command: Command, owner: dict[str, str], tmp_path: Path, database: Database
+    ledger: Ledger, ledger_clock: LedgerClock, command: Command, owner: dict[str, str], tmp_path: Path
 ) -> None:
-    words = ["ledger", "archive", str(tmp_path), "main", "--older-than", "30", "--forget-ids-after", "90"]
-    assert command.run(*words, env=owner).stdout == f"main: archived up to {old}, 4 rows deleted\n"
-    plant(database, "UPDATE score.entry SET entered_at = now() - interval '91 days' WHERE kind = 'archived'")
+    words = ["ledger", "archive", str(tmp_path), "main", "--older-than", "30"]
+    now = dt.datetime.now(dt.UTC)
+    ledger_clock.set(now - 200 * DAY)
+    await ledger.record_awards("main", [make_award("ada"), make_award("bob")])
+    position = await ledger.read_head("main")
+    ledger_clock.set(now - 95 * DAY)
+    assert command.run(*words, env=owner).stdout == f"main: archived up to {position}, 2 rows deleted\n"
 
-    assert command.run(*words, env=owner).stdout == "main: there is nothing to archive, 3 ids forgotten\n"
+    young = command.run(*words, "--forget-ids-after", "100", env=owner)
+    assert young.stdout == "main: there is nothing to archive\n"
+    old = command.run(*words, "--forget-ids-after", "90", env=owner)
+    assert old.stdout == "main: there is nothing to archive, 2 ids forgotten\n"
 
 
 async def test_files_that_end_before_the_cut_are_named(
