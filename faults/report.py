@@ -13,6 +13,7 @@ from faults.model.history import (
     Event,
     Fault,
     Fed,
+    FeedArchived,
     Message,
     Outcome,
     PlanCall,
@@ -47,6 +48,7 @@ def make_figures(run: Run) -> dict[str, Any]:
         "restores": _count(events, Restore),
         "awards": {
             "acknowledged": outcomes[Outcome.MADE],
+            "archived": outcomes[Outcome.ARCHIVED],
             "rejected": outcomes[Outcome.REJECTED],
             "unknown": outcomes[Outcome.UNKNOWN],
         },
@@ -57,6 +59,7 @@ def make_figures(run: Run) -> dict[str, Any]:
             "visibilities": _count(events, VisibilityCall),
         },
         "entries_fed": _count(events, Fed),
+        "feeds_archived": _count(events, FeedArchived),
         "reads": _count(events, Read),
         "messages": _count(events, Message),
         "judged": dict(run.findings.judged),
@@ -70,12 +73,12 @@ def make_figures(run: Run) -> dict[str, Any]:
 def make_table(figures: dict[str, Any]) -> Table:
     """Show the figures."""
     table = Table(show_header=False, box=None, pad_edge=False)
-    corrections = figures["corrections"]
+    corrections, judged = figures["corrections"], figures["judged"]
     rows = {
         "Faults": f"{figures['faults']:,} in {figures['seconds']:,.0f} s",
         "Awards asked for": _tell_outcomes(figures["awards"]),
         "Tickets shown": _tell_outcomes(figures["tickets"]),
-        "Awards in the ledger": f"{figures['judged'].get('awards', 0):,}",
+        "Awards in the ledger": f"{judged.get('awards', 0):,}, {judged.get('deleted', 0):,} deleted",
         "Corrections asked for": ", ".join(f"{number:,} {kind}" for kind, number in corrections.items()),
         "Entries of feeds": f"{figures['entries_fed']:,}",
         "Reads, messages": f"{figures['reads']:,}, {figures['messages']:,}",
@@ -101,7 +104,7 @@ def _count_tickets(events: list[Event]) -> dict[str, int]:
     used = sum(one.result is not None and bool(one.result.replayed) for one in shown)
     return {
         "paid": outcomes[Outcome.MADE] - used,
-        "used": used,
+        "used": used + outcomes[Outcome.ARCHIVED],
         "rejected": outcomes[Outcome.REJECTED],
         "unknown": outcomes[Outcome.UNKNOWN],
     }

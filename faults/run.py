@@ -36,6 +36,8 @@ from faults.workload.workload import Workload
 _WARM_SECONDS: Final = 3.0
 _SEASONS_SECONDS: Final = 60.0
 """In which the last seasons end and are closed: a season, its grace, and the patience of the checker."""
+_REST_SECONDS: Final = (0.5, 3.0)
+"""Between two runs of the command that archives old awards."""
 _COUNT_SECONDS: Final = 60.0
 _READ_SECONDS: Final = 1_800.0
 """The record of a day of faults is long."""
@@ -113,6 +115,7 @@ class Run:
         stopped = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(keep_sampling(cluster, plan.load.boards, self.samples, stopped))
+            group.create_task(cluster.archiver.keep_running(self._draw_rest, stopped))
             await nemesis.run(turns, plan.seconds)
             stopped.set()
 
@@ -127,6 +130,8 @@ class Run:
         patience = self.plan.patience
         async with within(_READ_SECONDS, "PostgreSQL to tell which seasons are open"):
             await await_closed_seasons(cluster, _SEASONS_SECONDS)
+        async with within(_READ_SECONDS, "the commands that archive and check ledgers"):
+            complaints = await self._check_ledgers(cluster)
         lag = await measure_lag(cluster, patience)
         waiting |= await measure_waiting(cluster)
         async with within(_READ_SECONDS, "PostgreSQL to show the whole record"):
@@ -140,9 +145,21 @@ class Run:
             waiting=waiting,
             resources=resources,
             unsettled=unsettled,
+            complaints=complaints,
             read_at=read_at,
         )
         return liveness, epochs
+
+    async def _check_ledgers(self, cluster: Cluster) -> list[str]:
+        """Archive once more, check all ledgers, and return what is wrong."""
+        said = [await cluster.archiver.complete(), await cluster.check("verify", *self.plan.load.boards)]
+        folder = cluster.ledgers
+        for board_id in sorted({path.name.partition(".")[0] for path in folder.glob("*.ledger")}):
+            said += [await cluster.check("ledger", "verify", board_id, str(folder), "--record")]
+        return [complaint for complaint in said if complaint]
+
+    def _draw_rest(self) -> float:
+        return random.uniform(*_REST_SECONDS)
 
     async def _count(self, cluster: Cluster) -> Holdings:
         async with within(_COUNT_SECONDS, "all processes to report what they hold"):

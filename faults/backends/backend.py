@@ -10,9 +10,11 @@ from typing import Final
 from faults.backends.memory import Remembered
 from faults.model.history import Asked, AwardCall, History, Outcome, Result
 from score_client import (
+    AwardArchivedError,
     AwardConflictError,
     AwardNotFoundError,
     AwardResult,
+    HistoryArchivedError,
     InvalidRequestError,
     NotAllowedError,
     NotAuthenticatedError,
@@ -50,16 +52,18 @@ class Backend:
     async def award(self, asked: Asked, timeout: float | None = None) -> AwardCall:  # noqa: ASYNC109 - the client's
         """Ask for an award, once, and record how that ended, also if the caller leaves."""
         began = time.monotonic()
-        outcome, result, reason = Outcome.UNKNOWN, None, "left"
+        outcome, result, revision, reason = Outcome.UNKNOWN, None, None, "left"
         try:
             result = result_of(await self._send(asked, timeout))
             outcome, reason = Outcome.MADE, ""
+        except AwardArchivedError as error:
+            outcome, revision, reason = Outcome.ARCHIVED, error.revision, error.reason
         except REJECTIONS as error:
             outcome, reason = Outcome.REJECTED, error.reason
         except NO_ANSWER as error:
             reason = error.reason
         finally:
-            call = self._record(asked, began, outcome, result, reason)
+            call = self._record(asked, began, outcome, result, reason, revision)
         return call
 
     async def look_up(self, remembered: Remembered) -> None:
@@ -67,12 +71,18 @@ class Backend:
 
         The answer does not tell of whom it is, so nothing is recorded where the id may be another one's.
         """
-        asked, began = remembered.asked, time.monotonic()
+        asked, began = remembered.asked._replace(request_id=None), time.monotonic()
         with suppress(AwardNotFoundError, *NO_ANSWER):
-            result = await self.client.get_award(board_id=asked.board_id, award_id=uuid.UUID(asked.award_id))
+            try:
+                result = await self.client.get_award(
+                    board_id=asked.board_id, award_id=uuid.UUID(asked.award_id)
+                )
+            except HistoryArchivedError as error:
+                self._record(asked, began, Outcome.ARCHIVED, None, error.reason)
+                return
             if remembered.contested:  # Maybe since it was asked.
                 return
-            self._record(asked._replace(request_id=None), began, Outcome.MADE, result_of(result), "")
+            self._record(asked, began, Outcome.MADE, result_of(result), "")
 
     async def _send(self, asked: Asked, timeout: float | None) -> AwardResult:  # noqa: ASYNC109 - the same
         return await self.client.award(
@@ -88,7 +98,13 @@ class Backend:
         )
 
     def _record(
-        self, asked: Asked, began: float, outcome: Outcome, result: Result | None, reason: str
+        self,
+        asked: Asked,
+        began: float,
+        outcome: Outcome,
+        result: Result | None,
+        reason: str,
+        revision: int | None = None,
     ) -> AwardCall:
         call = AwardCall(
             caller=self.name,
@@ -97,6 +113,7 @@ class Backend:
             ended=time.monotonic(),
             outcome=outcome,
             result=result,
+            revision=revision,
             reason=reason,
         )
         self.history.add(call)

@@ -11,6 +11,7 @@ from score_client import (
     AwardNotFoundError,
     AwardReversedError,
     BoardNotFoundError,
+    HistoryArchivedError,
     PlanStaleError,
     Reversal,
     ReversalPlan,
@@ -43,7 +44,7 @@ class Moderator:
         except AwardReversedError as error:
             outcome, reason = Outcome.REJECTED, error.reason
             undone = _undone(error.reversal) if error.reversal else None
-        except (AwardNotFoundError, BoardNotFoundError) as error:
+        except (AwardNotFoundError, BoardNotFoundError, HistoryArchivedError) as error:
             outcome, reason = Outcome.REJECTED, error.reason
         except NO_ANSWER as error:
             reason = error.reason

@@ -7,10 +7,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final
 
-from faults.model.history import Fed, FeedLost, History
+from faults.model.history import Fed, FeedArchived, FeedBegun, FeedLost, History
 from score_client import (
     BoardNotFoundError,
     Entry,
+    HistoryArchivedError,
     NotAuthenticatedError,
     PeriodClosed,
     PositionUnknownError,
@@ -21,6 +22,8 @@ from score_client import (
 )
 
 _PAUSE: Final = 0.5
+_ANEW: Final = 0.2
+"""How likely it is that one who comes back begins anew."""
 
 
 @dataclass(slots=True)
@@ -35,6 +38,11 @@ class Subscriber:
     stay_seconds: float
     """How long it stays, on average."""
     position: str = ""
+    _is_to_remain: bool = False
+
+    def remain(self) -> None:
+        """Begin no more anew."""
+        self._is_to_remain = True
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -48,15 +56,32 @@ class Subscriber:
                 )
                 self.history.add(lost)
                 self.position = ""
+            except HistoryArchivedError as error:
+                self._skip(error.archived_position)
             except (BoardNotFoundError, NotAuthenticatedError, TimeoutError):
                 pass
             await asyncio.sleep(self.randomness.random() * _PAUSE)
+            if self.randomness.random() < _ANEW and not self._is_to_remain:
+                self.history.add(FeedBegun(reader=self.name, board_id=self.board_id, at=time.monotonic()))
+                self.position = ""
 
     async def _read(self) -> None:
         entries = self.client.entries(board_id=self.board_id, after_position=self.position)
         async with aclosing(entries) as reading:
             async for entry in reading:
                 self._take(entry)
+
+    def _skip(self, archived_position: str) -> None:
+        """Go on after what is archived."""
+        archived = FeedArchived(
+            reader=self.name,
+            board_id=self.board_id,
+            at=time.monotonic(),
+            after=self.position,
+            position=archived_position,
+        )
+        self.history.add(archived)
+        self.position = archived_position
 
     def _take(self, entry: Entry) -> None:
         fed = Fed(

@@ -22,6 +22,8 @@ from score_client import (
 )
 
 _PAUSE = 0.5
+_OLD = 0.2
+"""How likely it is that one that comes back does so."""
 
 
 @dataclass(slots=True)
@@ -29,7 +31,8 @@ class Watcher:
     """One watcher.
 
     A watcher that reconnects resumes from the last position that was vouched for: not from that of the
-    snapshot of a watch that was resumed, because what changed before it comes after it.
+    snapshot of a watch that was resumed, because what changed before it comes after it. Now and then one
+    resumes from a position of long ago.
     """
 
     observer: Observer
@@ -42,6 +45,10 @@ class Watcher:
     stay_seconds: float | None = None
     """How long it stays, on average; None if it does not leave."""
     _vouched: str | None = None
+    _oldest: str | None = None
+    """The first that was vouched for, or the one it came back with last."""
+    _after: str | None = None
+    """Where it asked to go on, of its own accord."""
     _stay: asyncio.Timeout | None = None
 
     async def run(self) -> None:
@@ -60,6 +67,9 @@ class Watcher:
 
     async def _follow(self) -> str:
         """Watch until the end of it, and return why it ended."""
+        self._after = self._vouched
+        if self._vouched is not None and self.randomness.random() < _OLD:
+            self._after, self._oldest = self._oldest, self._vouched
         stay = self.stay_seconds and self.randomness.expovariate(1 / self.stay_seconds)
         first = True
         try:
@@ -79,7 +89,7 @@ class Watcher:
         return self.client.watch(
             board_id=self.observer.board_id,
             top_n=self.observer.top_n,
-            after_position=self._vouched,
+            after_position=self._after,
             all_scores=self.all_scores,
             user_ids=self.user_ids,
             period=self.period,
@@ -89,12 +99,13 @@ class Watcher:
         if isinstance(event, Snapshot) and not first and not event.reset:
             # The client library has reconnected, which only this shows.
             self.observer.connection += 1
-        self.observer.take(self._message(event))
+        self.observer.take(self._message(event, self._after if first else None))
         resumed = isinstance(event, Snapshot) and not event.reset and self._vouched is not None
         if not resumed:
             self._vouched = event.position
+            self._oldest = self._oldest or event.position
 
-    def _message(self, event: WatchEvent) -> Message:
+    def _message(self, event: WatchEvent, after: str | None) -> Message:
         top = None if isinstance(event, Checkpoint) else event.top
         return Message(
             stream=self.observer.name,
@@ -107,6 +118,7 @@ class Watcher:
             top=None if top is None else rows_of_standings(top),
             scores=rows_of_standings(event.scores) if isinstance(event, Update) else (),
             reset=isinstance(event, Snapshot) and event.reset,
+            after=after,
             top_n=self.observer.top_n,
             all_scores=self.all_scores,
             user_ids=self.user_ids,

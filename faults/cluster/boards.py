@@ -1,6 +1,9 @@
-"""Settings of the boards of a run: their seasons follow each other all the time."""
+"""Settings of the boards of a run: their seasons follow each other all the time.
 
-from collections.abc import Iterable, Iterator
+The last board has days as well, which do not end in a run: so it is never archived.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -12,11 +15,14 @@ _SEASONS: Final = 400
 
 def write_boards(board_ids: Iterable[str], start: datetime) -> str:
     """Write the file of `score-service boards apply`; the first season begins at a time."""
-    return "\n".join(line for board_id in board_ids for line in _write_board(board_id, start))
+    *archived, other = board_ids
+    lines = [line for board_id in archived for line in _write_board(board_id, start)]
+    return "\n".join([*lines, *_write_board(other, start, ["day"])])
 
 
-def _write_board(board_id: str, start: datetime) -> Iterator[str]:
-    yield from ("[[board]]", f'board_id = "{board_id}"', 'time_zone = "UTC"', 'periods = ["day"]')
+def _write_board(board_id: str, start: datetime, periods: Sequence[str] = ()) -> Iterator[str]:
+    yield from ("[[board]]", f'board_id = "{board_id}"', 'time_zone = "UTC"')
+    yield f"periods = {list(periods)}"
     yield from (f"grace_seconds = {_GRACE_SECONDS}", 'late = "current"', "keep = 1000")
     for number in range(_SEASONS):
         starts_at = start + number * _SEASON

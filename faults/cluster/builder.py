@@ -17,6 +17,7 @@ from faults.cluster.actions import ACTIONS_FILE
 from faults.cluster.boards import write_boards
 from faults.cluster.certificates import SERVER_NAME, Certificates, Holder
 from faults.cluster.cluster import BACKENDS, DATABASE, GATEWAYS, SCORES, Cluster, target_of
+from faults.cluster.command import AGED, ARCHIVED_DAYS, Command
 from faults.cluster.postgres import Postgres, PostgresPair
 from faults.cluster.service import Service
 from faults.cluster.valkey import Valkey, ValkeyPair
@@ -116,8 +117,9 @@ class _Builder:
             Balancer(),
             Path(issuer_settings(self._state)["ACTION_GATEWAY_TICKET_ISSUERS_FILE"]),
         )
-        self._stack.push_async_callback(cluster.stop)
         settings = Settings(self._state, cluster.record, Cache.prepare(valkeys.primary.url), "")
+        cluster.archiver = await self._make_archiver(cluster, settings)
+        self._stack.push_async_callback(cluster.stop)
         self._prepare_schemas(cluster, settings)
         await postgreses.begin()
         await self._start_scores(cluster, settings)
@@ -159,6 +161,18 @@ class _Builder:
             boards_file.write_text(write_boards(self._board_ids, datetime.now(UTC)), encoding="utf-8")
             server = settings.score_service(cluster.certificates.files(_SCORE_HOLDER.name), next(self._ports))
             self._run(SCORE_SERVICE, server, "boards", "apply", str(boards_file)).finish()
+
+    async def _make_archiver(self, cluster: Cluster, settings: Settings) -> Command:
+        """Make what archives old awards: they are old after some seconds."""
+        postgres = cluster.links["archiver->postgres"] = await self._link(cluster.postgres.address)
+        owner = settings.owner(SCORE_SERVICE)
+        dsn = {"MIGRATION_DSN": make_conninfo(owner["SCORE_SERVICE_MIGRATION_DSN"], port=postgres.port)}
+        folder = str(self._state.folder(cluster.ledgers.name))
+        arguments = ("ledger", "archive", folder, "--older-than", str(ARCHIVED_DAYS))
+        log = self._log("archiver")
+        archiver = Command("archiver", arguments, owner | _named(SCORE_SERVICE, dsn), log)
+        archiver.launcher = AGED
+        return archiver
 
     async def _start_scores(self, cluster: Cluster, settings: Settings) -> None:
         policy = self._state.path / "policy.toml"

@@ -3,6 +3,7 @@
     players ── balancer ── gateway-1, gateway-2 ── score-1, score-2 ── postgres ── standby
     players who choose ─── gateway-1, gateway-2
     backends and watchers ─────────────────────── score-1, score-2 ── valkey ── replica
+    archiver, which an operator runs again and again ──────────────── postgres
 
 Everything lies in one folder, listens on ports of the loopback interface that stay the same, and ends with
 this process, however that ends. The proxies and the balancer run in it.
@@ -17,6 +18,7 @@ from typing import Final
 from psycopg.conninfo import make_conninfo
 
 from faults.cluster.certificates import SERVER_NAME, Certificates
+from faults.cluster.command import Command
 from faults.cluster.endpoints import Endpoints
 from faults.cluster.member import Member
 from faults.cluster.postgres import FAST, Postgres, PostgresPair
@@ -53,11 +55,18 @@ class Cluster:
     """Proxies by the way they stand on, as `gateway-1->score-2` or `players->gateways`."""
     services: dict[str, Service] = field(default_factory=dict)
     """`score-1`, `score-2`, `gateway-1`, `gateway-2`."""
+    archiver: Command = field(init=False)
+    """Archives old awards of all boards."""
 
     @property
     def postgres(self) -> Postgres:
         """The server of the record."""
         return self.postgreses.primary
+
+    @property
+    def ledgers(self) -> Path:
+        """The folder with the files of ledgers."""
+        return self.folder / "ledgers"
 
     @property
     def endpoints(self) -> Endpoints:
@@ -98,6 +107,13 @@ class Cluster:
         number = sum(path.name.startswith("former-") for path in self.folder.iterdir()) + 1
         return self.folder / f"former-{number}"
 
+    async def check(self, *arguments: str) -> str:
+        """Have a command of the score service check something; return what it says if there is a fault."""
+        command = Command(
+            arguments[0], arguments, self.services[SCORES[0]].settings, self.folder / "logs" / "checks.log"
+        )
+        return await command.complete()
+
     async def until_ready(self) -> None:
         """Wait until every member can do its work. Raises ServerFailedError if that does not come."""
         async with asyncio.TaskGroup() as waits:
@@ -110,6 +126,8 @@ class Cluster:
             link.release()
         for member in self.members:
             member.resume()
+        self.archiver.resume()
+        await self.archiver.kill()
         async with asyncio.TaskGroup() as stops:
             for service in self.services.values():
                 stops.create_task(service.stop())

@@ -43,11 +43,16 @@ class Service(Member):
 
     def start(self) -> None:
         """Start it as it is set up now."""
-        command = [sys.executable, "-m", *self.launcher, self.package, "serve"]
-        paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **self.settings}
-        self.child = Child.start(self.name, bind_command(command), self._log, environment=environment)
+        words = [*self.launcher, self.package, "serve"]
+        self.child = start_python(self.name, words, self.settings, self._log)
 
     def looks_ready(self) -> bool:
         """Ask its `/readyz`."""
         return is_ready(self.admin)
+
+
+def start_python(name: str, words: Sequence[str], settings: Mapping[str, str], log: Path) -> Child:
+    """Start a package or a launcher, which finds this package as well."""
+    paths = [str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), **settings}
+    return Child.start(name, bind_command([sys.executable, "-m", *words]), log, environment=environment)

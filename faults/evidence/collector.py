@@ -31,7 +31,8 @@ async def read_epochs(cluster: Cluster, history: History) -> list[Record]:
     epochs: list[Record] = []
     for restore in restores:
         epochs.append(await _read_former(cluster, Path(restore.former), epochs))
-    return [*epochs, await asyncio.to_thread(read_record, cluster.admin_dsn(), epochs)]
+    read = asyncio.to_thread(read_record, cluster.admin_dsn(), epochs, cluster.ledgers)
+    return [*epochs, await read]
 
 
 async def read_boards(cluster: Cluster, board_ids: Iterable[str]) -> list[Projection]:
@@ -59,6 +60,7 @@ async def _read_former(cluster: Cluster, folder: Path, epochs: Sequence[Record])
     former.start()
     try:
         await former.until_ready()
-        return await asyncio.to_thread(read_record, cluster.former_dsn(former.port), epochs)
+        dsn = cluster.former_dsn(former.port)
+        return await asyncio.to_thread(read_record, dsn, epochs, cluster.ledgers)
     finally:
         await former.stop(FAST)

@@ -62,6 +62,17 @@ STEPS: Final[Mapping[str, Sequence[Step]]] = {
         Step("score_service.projection.projection", "Projection", "apply_changes", after="after_apply"),
         Step("score_service.projection.generation", "Generation", "load", after="mid_rebuild"),
         Step("score_service.projection.generation", "Generation", "switch", before="before_switch"),
+        Step(
+            "score_service.operations.ledgers.archiver",
+            "LedgerArchiver",
+            "_keep",
+            "before_files",
+            "after_files",
+        ),
+        Step("score_service.operations.ledgers.export", "LedgerExporter", "_read_page", after="mid_files"),
+        Step("score_service.record.archive", "Archive", "add_checkpoint_lines", after="mid_checkpoint"),
+        Step("score_service.record.archive", "Archive", "archive_awards", "before_cut", "after_cut"),
+        Step("score_service.record.archive", "Archive", "delete_archived", after="mid_delete"),
     ),
     "action_gateway": (
         Step("action_gateway.store.store", "Store", "reserve_attempt", after="after_reserve"),

@@ -9,6 +9,7 @@ from math import inf
 from operator import attrgetter
 from typing import Final
 
+from faults.model.archive import Cut, read_cuts
 from faults.model.corrections import HIDDEN, Correction, Reversal, Step, Visibility, narrow, read_corrections
 from faults.model.ledger import Award, Ledger, Record, start_position, write_position
 
@@ -41,6 +42,8 @@ class Line:
     """In order."""
     steps: Sequence[Step] = ()
     """Awards and corrections, in order."""
+    cuts: Sequence[Cut] = ()
+    """In order."""
     _asked: list[float] = field(default_factory=list)
     _seen: dict[str, list[Visibility]] | None = None
 
@@ -108,6 +111,12 @@ class Line:
         """Return a time before which the ledger did not reach a revision."""
         place = bisect_right(self.awards, revision, key=_REVISION)
         return self._asked[place - 1] if 0 < place <= len(self._asked) else -inf
+
+    def cut_by(self, time: float) -> int:
+        """Return up to where awards may have been archived at a time, at most."""
+        return max(
+            (cut.revision for cut in self.cuts if self.earliest(cut.entry_revision) <= time), default=0
+        )
 
     def furthest(self, time: float) -> int:
         """Return a revision that the ledger had not passed at a time."""
@@ -215,7 +224,10 @@ class Board:
     def _trace(self, ledger: Ledger, bit: int) -> Line:
         corrections = read_corrections(ledger.entries)
         line = Line(
-            ledger, corrections=corrections, steps=[*merge(ledger.awards, corrections, key=_REVISION)]
+            ledger,
+            corrections=corrections,
+            steps=[*merge(ledger.awards, corrections, key=_REVISION)],
+            cuts=read_cuts(ledger.entries),
         )
         for award in ledger.awards:
             line.placed.append(self._place(award, bit))

@@ -76,6 +76,11 @@ class Kind(StrEnum):
     VISIBILITY_INVENTED = "visibility_invented", "No client asked for a visibility in the ledger."
     HIDDEN_SHOWN = "hidden_shown", "A user is shown to others long after it was answered as hidden."
 
+    ARCHIVED_WRONG = "archived_wrong", "Something was answered as archived that is not up to a cut."
+    CUT_WRONG = "cut_wrong", "The entry or the row of a cut says what the ledger does not."
+    ID_LOST = "id_lost", "The ids of awards that are deleted are kept, and no others; here it is not so."
+    ARCHIVED_REVERSED = "archived_reversed", "An award was taken back after it was archived."
+
     TICKET_DOUBLED = "ticket_doubled", "A ticket is paid once; it was answered as paid more than once."
     TICKET_UNDUE = (
         "ticket_undue",
@@ -113,6 +118,10 @@ class Kind(StrEnum):
     WORK_STUCK = "work_stuck", "A process holds work that should have ended."
     RESOURCE_LEAKED = "resource_leaked", "A process holds more than it did before the faults."
     STREAM_UNSETTLED = "stream_unsettled", "A stream did not come to the head of its board in time."
+    CHECK_COMPLAINED = (
+        "check_complained",
+        "The commands of an operator find a fault in the record or its files.",
+    )
     SEEN_LITTLE = "seen_little", "A run shows something only where most calls had an outcome; few had."
 
 

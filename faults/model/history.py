@@ -15,6 +15,8 @@ class Outcome(StrEnum):
 
     MADE = "made"
     """It was answered as made, now or earlier."""
+    ARCHIVED = "archived"
+    """It was answered that it was made long ago, and no more: its award is archived."""
     REJECTED = "rejected"
     """It was answered that this call makes nothing, now or later."""
     UNKNOWN = "unknown"
@@ -62,8 +64,10 @@ class AwardCall:
     outcome: Outcome
     result: Result | None = None
     """Set where the outcome is MADE."""
+    revision: int | None = None
+    """Set where it is ARCHIVED and the answer has it: that of the award."""
     reason: str = ""
-    """Set where it is not: the stable word of the error."""
+    """Set where it is not MADE: the stable word of the error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +227,8 @@ class Message:
     scores: tuple[Row, ...] = ()
     """Newest standings of single users; of a socket that of its user."""
     reset: bool = False
+    after: str | None = None
+    """Of the first snapshot of a watch that came back: where it asked to go on."""
     top_n: int = 10
     all_scores: bool = False
     user_ids: tuple[str, ...] = ()
@@ -255,6 +261,33 @@ class FeedLost:
     board_id: str
     at: float
     position: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedArchived:
+    """A reader of the feed was told that what it asked for is archived. It goes on where it was told to."""
+
+    reader: str
+    board_id: str
+    at: float
+    after: str
+    """The position after which it had asked for entries; empty for all of them."""
+    position: str
+    """The one after which it goes on."""
+
+    @property
+    def revision(self) -> int:
+        """That of the position."""
+        return int(self.position.partition("-")[0])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedBegun:
+    """A reader of the feed begins anew by itself."""
+
+    reader: str
+    board_id: str
+    at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -302,6 +335,8 @@ Event: TypeAlias = (
     | Message
     | Fed
     | FeedLost
+    | FeedArchived
+    | FeedBegun
     | Closed
     | Fault
     | Restore

@@ -133,6 +133,13 @@ class Ledger:
     """By period and user, of those that are not final."""
     results: Mapping[str, Sequence[Place]] = field(default_factory=dict)
     """By period, in the order of ranks."""
+    cut: int = 0
+    """Up to where the board's row says that awards are archived."""
+    deleted: Sequence[Award] = ()
+    """Those of the awards that are in the files of the ledger alone. So are commits before the first of the
+    record."""
+    archived_ids: Mapping[str, int] = field(default_factory=dict)
+    """The ids that the record keeps of deleted awards, and their revisions."""
 
     @property
     def revision(self) -> int:

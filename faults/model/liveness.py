@@ -35,5 +35,7 @@ class Liveness:
     resources: Sequence[Resource] = ()
     unsettled: Sequence[str] = ()
     """Streams that did not show the head in time."""
+    complaints: Sequence[str] = ()
+    """What the commands said that archive and check ledgers, where one did not end with code 0."""
     read_at: int | None = None
     """When the last record was read, in microseconds since 1970; None where it was not."""

@@ -4,12 +4,15 @@ from collections.abc import Mapping
 from typing import Final
 
 from faults.cluster.cluster import GATEWAYS, SCORES
+from faults.cluster.command import AGED
 from faults.nemesis.injection import FaultKind, Injection
 
 _READY_SECONDS: Final = 15.0
 _REACHED_SECONDS: Final = 5.0
 _ACTIONS: Final = ("kill", "kill", "fail", "pause")
 _PASSAGES: Final = (1, 30)
+_STEPS: Final = (1, 4)
+"""The same of what archives old awards: it passes each about once a board."""
 
 
 class Armed(Injection):
@@ -65,6 +68,31 @@ class ArmedInRebuild(Armed):
         await self.scene.cluster.valkeys.primary.command("FLUSHALL")
 
 
+class ArmedArchiver(Injection):
+    """What archives old awards breaks at one of its steps, each time that it is run again."""
+
+    names = (
+        "before_files",
+        "mid_files",
+        "after_files",
+        "mid_checkpoint",
+        "before_cut",
+        "after_cut",
+        "mid_delete",
+    )
+
+    async def inject(self) -> None:
+        """End it, and have it run with a failpoint."""
+        archiver, passage = self.scene.cluster.archiver, self.randomness.randint(*_STEPS)
+        spec = f"{self.randomness.choice(self.names)}={self.randomness.choice(_ACTIONS)}@{passage}"
+        archiver.launcher = (*AGED, "faults.launchers.failpoints", spec)
+        await archiver.kill()
+
+    async def heal(self) -> None:
+        """Have it run without failpoints from its next time on."""
+        self.scene.cluster.archiver.launcher = AGED
+
+
 class ArmedGateway(Armed):
     """A gateway breaks around an award."""
 
@@ -74,5 +102,6 @@ class ArmedGateway(Armed):
 FAILPOINT_FAULTS: Final[Mapping[str, FaultKind]] = {
     "armed_in_write": FaultKind(ArmedInWrite, SCORES, weight=3, hold=(0.5, 3.0)),
     "armed_in_rebuild": FaultKind(ArmedInRebuild, SCORES, weight=2, hold=(0.5, 3.0), locks=("valkey",)),
+    "armed_archiver": FaultKind(ArmedArchiver, ("archiver",), weight=3, hold=(2.0, 6.0)),
     "armed_gateway": FaultKind(ArmedGateway, GATEWAYS, weight=2, hold=(0.5, 3.0)),
 }

@@ -18,11 +18,12 @@ class Scene:
     history: History
 
     def member(self, name: str) -> Member:
-        """Find a process: a service, `postgres` or `valkey`, which are those in use, or `standby`."""
+        """Find a process: a service, `archiver`, `standby`, or `postgres` or `valkey`: those in use."""
         stores: Mapping[str, Member] = {
             "postgres": self.cluster.postgreses.primary,
             "standby": self.cluster.postgreses.standby,
             "valkey": self.cluster.valkeys.primary,
+            "archiver": self.cluster.archiver,
         }
         return stores.get(name) or self.cluster.services[name]
 

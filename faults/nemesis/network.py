@@ -13,6 +13,7 @@ LINKS: Final = (
     *(f"clients->{score}" for score in SCORES),
     *(f"{gateway}->{score}" for gateway in GATEWAYS for score in SCORES),
     *(f"{service}->{store}" for service in SERVICES for store in ("postgres", "valkey")),
+    "archiver->postgres",
 )
 _DELAYS: Final = (0.02, 0.3)
 _CUT_BYTES: Final = 8_000

@@ -8,7 +8,7 @@ from faults.cluster.cluster import SERVICES
 from faults.cluster.member import Member
 from faults.nemesis.injection import FaultKind, Injection, OneShot
 
-_MEMBERS: Final = (*SERVICES, "postgres", "standby", "valkey")
+_MEMBERS: Final = (*SERVICES, "postgres", "standby", "valkey", "archiver")
 _READY_SECONDS: Final = 30.0
 
 

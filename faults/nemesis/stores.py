@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import ClassVar, Final
 
 from faults.cluster.postgres import IMMEDIATE
@@ -16,13 +17,18 @@ _REJECTED: Final = (4.5, 5.0)
 
 
 class Restored(Injection):
-    """PostgreSQL is put back to a copy that was made some seconds ago."""
+    """PostgreSQL is put back to a copy that was made some seconds ago.
+
+    Files of ledgers that were written after it are set aside, as their last awards may be lost. Those of
+    before have only awards that were some seconds old already.
+    """
 
     async def inject(self) -> None:
         """Make the copy."""
         self.copied = time.monotonic()
         self.copy = self.scene.cluster.folder / f"copy-{time.monotonic_ns()}"
         await self.scene.cluster.postgres.back_up(self.copy)
+        self.files = self._list_files()
 
     async def heal(self) -> None:
         """Put it back, keep the former data, and make the standby anew, which knows too much."""
@@ -30,6 +36,11 @@ class Restored(Injection):
         began = time.monotonic()
         await pair.primary.stop(IMMEDIATE)
         await pair.standby.stop(IMMEDIATE)
+        await self.scene.cluster.archiver.kill()
+        for file in self._list_files() - self.files:
+            aside = self.scene.cluster.ledgers / former.name
+            aside.mkdir(exist_ok=True)
+            file.rename(aside / file.name)
         pair.primary.put_aside(former)
         pair.primary.put_back(self.copy)
         pair.standby.remove_data()
@@ -37,6 +48,9 @@ class Restored(Injection):
         restore = Restore(began=began, ended=time.monotonic(), former=str(former), copied=self.copied)
         self.scene.history.add(restore)
         await pair.follow()
+
+    def _list_files(self) -> set[Path]:
+        return set(self.scene.cluster.ledgers.glob("*.ledger"))
 
 
 class Wiped(OneShot):

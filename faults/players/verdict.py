@@ -6,7 +6,7 @@ from faults.model.history import Outcome, Result
 from faults.players.gateway_client import Answer
 
 PAID: Final = frozenset({"action_token_used", "action_already_completed"})
-"""It was made before, and the answer carries the first outcome."""
+"""It was made before, and the answer carries the first outcome, but for an award that is archived."""
 NEVER: Final = frozenset({"wrong_answer", "action_token_foreign"})
 """What was wrong with this request was so from its first try on: none of them can have made anything."""
 NOT_THIS_TIME: Final = frozenset(
@@ -55,7 +55,7 @@ def judge(answer: Answer, *, lost: bool) -> Verdict:
     if answer.status == _OK:
         return Verdict(Outcome.MADE, _result(answer.body))
     if answer.code in PAID:
-        return Verdict(Outcome.MADE, _result(answer.body["award"]))
+        return _judge_paid(answer)
     if answer.code in NEVER:
         return Verdict(Outcome.REJECTED, reason=answer.code)
     outcome = Outcome.UNKNOWN if lost else Outcome.REJECTED
@@ -77,10 +77,16 @@ def judge_ticket(answer: Answer) -> Verdict:
         result = Result(body["scoreIncrease"], body["newTotalScore"], body["newRank"], replayed=False)
         return Verdict(Outcome.MADE, result)
     if answer.code == "ticket_used":
-        return Verdict(Outcome.MADE, _result(body["award"])._replace(replayed=True))
+        return _judge_paid(answer, replayed=True)
     if answer.code in NOT_FOR_THIS:
         return Verdict(Outcome.REJECTED, reason=answer.code)
     raise answer.unexpected()
+
+
+def _judge_paid(answer: Answer, *, replayed: bool | None = None) -> Verdict:
+    if "award" not in answer.body:
+        return Verdict(Outcome.ARCHIVED, reason=answer.code)
+    return Verdict(Outcome.MADE, _result(answer.body["award"])._replace(replayed=replayed))
 
 
 def _result(award: dict[str, int]) -> Result:

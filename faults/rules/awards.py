@@ -39,12 +39,14 @@ def _find_askers(placed: Placed, calls: Iterable[AwardCall]) -> Iterable[Finding
 def _check_call(
     call: AwardCall, alike: Sequence[AwardCall], placed: Sequence[Placed], board: Board, epochs: Epochs
 ) -> Iterable[Finding]:
-    if not placed and call.outcome is not Outcome.MADE and call.reason != CONFLICT:
+    if not placed and call.outcome in {Outcome.UNKNOWN, Outcome.REJECTED} and call.reason != CONFLICT:
         return
     live = epochs.live(call.began, call.ended)
     near = [one for one in placed if one.epochs & live]
     if call.result:
         yield from _check_result(call, call.result, near, board)
+    elif call.outcome is Outcome.ARCHIVED:
+        yield from _check_archived(call, near, board, live)
     elif call.outcome is Outcome.REJECTED:
         yield from _check_rejection(call, alike, near)
 
@@ -65,6 +67,17 @@ def _check_result(call: AwardCall, result: Result, near: Sequence[Placed], board
         right[0].answered_at = min(right[0].answered_at, call.ended)
     if not any(_replays(call, one.award) for one in right):
         yield Finding(Kind.REPLAY_WRONG, f"{call} and {right[0].award}")
+
+
+def _check_archived(call: AwardCall, near: Sequence[Placed], board: Board, live: int) -> Iterable[Finding]:
+    """Check that there is an award with that id up to a cut. Whether it is the one asked for is not told."""
+    told = [one for one in near if call.revision in {None, one.award.revision}]
+    if not any(
+        one.award.revision <= line.cut_by(call.ended)
+        for one in told
+        for line in board.lines_of(one.epochs & live)
+    ):
+        yield Finding(Kind.ARCHIVED_WRONG, f"{call} and {near[0].award if near else None}")
 
 
 def _check_rejection(

@@ -16,6 +16,8 @@ from faults.model.history import (
     AwardCall,
     Fault,
     Fed,
+    FeedArchived,
+    FeedBegun,
     FeedLost,
     History,
     Message,
@@ -30,11 +32,12 @@ from faults.model.ledger import Record
 from faults.model.liveness import Liveness
 from faults.model.projection import Projection
 from faults.rules.awards import check_awards
-from faults.rules.feeds import check_feeds
+from faults.rules.feeds import Told, check_feeds
 from faults.rules.liveness import check_liveness
 from faults.rules.projections import check_projection, check_samples
 from faults.rules.ranks import check_ranks
 from faults.rules.reads import LAG, check_reads
+from faults.rules.record.archive import check_archive
 from faults.rules.record.ledger import check_ledger
 from faults.rules.record.periods import check_due, check_periods
 from faults.rules.reversals import check_reversals
@@ -53,7 +56,7 @@ class _Seen:
     reads: list[Read] = field(default_factory=list)
     messages: list[Message] = field(default_factory=list)
     corrections: list[ReversalCall | PlanCall | VisibilityCall] = field(default_factory=list)
-    fed: list[Fed | FeedLost] = field(default_factory=list)
+    fed: list[Told] = field(default_factory=list)
     projection: Projection | None = None
     samples: list[Projection] = field(default_factory=list)
 
@@ -100,6 +103,7 @@ def check(
         for ledger in record.values():
             findings.extend(check_ledger(ledger))
             findings.extend(check_periods(ledger))
+            findings.extend(check_archive(ledger))
     if liveness.read_at is not None:
         for ledger in epochs[-1].values():
             findings.extend(check_due(ledger, liveness.read_at))
@@ -134,7 +138,7 @@ def _sort(
                 boards[event.asked.board_id].calls.append(event)
             case ReversalCall() | PlanCall() | VisibilityCall():
                 boards[event.board_id].corrections.append(event)
-            case Fed() | FeedLost():
+            case Fed() | FeedLost() | FeedArchived() | FeedBegun():
                 boards[event.board_id].fed.append(event)
             case Read():
                 boards[event.board_id].reads.append(event)
@@ -150,6 +154,8 @@ def _sort(
 def _count(findings: Findings, board: Board, seen: _Seen) -> None:
     findings.judged.update(
         awards=len(board.end.awards),
+        deleted=len(board.end.ledger.deleted),
+        cuts=len(board.end.cuts),
         calls=len(seen.calls),
         acknowledged=sum(call.result is not None for call in seen.calls),
         redemptions=len(seen.redemptions),

@@ -4,19 +4,23 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
+from typing import TypeAlias
 
 from faults.model.board import Board
 from faults.model.corrections import Reversal, Visibility, read_corrections
 from faults.model.epochs import Epochs
 from faults.model.findings import Finding, Kind
-from faults.model.history import Fed, FeedLost
+from faults.model.history import Fed, FeedArchived, FeedBegun, FeedLost
 from faults.model.ledger import Entry, Ledger
 from faults.rules.record.periods import read_period_id
 
+Told: TypeAlias = Fed | FeedLost | FeedArchived | FeedBegun
+"""What a reader of a feed gets, and what becomes of it."""
 
-def check_feeds(board: Board, events: Iterable[Fed | FeedLost], epochs: Epochs) -> Iterable[Finding]:
+
+def check_feeds(board: Board, events: Iterable[Told], epochs: Epochs) -> Iterable[Finding]:
     """Find what is wrong in what readers of the feed of a board got. Events are in order."""
-    by_reader, told = defaultdict[str, list[Fed | FeedLost]](list), _Told(board)
+    by_reader, told = defaultdict[str, list[Told]](list), _Told(board)
     for event in events:
         by_reader[event.reader].append(event)
     for reader, alike in by_reader.items():
@@ -59,17 +63,23 @@ class _Reader:
     name: str
     told: _Told
     epochs: Epochs
-    _last: Fed | None = None
+    _last: Fed | FeedArchived | None = None
+    """Where it goes on."""
     _within: int = -1
     """The epochs that have all it got since it began, or began anew."""
 
-    def check(self, events: Sequence[Fed | FeedLost]) -> Iterable[Finding]:
+    def check(self, events: Sequence[Told]) -> Iterable[Finding]:
         """Find what is wrong."""
         for event in events:
-            if isinstance(event, FeedLost):
-                yield from self._lose(event)
-            else:
-                yield from self._take(event)
+            match event:
+                case Fed():
+                    yield from self._take(event)
+                case FeedLost():
+                    yield from self._lose(event)
+                case FeedArchived():
+                    yield from self._skip(event)
+                case FeedBegun():
+                    self._last, self._within = None, -1
         yield from self._end()
 
     def _take(self, fed: Fed) -> Iterable[Finding]:
@@ -96,6 +106,19 @@ class _Reader:
         if self.told.epochs_at(event.position) & live == live:
             yield Finding(Kind.FEED_UNKNOWN, f"{self.name} at {event.at:.3f}: {event.position}")
         self._last, self._within = None, -1
+
+    def _skip(self, event: FeedArchived) -> Iterable[Finding]:
+        """Go on after what is archived, which has to be at a cut, and after where it stood."""
+        held = self.told.epochs_at(event.position) & self.epochs.live(event.at, event.at)
+        stood = int(event.after.partition("-")[0] or 0)
+        is_cut = any(
+            stood < event.revision == cut.revision
+            for line in self.told.board.lines_of(held)
+            for cut in line.cuts
+        )
+        if not is_cut:
+            yield Finding(Kind.ARCHIVED_WRONG, f"{self.name} at {event.at:.3f}: {event}")
+        self._last, self._within = event, held
 
     def _end(self) -> Iterable[Finding]:
         end = self.told.board.end.ledger

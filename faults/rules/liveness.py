@@ -17,5 +17,7 @@ def check_liveness(liveness: Liveness) -> Iterable[Finding]:
     for resource in liveness.resources:
         if resource.after > resource.before + resource.slack:
             yield Finding(Kind.RESOURCE_LEAKED, str(resource))
+    for complaint in liveness.complaints:
+        yield Finding(Kind.CHECK_COMPLAINED, complaint)
     for stream in liveness.unsettled:
         yield Finding(Kind.STREAM_UNSETTLED, stream)

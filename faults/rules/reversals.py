@@ -14,6 +14,8 @@ from faults.model.ledger import Award
 RIVAL = "AWARD_REVERSED"
 """The reason of a call where another reversal stands."""
 UNKNOWN_AWARD = frozenset({"AWARD_NOT_FOUND", "BOARD_NOT_FOUND"})
+ARCHIVED = "HISTORY_ARCHIVED"
+"""The reason of a call for an award that is archived, and was not taken back before."""
 
 
 def check_reversals(
@@ -32,6 +34,8 @@ def check_reversals(
             yield from _check_made(call, book.find(call.award_id, call.undone.award_id, live), board)
         elif call.reason in UNKNOWN_AWARD:
             yield from _check_unknown(call, board, live)
+        elif call.reason == ARCHIVED:
+            yield from _check_archived(call, board, live)
     for plan in plans:
         if plan.outcome is Outcome.MADE:
             yield from _check_plan(plan, board, epochs)
@@ -104,6 +108,17 @@ def _check_unknown(call: ReversalCall, board: Board, live: int) -> Iterable[Find
             yield Finding(Kind.REVERSAL_REFUSED, f"{call} and {placed.award}")
 
 
+def _check_archived(call: ReversalCall, board: Board, live: int) -> Iterable[Finding]:
+    near = board.find(call.award_id)
+    cuts = [
+        (one.award.revision, line.cut_by(call.ended))
+        for one in near
+        for line in board.lines_of(one.epochs & live)
+    ]
+    if not any(revision <= cut for revision, cut in cuts):
+        yield Finding(Kind.ARCHIVED_WRONG, f"{call}: award and cut {cuts}")
+
+
 def _check_plan(plan: PlanCall, board: Board, epochs: Epochs) -> Iterable[Finding]:
     """Check that everything that a plan chose is gone in the epoch in which it was answered as applied."""
     live = epochs.live(plan.began, plan.ended)
@@ -113,7 +128,9 @@ def _check_plan(plan: PlanCall, board: Board, epochs: Epochs) -> Iterable[Findin
         return
     line = board.line_of(live)
     gone = {reversal.award_id for reversal in line.reversals()}
-    left = [award for award in _select(line, plan.chosen) if award.award_id not in gone]
+    cut = line.cut_by(plan.ended)
+    chosen = [award for award in _select(line, plan.chosen) if award.revision > cut]
+    left = [award for award in chosen if award.award_id not in gone]
     if left:
         yield Finding(Kind.PLAN_UNFINISHED, f"{plan}: {len(left)} are left, as {left[0]}")
 

@@ -85,9 +85,11 @@ class Streams:
         return [*self._watchers, *self._followers]
 
     def remain(self) -> None:
-        """Have no watcher leave any more."""
+        """Have no watcher leave any more, and no subscriber begin anew."""
         for watcher in self._watchers:
             watcher.remain()
+        for subscriber in self._subscribers:
+            subscriber.remain()
 
     async def settle(self, client: ScoreClient, positions: Mapping[str, str], within: float) -> list[str]:
         """Wait until every stream of these boards shows its head, and name those that do not in time.

@@ -1,8 +1,8 @@
 """What must hold of watches: the messages lead from the top to the end, and leave no change out. Pure.
 
-A watch comes back with the position of the last message that vouches for all before it. The snapshot of a
-watch that was resumed does not: the changes come after it. A watch of the current period begins anew with
-each period, by a snapshot that names it.
+A watch comes back with the position of the last message that vouches for all before it, or an older one. The
+snapshot of a watch that was resumed does not: the changes come after it. A watch of the current period begins
+anew with each period, by a snapshot that names it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -60,6 +60,8 @@ class Watch:
         located = locate(sight, self.board, self.epochs)
         is_new, is_snapshot = message.connection != self._connection, message.event == SNAPSHOT
         is_anew = message.reset or self._vouched is None or turns
+        if is_new and message.after is not None:
+            self._vouched = message.after
         if is_new and not is_snapshot:
             yield Finding(Kind.STREAM_UNFOUNDED, f"{sight.who} at {message.at:.3f}: {message.event}")
         if located:
