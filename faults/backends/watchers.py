@@ -68,7 +68,7 @@ class Watcher:
     async def _follow(self) -> str:
         """Watch until the end of it, and return why it ended."""
         self._after = self._vouched
-        if self._vouched is not None and self.randomness.random() < _OLD:
+        if self._vouched is not None and self.randomness.random() > 1 - _OLD:
             self._after, self._oldest = self._oldest, self._vouched
         stay = self.stay_seconds and self.randomness.expovariate(1 / self.stay_seconds)
         first = True

@@ -29,6 +29,7 @@ from score_service.reconcile.freshness import Freshness
 from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
 from score_service.record import database, ledger
+from score_service.record.archive import Archive
 from score_service.record.database import Database
 from score_service.record.feed import EntryStore
 from score_service.record.periods import ArchivedPage, PeriodStore
@@ -377,6 +378,59 @@ def _skip_entries() -> None:
     patch(EntryStore, "read_page", make)
 
 
+def _edit_functions(*edits: tuple[str, str, str]) -> None:
+    """Have functions of the database say something else, from the first cut on."""
+
+    def make(archive_awards: Callable[..., Any]) -> Callable[..., Any]:
+        async def edit_and_archive(self: Archive, *arguments: Any, **named: Any) -> Any:
+            record: Database = vars(self)["_fetch_all"].__self__
+            async with record.connection() as connection:
+                for name, old, new in edits:
+                    cursor = await connection.execute(
+                        "SELECT pg_get_functiondef(%s::regproc) AS text", [name]
+                    )
+                    text = (await cursor.fetchall())[0]["text"]
+                    if new not in text:
+                        await connection.execute(_replace(name, text, old, new))
+            return await archive_awards(self, *arguments, **named)
+
+        return edit_and_archive
+
+    patch(Archive, "archive_awards", make)
+
+
+def _replace(name: str, text: str, old: str, new: str) -> bytes:
+    if old not in text:
+        raise LookupError(f"{name} does not say {old!r} any more")
+    return text.replace(old, new).encode()
+
+
+def _forget_archived() -> None:
+    """An id is looked for among the awards alone, and not among those of deleted ones."""
+    _edit_functions(("score.find_recorded", "archived_revision > 0", "archived_revision < 0"))
+
+
+def _lose_ids() -> None:
+    """Awards are deleted, and their ids are not kept."""
+    _edit_functions(("score.delete_archived", "ON CONFLICT DO NOTHING", "AND false ON CONFLICT DO NOTHING"))
+
+
+def _reverse_archived() -> None:
+    """An archived award can be taken back as long as its row is there, and it stays there."""
+    _edit_functions(
+        (
+            "score.find_award",
+            "a.revision > (SELECT archived_revision",
+            "a.revision > (SELECT 0 * archived_revision",
+        ),
+        (
+            "score.delete_archived",
+            "v_cut := (SELECT archived_revision",
+            "v_cut := (SELECT 0 * archived_revision",
+        ),
+    )
+
+
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "retried_increment": _retry_increments,
     "no_gate": _open_gate,
@@ -399,5 +453,8 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "reversed_twice": _take_points_again,
     "hidden_listed": _list_who_is_hidden,
     "skipped_entry": _skip_entries,
+    "forgotten_archived": _forget_archived,
+    "lost_ids": _lose_ids,
+    "archived_reversed": _reverse_archived,
 }
 """By name."""

@@ -102,6 +102,6 @@ class ArmedGateway(Armed):
 FAILPOINT_FAULTS: Final[Mapping[str, FaultKind]] = {
     "armed_in_write": FaultKind(ArmedInWrite, SCORES, weight=3, hold=(0.5, 3.0)),
     "armed_in_rebuild": FaultKind(ArmedInRebuild, SCORES, weight=2, hold=(0.5, 3.0), locks=("valkey",)),
-    "armed_archiver": FaultKind(ArmedArchiver, ("archiver",), weight=3, hold=(2.0, 6.0)),
+    "armed_archiver": FaultKind(ArmedArchiver, ("archiver",), weight=3, hold=(2.0, 5.0)),
     "armed_gateway": FaultKind(ArmedGateway, GATEWAYS, weight=2, hold=(0.5, 3.0)),
 }

@@ -26,6 +26,7 @@ from tests.fixtures.stores import eventually
 
 from action_gateway.actions.catalog import read_catalog, replace_actions
 from faults.cluster.actions import ACTIONS_FILE
+from faults.cluster.command import AGED, ARCHIVED_DAYS, Command
 from faults.cluster.endpoints import Endpoints
 from faults.evidence.projection import read_projections
 from faults.evidence.record import read_record
@@ -37,14 +38,16 @@ from faults.model.fold import fold_at
 from faults.model.history import (
     AwardCall,
     Fault,
+    FeedArchived,
     History,
     Message,
+    Outcome,
     Redemption,
     Restore,
     ReversalCall,
     VisibilityCall,
 )
-from faults.model.ledger import Record
+from faults.model.ledger import Ledger, Record
 from faults.model.liveness import Liveness
 from faults.model.projection import Projection
 from faults.network.proxy import Proxy
@@ -86,6 +89,8 @@ LATE_TICKETS = 15
 """Shown when their time is over. Half of those who are late without need have shown theirs before."""
 POINTS_MAX = 50
 """The most that the issuer outside may give by a ticket."""
+OLD_AWARDS = 5
+"""Asked for, and taken back, after they were archived."""
 SEASON = timedelta(seconds=3)
 
 
@@ -112,6 +117,9 @@ class Run:
     gateway: RunningService | None = None
     history: History = field(default_factory=History)
     former: list[Record] = field(default_factory=list)
+    ledgers: Path
+    """The folder with the files of ledgers."""
+    complaints: list[str] = field(default_factory=list)
 
     async def start(self) -> None:
         """Start the service, or start it again."""
@@ -172,12 +180,29 @@ class Run:
 
         await eventually(are_acknowledged)
 
+    async def archive(self) -> None:
+        """Archive what is some seconds old, once there is something that old."""
+        arguments = ("ledger", "archive", str(self.ledgers), "--older-than", str(ARCHIVED_DAYS))
+        settings = {"SCORE_SERVICE_MIGRATION_DSN": self.database.score_owner_dsn}
+        archiver = Command("archiver", arguments, settings, self.ledgers.with_suffix(".log"))
+        archiver.launcher = (*AGED, "faults.launchers.planted", self.mistake)
+        cut = self.read().cut
+
+        async def is_cut() -> bool:
+            self.complaints += filter(None, [await archiver.complete()])
+            return bool(self.complaints) or self.read().cut >= cut + AWARDS
+
+        await eventually(is_cut)
+
+    def read(self) -> Ledger:
+        """Read the record, and what was deleted there."""
+        return read_record(self.database.admin_dsn, self.former, self.ledgers)["main"]
+
     async def closed(self, count: int | None = None) -> None:
         """Wait until so many seasons are closed, or all that anyone has points in."""
 
         async def are_closed() -> bool:
-            record = await asyncio.to_thread(read_record, self.database.admin_dsn)
-            periods = record["main"].periods
+            periods = (await asyncio.to_thread(self.read)).periods
             closed = sum(period.entry_revision is not None for period in periods)
             return closed >= (len(periods) if count is None else count)
 
@@ -357,6 +382,29 @@ async def seasons_follow(run: Run) -> None:
     await run.more()
 
 
+async def archived(run: Run) -> None:
+    """Archive awards twice, while they are asked for again and taken back."""
+
+    async def are_asked_for() -> bool:
+        await asyncio.sleep(0)
+        later = [
+            one
+            for one in run.history.events
+            if isinstance(one, AwardCall | ReversalCall) and one.began > since
+        ]
+        awards = {one.asked.award_id for one in later if isinstance(one, AwardCall)}
+        reversals = {one.award_id for one in later if isinstance(one, ReversalCall)}
+        return min(len(old & awards), len(old & reversals)) >= OLD_AWARDS
+
+    await run.more()
+    for _ in range(2):
+        await run.archive()
+        ledger, since = run.read(), time.monotonic()
+        old = {award.award_id for award in ledger.awards if award.revision <= ledger.cut}
+        await eventually(are_asked_for)
+    await run.more()
+
+
 TROUBLES: tuple[Trouble, ...] = (
     nothing,
     corrected,
@@ -366,6 +414,7 @@ TROUBLES: tuple[Trouble, ...] = (
     restored,
     writes_rejected,
     seasons_follow,
+    archived,
 )
 PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "retried_increment": (cut_replies, {Kind.PROJECTION_WRONG, Kind.READ_WRONG}),
@@ -389,6 +438,9 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "reversed_twice": (corrected, {Kind.STANDING_WRONG}),
     "hidden_listed": (corrected, {Kind.READ_WRONG, Kind.HIDDEN_SHOWN}),
     "skipped_entry": (corrected, {Kind.FEED_GAP}),
+    "forgotten_archived": (archived, {Kind.AWARD_DOUBLED}),
+    "lost_ids": (archived, {Kind.ID_LOST}),
+    "archived_reversed": (archived, {Kind.ARCHIVED_REVERSED}),
 }
 """By mistake, what brings it out, and as what it shows: one of these kinds at least must be found."""
 
@@ -418,8 +470,11 @@ async def run(
 ) -> Run:
     """Return a run that has not begun, without mistakes."""
     replace_actions(database.gateway_owner_dsn, None, read_catalog(ACTIONS_FILE))
+    ledgers = tmp_path / "ledgers"
+    ledgers.mkdir()
     return Run(
         mistake="none",
+        ledgers=ledgers,
         stack=stack,
         database=database,
         redis_url=redis_url,
@@ -449,10 +504,15 @@ async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
         await trouble(run)
         await work.quiesce()
         await run.closed()
-        record = read_record(run.database.admin_dsn, run.former)
+        record = {"main": run.read()}
         unsettled = await work.settle({"main": record["main"].position}, 10)
         projections = await read_boards(run, prefix, record)
-    return check(run.history, [*run.former, record], projections, Liveness(unsettled=unsettled))
+    return check(
+        run.history,
+        [*run.former, record],
+        projections,
+        Liveness(unsettled=unsettled, complaints=run.complaints),
+    )
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -465,6 +525,17 @@ async def test_service_without_a_mistake_has_no_findings(
     assert min(
         findings.judged[sort] for sort in ("acknowledged", "reads", "messages", "streams", "projections")
     )
+
+
+async def test_what_is_archived_is_told_to_who_asks_for_it(run: Run, redis_prefix: str) -> None:
+    findings = await judge(run, redis_prefix, archived)
+
+    told = [event for event in run.history.events if isinstance(event, AwardCall)]
+    assert findings.judged["deleted"] >= 2 * AWARDS
+    assert {one.reason for one in told if one.outcome is Outcome.ARCHIVED} >= {"AWARD_ARCHIVED"}
+    assert any(isinstance(event, FeedArchived) for event in run.history.events)
+    undone = [event for event in run.history.events if isinstance(event, ReversalCall)]
+    assert "HISTORY_ARCHIVED" in {one.reason for one in undone}
 
 
 async def test_gateway_without_a_mistake_has_no_findings(run: Run, redis_prefix: str) -> None:
