@@ -36,7 +36,7 @@ from faults.workload.workload import Workload
 _WARM_SECONDS: Final = 3.0
 _SEASONS_SECONDS: Final = 60.0
 """In which the last seasons end and are closed: a season, its grace, and the patience of the checker."""
-_REST_SECONDS: Final = (0.5, 3.0)
+_REST_SECONDS: Final = (1.0, 5.0)
 """Between two runs of the command that archives old awards."""
 _COUNT_SECONDS: Final = 60.0
 _READ_SECONDS: Final = 1_800.0

@@ -21,10 +21,10 @@ def check_awards(board: Board, calls: Sequence[AwardCall], epochs: Epochs) -> It
         by_award[call.asked.award_id].append(call)
     for placed in board.all():
         yield from _find_askers(placed, by_award[placed.award.award_id])
+    board.note_times()
     for award_id, alike in by_award.items():
         for call in alike:
             yield from _check_call(call, alike, board.find(award_id), board, epochs)
-    board.note_times()
     yield from _check_copies(board, epochs)
     for line in board.lines.values():
         yield from check_order(line)

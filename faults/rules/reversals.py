@@ -99,7 +99,10 @@ def _agrees(call: ReversalCall, reversal: Reversal, line: Line) -> bool:
     is_asked = (reversal.award_id, reversal.reversal_id) == (call.award_id, call.reversal_id)
     is_rival = reversal.award_id == call.award_id or reversal.reversal_id == call.reversal_id
     is_right = is_asked if call.outcome is Outcome.MADE else is_rival and not is_asked
-    return told == due and undone.position == line.position_of(reversal.revision) and is_right
+    # Of what is archived, the commit at the cut is told.
+    ends = [cut.revision for cut in line.cuts if reversal.revision < cut.revision <= line.cut_by(call.ended)]
+    positions = {line.position_of(end) for end in (reversal.revision, *ends)}
+    return told == due and undone.position in positions and is_right
 
 
 def _check_unknown(call: ReversalCall, board: Board, live: int) -> Iterable[Finding]:

@@ -57,12 +57,12 @@ def _steps(ledger: Ledger) -> Sequence[Any]:
 
 def _add(ledger: Ledger, kind: str, body: dict[str, Any], changes: dict[str, Any]) -> Ledger:
     """Add an entry that says what its user's standing became, but for what is to be wrong."""
-    told = _make_entry(ledger, kind, {**body, "standings": [["all_time", 0, 0]]})
+    told = make_entry(ledger, kind, {**body, "standings": [["all_time", 0, 0]]})
     stand = fold_all(replace(ledger, entries=[*ledger.entries, told], head=Head(told.revision, b""))).find(
         body["user_id"]
     )
     total = [stand.row.total, stand.row.reached_revision] if stand else [0, 0]
-    entry = _make_entry(ledger, kind, {**body, "standings": [["all_time", *total]], **changes})
+    entry = make_entry(ledger, kind, {**body, "standings": [["all_time", *total]], **changes})
     digest = digest_commit(ledger.commits[-1].digest, [entry])
     added = replace(
         ledger,
@@ -73,7 +73,7 @@ def _add(ledger: Ledger, kind: str, body: dict[str, Any], changes: dict[str, Any
     return replace(added, standings=add_up(_steps(added)))
 
 
-def _make_entry(ledger: Ledger, kind: str, body: dict[str, Any]) -> Entry:
+def make_entry(ledger: Ledger, kind: str, body: dict[str, Any]) -> Entry:
     text = json.dumps(body, sort_keys=True, separators=(",", ":"))
     revision = ledger.revision + 1
     return Entry(

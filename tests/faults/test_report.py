@@ -53,7 +53,7 @@ def test_figures_count_what_happened_and_what_was_found(run: Run) -> None:
     assert figures["seed"] == 7
     assert (figures["faults"], figures["faults_by_kind"]) == (3, {"killed": 1, "wiped": 2})
     assert figures["restores"] == 1
-    assert figures["awards"] == {"acknowledged": 5, "rejected": 2, "unknown": 1}
+    assert figures["awards"] == {"acknowledged": 5, "archived": 0, "rejected": 2, "unknown": 1}
     assert figures["tickets"] == {"paid": 1, "used": 2, "rejected": 1, "unknown": 0}
     assert figures["corrections"] == {"reversals": 1, "plans": 0, "visibilities": 0}
     assert (figures["lost"], figures["doubled"], figures["findings"]) == (2, 1, 3)
@@ -68,7 +68,7 @@ def test_the_table_has_the_figures(run: Run) -> None:
     text = capture.get()
     for words in (
         "3 in 61 s",
-        "8: 5 acknowledged, 2 rejected, 1 unknown",
+        "8: 5 acknowledged, 0 archived, 2 rejected, 1 unknown",
         "4: 1 paid, 2 used, 1 rejected",
         "1,234",
         "1 reversals",

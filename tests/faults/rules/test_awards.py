@@ -3,7 +3,10 @@
 import uuid
 from dataclasses import replace
 from math import inf
+from typing import Any
 
+import pytest
+from tests.faults.archived import archive
 from tests.faults.synthetic import NO_RESTORES, WINS, Run, board_of, call_for, make_awards, make_ledger
 
 from faults.model.findings import Kind
@@ -182,3 +185,29 @@ def test_award_answered_at_any_time_is_with_the_standby_that_took_over() -> None
     run.change(0, Restore, copied=inf)
 
     assert run.kinds() == {Kind.AWARD_LOST}
+
+
+def archived(call: AwardCall, **changes: Any) -> AwardCall:
+    later = {"began": 10.0, "ended": 10.1, "revision": call.result and call.result.revision}
+    return replace(call, outcome=Outcome.ARCHIVED, result=None, **{**later, **changes})
+
+
+def test_award_up_to_the_cut_may_be_answered_as_archived_whatever_was_asked_for() -> None:
+    board = board_of(archive(LEDGER, 4))
+    told = [archived(CALLS[2]), archived(CALLS[2], revision=None), archived(other(CALLS[2]))]
+    assert list(check_awards(board, [*CALLS, *told], NO_RESTORES)) == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        archived(CALLS[5]),
+        archived(CALLS[2], revision=2),
+        archived(replace(CALLS[2], asked=CALLS[2].asked._replace(award_id=str(uuid.uuid4())))),
+        archived(CALLS[2], began=3.0, ended=3.1),
+    ],
+)
+def test_what_is_not_up_to_a_cut_and_is_answered_as_archived_is_found(wrong: AwardCall) -> None:
+    """It is after the cut, is told with another revision, was never made, or was not archived yet."""
+    found = check_awards(board_of(archive(LEDGER, 4)), [*CALLS, wrong], NO_RESTORES)
+    assert {finding.kind for finding in found} == {Kind.ARCHIVED_WRONG}

@@ -33,6 +33,8 @@ def test_right_run_has_no_findings() -> None:
     assert findings.describe() == []
     assert findings.judged == {
         "awards": 8,
+        "deleted": 0,
+        "cuts": 0,
         "calls": 8,
         "acknowledged": 8,
         "redemptions": 0,

@@ -3,11 +3,12 @@
 from dataclasses import replace
 from math import inf
 
-from tests.faults.corrected import ADA_LAST, feed_of, reverse, run_of, show
+from tests.faults.archived import archive
+from tests.faults.corrected import ADA_LAST, feed_of, position_at, reverse, run_of, show
 from tests.faults.synthetic import BOARD, Run
 
 from faults.model.findings import Kind
-from faults.model.history import Event, Fed, FeedLost, Restore
+from faults.model.history import Event, Fed, FeedArchived, FeedBegun, FeedLost, Restore
 
 LEDGER = show(reverse(Run().ledger, ADA_LAST), "eve", "hidden")
 FEED = feed_of(LEDGER)
@@ -74,3 +75,35 @@ def test_entry_that_a_failover_takes_back_is_found() -> None:
     run.events += [*FEED, lost(FEED[-1].position, 30.0), *feed]
 
     assert Kind.FEED_LOST in run.kinds()
+
+
+ARCHIVED = archive(LEDGER, 5)
+ENTRY = replace(
+    FEED[-1], at=11.3, revision=11, position=position_at(ARCHIVED, 11), kind="archived", subject=""
+)
+
+
+def kinds_archived(*events: Event) -> set[Kind]:
+    run = run_of(ARCHIVED)
+    run.events += events
+    return run.kinds()
+
+
+def told(after: str, revision: int = 5) -> FeedArchived:
+    position = position_at(ARCHIVED, revision)
+    return FeedArchived(reader="subscriber-1", board_id=BOARD, at=11.5, after=after, position=position)
+
+
+def test_reader_that_stands_before_the_cut_goes_on_after_it() -> None:
+    rest = (*FEED[5:], ENTRY)
+    assert kinds_archived(*FEED, ENTRY, FeedBegun(reader="subscriber-1", board_id=BOARD, at=11.4)) == {
+        Kind.FEED_UNFINISHED
+    }
+    assert kinds_archived(told(""), *rest) == set()
+    assert kinds_archived(*FEED[:3], told(FEED[2].position), *rest) == set()
+    assert kinds_archived(told(""), *rest[1:]) == {Kind.FEED_GAP}
+
+
+def test_reader_that_is_told_of_no_cut_or_of_one_before_it_is_found() -> None:
+    assert Kind.ARCHIVED_WRONG in kinds_archived(told("", revision=4), *FEED[4:], ENTRY)
+    assert kinds_archived(*FEED[:6], told(FEED[5].position), *FEED[5:], ENTRY) == {Kind.ARCHIVED_WRONG}

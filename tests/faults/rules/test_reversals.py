@@ -4,6 +4,7 @@ from dataclasses import replace
 from math import inf
 from typing import Any
 
+from tests.faults.archived import archive
 from tests.faults.corrected import ADA_LAST, BEN_LAST, position_at, reverse, run_of
 from tests.faults.synthetic import Run, call_for
 
@@ -142,4 +143,40 @@ def test_reversal_that_was_made_again_after_a_failover_is_answered_as_in_either_
         one.former = [former]
         one.events.append(Restore(began=8.8, ended=9.1, former="", copied=inf))
         one.change(0, ReversalCall, undone=undone_of(one)._replace(position=position))
+        assert one.kinds() == found
+
+
+def refused(award: Award) -> ReversalCall:
+    return again(
+        award_id=award.award_id,
+        reversal_id="another",
+        outcome=Outcome.REJECTED,
+        undone=None,
+        reason="HISTORY_ARCHIVED",
+    )
+
+
+def test_award_after_the_cut_that_is_not_taken_back_as_it_were_archived_is_found() -> None:
+    for award, found in ((LEDGER.awards[2], set()), (BEN_LAST, {Kind.ARCHIVED_WRONG})):
+        one = run_of(archive(LEDGER, 4))
+        one.events.append(refused(award))
+        assert one.kinds() == found
+
+
+def test_reversal_up_to_the_cut_is_at_its_own_position_or_at_that_of_the_cut() -> None:
+    ledger = archive(reverse(LEDGER, BEN_LAST), 10)
+    for position, found in (
+        (position_at(ledger, 9), set()),
+        (position_at(ledger, 10), set()),
+        (position_at(ledger, 8), {Kind.REVERSAL_WRONG}),
+    ):
+        one = run_of(ledger)
+        one.change(0, ReversalCall, undone=undone_of(run())._replace(position=position))
+        assert one.kinds() == found
+
+
+def test_plan_leaves_what_is_archived() -> None:
+    for revision, found in ((8, set()), (5, {Kind.PLAN_UNFINISHED})):
+        one = run_of(archive(LEDGER, revision))
+        one.events.append(plan("ben", awards=1, reversals=1))
         assert one.kinds() == found

@@ -87,10 +87,10 @@ OPEN_TICKETS = 40
 """Answers that leave open what became of a ticket. After one in four its bearer waits until it is late."""
 LATE_TICKETS = 15
 """Shown when their time is over. Half of those who are late without need have shown theirs before."""
+OLD_AWARDS = 2
+"""Asked for, and taken back, after they were archived."""
 POINTS_MAX = 50
 """The most that the issuer outside may give by a ticket."""
-OLD_AWARDS = 5
-"""Asked for, and taken back, after they were archived."""
 SEASON = timedelta(seconds=3)
 
 
@@ -119,7 +119,6 @@ class Run:
     former: list[Record] = field(default_factory=list)
     ledgers: Path
     """The folder with the files of ledgers."""
-    complaints: list[str] = field(default_factory=list)
 
     async def start(self) -> None:
         """Start the service, or start it again."""
@@ -183,14 +182,18 @@ class Run:
     async def archive(self) -> None:
         """Archive what is some seconds old, once there is something that old."""
         arguments = ("ledger", "archive", str(self.ledgers), "--older-than", str(ARCHIVED_DAYS))
-        settings = {"SCORE_SERVICE_MIGRATION_DSN": self.database.score_owner_dsn}
+        login = self.database.logins["score_owner"]
+        settings = {
+            "SCORE_SERVICE_MIGRATION_DSN": login.url,
+            "SCORE_SERVICE_MIGRATION_PASSWORD_FILE": str(login.password_file),
+        }
         archiver = Command("archiver", arguments, settings, self.ledgers.with_suffix(".log"))
         archiver.launcher = (*AGED, "faults.launchers.planted", self.mistake)
         cut = self.read().cut
 
         async def is_cut() -> bool:
-            self.complaints += filter(None, [await archiver.complete()])
-            return bool(self.complaints) or self.read().cut >= cut + AWARDS
+            assert await archiver.complete() == ""
+            return self.read().cut >= cut + AWARDS
 
         await eventually(is_cut)
 
@@ -396,7 +399,7 @@ async def archived(run: Run) -> None:
         reversals = {one.award_id for one in later if isinstance(one, ReversalCall)}
         return min(len(old & awards), len(old & reversals)) >= OLD_AWARDS
 
-    await run.more()
+    await run.more(6 * AWARDS)
     for _ in range(2):
         await run.archive()
         ledger, since = run.read(), time.monotonic()
@@ -511,7 +514,7 @@ async def judge(run: Run, prefix: str, trouble: Trouble) -> Findings:
         run.history,
         [*run.former, record],
         projections,
-        Liveness(unsettled=unsettled, complaints=run.complaints),
+        Liveness(unsettled=unsettled),
     )
 
 

@@ -1,6 +1,6 @@
 -- The reversals of a board that have any of some ids or are of any of some awards, each with the commit that holds it. They
--- are looked up one by one: a join would be planned for tables without statistics. Where that commit is archived and deleted,
--- it is the one at the cut.
+-- are looked up one by one: a join would be planned for tables without statistics. Where that commit is archived, whether or
+-- not it is deleted, it is the one at the cut.
 SELECT e.revision, e.actor, e.entered_at, e.body, c.last_revision AS commit_revision, c.digest AS commit_digest
 FROM (
     SELECT score.find_reversal(%(board_id)s, NULL, reversal_id) AS revision
@@ -15,6 +15,7 @@ CROSS JOIN LATERAL (
 ) e
 CROSS JOIN LATERAL (
     SELECT last_revision, digest FROM score.commit
-    WHERE board_id = %(board_id)s AND last_revision >= e.revision
+    WHERE board_id = %(board_id)s AND last_revision >= greatest(
+        e.revision, (SELECT archived_revision FROM score.board WHERE board_id = %(board_id)s))
     ORDER BY last_revision LIMIT 1
 ) c
