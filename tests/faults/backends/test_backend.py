@@ -5,6 +5,7 @@ import uuid
 from typing import Any
 
 import pytest
+from tests.fixtures.archiving import Archiving
 
 from faults.backends.backend import Backend
 from faults.backends.memory import Remembered
@@ -86,3 +87,25 @@ async def test_award_whose_id_is_contested_while_it_is_looked_up_is_not_recorded
 async def test_award_that_is_not_there_proves_nothing(backend: Backend) -> None:
     await backend.look_up(Remembered(_asked()))
     assert backend.history.events == []
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+async def test_archived_award_is_asked_for_and_looked_up_as_such(
+    backend: Backend, archiving: Archiving, *, is_deleted: bool
+) -> None:
+    asked = _asked()
+    await backend.award(asked)
+    await archiving.cut()
+    if is_deleted:
+        await archiving.delete()
+
+    await backend.award(asked)
+    await backend.look_up(Remembered(asked))
+
+    _, again, looked_up = [event for event in backend.history.events if isinstance(event, AwardCall)]
+    assert (again.outcome, again.revision, again.reason) == (Outcome.ARCHIVED, 1, "AWARD_ARCHIVED")
+    assert (looked_up.outcome, looked_up.result, looked_up.reason) == (
+        Outcome.ARCHIVED,
+        None,
+        "HISTORY_ARCHIVED",
+    )

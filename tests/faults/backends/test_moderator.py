@@ -6,6 +6,7 @@ import uuid
 from contextlib import suppress
 
 import pytest
+from tests.fixtures.archiving import Archiving
 from tests.fixtures.stores import eventually
 
 from faults.backends.backend import Backend
@@ -17,6 +18,8 @@ from faults.model.history import (
     Asked,
     Chosen,
     Fed,
+    FeedArchived,
+    FeedBegun,
     FeedLost,
     Outcome,
     PlanCall,
@@ -111,6 +114,7 @@ async def test_subscriber_gets_each_entry_once_though_it_leaves(
         randomness=random.Random(1),
         stay_seconds=0.1,
     )
+    subscriber.remain()
     reading = asyncio.create_task(subscriber.run())
     reversal_id = str(uuid.uuid4())
     await moderator.reverse("main", asked.award_id, reversal_id)
@@ -138,3 +142,45 @@ async def _has_begun_anew(subscriber: Subscriber) -> bool:
     events = subscriber.history.events
     lost = [place for place, event in enumerate(events) if isinstance(event, FeedLost)]
     return bool(lost) and any(isinstance(event, Fed) for event in events[lost[0] :])
+
+
+async def test_award_that_is_archived_is_not_taken_back(
+    backend: Backend, moderator: Moderator, archiving: Archiving
+) -> None:
+    asked = await make_award(backend)
+    await archiving.cut()
+
+    call = await moderator.reverse("main", asked.award_id, str(uuid.uuid4()))
+
+    assert (call.outcome, call.undone, call.reason) == (Outcome.REJECTED, None, "HISTORY_ARCHIVED")
+
+
+async def test_subscriber_that_begins_anew_goes_on_after_what_is_archived(
+    backend: Backend, archiving: Archiving
+) -> None:
+    await make_award(backend)
+    position = str(await archiving.cut())
+    subscriber = Subscriber(
+        name="subscriber-1",
+        board_id="main",
+        client=backend.client,
+        history=backend.history,
+        randomness=random.Random(1),
+        stay_seconds=0.1,
+    )
+    events = backend.history.events
+
+    async def has_begun_anew() -> bool:
+        await asyncio.sleep(0)
+        kinds = [type(event) for event in events]
+        return FeedBegun in kinds and kinds.count(FeedArchived) >= 2 and kinds[-1] is Fed
+
+    reading = asyncio.create_task(subscriber.run())
+    await eventually(has_begun_anew)
+    reading.cancel()
+    with suppress(asyncio.CancelledError):
+        await reading
+
+    told = [event for event in events if isinstance(event, FeedArchived)]
+    assert {(one.after, one.position, one.revision) for one in told} == {("", position, 1)}
+    assert {(one.revision, one.kind) for one in events if isinstance(one, Fed)} == {(2, "archived")}

@@ -54,10 +54,19 @@ def _update(revision: int) -> Update:
     return Update(top=None, scores=(_ADA,), revision=revision, position=f"{revision}-x", source=Source.CACHE)
 
 
-async def _play(*scripts: Iterable[WatchEvent | Exception]) -> tuple[ScriptedClient, History]:
+class _Nostalgic(_Eager):
+    """Draws what is hardly ever drawn."""
+
+    def random(self) -> float:
+        return 0.999
+
+
+async def _play(
+    *scripts: Iterable[WatchEvent | Exception], randomness: random.Random | None = None
+) -> tuple[ScriptedClient, History]:
     client, history = ScriptedClient([*scripts]), History()
     observer = Observer(name="watch-1", board_id="main", history=history)
-    watcher = Watcher(observer, client, _Eager())  # type: ignore[arg-type]
+    watcher = Watcher(observer, client, randomness or _Eager())  # type: ignore[arg-type]
     task = asyncio.create_task(watcher.run())
     try:
         async with asyncio.timeout(_SECONDS):
@@ -82,6 +91,14 @@ async def test_watcher_resumes_with_its_last_position() -> None:
     assert client.positions == [None, "4-x"]
     assert _messages(history) == [(0, "snapshot", 3), (0, "update", 4)]
     assert [event.reason for event in history.events if isinstance(event, Closed)] == ["ended"]
+
+
+async def test_watcher_may_resume_from_long_ago_and_says_so() -> None:
+    first, second = (_snapshot(3), _update(4)), (_snapshot(5), _update(6))
+    client, history = await _play(first, second, (_snapshot(7),), (), randomness=_Nostalgic())
+    assert client.positions == [None, "3-x", "4-x", "6-x"]
+    messages = [event for event in history.events if isinstance(event, Message)]
+    assert [message.after for message in messages] == [None, None, "3-x", None, "4-x"]
 
 
 async def test_snapshot_of_a_watch_that_was_resumed_is_no_position_to_resume_from() -> None:

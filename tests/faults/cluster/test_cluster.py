@@ -40,6 +40,7 @@ async def test_every_part_dies_and_restarts_at_its_address(tmp_path: Path) -> No
             await cluster.until_ready()
             assert (await award(client)).total == 10
             await eventually(partial(gateways_answer, cluster))
+        assert await cluster.archiver.complete() == ""
         await assert_ways(cluster)
         await assert_identities(cluster)
     assert not any(member.is_running for member in cluster.members)

@@ -33,6 +33,7 @@ def cluster(former: PostgresCluster) -> Any:
     return SimpleNamespace(
         postgres=SimpleNamespace(cluster=former),
         admin_dsn=lambda: "live",
+        ledgers=former.folder / "ledgers",
         former_dsn=lambda port: make_conninfo(dsn, port=port),
     )
 
@@ -42,7 +43,7 @@ async def test_the_stack_goes_on_while_former_records_are_read(
 ) -> None:
     loop, read = asyncio.get_running_loop(), list[str]()
 
-    def read_while_the_loop_goes_on(dsn: str, epochs: Sequence[Record]) -> Record:
+    def read_while_the_loop_goes_on(dsn: str, epochs: Sequence[Record], _: Path) -> Record:
         asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(20)
         if dsn != "live":
             psycopg.connect(dsn).close()

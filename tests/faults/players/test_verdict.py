@@ -23,6 +23,13 @@ def test_repeated_payment_is_answered_as_the_first_was(code: str) -> None:
     assert verdict == (Outcome.MADE, Result(5, 15), "", True)
 
 
+@pytest.mark.parametrize("code", sorted(PAID))
+def test_payment_that_is_archived_is_answered_without_its_outcome(code: str) -> None:
+    assert judge(Answer(409, {"code": code}), lost=False) == (Outcome.ARCHIVED, None, code, True)
+    ticket = judge_ticket(Answer(409, {"code": "ticket_used"}))
+    assert ticket == (Outcome.ARCHIVED, None, "ticket_used", True)
+
+
 @pytest.mark.parametrize("code", sorted(NEVER))
 @pytest.mark.parametrize("lost", [False, True])
 def test_what_was_wrong_from_the_start_is_rejected_also_after_a_lost_answer(code: str, *, lost: bool) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from tests.faults.synthetic import Run, message_at
+from tests.faults.synthetic import Run, message_at, position_of
 
 from faults.model.findings import Kind
 from faults.model.history import Message, Row
@@ -49,6 +49,16 @@ def test_snapshot_of_a_resumed_watch_vouches_for_nothing() -> None:
     run.change(MISSED, Message, scores=message_at(run.ledger, 8, "update", 4).scores)
 
     assert run.kinds() == set()
+
+
+def test_watch_that_resumes_from_long_ago_gets_all_since_then_or_a_reset() -> None:
+    run = Run()
+    run.change(RESUMED, Message, after=position_of(run.ledger, 1))
+    assert run.kinds() == {Kind.CHANGE_NOT_SENT}
+    run.change(MISSED, Message, scores=message_at(run.ledger, 5, "update", 1).scores)
+    assert run.kinds() == set()
+
+    assert kinds(RESUMED, after=position_of(run.ledger, 1), reset=True) == set()
 
 
 def test_last_change_has_to_be_sent() -> None:
