@@ -81,9 +81,9 @@ class Backends:
         await self._award(self._memory.keep(self.draw()), self._any(), seconds)
 
     async def _repeat(self) -> None:
-        """Send an earlier request once more."""
+        """Send an earlier request once more, also one of an award that is archived by now."""
         if remembered := self._memory.any():
-            await self._award(remembered, self._any())
+            await self._pursue(remembered, self._any(), await self._award(remembered, self._any()))
 
     async def _replay(self) -> None:
         """Ask for an earlier award with another request."""

@@ -109,7 +109,8 @@ class _Reader:
 
     def _skip(self, event: FeedArchived) -> Iterable[Finding]:
         """Go on after what is archived, which has to be at a cut, and after where it stood."""
-        held = self.told.epochs_at(event.position) & self.epochs.live(event.at, event.at)
+        self._last, self._within = event, self.told.epochs_at(event.position)
+        held = self._within & self.epochs.live(event.at, event.at)
         stood = int(event.after.partition("-")[0] or 0)
         is_cut = any(
             stood < event.revision == cut.revision
@@ -118,7 +119,6 @@ class _Reader:
         )
         if not is_cut:
             yield Finding(Kind.ARCHIVED_WRONG, f"{self.name} at {event.at:.3f}: {event}")
-        self._last, self._within = event, held
 
     def _end(self) -> Iterable[Finding]:
         end = self.told.board.end.ledger

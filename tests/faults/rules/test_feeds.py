@@ -8,7 +8,7 @@ from tests.faults.corrected import ADA_LAST, feed_of, position_at, reverse, run_
 from tests.faults.synthetic import BOARD, Run
 
 from faults.model.findings import Kind
-from faults.model.history import Event, Fed, FeedArchived, FeedBegun, FeedLost, Restore
+from faults.model.history import Event, Fed, FeedArchived, FeedBegun, FeedLost, Restore, VisibilityCall
 
 LEDGER = show(reverse(Run().ledger, ADA_LAST), "eve", "hidden")
 FEED = feed_of(LEDGER)
@@ -107,3 +107,22 @@ def test_reader_that_stands_before_the_cut_goes_on_after_it() -> None:
 def test_reader_that_is_told_of_no_cut_or_of_one_before_it_is_found() -> None:
     assert Kind.ARCHIVED_WRONG in kinds_archived(told("", revision=4), *FEED[4:], ENTRY)
     assert kinds_archived(*FEED[:6], told(FEED[5].position), *FEED[5:], ENTRY) == {Kind.ARCHIVED_WRONG}
+
+
+def test_reader_that_has_skipped_what_is_archived_goes_on_after_a_restore() -> None:
+    end = show(ARCHIVED, "ben", "hidden")
+    run = run_of(end)
+    run.former = [ARCHIVED]
+    run.events.append(Restore(began=20.0, ended=20.5, former="", copied=19.0))
+    last = replace(
+        ENTRY,
+        at=30.0,
+        revision=12,
+        position=position_at(end, 12),
+        kind="visibility",
+        subject="ben hidden",
+    )
+    run.change(-1, VisibilityCall, began=29.0, ended=29.5)
+    run.events += [told(""), *FEED[5:], ENTRY, last]
+
+    assert run.kinds() == set()
