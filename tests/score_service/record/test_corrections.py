@@ -291,33 +291,6 @@ async def test_reversal_moves_what_is_not_frozen_and_names_what_is_final(
     assert await corrections.list_reversals_after("main", "day:1999-01-01", 100) == (0, ())
 
 
-@pytest.mark.parametrize("is_deleted", [False, True])
-async def test_reversal_after_a_result_is_at_the_cut_once_it_is_archived(
-    ledger: Ledger,
-    corrections: Corrections,
-    board_store: BoardStore,
-    periods: PeriodStore,
-    ledger_clock: LedgerClock,
-    archiving: Archiving,
-    *,
-    is_deleted: bool,
-) -> None:
-    await save_settings(board_store)
-    (award,) = await record(ledger, make_award("ada", 3), schedule=make_schedule(*map(day, range(2))))
-    ledger_clock.set(day().final_at)
-    await record(ledger, make_award("ada", 4))
-    await make_final(periods, DAY_ID)
-    (reversal,) = await reverse(corrections, award)
-    await record(ledger, make_award("ada", 5))
-    position = await archiving.cut()
-    if is_deleted:
-        await archiving.delete()
-
-    found = await corrections.list_reversals_after("main", DAY_ID, 100)
-
-    assert found == (1, (reversal._replace(position=position),))
-
-
 async def test_period_takes_reversals_while_it_closes_and_is_reviewed(
     ledger: Ledger,
     corrections: Corrections,
