@@ -27,6 +27,7 @@ from tests.score_service.history.operations import (
     Cut,
     Depart,
     Event,
+    Evict,
     History,
     Interrupted,
     Kill,
@@ -682,6 +683,23 @@ async def test_work_goes_on_though_awards_are_archived_before_any_step(stores: S
     for step in range(6):
         cut = Interrupted(work, step, (Cut(),), "goes on")
         await live(stores, History((*_OLD, RollBack(), cut, Read(1, "ada", fresh=True))))
+
+
+LEFT: dict[str, tuple[Work | Event, ...]] = {
+    "and the record is restored": (Restore(1),),
+    "and the record is restored and goes on": (Restore(1), Call(0, (BOB, DAN))),
+    "and awards are archived, and Redis loses the board": (Call(0, (DAN,)), Pass(5), Cut(), Evict("header")),
+}
+"""What happens while a rebuild has loaded all pages, and before it dies."""
+
+
+@pytest.mark.parametrize("late", [None, LatePolicy.CURRENT], ids=["alone", "periods"])
+@pytest.mark.parametrize("case", LEFT)
+async def test_one_look_heals_though_a_rebuild_has_died(
+    stores: Stores, case: str, late: LatePolicy | None
+) -> None:
+    left = Interrupted(Rebuild(1), 9, LEFT[case], "dies")
+    await live(stores, History((*_OLD, left), late=late))
 
 
 _CLOSE_STEPS = 13

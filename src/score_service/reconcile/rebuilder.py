@@ -10,7 +10,8 @@ Invariants:
   ranked, if the record still has every position that was read from, and if nobody else has switched
   meanwhile.
 - A step that a store did not answer is asked again. What was loaded is left where a rebuild ends before it is
-  done: the next one, in whichever process, takes it over and goes on from its last step.
+  done: the next one, in whichever process, takes it over and goes on from its last step. It begins anew where
+  the record was restored meanwhile, or awards were archived, so that it cannot go on from there.
 
 Any number of these may work on the same board at once, and any of them may stop at any point.
 """
@@ -139,8 +140,7 @@ class Rebuilder:
                 filled = await self._fill(board_id, generation, on_progress)
                 rebuilt = await self._switch(board_id, generation, filled)
         except _GivenUpError as reason:
-            _log.warning("rebuild_abandoned", board_id=board_id, reason=str(reason))
-            await self._discard(generation)
+            await self._abandon(board_id, generation, reason)
             return None
         except BoardNotFoundError:
             await self._discard(generation)
@@ -157,12 +157,23 @@ class Rebuilder:
         return rebuilt
 
     async def _find_generation(self, board_id: str, seen: Header | None) -> Generation:
-        """Take over the generation that a rebuild has left, or begin one."""
+        """Take over the generation that a rebuild has left, if the record goes on from it, or begin one."""
         adopted = await self._projection.adopt_generation(board_id, seen)
         if adopted and adopted.checkpoint:
-            _log.info("rebuild_resumed", board_id=board_id, loaded=adopted.checkpoint.members)
-            return adopted
+            try:
+                async with _keeping(adopted):
+                    await self._require(board_id, adopted.checkpoint.replay_from)
+                    await self._require(board_id, adopted.checkpoint.read_at)
+            except _GivenUpError as reason:
+                await self._abandon(board_id, adopted, reason)
+            else:
+                _log.info("rebuild_resumed", board_id=board_id, loaded=adopted.checkpoint.members)
+                return adopted
         return self._projection.make_generation(board_id, seen)
+
+    async def _abandon(self, board_id: str, generation: Generation, reason: _GivenUpError) -> None:
+        _log.warning("rebuild_abandoned", board_id=board_id, reason=str(reason))
+        await self._discard(generation)
 
     @staticmethod
     async def _discard(generation: Generation) -> None:
