@@ -1,4 +1,4 @@
-"""The life of a process: garbage collection, the signals that stop it, and the file with its addresses."""
+"""The life of a process: garbage, signals that stop it, the end of tasks, the file with its addresses."""
 
 import asyncio
 import gc
@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 _GC_THRESHOLDS: Final = (10_000, 20, 20)
+_CANCEL_SECONDS: Final = 1.0
+"""For a task to end before it is cancelled again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,18 @@ async def wait_unless(forced: asyncio.Event, seconds: float, *works: Awaitable[A
     await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+
+
+async def end_tasks(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel tasks, and wait until all have ended, however they do.
+
+    One that goes on is cancelled again. A library may lose a cancellation: before Python 3.12
+    `asyncio.wait_for` does if what it waits for comes at the same moment, and psycopg_pool 3.3 waits by it.
+    """
+    while under_way := [task for task in tasks if not task.done()]:
+        for task in under_way:
+            task.cancel()
+        await asyncio.wait(under_way, timeout=_CANCEL_SECONDS)
 
 
 def exit_on_sigterm() -> None:

@@ -16,6 +16,7 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.relay import Configure, RelayDatabase, StartRelay
 from tests.fixtures.score_service import ScoreService
 from tests.fixtures.stores import eventually
+from tests.fixtures.tasks import go_on_once_cancelled
 from tests.fixtures.webhooks import StartReceiver, WebhookServer, answer, hang, make_secret, take
 
 from local_stack.certificates import CertificateFiles
@@ -267,6 +268,28 @@ async def test_stopped_relay_goes_on_where_it_was(
     await position_is(relay_database, last.position)
 
     assert receiver.revisions == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.usefixtures("quick")
+async def test_it_stops_also_where_a_library_loses_a_cancellation(
+    client: ScoreClient,
+    start_receiver: StartReceiver,
+    start_relay: StartRelay,
+    configure: Configure,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await give(client, 1)
+    claiming = asyncio.Event()
+
+    async def claim(_store: stores.Store, _place: object) -> None:
+        claiming.set()
+        await go_on_once_cancelled()
+
+    monkeypatch.setattr(stores.Store, "claim", claim)
+    relay = await start_relay(configure("shop", await start_receiver()))
+    async with asyncio.timeout(60):
+        await claiming.wait()
+        await relay.stop()
 
 
 @pytest.mark.usefixtures("quick")

@@ -33,13 +33,13 @@ from action_gateway.leaderboard.subscription import Board, News, Subscription
 from score_client.errors import BoardNotFoundError, InvalidRequestError, ScoreClientError
 from score_client.errors import PeriodUnknownError as NoSuchPeriodError
 from score_client.types import Checkpoint, Snapshot, Standing, Update
+from service_runtime.lifecycle import end_tasks
 
 _ABSENT_SECONDS = 0.5
 _BACKOFF_SECONDS = (0.5, 30.0)
 _OPEN_SECONDS = 5.0
 _SILENCE_SECONDS = 60.0
 _RECALLS_AT_ONCE = 64
-_CANCEL_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
 
@@ -89,10 +89,8 @@ class Feed:
     async def close(self) -> None:
         """Follow no more."""
         self.audience.close()
-        while self._task is not None and not self._task.done():
-            self._task.cancel()
-            # A library may lose a cancellation, so one that goes on is cancelled again.
-            await asyncio.wait([self._task], timeout=_CANCEL_SECONDS)
+        if self._task is not None:
+            await end_tasks(self._task)
 
     @property
     def is_over(self) -> bool:

@@ -16,6 +16,7 @@ import structlog
 from action_gateway.domain.clock import Clock
 from action_gateway.errors import UnavailableError
 from action_gateway.store.suspicions import Noted
+from service_runtime.lifecycle import end_tasks
 
 _GATHERED_MAX: Final = 5_000
 _PAUSE_SECONDS: Final = 2.0
@@ -64,8 +65,7 @@ class SuspicionLog:
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait([task])
+            await end_tasks(task)
             await self._try_to_write()
 
     async def _run(self, pause_seconds: float) -> None:

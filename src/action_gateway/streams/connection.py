@@ -12,6 +12,7 @@ from typing import ParamSpec
 import structlog
 
 from action_gateway.streams.endings import EndedError, Ending
+from service_runtime.lifecycle import end_tasks
 
 _P = ParamSpec("_P")
 _log = structlog.get_logger(__name__)
@@ -74,5 +75,4 @@ async def beside(
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end_tasks(task)

@@ -12,6 +12,7 @@ from score_relay.delivery.delivery import Delivery
 from score_relay.errors import StoreUnavailableError
 from score_relay.metrics import Metrics
 from score_relay.store.store import Store
+from service_runtime.lifecycle import end_tasks
 
 _SAVE_SECONDS: Final = 1.0
 """What is delivered in between is sent again where the process is killed."""
@@ -45,9 +46,7 @@ class Deliveries:
         try:
             yield self
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end_tasks(*tasks)
             with suppress(StoreUnavailableError):  # What is not kept is sent again.
                 await self._save(last=True)
 

@@ -21,6 +21,7 @@ from score_service.feed.feed import Delivery, Feed
 from score_service.feed.tail import PAGE, Tail
 from score_service.projection.projection import Projection
 from score_service.record.feed import EntryStore
+from service_runtime.lifecycle import end_tasks
 
 _READS_MAX: Final = 3
 """Pages that are read at once for feeds that are behind: each takes a connection that awards need too."""
@@ -68,8 +69,8 @@ class EntryFeeds:
             yield self
         finally:
             self.close()
-            polling.cancel()
-            await asyncio.gather(polling, *self._tasks, return_exceptions=True)
+            await end_tasks(polling)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
         """End every feed, and begin no other."""

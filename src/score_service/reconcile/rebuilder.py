@@ -39,6 +39,7 @@ from score_service.reconcile.patience import Patience
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import StandingPage, Standings
+from service_runtime.lifecycle import end_tasks
 
 PAGE_SIZE: Final = 20_000
 """Standings that are read at once. They are loaded in the order of totals: the more they are, the closer they
@@ -365,8 +366,7 @@ async def _keeping(generation: Generation) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        keeping.cancel()
-        await asyncio.wait([keeping])
+        await end_tasks(keeping)
 
 
 class _Teller:

@@ -20,6 +20,7 @@ from score_service.reconcile.failures import log_failure
 from score_service.reconcile.headers import Headers, revisions_behind
 from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
+from service_runtime.lifecycle import end_tasks
 from service_runtime.throttle import Throttle
 
 _ATTEMPTS_MAX: Final = 100
@@ -88,11 +89,7 @@ class Repairs:
     async def end(self) -> None:
         """Cancel all repairs, and begin no other."""
         self._ended = True
-        while tasks := list(self._tasks.values()):
-            for task in tasks:
-                task.cancel()
-            # A library may lose a cancellation, so one that goes on is cancelled again.
-            await asyncio.wait(tasks, timeout=1)
+        await end_tasks(*self._tasks.values())
 
     async def _repair(self, board_id: str) -> Position:
         header = await self._headers.find(board_id)  # One that nobody must read is dropped now.
