@@ -636,6 +636,33 @@ async def test_reversal_of_an_award_that_was_archived_since_is_its_first_result_
 
 
 @pytest.mark.parametrize("is_deleted", [False, True])
+async def test_reversal_after_a_result_is_at_the_cut_once_it_is_archived(
+    ledger: Ledger,
+    corrections: Corrections,
+    board_store: BoardStore,
+    periods: PeriodStore,
+    ledger_clock: LedgerClock,
+    archiving: Archiving,
+    *,
+    is_deleted: bool,
+) -> None:
+    await save_settings(board_store)
+    schedule = make_schedule(*map(day, range(2)))
+    first, second = await record(ledger, make_award("ada", 3), make_award("ada", 4), schedule=schedule)
+    ledger_clock.set(day().final_at)  # The day is frozen by the first reversal.
+    (frozen,) = await reverse(corrections, second)
+    await make_final(periods, DAY_ID)
+    (last,) = await reverse(corrections, first)
+    position = await archiving.cut()
+    if is_deleted:
+        await archiving.delete()
+
+    found = await corrections.list_reversals_after("main", DAY_ID, 100)
+
+    assert found == (2, tuple(one._replace(position=position) for one in (last, frozen)))
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
 async def test_totals_are_reached_where_they_would_be_without_a_cut(
     ledger: Ledger, corrections: Corrections, archiving: Archiving, database: Database, *, is_deleted: bool
 ) -> None:
