@@ -143,7 +143,7 @@ async def test_cut_is_not_set_past_a_period_that_is_not_final(
     written(await ledger.record_awards("main", [make_award()], make_schedule(day())))
     assert await archiving.archive.add_checkpoint_lines("main", 2, 2, 0, _LINES)
     assert await seal(archiving, archiving.find_end(), 2) is ArchiveProblem.PERIOD_OPEN
-    assert await archiving.archive.find_cut("main", MONDAY + 9 * DAY) == archiving.find_end(1)
+    assert await archiving.archive.find_cut("main", MONDAY + 9 * DAY) is None
 
     ledger_clock.set(MONDAY + 2 * DAY)
     await make_final(periods, day().period_id)
@@ -187,6 +187,17 @@ async def test_cut_by_an_instant_is_the_last_commit_before_it(
     assert await find_cut("main", MONDAY + 3 * HOUR) is None
     assert await find_cut("main", MONDAY + 4 * HOUR) == archiving.find_end(4)
     assert await find_cut("nothing", MONDAY) is None
+
+
+async def test_board_is_not_cut_again_for_the_entry_of_its_cut_alone(
+    ledger: Ledger, archiving: Archiving, ledger_clock: LedgerClock
+) -> None:
+    ledger_clock.set(MONDAY)
+    await award(ledger, "ada")
+    await archiving.cut_and_delete(1)
+    assert await archiving.archive.find_cut("main", MONDAY + DAY) is None
+    await award(ledger, "bob")
+    assert await archiving.archive.find_cut("main", MONDAY + DAY) == archiving.find_end(3)
 
 
 async def test_cut_that_a_board_had_before_an_instant_is_told(

@@ -1,5 +1,5 @@
 -- The last commit of a board that was made before an instant, and before the first award that counts in a period that is not
--- final; none if that is not after the cut.
+-- final; none if there is no award between the cut and that. So the entry of a cut is not why a board is cut again.
 SELECT c.last_revision AS revision, c.digest
 FROM score.board b
 CROSS JOIN LATERAL (
@@ -10,4 +10,5 @@ CROSS JOIN LATERAL (
           WHERE board_id = %(board_id)s AND entry_revision IS NULL))
     ORDER BY last_revision DESC LIMIT 1
 ) c
-WHERE b.board_id = %(board_id)s
+WHERE b.board_id = %(board_id)s AND EXISTS (
+    SELECT FROM score.award WHERE board_id = %(board_id)s AND revision > b.archived_revision AND revision <= c.last_revision)

@@ -105,10 +105,9 @@ async def test_ids_are_forgotten_where_that_is_asked_for(
     ledger_clock.set(now - 95 * DAY)
     assert command.run(*words, env=owner).stdout == f"main: archived up to {position}, 2 rows deleted\n"
 
-    head = await ledger.read_head("main")
     ledger_clock.run()
     young = command.run(*words, "--forget-ids-after", "100", env=owner)
-    assert young.stdout == f"main: archived up to {head}, 1 row deleted\n"
+    assert young.stdout == "main: there is nothing to archive\n"
     old = command.run(*words, "--forget-ids-after", "90", env=owner)
     assert old.stdout == "main: there is nothing to archive, 2 ids forgotten\n"
 
