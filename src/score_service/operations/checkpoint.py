@@ -90,5 +90,10 @@ def _read_lines(file: Iterator[bytes]) -> Iterator[Line]:
     raise CheckpointError
 
 
+def write_line(line: Line) -> str:
+    """Write a line of a checkpoint, without the newline."""
+    return json.dumps(line, separators=(",", ":"))
+
+
 def _write(line: Line) -> bytes:
-    return json.dumps(line, separators=(",", ":")).encode() + b"\n"
+    return write_line(line).encode() + b"\n"

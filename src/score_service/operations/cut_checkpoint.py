@@ -13,7 +13,7 @@ from typing import Final
 from score_service.domain.findings import Fault, Findings
 from score_service.domain.period import ALL_TIME
 from score_service.operations.chain import Chain
-from score_service.operations.checkpoint import CheckpointError
+from score_service.operations.checkpoint import CheckpointError, write_line
 from score_service.operations.corrections import ARCHIVED_AWARDS
 from score_service.operations.tallies import Line
 from score_service.reconcile.patience import Patience
@@ -63,16 +63,12 @@ def write_lines(chain: Chain, late: LateReversals) -> Iterator[CheckpointLine]:
         kind, *fields = line
         if kind == "tally" and fields[0] == ALL_TIME:
             user_id = fields[1]
-            yield CheckpointLine(_write(line), user_id, find_standing(user_id, late.award_revisions))
+            yield CheckpointLine(write_line(line), user_id, find_standing(user_id, late.award_revisions))
         elif kind == "awards" and fields[0] not in late.user_ids:
             last = find_standing(fields[0], ())
-            yield CheckpointLine(_write([kind, fields[0], [[last, *ARCHIVED_AWARDS]] if last else []]))
+            yield CheckpointLine(write_line([kind, fields[0], [[last, *ARCHIVED_AWARDS]] if last else []]))
         else:
-            yield CheckpointLine(_write(line))
-
-
-def _write(line: Line) -> str:
-    return json.dumps(line, separators=(",", ":"))
+            yield CheckpointLine(write_line(line))
 
 
 class CutReader:

@@ -126,8 +126,7 @@ class LedgerArchiver:
         if end is not None:
             await self._archive_upto(board_id, folder, end)
         deleted = await self._delete(board_id)
-        while await self._ask(self._archive.discard_checkpoint, board_id, _PAGE):
-            pass
+        await self._discard_checkpoints(board_id)
         forgotten = await self._forget(board_id, forget_before) if forget_before else 0
         return ArchivedBoard(end.position if end else None, deleted, forgotten)
 
@@ -186,8 +185,7 @@ class LedgerArchiver:
         users = iter(late.user_ids.difference(walk.chain.corrections.known_users))
         while some := list(islice(users, _PAGE)):
             await walk.look_back(some)
-        while await self._ask(self._archive.discard_checkpoint, board_id, _PAGE):
-            pass
+        await self._discard_checkpoints(board_id)
         seal, lines = Seal(), write_lines(walk.chain, late)
         while page := list(islice(lines, _PAGE)):
             is_written = await self._ask(
@@ -214,6 +212,11 @@ class LedgerArchiver:
             actor=_ACTOR,
         )
         return answer if isinstance(answer, ArchiveProblem) else None
+
+    async def _discard_checkpoints(self, board_id: str) -> None:
+        """Discard every checkpoint that is not the one of the cut: drafts, and those of earlier cuts."""
+        while await self._ask(self._archive.discard_checkpoint, board_id, _PAGE):
+            pass
 
     async def _delete(self, board_id: str) -> int:
         """Delete what is archived, and no more rows a second than was said."""
