@@ -130,7 +130,7 @@ class Archive:
 
         Returns:
             The last commit that was made before it, and before the first award that counts in a period that
-            is not final; None if that is not after the cut that the board has.
+            is not final; None if there is no award between the cut that the board has and that.
         """
         rows = await self._fetch_all("find_cut", {"board_id": board_id, "before": before}, BULK_SECONDS)
         return CommitEnd(rows[0]["revision"], rows[0]["digest"]) if rows else None

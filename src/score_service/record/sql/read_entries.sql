@@ -6,7 +6,8 @@
 -- The message is for nobody, see get_award.sql: once the transaction has ended, all synchronous standbys have what was read.
 WITH waited AS (SELECT pg_current_xact_id(), pg_logical_emit_message(true, 'laurel', '')),
 board AS (
-    SELECT b.revision AS head_revision, b.archived_revision, archived.mark AS archived_mark, former.mark AS after_mark, latter.mark AS upto_mark, latter.last_revision
+    SELECT b.revision AS head_revision, b.archived_revision, archived.mark AS archived_mark,
+           former.mark AS after_mark, latter.mark AS upto_mark, latter.last_revision
     FROM score.board b
     LEFT JOIN LATERAL (
         SELECT encode(substr(digest, 1, 8), 'hex') AS mark FROM score.commit
@@ -54,7 +55,8 @@ board AS (
         ORDER BY last_revision LIMIT 1
     ) c
 )
-SELECT board.head_revision, board.archived_revision, board.archived_mark, board.after_mark, board.upto_mark, e.revision, e.mark, e.kind, e.actor, e.trace_id,
+SELECT board.head_revision, board.archived_revision, board.archived_mark, board.after_mark, board.upto_mark,
+       e.revision, e.mark, e.kind, e.actor, e.trace_id,
        score.to_micros(e.recorded_at) AS recorded_at, e.body, e.award_id::text, e.user_id, e.points, e.total_after,
        e.action_type, e.action_id, score.to_micros(e.occurred_at) AS occurred_at,
        CASE WHEN e.period_numbers IS NOT NULL THEN (
