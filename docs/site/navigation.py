@@ -18,9 +18,10 @@ _FENCED: Final = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"\[(?P<text>[^\]]+)\]\((?P<path>[^)\s#:]+)(?:#[^)\s]*)?\)")
 _CAPTION: Final = re.compile(r"^(?:#+ (.+)|\*\*(.+)\*\*)$", re.MULTILINE)
 _PICTURE: Final = re.compile(
-    r'<picture>\s*<source [^>]*dark[^>]* srcset="(?P<dark>[^"]+)">\s*'
-    r'<img src="(?P<light>[^"]+)" alt="(?P<alt>[^"]+)"[^>]*>\s*</picture>'
+    r"<picture>(?P<sources>(?:\s*<source [^>]*>)*)\s*"
+    r'<img src="(?P<image>[^"]+)" alt="(?P<alt>[^"]+)"[^>]*>\s*</picture>'
 )
+_SOURCE: Final = re.compile(r'<source media="(?P<media>[^"]+)" srcset="(?P<image>[^"]+)">')
 
 
 class Section(NamedTuple):
@@ -84,9 +85,24 @@ def place_links(text: str, page: str, is_file: Callable[[str], bool], places: Ma
 
 
 def write_pictures(text: str) -> str:
-    """Write each `<picture>` as an image for light and one for dark pages, which a reader can choose."""
-    images = r"![\g<alt>](\g<light>){.only-light}" + "\n" + r"![\g<alt>](\g<dark>){.only-dark}"
-    return _in_prose(text, lambda prose: _PICTURE.sub(images, prose))
+    """Write each `<picture>` as its images; the styles show the one for the width and the theme chosen."""
+    return _in_prose(text, lambda prose: _PICTURE.sub(_write_images, prose))
+
+
+def _write_images(picture: re.Match[str]) -> str:
+    images = [("", picture["image"]), *_SOURCE.findall(picture["sources"])]
+    for_widths = any("max-width" in media for media, _ in images)
+    return "\n".join(
+        f"![{picture['alt']}]({image}){{{_name_classes(media, for_widths=for_widths)}}}"
+        for media, image in images
+    )
+
+
+def _name_classes(media: str, *, for_widths: bool) -> str:
+    theme = ".only-dark" if "dark" in media else ".only-light"
+    if not for_widths:
+        return theme
+    return f"{theme} {'.only-narrow' if 'max-width' in media else '.only-wide'}"
 
 
 def _in_prose(text: str, change: Callable[[str], str]) -> str:

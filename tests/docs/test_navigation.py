@@ -73,3 +73,19 @@ def test_a_picture_becomes_an_image_for_light_and_one_for_dark_pages() -> None:
         write_pictures(picture)
         == "![A table](a-light.svg){.only-light}\n![A table](a-dark.svg){.only-dark}\n"
     )
+
+
+def test_a_picture_for_phones_too_becomes_an_image_for_each_theme_and_width() -> None:
+    picture = (
+        "<picture>\n"
+        '  <source media="(max-width: 600px) and (prefers-color-scheme: dark)" srcset="narrow-dark.svg">\n'
+        '  <source media="(max-width: 600px)" srcset="narrow-light.svg">\n'
+        '  <source media="(prefers-color-scheme: dark)" srcset="dark.svg">\n'
+        '  <img src="light.svg" alt="A table">\n</picture>\n'
+    )
+    assert write_pictures(picture) == (
+        "![A table](light.svg){.only-light .only-wide}\n"
+        "![A table](narrow-dark.svg){.only-dark .only-narrow}\n"
+        "![A table](narrow-light.svg){.only-light .only-narrow}\n"
+        "![A table](dark.svg){.only-dark .only-wide}\n"
+    )

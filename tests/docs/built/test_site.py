@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 from urllib.parse import unquote, urlsplit
 
@@ -162,6 +162,20 @@ async def test_pages_obey_the_policy_ask_nobody_else_and_fit_a_phone(
     assert faults == []
     assert [request for request in requests if not request.startswith((address, "data:"))] == []
     await context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("width", "kind"), [(PHONE["width"], "bench-narrow"), (1200, "bench")])
+async def test_each_picture_is_shown_once_for_the_theme_and_the_width(
+    address: str, browser: Browser, scheme: Any, width: int, kind: str
+) -> None:
+    tab = await browser.new_page(viewport=ViewportSize(width=width, height=900), color_scheme=scheme)
+    await tab.goto(f"{address}/README.html")
+    images = await tab.locator("article img:visible").evaluate_all("images => images.map(image => image.src)")
+    shown = [PurePosixPath(image).name for image in images]
+    assert shown[:2] == [f"page-{scheme}.png", f"{kind}-{scheme}.svg"]
+    assert len(shown) == len(set(shown))
+    await tab.close()
 
 
 async def test_a_search_finds_the_page_that_is_about_it(address: str, browser: Browser) -> None:
