@@ -28,13 +28,18 @@ class Crowd:
         """Note how many went in a batch. A few alone do not mean that the others have left."""
         self._expected = max(min(count, _ENOUGH), self._expected // 2)
 
+    @property
+    def is_expected(self) -> bool:
+        """Whether others are on their way."""
+        return self._expected >= _FEW
+
     async def gather(self, count: Callable[[], int]) -> None:
         """Wait until as many have come as are expected, and on while each nap brings more.
 
         Args:
             count: Tells how many have come.
         """
-        for _ in range(_NAPS_MAX if self._expected >= _FEW else 0):
+        for _ in range(_NAPS_MAX if self.is_expected else 0):
             if (seen := count()) >= _ENOUGH:
                 return
             await self._sleep(_NAP_SECONDS)

@@ -328,18 +328,20 @@ def write_reversal(reversal: Reversal) -> types_pb.Reversal:
     )
 
 
-def write_standings(standings: Iterable[Standing]) -> list[types_pb.Standing]:
-    """Write standings."""
-    return [
-        types_pb.Standing(
-            user_id=standing.user_id,
-            total=standing.total,
-            rank=standing.rank,
-            reached_revision=standing.reached_revision,
-            hidden=standing.hidden,
-        )
-        for standing in standings
-    ]
+def add_standings(add: Callable[..., object], standings: Iterable[Standing]) -> None:
+    """Write standings by the `add` of a field, which would copy messages that are made before."""
+    for standing in standings:
+        add(**_write_standing(standing))
+
+
+def _write_standing(standing: Standing) -> dict[str, Any]:
+    return {
+        "user_id": standing.user_id,
+        "total": standing.total,
+        "rank": standing.rank,
+        "reached_revision": standing.reached_revision,
+        "hidden": standing.hidden,
+    }
 
 
 def write_period(view: PeriodView) -> types_pb.Period:
@@ -377,16 +379,17 @@ def _write_origin(position: Position, source: Source) -> dict[str, Any]:
 
 def write_standing(view: BoardView) -> leaderboard_pb.GetStandingResponse:
     """Write the only standing of a view."""
-    (standing,) = write_standings(view.standings)
+    (standing,) = view.standings
     return leaderboard_pb.GetStandingResponse(
-        standing=standing,
-        **_write_view(view),
+        standing=types_pb.Standing(**_write_standing(standing)), **_write_view(view)
     )
 
 
 def write_view(view: BoardView, response: type[_Response], **fields: Any) -> _Response:
     """Write the standings of a view as a response of some type, with the fields that only this type has."""
-    return response(standings=write_standings(view.standings), **_write_view(view), **fields)
+    written = response(**_write_view(view), **fields)
+    add_standings(written.standings.add, view.standings)
+    return written
 
 
 def write_watch_message(message: watch.WatchMessage) -> leaderboard_pb.WatchLeaderboardResponse:
@@ -397,12 +400,13 @@ def write_watch_message(message: watch.WatchMessage) -> leaderboard_pb.WatchLead
     match message.body:
         case watch.Snapshot(top, reset, shown):
             period = write_period(shown) if shown else None
-            snapshot = leaderboard_pb.Snapshot(top=write_standings(top), reset=reset, period=period)
+            snapshot = leaderboard_pb.Snapshot(reset=reset, period=period)
+            add_standings(snapshot.top.add, top)
             response.snapshot.CopyFrom(snapshot)
         case watch.Update(top, scores):
-            update = leaderboard_pb.Update(
-                top=write_standings(top or ()), top_changed=top is not None, scores=write_standings(scores)
-            )
+            update = leaderboard_pb.Update(top_changed=top is not None)
+            add_standings(update.top.add, top or ())
+            add_standings(update.scores.add, scores)
             response.update.CopyFrom(update)
         case watch.Checkpoint():
             response.checkpoint.SetInParent()

@@ -2,8 +2,9 @@
 
 Invariants:
 - Each board has one trip under way at most. A question is never answered by a trip that began before it was
-  asked, so an answer is as new as if it had been asked for alone. No question waits for a timer: it is put at
-  once where nothing is under way.
+  asked, so an answer is as new as if it had been asked for alone. A question is put at once where nothing is
+  under way. It waits for a timer only where many callers were on the trip before: then it waits for those on
+  their way, a few milliseconds, as `crowd.py` has it.
 - Callers who ask the same for the same trip share the answer.
 - A trip runs in a task of its own. A caller that gives up only stops waiting; what nobody waits for any more
   is not asked.
@@ -21,6 +22,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from score_service.errors import OverloadedError
+from service_runtime.crowd import Crowd
 from service_runtime.tracing import current_span, inside
 
 TRIP_MAX: Final = 2_000
@@ -66,10 +68,12 @@ class ReadCoalescer(Generic[_Question, _Answer]):
         *,
         trip_max: int = TRIP_MAX,
         waiting_max: int = WAITING_MAX,
+        new_crowd: Callable[[], Crowd] = Crowd,
     ) -> None:
         self._ask = ask
         self._trip_max = trip_max
         self._waiting_max = waiting_max
+        self._new_crowd = new_crowd
         self._boards: dict[str, _Waiting[_Question, _Answer]] = {}
         """What waits for the next trip of each board that has one under way."""
         self._trips = set[asyncio.Task[None]]()
@@ -104,23 +108,18 @@ class ReadCoalescer(Generic[_Question, _Answer]):
         return queue
 
     async def _work(self, board_id: str, queue: _Waiting[_Question, _Answer]) -> None:
-        """Make trips until nothing waits."""
-        while queue:
-            await self._gather(queue)
-            await self._travel(board_id, self._take(queue))
+        """Make trips until nothing waits, and nobody is expected."""
+
+        def count() -> int:
+            return sum(map(len, queue.values()))
+
+        crowd = self._new_crowd()
+        while queue or crowd.is_expected:
+            await (crowd.gather(count) if crowd.is_expected else _gather_arriving(count))
+            trip = self._take(queue)
+            crowd.note(sum(map(len, trip.values())))
+            await self._travel(board_id, trip)
         del self._boards[board_id]
-
-    async def _gather(self, queue: _Waiting[_Question, _Answer]) -> None:
-        """Wait until some turns of the event loop brought in no more callers.
-
-        Where this process is busy taking calls in, trips for a few of them each would take most of its time.
-        """
-        seen, idle_turns = 0, 0
-        while seen < _ENOUGH and idle_turns < _IDLE_TURNS:
-            came = sum(map(len, queue.values()))
-            idle_turns = idle_turns + 1 if came == seen else 0
-            seen = came
-            await asyncio.sleep(0)
 
     def _take(self, queue: _Waiting[_Question, _Answer]) -> _Waiting[_Question, _Answer]:
         """Take what fits into a trip, in the order in which it was asked; one question always does."""
@@ -149,6 +148,19 @@ class ReadCoalescer(Generic[_Question, _Answer]):
                 return
         for callers, answer in zip(trip.values(), answers, strict=True):
             _settle(callers, answer)
+
+
+async def _gather_arriving(count: Callable[[], int]) -> None:
+    """Wait until some turns of the event loop brought in no more callers.
+
+    Where this process is busy taking calls in, trips for a few of them each would take most of its time.
+    """
+    seen, idle_turns = 0, 0
+    while seen < _ENOUGH and idle_turns < _IDLE_TURNS:
+        came = count()
+        idle_turns = idle_turns + 1 if came == seen else 0
+        seen = came
+        await asyncio.sleep(0)
 
 
 def _settle(callers: Sequence[_Caller[_Answer]], answer: _Answer) -> None:

@@ -13,6 +13,7 @@ from score_service import tracing
 from score_service.errors import OverloadedError, ProjectionUnavailableError
 from score_service.metrics import CALL_FIELDS
 from score_service.projection.read_coalescer import ReadCoalescer
+from service_runtime.crowd import Crowd
 from service_runtime.tracing import current_span, inside
 
 BOARDS = ("main", "other")
@@ -116,6 +117,28 @@ async def test_questions_that_come_meanwhile_share_the_next_trip_each_once(
     assert boards.trips[1:] == [("main", (Question("b"), Question("a")))]
     assert [read.result().revision for read in reads] == [0, 7, 7, 7]
     assert reads[1].result() is reads[3].result()
+
+
+async def test_after_a_trip_of_many_callers_those_on_their_way_are_waited_for(boards: Boards) -> None:
+    nap = asyncio.Event()
+
+    async def sleep(_seconds: float) -> None:
+        await nap.wait()
+
+    coalescer = ReadCoalescer[Question, Answer](boards.ask, new_crowd=lambda: Crowd(sleep))
+    many = begin(coalescer, "a", "b", "c", "d")
+    await settle()
+    boards.let_return("main")
+    await asyncio.gather(*many)
+
+    again = begin(coalescer, "a")
+    await settle()
+    again += begin(coalescer, "b", "c", "d")
+    await settle()
+    nap.set()
+    await boards.run_dry(again)
+
+    assert [len(questions) for _, questions in boards.trips] == [4, 4]
 
 
 async def test_boards_do_not_wait_for_each_other(

@@ -24,10 +24,10 @@ from score_service.errors import (
 from score_service.grpc_api.marshal import (
     PERIOD_KINDS,
     FieldReader,
+    add_standings,
     write_instant,
     write_period,
     write_reversal,
-    write_standings,
 )
 from score_service.periods.settings_change import SettingsPatch
 from score_service.periods.settings_rules import EARLIEST, FaultKind, SettingsFault
@@ -174,10 +174,10 @@ def write_result(result: PeriodResult) -> board_pb.PeriodResult:
     period, final = result.view.period, result.final
     written = board_pb.PeriodResult(
         period=write_period(result.view),
-        winners=write_standings(result.winners),
         time_zone=period.time_zone,
         zone_data_version=period.zone_data,
     )
+    add_standings(written.winners.add, result.winners)
     if final is not None:
         written.digest = final.digest or b""
         written.final_revision = final.closed_revision or 0
