@@ -28,6 +28,8 @@ class _Stream:
     """Why it ends when its time is over."""
 
     def end(self, error: ScoreServiceError) -> None:
+        if self.scope.expired():  # Its handler has been told, and may take its time to end.
+            return
         self.error = error
         self.scope.reschedule(asyncio.get_running_loop().time())
 

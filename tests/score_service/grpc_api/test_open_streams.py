@@ -94,6 +94,50 @@ async def test_a_connection_that_is_gone_is_forgotten() -> None:
     assert streams.connections == 0
 
 
+class Slow:
+    """A stream whose handler has been told to end, and is not done with it yet."""
+
+    def __init__(self, streams: OpenStreams, peer: Peer) -> None:
+        self.told, self.done = asyncio.Event(), asyncio.Event()
+        self.task = asyncio.create_task(self._run(streams, peer))
+
+    async def _run(self, streams: OpenStreams, peer: Peer) -> None:
+        async with streams.open(peer, ADDRESS):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.told.set()
+                await self.done.wait()
+
+    async def error(self) -> type[ScoreServiceError]:
+        """Let the handler be done, and return how the stream ends."""
+        self.done.set()
+        return await error_of(self.task)
+
+
+async def test_a_stop_ends_all_streams_while_one_of_them_is_still_ending() -> None:
+    streams = OpenStreams(0.05, SetClock(50.0))
+    slow = Slow(streams, LASTING)
+    await slow.told.wait()
+    lasting = await start(streams, LASTING, "ipv4:127.0.0.1:5001")
+    streams.end_all()
+    assert await error_of(lasting) is ShuttingDownError
+    assert await slow.error() is ConnectionAgedError
+
+
+async def test_certificates_are_looked_at_while_a_stream_is_still_ending() -> None:
+    clock = SetClock(ENDING.not_after + 1)
+    streams = OpenStreams(LONG, clock)
+    slow = Slow(streams, ENDING)
+    await asyncio.sleep(0)
+    streams.end_expired()
+    streams.end_expired()
+    await slow.told.wait()
+    streams.end_expired()
+    streams.end_all()
+    assert await slow.error() is CertificateExpiredError
+
+
 async def test_a_timeout_of_the_handler_itself_is_passed_on() -> None:
     streams = OpenStreams(LONG, SetClock(50.0))
     with pytest.raises(TimeoutError):
