@@ -27,6 +27,7 @@ from score_service.access.identity import Peer, read_peer
 from score_service.access.policy import SERVICES, Policy
 from score_service.errors import NotAllowedError, OverloadedError, ShuttingDownError, WatcherEvictedError
 from score_service.grpc_api.calls import Call, Observer, ServicerContext
+from score_service.grpc_api.connections import Connections
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.in_flight import InFlight
 from score_service.grpc_api.methods import Handler, Method
@@ -87,7 +88,8 @@ class Dispatcher(grpc.GenericRpcHandler):
         self.admissions = {service: Admission(service, calls_max) for service in SERVICES}
         """The slots for unary calls, by service."""
         self.in_flight = InFlight()
-        self.streams = OpenStreams(connection_seconds, now)
+        self.connections = Connections(connection_seconds)
+        self.streams = OpenStreams(self.connections, now)
         self._now = now
         self._entrances: dict[str, Entrance] = {}
         """By the path of the method."""
@@ -194,6 +196,7 @@ class Dispatcher(grpc.GenericRpcHandler):
             CALLER.set(Caller(self._policy.grant_of(peer.spiffe_id, method.name), call.trace_id))
         elif not self._policy.names(peer.spiffe_id):
             raise NotAllowedError
+        self.connections.note(context.peer())
         return peer
 
     async def _stream(

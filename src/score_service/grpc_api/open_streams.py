@@ -1,9 +1,7 @@
 """The open streams, and why the service ends them: a stop, an expired certificate, an old connection.
 
 gRPC ends the streams of a connection that has reached its age as if the caller had cancelled them. So a
-stream is ended here first, with a status that both sides see alike. gRPC tells a server neither when a
-connection began nor when it ends. The first stream of a peer address counts as its beginning, which is right
-for clients that watch the health of a server, as `score_client` does.
+stream is ended here first, with a status that both sides see alike.
 """
 
 import asyncio
@@ -18,6 +16,7 @@ from score_service.errors import (
     ScoreServiceError,
     ShuttingDownError,
 )
+from score_service.grpc_api.connections import Connections
 
 
 @dataclass(eq=False, slots=True)
@@ -37,19 +36,12 @@ class _Stream:
 class OpenStreams:
     """The open streams of a server."""
 
-    def __init__(self, longest: float, now: Callable[[], float]) -> None:
-        """Take the seconds after which a connection should be gone, and the time in seconds since 1970."""
-        self._longest = longest
+    def __init__(self, connections: Connections, now: Callable[[], float]) -> None:
+        """Take the connections that calls have shown, and the time in seconds since 1970."""
+        self._connections = connections
         self._now = now
         self._streams: set[_Stream] = set()
-        self._connections: dict[str, float] = {}
-        """When each peer address opened its first stream, by the clock of the event loop."""
         self._stopping = False
-
-    @property
-    def connections(self) -> int:
-        """How many connections are known."""
-        return len(self._connections)
 
     @asynccontextmanager
     async def open(self, peer: Peer, address: str) -> AsyncIterator[None]:
@@ -66,16 +58,18 @@ class OpenStreams:
         """
         if self._stopping:
             raise ShuttingDownError
-        began = self._connections.setdefault(address, asyncio.get_running_loop().time())
-        stream = _Stream(peer, asyncio.timeout_at(began + self._longest), ConnectionAgedError())
+        until = self._connections.note(address)
+        stream = _Stream(peer, asyncio.timeout_at(until), ConnectionAgedError())
         self._streams.add(stream)
         try:
             async with stream.scope:
                 yield
         except TimeoutError:
-            if stream.scope.expired():
-                raise stream.error from None
-            raise
+            if not stream.scope.expired():
+                raise
+            if isinstance(stream.error, ConnectionAgedError):
+                self._connections.forget(address)
+            raise stream.error from None
         finally:
             self._streams.discard(stream)
 
@@ -86,13 +80,12 @@ class OpenStreams:
             stream.end(ShuttingDownError())
 
     def end_expired(self) -> None:
-        """End the streams of peers whose certificates have expired, and forget connections that are gone."""
+        """End the streams of peers whose certificates have expired, and forget old connections."""
         now = self._now()
         for stream in self._streams:
             if now > stream.peer.not_after:
                 stream.end(CertificateExpiredError())
-        gone = asyncio.get_running_loop().time() - self._longest
-        self._connections = {address: began for address, began in self._connections.items() if began > gone}
+        self._connections.forget_old()
 
     async def watch(self, every: float) -> None:
         """Look at the certificates every so many seconds, for ever."""

@@ -193,10 +193,21 @@ async def test_a_stream_on_a_connection_of_age_ends_alike_for_its_caller_and_in_
     start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
 ) -> None:
     service = await start_score_service(connection_age_seconds=0.2, connection_grace_seconds=0.1)
-    watch: Any = health_stub(connect(service, backend_certificate).channel).Watch(
-        health_pb2.HealthCheckRequest()
-    )
-    error = await end_of(watch)
+    await expect_end_by_age(service, connect(service, backend_certificate).channel)
+
+
+async def test_the_age_of_a_connection_counts_from_its_first_call_of_any_kind(
+    score_service: ScoreService, backend_stubs: Stubs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = asyncio.get_running_loop().time
+    with monkeypatch.context() as yesterday:
+        yesterday.setattr(score_service.running.dispatcher.connections, "_clock", lambda: clock() - 86_400.0)
+        await unary(backend_stubs.channel)
+    await expect_end_by_age(score_service, backend_stubs.channel)
+
+
+async def expect_end_by_age(service: ScoreService, channel: grpc.aio.Channel) -> None:
+    error = await end_of(health_stub(channel).Watch(health_pb2.HealthCheckRequest(), timeout=20))
     assert (error.code, error.reason, error.retry_after) == (
         StatusCode.UNAVAILABLE,
         "CONNECTION_AGED",

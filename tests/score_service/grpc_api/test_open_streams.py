@@ -12,6 +12,7 @@ from score_service.errors import (
     ScoreServiceError,
     ShuttingDownError,
 )
+from score_service.grpc_api.connections import Connections
 from score_service.grpc_api.open_streams import OpenStreams
 
 ADDRESS = "ipv4:127.0.0.1:5000"
@@ -43,7 +44,7 @@ async def error_of(task: asyncio.Task[None]) -> type[ScoreServiceError]:
 
 
 async def test_a_stop_ends_all_streams_and_those_that_come_later() -> None:
-    streams = OpenStreams(LONG, SetClock(50.0))
+    streams = OpenStreams(Connections(LONG), SetClock(50.0))
     first = await start(streams, LASTING)
     streams.end_all()
     assert await error_of(first) is ShuttingDownError
@@ -52,7 +53,7 @@ async def test_a_stop_ends_all_streams_and_those_that_come_later() -> None:
 
 async def test_a_stream_ends_once_its_certificate_has_expired_and_no_other() -> None:
     clock = SetClock(50.0)
-    streams = OpenStreams(LONG, clock)
+    streams = OpenStreams(Connections(LONG), clock)
     ending, lasting = await start(streams, ENDING), await start(streams, LASTING)
     clock.now = ENDING.not_after
     streams.end_expired()
@@ -69,7 +70,7 @@ async def test_a_stream_ends_once_its_certificate_has_expired_and_no_other() -> 
 
 async def test_certificates_are_looked_at_at_intervals() -> None:
     clock = SetClock(50.0)
-    streams = OpenStreams(LONG, clock)
+    streams = OpenStreams(Connections(LONG), clock)
     ending = await start(streams, ENDING)
     watching = asyncio.create_task(streams.watch(0.001))
     clock.now = ENDING.not_after + 1
@@ -80,18 +81,30 @@ async def test_certificates_are_looked_at_at_intervals() -> None:
 
 
 async def test_a_stream_ends_with_its_connection_however_late_it_was_opened() -> None:
-    streams = OpenStreams(0.05, SetClock(50.0))
-    first = await start(streams, LASTING)
-    assert await error_of(first) is ConnectionAgedError
-    second = await start(streams, LASTING)
-    assert await error_of(second) is ConnectionAgedError
+    connections = Connections(LONG, clock=lambda: asyncio.get_running_loop().time() - LONG)
+    connections.note(ADDRESS)
+    streams = OpenStreams(connections, SetClock(50.0))
+    assert await error_of(await start(streams, LASTING)) is ConnectionAgedError
+
+
+async def test_a_stream_after_the_end_of_a_connection_is_on_another_one_from_the_same_address() -> None:
+    connections = Connections(LONG)
+    streams = OpenStreams(connections, SetClock(50.0))
+    with pytest.MonkeyPatch.context() as earlier:
+        earlier.setattr(connections, "_clock", lambda: asyncio.get_running_loop().time() - LONG)
+        assert await error_of(await start(streams, LASTING)) is ConnectionAgedError
+    lasting = await start(streams, LASTING)
+    streams.end_all()
+    assert await error_of(lasting) is ShuttingDownError
 
 
 async def test_a_connection_that_is_gone_is_forgotten() -> None:
-    streams = OpenStreams(0.05, SetClock(50.0))
-    assert await error_of(await start(streams, LASTING)) is ConnectionAgedError
-    streams.end_expired()
-    assert streams.connections == 0
+    clock = SetClock(0.0)
+    connections = Connections(LONG, clock=clock)
+    connections.note(ADDRESS)
+    clock.now = LONG
+    OpenStreams(connections, SetClock(50.0)).end_expired()
+    assert len(connections) == 0
 
 
 class Slow:
@@ -116,7 +129,7 @@ class Slow:
 
 
 async def test_a_stop_ends_all_streams_while_one_of_them_is_still_ending() -> None:
-    streams = OpenStreams(0.05, SetClock(50.0))
+    streams = OpenStreams(Connections(0.05), SetClock(50.0))
     slow = Slow(streams, LASTING)
     await slow.told.wait()
     lasting = await start(streams, LASTING, "ipv4:127.0.0.1:5001")
@@ -127,7 +140,7 @@ async def test_a_stop_ends_all_streams_while_one_of_them_is_still_ending() -> No
 
 async def test_certificates_are_looked_at_while_a_stream_is_still_ending() -> None:
     clock = SetClock(ENDING.not_after + 1)
-    streams = OpenStreams(LONG, clock)
+    streams = OpenStreams(Connections(LONG), clock)
     slow = Slow(streams, ENDING)
     await asyncio.sleep(0)
     streams.end_expired()
@@ -139,7 +152,7 @@ async def test_certificates_are_looked_at_while_a_stream_is_still_ending() -> No
 
 
 async def test_a_timeout_of_the_handler_itself_is_passed_on() -> None:
-    streams = OpenStreams(LONG, SetClock(50.0))
+    streams = OpenStreams(Connections(LONG), SetClock(50.0))
     with pytest.raises(TimeoutError):
         async with streams.open(LASTING, ADDRESS):
             raise TimeoutError
