@@ -189,6 +189,28 @@ async def test_an_open_stream_ends_when_the_certificate_of_its_caller_has_expire
     assert (error.code, error.reason) == (StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
 
 
+async def test_a_certificate_that_ends_while_it_is_in_use_ends_the_calls_and_the_open_streams_of_its_caller(
+    start_score_service: StartScoreService,
+    connect: Connect,
+    authority: CertificateAuthority,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("score_service.process.server._EXPIRY_SECONDS", 0.05)
+    service = await start_score_service()
+    start, life = datetime.now(UTC) - timedelta(hours=1), timedelta(hours=1, seconds=6)
+    stubs = connect(service, authority.issue("ending", uris=[BACKEND_ID], not_before=start, valid_for=life))
+    await unary(stubs.channel)
+    request = leaderboard_pb.WatchLeaderboardRequest(board_id="main", top_n=10)
+    watch = aiter(stubs.leaderboard.WatchLeaderboard(request, timeout=40))
+    await anext(watch)
+
+    error = await end_of(watch)
+    assert (error.code, error.reason) == (StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")
+    assert datetime.now(UTC) >= start.replace(microsecond=0) + life
+    told = [await rejected(call(stubs.channel)) for call in CALLS]
+    assert {(one.code, one.reason) for one in told} == {(StatusCode.UNAUTHENTICATED, "CERTIFICATE_EXPIRED")}
+
+
 async def test_a_stream_on_a_connection_of_age_ends_alike_for_its_caller_and_in_the_metrics(
     start_score_service: StartScoreService, connect: Connect, backend_certificate: CertificateFiles
 ) -> None:
