@@ -5,7 +5,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from faults.backends.memory import Remembered
 from faults.model.history import Asked, AwardCall, History, Outcome, Result
@@ -41,6 +41,15 @@ NO_ANSWER: Final = (UnavailableError, ServiceFaultError, NotAuthenticatedError)
 """What says nothing of what was asked for: no outcome is known, or the certificate has expired."""
 
 
+class _Start(NamedTuple):
+    """When a call began, and the end of the certificate in use then."""
+
+    at: float
+    time: datetime
+    """The same by the wall clock."""
+    not_after: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Backend:
     """One backend."""
@@ -51,7 +60,7 @@ class Backend:
 
     async def award(self, asked: Asked, timeout: float | None = None) -> AwardCall:  # noqa: ASYNC109 - the client's
         """Ask for an award, once, and record how that ended, also if the caller leaves."""
-        began = time.monotonic()
+        start = self._start()
         outcome, result, revision, reason = Outcome.UNKNOWN, None, None, "left"
         try:
             result = result_of(await self._send(asked, timeout))
@@ -63,7 +72,7 @@ class Backend:
         except NO_ANSWER as error:
             reason = error.reason
         finally:
-            call = self._record(asked, began, outcome, result, reason, revision)
+            call = self._record(asked, start, outcome, result, reason, revision)
         return call
 
     async def look_up(self, remembered: Remembered) -> None:
@@ -71,18 +80,18 @@ class Backend:
 
         The answer does not tell of whom it is, so nothing is recorded where the id may be another one's.
         """
-        asked, began = remembered.asked._replace(request_id=None), time.monotonic()
+        asked, start = remembered.asked._replace(request_id=None), self._start()
         with suppress(AwardNotFoundError, *NO_ANSWER):
             try:
                 result = await self.client.get_award(
                     board_id=asked.board_id, award_id=uuid.UUID(asked.award_id)
                 )
             except HistoryArchivedError as error:
-                self._record(asked, began, Outcome.ARCHIVED, None, error.reason)
+                self._record(asked, start, Outcome.ARCHIVED, None, error.reason)
                 return
             if remembered.contested:  # Maybe since it was asked.
                 return
-            self._record(asked, began, Outcome.MADE, result_of(result), "")
+            self._record(asked, start, Outcome.MADE, result_of(result), "")
 
     async def _send(self, asked: Asked, timeout: float | None) -> AwardResult:  # noqa: ASYNC109 - the same
         return await self.client.award(
@@ -97,24 +106,31 @@ class Backend:
             timeout=timeout,
         )
 
+    def _start(self) -> _Start:
+        return _Start(time.monotonic(), datetime.now(UTC), self.client.certificate_status().not_after)
+
     def _record(
         self,
         asked: Asked,
-        began: float,
+        start: _Start,
         outcome: Outcome,
         result: Result | None,
         reason: str,
         revision: int | None = None,
     ) -> AwardCall:
+        # The certificate may have been renewed meanwhile.
+        not_after = max(start.not_after, self.client.certificate_status().not_after)
+        expired = (start.time - not_after).total_seconds()
         call = AwardCall(
             caller=self.name,
             asked=asked,
-            began=began,
+            began=start.at,
             ended=time.monotonic(),
             outcome=outcome,
             result=result,
             revision=revision,
             reason=reason,
+            expired_for=expired if expired > 0 else None,
         )
         self.history.add(call)
         return call

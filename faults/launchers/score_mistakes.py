@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from faults.launchers.patching import patch
+from score_service.access.identity import Peer
 from score_service.boards import scheduler, scoring
 from score_service.boards.leaderboard import Leaderboard
 from score_service.boards.scoring import Scoring
@@ -431,6 +432,11 @@ def _reverse_archived() -> None:
     )
 
 
+def _trust_expired() -> None:
+    """A certificate is checked at the handshake alone, so a connection outlasts it."""
+    patch(Peer, "require_valid", lambda _: lambda _self, _now: None)
+
+
 MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "retried_increment": _retry_increments,
     "no_gate": _open_gate,
@@ -456,5 +462,6 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "forgotten_archived": _forget_archived,
     "lost_ids": _lose_ids,
     "archived_reversed": _reverse_archived,
+    "trusted_expired": _trust_expired,
 }
 """By name."""

@@ -19,6 +19,7 @@ twice a second, but only once it has a connection again, for which it waits up t
 machine that has more to do than it can."""
 _REJECTIONS: Final = frozenset({"too_few_replicas", "read_only", "full"})
 """Faults in which Redis answers and rejects writes."""
+_SKEW: Final = "skewed"
 _STEPS_BACK: Final = frozenset({"rolled_back", "failed_over"})
 """Faults that take Redis back."""
 
@@ -76,6 +77,16 @@ class Epochs:
                 if all(one is fault for one in meanwhile):
                     return fault.began
         return None
+
+    def were_skewed(self, service: str, began: float, ended: float) -> bool:
+        """Return whether meanwhile the clock of one of the processes of a service may have been wrong."""
+        return any(
+            fault.name == _SKEW
+            and fault.target.startswith(service)
+            and fault.began <= ended
+            and began <= fault.ended
+            for fault in self._faults
+        )
 
     def _overlapping(self, began: float, ended: float, lag: float) -> int:
         bits = 0

@@ -58,6 +58,10 @@ class Kind(StrEnum):
     RESULT_WRONG = "result_wrong", "The answer to an award is not what the ledger has of it."
     REPLAY_WRONG = "replay_wrong", "The answer to an award is wrong on whether another request made it."
     RANK_WRONG = "rank_wrong", "The answer to an award has a rank that its user never had from then on."
+    EXPIRED_ANSWERED = (
+        "expired_answered",
+        "An award was answered to a caller whose certificate had expired before it asked.",
+    )
     ORDER_WRONG = (
         "order_wrong",
         "An award was requested after another was answered as made, and is before it.",

@@ -68,6 +68,9 @@ class AwardCall:
     """Set where it is ARCHIVED and the answer has it: that of the award."""
     reason: str = ""
     """Set where it is not MADE: the stable word of the error."""
+    expired_for: float | None = None
+    """For how many seconds all certificates that the caller had until the answer had expired when the call
+    began. None where one was valid, and of callers that have none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,9 @@ from faults.model.ledger import Award
 
 CONFLICT = "AWARD_CONFLICT"
 """The reason of a call whose award id was used for another award."""
+EXPIRY_LEEWAY = 1.0
+"""Seconds after the end of its caller's certificate in which a call may begin and be answered. Both sides read
+one clock; this is for a busy machine."""
 
 
 def check_awards(board: Board, calls: Sequence[AwardCall], epochs: Epochs) -> Iterable[Finding]:
@@ -25,6 +28,7 @@ def check_awards(board: Board, calls: Sequence[AwardCall], epochs: Epochs) -> It
     for award_id, alike in by_award.items():
         for call in alike:
             yield from _check_call(call, alike, board.find(award_id), board, epochs)
+            yield from _check_certificate(call, epochs)
     yield from _check_copies(board, epochs)
     for line in board.lines.values():
         yield from check_order(line)
@@ -92,6 +96,14 @@ def _check_rejection(
             yield Finding(Kind.REJECTED_MADE, f"{call} and {award}")
     if call.reason == CONFLICT and all(is_payload(call.asked, placed.award) for placed in near):
         yield Finding(Kind.CONFLICT_WRONG, str(call))
+
+
+def _check_certificate(call: AwardCall, epochs: Epochs) -> Iterable[Finding]:
+    """Check that who asks with a certificate that has expired is told nothing of any award."""
+    is_late = call.expired_for is not None and call.expired_for > EXPIRY_LEEWAY
+    is_answered = call.outcome in {Outcome.MADE, Outcome.ARCHIVED}
+    if is_late and is_answered and not epochs.were_skewed("score", call.began, call.ended):
+        yield Finding(Kind.EXPIRED_ANSWERED, str(call))
 
 
 def _check_copies(board: Board, epochs: Epochs) -> Iterable[Finding]:

@@ -158,6 +158,7 @@ def _count(findings: Findings, board: Board, seen: _Seen) -> None:
         cuts=len(board.end.cuts),
         calls=len(seen.calls),
         acknowledged=sum(call.result is not None for call in seen.calls),
+        expired=sum(call.expired_for is not None for call in seen.calls),
         redemptions=len(seen.redemptions),
         corrections=len(seen.corrections),
         fed=len(seen.fed),

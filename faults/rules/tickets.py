@@ -19,7 +19,6 @@ LEEWAY: Final = 5.0
 """Seconds for which a ticket is still good after its end, and before its beginning."""
 _ACTION_TYPES: Final = re.compile("instant|ticket:.+")
 """Of the awards that tickets pay: those of the gateways, and those of issuers outside."""
-_SKEW: Final = "skewed"
 _UNAVAILABLE: Final = "unavailable"
 """The reason of a gateway that could not find out whether a ticket was paid."""
 
@@ -49,12 +48,11 @@ class _Times:
 
     def __init__(self, epochs: Epochs, faults: Sequence[Fault]) -> None:
         self._epochs = epochs
-        self._skews = [one for one in faults if one.name == _SKEW and one.target.startswith("gateway")]
         self._hindrances = [one for one in faults if _hinders_keeping(one)]
 
     def are_right(self, one: Redemption) -> bool:
         """Return whether the clocks of all gateways were right during a request."""
-        return not any(skew.began <= one.ended and one.began <= skew.ended for skew in self._skews)
+        return not self._epochs.were_skewed("gateway", one.began, one.ended)
 
     def are_the_record(self, placed: Placed, one: Redemption) -> bool:
         """Return whether an award was in the record all through a request."""

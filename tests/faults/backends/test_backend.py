@@ -2,14 +2,20 @@
 
 import asyncio
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from tests.fixtures.archiving import Archiving
+from tests.fixtures.certificates import BACKEND_ID
+from tests.fixtures.score_service import ScoreService
+from tests.fixtures.stores import eventually
 
 from faults.backends.backend import Backend
 from faults.backends.memory import Remembered
-from faults.model.history import Asked, AwardCall, Outcome
+from faults.model.history import Asked, AwardCall, History, Outcome
+from local_stack.certificates import CertificateAuthority
+from score_client import ClientCredentials, ScoreClient
 
 
 def _asked(**changes: Any) -> Asked:
@@ -25,6 +31,7 @@ async def test_award_is_recorded_as_made_with_its_whole_answer(backend: Backend)
     assert call.result is not None
     assert call.result._replace(position="") == (5, 5, 1, 1, "", False, False)
     assert call.began <= call.ended
+    assert call.expired_for is None
 
 
 async def test_same_request_again_is_the_first_answer_and_another_one_is_a_replay(backend: Backend) -> None:
@@ -61,6 +68,25 @@ async def test_award_of_a_caller_that_left_is_unknown(backend: Backend) -> None:
 async def test_award_without_an_answer_in_time_is_unknown(backend: Backend) -> None:
     call = await backend.award(_asked(), 0.000_1)
     assert (call.outcome, call.result, call.reason) == (Outcome.UNKNOWN, None, "DEADLINE_EXCEEDED")
+
+
+async def test_award_asked_for_with_an_expired_certificate_says_for_how_long_it_had_expired(
+    score_service: ScoreService, authority: CertificateAuthority
+) -> None:
+    start, life = datetime.now(UTC) - timedelta(hours=1), timedelta(hours=1, seconds=6)
+    files = authority.issue("ending", uris=[BACKEND_ID], not_before=start, valid_for=life)
+    credentials = ClientCredentials(files.ca_file, files.certificate_file, files.key_file)
+    async with ScoreClient(score_service.target, credentials=credentials) as client:
+        backend = Backend("backend-1", client, History())
+
+        async def is_expired() -> bool:
+            return (await backend.award(_asked())).expired_for is not None
+
+        await eventually(is_expired)
+    first, *_, last = (event for event in backend.history.events if isinstance(event, AwardCall))
+    assert (first.outcome, first.expired_for) == (Outcome.MADE, None)
+    assert (last.outcome, last.reason) == (Outcome.REJECTED, "CERTIFICATE_EXPIRED")
+    assert 0.0 < (last.expired_for or 0.0) < (datetime.now(UTC) - start - life).total_seconds() + 1.0
 
 
 async def test_award_that_is_looked_up_is_made_earlier(backend: Backend) -> None:

@@ -49,6 +49,16 @@ def test_lost_history_returns_with_an_older_redis() -> None:
     assert epochs.shown(28.1, 28.2, 3.0) == 0b10
 
 
+def test_clocks_of_a_service_are_wrong_while_one_of_its_processes_is_skewed() -> None:
+    epochs = Epochs([], [Fault(name="skewed", target="score-2", began=5.0, ended=9.0)])
+
+    assert epochs.were_skewed("score", 1.0, 5.1)
+    assert epochs.were_skewed("score", 8.9, 20.0)
+    assert not epochs.were_skewed("score", 1.0, 4.9)
+    assert not epochs.were_skewed("score", 9.1, 20.0)
+    assert not epochs.were_skewed("gateway", 1.0, 20.0)
+
+
 def test_stream_may_step_back_while_a_restore_is_noticed() -> None:
     epochs = Epochs([RESTORE])
 

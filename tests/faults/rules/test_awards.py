@@ -9,9 +9,10 @@ import pytest
 from tests.faults.archived import archive
 from tests.faults.synthetic import NO_RESTORES, WINS, Run, board_of, call_for, make_awards, make_ledger
 
+from faults.model.epochs import Epochs
 from faults.model.findings import Kind
-from faults.model.history import AwardCall, Outcome, Restore, Result
-from faults.rules.awards import CONFLICT, check_awards
+from faults.model.history import AwardCall, Fault, Outcome, Restore, Result
+from faults.rules.awards import CONFLICT, EXPIRY_LEEWAY, check_awards
 
 LEDGER = make_ledger(make_awards(WINS), [1, 2, 1, 1, 2, 1])
 CALLS = tuple(call_for(award, LEDGER) for award in LEDGER.awards)
@@ -46,6 +47,29 @@ def other(call: AwardCall) -> AwardCall:
 
 def test_right_calls_have_no_findings() -> None:
     assert kinds() == set()
+
+
+@pytest.mark.parametrize(
+    ("expired_for", "skewed", "expected"),
+    [
+        (EXPIRY_LEEWAY - 0.1, (), set()),
+        (EXPIRY_LEEWAY + 0.1, (), {Kind.EXPIRED_ANSWERED}),
+        (EXPIRY_LEEWAY + 0.1, ("score-2",), set()),  # By its clock the certificate may be valid.
+        (EXPIRY_LEEWAY + 0.1, ("gateway-1",), {Kind.EXPIRED_ANSWERED}),
+    ],
+)
+def test_award_answered_to_a_caller_whose_certificate_had_expired_is_found(
+    expired_for: float, skewed: tuple[str, ...], expected: set[Kind]
+) -> None:
+    times = {"began": CALLS[2].began, "ended": CALLS[2].ended}
+    epochs = Epochs([], [Fault(name="skewed", target=target, **times) for target in skewed])
+
+    def judge(call: AwardCall) -> set[Kind]:
+        late, calls = replace(call, expired_for=expired_for), [*CALLS[:2], *CALLS[3:]]
+        return {finding.kind for finding in check_awards(board_of(LEDGER), [*calls, late], epochs)}
+
+    assert judge(CALLS[2]) == expected
+    assert judge(unknown(CALLS[2])) == set()
 
 
 def test_award_that_is_made_again_is_answered_as_replayed() -> None:

@@ -37,6 +37,7 @@ def test_right_run_has_no_findings() -> None:
         "cuts": 0,
         "calls": 8,
         "acknowledged": 8,
+        "expired": 0,
         "redemptions": 0,
         "corrections": 0,
         "fed": 0,

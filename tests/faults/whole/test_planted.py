@@ -18,6 +18,7 @@ from urllib.parse import urlsplit, urlunsplit
 import psycopg
 import pytest
 from redis.asyncio import Redis
+from tests.fixtures.certificates import BACKEND_ID
 from tests.fixtures.periods import save_settings
 from tests.fixtures.postgres import Database as Server
 from tests.fixtures.processes import RunningService
@@ -25,6 +26,7 @@ from tests.fixtures.stack import Stack
 from tests.fixtures.stores import eventually
 
 from action_gateway.actions.catalog import read_catalog, replace_actions
+from conformance.certificates import RenewableFiles
 from faults.cluster.actions import ACTIONS_FILE
 from faults.cluster.command import AGED, ARCHIVED_DAYS, Command
 from faults.cluster.endpoints import Endpoints
@@ -51,12 +53,15 @@ from faults.model.ledger import Ledger, Record
 from faults.model.liveness import Liveness
 from faults.model.projection import Projection
 from faults.network.proxy import Proxy
+from faults.rules.awards import EXPIRY_LEEWAY
 from faults.rules.checker import check
 from faults.rules.reads import STALE
 from faults.rules.tickets import LEEWAY
 from faults.workload.workload import Workload
+from local_stack.certificates import CertificateAuthority, CertificateFiles
 from local_stack.services import issuer_settings
 from local_stack.state import StateFolder
+from score_client import ClientCredentials
 from score_service.domain.board_settings import BoardSettings, Season
 from score_service.record.boards import BoardStore
 from score_service.record.database import Database
@@ -92,6 +97,10 @@ OLD_AWARDS = 2
 POINTS_MAX = 50
 """The most that the issuer outside may give by a ticket."""
 SEASON = timedelta(seconds=3)
+BACKDATED = timedelta(minutes=10)
+"""More than the activation delay."""
+SHORT_LIFE = timedelta(seconds=12)
+"""Longer than a client needs to see that its files were replaced."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +120,9 @@ class Run:
     """Before Redis."""
     issuers_file: Path
     """Issuers of tickets outside."""
+    authority: CertificateAuthority
+    certificate: RenewableFiles
+    """Of the backends."""
     look_seconds: float = 0.5
     """Between two looks of the service at its projection."""
     service: RunningService | None = None
@@ -144,10 +156,12 @@ class Run:
     @property
     def endpoints(self) -> Endpoints:
         """Where the load goes."""
+        files = self.certificate.files
+        backend = ClientCredentials(files.ca_file, files.certificate_file, files.key_file)
         gateway_url = f"http://{self.gateway.addresses['http'] if self.gateway else '127.0.0.1:1'}"
         return Endpoints(
             score_target=f"ipv4:{self.door.address}",
-            backends=(self.stack.backend, self.stack.backend),
+            backends=(backend, backend),
             server_name="localhost",
             gateway_url=gateway_url,
             gateway_urls=(gateway_url, gateway_url),
@@ -196,6 +210,14 @@ class Run:
             return self.read().cut >= cut + AWARDS
 
         await eventually(is_cut)
+
+    def renew(self, valid_for: timedelta = timedelta(days=1)) -> None:
+        """Replace the certificate of the backends by one that is in use at once, and valid for a time."""
+        start = datetime.now(UTC) - BACKDATED
+        life = BACKDATED + valid_for
+        self.certificate.replace(
+            self.authority.issue("renewed", uris=[BACKEND_ID], not_before=start, valid_for=life)
+        )
 
     def read(self) -> Ledger:
         """Read the record, and what was deleted there."""
@@ -408,6 +430,24 @@ async def archived(run: Run) -> None:
     await run.more()
 
 
+async def certificate_expires(run: Run) -> None:
+    """Let the certificate of the backends expire while they use it, and renew it too late."""
+
+    def is_judged(event: object) -> bool:
+        return isinstance(event, AwardCall) and (event.expired_for or 0.0) > EXPIRY_LEEWAY
+
+    async def are_judged() -> bool:
+        await asyncio.sleep(0)
+        return sum(map(is_judged, run.history.events)) >= AWARDS
+
+    await run.more()
+    run.renew(SHORT_LIFE)
+    async with run.broken("expired"):
+        await eventually(are_judged)
+    run.renew()
+    await run.more()
+
+
 TROUBLES: tuple[Trouble, ...] = (
     nothing,
     corrected,
@@ -418,6 +458,7 @@ TROUBLES: tuple[Trouble, ...] = (
     writes_rejected,
     seasons_follow,
     archived,
+    certificate_expires,
 )
 PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "retried_increment": (cut_replies, {Kind.PROJECTION_WRONG, Kind.READ_WRONG}),
@@ -444,6 +485,7 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "forgotten_archived": (archived, {Kind.AWARD_DOUBLED}),
     "lost_ids": (archived, {Kind.ID_LOST}),
     "archived_reversed": (archived, {Kind.ARCHIVED_REVERSED}),
+    "trusted_expired": (certificate_expires, {Kind.EXPIRED_ANSWERED}),
 }
 """By mistake, what brings it out, and as what it shows: one of these kinds at least must be found."""
 
@@ -469,12 +511,16 @@ async def run(
     database: Server,
     redis_url: str,
     start_proxy: Callable[[str], Awaitable[Proxy]],
+    authority: CertificateAuthority,
+    backend_certificate: CertificateFiles,
     tmp_path: Path,
 ) -> Run:
     """Return a run that has not begun, without mistakes."""
     replace_actions(database.gateway_owner_dsn, None, read_catalog(ACTIONS_FILE))
     ledgers = tmp_path / "ledgers"
-    ledgers.mkdir()
+    certificates = tmp_path / "backend"
+    for folder in (ledgers, certificates):
+        folder.mkdir()
     return Run(
         mistake="none",
         ledgers=ledgers,
@@ -483,6 +529,8 @@ async def run(
         redis_url=redis_url,
         door=await start_proxy("127.0.0.1:1"),
         cache=await start_proxy(urlsplit(redis_url).netloc.rpartition("@")[2]),
+        authority=authority,
+        certificate=RenewableFiles(certificates, backend_certificate),
         issuers_file=Path(issuer_settings(StateFolder(tmp_path))["ACTION_GATEWAY_TICKET_ISSUERS_FILE"]),
     )
 
