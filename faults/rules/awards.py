@@ -13,8 +13,8 @@ from faults.model.ledger import Award
 CONFLICT = "AWARD_CONFLICT"
 """The reason of a call whose award id was used for another award."""
 EXPIRY_LEEWAY = 1.0
-"""Seconds after the end of its caller's certificate in which a call may begin and be answered. Both sides read
-one clock; this is for a busy machine."""
+"""Seconds after the end of its caller's certificate in which a call may begin and be answered. Both sides
+read one clock; this is for a busy machine."""
 
 
 def check_awards(board: Board, calls: Sequence[AwardCall], epochs: Epochs) -> Iterable[Finding]:
