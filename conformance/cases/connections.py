@@ -1,8 +1,10 @@
 """Connections: who is trusted, which servers get calls, and certificates that change."""
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from conformance.adapter.client import Client, Failure, Kind
@@ -16,6 +18,8 @@ _PAGE: Final = boards.ListStandingsResponse(position="1-aa")
 _CLOSED_PORT: Final = "http://127.0.0.1:9"
 """A proxy that is not there."""
 _PATIENCE_SECONDS: Final = 15.0
+_SHORT_LIFE: Final = timedelta(seconds=6)
+"""Of a certificate, from when it is made: for the client to connect in."""
 _METADATA_BYTES_MAX: Final = 4096
 
 
@@ -169,6 +173,24 @@ async def unfit_files_do_not_take_over(trial: Trial) -> None:
         result_of(await client.award())
 
 
+@case("certificates", "A connection to a server whose certificate has expired is closed.")
+async def an_expired_server_gets_no_call(trial: Trial) -> None:
+    """The certificate of the server expires while the client is connected."""
+    dated, end = datetime.now(UTC) - timedelta(hours=1), time.time() + _SHORT_LIFE.total_seconds()
+    certificate = trial.authority.issue(
+        "ending", dns=["localhost"], not_before=dated, valid_for=timedelta(hours=1) + _SHORT_LIFE
+    )
+    server = await trial.start_server(certificate=certificate)
+    client = await trial.open(server, timeout_seconds=2.0)
+    result_of(await client.award())
+    while not isinstance(answered := await client.award(), Failure):
+        late = time.time() - end
+        require(late < _PATIENCE_SECONDS, "no call any more", f"calls {late:.0f} s after the end")
+        await asyncio.sleep(0.1)
+    require(answered.kind is Kind.UNKNOWN, "the failure unknown", answered)
+    require(time.time() > end - 1, "calls as long as the certificate is valid", answered)
+
+
 @case(
     "connections",
     "The service is called directly, also where the environment names a proxy for the way out.",
@@ -207,6 +229,7 @@ CASES: Final[Sequence[Case]] = (
     a_renewed_certificate_is_shown,
     a_new_authority_is_trusted,
     unfit_files_do_not_take_over,
+    an_expired_server_gets_no_call,
     no_proxy_is_used,
     metadata_is_small,
 )

@@ -20,6 +20,7 @@ from score_client import (
     InvalidRequestError,
     ServiceFaultError,
     UnavailableError,
+    channel,
     connection,
     credentials,
     errors,
@@ -370,6 +371,10 @@ class _Unchecked:
         return 0
 
 
+def _trust_servers_for_ever() -> None:
+    patch(channel, "have_expired", lambda _: lambda _target, _now: False)
+
+
 def _use_proxies() -> None:
     def make(options: Any) -> Any:
         return tuple(option for option in options if option[0] != "grpc.enable_http_proxy")
@@ -438,6 +443,7 @@ MISTAKES: Final[Mapping[str, tuple[Callable[[], None], frozenset[str]]]] = {
         (_send_everything_twice, "connections_end_by_age"),
         (_never_read_files_again, "a_renewed_certificate_is_shown", "a_new_authority_is_trusted"),
         (_take_any_files, "unfit_files_do_not_take_over"),
+        (_trust_servers_for_ever, "an_expired_server_gets_no_call"),
         (_use_proxies, "no_proxy_is_used"),
         (_send_much_metadata, "metadata_is_small"),
     )
