@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	mathrand "math/rand"
+	"net"
 	"os"
 	"sync"
 	"time"
@@ -27,6 +28,9 @@ import (
 
 const serviceConfig = `{"loadBalancingConfig": [{"round_robin": {}}],
 	"healthCheckConfig": {"serviceName": "score_api.v1.ScoreService"}}`
+
+// The age at which a connection ends. The service ends it before, after half an hour, as long as it is to be trusted.
+const longest = 40 * time.Minute
 
 // Options of a client.
 type Options struct {
@@ -66,7 +70,7 @@ func Open(options Options) (*Client, error) {
 	}
 	addresses.InitialState(state)
 	channel, err := grpc.Dial("addresses:///score-service", grpc.WithResolvers(addresses), grpc.WithNoProxy(),
-		grpc.WithTransportCredentials(credentials.NewTLS(security)), grpc.WithDefaultServiceConfig(serviceConfig))
+		grpc.WithTransportCredentials(bounded{credentials.NewTLS(security)}), grpc.WithDefaultServiceConfig(serviceConfig))
 	return &Client{channel, options}, err
 }
 
@@ -88,6 +92,40 @@ func (options Options) verify(state tls.ConnectionState) error {
 	}
 	_, err = state.PeerCertificates[0].Verify(check)
 	return err
+}
+
+// Credentials whose connections end by age, and with the certificate of the server, which TLS does not check again.
+type bounded struct {
+	credentials.TransportCredentials
+}
+
+func (with bounded) Clone() credentials.TransportCredentials {
+	return bounded{with.TransportCredentials.Clone()}
+}
+
+func (with bounded) ClientHandshake(
+	ctx context.Context, authority string, raw net.Conn,
+) (net.Conn, credentials.AuthInfo, error) {
+	connection, info, err := with.TransportCredentials.ClientHandshake(ctx, authority, raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	left := time.Until(info.(credentials.TLSInfo).State.PeerCertificates[0].NotAfter)
+	if left > longest {
+		left = longest
+	}
+	return timed{connection, time.AfterFunc(left, func() { raw.Close() })}, info, nil
+}
+
+// A connection that is closed when its time is over.
+type timed struct {
+	net.Conn
+	timer *time.Timer
+}
+
+func (connection timed) Close() error {
+	connection.timer.Stop()
+	return connection.Conn.Close()
 }
 
 // The pair of files, which is read for each connection. While they do not belong together, the last pair stays in use.

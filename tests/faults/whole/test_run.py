@@ -95,6 +95,7 @@ async def test_nothing_is_found_whatever_is_broken(seed: int, tmp_path: Path) ->
     made = [event for event in events if isinstance(event, AwardCall) and event.outcome is Outcome.MADE]
     assert len(made) > 200
     assert {type(event) for event in events} >= {Read, Message, Redemption, ReversalCall, VisibilityCall, Fed}
+    assert "expired" not in catalogue or findings.judged["expired"] > 0
     assert (
         min(
             findings.judged[sort]
