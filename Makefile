@@ -140,7 +140,7 @@ rules-check: $(DEV_READY) ## Check the alerts, and test what they do. PROMTOOL= 
 	@$(BIN)/python deploy/components/monitoring/check_rules.py $(PROMTOOL)
 
 .PHONY: images-check
-images-check: $(DEV_READY) ## Build both images on a base of this system's packages, and run them. Takes root on Debian.
+images-check: $(DEV_READY) ## Build the three images on a base of this system's packages, and run them. Takes root on Debian.
 	@$(BIN)/python -m pytest -q --timeout=600 $(ARGS) tests/images
 
 ##@ Ship

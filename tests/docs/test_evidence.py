@@ -11,8 +11,9 @@ PAGES: Final = ("docs/consistency.md", "docs/guarantees.md", "docs/operations/ma
 
 
 def find_files(folder: str, name: str) -> list[Path]:
-    """Return the test files of a name, at any depth below the folder."""
-    return list((ROOT / "tests" / folder).rglob(f"{name}.py"))
+    """Return the test files of a name: the one in the folder, otherwise those at any depth below it."""
+    exact = ROOT / "tests" / folder / f"{name}.py"
+    return [exact] if exact.is_file() else list((ROOT / "tests" / folder).rglob(f"{name}.py"))
 
 
 def simplify(words: str) -> str:
@@ -30,6 +31,12 @@ def read_evidence(page: str) -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_file_that_is_named_exists(page: str) -> None:
     assert [(folder, name) for folder, name, _ in read_evidence(page) if not find_files(folder, name)] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_folder_and_a_file_name_one_test_file(page: str) -> None:
+    named = [(folder, name) for folder, name, _ in read_evidence(page) if folder and "*" not in name]
+    assert [evidence for evidence in named if len(find_files(*evidence)) > 1] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -11,6 +11,7 @@ import pytest
 from tests.docs.pages import Command, File, Unrun, matches, read_steps
 from tests.docs.shell import open_shell
 from tests.fixtures.local_stack import Launcher, RunningStack
+from tests.fixtures.programs import find_program
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = [
@@ -44,7 +45,7 @@ def run_git(folder: Path, *arguments: str) -> list[str]:
     """Run git with no settings of this machine, and return the lines that it prints."""
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
     told = subprocess.run(
-        ["git", "-c", "core.excludesFile=/dev/null", *arguments],
+        [find_program("git"), "-c", "core.excludesFile=/dev/null", *arguments],
         cwd=folder,
         env=variables,
         check=True,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.fixtures.gateway import add_signing_key
+from tests.fixtures.programs import find_program
 
 from score_client import CredentialsError, InvalidRequestError
 from score_client.tickets import AUDIENCE, TYPE, TicketKey, find_digest, issue
@@ -129,7 +130,8 @@ def test_what_is_just_within_the_bounds_is_signed(key: TicketKey) -> None:
 
 def test_a_key_is_named_by_its_thumbprint_or_as_is_said(tmp_path: Path) -> None:
     file = tmp_path / "key.pem"
-    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", file], check=True)
+    openssl = find_program("openssl")
+    subprocess.run([openssl, "genpkey", "-algorithm", "ed25519", "-out", file], check=True)
 
     by_default, named = TicketKey.read(file), TicketKey.read(file, "2026")
     assert by_default.to_jwk()["x"] == named.to_jwk()["x"]
@@ -138,9 +140,8 @@ def test_a_key_is_named_by_its_thumbprint_or_as_is_said(tmp_path: Path) -> None:
 
 def test_a_file_without_such_a_key_is_named_and_not_shown(tmp_path: Path) -> None:
     other = tmp_path / "rsa.pem"
-    subprocess.run(
-        ["openssl", "genpkey", "-algorithm", "rsa", "-out", other], check=True, capture_output=True
-    )
+    openssl = find_program("openssl")
+    subprocess.run([openssl, "genpkey", "-algorithm", "rsa", "-out", other], check=True, capture_output=True)
     broken = tmp_path / "broken.pem"
     broken.write_text("-----BEGIN hunter2-----")
     for file in (other, broken, tmp_path / "none.pem", tmp_path):

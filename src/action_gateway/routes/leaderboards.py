@@ -41,7 +41,7 @@ class _Answer(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, validate_by_name=True)
 
     entries: tuple[Entry, ...] = Field(description="rows of the leaderboard, best first")
-    revision: int = Field(description="how many awards the board had when this was read")
+    revision: int = Field(description="how many entries the ledger of the board had when this was read")
     source: Source = Field(
         description="`record` for a final period, and while the ranks are rebuilt; then some may be null"
     )

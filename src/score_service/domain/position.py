@@ -1,7 +1,7 @@
 """A position: where the ledger of a board stands. Pure.
 
-A position names a commit: the revision of its last award and the first eight bytes of its digest. Two
-histories that reached the same revision by different awards have different positions. The digest of
+A position names a commit: the revision of its last entry and the first eight bytes of its digest. Two
+histories that reached the same revision by different entries have different positions. The digest of
 the empty ledger depends on the board's id alone.
 """
 
@@ -19,7 +19,7 @@ class Position:
     """A revision and the mark of the history that led to it."""
 
     revision: int
-    """Number of awards in the ledger up to here, 0 or more."""
+    """Number of entries in the ledger up to here, 0 or more."""
     mark: str
     """The first eight bytes of the commit's digest, in hex."""
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from tests.fixtures.programs import find_program
 
 from action_gateway.issuers.key_set import make_key_set, parse_key_set
 from score_client.tickets import TicketKey
@@ -89,7 +90,7 @@ def test_what_is_no_key_set_is_rejected(text: str) -> None:
 
 
 def openssl(*arguments: str | Path) -> None:
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)
+    subprocess.run([find_program("openssl"), *arguments], check=True, capture_output=True)
 
 
 def test_a_key_set_is_made_of_either_half_of_a_key(tmp_path: Path) -> None:

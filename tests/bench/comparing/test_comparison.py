@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fixtures.programs import find_program
 
 from bench.comparing.comparison import compare
 from bench.comparing.worktree import RevisionError, checked_out, find_commit
@@ -23,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 
 def git(repository: Path, *arguments: str) -> str:
     identity = ("-c", "user.name=x", "-c", "user.email=x@example.com")
-    command = ["git", "-C", str(repository), *identity, *arguments]
+    command = [find_program("git"), "-C", str(repository), *identity, *arguments]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

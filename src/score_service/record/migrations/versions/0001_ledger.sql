@@ -8,7 +8,7 @@ RETURN octet_length(p_text) BETWEEN 1 AND 128 AND p_text !~ '[^A-Za-z0-9._:@-]';
 
 CREATE TABLE score.board (
     board_id text COLLATE "C" PRIMARY KEY CHECK (score.is_identifier(board_id)),
-    -- Number of awards in the board's ledger.
+    -- Number of entries in the board's ledger.
     revision bigint NOT NULL,
     -- Digest of the board's last commit.
     digest bytea NOT NULL CHECK (octet_length(digest) = 32),
