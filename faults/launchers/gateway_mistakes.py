@@ -61,7 +61,7 @@ def _forget_tickets() -> None:
 
 
 def _pass_any_points() -> None:
-    """An issuer outside may give as many points by a ticket as it likes."""
+    """An outside issuer may give as many points by a ticket as it likes."""
 
     def make(find_fault: Callable[..., Any]) -> Callable[..., Any]:
         return lambda said, issuer, now: find_fault(said, replace(issuer, points_max=said.points), now)

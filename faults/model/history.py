@@ -88,7 +88,7 @@ class Redemption(AwardCall):
     expires_at: int
     """The same."""
     is_genuine: bool
-    """Whether the ticket is as a gateway gave it, or as an issuer outside may give it."""
+    """Whether the ticket is as a gateway gave it, or as an outside issuer may give it."""
     has_result: bool
     """Whether it came with the result that the ticket was given for."""
 

@@ -26,7 +26,7 @@ _WAIT: Final = 0.3
 """How likely it is to come again after the time of the ticket only."""
 _PAUSE_MAX: Final = 1.0
 _OUTSIDE: Final = 0.25
-"""How likely a ticket is one of an issuer outside, where there is one."""
+"""How likely a ticket is one of an outside issuer, where there is one."""
 _OUTSIDE_USERS: Final = ("ada", "ben", "eve")
 _OUTSIDE_POINTS: Final = 20
 """At most, in a ticket that may be given."""
@@ -44,7 +44,7 @@ class Bearers:
         randomness: random.Random,
         issuer: Issuer | None = None,
     ) -> None:
-        """Take who performs next, instant actions, where tickets may be shown, and an issuer outside.
+        """Take who performs next, instant actions, where tickets may be shown, and an outside issuer.
 
         Of the actions, the first pays again and again, and the others once or once a day.
         """
@@ -143,13 +143,13 @@ class Bearers:
             pause = min(_PAUSE_MAX, pause * 2)
 
     async def _get(self) -> Ticket | None:
-        """Get a ticket: from an issuer outside, or by an action."""
+        """Get a ticket: from an outside issuer, or by an action."""
         if self._issuer and self._chance(_OUTSIDE):
             return self._issue(self._issuer)[0]
         return await self._perform()
 
     def _issue(self, issuer: Issuer, times: int = 1) -> list[Ticket]:
-        """Have an issuer outside sign tickets for one award."""
+        """Have an outside issuer sign tickets for one award."""
         user, ticket_id = self._randomness.choice(_OUTSIDE_USERS), self._name()
         points = self._randomness.randint(1, _OUTSIDE_POINTS)
         return [issuer.issue(user, points, ticket_id) for _ in range(times)]

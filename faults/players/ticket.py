@@ -1,6 +1,6 @@
 """A ticket as whoever has it sees it: what it says, and the result that it was given for.
 
-An issuer outside signs tickets without asking anyone.
+An outside issuer signs tickets without asking anyone.
 """
 
 import tomllib
@@ -16,7 +16,7 @@ from score_client.tickets import TicketKey, issue
 
 ACTION_TYPE: Final = "instant"
 _LIFETIME_SECONDS: Final = 2
-"""Of tickets of an issuer outside: as the gateways of a run give them."""
+"""Of tickets of an outside issuer: as the gateways of a run give them."""
 _TICKETS: Final = uuid.UUID("6c617572-656c-5e8d-9b1c-7469636b650a")
 
 
@@ -28,9 +28,9 @@ class Ticket:
     result: dict[str, Any]
     """Of the action that it was given for."""
     is_genuine: bool = True
-    """Whether it is as a gateway gave it, or as an issuer outside may give it."""
+    """Whether it is as a gateway gave it, or as an outside issuer may give it."""
     issuer_name: str = ""
-    """The short name of an issuer outside."""
+    """The short name of an outside issuer."""
 
     @cached_property
     def claims(self) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An issuer outside, with users of its own."""
+    """An outside issuer, with users of its own."""
 
     issuer: str
     name: str

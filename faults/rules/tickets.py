@@ -18,7 +18,7 @@ from faults.rules.awards import is_payload
 LEEWAY: Final = 5.0
 """Seconds for which a ticket is still good after its end, and before its beginning."""
 _ACTION_TYPES: Final = re.compile("instant|ticket:.+")
-"""Of the awards that tickets pay: those of the gateways, and those of issuers outside."""
+"""Of the awards that tickets pay: those of the gateways, and those of outside issuers."""
 _UNAVAILABLE: Final = "unavailable"
 """The reason of a gateway that could not find out whether a ticket was paid."""
 

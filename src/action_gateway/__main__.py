@@ -95,7 +95,7 @@ def load_actions(file: Path) -> None:
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @_command
 def ticket_keys(files: tuple[Path, ...]) -> None:
-    """Print the key set (JWKS) of an issuer outside, from PEM FILEs of its keys. Public halves are enough."""
+    """Print the key set (JWKS) of an outside issuer, from PEM FILEs of its keys. Public halves are enough."""
     from action_gateway.issuers.key_set import make_key_set  # noqa: PLC0415
 
     click.echo(make_key_set(files))

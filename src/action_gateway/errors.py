@@ -172,7 +172,7 @@ class TicketUsedError(PaidError):
     """The ticket was used before."""
 
     def __init__(self, payment: Payment | None, *, is_outside: bool = False) -> None:
-        """Take what was given the first time, and whether an issuer outside has signed the ticket."""
+        """Take what was given the first time, and whether an outside issuer has signed the ticket."""
         super().__init__(payment)
         self.is_outside = is_outside
 
@@ -181,7 +181,7 @@ class TicketDataMismatchError(GatewayError):
     """The ticket was given for another result."""
 
     def __init__(self, *, is_outside: bool = False) -> None:
-        """Take whether an issuer outside has signed the ticket."""
+        """Take whether an outside issuer has signed the ticket."""
         super().__init__()
         self.is_outside = is_outside
 
@@ -256,7 +256,7 @@ class RateLimitedError(GatewayError):
         """Take the seconds after which a request has a chance again, and which of `limits.LIMITS` rejects.
 
         None stands for what no player has reached: a process that has no room for anybody's request, and an
-        issuer outside that has nothing left to give.
+        outside issuer that has nothing left to give.
         """
         super().__init__()
         self.retry_after = retry_after

@@ -187,7 +187,7 @@ class ServeSettings(RedisFields, DatabaseSettings):
     )
     ticket_issuers_file: FilePath | None = Field(
         default=None,
-        description="TOML file with the issuers outside, whose tickets are redeemed; without it, none are",
+        description="TOML file with the outside issuers, whose tickets are redeemed; without it, none are",
     )
     attempts_per_token: Annotated[int, Field(ge=1, le=100)] = Field(
         default=5, description="most answers with one action token"

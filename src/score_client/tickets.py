@@ -47,7 +47,7 @@ IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._:@-]{1,128}")
 TICKET_ID: Final = re.compile(r"[!-~]{1,128}")
 """What `jti` may be: printable ASCII without spaces."""
 ISSUER: Final = re.compile(r"[!-~]{1,255}")
-"""What `iss` of an issuer outside may be."""
+"""What `iss` of an outside issuer may be."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)

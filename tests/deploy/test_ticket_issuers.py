@@ -1,4 +1,4 @@
-"""The component that registers issuers outside: a whole folder, so that the gateway follows its changes."""
+"""The component that registers outside issuers: a whole folder, so that the gateway follows its changes."""
 
 from tests.deploy.mounted import environment
 from tests.deploy.rendering import render

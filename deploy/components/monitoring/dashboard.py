@@ -315,7 +315,7 @@ ROWS: Final = (
                 {"{{limit}}": f"{_rate('gateway_rate_limited_total', 'limit')} > 0"},
             ),
             Panel(
-                "Tickets of issuers outside",
+                "Tickets of outside issuers",
                 "Tickets rejected, by issuer and reason.",
                 "reqps",
                 {

@@ -27,11 +27,11 @@ class Ticket:
     expires_at: int
     """Seconds since 1970."""
     issuer_name: str = ""
-    """The short name of an issuer outside; empty for a ticket of this gateway."""
+    """The short name of an outside issuer; empty for a ticket of this gateway."""
 
     @property
     def is_outside(self) -> bool:
-        """Whether an issuer outside has signed it, who may have made a mistake that is no player's."""
+        """Whether an outside issuer has signed it, who may have made a mistake that is no player's."""
         return bool(self.issuer_name)
 
     @property

@@ -1,6 +1,6 @@
 """What looks like an attempt to cheat or to break in: counted, and told in the log.
 
-An issuer outside may sign one `jti` twice, another result, more than it may give, or very many tickets: what
+An outside issuer may sign one `jti` twice, another result, more than it may give, or very many tickets: what
 its genuine tickets end with makes nobody suspect.
 
 A suspicion is no proof. Honest players mistype, and their clients send again what got no answer; so a signal

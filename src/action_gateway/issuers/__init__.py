@@ -1,1 +1,1 @@
-"""Issuers outside: backends that sign tickets by themselves, and what they may give."""
+"""Outside issuers: backends that sign tickets by themselves, and what they may give."""

@@ -1,4 +1,4 @@
-"""What issuers outside have left to give: to users who exist, and so many tickets and points a minute.
+"""What outside issuers have left to give: to users who exist, and so many tickets and points a minute.
 
 Counted at all gateways together, like what players do, and locally while Redis is unavailable. A process
 counts a ticket once, however often it is shown there, also one that has to wait for points: nobody uses up an
@@ -40,7 +40,7 @@ class _Gift(NamedTuple):
 
 
 class Allowance:
-    """Judges what the tickets of issuers outside give. Tickets of this gateway pass."""
+    """Judges what the tickets of outside issuers give. Tickets of this gateway pass."""
 
     def __init__(
         self, register: Register, limits: Limits, rejections: Rejections, fetch_usernames: FetchUsernames

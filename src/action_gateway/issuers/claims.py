@@ -1,4 +1,4 @@
-"""What the tickets of an issuer outside may say. Pure."""
+"""What the tickets of an outside issuer may say. Pure."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final

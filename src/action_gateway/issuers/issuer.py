@@ -1,4 +1,4 @@
-"""An issuer outside: a backend that signs tickets by itself, and what it may give by them. Pure."""
+"""An outside issuer: a backend that signs tickets by itself, and what it may give by them. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class IssuerKey:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """An issuer outside."""
+    """An outside issuer."""
 
     issuer: str
     """`iss` of its tickets."""

@@ -1,4 +1,4 @@
-"""`ticket-issuers.toml`: the issuers outside, as operators write them. One with faults is rejected whole."""
+"""`ticket-issuers.toml`: the outside issuers, as operators write them. One with faults is rejected whole."""
 
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tickets of issuers outside: each is verified with the keys of who it says has issued it, and no others."""
+"""Tickets of outside issuers: each is verified with the keys of who it says has issued it, and no others."""
 
 from functools import partial
 from typing import Any
@@ -19,7 +19,7 @@ from score_client.tickets import AUDIENCE, TYPE
 
 
 class OutsideTickets:
-    """Checks tickets of issuers outside."""
+    """Checks tickets of outside issuers."""
 
     def __init__(self, register: Register, rejections: Rejections, clock: Clock) -> None:
         self._register = register

@@ -1,4 +1,4 @@
-"""The register of issuers outside: who they are now.
+"""The register of outside issuers: who they are now.
 
 The file and the key sets that it names are looked at again every few seconds, and at once for an issuer or a
 key that is not known. What has faults leaves the register as it was. A key is added by adding it to its set
@@ -24,7 +24,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Register:
-    """The issuers outside."""
+    """The outside issuers."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What is wrong with tickets that name an issuer outside: counted by issuer and reason, and told in the log.
+"""What is wrong with tickets that name an outside issuer: counted by issuer and reason, and told in the log.
 
 Clients learn a stable code and no more. Nothing here holds a token, or a text of one that is not registered.
 """

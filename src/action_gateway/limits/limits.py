@@ -28,7 +28,7 @@ Limit = Literal[
 ]
 LIMITS: Final[tuple[str, ...]] = get_args(Limit)
 IssuerLimit = Literal["issuer_redeem", "issuer_points"]
-"""Of issuers outside. No player reaches them."""
+"""Of outside issuers. No player reaches them."""
 _PAUSE_SECONDS: Final = 1.0
 _V6_SITE_BITS: Final = 64
 
@@ -84,15 +84,15 @@ class Limits:
         await self._count_leniently(self._rates.redeems, "redeem", user_id)
 
     async def redeem_outside(self, user_id: str, issuer_name: str) -> None:
-        """Count a ticket shown of an issuer outside, apart from those of others."""
+        """Count a ticket shown of an outside issuer, apart from those of others."""
         await self._count_leniently(self._rates.redeems, "redeem_outside", user_id, issuer_name)
 
     async def redeem_of_issuer(self, issuer_name: str, rate: int) -> None:
-        """Count a ticket of an issuer outside, which has a rate of its own."""
+        """Count a ticket of an outside issuer, which has a rate of its own."""
         await self._count_leniently(rate, "issuer_redeem", issuer_name)
 
     async def pay_for_issuer(self, issuer_name: str, rate: int, points: int) -> None:
-        """Count points that an issuer outside gives, which has a rate of its own."""
+        """Count points that an outside issuer gives, which has a rate of its own."""
         await self._count_leniently(rate, "issuer_points", issuer_name, cost=points)
 
     async def export(self, user_id: str) -> None:

@@ -28,11 +28,11 @@ def follow_feeds(feeds: Feeds, metrics: Metrics) -> None:
 
 
 def follow_issuers(register: Register, metrics: Metrics) -> None:
-    """Report how many issuers outside there are, and whether their file is in use."""
-    metrics.follow("gateway_ticket_issuers", "Issuers outside that are registered.", lambda: register.count)
+    """Report how many outside issuers there are, and whether their file is in use."""
+    metrics.follow("gateway_ticket_issuers", "Outside issuers that are registered.", lambda: register.count)
     metrics.follow(
         "gateway_ticket_issuers_faulty",
-        "1 while the file of issuers outside or a key set cannot be taken in, and older ones are in use.",
+        "1 while the file of outside issuers or a key set cannot be taken in, and older ones are in use.",
         lambda: register.is_faulty,
     )
 

@@ -193,7 +193,7 @@ async def test_exceeded_limits_are_reported_by_name(
         await post(gateway, "login", username="ada", password=PASSWORD)
         await post(gateway, "register", username="ada", password=PASSWORD)
 
-    exceeded = {*LIMITS} - {"redeem_outside"}  # That of an issuer outside makes nobody suspect.
+    exceeded = {*LIMITS} - {"redeem_outside"}  # That of an outside issuer makes nobody suspect.
     assert (await counts(gateway))["rate_limited"] == len(exceeded)
     limited = [line["limit"] for line in suspicions(lines) if line["signal"] == "rate_limited"]
     # More of a signal in a second are counted and not told.

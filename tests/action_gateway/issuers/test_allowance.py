@@ -1,4 +1,4 @@
-"""How much issuers outside may give in a minute, and to whom."""
+"""How much outside issuers may give in a minute, and to whom."""
 
 import asyncio
 from collections.abc import Collection, Mapping

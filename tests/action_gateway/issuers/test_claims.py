@@ -1,4 +1,4 @@
-"""What tickets of issuers outside may say."""
+"""What tickets of outside issuers may say."""
 
 from dataclasses import replace
 from typing import Any

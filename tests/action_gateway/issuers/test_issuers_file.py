@@ -1,4 +1,4 @@
-"""The file of issuers outside: all its faults, each with its place."""
+"""The file of outside issuers: all its faults, each with its place."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Tickets of issuers outside, over HTTP, with everything behind them."""
+"""Tickets of outside issuers, over HTTP, with everything behind them."""
 
 import asyncio
 import base64

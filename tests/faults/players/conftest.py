@@ -26,5 +26,5 @@ async def client(proxy: Proxy) -> AsyncIterator[GatewayClient]:
 
 @pytest.fixture
 def issuers_file(tmp_path: Path) -> Path:
-    """Return the file of a gateway that knows an issuer outside."""
+    """Return the file of a gateway that knows an outside issuer."""
     return Path(issuer_settings(StateFolder(tmp_path))["ACTION_GATEWAY_TICKET_ISSUERS_FILE"])

@@ -83,7 +83,7 @@ def issuer(issuers_file: Path) -> Issuer:
 
 @pytest.fixture
 def served(player: ScriptedPlayer, redeemer: ScriptedRedeemer, issuer: Issuer) -> Bearers:
-    """Return bearers whom an issuer outside gives tickets, too."""
+    """Return bearers whom an outside issuer gives tickets, too."""
     who: Any = player
     where: Any = redeemer
     return Bearers(lambda: who, read_instants(), GATEWAYS, where, random.Random(1), issuer)

@@ -76,7 +76,7 @@ def test_forged_ticket_says_something_else_under_the_same_signature(tickets: Sco
 
 @pytest.fixture
 def registered(issuers_file: Path) -> Registered:
-    """Return an issuer outside as a gateway reads it."""
+    """Return an outside issuer as a gateway reads it."""
     [issuer] = parse_issuers(issuers_file, Path.read_text, own_issuer="test").values()
     return issuer
 

@@ -95,7 +95,7 @@ LATE_TICKETS = 15
 OLD_AWARDS = 2
 """Asked for, and taken back, after they were archived."""
 POINTS_MAX = 50
-"""The most that the issuer outside may give by a ticket."""
+"""The most that the outside issuer may give by a ticket."""
 SEASON = timedelta(seconds=3)
 BACKDATED = timedelta(minutes=10)
 """More than the activation delay."""
@@ -329,7 +329,7 @@ async def tickets_late(run: Run) -> None:
 
 
 async def tickets_exceed(run: Run) -> None:
-    """Wait until enough tickets of an issuer outside were shown, some for more points than it may give."""
+    """Wait until enough tickets of an outside issuer were shown, some for more points than it may give."""
 
     async def have_come() -> bool:
         await asyncio.sleep(0)
