@@ -146,7 +146,7 @@ def _list_themes(environment: Mapping[str, str]) -> tuple[Theme, ...]:
 
 
 def _require_disk(plan: Plan) -> None:
-    """Refuse what would fill the disk."""
+    """Reject what would fill the disk."""
     folder, needed = tempfile.gettempdir(), sum(theme.disk_bytes for theme, _ in plan.themes)
     free = shutil.disk_usage(folder).free
     if needed > free:

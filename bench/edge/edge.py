@@ -1,4 +1,4 @@
-"""The gateway: actions started and completed through HTTP, beside requests that it refuses at the door."""
+"""The gateway: actions started and completed through HTTP, beside requests rejected for lack of a token."""
 
 import secrets
 from collections import deque
@@ -66,7 +66,7 @@ class Player:
         """Start an action; return the status, whichever it is, and the answer."""
         return await self.connection.post(f"{_API}/actions/start", {"actionId": "bench"}, self.headers)
 
-    async def be_refused(self) -> int:
+    async def be_rejected(self) -> int:
         """Send the same two requests without saying who one is."""
         for path in ("/actions/start", "/actions/complete"):
             await post(self.connection, path, {"actionId": "bench"}, {}, _UNAUTHORIZED)
@@ -99,7 +99,7 @@ async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
     tickets = _Tickets()
     async with open_players(stack, _PLAYERS) as players:
         yield {
-            "door": partial(keep_in_flight, _any_of(players, Player.be_refused), _PLAYERS),
+            "door": partial(keep_in_flight, _any_of(players, Player.be_rejected), _PLAYERS),
             "gateway": partial(keep_in_flight, _any_of(players, Player.play), _PLAYERS),
             "perform": partial(keep_in_flight, _any_of(players, tickets.collect), _PLAYERS),
             "redeem": partial(keep_in_flight, _any_of(players, tickets.redeem), _PLAYERS),
@@ -157,7 +157,7 @@ EDGE = Theme(
     (
         Row(
             "door",
-            f"gateway: start and complete refused at the door, {_PLAYERS} players",
+            f"gateway: start and complete rejected for lack of a token, {_PLAYERS} players",
             "pairs/s",
             rate,
             targets=(at_most(400, Quantity.CPU),),

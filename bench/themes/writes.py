@@ -103,7 +103,7 @@ def award_batches(channel: grpc.aio.Channel, board_id: str) -> Call:
         response = await stub.BatchAwardPoints(awards.batch(CALL_SIZE), timeout=30)
         for item in response.items:
             if not item.HasField("result"):
-                raise RuntimeError(f"An award was refused: {item.error.reason}.")
+                raise RuntimeError(f"An award was rejected: {item.error.reason}.")
         return len(response.items)
 
     return call

@@ -73,7 +73,7 @@ class Kind(StrEnum):
         "A reversal was made before the copy, and is gone after its restore.",
     )
     REVERSAL_INVENTED = "reversal_invented", "No client asked for a reversal in the ledger."
-    REVERSAL_REFUSED = "reversal_refused", "A reversal was refused for what the ledger does not have."
+    REVERSAL_REJECTED = "reversal_rejected", "A reversal was rejected for what the ledger does not have."
     REVERSAL_UNTOLD = "reversal_untold", "The answer to an award is wrong on whether it was taken back."
     PLAN_UNFINISHED = "plan_unfinished", "A plan was answered as applied, and left some of its awards."
     VISIBILITY_LOST = "visibility_lost", "A visibility was answered as set, and the record does not have it."
@@ -90,7 +90,7 @@ class Kind(StrEnum):
         "ticket_undue",
         "A ticket was paid that was changed, late, shown with another result, or that nobody may give.",
     )
-    TICKET_REFUSED = "ticket_refused", "A ticket was refused that was good, or for which points were paid."
+    TICKET_REJECTED = "ticket_rejected", "A ticket was rejected that was good, or for which points were paid."
     TICKET_INVENTED = "ticket_invented", "Points for a ticket are in the ledger, and nobody gave one."
 
     FEED_GAP = "feed_gap", "A feed has every entry once and in order; here it has not."

@@ -108,7 +108,7 @@ def _agrees(call: ReversalCall, reversal: Reversal, line: Line) -> bool:
 def _check_unknown(call: ReversalCall, board: Board, live: int) -> Iterable[Finding]:
     for placed in board.find(call.award_id):
         if placed.answered_at < call.began and placed.epochs & live == live:
-            yield Finding(Kind.REVERSAL_REFUSED, f"{call} and {placed.award}")
+            yield Finding(Kind.REVERSAL_REJECTED, f"{call} and {placed.award}")
 
 
 def _check_archived(call: ReversalCall, board: Board, live: int) -> Iterable[Finding]:

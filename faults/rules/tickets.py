@@ -40,7 +40,7 @@ def check_tickets(
             if one.result and not _is_due(one, alike, times):
                 yield Finding(Kind.TICKET_UNDUE, str(one))
             if one.outcome is Outcome.REJECTED and _was_good(one, alike, placed_alike, times):
-                yield Finding(Kind.TICKET_REFUSED, str(one))
+                yield Finding(Kind.TICKET_REJECTED, str(one))
 
 
 class _Times:
@@ -114,7 +114,7 @@ def _is_unknown(one: Redemption) -> bool:
 
 
 def _was_good(one: Redemption, alike: Iterable[Redemption], placed: Iterable[Placed], times: _Times) -> bool:
-    """Return whether a ticket that was refused was good, or paid before."""
+    """Return whether a ticket that was rejected was good, or paid before."""
     if not one.is_genuine or not times.are_right(one):
         return False
     was_issued = one.issued_at <= one.shown_at + LEEWAY

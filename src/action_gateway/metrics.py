@@ -15,7 +15,7 @@ class AdmissionMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.under_way = Gauge("gateway_requests_under_way", "Requests in progress.", registry=registry)
         self.rejected = Counter(
-            "gateway_requests_refused",
+            "gateway_requests_rejected",
             "Requests rejected because the process was at capacity.",
             registry=registry,
         )

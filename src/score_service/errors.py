@@ -61,7 +61,7 @@ class OccurredAtOutOfRangeError(FaultyFieldsError):
 
 
 class TimeZoneUnknownError(FaultyFieldsError):
-    """The time zone is none of the pinned zone data, or one that is refused."""
+    """The time zone is none of the pinned zone data, or one that is rejected."""
 
 
 class SeasonsOverlapError(FaultyFieldsError):

@@ -269,10 +269,10 @@ def test_a_user_with_invalid_credentials_is_rejected(
 def test_ticket_keys_prints_the_key_set_of_an_issuer(command: Command, tmp_path: Path) -> None:
     key = add_signing_key(tmp_path)
     result = command("ticket-keys", str(tmp_path / "1.pem"))
-    refused = command("ticket-keys", str(tmp_path / "2.pem"))
+    rejected = command("ticket-keys", str(tmp_path / "2.pem"))
 
     assert result.exit_code == 0
     [published] = parse_key_set(result.stdout).values()
     assert published.public == key.public_key()
-    assert refused.exit_code != 0
-    assert "2.pem" in refused.output
+    assert rejected.exit_code != 0
+    assert "2.pem" in rejected.output

@@ -48,7 +48,7 @@ def test_a_row_that_does_not_exist_is_wrong_usage() -> None:
     assert "nothing" in result.output
 
 
-def test_a_ledger_that_the_disk_cannot_hold_is_refused_before_anything_starts() -> None:
+def test_a_ledger_that_the_disk_cannot_hold_is_rejected_before_anything_starts() -> None:
     size = {"LEDGER_AWARDS": "10000000000"}
     result = CliRunner().invoke(main, ["--rows", "ledger"], env=size)
     assert result.exit_code == 2

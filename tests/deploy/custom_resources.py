@@ -1,6 +1,6 @@
 """Writes the documents of custom resources as a TypeScript program that checks them.
 
-Its compiler refuses fields that a resource does not have, which a cluster would silently drop; the program,
+Its compiler rejects fields that a resource does not have, which a cluster would silently drop; the program,
 run, checks every value as the cluster would. Types and checks are those of `@kubernetes-models`, from the
 definitions of the resources.
 """

@@ -44,7 +44,7 @@ def test_lists_of_custom_resources_leave_no_default_out(production: Manifests, s
 
 
 def test_networks_have_no_host_bits(scene: Manifests) -> None:
-    # Kubernetes warns of 10.1.0.7/24 from 1.33 on, and refuses it from 1.36 on.
+    # Kubernetes warns of 10.1.0.7/24 from 1.33 on, and rejects it from 1.36 on.
     for policy in scene.of("NetworkPolicy"):
         rules = (*policy["spec"].get("ingress", ()), *policy["spec"].get("egress", ()))
         peers = (peer for rule in rules for peer in (*rule.get("from", ()), *rule.get("to", ())))

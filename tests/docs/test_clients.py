@@ -20,12 +20,12 @@ async def test_grpcs_own_retries_come_again_when_the_service_asked_them_to(
 ) -> None:
     times: list[float] = []
 
-    def refuse_twice() -> None:
+    def reject_twice() -> None:
         times.append(asyncio.get_running_loop().time())
         if len(times) <= 2:
             raise OverloadedError
 
-    monkeypatch.setattr(score_service.running.parts.scoring, "require_room", refuse_twice)
+    monkeypatch.setattr(score_service.running.parts.scoring, "require_room", reject_twice)
     options = [
         ("grpc.service_config", SERVICE_CONFIG.read_text(encoding="utf-8")),
         ("grpc.enable_http_proxy", 0),

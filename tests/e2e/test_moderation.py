@@ -93,8 +93,8 @@ async def test_points_that_are_taken_back_are_gone_for_everyone(gateway: Gateway
     assert (await moderator.post("/moderation/reversals", body | rest)).status_code == 200
     assert await me(ada) == (0, None, [])
     assert await ranks(bob) == [("bob", 5)]
-    refused = await moderator.post("/moderation/reversals", body | {"reversalId": str(uuid.uuid4())})
-    assert refused.json()["reversal"]["reversalId"] == body["reversalId"]
+    rejected = await moderator.post("/moderation/reversals", body | {"reversalId": str(uuid.uuid4())})
+    assert rejected.json()["reversal"]["reversalId"] == body["reversalId"]
 
 
 async def test_who_is_hidden_is_seen_by_nobody_and_keeps_the_points(

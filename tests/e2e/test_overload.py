@@ -225,7 +225,7 @@ async def test_at_ten_times_the_capacity_each_request_is_answered_or_rejected(
         assert highest.memory < GROWTH * before
         assert (await http.get("/leaderboard", headers=player.headers)).status_code == 200
     assert len(recorded(database)) == len(pages) * each
-    assert await metric_of(gateway, "gateway_requests_refused_total") == ends["429 rate_limited"]
+    assert await metric_of(gateway, "gateway_requests_rejected_total") == ends["429 rate_limited"]
 
 
 async def test_a_flood_of_logins_does_not_starve_logged_in_players(stack: Stack) -> None:

@@ -300,19 +300,19 @@ async def test_tabs_and_podium_fit_on_the_smallest_phone_and_on_a_desk(
 
 async def test_tabs_that_could_not_be_read_come_later(gateway: Gateway, open_window: OpenWindow) -> None:
     ada = await open_window(gateway)
-    refused = 0
+    rejected = 0
 
-    async def refuse_once(route: Route) -> None:
-        nonlocal refused
-        refused += 1
+    async def reject_once(route: Route) -> None:
+        nonlocal rejected
+        rejected += 1
         await (
-            route.fulfill(status=429, json={"code": "rate_limited"}) if refused == 1 else route.continue_()
+            route.fulfill(status=429, json={"code": "rate_limited"}) if rejected == 1 else route.continue_()
         )
 
-    await ada.page.route("**/leaderboard/periods?limit=1", refuse_once)
+    await ada.page.route("**/leaderboard/periods?limit=1", reject_once)
     await ada.register("ada")
     await expect(ada.page.get_by_role("tab")).to_have_text(["All time", "Today", "This week", "This season"])
-    assert refused > 1
+    assert rejected > 1
 
 
 async def test_a_board_without_periods_has_no_tabs(

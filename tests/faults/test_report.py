@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.faults.ticketed import USED, refused, show
+from tests.faults.ticketed import USED, rejected, show
 
 from faults.model.findings import Kind
 from faults.model.history import Asked, AwardCall, Fault, Outcome, Restore, Result, ReversalCall
@@ -26,7 +26,7 @@ def run(tmp_path: Path) -> Run:
     run.turns.append(Turn(1.0, (Planned("wiped", "valkey", 1, 0.0, 0.0),)))
     for outcome in (Outcome.MADE, Outcome.MADE, Outcome.REJECTED, Outcome.UNKNOWN):
         run.history.add(call(outcome))
-    for shown in (show(), show(result=USED), show(result=USED), refused(1.0, "bad_ticket")):
+    for shown in (show(), show(result=USED), show(result=USED), rejected(1.0, "bad_ticket")):
         run.history.add(shown)
     for name in ("wiped", "killed", "wiped"):
         run.history.add(Fault(name=name, target="valkey", began=1.0, ended=2.0))

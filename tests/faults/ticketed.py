@@ -43,7 +43,7 @@ def show(at: float = 1.0, place: int = 0, **changes: Any) -> Redemption:
     return replace(shown, **changes)
 
 
-def refused(at: float, reason: str, **changes: Any) -> Redemption:
+def rejected(at: float, reason: str, **changes: Any) -> Redemption:
     return show(at, outcome=Outcome.REJECTED, result=None, reason=reason, **changes)
 
 

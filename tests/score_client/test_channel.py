@@ -566,13 +566,13 @@ async def test_a_proxy_in_the_environment_is_for_the_way_out_and_not_for_the_ser
 ) -> None:
     connections = 0
 
-    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def reject(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
         connections += 1
         writer.close()
 
     server.script("GetStanding", answer(STANDING))
-    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as proxy:
+    async with await asyncio.start_server(reject, "127.0.0.1", 0) as proxy:
         port = proxy.sockets[0].getsockname()[1]
         for name in ("no_proxy", "no_grpc_proxy"):
             monkeypatch.delenv(name, raising=False)

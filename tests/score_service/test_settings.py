@@ -1,4 +1,4 @@
-"""Settings: read from the environment, refused with every fault at once."""
+"""Settings: read from the environment, rejected with every fault at once."""
 
 from pathlib import Path
 

@@ -130,12 +130,12 @@ async def test_a_part_that_stays_unavailable_is_logged_once(
     make: Callable[..., Readiness], parts: dict[str, Part]
 ) -> None:
     readiness = make()
-    parts["cache"].error = PartError("refused\nby the peer")
+    parts["cache"].error = PartError("rejected\nby the peer")
     with capture_logs() as logs:
         for _ in range(3):
             await readiness.check()
     assert [line["event"] for line in logs] == ["check_failed", "readiness_changed"]
-    assert logs[0]["error"] == "refused"
+    assert logs[0]["error"] == "rejected"
 
 
 async def test_once_stopping_it_is_never_ready_again(make: Callable[..., Readiness], gauge: Gauge) -> None:

@@ -310,7 +310,7 @@ ROWS: Final = (
             ),
             Panel(
                 "Rate limits",
-                "Requests refused, by limit.",
+                "Requests rejected, by limit.",
                 "reqps",
                 {"{{limit}}": f"{_rate('gateway_rate_limited_total', 'limit')} > 0"},
             ),
@@ -354,12 +354,12 @@ ROWS: Final = (
                 {"{{job}} {{resource}}": _most("namespace:laurel_saturation:ratio", "job, resource")},
             ),
             Panel(
-                "Refused for want of room",
+                "Rejected for want of room",
                 "Calls and requests.",
                 "reqps",
                 {
                     "score-service": _rate("laurel_rejected_total", where=f'{_HERE},reason="OVERLOADED"'),
-                    "action-gateway": _rate("gateway_requests_refused_total"),
+                    "action-gateway": _rate("gateway_requests_rejected_total"),
                 },
             ),
             Panel(

@@ -133,7 +133,7 @@ class Suspicions:
         self._limited = Counter(
             "gateway_rate_limited",
             "Requests rejected because one user or address did too much of one thing, by the limit. Want of "
-            "room in the process is counted by gateway_requests_refused_total.",
+            "room in the process is counted by gateway_requests_rejected_total.",
             ["limit"],
             registry=registry,
         )

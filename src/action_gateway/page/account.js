@@ -122,12 +122,12 @@ export class Account {
     try {
       await this.#session.leave(password.value);
     } catch (problem) {
-      this.#refuse(problem);
+      this.#reject(problem);
     }
   }
 
   /** @param {unknown} problem */
-  #refuse(problem) {
+  #reject(problem) {
     const wrong = problem instanceof Problem && problem.code === "bad_credentials";
     if (wrong) this.#fault("delete-password", "This is not your password.");
     else notice(find("delete-notice"), explain(problem));

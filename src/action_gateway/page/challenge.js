@@ -20,7 +20,7 @@ import { drawWreath, light } from "./wreath.js";
 /** @typedef {import("./delivery.js").Award} Award */
 
 const LAST_MINUTE_MS = 60_000;
-/** Refusals after which a try cannot be continued. */
+/** Rejections after which a try cannot be continued. */
 const FINAL = new Set([
   "action_token_expired",
   "action_token_spent",
@@ -101,7 +101,7 @@ export class Challenge {
     if (this.#busy || this.#waitUntil > Date.now()) return;
     if (this.#over) return this.#restart();
     const answer = this.#answer.value.trim();
-    if (!answer) return this.#refuse("Type an answer first.");
+    if (!answer) return this.#reject("Type an answer first.");
     const round = this.#round;
     this.#work(true);
     try {
@@ -166,7 +166,7 @@ export class Challenge {
     this.#over ||= FINAL.has(problem.code) || problem.body.attemptsLeft === 0;
     if (problem.code === "rate_limited") this.#waitUntil = Date.now() + (problem.retryAfter ?? 60) * 1000;
     this.#work(false);
-    this.#refuse(this.#verdict(problem));
+    this.#reject(this.#verdict(problem));
   }
 
   /** @param {Problem} problem */
@@ -178,7 +178,7 @@ export class Challenge {
   }
 
   /** @param {string} verdict */
-  #refuse(verdict) {
+  #reject(verdict) {
     this.#judge(verdict);
     shake(this.#answer);
     if (this.#over) return find("send").focus();

@@ -27,7 +27,7 @@ export class Delivery {
    * @param {string} answer
    * @param {() => void} onRetry called before it is sent again
    * @returns {Promise<Award>}
-   * @throws {Problem} a refusal; or `unreachable`, `unavailable` when patience ended: the same answer may be sent again
+   * @throws {Problem} a rejection; or `unreachable`, `unavailable` when patience ended: the same answer may be sent again
    */
   async send(answer, onRetry) {
     const resent = this.#open.answer === answer && this.#open.key !== "";

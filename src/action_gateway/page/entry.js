@@ -97,7 +97,7 @@ export class Entry {
       this.#form.reset();
       this.#reveal(false);
     } catch (problem) {
-      this.#refuse(problem);
+      this.#reject(problem);
     } finally {
       this.#work(false);
     }
@@ -131,7 +131,7 @@ export class Entry {
   }
 
   /** @param {unknown} problem */
-  #refuse(problem) {
+  #reject(problem) {
     if (!(problem instanceof Problem)) throw problem;
     const named = Object.keys(problem.body.fields ?? {}).map((path) => path.split(".").at(-1) ?? "");
     const faulty = named.filter((name) => name in FIELDS);

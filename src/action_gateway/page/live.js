@@ -20,8 +20,8 @@ const TICK_MS = 5_000;
 /** After this many failures in a row the word is "offline", though it goes on trying. */
 const FAILURES_OFFLINE = 4;
 
-const TOKEN_REFUSED = 4401;
-const ORIGIN_REFUSED = 4403;
+const TOKEN_REJECTED = 4401;
+const ORIGIN_REJECTED = 4403;
 const PERIOD_UNKNOWN = 4404;
 const OVERLOADED = 1013;
 
@@ -56,7 +56,7 @@ export class Live extends EventTarget {
   #period = "";
   #attempt = 0;
   #failures = 0;
-  #refused = false;
+  #rejected = false;
   #liveSince = 0;
   #timer = 0;
   #tick = 0;
@@ -95,7 +95,7 @@ export class Live extends EventTarget {
     this.#drop();
     const attempt = this.#attempt;
     try {
-      const accessToken = await (this.#refused ? this.#session.renew() : this.#session.token());
+      const accessToken = await (this.#rejected ? this.#session.renew() : this.#session.token());
       if (attempt === this.#attempt) this.#open(accessToken);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -127,7 +127,7 @@ export class Live extends EventTarget {
     if (type === "initial" && this.#state !== "live") {
       clearTimeout(this.#timer);
       this.#liveSince = Date.now();
-      this.#refused = false;
+      this.#rejected = false;
       this.#become("live");
     }
     this.dispatchEvent(new CustomEvent(type, { detail: data }));
@@ -139,7 +139,7 @@ export class Live extends EventTarget {
     this.#drop();
     if (this.#liveSince && Date.now() - this.#liveSince > STEADY_MS) this.#failures = 0;
     this.#liveSince = 0;
-    this.#refused = code === TOKEN_REFUSED;
+    this.#rejected = code === TOKEN_REJECTED;
     this.#timer = window.setTimeout(() => this.#connect(), this.#delay(code));
     this.#become(navigator.onLine === false || this.#failures > FAILURES_OFFLINE ? "offline" : "reconnecting");
     if (code === PERIOD_UNKNOWN) this.dispatchEvent(new Event("gone"));
@@ -147,7 +147,7 @@ export class Live extends EventTarget {
 
   /** @param {number} code @returns {number} milliseconds */
   #delay(code) {
-    if (code === ORIGIN_REFUSED) return LAST_DELAY_MS * (1 + Math.random());
+    if (code === ORIGIN_REJECTED) return LAST_DELAY_MS * (1 + Math.random());
     if (code === OVERLOADED) this.#failures += 2;
     const most = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
     this.#failures += 1;

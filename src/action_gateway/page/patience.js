@@ -13,7 +13,7 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
  * @param {() => Promise<Outcome>} send what takes effect once, however often it is sent
  * @param {() => void} [onRetry] called before it is sent again
  * @returns {Promise<Outcome>}
- * @throws {Problem} a refusal; or `unreachable`, `unavailable` when patience ended
+ * @throws {Problem} a rejection; or `unreachable`, `unavailable` when patience ended
  */
 export async function settle(send, onRetry = () => {}) {
   for (const wait of [...WAITS_MS, 0]) {

@@ -82,7 +82,7 @@ class OutOfRange:
 
 @dataclass(frozen=True, slots=True)
 class PeriodClosed:
-    """The award was not made: it belongs to a period that is closed, and the board refuses such."""
+    """The award was not made: it belongs to a period that is closed, and the board rejects such."""
 
 
 def is_replay(award: Award, recorded: RecordedAward) -> bool:

@@ -2,8 +2,8 @@
 
 A period is stored when it opens, and stays as it was stored. So a change holds for those that open after it:
 a kind that is taken out runs to the end of its open period, a new grace is that of the next one, and in a new
-time zone the next one starts where the open one ends. What cannot be like that is refused: to change a season
-that is open.
+time zone the next one starts where the open one ends. What cannot be like that is rejected: to change
+a season that is open.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

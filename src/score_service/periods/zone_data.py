@@ -16,7 +16,7 @@ import tzdata  # type: ignore[import-untyped]
 
 zoneinfo.reset_tzpath(to=())
 
-REFUSED: Final = frozenset({"CET", "EET", "MET", "WET", "Factory"})
+REJECTED: Final = frozenset({"CET", "EET", "MET", "WET", "Factory"})
 """Names that are no place. PostgreSQL takes the first four for fixed offsets where other programs have summer
 time; `Factory` is what a system has that was not set up."""
 
@@ -36,7 +36,7 @@ class ZoneData:
 # Not from the cache that all share: it may hold zones that were read from the system before.
 PINNED: Final = ZoneData(
     tzdata.IANA_VERSION,
-    frozenset(zoneinfo.available_timezones() - REFUSED),
+    frozenset(zoneinfo.available_timezones() - REJECTED),
     cache(zoneinfo.ZoneInfo.no_cache),
 )
 """What this process has."""

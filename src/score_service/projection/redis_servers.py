@@ -199,7 +199,7 @@ class OneServer(Servers):
         return name
 
     def follow(self, redirect: AskError, server: Server) -> Server:  # noqa: ARG002 - There is none to follow to.
-        """Refuse: the URL says that there is one server."""
+        """Reject: the URL says that there is one server."""
         _log.warning("projection_unavailable", kind=type(redirect).__name__, error="use redis+cluster://")
         raise ProjectionUnavailableError from redirect
 

@@ -98,10 +98,10 @@ async def test_an_old_hash_of_the_typed_form_is_accepted_and_replaced(
     "password", ["", "tab\tbed", "in\u200bvisible", "\ue000 private", "\u0378 unassigned"]
 )
 async def test_a_password_that_the_profile_disallows_is_rejected(passwords: Passwords, password: str) -> None:
-    with pytest.raises(ValueError, match="may not be empty, or hold") as refused:
+    with pytest.raises(ValueError, match="may not be empty, or hold") as rejected:
         await passwords.hash(password)
 
-    assert refused.value.__cause__ is None
+    assert rejected.value.__cause__ is None
     assert passwords.under_way == 0
 
 

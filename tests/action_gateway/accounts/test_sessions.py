@@ -94,9 +94,9 @@ async def test_names_and_passwords_have_bounds(gateway: Gateway) -> None:
 async def test_the_length_of_a_password_is_checked_in_its_prepared_form(gateway: Gateway) -> None:
     composed, decomposed = "\u00e9" * 8, "e\u0301" * 8
     for faulty in ("e\u0301" * 7, "\u00e9" * 129, "tab\tbed is where", "zero\u200bwidth space"):
-        refused = await post(gateway, "register", username="ada", password=faulty)
-        assert code(refused) == (422, "invalid_request")
-        assert faulty not in refused.text
+        rejected = await post(gateway, "register", username="ada", password=faulty)
+        assert code(rejected) == (422, "invalid_request")
+        assert faulty not in rejected.text
     for username, password, typed in (
         ("ada", decomposed, composed),
         ("bob", composed, decomposed),

@@ -205,10 +205,10 @@ class World:
             self.way.then = "it goes on"
 
     def _judge(self, show: Show, response: httpx.Response) -> None:
-        right, refusal = self._right(show.ticket), self._refuse(show)
+        right, rejection = self._right(show.ticket), self._reject(show)
         was_paid = right.paid is not None
-        if refusal or (was_paid and show.then == "it goes on"):
-            assert _code(response) == ("ticket_used" if was_paid else refusal)
+        if rejection or (was_paid and show.then == "it goes on"):
+            assert _code(response) == ("ticket_used" if was_paid else rejection)
             self._check_award(show, response)
             return
         if show.then in _UNTOLD and not was_paid:
@@ -226,15 +226,15 @@ class World:
         was_paid = {self._award_id(show.ticket): self._right(show.ticket).paid is not None for show in shows}
         is_good = dict.fromkeys(was_paid, False)
         for show, response in sorted(zip(shows, responses, strict=True), key=_order):
-            award_id, refusal = self._award_id(show.ticket), self._refuse(show)
-            is_good[award_id] |= refusal is None
+            award_id, rejection = self._award_id(show.ticket), self._reject(show)
+            is_good[award_id] |= rejection is None
             if _code(response) == 200:
-                assert refusal is None
+                assert rejection is None
                 assert not was_paid[award_id]
                 firsts[award_id] += 1
                 self._pay(show, response)
-            elif refusal and not was_paid[award_id]:
-                assert _code(response) in {refusal, "ticket_used"}
+            elif rejection and not was_paid[award_id]:
+                assert _code(response) in {rejection, "ticket_used"}
             else:
                 assert _code(response) == "ticket_used"
             self._check_award(show, response)
@@ -242,7 +242,7 @@ class World:
             award_id: 1 for award_id, paid in was_paid.items() if is_good[award_id] and not paid
         }
 
-    def _refuse(self, show: Show) -> str | None:
+    def _reject(self, show: Show) -> str | None:
         """Return what is wrong with a request, where the ticket was not paid before."""
         if not show.right:
             return "ticket_data_mismatch"

@@ -90,7 +90,7 @@ async def test_a_request_at_capacity_is_rejected_with_429() -> None:
         assert dict(start["headers"])[b"retry-after"] == b"1"
         assert b'"rate_limited"' in body["body"]
         assert desk.serving == desk.metric("gateway_requests_under_way") == CAPACITY
-        assert desk.metric("gateway_requests_refused_total") == 1
+        assert desk.metric("gateway_requests_rejected_total") == 1
         desk.end.set()
     assert desk.metric("gateway_requests_under_way") == 0
     assert await desk.ask() == []
@@ -173,7 +173,7 @@ async def test_a_request_whose_body_arrives_at_capacity_is_rejected() -> None:
             await reading
         end.set()
     assert desk.metric("gateway_requests_under_way") == 0
-    assert desk.metric("gateway_requests_refused_total") == 1
+    assert desk.metric("gateway_requests_rejected_total") == 1
 
 
 async def test_rejections_are_logged_once_a_second_with_their_number() -> None:
@@ -238,7 +238,7 @@ async def test_a_gateway_at_capacity_rejects_every_request_with_a_problem(full: 
     assert response.headers["Retry-After"] == "1"
     assert response.headers["Content-Type"] == "application/problem+json"
     assert response.headers["X-Content-Type-Options"] == "nosniff"
-    assert metric(full, "gateway_requests_refused_total") == 1
+    assert metric(full, "gateway_requests_rejected_total") == 1
 
 
 async def test_a_body_that_arrives_at_capacity_is_rejected_with_a_problem(

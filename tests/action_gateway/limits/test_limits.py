@@ -170,7 +170,7 @@ async def test_keys_have_the_prefix_and_expire(limits: Limits, redis: Redis, red
     assert all([0 < await redis.ttl(key) <= 120 for key in keys])
 
 
-@pytest.mark.parametrize("fault", ["refused", "swallowed"])
+@pytest.mark.parametrize("fault", ["rejected", "swallowed"])
 async def test_without_redis_players_continue_under_local_limits(
     impatient_limits: Limits, proxy: Proxy, fault: str
 ) -> None:
@@ -182,7 +182,7 @@ async def test_without_redis_players_continue_under_local_limits(
     await impatient_limits.start("bob")
 
 
-@pytest.mark.parametrize("fault", ["refused", "swallowed"])
+@pytest.mark.parametrize("fault", ["rejected", "swallowed"])
 async def test_without_redis_nobody_tries_passwords(
     impatient_limits: Limits, proxy: Proxy, fault: str
 ) -> None:
@@ -215,7 +215,7 @@ async def test_a_redis_that_swallows_everything_is_waited_for_once_in_a_while(
 
 
 async def _break(proxy: Proxy, fault: str) -> None:
-    if fault == "refused":
+    if fault == "rejected":
         await proxy.stop()
     else:
         proxy.hold()

@@ -136,8 +136,8 @@ async def test_history_says_how_far_it_is_archived_and_an_archived_award_is_not_
     history = (await moderator.get("/moderation/awards?boardId=main")).json()
 
     assert ([one["points"] for one in history["awards"]], history["archivedRevision"]) == ([3], 2)
-    refused = await moderator.post("/moderation/reversals", reversal(old.award_id))
-    assert code(refused) == (409, "award_archived")
+    rejected = await moderator.post("/moderation/reversals", reversal(old.award_id))
+    assert code(rejected) == (409, "award_archived")
     assert (await moderator.post("/moderation/reversals", body)).json()["replayed"]
 
 
@@ -154,8 +154,8 @@ async def test_an_award_is_taken_back_once_however_often_it_is_asked_for(
     assert first["reversal"] == again["reversal"]
     assert (first["reversal"]["points"], first["reversal"]["total"], first["rank"]) == (5, 10, 1)
     assert ledger.asked[0].on_behalf_of == moderator.user_id
-    refused = await moderator.post("/moderation/reversals", reversal(award.award_id))
-    assert code(refused) == (409, "award_reversed")
+    rejected = await moderator.post("/moderation/reversals", reversal(award.award_id))
+    assert code(rejected) == (409, "award_reversed")
     absent = await moderator.post("/moderation/reversals", reversal(OTHER_ID))
     assert code(absent) == (404, "award_not_found")
 

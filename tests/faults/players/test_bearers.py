@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.ticketed import refused, show, unknown
+from tests.faults.ticketed import rejected, show, unknown
 
 from action_gateway.actions.catalog import read_catalog
 from action_gateway.domain.action import Kind, Repeat
@@ -111,7 +111,7 @@ async def test_every_action_is_performed_and_every_gateway_asked(
 async def test_ticket_without_an_outcome_is_shown_again_and_one_with_an_outcome_is_not(
     bearers: Bearers, redeemer: ScriptedRedeemer
 ) -> None:
-    redeemer.answers = [unknown(1.0), refused(1.0, "ticket_expired")]
+    redeemer.answers = [unknown(1.0), rejected(1.0, "ticket_expired")]
     await bearers._redeem()
 
     assert len(redeemer.shown) == 2

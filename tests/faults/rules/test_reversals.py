@@ -60,11 +60,11 @@ def test_answer_that_is_not_what_the_ledger_has_is_found() -> None:
         assert kinds(undone=undone_of(run())._replace(**wrong)) == {Kind.REVERSAL_WRONG}
 
 
-def test_rival_is_refused_with_the_reversal_that_stands() -> None:
-    refused = {"outcome": Outcome.REJECTED, "reason": "AWARD_REVERSED"}
+def test_rival_is_rejected_with_the_reversal_that_stands() -> None:
+    rejected = {"outcome": Outcome.REJECTED, "reason": "AWARD_REVERSED"}
 
-    assert kinds(again(reversal_id="another", **refused)) == set()
-    assert kinds(again(**refused)) == {Kind.REVERSAL_WRONG}
+    assert kinds(again(reversal_id="another", **rejected)) == set()
+    assert kinds(again(**rejected)) == {Kind.REVERSAL_WRONG}
     assert kinds(again(reversal_id="another")) == {Kind.REVERSAL_WRONG}
 
 
@@ -72,7 +72,7 @@ def test_award_that_was_answered_as_made_and_is_not_found_for_its_reversal_is_fo
     unknown = {"outcome": Outcome.REJECTED, "reason": "AWARD_NOT_FOUND", "undone": None}
 
     assert kinds(again(award_id="never made", **unknown)) == set()
-    assert kinds(again(award_id=BEN_LAST.award_id, **unknown)) == {Kind.REVERSAL_REFUSED}
+    assert kinds(again(award_id=BEN_LAST.award_id, **unknown)) == {Kind.REVERSAL_REJECTED}
 
 
 def repeat(award: Award, began: float, *, told: bool) -> AwardCall:
@@ -146,7 +146,7 @@ def test_reversal_that_was_made_again_after_a_failover_is_answered_as_in_either_
         assert one.kinds() == found
 
 
-def refused(award: Award) -> ReversalCall:
+def rejected(award: Award) -> ReversalCall:
     return again(
         award_id=award.award_id,
         reversal_id="another",
@@ -159,7 +159,7 @@ def refused(award: Award) -> ReversalCall:
 def test_award_after_the_cut_that_is_not_taken_back_as_it_were_archived_is_found() -> None:
     for award, found in ((LEDGER.awards[2], set()), (BEN_LAST, {Kind.ARCHIVED_WRONG})):
         one = run_of(archive(LEDGER, 4))
-        one.events.append(refused(award))
+        one.events.append(rejected(award))
         assert one.kinds() == found
 
 

@@ -7,7 +7,7 @@ from math import inf
 
 import pytest
 from tests.faults.synthetic import board_of, make_awards, make_ledger
-from tests.faults.ticketed import LATE, LEDGER, NOW, USED, refused, show, unknown
+from tests.faults.ticketed import LATE, LEDGER, NOW, USED, rejected, show, unknown
 
 from faults.model.epochs import RECOVERY_SECONDS, Epochs
 from faults.model.findings import Kind
@@ -73,7 +73,7 @@ def test_changed_ticket_is_never_paid() -> None:
     forged = show(1.2, is_genuine=False, result=USED)
 
     assert kinds(show(), forged) == {Kind.TICKET_UNDUE}
-    assert kinds(show(), refused(1.2, "bad_ticket", is_genuine=False)) == set()
+    assert kinds(show(), rejected(1.2, "bad_ticket", is_genuine=False)) == set()
 
 
 def test_ticket_with_another_result_is_never_paid() -> None:
@@ -90,36 +90,36 @@ def test_late_ticket_is_paid_where_an_earlier_try_in_time_had_no_outcome() -> No
     assert kinds(unknown(1.0, "ReadTimeout"), show(LATE + 3)) == set()
     assert kinds(unknown(LATE), show(LATE + 3)) == {Kind.TICKET_UNDUE}
     assert kinds(unknown(1.0, has_result=False), show(LATE + 3)) == {Kind.TICKET_UNDUE}
-    assert kinds(refused(LATE, "ticket_expired"), show(LATE + 3)) == {Kind.TICKET_UNDUE}
+    assert kinds(rejected(LATE, "ticket_expired"), show(LATE + 3)) == {Kind.TICKET_UNDUE}
 
 
-def test_ticket_in_time_is_not_refused() -> None:
+def test_ticket_in_time_is_not_rejected() -> None:
     for reason in ("ticket_expired", "bad_ticket", "ticket_data_mismatch"):
-        assert kinds(refused(1.0, reason), show(3.0)) == {Kind.TICKET_REFUSED}
-    assert kinds(refused(1.0, "rate_limited"), show(3.0)) == set()
+        assert kinds(rejected(1.0, reason), show(3.0)) == {Kind.TICKET_REJECTED}
+    assert kinds(rejected(1.0, "rate_limited"), show(3.0)) == set()
 
 
-def test_ticket_may_be_refused_for_what_is_wrong_with_it() -> None:
+def test_ticket_may_be_rejected_for_what_is_wrong_with_it() -> None:
     shown = [
-        refused(LATE - 0.2, "ticket_expired"),
-        refused(LATE + 1, "ticket_expired"),
-        refused(1.0, "ticket_data_mismatch", has_result=False),
-        refused(1.0, "bad_ticket", issued_at=NOW + 20),
+        rejected(LATE - 0.2, "ticket_expired"),
+        rejected(LATE + 1, "ticket_expired"),
+        rejected(1.0, "ticket_data_mismatch", has_result=False),
+        rejected(1.0, "bad_ticket", issued_at=NOW + 20),
     ]
     for one in shown:
         assert kinds(one, unknown(0.5, "ReadError")) == set()
 
 
-def test_ticket_that_was_paid_is_not_refused_later_whatever_is_wrong() -> None:
-    assert kinds(show(), refused(LATE + 1, "ticket_expired")) == {Kind.TICKET_REFUSED}
-    assert kinds(show(), refused(2.0, "ticket_data_mismatch", has_result=False)) == {Kind.TICKET_REFUSED}
-    assert kinds(show(), refused(1.2, "ticket_data_mismatch", has_result=False)) == set()
+def test_ticket_that_was_paid_is_not_rejected_later_whatever_is_wrong() -> None:
+    assert kinds(show(), rejected(LATE + 1, "ticket_expired")) == {Kind.TICKET_REJECTED}
+    assert kinds(show(), rejected(2.0, "ticket_data_mismatch", has_result=False)) == {Kind.TICKET_REJECTED}
+    assert kinds(show(), rejected(1.2, "ticket_data_mismatch", has_result=False)) == set()
 
 
 def test_ticket_that_was_answered_as_unavailable_in_time_is_still_good_later() -> None:
-    late = unpaid(refused(LATE + 60, "ticket_expired"))
+    late = unpaid(rejected(LATE + 60, "ticket_expired"))
 
-    assert kinds(show(), unpaid(unknown(1.0)), late) == {Kind.TICKET_REFUSED}
+    assert kinds(show(), unpaid(unknown(1.0)), late) == {Kind.TICKET_REJECTED}
     assert kinds(show(), unpaid(unknown(1.0, "ReadError")), late) == set()
     assert kinds(show(), unpaid(unknown(LATE - 0.2)), late) == set()
     assert kinds(show(), unpaid(unknown(1.0, has_result=False)), late) == set()
@@ -133,37 +133,37 @@ def test_ticket_that_was_answered_as_unavailable_in_time_is_still_good_later() -
         ("gateway-1", set()),
         ("gateway-1->postgres", set()),
         ("services", set()),
-        ("score-1", {Kind.TICKET_REFUSED}),
-        ("score-1->postgres", {Kind.TICKET_REFUSED}),
-        ("gateway-1->score-2", {Kind.TICKET_REFUSED}),
-        ("gateway-2->valkey", {Kind.TICKET_REFUSED}),
-        ("players->gateways", {Kind.TICKET_REFUSED}),
+        ("score-1", {Kind.TICKET_REJECTED}),
+        ("score-1->postgres", {Kind.TICKET_REJECTED}),
+        ("gateway-1->score-2", {Kind.TICKET_REJECTED}),
+        ("gateway-2->valkey", {Kind.TICKET_REJECTED}),
+        ("players->gateways", {Kind.TICKET_REJECTED}),
     ],
 )
 def test_what_keeps_a_gateway_from_its_store_explains_that_it_kept_nothing(
     target: str, expected: set[Kind]
 ) -> None:
-    shown = (show(), unpaid(unknown(1.0)), unpaid(refused(LATE + 60, "ticket_expired")))
+    shown = (show(), unpaid(unknown(1.0)), unpaid(rejected(LATE + 60, "ticket_expired")))
 
     assert kinds(*shown, faults=[broken("killed", target, ended=5.0)]) == expected
     just_before = broken("killed", target, began=-20.0, ended=1.0 - RECOVERY_SECONDS)
     assert kinds(*shown, faults=[just_before]) == expected
-    assert kinds(*shown, faults=[broken("killed", target, began=10.0)]) == {Kind.TICKET_REFUSED}
+    assert kinds(*shown, faults=[broken("killed", target, began=10.0)]) == {Kind.TICKET_REJECTED}
 
 
 def test_what_was_kept_may_be_lost_by_a_restore_of_an_older_copy() -> None:
-    shown = (show(), unpaid(unknown(1.0)), unpaid(refused(LATE + 60, "ticket_expired")))
+    shown = (show(), unpaid(unknown(1.0)), unpaid(rejected(LATE + 60, "ticket_expired")))
     older = Restore(began=20.0, ended=21.0, former="", copied=1.2)
 
     assert kinds(*shown, restores=[older]) == set()
-    assert kinds(*shown, restores=[replace(older, copied=15.0)]) == {Kind.TICKET_REFUSED}
-    assert kinds(*shown, restores=[replace(older, copied=inf)]) == {Kind.TICKET_REFUSED}
+    assert kinds(*shown, restores=[replace(older, copied=15.0)]) == {Kind.TICKET_REJECTED}
+    assert kinds(*shown, restores=[replace(older, copied=inf)]) == {Kind.TICKET_REJECTED}
 
 
 def test_nothing_is_said_of_time_while_the_clock_of_a_gateway_is_wrong() -> None:
     skewed = [broken("skewed", "gateway-2")]
 
     assert kinds(show(LATE), faults=skewed) == set()
-    assert kinds(refused(1.0, "ticket_expired"), show(3.0), faults=skewed) == set()
-    assert kinds(refused(1.0, "bad_ticket"), show(3.0), faults=skewed) == set()
+    assert kinds(rejected(1.0, "ticket_expired"), show(3.0), faults=skewed) == set()
+    assert kinds(rejected(1.0, "bad_ticket"), show(3.0), faults=skewed) == set()
     assert kinds(show(LATE), faults=[broken("skewed", "score-1")]) == {Kind.TICKET_UNDUE}

@@ -499,7 +499,7 @@ EDGE: dict[str, set[Kind]] = {
 TICKETS: dict[str, tuple[Trouble, set[Kind]]] = {
     "ticket_paid_twice": (nothing, {Kind.TICKET_DOUBLED}),
     "late_ticket": (tickets_late, {Kind.TICKET_UNDUE}),
-    "forgotten_ticket": (service_unavailable, {Kind.TICKET_REFUSED}),
+    "forgotten_ticket": (service_unavailable, {Kind.TICKET_REJECTED}),
     "generous_ticket": (tickets_exceed, {Kind.TICKET_UNDUE}),
 }
 """The same, where tickets bring it out."""

@@ -1,4 +1,4 @@
-"""The policy: deny by default, and refuse a file with any fault."""
+"""The policy: deny by default, and reject a file with any fault."""
 
 from pathlib import Path
 

@@ -23,7 +23,7 @@ def limited(awards: int = 1_000, points: int = 1_000, name: str = "spiffe://laur
     return grant(spiffe_id=name, awards_per_second=awards, points_per_minute=points)
 
 
-def refused_for(quota: Quota, limits: Grant, points: int) -> float:
+def rejected_for(quota: Quota, limits: Grant, points: int) -> float:
     with pytest.raises(QuotaExceededError) as caught:
         quota.take(limits, points)
     return caught.value.retry_after
@@ -34,7 +34,7 @@ def test_awards_a_second_are_counted(quota: Quota, clock: SetClock) -> None:
     quota.take(limits, 1)
     clock.now += 0.75
     quota.take(limits, 1)
-    assert refused_for(quota, limits, 1) == pytest.approx(0.25)
+    assert rejected_for(quota, limits, 1) == pytest.approx(0.25)
     clock.now += 0.25
     quota.take(limits, 1)
 
@@ -44,21 +44,21 @@ def test_points_a_minute_are_counted(quota: Quota, clock: SetClock) -> None:
     quota.take(limits, 60)
     clock.now += 50
     quota.take(limits, 40)
-    assert refused_for(quota, limits, 1) == pytest.approx(10)
+    assert rejected_for(quota, limits, 1) == pytest.approx(10)
     clock.now += 10
     quota.take(limits, 100)
 
 
 def test_an_award_rejected_for_its_points_uses_no_award(quota: Quota) -> None:
     limits = limited(awards=1, points=100)
-    refused_for(quota, limits, 101)
+    rejected_for(quota, limits, 101)
     quota.take(limits, 100)
 
 
 def test_an_award_rejected_for_its_rate_uses_no_points(quota: Quota, clock: SetClock) -> None:
     limits = limited(awards=1, points=100)
     quota.take(limits, 1)
-    refused_for(quota, limits, 99)
+    rejected_for(quota, limits, 99)
     clock.now += 1
     quota.take(limits, 99)
 
@@ -66,7 +66,7 @@ def test_an_award_rejected_for_its_rate_uses_no_points(quota: Quota, clock: SetC
 def test_the_later_of_two_full_windows_gives_the_time_to_retry(quota: Quota) -> None:
     limits = limited(awards=1, points=1)
     quota.take(limits, 1)
-    assert refused_for(quota, limits, 1) == pytest.approx(60)
+    assert rejected_for(quota, limits, 1) == pytest.approx(60)
 
 
 def test_awards_taken_together_count_each_and_are_rejected_together(quota: Quota) -> None:
@@ -75,7 +75,7 @@ def test_awards_taken_together_count_each_and_are_rejected_together(quota: Quota
     with pytest.raises(QuotaExceededError):
         quota.take(limits, 10, awards=2)
     quota.take(limits, 10)
-    refused_for(quota, limits, 1)
+    rejected_for(quota, limits, 1)
 
 
 def test_callers_do_not_use_each_others_quota(quota: Quota) -> None:

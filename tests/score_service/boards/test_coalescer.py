@@ -233,9 +233,9 @@ async def test_award_past_the_bound_is_not_taken_in(stages: Stages) -> None:
     stages.may_commit.clear()
     futures = [coalescer.submit([make_award()]) for _ in range(2)]
 
-    refused = coalescer.submit([make_award()])
+    rejected = coalescer.submit([make_award()])
 
-    assert [type(outcome) for outcome in refused.result()] == [OverloadedError]
+    assert [type(outcome) for outcome in rejected.result()] == [OverloadedError]
     stages.release()
     assert not any(isinstance(outcome, Exception) for outcome in await settled(futures))
     coalescer.submit([make_award()])

@@ -119,7 +119,7 @@ async def test_award_that_says_when_it_happened_counts_there_until_the_period_cl
     assert await totals(standings, "day:2026-12-01") == {"ada": 5}
 
 
-async def test_board_that_refuses_late_awards_refuses_them_alone_and_answers_retries_as_before(
+async def test_board_that_rejects_late_awards_rejects_them_alone_and_answers_retries_as_before(
     period_boards: PeriodBoards, moment: Moment, standings: Standings
 ) -> None:
     await period_boards.configure(BoardSettings(periods=("day",), late=LatePolicy.REFUSE))
@@ -128,9 +128,9 @@ async def test_board_that_refuses_late_awards_refuses_them_alone_and_answers_ret
     moment.set(MONDAY + DAY + HOUR)
     late = make_award("bob", 5)._replace(occurred_at=MONDAY + 12 * HOUR)
 
-    again, refused, made = await period_boards.scoring.award_all([in_time, late, make_award("cy", 5)])
+    again, rejected, made = await period_boards.scoring.award_all([in_time, late, make_award("cy", 5)])
 
-    assert isinstance(refused, PeriodClosedError)
+    assert isinstance(rejected, PeriodClosedError)
     assert isinstance(again, AwardOutcome)
     assert again.recorded == first.recorded
     assert isinstance(made, AwardOutcome)

@@ -62,7 +62,7 @@ def test_each_end_is_counted_under_its_code(context: Context, error: BaseExcepti
     assert ended(context, error) == code
 
 
-def test_a_refusal_is_counted_by_its_reason_and_logged_without_its_trace() -> None:
+def test_a_rejection_is_counted_by_its_reason_and_logged_without_its_trace() -> None:
     metrics, context = Metrics(), Context()
     call_context: Any = context
     with (

@@ -93,19 +93,19 @@ async def end_of(stream: AsyncIterator[object]) -> Rejection:
 
 
 CALLS: tuple[Call, ...] = (unary, stream, check_health, watch_health, open_reflection, unheard_of)
-Refuse = Callable[[CertificateFiles], Awaitable[set[tuple[StatusCode, str]]]]
+Reject = Callable[[CertificateFiles], Awaitable[set[tuple[StatusCode, str]]]]
 
 
 @pytest.fixture
-def refuse(score_service: ScoreService, connect: Connect) -> Refuse:
-    """Return a function that makes every kind of call with a certificate, and tells the refusals."""
+def reject(score_service: ScoreService, connect: Connect) -> Reject:
+    """Return a function that makes every kind of call with a certificate, and tells the rejections."""
 
-    async def refuse_all(certificate: CertificateFiles) -> set[tuple[StatusCode, str]]:
+    async def reject_all(certificate: CertificateFiles) -> set[tuple[StatusCode, str]]:
         channel = connect(score_service, certificate).channel
         told = [await rejected(call(channel)) for call in CALLS]
         return {(one.code, one.reason) for one in told}
 
-    return refuse_all
+    return reject_all
 
 
 NO_HANDSHAKE = {(StatusCode.UNAVAILABLE, "")}
@@ -129,23 +129,23 @@ async def test_a_client_without_certificate_is_rejected(
 
 
 async def test_a_certificate_of_another_authority_is_rejected(
-    authority: CertificateAuthority, foreign_authority: CertificateAuthority, refuse: Refuse
+    authority: CertificateAuthority, foreign_authority: CertificateAuthority, reject: Reject
 ) -> None:
     foreign = foreign_authority.issue("impostor", uris=[GATEWAY_ID])
-    assert await refuse(replace(foreign, ca_file=authority.ca_file)) == NO_HANDSHAKE
+    assert await reject(replace(foreign, ca_file=authority.ca_file)) == NO_HANDSHAKE
 
 
 @pytest.mark.parametrize("days", [-2, 1])
 async def test_a_certificate_that_does_not_hold_now_is_rejected(
-    authority: CertificateAuthority, refuse: Refuse, days: int
+    authority: CertificateAuthority, reject: Reject, days: int
 ) -> None:
     start = datetime.now(UTC) + timedelta(days=days)
     late = authority.issue("late", uris=[GATEWAY_ID], not_before=start, valid_for=timedelta(days=1))
-    assert await refuse(late) == NO_HANDSHAKE
+    assert await reject(late) == NO_HANDSHAKE
 
 
 async def test_a_certificate_without_exactly_one_identity_is_not_authenticated(
-    authority: CertificateAuthority, refuse: Refuse
+    authority: CertificateAuthority, reject: Reject
 ) -> None:
     foreign_uri = "https://laurel.local/action-gateway"
     for uris in (
@@ -157,7 +157,7 @@ async def test_a_certificate_without_exactly_one_identity_is_not_authenticated(
         [f"{GATEWAY_ID}/"],
         [f"{GATEWAY_ID}?x"],
     ):
-        assert await refuse(authority.issue("nobody", dns=["action-gateway"], uris=uris)) == NO_IDENTITY
+        assert await reject(authority.issue("nobody", dns=["action-gateway"], uris=uris)) == NO_IDENTITY
 
 
 YEAR = 365 * 86_400.0
@@ -249,9 +249,9 @@ async def expect_end_by_age(service: ScoreService, channel: grpc.aio.Channel) ->
 
 
 async def test_an_unknown_identity_is_denied_whatever_it_asks(
-    stranger_certificate: CertificateFiles, refuse: Refuse
+    stranger_certificate: CertificateFiles, reject: Reject
 ) -> None:
-    assert await refuse(stranger_certificate) == DENIED
+    assert await reject(stranger_certificate) == DENIED
 
 
 async def test_a_known_identity_on_a_method_that_is_not_its_own_gets_the_same_answer_as_an_unknown_one(

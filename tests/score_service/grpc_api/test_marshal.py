@@ -1,4 +1,4 @@
-"""Requests are read whole and refused with every fault; answers say what the values say."""
+"""Requests are read whole and rejected with every fault; answers say what the values say."""
 
 import uuid
 from dataclasses import replace

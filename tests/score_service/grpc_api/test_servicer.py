@@ -1,4 +1,4 @@
-"""The two services over real mutual TLS and real stores: what they answer, and what they refuse."""
+"""The two services over real mutual TLS and real stores: what they answer, and what they reject."""
 
 import asyncio
 import json
@@ -389,7 +389,7 @@ async def test_while_no_award_has_room_none_is_even_read(
             assert (error.code, error.reason) == (StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED")
             assert error.retry_after == 1.0
     assert [item.result.points for item in (await waiting).items] == [10, 10]
-    # The quota of 250 points has room for two more: what was refused has used none of it.
+    # The quota of 250 points has room for two more: what was rejected has used none of it.
     assert [(await give(stubs, "ada", 100)).total for _ in range(2)] == [130, 230]
 
 

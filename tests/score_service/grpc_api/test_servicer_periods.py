@@ -280,7 +280,7 @@ async def test_a_retry_that_comes_after_the_time_allowed_gets_the_first_answer(
     assert conflict.reason == "AWARD_CONFLICT"
 
 
-async def test_a_late_award_is_refused_where_the_board_says_so_and_its_retry_as_well(
+async def test_a_late_award_is_rejected_where_the_board_says_so_and_its_retry_as_well(
     stubs: Stubs, board: PeriodBoards, moment: Moment
 ) -> None:
     await board.configure(BoardSettings(periods=("day",), late=LatePolicy.REFUSE))

@@ -60,7 +60,7 @@ def holding(kind: PeriodKind, instant: dt.datetime) -> Span | None:
 
 
 def counting(late: LatePolicy, now: dt.datetime, occurred_at: dt.datetime | None) -> list[Span] | None:
-    """Return the periods that an award counts in; None if it is refused."""
+    """Return the periods that an award counts in; None if it is rejected."""
     spans = list[Span]()
     for kind in KINDS:
         span = holding(kind, occurred_at or now)

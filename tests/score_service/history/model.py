@@ -413,7 +413,7 @@ class Model:
                 assert entry, f"{answer.award} was answered and is not in the ledger"
                 self._judge_outcome(answer, answer.outcome, *entry)
             else:
-                self._judge_refusal(answer, entry and entry[0], answers)
+                self._judge_rejection(answer, entry and entry[0], answers)
 
     def _judge_outcome(self, answer: Answer, outcome: AwardOutcome, row: Row, position: Position) -> None:
         told = outcome.recorded
@@ -456,7 +456,7 @@ class Model:
                 case Reversal() as reversal:
                     self._judge_reversal(one.undo, reversal, *at[reversal.award_id])
                 case AwardReversedError(reversal=Reversal() as standing) | ReversalConflict(standing):
-                    assert (standing.award_id, standing.reversal_id) != one.undo.ids, "a replay was refused"
+                    assert (standing.award_id, standing.reversal_id) != one.undo.ids, "a replay was rejected"
                     is_rival = standing.award_id == one.undo.ids[0] or standing.reversal_id == one.undo.ids[1]
                     assert is_rival, f"{standing} has nothing to do with {one.undo}"
                     assert standing == _reversal(*at[standing.award_id], standing)
@@ -497,7 +497,7 @@ class Model:
                 case failure:
                     raise AssertionError(f"{one.show} failed: {failure!r}")
 
-    def _judge_refusal(self, answer: Answer, row: Row | None, answers: Sequence[Answer]) -> None:
+    def _judge_rejection(self, answer: Answer, row: Row | None, answers: Sequence[Answer]) -> None:
         award = answer.award
         if isinstance(answer.outcome, AwardArchivedError):
             assert row, "nothing is archived of it"
@@ -510,15 +510,15 @@ class Model:
             asked = [a.award for a in answers if a.award.award_id == award.award_id]
             assert any(self.most_of(a.user_id) + a.points > MAX_TOTAL for a in asked), "there was room"
         elif isinstance(answer.outcome, PeriodClosedError):
-            assert any(self._may_be_refused(a.award) for a in answers if a.award.award_id == award.award_id)
+            assert any(self._may_be_rejected(a.award) for a in answers if a.award.award_id == award.award_id)
         else:
             assert award.user_id == POISON, f"{award} failed: {answer.outcome!r}"
             assert row is None or row.user_id != POISON
 
-    def _may_be_refused(self, award: Award) -> bool:
+    def _may_be_rejected(self, award: Award) -> bool:
         """Return whether an award was late at some time that the ledger's clock has shown."""
-        is_refusing = self.late is LatePolicy.REFUSE
-        return is_refusing and any(
+        is_rejecting = self.late is LatePolicy.REFUSE
+        return is_rejecting and any(
             counting(LatePolicy.REFUSE, t, award.occurred_at) is None for t in self.times
         )
 
@@ -553,9 +553,9 @@ class Model:
         left, self.left = self.left, []
         made = {row.award_id for row in self.rows}
         for award in left:
-            is_refused = award.user_id == POISON or self.most_of(award.user_id) + award.points > MAX_TOTAL
-            is_refused = is_refused or self._may_be_refused(award)
-            assert award.award_id in made or is_refused, f"{award} was given up with its caller"
+            is_rejected = award.user_id == POISON or self.most_of(award.user_id) + award.points > MAX_TOTAL
+            is_rejected = is_rejected or self._may_be_rejected(award)
+            assert award.award_id in made or is_rejected, f"{award} was given up with its caller"
         left_back, self.left_back = self.left_back, []
         gone = entries_of(self.steps, "reversal")
         known = {entry.body[name] for entry in gone for name in ("award_id", "reversal_id")}

@@ -22,7 +22,7 @@ RICH = "rich"
 """A user who has all but `ROOM` points of the greatest total from the start, where the history says so."""
 ROOM = 5
 POISON = "no such user"
-"""An id that the record refuses, and the edge would have refused before."""
+"""An id that the record rejects, and the edge would have rejected before."""
 
 REASON = 'The answer to "24" got out, by the hundred\n'
 """Of every correction."""

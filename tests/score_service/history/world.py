@@ -65,7 +65,7 @@ from score_service.errors import (
     ScoreServiceError,
 )
 from score_service.feed.entry_feeds import EntryFeeds
-from score_service.operations.ledgers.archiver import ArchiveRefusedError
+from score_service.operations.ledgers.archiver import ArchiveRejectedError
 from score_service.operations.ledgers.files import LedgerFileError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Headcount
@@ -480,7 +480,7 @@ class World:
         await self._stores.record.keep(self._board_id)
         folder = self._folder / str(self._restores)
         folder.mkdir(exist_ok=True)
-        with suppress(ArchiveRefusedError, BoardNotFoundError, LedgerFileError):
+        with suppress(ArchiveRejectedError, BoardNotFoundError, LedgerFileError):
             await self._stores.archiver.archive_board(self._board_id, folder, self.model.now)
         await self._stores.record.keep(self._board_id)
 

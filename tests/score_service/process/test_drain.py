@@ -63,7 +63,7 @@ async def test_callers_who_call_without_a_pause_are_answered_until_the_connectio
         await eventually(is_busy)
         await service.running.stop(asyncio.Event())
 
-    # Each was refused its next call on a new connection, and none was cut off in one that had begun.
+    # Each was rejected its next call on a new connection, and none was cut off in one that had begun.
     assert ends == {StatusCode.OK: ends[StatusCode.OK], StatusCode.UNAVAILABLE: CALLERS}
 
 

@@ -233,7 +233,7 @@ async def test_what_was_taken_back_by_another_reversal_is_told(
     assert await ledger.read_head("main") == head
 
 
-async def test_reversal_on_a_board_without_awards_is_refused(corrections: Corrections) -> None:
+async def test_reversal_on_a_board_without_awards_is_rejected(corrections: Corrections) -> None:
     with pytest.raises(BoardNotFoundError):
         await corrections.reverse_awards("main", [ask(make_award())], actor=ACTOR, trace_id="")
 

@@ -194,16 +194,16 @@ async def test_award_for_a_period_that_has_closed_is_late(
         }
 
 
-async def test_award_that_was_refused_stays_so_and_one_that_was_made_before_stays_made(
+async def test_award_that_was_rejected_stays_so_and_one_that_was_made_before_stays_made(
     ledger: Ledger, board_store: BoardStore, ledger_clock: LedgerClock
 ) -> None:
     await save_settings(board_store)
     schedule = replace(DAYS_AND_WEEKS, late=LatePolicy.REFUSE)
-    made, refused = happened(NOON), happened(NOON)
+    made, rejected = happened(NOON), happened(NOON)
     first = written(await ledger.record_awards("main", [made], schedule))
     ledger_clock.set(MONDAY + 2 * DAY)
 
-    batches = [written(await ledger.record_awards("main", [made, refused], schedule)) for _ in range(2)]
+    batches = [written(await ledger.record_awards("main", [made, rejected], schedule)) for _ in range(2)]
 
     assert batches[0].results == batches[1].results == (first.results[0], PeriodClosed())
     assert await ledger.read_head("main") == first.changes.after

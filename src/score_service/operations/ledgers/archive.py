@@ -13,7 +13,7 @@ import click
 
 from score_service.certificates.phrases import number
 from score_service.operations.checkpoint import CheckpointError
-from score_service.operations.ledgers.archiver import ArchivedBoard, ArchiveRefusedError, LedgerArchiver
+from score_service.operations.ledgers.archiver import ArchivedBoard, ArchiveRejectedError, LedgerArchiver
 from score_service.operations.ledgers.files import LedgerFileError
 from score_service.operations.terminal import Bars, do_each, name_each, print_board
 from score_service.process.stores import open_database_as_owner
@@ -56,7 +56,7 @@ async def archive(
                     line = await _plan(archiver, board_id, now - rules.older_than)
                 else:
                     line = await _archive(archiver, board_id, folder, rules, now)
-            except ArchiveRefusedError as error:
+            except ArchiveRejectedError as error:
                 print_board(board_id, [f"given up, {error}"], [error.findings])
             except (CheckpointError, LedgerFileError, OSError) as error:
                 click.echo(f"{board_id}: given up, {error}")

@@ -36,7 +36,7 @@ _ATTEMPTS: Final = 5
 _ACTOR: Final = "score-service ledger archive"
 
 
-class ArchiveRefusedError(Exception):
+class ArchiveRejectedError(Exception):
     """What was asked for may not be done, and was not."""
 
     def __init__(self, message: str, findings: Findings | None = None) -> None:
@@ -92,7 +92,7 @@ class LedgerArchiver:
         """Say what `archive_board` would archive; None where that is nothing.
 
         Raises:
-            ArchiveRefusedError: the role that logs in does not own the record.
+            ArchiveRejectedError: the role that logs in does not own the record.
             BoardNotFoundError, RecordUnavailableError: as `archive_board`.
         """
         end = await self._find_cut(board_id, before)
@@ -115,7 +115,7 @@ class LedgerArchiver:
             forget_before: the ids of awards are forgotten that were archived before; none are if it is None.
 
         Raises:
-            ArchiveRefusedError: the role that logs in does not own the record, it has faults, the files are
+            ArchiveRejectedError: the role that logs in does not own the record, it has faults, the files are
                 not its ledger, or too much changes. Where ids were to be forgotten, all else may be done.
             BoardNotFoundError: nothing is recorded of the board.
             CheckpointError: the checkpoint of the last cut is not whole.
@@ -136,14 +136,14 @@ class LedgerArchiver:
         try:
             await walk.go_to_end()
         except BeyondCutError as error:
-            raise ArchiveRefusedError("another one archives the board") from error
+            raise ArchiveRejectedError("another one archives the board") from error
         if walk.findings:
-            raise ArchiveRefusedError("no id is forgotten while the record has faults", walk.findings)
+            raise ArchiveRejectedError("no id is forgotten while the record has faults", walk.findings)
 
     async def _find_cut(self, board_id: str, before: datetime) -> CommitEnd | None:
         await self._ledger.read_head(board_id)  # An unavailable record is not waited for at the start.
         if not await self._archive.may_archive():
-            raise ArchiveRefusedError("the role that logs in does not own the record")
+            raise ArchiveRejectedError("the role that logs in does not own the record")
         return await self._ask(self._archive.find_cut, board_id, before)
 
     async def _archive_upto(self, board_id: str, folder: Path, end: CommitEnd) -> None:
@@ -151,11 +151,11 @@ class LedgerArchiver:
         try:
             await walk.go_to(end.position)
             if walk.findings:
-                raise ArchiveRefusedError("the record has faults up to there", walk.findings)
+                raise ArchiveRejectedError("the record has faults up to there", walk.findings)
             await self._keep(board_id, folder, end)
             await self._set_cut(walk, end)
         except BeyondCutError as error:
-            raise ArchiveRefusedError("another one archives the board") from error
+            raise ArchiveRejectedError("another one archives the board") from error
 
     async def _keep(self, board_id: str, folder: Path, end: CommitEnd) -> None:
         """Write files up to there, and read all of them back."""
@@ -165,7 +165,7 @@ class LedgerArchiver:
             self._on_progress("files", after, end.revision)
         cut = Head(end.revision, end.digest)
         if not await asyncio.to_thread(lambda: sum(head == cut for head in read_commits(folder, board_id))):
-            raise ArchiveRefusedError(f"the files in {folder} are not those of the ledger at {end.position}")
+            raise ArchiveRejectedError(f"the files in {folder} are not those of the ledger at {end.position}")
 
     async def _set_cut(self, walk: Walk, end: CommitEnd) -> None:
         why = ""
@@ -176,7 +176,7 @@ class LedgerArchiver:
             why = _WHY[problem]
             if problem not in {ArchiveProblem.REVERSED, ArchiveProblem.NO_CHECKPOINT}:
                 break
-        raise ArchiveRefusedError(f"it cannot be cut at {end.position}: {why}")
+        raise ArchiveRejectedError(f"it cannot be cut at {end.position}: {why}")
 
     async def _try_to_set_cut(self, walk: Walk, end: CommitEnd) -> ArchiveProblem | None:
         """Write the checkpoint, and set the cut; return why that may not be."""

@@ -32,7 +32,7 @@ from score_service.operations import cut_checkpoint, walk
 from score_service.operations.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from score_service.operations.ledgers import archiver as archiver_module
 from score_service.operations.ledgers import export
-from score_service.operations.ledgers.archiver import ArchivedBoard, ArchiveRefusedError, LedgerArchiver
+from score_service.operations.ledgers.archiver import ArchivedBoard, ArchiveRejectedError, LedgerArchiver
 from score_service.operations.ledgers.files import LedgerFileError, LedgerFileWriter, read_files
 from score_service.operations.verifier import VerifiedRecord, Verifier
 from score_service.projection.projection import Projection
@@ -431,7 +431,7 @@ async def test_two_runs_at_once_harm_nothing(life: Life, verifier: Verifier, tmp
     await life.archive()
 
     for answer in answers:
-        assert isinstance(answer, ArchivedBoard | ArchiveRefusedError | LedgerFileError), answer
+        assert isinstance(answer, ArchivedBoard | ArchiveRejectedError | LedgerFileError), answer
     assert life.read("SELECT revision FROM score.archived_award ORDER BY 1") == [2, 3, 4, 6, 8, 9]
     assert life.read("SELECT count(*) FROM score.entry WHERE kind = 'archived'") == [1]
     await require_well(verifier, 9)
@@ -466,7 +466,7 @@ async def test_nothing_is_cut_while_more_and_more_is_taken_back(life: Life, veri
                 await life.reverse(left.pop())
             return await life.owner.fetch_all(statement, *arguments, **options)
 
-    with pytest.raises(ArchiveRefusedError, match="being taken back"):
+    with pytest.raises(ArchiveRejectedError, match="being taken back"):
         await life.archive(database=Busy(life.owner, "", interrupt))
     await require_well(verifier, 0)
     await life.archive()
@@ -612,7 +612,7 @@ async def test_forged_cut_is_found_out(
 
     assert found <= set(verified.findings.kept), verified.findings.kept
     await life.live_wednesday()
-    with pytest.raises(ArchiveRefusedError, match="faults"):
+    with pytest.raises(ArchiveRejectedError, match="faults"):
         await life.archive(WEDNESDAY)
 
 
@@ -653,10 +653,10 @@ async def test_ledger_with_faults_is_not_archived(life: Life, statement: str) ->
     await life.live_tuesday()
     life.plant(statement)
 
-    with pytest.raises(ArchiveRefusedError, match="faults") as refused:
+    with pytest.raises(ArchiveRejectedError, match="faults") as rejected:
         await life.archive()
 
-    assert refused.value.findings
+    assert rejected.value.findings
     assert list(life.folder.iterdir()) == []
     assert life.read("SELECT count(*) FROM score.entry WHERE kind = 'archived'") == [0]
 
@@ -791,7 +791,7 @@ async def test_no_id_is_forgotten_because_of_an_entry_that_was_planted(life: Lif
     )
     long_ago = MONDAY - 100 * DAY
 
-    with pytest.raises(ArchiveRefusedError, match="faults"):
+    with pytest.raises(ArchiveRejectedError, match="faults"):
         await life.archive(forget_before=long_ago)
     assert life.read("SELECT count(*) FROM score.archived_award") == [6]
 
