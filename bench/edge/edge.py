@@ -53,7 +53,7 @@ class Player:
         return Performed(performed["token"], performed["result"])
 
     async def redeem(self, performed: Performed) -> None:
-        """Redeem a ticket, whoever has it."""
+        """Redeem a ticket of any player."""
         headers = {"Authorization": f"Bearer {performed.ticket}"}
         await post(self.connection, "/score/update", {"data": performed.result}, headers, _OK)
 

@@ -1,5 +1,5 @@
 -- Standings of so many users, as if they came from a ledger; of that there is only its last commit. So it
--- takes seconds, and whoever projects the board has to do so from the standings.
+-- takes seconds, and the board has to be projected from the standings.
 INSERT INTO score.standing (board_id, period, user_id, total, reached_revision)
 SELECT %(board_id)s, 'all_time', 'player-' || repeat('0', 4 - length(n::text)) || n,
        1 + floor(random() * 1000000)::bigint, n + 1

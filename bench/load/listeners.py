@@ -47,7 +47,7 @@ class Listener(asyncio.Protocol):
             self._count()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - As asyncio calls it.
-        """Note the end, for which whoever waits does not wait longer."""
+        """Note the end, so that nothing waits for more messages."""
         self.closed = True
         self.started.set()
 

@@ -2,7 +2,7 @@
 
 Writes `bench-light.svg` and `bench-dark.svg` into the folder, and `bench-narrow-light.svg` and
 `bench-narrow-dark.svg` for phones, in which what a row says stands below each other. They need nothing from
-elsewhere, and use the fonts of whoever looks at them. Exit code 2: wrong usage, or the file is no report of
+elsewhere, and use the fonts of the reader. Exit code 2: wrong usage, or the file is no report of
 the bench.
 """
 

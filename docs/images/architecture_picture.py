@@ -1,7 +1,7 @@
 """Colours what Graphviz drew of `architecture.dot`, for light and dark pages: `make architecture-picture`.
 
 Reads SVG from standard input, and writes `architecture-light.svg` and `architecture-dark.svg` into the folder
-that is its one argument. They need nothing from elsewhere, and use the fonts of whoever looks at them.
+that is its one argument. They need nothing from elsewhere, and use the fonts of the reader.
 """
 
 import sys

@@ -33,7 +33,7 @@ _OUTSIDE_POINTS: Final = 20
 
 
 class Bearers:
-    """Perform instant actions as players, and redeem the tickets as whoever has them."""
+    """Perform instant actions as players, and redeem the tickets as their bearers."""
 
     def __init__(
         self,

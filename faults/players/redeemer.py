@@ -13,7 +13,7 @@ _PATH = "/score/update"
 
 @dataclass(frozen=True, slots=True)
 class Redeemer:
-    """Whoever has a ticket, who needs no access token."""
+    """The bearer of a ticket, who needs no access token."""
 
     name: str
     history: History = field(repr=False)

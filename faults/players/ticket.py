@@ -1,4 +1,4 @@
-"""A ticket as whoever has it sees it: what it says, and the result that it was given for.
+"""A ticket as its bearer sees it: what it says, and the result that it was given for.
 
 An outside issuer signs tickets without asking anyone.
 """

@@ -409,8 +409,8 @@ class ScoreClient(CorrectionCalls):
         after the last entry, for as long as it takes. Only what all synchronous standbys of the record have
         is handed over, so that no failover takes it back.
 
-        Keep the `position` of an entry once it has been handled, and go on from there another time. Whoever
-        reads rare kinds of a board that is archived keeps the positions of `on_checkpoint` as well.
+        Keep the `position` of an entry once it has been handled, and go on from there another time.
+        Readers of rare kinds of a board that is archived must keep the positions of `on_checkpoint` as well.
 
         Args:
             board_id: The board.

@@ -24,7 +24,7 @@ from tenacity import (
 
 from score_client.errors import ScoreClientError, ServiceFaultError, UnavailableError, from_rpc_error
 
-# However long the service asks to stay away, a watch looks again after this many seconds.
+# However long the service asks to wait, a watch is opened again after this many seconds.
 LONGEST_ASKED_PAUSE = 30.0
 # A call that fails with no more seconds left than this may be the last one.
 LAST_SECONDS = 0.2

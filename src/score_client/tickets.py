@@ -7,7 +7,7 @@
         result=result,
     )
 
-Whoever has the token redeems it, once, with the same result as `data`, at `POST /api/v1/score/update` of a
+The bearer of the token redeems it, once, with the same result as `data`, at `POST /api/v1/score/update` of a
 gateway that knows the issuer. This module takes the extra `tickets`; nothing here needs a network.
 """
 

@@ -88,7 +88,7 @@ class _JoinedWrites:
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """HTTP/1.1 by llhttp, with the bounds that uvicorn leaves to whoever uses that parser.
+    """HTTP/1.1 by llhttp, with the bounds that uvicorn leaves to users of that parser.
 
     - A connection on which the head of a request takes too long to arrive is closed. While a request is
       served nothing is counted. At any other time what has begun to arrive must be whole within some seconds,

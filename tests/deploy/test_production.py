@@ -1,4 +1,4 @@
-"""The one file of the production overlay: whoever edits a copy of it has renamed everything."""
+"""The one file of the production overlay: an edit of a copy renames everything."""
 
 import re
 from collections.abc import Iterator

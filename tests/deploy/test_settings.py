@@ -82,7 +82,7 @@ def mounted(
 
     def enter(name: str) -> Mounted:
         found = mount(overlay, overlay.pod(name), tmp_path / "root", issue)
-        # The overlay has a place for authorities, and whoever deploys it puts theirs there.
+        # The overlay has a file for authorities, and a deployer replaces it.
         for folder in ("store-authorities", "authorities"):
             if (placeholder := found.path(f"/run/laurel/{folder}/ca.crt")).exists():
                 placeholder.write_bytes(authority.ca_file.read_bytes())

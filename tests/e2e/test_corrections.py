@@ -1,4 +1,4 @@
-"""Corrections by separate processes, of which one is killed: each is made once, whoever is asked again."""
+"""Corrections by separate processes, of which one is killed: each is made once, whichever is asked again."""
 
 import asyncio
 import uuid

@@ -167,7 +167,7 @@ async def test_batches_lead_to_the_calls_of_all_their_awards_and_each_call_to_it
 
 async def test_an_unavailable_collector_delays_nothing(stack: Stack, collector: Collector) -> None:
     collector.answers.clear()
-    # Whoever waited for the exporter to give up would be killed by the end of the test.
+    # A process that waited for the exporter to give up would be killed by the end of the test.
     patient = {**collector.environment, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
     service = await stack.start_score_service(**patient)
     nowhere = {**patient, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}

@@ -107,7 +107,7 @@ def test_it_starts_its_service_as_a_user_with_a_number(image: Image) -> None:
 def test_it_is_small(image: Image, capsys: pytest.CaptureFixture[str]) -> None:
     size = sum(path.lstat().st_size for path in _walk(image.root / _FOLDER))
     with capsys.disabled():
-        print(f"\n{image.name} adds {size / 1e6:.0f} MB to its base")  # noqa: T201 - For whoever reads along.
+        print(f"\n{image.name} adds {size / 1e6:.0f} MB to its base")  # noqa: T201 - For the reader of the run.
     assert size < _SIZE_MAX
 
 

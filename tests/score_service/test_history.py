@@ -639,7 +639,7 @@ CUTS: dict[str, tuple[Operation, ...]] = {
         Call(1, (DAN,)),
     ),
     "where Redis is before the cut": (Kill(0), Apart(Call(0, (DAN,))), Pass(5), Cut(), Look(1)),
-    "while a watcher is away": (Depart(), Call(0, (DAN,)), Pass(5), Cut(), Return(1)),
+    "while a watcher is disconnected": (Depart(), Call(0, (DAN,)), Pass(5), Cut(), Return(1)),
     "and lost": (Restore(9), Cut()),
     "and restored": (Cut(), Restore(1), Call(1, (ADA_AS_BOB,)), Reverse(1, (Undo(8),)), Pass(5), Cut()),
     "and lost in part": (

@@ -342,7 +342,7 @@ export class ScoreClient extends CorrectionCalls implements AsyncDisposable {
    * over, so that no failover takes it back.
    *
    * Keep the `position` of an entry once it has been handled, and go on from there another time: `afterPosition`, the
-   * empty text for the start of the ledger. Whoever reads rare kinds of a board that is archived keeps the positions of
+   * empty text for the start of the ledger. Readers of rare kinds on a board that is archived must keep the positions of
    * `onCheckpoint` as well: it is called where the ledger has gone on without such entries, once the ones before were
    * handled.
    *

@@ -5,7 +5,7 @@
 --       id, how many users the header says there are, how many of them ranked, the members with their scores, best first, and the totals as user
 --       and text; and the keys that the header does not name and that do not expire.
 --
--- Whoever wrote the board is not asked which keys there are, so all of the server's are looked at: this is for
+-- The writer of the board is not asked which keys there are, so all of the server's are looked at: this is for
 -- small servers that serve nobody else.
 local function text(value)
     return value or ''

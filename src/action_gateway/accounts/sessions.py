@@ -5,7 +5,7 @@ Only hashes are kept. A token that was good before the last one and comes back w
 session ends for everybody.
 
 An answer that got lost must not log anyone out: the token just before the good one gets the good one again.
-For a short while that holds for whoever has it. After that it holds for who also has the Idempotency-Key that
+For a short while that holds for any client. After that it holds only for one with the Idempotency-Key that
 came with it the first time, until the good one is used: a device may sleep for days before it asks again, and
 a copy of the token comes without the key.
 

@@ -60,7 +60,7 @@ class OutsideTickets:
 
 
 class AnyTickets:
-    """Checks tickets, whoever has issued them."""
+    """Checks tickets of all issuers."""
 
     def __init__(self, own: ScoreTickets, outside: OutsideTickets) -> None:
         self._own = own

@@ -102,7 +102,7 @@ class Feeds:
     def _close(self, period: str, held: _Held) -> None:
         if self._held.get(period) is held:
             del self._held[period]
-        # Whoever held it last may be about to be cancelled, and must not wait.
+        # The task that held it last may be about to be cancelled, and must not wait.
         task = asyncio.create_task(held.feed.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -65,7 +65,7 @@ class Limits:
         self._rates = rates
         self._seconds = seconds
         self._monotonic = monotonic
-        self._away_until = 0.0
+        self._unavailable_until = 0.0
 
     async def start(self, user_id: str) -> None:
         """Count an action started."""
@@ -118,7 +118,7 @@ class Limits:
             await _hit(self._local, rate, limit, key, cost)
 
     async def _count_strictly(self, rate: int, limit: Limit | IssuerLimit, *key: str, cost: int = 1) -> None:
-        if self._monotonic() < self._away_until:
+        if self._monotonic() < self._unavailable_until:
             raise UnavailableError
         try:
             with tracing.count(limit):
@@ -126,7 +126,7 @@ class Limits:
                     await _hit(self._shared, rate, limit, key, cost)
         except (StorageError, TimeoutError) as error:
             # For a moment nobody else has to wait to find out the same.
-            self._away_until = self._monotonic() + _PAUSE_SECONDS
+            self._unavailable_until = self._monotonic() + _PAUSE_SECONDS
             _log.warning("limits_not_shared", fault=type(error.__cause__ or error).__name__)
             raise UnavailableError from error
 
@@ -134,7 +134,7 @@ class Limits:
 class _Rate(RateLimitItemPerMinute):
     def key_for(self, *identifiers: str | bytes | float) -> str:
         # That of the library has the rate, so that replicas with other rates would count each on its own, and
-        # whoever has used up a rate would begin again where it is changed.
+        # a user who has used up a rate would start again where it is changed.
         return "/".join(map(str, identifiers))
 
 

@@ -1,4 +1,4 @@
-"""Who may moderate: looked up at each call, so that a role that was taken away counts at once."""
+"""Who may moderate: looked up at each call, so that a revocation takes effect at once."""
 
 from action_gateway.errors import ModeratorOnlyError
 from action_gateway.limits.limits import Limits

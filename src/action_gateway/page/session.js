@@ -4,7 +4,7 @@
  * The refresh token rotates: each is used once, by one tab. Tabs take turns under a Web Lock and read the kept token only
  * inside it. Without Web Locks two tabs may send the same token at once; the gateway then gives both the same successor.
  *
- * A token is sent with an Idempotency-Key, which is kept with it until there is an answer. Whoever asks again with both,
+ * A token is sent with an Idempotency-Key, which is kept with it until there is an answer. A client that sends both again,
  * after the device has slept or in a new tab, gets the successor that got lost.
  *
  * Events: `user` when somebody else (or nobody: `detail.why`) is logged in, `token` (detail: the access token) when it

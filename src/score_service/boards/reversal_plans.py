@@ -66,7 +66,7 @@ class AppliedPlan:
 
     token: PlanToken
     reversed: int
-    """Awards of it that are reversed now, by whomever."""
+    """Awards of it that are reversed now, by any caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ class ReversalPlans:
     async def _share(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
         """Wait for the work of a key, which begins with the first who asks, and ends also if all have left.
 
-        Whoever did not get an answer in time asks again, and would else have it done twice at once.
+        A caller that got no answer in time asks again, and would otherwise have it done twice at once.
         """
         running = self._running.get(key)
         if running is None:

@@ -2,7 +2,7 @@
 
 Invariants:
 - Every step may be repeated, interrupted or taken by several processes at once: the record says what is done.
-- The entry is written once, whoever writes it, and says the same whoever does.
+- The entry is written once, by any process, and its content does not depend on which.
 - The projection follows the ledger by itself. It is told only so that it does so at once.
 """
 

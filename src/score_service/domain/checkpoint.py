@@ -1,4 +1,4 @@
-"""How far a rebuild of a board has come, so that whoever takes it over goes on from there. Pure."""
+"""How far a rebuild of a board has come, so that the process that takes it over goes on from there. Pure."""
 
 import re
 from dataclasses import dataclass, replace

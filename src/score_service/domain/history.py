@@ -1,4 +1,4 @@
-"""The awards of a board as whoever looks back sees them, and what taking some of them back would do. Pure."""
+"""The past awards of a board as they are listed, and what taking some of them back would do. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime

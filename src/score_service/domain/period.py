@@ -1,7 +1,7 @@
 """Periods: ranges of time in which a board counts from 0. Pure.
 
 A period is a half-open range of instants. What a local day is was worked out before, see `periods`, and is
-not asked again: whoever has a period needs no time zone.
+not asked again: with a period, no time zone is needed.
 """
 
 import enum

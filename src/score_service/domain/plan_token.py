@@ -1,7 +1,7 @@
 """What a plan of reversals is known by, as the opaque text that clients carry. Pure.
 
 Everything that an apply needs is in the text, so that any process can apply a plan of any other. It is no
-secret and not signed: whoever may apply a plan may choose what it has.
+secret and not signed: a caller that may apply a plan may choose what it has.
 """
 
 import hashlib

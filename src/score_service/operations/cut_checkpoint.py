@@ -122,7 +122,7 @@ class CutReader:
             raise CheckpointError(_describe(cut))
         if chain.digest != cut.digest:
             findings.add(Fault.DIGEST_WRONG, cut.revision)
-        # No commit is left that proves the entries up to the cut, and whoever serves may add to them.
+        # No commit is left that proves the entries up to the cut, and the runtime role may add to them.
         entries = await self._ask(self._archive.count_entries, board_id, 0, cut.revision)
         kinds = Counter(entries | {"award": chain.kinds["award"]})
         if seal.write(chain) != cut.body or kinds != chain.kinds:

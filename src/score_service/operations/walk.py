@@ -139,7 +139,7 @@ class Walk:
         """Require that what the record has of a user's awards up to the cut is enough.
 
         Of those who were corrected between the cut and its entry all of them have to be known. They are in
-        the checkpoint, for whoever begins there.
+        the checkpoint, for a walk that begins there.
         """
         if self.cut and not self.is_from_cut and self.chain.revision < (self.cut.entry_revision or 0):
             raise BeyondCutError

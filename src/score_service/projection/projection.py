@@ -277,7 +277,7 @@ class Projection:
         return Generation(self._bulk, self._keys, board_id, secrets.token_hex(8), replaced, former)
 
     async def adopt_generation(self, board_id: str, seen: Header | None) -> Generation | None:
-        """Go on with the generation that was last being made, whoever did; None where there is none.
+        """Go on with the generation that was last being made, by any process; None where there is none.
 
         Raises:
             ProjectionUnavailableError: Redis is unavailable.

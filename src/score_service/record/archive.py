@@ -1,6 +1,6 @@
 """The cut of a ledger: awards up to it are archived, and deleted page by page.
 
-Awards are archived in this order, and whoever is interrupted begins again and goes on:
+Awards are archived in this order, and a run that was interrupted is repeated and continues:
 1. the lines of the checkpoint of the cut are written, page by page;
 2. the cut is set, and its entry written to the ledger;
 3. the awards up to it are deleted, page by page, and their ids kept;

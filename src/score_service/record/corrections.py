@@ -1,7 +1,7 @@
 """Corrections in PostgreSQL: awards that are taken back, and users who are hidden.
 
 Invariants:
-- An award is taken back once, by one reversal, whoever asks for it and however often.
+- An award is taken back once, by one reversal, however many callers ask for it and however often.
 - Standings become what they would be had the award never been made, in the transaction that says so, in every
   period whose standings are not frozen.
 - Each correction is an entry of the ledger, which says what the standings became.

@@ -66,7 +66,7 @@ class CountedPage:
 class Standings:
     """The store of the standings.
 
-    Whoever has points and is visible is ranked; nobody else counts in ranks, lists or numbers of users.
+    A user that has points and is visible is ranked; no other user counts in ranks, lists or numbers of users.
 
     Every method takes the id of a period. One that nobody has points in, and one that is final, has no
     standings here; those of the latter are in `Results`.

@@ -50,7 +50,7 @@ class Subscription:
     def stop(self) -> None:
         """End the task. The flag ends its loops also where a library has lost the cancellation.
 
-        Whoever calls it again does not interrupt the task while it closes its connection.
+        A second call does not interrupt the task while it closes its connection.
         """
         if not self._stopped:
             self._stopped = True

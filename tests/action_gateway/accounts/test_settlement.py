@@ -35,7 +35,7 @@ class Boards:
         assert visibility is Visibility.HIDDEN
         assert reason == "The account was deleted."
         if self.fails and board_id == "other":
-            raise UnavailableError("UNAVAILABLE", "away")
+            raise UnavailableError("UNAVAILABLE", "unavailable")
         self.hidden.append((board_id, user_id))
         if board_id == "other":
             raise StandingNotFoundError("STANDING_NOT_FOUND", "no award")

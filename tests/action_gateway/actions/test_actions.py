@@ -435,7 +435,7 @@ async def test_while_redis_is_unavailable_players_continue_and_logins_are_reject
     assert code(await player.post("/actions/start", {"actionId": "quick"})) == (429, "rate_limited")
 
 
-class TestWhileTheScoreServiceIsAway:
+class TestWhileTheScoreServiceIsUnavailable:
     """No token is used up by that."""
 
     @pytest.fixture

@@ -151,7 +151,7 @@ async def test_services_take_the_one_of_several_hosts_that_writes(pair: Postgres
         assert connection.info.port == pair.primary.port
 
 
-async def test_a_standby_that_a_proxy_leads_to_looks_up_no_award_and_is_as_good_as_away(
+async def test_a_standby_that_a_proxy_leads_to_looks_up_no_award_and_is_as_good_as_unavailable(
     pair: PostgresPair,
 ) -> None:
     primary, password = pair.primary.server, derive_passwords(pair.primary.server.password)

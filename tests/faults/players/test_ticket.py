@@ -1,4 +1,4 @@
-"""What a ticket asks for, as whoever has it works it out."""
+"""What a ticket asks for, as its bearer computes it."""
 
 import time
 import uuid

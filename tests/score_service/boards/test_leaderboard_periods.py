@@ -159,7 +159,7 @@ async def test_record_shows_a_period_as_redis_does(
     assert [replace(view, source=Source.CACHE) for view in recorded] == cached
 
 
-async def test_final_period_is_read_from_the_archive_while_redis_is_away(
+async def test_final_period_is_read_from_the_archive_while_redis_is_unavailable(
     period_boards: PeriodBoards, lossy_leaderboard: Leaderboard, redis_proxy: Proxy
 ) -> None:
     await fill(period_boards)

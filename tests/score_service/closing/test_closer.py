@@ -192,7 +192,7 @@ async def test_many_processes_close_a_period_once_while_awards_go_on(
     assert verified.findings.kept == []
 
 
-async def test_redis_that_is_away_does_not_hold_up_a_close(
+async def test_redis_that_is_unavailable_does_not_hold_up_a_close(
     board_store: BoardStore,
     periods: PeriodStore,
     projector: Projector,
@@ -306,7 +306,7 @@ async def test_loop_closes_what_is_due_although_not_all_periods_can_be_counted(
     assert closer.closed == 1
 
 
-async def test_loop_goes_on_when_the_record_was_away(
+async def test_loop_goes_on_when_the_record_was_unavailable(
     loop: ClosingLoop, periods: PeriodStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failures = iter([RecordUnavailableError(), RuntimeError()])

@@ -200,7 +200,7 @@ async def test_entries_come_at_once_when_the_projection_hints_at_them(
         await waiting
 
 
-async def test_entries_come_while_redis_is_away(
+async def test_entries_come_while_redis_is_unavailable(
     ledger: Ledger, store: EntryStore, lossy_projection: Projection, redis_proxy: Proxy
 ) -> None:
     await redis_proxy.stop()

@@ -50,7 +50,7 @@ class Commit(NamedTuple):
 
 
 Fold: TypeAlias = tuple[Standing, ...]
-"""What a ledger adds up to, best first, whoever may see it."""
+"""What a ledger adds up to, best first, regardless of visibility."""
 
 
 class Shown(NamedTuple):

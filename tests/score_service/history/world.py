@@ -371,7 +371,7 @@ class World:
 
         async def happen() -> None:
             started.set()
-            # Whoever gives up waiting for the step does not stop what happens.
+            # A caller that gives up waiting for the step does not stop it.
             await asyncio.shield(meanwhile)
             if operation.then == "is cancelled":
                 raise asyncio.CancelledError
@@ -476,7 +476,7 @@ class World:
         await self._stores.record.restore(self._board_id, self.model.steps)
 
     async def _cut(self) -> None:
-        """Archive what is older than now. Whoever restored the record has no files that go on."""
+        """Archive what is older than now. After a restore of the record, no files continue it."""
         await self._stores.record.keep(self._board_id)
         folder = self._folder / str(self._restores)
         folder.mkdir(exist_ok=True)

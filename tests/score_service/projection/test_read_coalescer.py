@@ -193,7 +193,7 @@ async def test_failure_is_that_of_all_who_shared_the_trip_and_of_nobody_after_it
     assert later[0].result() == Answer(Question("a"), 0)
 
 
-async def test_more_callers_than_may_wait_are_turned_away(
+async def test_more_callers_than_may_wait_are_rejected(
     boards: Boards, coalescer: ReadCoalescer[Question, Answer]
 ) -> None:
     reads = begin(coalescer, *"abcdefgh")

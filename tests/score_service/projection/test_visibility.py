@@ -146,7 +146,7 @@ async def begin(projection: Projection) -> Model:
     return model
 
 
-# What is read, and how the users in it are found. Whoever adds a read, adds it here.
+# What is read, and how the users in it are found. A new read is added here.
 
 
 async def _read_top(projection: Projection, place: str) -> Sequence[Any]:

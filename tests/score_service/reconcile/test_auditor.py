@@ -273,7 +273,7 @@ async def test_loop_goes_round_until_it_is_left(audit_loop: AuditLoop, keys: Key
         await eventually(is_repaired)
 
 
-class PartlyAway(Auditor):
+class PartlyUnavailable(Auditor):
     """An auditor that cannot audit one board."""
 
     async def audit_board(self, board_id: str, on_progress: object = None) -> BoardAudit:
@@ -296,7 +296,7 @@ async def test_board_that_cannot_be_audited_keeps_no_other_from_it(
 ) -> None:
     await ledger.record_awards("broken", [make_award(board_id="broken")])
     await keys.hold("bob", 7, 5)
-    auditor = PartlyAway(ledger, standings, periods, projection, IMPATIENT)
+    auditor = PartlyUnavailable(ledger, standings, periods, projection, IMPATIENT)
     auditor.error = error
     loop = AuditLoop(ledger, auditor, rebuilder, jitter=lambda: 0)
 

@@ -156,13 +156,13 @@ async def test_lag_is_not_known_while_redis_is_unavailable(
     async def is_there() -> bool:
         return projector.scanner.lag == 0
 
-    async def is_away() -> bool:
+    async def is_unavailable() -> bool:
         return math.isnan(projector.scanner.lag)
 
     async with projector.running(0.02):
         await eventually(is_there)
         redis_proxy.hold()
-        await eventually(is_away)
+        await eventually(is_unavailable)
         scans = projector.scanner.scans
         redis_proxy.release()
         await eventually(is_there)

@@ -149,7 +149,7 @@ class Model:
         return dict(sums)
 
     def ranked(self, period_id: str = ALL_TIME) -> list[tuple[str, int, int]]:
-        """Return user, total and rank of whoever is ranked, best first."""
+        """Return user, total and rank of all ranked users, best first."""
         rows = sorted(
             (-total, reached, user_id)
             for user_id, (total, reached) in self.standings(period_id).items()

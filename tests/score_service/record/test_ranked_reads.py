@@ -1,4 +1,4 @@
-"""Who is ranked, in every read of the record: whoever has points and is visible, and nobody else."""
+"""Who is ranked, in every read of the record: users that have points and are visible, and no others."""
 
 import re
 from collections.abc import Awaitable, Callable

@@ -58,7 +58,7 @@ async def boards(ledger: Ledger, database: Database) -> list[str]:
     return ["unreachable", "first", "last"]
 
 
-async def test_heads_of_all_boards_but_those_of_a_node_that_is_away_are_listed(
+async def test_heads_of_all_boards_but_those_of_a_node_that_is_unavailable_are_listed(
     ledger: Ledger, boards: list[str]
 ) -> None:
     with pytest.raises(RecordUnavailableError):
@@ -76,7 +76,7 @@ async def test_heads_of_all_boards_are_all_on_a_database_that_is_whole(ledger: L
     assert await ledger.list_reachable_heads("", 10) == ([("main", await ledger.read_head("main"))], True)
 
 
-async def test_function_for_nodes_that_are_away_lists_on_one_server_what_it_has(
+async def test_function_for_nodes_that_are_unavailable_lists_on_one_server_what_it_has(
     ledger: Ledger, record: pool.Database
 ) -> None:
     for board_id in ("b", "B", "a"):
@@ -85,7 +85,7 @@ async def test_function_for_nodes_that_are_away_lists_on_one_server_what_it_has(
     assert [(row["board_id"], row["revision"]) for row in rows] == [("B", 1), ("a", 1)]
 
 
-async def test_due_periods_of_living_nodes_are_listed_while_one_is_away(
+async def test_due_periods_of_living_nodes_are_listed_while_one_is_unavailable(
     ledger: Ledger,
     board_store: BoardStore,
     periods: PeriodStore,
@@ -102,14 +102,14 @@ async def test_due_periods_of_living_nodes_are_listed_while_one_is_away(
     assert [due.board_id for due in await periods.list_due(10)] == ["first"]
 
 
-async def test_verification_of_all_boards_does_not_pass_over_those_that_are_away(
+async def test_verification_of_all_boards_does_not_pass_over_those_that_are_unavailable(
     ledger: Ledger, boards: list[str]
 ) -> None:
     with pytest.raises(RecordUnavailableError):
         assert boards == [board_id async for board_id in ledger.list_boards()]
 
 
-async def test_boards_of_living_nodes_are_repaired_while_one_is_away(
+async def test_boards_of_living_nodes_are_repaired_while_one_is_unavailable(
     ledger: Ledger, projection: Projection, projector: Projector, boards: list[str]
 ) -> None:
     async with projector.running(0.02):
@@ -127,7 +127,7 @@ def _sessions(database: Database) -> list[int]:
         return [pid for (pid,) in found.fetchall()]
 
 
-async def test_award_of_a_board_that_is_away_has_an_unknown_outcome_and_costs_no_connection(
+async def test_award_of_a_board_that_is_unavailable_has_an_unknown_outcome_and_costs_no_connection(
     ledger: Ledger, database: Database, boards: list[str]
 ) -> None:
     settings = PoolSettings(database.score_runtime_dsn, connections_max=1)

@@ -91,7 +91,7 @@ async def world(
     lossy_projection: Projection,
     redis_proxy: Proxy,
 ) -> AsyncIterator[World]:
-    """Return a world whose watches read the projection, or the record because Redis is away."""
+    """Return a world whose watches read the projection, or the record because Redis is unavailable."""
     if request.param == "record":
         redis_proxy.hold()
         feeds = replace(feeds, projection=lossy_projection)
@@ -155,7 +155,7 @@ async def test_hidden_user_leaves_every_top_at_one_position_and_comes_back(
 
 @pytest.mark.parametrize("period", CHOICES)
 @pytest.mark.parametrize("hiding", [Visibility.HIDDEN, Visibility.SHADOWED])
-async def test_watcher_that_was_away_meanwhile_ends_like_one_that_stayed(
+async def test_watcher_that_was_disconnected_meanwhile_ends_like_one_that_stayed(
     world: World, hiding: Visibility, period: str
 ) -> None:
     left = (await world.award("cyd", 1)).revision

@@ -288,7 +288,7 @@ async def test_period_that_is_not_there_cannot_be_watched(
         await nowhere.step()
 
 
-async def test_watch_turns_over_while_redis_is_away(
+async def test_watch_turns_over_while_redis_is_unavailable(
     period_boards: PeriodBoards, lossy_watch: Watch, redis_proxy: Proxy, moment: Moment
 ) -> None:
     await period_boards.award("ada", 9)

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LaterError, UnavailableError } from '../errors.js';
 import type { ScoreClientError } from '../errors.js';
 
-/** However long the service asks to stay away, a watch looks again after this time. */
+/** However long the service asks to wait, a watch is opened again after this time. */
 const LONGEST_ASKED_PAUSE_MS = 30_000;
 /** A call that fails with no more time left than this may be the last one. */
 const LAST_MS = 200;

@@ -125,7 +125,7 @@ def claim_files(folder: Path, board_id: str) -> Iterator[None]:
     with path.open("ab") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever had it before may have removed it since it was opened here: then it keeps nobody out.
+            # Its previous holder may have removed it since it was opened here: then it locks nothing.
             is_there = os.path.samestat(path.stat(), os.fstat(file.fileno()))
         except (BlockingIOError, FileNotFoundError):
             is_there = False

@@ -56,7 +56,7 @@ function answers.standings(ranks, first, last)
     return {top, users}
 end
 
--- A page starts after whoever ended the one before, also if that user has moved meanwhile, so that nobody is left out.
+-- A page starts after the last user of the previous one, also if that user has moved meanwhile, so that no user is left out.
 function answers.page(ranks, first, last)
     local start = last > first and count_better(ranks, ARGV[first + 1], ARGV[first + 2] + 1) or 0
     local page = redis.call('ZREVRANGE', KEYS[ranks], start, start + tonumber(ARGV[first]) - 1, 'WITHSCORES')

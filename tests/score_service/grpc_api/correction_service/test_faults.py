@@ -144,7 +144,7 @@ async def test_a_plan_that_two_replicas_apply_at_once_takes_each_award_back_once
     assert {award.reversal.revision for award in listed.awards[1:]} == set(range(802, 1_602))
 
 
-async def test_corrections_are_made_and_seen_while_redis_is_away_and_the_ranks_follow_when_it_is_back(
+async def test_corrections_are_made_and_seen_while_redis_is_unavailable_and_the_ranks_follow_when_it_is_back(
     start_score_service: StartScoreService,
     connect: Connect,
     backend_certificate: CertificateFiles,
