@@ -54,10 +54,10 @@ async def _change(client: ScoreClient, listeners: Piped, seconds: float) -> Samp
 
     await listeners.ask()
     sample = await keep_pace(call, _CHANGES_A_SECOND, seconds)
-    heard: Any = await listeners.ask()
-    if heard["closed"]:
-        raise RuntimeError(f"{heard['closed']} sockets were closed.")
-    return replace(sample, count=heard["messages"])
+    answer: Any = await listeners.ask()
+    if answer["closed"]:
+        raise RuntimeError(f"{answer['closed']} sockets were closed.")
+    return replace(sample, count=answer["messages"])
 
 
 SOCKETS = Theme(

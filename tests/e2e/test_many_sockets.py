@@ -5,7 +5,7 @@ import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.fixtures.browser import Browser, edge, heard, join
+from tests.fixtures.browser import Browser, edge, join, receive_event
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.stores import eventually
 from tests.fixtures.watching import memory_of, metric_of
@@ -28,7 +28,7 @@ def counts() -> tuple[int, int]:
 
 @asynccontextmanager
 async def sockets(player: Browser, count: int, *, stalls: bool) -> AsyncIterator[list[IdleSocket]]:
-    """Keep so many WebSockets open, each of which has heard where things stand."""
+    """Keep so many WebSockets open, each of which has received the initial state."""
     host, _, port = player.address.rpartition(":")
     opened: list[IdleSocket] = []
     try:
@@ -55,11 +55,11 @@ async def test_thousands_of_idle_or_stalled_sockets_do_not_delay_changes_to_a_li
             sockets(player, idle, stalls=False) as listening,
             player.socket() as live,
         ):
-            await heard(live, "leaderboard:initial")
+            await receive_event(live, "leaderboard:initial")
             for number in range(1, AWARDS + 1):
                 done = await player.complete(await player.start("quick"), "yes")
                 assert done.json()["newTotalScore"] == 5 * number
-                while (await heard(live, "score:update"))["newScore"] < 5 * number:
+                while (await receive_event(live, "score:update"))["newScore"] < 5 * number:
                     pass
             assert await metric_of(gateway, "gateway_sockets") >= idle + 1
             assert all(socket.is_open for socket in listening)
@@ -72,7 +72,7 @@ async def test_thousands_of_idle_or_stalled_sockets_do_not_delay_changes_to_a_li
 
         await eventually(are_gone)
         async with player.socket() as again:
-            await heard(again, "leaderboard:initial")
+            await receive_event(again, "leaderboard:initial")
 
 
 async def test_slow_requests_are_closed_and_do_not_block_others(stack: Stack) -> None:

@@ -66,7 +66,7 @@ async def socket_of(gateway: Gateway, player: Player) -> AsyncIterator[ClientCon
         yield socket
 
 
-async def hear(socket: ClientConnection, event: str) -> Any:
+async def receive_event(socket: ClientConnection, event: str) -> Any:
     """Wait for an event of a kind."""
     async with asyncio.timeout(30):
         while True:
@@ -84,8 +84,12 @@ async def test_points_that_are_taken_back_are_gone_for_everyone(gateway: Gateway
     body = {"boardId": "main", "reason": REASON, **named}
     async with socket_of(gateway, ada) as own, socket_of(gateway, bob) as other:
         reversed_once = (await moderator.post("/moderation/reversals", body)).json()
-        assert (await hear(own, "score:update")) == {"userId": ada.user_id, "newScore": 5, "newRank": 1}
-        update = await hear(other, "leaderboard:update")
+        assert (await receive_event(own, "score:update")) == {
+            "userId": ada.user_id,
+            "newScore": 5,
+            "newRank": 1,
+        }
+        update = await receive_event(other, "leaderboard:update")
     assert [(row["username"], row["score"]) for row in update["leaderboard"]] == [("ada", 5), ("bob", 5)]
     assert (await moderator.post("/moderation/reversals", body)).json() == reversed_once | {"replayed": True}
 
@@ -105,8 +109,8 @@ async def test_who_is_hidden_is_seen_by_nobody_and_keeps_the_points(
     await score(bob)
     async with socket_of(gateway, ada) as own, socket_of(gateway, bob) as other:
         await see(moderator, ada, "hidden")
-        assert (await hear(own, "score:update"))["newRank"] is None
-        update = await hear(other, "leaderboard:update")
+        assert (await receive_event(own, "score:update"))["newRank"] is None
+        update = await receive_event(other, "leaderboard:update")
     assert [row["username"] for row in update["leaderboard"]] == ["bob"]
     await score(ada)
     assert await me(ada) == (15, None, [])

@@ -4,7 +4,7 @@ import asyncio
 
 import grpc
 import pytest
-from tests.fixtures.browser import edge, heard, join
+from tests.fixtures.browser import edge, join, receive_event
 from tests.fixtures.score_service import Stubs, award_request, credentials_of
 from tests.fixtures.stack import Stack, target_of
 from tests.fixtures.watching import memory_of
@@ -54,7 +54,7 @@ async def test_oversized_frames_close_their_socket_only(stack: Stack) -> None:
     async with edge(gateway.addresses["http"]) as http:
         player = await join(http, "ada")
         async with player.socket() as other:
-            await heard(other, "leaderboard:initial")
+            await receive_event(other, "leaderboard:initial")
             before = memory_of(gateway)
             for name, frame in FRAMES.items():
                 async with wire(gateway.addresses["http"]) as connection, asyncio.timeout(60):
@@ -65,7 +65,7 @@ async def test_oversized_frames_close_their_socket_only(stack: Stack) -> None:
                     # Its last frame is a close with a code of two bytes and a reason.
                     assert (1009).to_bytes(2) in rest, name
             await player.complete(await player.start("quick"), "yes")
-            assert (await heard(other, "score:update"))["newScore"] == 5
+            assert (await receive_event(other, "score:update"))["newScore"] == 5
             assert memory_of(gateway) < before + 16 * MEBIBYTE
     assert "Traceback" not in gateway.log()
 

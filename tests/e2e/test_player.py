@@ -10,7 +10,7 @@ from typing import Any
 import httpx2 as httpx
 import psycopg
 import pytest
-from tests.fixtures.browser import PASSWORD, edge, first_position, first_score, heard, join
+from tests.fixtures.browser import PASSWORD, edge, first_position, first_score, join, receive_event
 from tests.fixtures.postgres import Database
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.stack import Stack, target_of
@@ -30,7 +30,7 @@ async def test_player_registers_solves_and_everyone_sees_it(stack: Stack) -> Non
             aclosing(ada.events()) as events,
             asyncio.timeout(60),
         ):
-            initial = await heard(bobs, "leaderboard:initial")
+            initial = await receive_event(bobs, "leaderboard:initial")
             assert initial == {"leaderboard": [], "me": {"score": 0, "rank": None}, "period": None}
             assert (await anext(events))[0] == "leaderboard:initial"
 
@@ -50,10 +50,10 @@ async def test_player_registers_solves_and_everyone_sees_it(stack: Stack) -> Non
                 "newRank": 1,
             }
             row = {"rank": 1, "userId": ada.user_id, "username": "ada", "score": 10}
-            update = await heard(bobs, "leaderboard:update")
+            update = await receive_event(bobs, "leaderboard:update")
             assert update == {"leaderboard": [row], "changedRanks": [1]}
             score = {"userId": ada.user_id, "newScore": 10, "newRank": 1}
-            assert await heard(adas, "score:update") == score
+            assert await receive_event(adas, "score:update") == score
             seen = {name: data async for name, _, data in take(events, 2)}
             assert seen["score:update"] == score
             assert seen["leaderboard:update"]["leaderboard"] == [row]

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 import httpx2 as httpx
 import pytest
-from tests.fixtures.browser import PASSWORD, edge, first_position, first_score, heard, join
+from tests.fixtures.browser import PASSWORD, edge, first_position, first_score, join, receive_event
 from tests.fixtures.reverse_proxies import PROXIES, StartReverseProxy
 from tests.fixtures.stack import Stack, target_of
 
@@ -26,18 +26,18 @@ async def test_a_player_logs_in_scores_and_sees_it_on_both_kinds_of_streams(
     async with edge(proxy.address, proxy.tls) as http, asyncio.timeout(90):
         ada = await join(http, "ada", proxy.tls)
         async with ada.socket() as socket, aclosing(ada.events()) as events:
-            assert (await heard(socket, "leaderboard:initial"))["me"] == {"score": 0, "rank": None}
+            assert (await receive_event(socket, "leaderboard:initial"))["me"] == {"score": 0, "rank": None}
             assert (await anext(events))[0] == "leaderboard:initial"
             done = await ada.complete(await ada.start("quick"), "yes")
             assert done.json()["newTotalScore"] == 5
             score = {"userId": ada.user_id, "newScore": 5, "newRank": 1}
-            assert await heard(socket, "score:update") == score
+            assert await receive_event(socket, "score:update") == score
             position = await first_position(events)
         await ada.complete(await ada.start("quick"), "yes")
         async with aclosing(ada.events(position)) as events:
             assert (await first_score(events))["newScore"] == 10
         async with ada.socket() as socket:
-            assert (await heard(socket, "leaderboard:initial"))["me"] == {"score": 10, "rank": 1}
+            assert (await receive_event(socket, "leaderboard:initial"))["me"] == {"score": 10, "rank": 1}
         headers = (await http.get("/leaderboard", headers=ada.headers)).headers
         assert "strict-transport-security" in headers, "the gateway knows that the browser has HTTPS"
 

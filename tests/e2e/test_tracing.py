@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import psycopg
-from tests.fixtures.browser import edge, heard, join
+from tests.fixtures.browser import edge, join, receive_event
 from tests.fixtures.collector import Collector, Exported
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import RunningService
@@ -61,7 +61,7 @@ async def test_a_completion_is_one_trace_from_the_request_to_both_stores_and_nam
             done = await ada.complete(token, "yes", traceparent=parent, **SPOILT)
             assert done.status_code == 200, done.text
         async with ada.socket() as socket, aclosing(ada.events()) as events:
-            await heard(socket, "leaderboard:initial")
+            await receive_event(socket, "leaderboard:initial")
             await anext(events)
             ended = {"GET /api/v1/leaderboard/ws", "GET /api/v1/leaderboard/events"}
             # While both go on.

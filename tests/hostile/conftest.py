@@ -15,7 +15,7 @@ def no_faults(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixtu
     """Let no test pass in which a service logged an unexpected failure."""
     yield
     said = capsys.readouterr().out + caplog.text
-    SECRETS.hear("what was printed", said)
+    SECRETS.note_output("what was printed", said)
     assert not [fault for fault in FAULTS if fault in said], said
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR], said
 

@@ -22,7 +22,7 @@ def test_warned(): logging.getLogger("x").warning("tried %s", {SECRET!r})
 def test_file(tmp_path): (tmp_path / "gateway-1.log").write_text("password=" + {SECRET!r})
 def test_command():
     subprocess.run([sys.executable, "-c", "print({SECRET!r})"], capture_output=True)
-def test_signed(capsys): SECRETS.hear("a log", "for " + jwt.encode({{"sub": "ada"}}, "k" * 32))
+def test_signed(capsys): SECRETS.note_output("a log", "for " + jwt.encode({{"sub": "ada"}}, "k" * 32))
 def test_shape(): print("kept as $argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$aGFzaA")
 """
 

@@ -67,7 +67,7 @@ class Feed:
         """What is shown next, as far as it is known."""
         self._newest_period: ShownPeriod | None = None
         self._problem: str | None = "the leaderboard was not read yet"
-        self._heard_at = float("-inf")
+        self._received_at = float("-inf")
         self._failures = 0
         self._over = False
         self._known = asyncio.Event()
@@ -100,8 +100,8 @@ class Feed:
     @property
     def problem(self) -> str | None:
         """What keeps the board from being up to date, as far as is known; None where nothing does."""
-        if self._problem is None and asyncio.get_running_loop().time() > self._heard_at + _SILENCE_SECONDS:
-            return "nothing was heard of the leaderboard for a while"
+        if self._problem is None and asyncio.get_running_loop().time() > self._received_at + _SILENCE_SECONDS:
+            return "nothing was received about the leaderboard for a while"
         return self._problem
 
     def subscribe(
@@ -187,7 +187,7 @@ class Feed:
         async with aclosing(self._watch()) as events:
             async for event in events:
                 await self._fold(event)
-                self._hear()
+                self._note_received()
 
     async def _watch(self) -> AsyncGenerator[Snapshot | Update | Checkpoint]:
         """Follow the board, without what is shown of a period that is over."""
@@ -208,9 +208,9 @@ class Feed:
             return False
         return steps_back(found, known, self._clock())
 
-    def _hear(self) -> None:
+    def _note_received(self) -> None:
         self._problem = None
-        self._heard_at = asyncio.get_running_loop().time()
+        self._received_at = asyncio.get_running_loop().time()
         self._failures = 0
         self._known.set()
 
@@ -235,7 +235,7 @@ class Feed:
             self._start_over({user_id: no_standing(user_id) for user_id in self.audience.user_ids}, 0)
             self._newest_top = Top()
             self._show(0, None)
-        self._hear()
+        self._note_received()
 
     async def _fold(self, event: Snapshot | Update | Checkpoint) -> None:
         if not isinstance(event, Checkpoint) and event.top is not None:

@@ -110,7 +110,7 @@ export class Live extends EventTarget {
     this.#socket = socket;
     this.#timer = window.setTimeout(() => this.#lost(0), PATIENCE_MS);
     socket.addEventListener("open", () => socket.send(greeting(accessToken)));
-    socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#hear(parsed(data)));
+    socket.addEventListener("message", ({ data }) => socket === this.#socket && this.#receive(parsed(data)));
     socket.addEventListener("close", ({ code }) => socket === this.#socket && this.#lost(code));
   }
 
@@ -120,7 +120,7 @@ export class Live extends EventTarget {
   }
 
   /** @param {{event?: unknown, data?: any}} message */
-  #hear({ event, data }) {
+  #receive({ event, data }) {
     const type = EVENTS.get(String(event));
     if (!type) return;
     // It comes again on an open connection when a period ends.

@@ -60,7 +60,7 @@ export class Session extends EventTarget {
     await call("POST", "auth/register", { json: { username, password } });
   }
 
-  /** Forgets the login here at once; the server hears of it when it can. */
+  /** Forgets the login here at once; the server is told when it can be reached. */
   async logout() {
     const login = keep.read();
     keep.write(null);

@@ -100,7 +100,7 @@ class LeaderboardSockets:
         access = conversation.greet(websocket.headers.getlist("authorization"))
         if access is None:
             connection.end_after(self._auth_seconds, Ending.AUTH_TIMEOUT)
-            access = await self._hear(websocket, conversation)
+            access = await self._receive(websocket, conversation)
         note_user(access.user_id)
         self._extend(connection, access)
         with (
@@ -108,9 +108,9 @@ class LeaderboardSockets:
             self._hold(period) as feed,
             feed.subscribe(access.user_id) as subscription,
         ):
-            async with beside(connection, self._tell, websocket, feed, subscription):
+            async with beside(connection, self._send_news, websocket, feed, subscription):
                 while True:
-                    self._extend(connection, await self._hear(websocket, conversation))
+                    self._extend(connection, await self._receive(websocket, conversation))
 
     @contextmanager
     def _hold(self, period: str) -> Iterator[Feed]:
@@ -134,13 +134,13 @@ class LeaderboardSockets:
     def _extend(self, connection: Connection, access: Access) -> None:
         connection.end_after(access.expires_at - self._clock(), Ending.UNAUTHENTICATED)
 
-    async def _hear(self, websocket: WebSocket, conversation: Conversation) -> Access:
+    async def _receive(self, websocket: WebSocket, conversation: Conversation) -> Access:
         message = await websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise EndedError(Ending.GONE)
         return conversation.receive(message.get("text"), asyncio.get_running_loop().time())
 
-    async def _tell(self, websocket: WebSocket, feed: Feed, subscription: Subscription) -> None:
+    async def _send_news(self, websocket: WebSocket, feed: Feed, subscription: Subscription) -> None:
         try:
             news = await feed.open(subscription)
             while True:

@@ -9,11 +9,11 @@ That is the sliding-window counter of rate limiters (Cloudflare, "How we built r
 scaling to millions of domains", 2017): two numbers a user, and right where awards come evenly.
 
 It is out of the ordinary where it is above a floor, and above a multiple of what is typical on the board: the
-median of the last finished windows of the 64 users who finished one most recently. Each user has one voice in
+median of the last finished windows of the 64 users who finished one most recently. Each user is one sample of
 it, so a bot that gets a thousand awards moves it no more than a player who gets one. A median stands until
-half of the voices are false (its breakdown point: Hampel, 1971). Where fewer than ten users have a voice
+half of the samples are false (its breakdown point: Hampel, 1971). Where fewer than ten users have a sample
 nothing is typical, and the floor alone decides; but not in the first three windows of a board, after which
-all have a voice who get points in each.
+all users that get points in each have one.
 
 Memory is bounded: who got no points for longest is forgotten first, and so are boards, with what is typical
 of them. Those who get points often stay.
@@ -143,7 +143,7 @@ class _Board:
         """The points of the last finished window, by user; who finished last is last."""
         self._typical: float | None = None
         self._added = 0
-        """Voices since that was found."""
+        """Samples since that was found."""
 
     def add_sample(self, user_id: str, points: int) -> None:
         """Take in a window that is finished."""
@@ -156,7 +156,7 @@ class _Board:
     def find_typical(self) -> float | None:
         """Return how many points a user gets in a window; None if too few are known.
 
-        To find it takes as long as ten awards, so a few voices more do not make it anew.
+        To find it takes as long as ten awards, so a few more samples do not make it anew.
         """
         is_old = self._typical is None or self._added >= _SAMPLES_RENEWED
         if is_old and len(self._samples) >= SAMPLES_MIN:

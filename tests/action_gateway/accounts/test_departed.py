@@ -38,14 +38,14 @@ async def leave(store: Store, user_id: str) -> None:
     )
 
 
-def test_listeners_hear_of_each_user_once() -> None:
-    departed, heard = Departed(MovableClock(), lifetime=10), list[Collection[str]]()
-    departed.listen(heard.append)
+def test_listeners_are_told_of_each_user_once() -> None:
+    departed, told = Departed(MovableClock(), lifetime=10), list[Collection[str]]()
+    departed.listen(told.append)
     departed.add(["ada", "bob"])
     departed.add(["bob", "eve"])
     departed.add(["eve"])
 
-    assert heard == [["ada", "bob"], ["eve"]]
+    assert told == [["ada", "bob"], ["eve"]]
     assert "ada" in departed
     assert "zoe" not in departed
 

@@ -91,7 +91,7 @@ async def eventually_copied(valkey: Valkey, copy: Path, text: bytes) -> None:
     await eventually(is_there)
 
 
-async def test_a_replica_that_lags_takes_over_without_what_it_did_not_hear(pair: ValkeyPair) -> None:
+async def test_a_replica_that_lags_takes_over_without_what_it_did_not_receive(pair: ValkeyPair) -> None:
     first, second = pair.primary, pair.replica
     user = Proxy(first.address)
     await pair.primary.command("SET", "key", "one")

@@ -15,12 +15,12 @@ class Echo:
     """A server that sends back what it gets, and remembers it."""
 
     def __init__(self) -> None:
-        self.heard = b""
+        self.received = b""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while data := await reader.read(1000):
-                self.heard += data
+                self.received += data
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:
@@ -67,7 +67,7 @@ async def test_what_is_held_arrives_after_the_release(proxy: Proxy, echo: Echo) 
         writer.write(b"hello")
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(5), 0.1)
-        assert echo.heard == b""
+        assert echo.received == b""
         proxy.release()
         assert await reader.readexactly(5) == b"hello"
 
@@ -77,10 +77,10 @@ async def test_held_replies_let_requests_pass(proxy: Proxy, echo: Echo) -> None:
     async with connected(proxy) as (reader, writer):
         writer.write(b"hello")
 
-        async def is_heard() -> bool:
-            return echo.heard == b"hello"
+        async def has_received() -> bool:
+            return echo.received == b"hello"
 
-        await eventually(is_heard)
+        await eventually(has_received)
         proxy.reset()
         with pytest.raises(ConnectionResetError):
             await reader.read(5)
@@ -104,10 +104,10 @@ async def test_a_cut_of_requests_lets_so_many_bytes_through_and_ends_that_connec
         writer.write(b"hello")
         assert await reader.read() in {b"", b"hel"}
 
-    async def is_heard() -> bool:
-        return echo.heard == b"hel"
+    async def has_received() -> bool:
+        return echo.received == b"hel"
 
-    await eventually(is_heard)
+    await eventually(has_received)
     async with connected(proxy) as (reader, writer):
         writer.write(b"hello")
         assert await reader.readexactly(5) == b"hello"
@@ -118,7 +118,7 @@ async def test_a_cut_of_replies_lets_requests_through_whole(proxy: Proxy, echo: 
     async with connected(proxy) as (reader, writer):
         writer.write(b"hello")
         assert await reader.read() == b"hel"
-    assert echo.heard == b"hello"
+    assert echo.received == b"hello"
 
 
 async def test_a_reset_is_seen_as_one(proxy: Proxy) -> None:

@@ -1,4 +1,4 @@
-"""Corrections on real stores: an accepted one ends, also without its caller, and whatever becomes of Redis."""
+"""Corrections on real stores: an accepted one ends, also without its caller, and whatever Redis does."""
 
 import asyncio
 import uuid

@@ -95,14 +95,14 @@ async def test_on_a_cluster_every_script_touches_declared_keys_of_one_slot_alone
     ):
         await use_every_script(projection)
         await redis.echo("end")
-        while (heard := await monitor.next_command())["command"] != "ECHO end":
-            command, *words = heard["command"].split(" ")
+        while (seen := await monitor.next_command())["command"] != "ECHO end":
+            command, *words = seen["command"].split(" ")
             if command in {"EVALSHA", "EVALSHA_RO"}:
                 scripts.add(words[0])
                 declared = words[2 : 2 + int(words[1])]
                 assert all(key.startswith(redis_prefix) for key in declared)
                 assert len({key_slot(key.encode()) for key in declared}) == 1
-            elif heard["client_type"] == "lua":
+            elif seen["client_type"] == "lua":
                 keys = words if command in _OF_KEYS_ALONE else words[:1]
                 if command == "SPUBLISH":
                     assert keys == [Keys(redis_prefix).channel("main")]
