@@ -43,7 +43,7 @@ _KIT: Final = f"{PAGE}#the-conformance-kit"
     help="Gets the report for programs.",
 )
 def main(target: str, names: str | None, answer_seconds: float, json_path: Path | None) -> None:
-    """Tell whether the client behind TARGET keeps the rules of docs/clients.md.
+    """Check whether the client behind TARGET keeps the rules of docs/clients.md.
 
     TARGET is the command of an adapter, with its arguments.
     """

@@ -21,7 +21,7 @@ _AT_A_TIME: Final = 1_000
 
 
 def find_lack(root: Path = _ROOT) -> str:
-    """Say what has to be made before this can be measured; the empty text where nothing has to be."""
+    """Return what has to be built before this can be measured; the empty text where nothing has to be."""
     if all((root / needed).exists() for needed in _NEEDED):
         return ""
     return f"it needs Node and the built client: make {' '.join(_NEEDED)}"

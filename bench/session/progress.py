@@ -47,7 +47,7 @@ class RoundsBar:
         self._progress.stop()
 
     def begin(self, what: str) -> None:
-        """Say what comes next."""
+        """Show what comes next."""
         self._progress.update(self._task, description=what, refresh=True)
 
     def advance(self, rounds: int = 1) -> None:

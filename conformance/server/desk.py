@@ -74,7 +74,7 @@ class Desk:
         self._turns: dict[str, list[Turn]] = defaultdict(lambda: [MAKE])
 
     def script(self, *turns: Turn, user_id: str = "ada") -> None:
-        """Say what becomes of the next attempts for a user."""
+        """Set the answers to the next attempts for a user."""
         self._turns[user_id] = list(turns)
 
     def attempts_for(self, user_id: str) -> list[Attempt]:

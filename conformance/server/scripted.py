@@ -124,7 +124,7 @@ class ScriptedServer:
         return f"dns:///localhost:{self.port}"
 
     def script(self, method: str, *steps: Step | StreamStep) -> None:
-        """Say what the next calls of a method get."""
+        """Set the answers to the next calls of a method."""
         self._scripts[method] = list(steps)
 
     def calls(self, method: str) -> list[Received]:

@@ -99,7 +99,7 @@ class Moderator:
         return call
 
     async def show(self, board_id: str, user_id: str, visibility: Visibility) -> VisibilityCall:
-        """Say who may see a user, and record how that ended."""
+        """Set who may see a user, and record how that ended."""
         began, result = time.monotonic(), None
         outcome, reason = Outcome.UNKNOWN, "left"
         try:

@@ -151,11 +151,11 @@ class Board:
             yield from placed
 
     def epochs_of(self, position: str) -> int:
-        """Tell, as a set of bits, which epochs went through a position."""
+        """Return, as a set of bits, which epochs went through a position."""
         return self.positions.get(position, 0)
 
     def epochs_at(self, revision: int) -> int:
-        """Tell, as a set of bits, which epochs had a position at a revision."""
+        """Return, as a set of bits, which epochs had a position at a revision."""
         if revision == 0:
             return self.positions[start_position(self.board_id)]
         return sum(1 << epoch for epoch, line in self.lines.items() if line.is_end(revision))

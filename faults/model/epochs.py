@@ -44,11 +44,11 @@ class Epochs:
         self._until: dict[tuple[float, float], float] = {}
 
     def live(self, began: float, ended: float) -> int:
-        """Tell, as a set of bits, in which epochs something happened that took this time."""
+        """Return, as a set of bits, in which epochs something happened that took this time."""
         return self._overlapping(began, ended, 0.0)
 
     def shown(self, began: float, ended: float, lag: float) -> int:
-        """Tell, as a set of bits, of which epochs something may be that was shown then.
+        """Return, as a set of bits, of which epochs something may be that was shown then.
 
         Args:
             began: when it was asked for.

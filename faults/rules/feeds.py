@@ -38,7 +38,7 @@ class _Told:
         self.entries = [_tell(line.ledger) for _, line in sorted(self.board.lines.items())]
 
     def epochs_of(self, fed: Fed) -> int:
-        """Tell, as a set of bits, which epochs have an entry at its revision, in the commit that it names."""
+        """Return, as a set of bits, which epochs have an entry at its revision, in the commit it names."""
         bits, due = 0, (fed.kind, fed.subject)
         for epoch, entries in enumerate(self.entries):
             if entries.get(fed.revision) == due and self._is_at(epoch, fed.revision, fed.position):
@@ -46,7 +46,7 @@ class _Told:
         return bits
 
     def epochs_at(self, position: str) -> int:
-        """Tell, as a set of bits, which epochs went through a position, also one within a commit."""
+        """Return, as a set of bits, which epochs went through a position, also one within a commit."""
         revision = int(position.partition("-")[0])
         return sum(1 << epoch for epoch in range(len(self.entries)) if self._is_at(epoch, revision, position))
 
@@ -127,7 +127,7 @@ class _Reader:
             yield Finding(Kind.FEED_UNFINISHED, where)
 
     def _begun(self, at: float) -> int:
-        """Tell, as a set of bits, which epochs had begun."""
+        """Return, as a set of bits, which epochs had begun."""
         return sum(1 << epoch for epoch, span in enumerate(self.epochs.spans) if span.began <= at)
 
 

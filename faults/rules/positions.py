@@ -25,7 +25,7 @@ class Sight:
 
 
 def locate(sight: Sight, board: Board, epochs: Epochs) -> int:
-    """Tell, as a set of bits, of which epochs it is: none where it is of none at that time."""
+    """Return, as a set of bits, of which epochs it is: none where it is of none at that time."""
     near = _epochs_of(sight, board) & epochs.shown(sight.began, sight.ended, sight.lag)
     # All epochs of a position have the same awards up to there, so one of them is enough.
     return near & -near if sight.position else near

@@ -297,7 +297,7 @@ class BodyTooSlowError(GatewayError):
 
 
 def translate(error: score.ScoreClientError) -> GatewayError:
-    """Say what a failure of the score service means for the request at hand.
+    """Translate a failure of the score service for the request at hand.
 
     A GatewayError of no kind stands for what should not happen: the gateway is set up wrongly.
     """
@@ -321,7 +321,7 @@ def _to_camel(field: str) -> str:
 
 
 def translate_denial(error: score.ScoreClientError, method: str) -> GatewayError:
-    """Say the same of a call that not every policy allows, and not every version of the score service has."""
+    """Translate the same for a call that some policies or versions of the score service do not allow."""
     if isinstance(error, score.NotAllowedError) or error.reason == "UNIMPLEMENTED":
         return ScoreServiceDeniedError([method])
     return translate(error)

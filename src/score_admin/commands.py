@@ -118,7 +118,7 @@ def _run(
 
 
 def _say_where(error: ScoreClientError) -> str:
-    """Say of what is archived where it is, or where one can go on."""
+    """Describe where archived entries are, or where the caller can continue."""
     match error:
         case AwardArchivedError(revision=int() as revision):
             return f" It is revision {describe(revision)}."

@@ -169,7 +169,7 @@ async def reverse_many(
 async def set_visibility(
     client: ScoreClient, connection: Connection, wanted: Visible, *, dry_run: bool
 ) -> None:
-    """Say who may see a user."""
+    """Set who may see a user."""
     if dry_run:
         view = await client.get_standing(board_id=wanted.board_id, user_id=wanted.user_id)
         _report(

@@ -88,7 +88,7 @@ class CorrectionCalls(ABC):
         return decode_reversal_result(await self._call(lambda stubs: stubs.corrections.ReverseAward, request))
 
     async def plan_reversals(self, *, board_id: str, award_filter: AwardFilter) -> ReversalPlan:
-        """Say what taking back all awards of a filter would change, and change nothing.
+        """Return what taking back all awards of a filter would change, and change nothing.
 
         Raises:
             BoardNotFoundError: There is no such board.
@@ -155,7 +155,7 @@ class CorrectionCalls(ABC):
         reason: str,
         on_behalf_of: str = "",
     ) -> VisibilityResult:
-        """Say who may see a user on a board. A hidden user goes on collecting points.
+        """Set who may see a user on a board. A hidden user goes on collecting points.
 
         Raises:
             StandingNotFoundError: The user has no award on this board.

@@ -22,7 +22,7 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 
 def describe_faults(error: ValidationError) -> Iterator[str]:
-    """Say what a model found wrong with a file, a line for each fault; values are not shown."""
+    """Describe what a model found wrong with a file, a line for each fault; values are not shown."""
     for fault in error.errors(include_url=False, include_context=False, include_input=False):
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
         said = _SAID.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")

@@ -18,7 +18,7 @@ class Mounted:
     folder: Path
 
     def path(self, inside: str) -> Path:
-        """Tell where a path of the container is."""
+        """Return where a path of the container is."""
         return self.folder / inside.removeprefix("/")
 
 

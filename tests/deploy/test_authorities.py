@@ -6,7 +6,7 @@ from tests.deploy.rendering import Manifests, Pod, render
 
 
 def volume_of(pod: Pod, file: str) -> str:
-    """Tell the kind of the volume that a file comes from."""
+    """Return the kind of the volume that a file comes from."""
     (name,) = (
         point["name"]
         for point in pod.containers[0]["volumeMounts"]

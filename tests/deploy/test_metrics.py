@@ -68,14 +68,14 @@ async def use(gateway: Gateway, stubs: Stubs) -> None:
 
 
 def lint(promtool: str, exposition: str) -> tuple[int, str]:
-    """Tell what promtool finds wrong with names, types and texts."""
+    """Return what promtool finds wrong with names, types and texts."""
     command = [promtool, "check", "metrics"]
     checked = subprocess.run(command, input=exposition, capture_output=True, text=True, check=False)
     return checked.returncode, checked.stdout + checked.stderr
 
 
 def differences(documented: Mapping[str, Metric], exported: Mapping[str, Metric]) -> list[str]:
-    """Tell in words where the two do not agree."""
+    """Return in words where the two do not agree."""
     found = [f"{name} is not documented" for name in exported.keys() - documented.keys()]
     found += [f"{name} is not exported" for name in documented.keys() - exported.keys()]
     for name in exported.keys() & documented.keys():

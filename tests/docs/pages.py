@@ -54,7 +54,7 @@ def read_steps(page: str) -> Iterator[Step]:
 
 
 def matches(expected: list[str], printed: list[str]) -> bool:
-    """Tell whether what was printed is what was expected; a line of `…` alone stands for any lines."""
+    """Return whether what was printed is what was expected; a line of `…` alone stands for any lines."""
     lines = [re.escape(line).replace("…", "[^\n]*") + "\n" for line in expected]
     pattern = "".join(r"(?:[^\n]*\n)*" if line == "[^\n]*\n" else line for line in lines)
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in printed)) is not None

@@ -48,7 +48,7 @@ class Holder:
     volume: SecretVolume
     names: Names
     count_taken: Callable[[], int]
-    """Tell how often it has taken new files."""
+    """Return how often it has taken new files."""
 
     def issue(self, authority: CertificateAuthority) -> CertificateFiles:
         return authority.issue(self.volume.files.ca_file.parent.name, **self.names)

@@ -19,7 +19,7 @@ KIBIBYTES_A_SOCKET = 100
 
 
 def counts() -> tuple[int, int]:
-    """Tell how many idle and how many stalled sockets this machine can open, at most as many as wanted."""
+    """Return how many idle and how many stalled sockets this machine can open, at most as many as wanted."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     share = min(1.0, (soft - ROOM_FOR_FILES) / (IDLE + STALLED))
     assert share > 0, f"{soft} open files are too few for any of this"

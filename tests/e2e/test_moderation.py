@@ -51,7 +51,7 @@ async def history(moderator: Player, player: Player) -> list[dict[str, Any]]:
 
 
 async def see(moderator: Player, player: Player, visibility: str) -> None:
-    """Say who may see a player."""
+    """Set who may see a player."""
     body = {"boardId": "main", "userId": player.user_id, "visibility": visibility, "reason": REASON}
     answer = await moderator.post("/moderation/visibility", body)
     assert answer.status_code == 200, answer.text

@@ -45,7 +45,7 @@ def begin_seasons(stack: Stack, command: Command, file: Path, seconds: int) -> N
 
 
 async def rehearse(stack: Stack, service: RunningService, open_window: OpenWindow) -> int:
-    """Tell how many seconds it takes on this machine to start a gateway, open its page and solve a puzzle."""
+    """Return the seconds that this machine takes to start a gateway, open its page and solve a puzzle."""
     began = time.monotonic()
     gateway = await stack.start_gateway(target_of(service))
     bob = await open_window(Site(f"http://{gateway.addresses['http']}/"))

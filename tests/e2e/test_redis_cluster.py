@@ -35,7 +35,7 @@ async def client(service: ScoreService, stack: Stack) -> AsyncIterator[ScoreClie
 
 
 def others(cluster: ValkeyCluster, board_id: str) -> tuple[Node, Node]:
-    """Tell which node has a board, and another one."""
+    """Return which node has a board, and another one."""
     owner = cluster.owner_of(board_id)
     return owner, next(node for node in cluster.nodes if node is not owner)
 

@@ -35,7 +35,7 @@ def reverse(ledger: Ledger, award: Award, **changes: Any) -> Ledger:
 
 
 def show(ledger: Ledger, user_id: str, visibility: str, **changes: Any) -> Ledger:
-    """Say who may see a user, in a commit of its own."""
+    """Set who may see a user, in a commit of its own."""
     body = {"on_behalf_of": "", "reason": "unsure", "user_id": user_id, "visibility": visibility}
     return _add(ledger, "visibility", body, changes)
 

@@ -156,7 +156,7 @@ async def test_runs_and_their_server_end_with_the_process_that_started_them(
 
 
 def is_alive(process: Path) -> bool:
-    """Tell whether a process runs; one that nobody has waited for does not."""
+    """Return whether a process runs; one that nobody has waited for does not."""
     try:
         return "State:\tZ" not in (process / "status").read_text(encoding="ascii")
     except (FileNotFoundError, ProcessLookupError):

@@ -37,7 +37,7 @@ class Holder:
         return response.status_code != 401
 
     def robbed(self) -> "Holder":
-        """Tell who else has the token now."""
+        """Return who else has the token now."""
         return Holder(self.gateway, self.token)
 
 

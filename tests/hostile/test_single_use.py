@@ -43,7 +43,7 @@ def points_in_ledger(database: Database) -> list[int]:
 
 
 def outcomes(responses: list[httpx.Response]) -> set[tuple[int, int]]:
-    """Tell the points and totals in all answers, good or not."""
+    """Return the points and totals in all answers, good or not."""
     bodies = [one.json() if one.status_code == 200 else one.json()["award"] for one in responses]
     return {(body["pointsEarned"], body["newTotalScore"]) for body in bodies}
 

@@ -79,7 +79,7 @@ async def tokens(gateway: Gateway, player: Player, match_issuer: OutsideIssuer) 
 
 
 def code(response: Any) -> tuple[int, str]:
-    """Tell what a request failed with."""
+    """Return what a request failed with."""
     return response.status_code, response.json()["code"]
 
 

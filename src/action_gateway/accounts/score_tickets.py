@@ -75,7 +75,7 @@ class ScoreTickets:
         return ticket
 
     def has_expired(self, ticket: Ticket) -> bool:
-        """Tell whether the time of a ticket is over."""
+        """Return whether the time of a ticket is over."""
         return self._clock() >= ticket.expires_at + LEEWAY_SECONDS
 
     def _verify(self, token: str) -> Ticket:

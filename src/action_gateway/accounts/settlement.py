@@ -34,7 +34,7 @@ class VisibilitySetter(Protocol):
     async def set_user_visibility(
         self, *, board_id: str, user_id: str, visibility: Visibility, reason: str
     ) -> VisibilityResult:
-        """Say who may see a user on a board."""
+        """Set who may see a user on a board."""
 
 
 class Settlement:

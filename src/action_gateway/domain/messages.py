@@ -35,7 +35,7 @@ class Top:
 
 
 def make_initial(top: Top, me: Standing, revision: int, period: ShownPeriod | None) -> Message:
-    """Say where the leaderboard and the user stand, in which period; None is all time."""
+    """Make the message with the leaderboard and the standing of the user in a period; None is all time."""
     data = {
         "leaderboard": _rows(top),
         "me": {"rank": me.rank, "score": me.total},
@@ -46,7 +46,7 @@ def make_initial(top: Top, me: Standing, revision: int, period: ShownPeriod | No
 
 @lru_cache(maxsize=64)
 def make_period(period: ShownPeriod | None, revision: int) -> Message:
-    """Say that another period is shown from here on. The first message comes again after it."""
+    """Make the message that another period is shown from here on. The first message comes again after it."""
     return _message(PERIOD, revision, {"period": _period(period)})
 
 
@@ -58,13 +58,13 @@ def find_changes(before: Top, top: Top) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def make_update(before: Top, top: Top, revision: int) -> Message:
-    """Say what the leaderboard has become for a client that was sent another one before."""
+    """Make the message with the changed leaderboard for a client that was sent another one before."""
     changes = find_changes(before, top)
     return _message(UPDATE, revision, {"leaderboard": _rows(top), "changedRanks": changes})
 
 
 def make_score(standing: Standing, revision: int) -> Message:
-    """Say what a user's score has become."""
+    """Make the message with the new score of a user."""
     data = {"userId": standing.user_id, "newScore": standing.total, "newRank": standing.rank}
     return _message(SCORE, revision, data)
 

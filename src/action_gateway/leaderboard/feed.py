@@ -223,7 +223,7 @@ class Feed:
         return pause
 
     def _end(self) -> None:
-        """Tell everyone who follows that there is nothing to follow."""
+        """End all subscriptions: there is nothing to follow."""
         self._over = True
         self.board.history += 1
         self.audience.end(PeriodUnknownError())

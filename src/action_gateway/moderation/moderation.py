@@ -160,7 +160,7 @@ class Moderation:
             )
 
     async def plan_reversals(self, board_id: str, award_filter: AwardFilter) -> ReversalPlan:
-        """Say what taking back all awards of a filter would change.
+        """Return what taking back all awards of a filter would change.
 
         Raises:
             BoardNotFoundError, InvalidRequestError: there is no such board, or the filter selects too much.
@@ -193,7 +193,7 @@ class Moderation:
     async def set_visibility(
         self, moderator: str, board_id: str, user_id: str, visibility: Visibility, *, reason: str
     ) -> VisibilityResult:
-        """Say who may see a user on a board. Raises StandingNotFoundError, BoardNotFoundError."""
+        """Set who may see a user on a board. Raises StandingNotFoundError, BoardNotFoundError."""
         async with _translated(_CORRECTIONS + "SetUserVisibility"):
             return await self._client.set_user_visibility(
                 board_id=board_id,
@@ -223,7 +223,7 @@ class Moderation:
         return tuple(places)
 
     async def _has_history(self, user_id: str) -> bool:
-        """Tell whether a user ever had an award, though all of them may have been taken back."""
+        """Return whether a user ever had an award, though all of them may have been taken back."""
         for board_id in await self.list_boards():
             with suppress(errors.BoardNotFoundError):
                 if (await self.list_awards(board_id, user_id, page_size=1, page_token="")).awards:

@@ -123,7 +123,7 @@ class ModerationRoutes:
         )
 
     async def plan(self, _: CurrentModerator, body: PlanBody) -> schemas.Planned:
-        """Say what taking back all awards of a filter would change. Nothing is changed."""
+        """Return what taking back all awards of a filter would change. Nothing is changed."""
         plan = await self._moderation.plan_reversals(body.board_id, body.filter.to_filter())
         names = await self._moderation.name({move.user_id for move in plan.moves})
         return schemas.Planned(
@@ -153,7 +153,7 @@ class ModerationRoutes:
     async def set_visibility(
         self, moderator: CurrentModerator, body: VisibilityBody
     ) -> schemas.VisibilitySet:
-        """Say who may see a player: `visible` everyone, `hidden` nobody, `shadowed` nobody, unnoticed."""
+        """Set who may see a player: `visible` everyone, `hidden` nobody, `shadowed` nobody, unnoticed."""
         result = await self._moderation.set_visibility(
             moderator.user_id, body.board_id, body.user_id, body.visibility, reason=body.reason
         )

@@ -64,7 +64,7 @@ class Departures:
         return deleted == 1
 
     async def has_departed(self, user_id: str) -> bool:
-        """Tell whether this was the id of an account."""
+        """Return whether this was the id of an account."""
         row = await self._database.fetch_one("has_departed", user_id=user_id)
         return row is not None and bool(row["departed"])
 

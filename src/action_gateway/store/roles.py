@@ -18,7 +18,7 @@ class Roles:
         self._database = database
 
     async def has(self, user_id: str, role: Role) -> bool:
-        """Tell whether a user has a role now."""
+        """Return whether a user has a role now."""
         row = await self._database.fetch_one("has_role", user_id=user_id, role=role)
         return row is not None and bool(row["granted"])
 

@@ -172,7 +172,7 @@ class LeaderboardEvents:
             raise EndedError(Ending.TOO_SLOW) from None
 
     async def _finish(self, stream: EventStream, send: Send, ending: Ending) -> None:
-        """Say why, and when to come again, if the client is still there to read it."""
+        """Send the reason, and when to come again, if the client is still connected."""
         if ending not in {Ending.GONE, Ending.TOO_SLOW}:
             retry = self._randomness.randint(*_RETRY_MS) if ending is Ending.RESTARTING else None
             last = format_sse_event(comment=ending.reason, retry=retry)

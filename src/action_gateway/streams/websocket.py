@@ -162,7 +162,7 @@ class LeaderboardSockets:
             self._connections.metrics.count_sent("websocket", message.event)
 
     async def _close(self, websocket: WebSocket, ending: Ending) -> None:
-        """Say why, if the client is still there to read it."""
+        """Send the reason, if the client is still connected."""
         with suppress(TimeoutError):
             async with asyncio.timeout(self._close_seconds):
                 await websocket.close(ending.code, ending.reason)

@@ -35,7 +35,7 @@ class Outcome:
 
 
 def judge_status(status: int, retry_after: str | None) -> Outcome:
-    """Tell what a status means. Redirects are not followed: an event goes where it is configured to go."""
+    """Return what a status means. Redirects are not followed: an event goes where it is configured to go."""
     if 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, 15.3.
         return Outcome(Verdict.DELIVERED, str(status))
     verdict = Verdict.REJECTED if status in _FAULTY else Verdict.FAILED

@@ -130,7 +130,7 @@ class Corrector:
         on_behalf_of: str,
         trace_id: str,
     ) -> VisibilitySet:
-        """Say who may see a user on a board.
+        """Set who may see a user on a board.
 
         Raises:
             StandingNotFoundError: the user never had an award on the board.

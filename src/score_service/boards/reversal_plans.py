@@ -132,7 +132,7 @@ class ReversalPlans:
         self._is_stopping = False
 
     async def plan(self, board_id: str, chosen: AwardFilter) -> ReversalPlan:
-        """Say what an apply would change.
+        """Return what an apply would change.
 
         Raises:
             InvalidRequestError: the filter selects too many awards.

@@ -83,7 +83,7 @@ class Scoring:
         return self._coalescer.waiting
 
     def require_room(self) -> None:
-        """Say at once, before an award is even read, that there is no room for one.
+        """Raise at once, before an award is even read, if there is no room for one.
 
         Raises:
             OverloadedError: too many awards wait.

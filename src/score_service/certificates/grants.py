@@ -8,7 +8,7 @@ from score_service.certificates.remarks import Section, fine, wrong
 
 
 def inspect_grant(policy: str, identity: str | None, grant: Grant | None) -> Section:
-    """Say what a policy allows an identity."""
+    """Describe what a policy allows an identity."""
     if identity is None:
         remarks = [wrong("can name no certificate that gives no identity")]
     elif grant is None:
@@ -19,7 +19,7 @@ def inspect_grant(policy: str, identity: str | None, grant: Grant | None) -> Sec
 
 
 def inspect_faults(policy: str, faults: Iterable[str]) -> Section:
-    """Say what is wrong with a policy that cannot be used."""
+    """Describe what is wrong with a policy that cannot be used."""
     return Section(f"policy {policy}", [wrong(plain(fault)) for fault in faults])
 
 

@@ -50,7 +50,7 @@ _USAGES: Final = {
 
 
 def inspect_certificate(file: PemFile, authorities: PemFile, role: Role, now: datetime) -> Section:
-    """Say whom a certificate names, until when it holds, what it is good for and where it leads."""
+    """Describe whom a certificate names, until when it holds, what it is good for and where it leads."""
     chain, remarks = _parse(file)
     if chain:
         trusted, _ = _parse(authorities)
@@ -61,7 +61,7 @@ def inspect_certificate(file: PemFile, authorities: PemFile, role: Role, now: da
 
 
 def inspect_key(file: PemFile, certificate: PemFile) -> Section:
-    """Say what a key is, and whether it fits the certificate. Nothing of the key itself is said."""
+    """Describe a key, and whether it belongs to the certificate. Nothing of the key itself is shown."""
     remarks = []
     if file.mode & _OTHERS:
         remarks.append(doubtful(f"is open to everybody on this machine: its mode is {file.mode:04o}"))
@@ -70,7 +70,7 @@ def inspect_key(file: PemFile, certificate: PemFile) -> Section:
 
 
 def inspect_authorities(file: PemFile, certificate: PemFile, now: datetime) -> Section:
-    """Say who is trusted, and until when."""
+    """Describe who is trusted, and until when."""
     trusted, remarks = _parse(file)
     chain, _ = _parse(certificate)
     remarks += (_inspect_authority(authority, chain, now) for authority in trusted)

@@ -9,17 +9,17 @@ _HOURS_MAX: Final = 48
 
 
 def number(count: int, noun: str, plural: str = "") -> str:
-    """Say how many there are of something, with its plural where that is not the noun and an s."""
+    """Write how many there are of something, with its plural where that is not the noun and an s."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {plural or noun + 's'}"
 
 
 def moment(time: datetime) -> str:
-    """Say when something is, to the minute."""
+    """Write when something is, to the minute."""
     return f"{time:%Y-%m-%d %H:%M} UTC"
 
 
 def span(length: timedelta) -> str:
-    """Say how long something takes: in days, and if there are few of them in hours or minutes."""
+    """Write how long something takes: in days, and if there are few of them in hours or minutes."""
     minutes = int(length / timedelta(minutes=1))
     if minutes < _MINUTES_MAX:
         return number(minutes, "minute")
@@ -33,5 +33,5 @@ def plain(text: str) -> str:
 
 
 def listed(words: Iterable[str]) -> str:
-    """Say several things."""
+    """Write several things as a list."""
     return ", ".join(map(plain, words))

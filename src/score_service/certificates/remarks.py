@@ -52,7 +52,7 @@ def is_well(sections: Iterable[Section]) -> bool:
 
 
 def conclude(sections: Sequence[Section]) -> str:
-    """Say in one line how it stands."""
+    """Return the state in one line."""
     faults, warnings = _count(sections, Mark.WRONG), _count(sections, Mark.DOUBTFUL)
     return f"{number(faults, 'thing')} wrong, {number(warnings, 'warning')}"
 

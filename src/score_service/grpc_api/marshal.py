@@ -303,7 +303,7 @@ def write_result(outcome: AwardOutcome) -> score_pb.AwardResult:
 
 
 def _is_line(text: str) -> bool:
-    """Say whether a text shows as one line, in the order in which it is written."""
+    """Return whether a text shows as one line, in the order in which it is written."""
     return _LINE_BREAKERS.isdisjoint(map(unicodedata.category, text)) and _DIRECTIONS.isdisjoint(
         map(unicodedata.bidirectional, text)
     )

@@ -112,7 +112,7 @@ class Corrections:
         on_behalf_of: str,
         trace_id: str,
     ) -> VisibilitySet:
-        """Say who may see a user; nothing is written where that is so already.
+        """Set who may see a user; nothing is written where that is so already.
 
         Raises:
             BoardNotFoundError: nothing was ever recorded of the board.
@@ -159,7 +159,7 @@ class Corrections:
     async def _find_archived(
         self, board_id: str, requests: Sequence[ReversalRequest], results: Sequence[ReversalResult]
     ) -> tuple[ReversalResult, ...]:
-        """Tell the awards that are archived from those that were never made."""
+        """Distinguish archived awards from those that were never made."""
         missing = [
             request.award_id
             for request, result in zip(requests, results, strict=True)

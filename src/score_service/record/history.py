@@ -71,7 +71,7 @@ class History:
     async def plan_reversals(
         self, board_id: str, chosen: AwardFilter, upto_revision: int
     ) -> PlannedReversals:
-        """Say what taking back all awards up to a revision would do that a filter selects and that stand."""
+        """Return what taking back the awards of a filter up to a revision would do, without reversed ones."""
         parameters = {"board_id": board_id, **chosen._asdict(), "upto_revision": upto_revision}
         rows = await self._fetch_all("plan_reversals", parameters, BULK_SECONDS)
         moves = tuple(

@@ -43,7 +43,7 @@ async def score_server(server_certificate: CertificateFiles) -> AsyncIterator[Sc
 
 
 def code(response: httpx.Response) -> tuple[int, str]:
-    """Tell what a request failed with."""
+    """Return what a request failed with."""
     return response.status_code, response.json()["code"]
 
 

@@ -28,7 +28,7 @@ async def post(gateway: Gateway, path: str, **body: str) -> httpx.Response:
 
 
 def code(response: httpx.Response) -> tuple[int, str]:
-    """Tell what a request failed with."""
+    """Return what a request failed with."""
     return response.status_code, response.json()["code"]
 
 

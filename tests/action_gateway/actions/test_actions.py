@@ -24,7 +24,7 @@ AWARD = {"pointsEarned": 5, "newTotalScore": 5, "newRank": 1}
 
 
 def code(response: Any) -> tuple[int, str]:
-    """Tell what a request failed with."""
+    """Return what a request failed with."""
     return response.status_code, response.json()["code"]
 
 

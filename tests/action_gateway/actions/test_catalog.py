@@ -206,7 +206,7 @@ def load(file: Path, text: str, database: Database) -> None:
 
 
 def versions(database: Database) -> list[tuple[Any, ...]]:
-    """Tell which editions are offered."""
+    """Return which editions are offered."""
     with psycopg.connect(database.gateway_owner_dsn) as connection:
         statement = "SELECT action_id, version FROM gateway.action WHERE active ORDER BY place"
         return connection.execute(statement).fetchall()

@@ -17,7 +17,7 @@ AWARD = {"pointsEarned": 3, "newTotalScore": 3, "newRank": 1}
 
 
 def code(response: Any) -> tuple[int, str]:
-    """Tell what a request failed with."""
+    """Return what a request failed with."""
     return response.status_code, response.json()["code"]
 
 

@@ -28,7 +28,7 @@ async def gateway(start_gateway: StartGateway, server: ScriptedServer) -> Gatewa
 
 
 def rejection(response: Any) -> tuple[int, str, bool]:
-    """Tell what a request failed with, and whether it has the first outcome."""
+    """Return what a request failed with, and whether it has the first outcome."""
     body = response.json()
     return response.status_code, body["code"], "award" in body
 

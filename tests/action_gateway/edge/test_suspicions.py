@@ -37,7 +37,7 @@ def suspicions(lines: Lines) -> list[dict[str, Any]]:
 
 
 async def counts(gateway: Gateway) -> dict[str, float]:
-    """Tell the signals that were seen, and how often."""
+    """Return the signals that were seen, and how often."""
     found = {signal: await gateway.metric("gateway_suspicions_total", signal=signal) for signal in Signal}
     assert None not in found.values()
     return {str(signal): count for signal, count in found.items() if count}

@@ -28,7 +28,7 @@ from service_runtime.settings import SetupError
 
 
 def code(response: Any) -> tuple[int, str]:
-    """Tell what a request failed with."""
+    """Return what a request failed with."""
     return response.status_code, response.json()["code"]
 
 

@@ -48,7 +48,7 @@ async def moderator(gateway: Gateway) -> Player:
 
 
 def code(response: httpx.Response) -> tuple[int, str]:
-    """Tell what a request failed with."""
+    """Return what a request failed with."""
     return response.status_code, response.json()["code"]
 
 

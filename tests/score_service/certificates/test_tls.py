@@ -39,7 +39,7 @@ from service_runtime.settings import SetupError
 
 
 def now() -> datetime:
-    """Tell the time, not that of the import: certificates are made minutes later in a long run."""
+    """Return the time, not that of the import: certificates are made minutes later in a long run."""
     return datetime.now(UTC)
 
 

@@ -43,7 +43,7 @@ def denials(lines: Lines) -> list[dict[str, Any]]:
 
 
 async def counts(service: ScoreService) -> dict[tuple[str, str], float]:
-    """Tell who was denied for which reason, and how often."""
+    """Return who was denied for which reason, and how often."""
     async with httpx.AsyncClient(timeout=60) as client:
         text = (await client.get(f"{service.admin_url}/metrics")).text
     families = text_string_to_metric_families(text)

@@ -99,12 +99,12 @@ def reversals_of(steps: Iterable[Step], period_id: str = ALL_TIME) -> dict[str, 
 
 
 def cut_of(steps: Iterable[Step]) -> int:
-    """Say up to which revision awards are archived; 0 where none are."""
+    """Return up to which revision awards are archived; 0 where none are."""
     return max((int(entry.body["revision"]) for entry in entries_of(steps, "archived")), default=0)
 
 
 def visibilities_of(steps: Iterable[Step]) -> dict[str, Visibility]:
-    """Say who may see each user that was hidden once."""
+    """Return who may see each user that was hidden once."""
     entries = entries_of(steps, "visibility")
     return {entry.body["user_id"]: Visibility(entry.body["visibility"]) for entry in entries}
 
@@ -162,7 +162,7 @@ def _sum(standing: Standing) -> tuple[str, int]:
 
 
 def store(steps: Sequence[Step], period_id: str) -> set[StoredStanding]:
-    """Say which standings the record must have, also of who has no points left."""
+    """Return which standings the record must have, also of who has no points left."""
     versions = dict[str, int]()
     for step in steps:
         if isinstance(step, Row):

@@ -60,7 +60,7 @@ class TakeBack:
 
 @dataclass(frozen=True)
 class Show:
-    """Say who may see a user."""
+    """Set who may see a user."""
 
     user_id: str
     visibility: Visibility

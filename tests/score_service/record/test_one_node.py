@@ -92,7 +92,7 @@ def _walk(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _find_faults(plan: dict[str, Any]) -> Iterator[str]:
-    """Say which scans do not name their board, and which rows are not written from a row of the board."""
+    """Return which scans do not name their board, and which rows are not written from a row of the board."""
     root = plan["Plan"]
     for node in _walk(root):
         what = f"{node['Node Type']} of {node.get('Relation Name')} in {plan['Query Text']}"

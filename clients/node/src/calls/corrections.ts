@@ -75,7 +75,7 @@ export abstract class CorrectionCalls {
   }
 
   /**
-   * Say what taking back all awards of a filter would change, and change nothing.
+   * Return what taking back all awards of a filter would change, and change nothing.
    *
    * @throws BoardNotFoundError; InvalidRequestError if the filter selects everything, or more than one plan may have.
    */
@@ -122,7 +122,7 @@ export abstract class CorrectionCalls {
   }
 
   /**
-   * Say who may see a user on a board. A hidden user goes on collecting points.
+   * Set who may see a user on a board. A hidden user goes on collecting points.
    *
    * @throws StandingNotFoundError, BoardNotFoundError
    */

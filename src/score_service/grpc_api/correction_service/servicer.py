@@ -32,7 +32,7 @@ class CorrectionServicer(correction_grpc.CorrectionServiceServicer):
     async def ReverseAwards(
         self, request: correction_pb.ReverseAwardsRequest, context: ServicerContext
     ) -> correction_pb.ReverseAwardsResponse:
-        """Say what taking awards back would do, or take them back."""
+        """Return what taking awards back would do, or take them back."""
         asked = messages.read_bulk(request, CALLER.get())
         require_board(asked.board_id)
         if not asked.plan_token:
@@ -49,7 +49,7 @@ class CorrectionServicer(correction_grpc.CorrectionServiceServicer):
     async def SetUserVisibility(
         self, request: correction_pb.SetUserVisibilityRequest, context: object
     ) -> correction_pb.SetUserVisibilityResponse:
-        """Say who may see a user."""
+        """Set who may see a user."""
         asked = messages.read_visibility(request)
         require_board(asked.board_id)
         caller = CALLER.get()

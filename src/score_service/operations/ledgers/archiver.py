@@ -89,7 +89,7 @@ class LedgerArchiver:
         self._on_progress = on_progress
 
     async def plan(self, board_id: str, before: datetime) -> PlannedCut | None:
-        """Say what `archive_board` would archive; None where that is nothing.
+        """Return what `archive_board` would archive; None where that is nothing.
 
         Raises:
             ArchiveRejectedError: the role that logs in does not own the record.
