@@ -220,7 +220,7 @@ def _due(started: StartedAction) -> Due:
 
 
 def _paid(started: StartedAction, given: Answer, paid: EarlierPayment, *, solved: bool) -> PaidError:
-    """Make the error that it was paid before: for this token if it was answered rightly, for another one if not.
+    """Make the error of an earlier payment: for this token if it was answered rightly, else for another.
 
     Where each token is paid for by itself, a request over again would have been the one that was paid. Where
     it is not, one with a key may have been told before that the action was completed.
