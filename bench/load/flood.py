@@ -90,9 +90,9 @@ async def _requests(address: str, token: str, in_flight: int) -> AsyncIterator[l
 def _requester(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> Ask:
     async def ask() -> str:
         writer.write(request)
-        head = await reader.readuntil(b"\r\n\r\n")
-        await reader.readexactly(read_length(head))
-        return str(read_status(head))
+        headers = await reader.readuntil(b"\r\n\r\n")
+        await reader.readexactly(read_length(headers))
+        return str(read_status(headers))
 
     return ask
 

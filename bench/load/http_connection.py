@@ -42,12 +42,12 @@ class HttpConnection:
         lines = [f"{request} HTTP/1.1", f"Host: {self.host}"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self.writer.write("\r\n".join([*lines, "", ""]).encode() + content)
-        head = await self.reader.readuntil(b"\r\n\r\n")
-        return read_status(head), json.loads(await self._read_body(head))
+        section = await self.reader.readuntil(b"\r\n\r\n")
+        return read_status(section), json.loads(await self._read_body(section))
 
-    async def _read_body(self, head: bytes) -> bytes:
-        if not is_chunked(head):
-            return await self.reader.readexactly(read_length(head))
+    async def _read_body(self, headers: bytes) -> bytes:
+        if not is_chunked(headers):
+            return await self.reader.readexactly(read_length(headers))
         body = b""
         while size := int(await self.reader.readline(), 16):
             body += (await self.reader.readexactly(size + 2))[:-2]
@@ -55,23 +55,23 @@ class HttpConnection:
         return body
 
 
-def read_status(head: bytes) -> int:
-    """Read the status out of the head of an answer."""
-    return int(head.split(b" ", 2)[1])
+def read_status(headers: bytes) -> int:
+    """Read the status out of the headers of an answer."""
+    return int(headers.split(b" ", 2)[1])
 
 
-def read_length(head: bytes) -> int:
-    """Read the length of the body out of the head of an answer."""
-    return int(_read_header(head, b"content-length") or 0)
+def read_length(headers: bytes) -> int:
+    """Read the length of the body out of the headers of an answer."""
+    return int(_read_header(headers, b"content-length") or 0)
 
 
-def is_chunked(head: bytes) -> bool:
+def is_chunked(headers: bytes) -> bool:
     """Return whether the body of an answer comes in chunks."""
-    return _read_header(head, b"transfer-encoding").lower() == b"chunked"
+    return _read_header(headers, b"transfer-encoding").lower() == b"chunked"
 
 
-def _read_header(head: bytes, wanted: bytes) -> bytes:
-    for line in head.split(b"\r\n")[1:]:
+def _read_header(headers: bytes, wanted: bytes) -> bytes:
+    for line in headers.split(b"\r\n")[1:]:
         name, _, value = line.partition(b":")
         if name.lower() == wanted:
             return value.strip()

@@ -16,9 +16,9 @@ def read_claims(token: str) -> dict[str, Any]:
 
 def change_claims(token: str, **changes: object) -> str:
     """Have a token say something else, under the signature that it has."""
-    head, _, signature = token.split(".")
+    header, _, signature = token.split(".")
     payload = json.dumps(read_claims(token) | changes, separators=(",", ":")).encode()
-    return ".".join((head, base64.urlsafe_b64encode(payload).rstrip(b"=").decode(), signature))
+    return ".".join((header, base64.urlsafe_b64encode(payload).rstrip(b"=").decode(), signature))
 
 
 def name_award(namespace: uuid.UUID, parts: Iterable[str]) -> uuid.UUID:

@@ -1,6 +1,6 @@
 """uvicorn as a library: one application on one socket, started and stopped by the process alone.
 
-Every wait for a client is bounded: for the head of a request here, for the next request by uvicorn, and for
+Each wait for a client is bounded: for the headers of a request here, for the next request by uvicorn, and for
 a peer that does not read by the system. Bodies are bounded by the application.
 """
 
@@ -39,7 +39,7 @@ class ListenerSettings:
     stop_seconds: int
     """How long open requests may go on at a stop."""
     header_seconds: float = 10.0
-    """How long the head of a request may take to arrive."""
+    """How long the headers of a request may take to arrive."""
     header_bytes_max: int = 16 * 1024
     keep_alive_seconds: int = 75
     """How long a connection may wait for its next request."""
@@ -52,7 +52,7 @@ class ListenerSettings:
 class _JoinedWrites:
     """A connection on which what is written in one turn of the event loop is sent at once.
 
-    uvicorn writes the head and the body of an answer one after the other, and uvloop sends each at once: one
+    uvicorn writes headers and body of an answer one after the other, and uvloop sends each at once: one
     more system call here, one more segment, and one more time that the client is woken.
     """
 
@@ -90,15 +90,15 @@ class _JoinedWrites:
 class BoundedProtocol(HttpToolsProtocol):
     """HTTP/1.1 by llhttp, with the bounds that uvicorn leaves to users of that parser.
 
-    - A connection on which the head of a request takes too long to arrive is closed. While a request is
+    - A connection on which the headers of a request take too long to arrive is closed. While a request is
       served nothing is counted. At any other time what has begun to arrive must be whole within some seconds,
       from its first byte on, or from the start of the connection: bytes that come one by one gain no time.
-    - A head that is not whole is kept up to a size.
+    - Headers that are not whole are kept up to a size.
     - Requests of a connection are parsed ahead a few at a time; what else has come waits as it came.
     - What is no HTTP ends the connection after the answers to what came before it.
     - A request is of HTTP/1 and names one `Host` (RFC 9112, 3.2); the parser takes others, too.
 
-    The head and the body of an answer are sent together.
+    The headers and the body of an answer are sent together.
     """
 
     _writes: _JoinedWrites
@@ -108,8 +108,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._header_seconds = header_seconds
         self._header_bytes_max = header_bytes_max
         self._deadline: asyncio.TimerHandle | None = None
-        self._in_head = False
-        self._head_bytes = 0
+        self._in_headers = False
+        self._header_bytes = 0
         self._unparsed = bytearray()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -131,20 +131,20 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_waiting()
 
     def on_message_begin(self) -> None:
-        """Begin to count the bytes of a head."""
+        """Begin to count the bytes of the headers."""
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_headers, self._header_bytes = True, 0
 
     def on_headers_complete(self) -> None:
         """Begin with a request. What is raised here makes it none."""
-        self._in_head = False
+        self._in_headers = False
         version = self.parser.get_http_version()
         hosts = sum(name == b"host" for name, _ in self.headers)
         if version not in _VERSIONS or hosts > 1 or (hosts == 0 and version != "1.0"):
             raise httptools.HttpParserError("not HTTP/1.1 as RFC 9112 has it")
         super().on_headers_complete()
         if self.parser.should_upgrade() and not self._should_upgrade():
-            # The parser reads nothing after a head that offers another protocol.
+            # The parser reads nothing after headers that offer another protocol.
             self.cycle.keep_alive = False
 
     def on_response_complete(self) -> None:
@@ -193,12 +193,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._parse(part)
 
     def _parse(self, data: bytes) -> None:
-        was_in_head = self._in_head
+        was_in_headers = self._in_headers
         super().data_received(data)
-        if was_in_head and self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > self._header_bytes_max:
-                self.send_400_response("The head of the request is too large.")
+        if was_in_headers and self._in_headers:
+            self._header_bytes += len(data)
+            if self._header_bytes > self._header_bytes_max:
+                self.send_400_response("The headers of the request are too large.")
 
     def _start_waiting(self) -> None:
         self._deadline = self.loop.call_later(self._header_seconds, self.transport.close)
@@ -246,7 +246,7 @@ def bind(address: Address) -> socket.socket:
         dualstack_ipv6=is_v6 and socket.has_dualstack_ipv6(),
     )
     # Accepted sockets have these options too. asyncio does not set this one on those of a listener made so,
-    # and the body of an answer would wait for the peer to acknowledge the head: 40 ms.
+    # and the body of an answer would wait for the peer to acknowledge the headers: 40 ms.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):
         # Closing a connection waits until all was sent, which might be never.

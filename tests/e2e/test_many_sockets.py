@@ -86,7 +86,7 @@ async def test_slow_requests_are_closed_and_do_not_block_others(stack: Stack) ->
         completes_per_minute=1_000_000,
     )
     address = gateway.addresses["http"]
-    heads = [b"GET /livez HTTP/1.1\r\nX: ", b"POST /api/v1/auth/login HTTP/1.1\r\nHost: laurel\r\n"]
+    headers = [b"GET /livez HTTP/1.1\r\nX: ", b"POST /api/v1/auth/login HTTP/1.1\r\nHost: laurel\r\n"]
     slow_body = (
         b"POST /api/v1/auth/login HTTP/1.1\r\nHost: laurel\r\nContent-Type: application/json\r\n"
         b'Content-Length: 10000\r\n\r\n{"username": "'
@@ -102,7 +102,7 @@ async def test_slow_requests_are_closed_and_do_not_block_others(stack: Stack) ->
                 await asyncio.wait([reply], timeout=0.2)
             return b"" if reply.exception() else reply.result()
 
-    beginnings = [*heads * (DRIPPING // 4), *[slow_body] * (DRIPPING // 2)]
+    beginnings = [*headers * (DRIPPING // 4), *[slow_body] * (DRIPPING // 2)]
     dripping = asyncio.gather(*map(drip, beginnings))
     async with edge(address) as http:
         player = await join(http, "ada")

@@ -19,7 +19,7 @@ LOGIN = b"POST /api/v1/auth/login HTTP/1.1\r\nHost: laurel\r\nContent-Type: appl
 REQUESTS = {
     "a header": (b"GET /livez HTTP/1.1\r\nHost: laurel\r\nX: " + LONG + b"\r\n\r\n", {431, 400}),
     "an address": (b"GET /livez?" + LONG + b" HTTP/1.1\r\nHost: laurel\r\n\r\n", {431, 400}),
-    "a head without end": (b"GET /livez HTTP/1.1\r\nX: " + 64 * LONG, {400}),
+    "headers without end": (b"GET /livez HTTP/1.1\r\nX: " + 64 * LONG, {400}),
     "many headers": (b"GET /livez HTTP/1.1\r\nHost: laurel\r\n" + b"X: y\r\n" * 5_000 + b"\r\n", {431, 400}),
     "a body": (LOGIN + b"Content-Length: 17000\r\n\r\n" + LONG, {413}),
     "a body that says it is": (LOGIN + b"Content-Length: 99999999999\r\n\r\n" + 2 * LONG, {413}),
@@ -42,7 +42,7 @@ async def test_only_oversized_requests_are_rejected(stack: Stack) -> None:
 
 FRAMES = {
     "a text longer than allowed": b"\x81\xfe\x10\x01" + bytes(4 + 4097),
-    "the head of a text of 64 MiB": b"\x81\xff" + (64 * MEBIBYTE).to_bytes(8) + bytes(4),
+    "the header of a text of 64 MiB": b"\x81\xff" + (64 * MEBIBYTE).to_bytes(8) + bytes(4),
     "fragments": b"\x01\xfe\x08\x00" + bytes(4 + 2048) + 2 * (b"\x00\xfe\x08\x00" + bytes(4 + 2048)),
     "bytes": b"\x82\xfe\x10\x01" + bytes(4 + 4097),
 }

@@ -47,7 +47,7 @@ class Signers:
         register = Register(file, own_issuer="laurel")
         outside = OutsideTickets(register, Rejections(CollectorRegistry()), clock)
         self.ticket = self.outside = AnyTickets(own, outside)
-        self.head = {"alg": "EdDSA", "typ": "at+jwt", "kid": access_keys.signing_key().key_id}
+        self.header = {"alg": "EdDSA", "typ": "at+jwt", "kid": access_keys.signing_key().key_id}
         self.access_token = self.access.issue(str(uuid.uuid4()))
         started = StartedAction(
             user_id=str(uuid.uuid4()),

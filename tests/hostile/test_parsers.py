@@ -100,21 +100,21 @@ def test_a_token_has_one_spelling(signers: Signers, padding: str) -> None:
 
 
 @fuzzing(200)
-@given(head=JSON, claims=JSON)
-def test_arbitrary_headers_and_claims_make_no_valid_token(signers: Signers, head: Any, claims: Any) -> None:
-    if isinstance(head, dict):
-        head |= signers.head
+@given(header=JSON, claims=JSON)
+def test_arbitrary_headers_and_claims_make_no_valid_token(signers: Signers, header: Any, claims: Any) -> None:
+    if isinstance(header, dict):
+        header |= signers.header
     for signature in ("", signers.access_token.rpartition(".")[2]):
-        body = f"{encode(json.dumps(head).encode())}.{encode(json.dumps(claims).encode())}"
+        body = f"{encode(json.dumps(header).encode())}.{encode(json.dumps(claims).encode())}"
         signers.reject(f"{body}.{signature}")
 
 
 @pytest.mark.parametrize("raw", ODD_JSON, ids=range(len(ODD_JSON)))
 def test_unusual_json_makes_no_valid_token(signers: Signers, raw: bytes) -> None:
     _, claims, signature = signers.access_token.split(".")
-    head = signers.access_token.split(".")[0]
+    header = signers.access_token.split(".")[0]
     signers.reject(f"{encode(raw)}.{claims}.{signature}")
-    signers.reject(f"{head}.{encode(raw)}.{signature}")
+    signers.reject(f"{header}.{encode(raw)}.{signature}")
 
 
 REFRESH_TOKEN = encode(bytes(range(32)))

@@ -207,27 +207,27 @@ def by_us(**headers: Any) -> Forge:
 
 
 def detached(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
-    head = encode(json.dumps({"alg": "EdDSA", "typ": typ, "kid": key.key_id, "b64": False}).encode())
-    signature = key.private.sign(f"{head}.".encode() + json.dumps(claims).encode())
-    return f"{head}..{encode(signature)}"
+    header = encode(json.dumps({"alg": "EdDSA", "typ": typ, "kid": key.key_id, "b64": False}).encode())
+    signature = key.private.sign(f"{header}.".encode() + json.dumps(claims).encode())
+    return f"{header}..{encode(signature)}"
 
 
 def in_json(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
-    head, body, signature = by_us()(key, claims, typ).split(".")
-    return json.dumps({"protected": head, "payload": body, "signature": signature})
+    header, body, signature = by_us()(key, claims, typ).split(".")
+    return json.dumps({"protected": header, "payload": body, "signature": signature})
 
 
 def nested(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
     inner = by_us()(key, claims, typ)
-    head = encode(json.dumps({"alg": "EdDSA", "typ": typ, "kid": key.key_id, "cty": "JWT"}).encode())
-    signed = f"{head}.{encode(inner.encode())}"
+    header = encode(json.dumps({"alg": "EdDSA", "typ": typ, "kid": key.key_id, "cty": "JWT"}).encode())
+    signed = f"{header}.{encode(inner.encode())}"
     return f"{signed}.{encode(key.private.sign(signed.encode()))}"
 
 
 def with_public_key_as_secret(key: SigningKey, claims: dict[str, Any], typ: str) -> str:
     secret = key.public.public_bytes(Encoding.Raw, PublicFormat.Raw)
-    head = encode(json.dumps({"alg": "HS256", "typ": typ, "kid": key.key_id}).encode())
-    signed = f"{head}.{encode(json.dumps(claims).encode())}"
+    header = encode(json.dumps({"alg": "HS256", "typ": typ, "kid": key.key_id}).encode())
+    signed = f"{header}.{encode(json.dumps(claims).encode())}"
     return f"{signed}.{encode(hmac.digest(secret, signed.encode(), 'sha256'))}"
 
 
@@ -271,10 +271,10 @@ class Target:
 def target(request: pytest.FixtureRequest, signers: Signers) -> Target:
     good = getattr(signers, f"{request.param}_token")
     maker = getattr(signers, request.param)
-    head, body, _ = good.split(".")
+    header, body, _ = good.split(".")
     key = signers.keys[request.param]
     error = signers.errors[request.param]
-    return Target(maker.verify, error, key, read_part(body), read_part(head)["typ"])
+    return Target(maker.verify, error, key, read_part(body), read_part(header)["typ"])
 
 
 def test_what_the_forgeries_change_is_all_that_is_wrong_with_them(target: Target) -> None:

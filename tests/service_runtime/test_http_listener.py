@@ -36,7 +36,7 @@ async def accepted_socket() -> AsyncIterator[socket.socket]:
         yield connection.transport.get_extra_info("socket")
 
 
-async def test_the_body_of_an_answer_does_not_wait_for_its_head_to_be_acknowledged() -> None:
+async def test_the_body_of_an_answer_does_not_wait_for_its_headers_to_be_acknowledged() -> None:
     async with accepted_socket() as accepted:
         assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
@@ -74,8 +74,8 @@ async def connect(listener: Listener) -> tuple[asyncio.StreamReader, asyncio.Str
 
 async def answered(reader: asyncio.StreamReader) -> bool:
     """Read one answer to its end."""
-    head = await reader.readuntil(b"\r\n\r\n")
-    return head.startswith(b"HTTP/1.1 200") and await reader.readexactly(7) == b"welcome"
+    headers = await reader.readuntil(b"\r\n\r\n")
+    return headers.startswith(b"HTTP/1.1 200") and await reader.readexactly(7) == b"welcome"
 
 
 async def drip(writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -99,12 +99,12 @@ async def drip_to_the_end(reader: asyncio.StreamReader, writer: asyncio.StreamWr
 
 BEGINNINGS = {
     "nothing": (b"", b""),
-    "a head that drips": (b"GET / HTTP/1.1\r\nX: ", b"x"),
+    "headers that drip": (b"GET / HTTP/1.1\r\nX: ", b"x"),
 }
 
 
 @pytest.mark.parametrize("name", BEGINNINGS)
-async def test_a_connection_on_which_no_whole_head_comes_is_closed(name: str) -> None:
+async def test_a_connection_on_which_no_whole_headers_come_is_closed(name: str) -> None:
     beginning, byte = BEGINNINGS[name]
     async with listening(header_seconds=0.3) as listener:
         reader, writer = await connect(listener)
@@ -117,7 +117,7 @@ async def test_a_second_request_that_drips_is_not_waited_for_either() -> None:
         reader, writer = await connect(listener)
         writer.write(REQUEST)
         assert await answered(reader)
-        writer.write(BEGINNINGS["a head that drips"][0])
+        writer.write(BEGINNINGS["headers that drip"][0])
         await drip_to_the_end(reader, writer, b"x")
 
 
@@ -135,7 +135,7 @@ async def test_a_connection_between_two_requests_may_be_silent_for_longer() -> N
         for _ in range(3):
             writer.write(REQUEST)
             assert await answered(reader)
-            await asyncio.sleep(0.4)  # Twice as long as a head may take.
+            await asyncio.sleep(0.4)  # Twice as long as headers may take.
         writer.close()
 
 
@@ -150,7 +150,7 @@ async def test_a_connection_waits_for_its_next_request_as_long_as_is_set() -> No
 
 
 async def read_status(reader: asyncio.StreamReader) -> bytes:
-    """Read the head of an answer and return its status."""
+    """Read the headers of an answer and return its status."""
     return (await reader.readuntil(b"\r\n\r\n")).split(b" ", 2)[1]
 
 
@@ -161,7 +161,7 @@ def count_segments(connection: socket.socket) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the option is known on Linux only")
-async def test_the_head_and_the_body_of_an_answer_are_one_segment() -> None:
+async def test_the_headers_and_the_body_of_an_answer_are_one_segment() -> None:
     async with listening(header_seconds=20) as listener, asyncio.timeout(20):
         reader, writer = await connect(listener)
         for number in range(1, 4):
@@ -268,7 +268,7 @@ async def test_what_could_be_read_in_two_ways_is_no_request(raw: bytes) -> None:
         writer.close()
 
 
-async def test_a_head_that_is_never_whole_is_kept_up_to_a_size() -> None:
+async def test_headers_that_are_never_whole_are_kept_up_to_a_size() -> None:
     async with listening(header_seconds=20) as listener, asyncio.timeout(20):
         reader, writer = await connect(listener)
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nX: ")

@@ -69,7 +69,7 @@ class AnswerHeaders:
 
 
 class RequestGuard:
-    """Takes heads and bodies of a bounded size in a bounded time, however they are sent."""
+    """Takes headers and bodies of a bounded size in a bounded time, however they are sent."""
 
     def __init__(self, app: ASGIApp, seconds: float = _BODY_SECONDS) -> None:
         self._app = app

@@ -79,7 +79,7 @@ class EventStream(Response):
         await self._events.serve(self, receive, send)
 
     async def write(self, send: Send, body: bytes, *, more: bool = True) -> None:
-        """Send some events, the head of the response before the first ones."""
+        """Send some events, the headers of the response before the first ones."""
         if not self.started:
             self.started = True
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})

@@ -175,13 +175,13 @@ def test_neither_kind_is_accepted_as_the_other_even_under_one_key(
 
 def test_a_changed_token_is_rejected(access_tokens: AccessTokens) -> None:
     token = access_tokens.issue(USER)
-    head, body, signature = token.split(".")
+    header, body, signature = token.split(".")
     for changed in (
         forge(token, sub="somebody"),
         forge(token, exp=9_999_999_999),
-        f"{head}.{body}.",
-        f"{head}.{body}.{'A' * len(signature)}",
-        f"{head}.{body}",
+        f"{header}.{body}.",
+        f"{header}.{body}.{'A' * len(signature)}",
+        f"{header}.{body}",
         "",
         "rubbish",
         "a.b.c",

@@ -245,12 +245,12 @@ async def test_a_body_that_arrives_at_capacity_is_rejected_with_a_problem(
     single: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = json.dumps(CREDENTIALS)
-    head = (
+    headers = (
         f"POST /api/v1/auth/login HTTP/1.1\r\nHost: laurel\r\nContent-Length: {len(body)}\r\n"
         "Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n"
     )
     async with wire(str(single.running.public.address)) as late:
-        late.writer.write(head.encode())
+        late.writer.write(headers.encode())
         assert (await late.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 100 ")
         async with taken(single, monkeypatch):
             late.writer.write(body.encode())

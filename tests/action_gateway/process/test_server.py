@@ -160,11 +160,11 @@ async def connect_to(service: RunningService) -> tuple[asyncio.StreamReader, asy
 
 
 async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Ask whether it is alive, and return the head of the answer."""
+    """Ask whether it is alive, and return the headers of the answer."""
     writer.write(b"GET /livez HTTP/1.1\r\nHost: test\r\n\r\n")
-    head = await reader.readuntil(b"\r\n\r\n")
+    headers = await reader.readuntil(b"\r\n\r\n")
     await reader.readuntil(b"}")
-    return head
+    return headers
 
 
 async def begin_to_drain(service: RunningService) -> None:
@@ -181,12 +181,12 @@ LOGOUT = b'{"refreshToken": "x"}'
 
 async def begin_a_request(service: RunningService) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Send the start of a logout."""
-    head = (
+    headers = (
         "POST /api/v1/auth/logout HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(LOGOUT)}\r\n\r\n"
     )
     reader, writer = await connect_to(service)
-    writer.write(head.encode() + LOGOUT[:5])
+    writer.write(headers.encode() + LOGOUT[:5])
     await writer.drain()
     # Once another connection was answered, the gateway has read the start of this one's headers.
     async with httpx.AsyncClient(timeout=60) as client:
