@@ -210,7 +210,7 @@ class Moderation:
     async def dismiss_suspicion(self, user_id: str, signal: str, *, last_at: datetime) -> None:
         """Forget a suspicion as it was seen. If there is more of it since, it stays."""
         dismissed = await self._store.suspicions.dismiss(user_id, signal, last_at=last_at)
-        _log.info("suspicion_dismissed", user_id=user_id, signal=signal, dismissed=dismissed)
+        _log.info("suspicion_dismissed", suspect=user_id, signal=signal, dismissed=dismissed)
 
     async def _find_places(self, user_id: str) -> tuple[Place, ...]:
         places = []

@@ -296,7 +296,7 @@ class AuditLoop:
             audit = await self._auditor.audit_board(board_id)
             if audit.drift:
                 found = [str(finding) for finding in audit.findings.kept]
-                _log.error("projection_drifted", board_id=board_id, drift=audit.drift, found=found)
+                _log.error("projection_drifted", board=board_id, drift=audit.drift, found=found)
                 self.repairs += await self._rebuilder.rebuild(board_id) is not None
             return audit
         return None
