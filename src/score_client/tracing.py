@@ -4,10 +4,12 @@ Of a call there is one span for each try. An award has one around its tries, bec
 others: that call is then part of the trace of one of them, and linked with all.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from importlib.metadata import version
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from grpc import StatusCode
 from grpc.aio import AioRpcError
@@ -15,18 +17,11 @@ from opentelemetry import propagate, trace
 from opentelemetry.context import Context, get_current
 from opentelemetry.trace import Link, ProxyTracerProvider, Span, SpanKind, Tracer
 
-from score_api.v1 import board_service_pb2, leaderboard_service_pb2, score_service_pb2
+from score_api.v1 import score_service_pb2
 from score_client.errors import ScoreClientError
 
 Metadata = tuple[tuple[str, str], ...]
 
-# No two methods take the same type of request.
-_METHODS: Mapping[str, str] = {
-    method.input_type.full_name: f"{service.full_name}/{method.name}"
-    for module in (score_service_pb2, leaderboard_service_pb2, board_service_pb2)
-    for service in module.DESCRIPTOR.services_by_name.values()
-    for method in service.methods
-}
 _NOTHING = nullcontext(())
 
 
@@ -80,7 +75,7 @@ def _award(tracer: Tracer, request: score_service_pb2.AwardPointsRequest) -> Ite
 
 @contextmanager
 def _call(tracer: Tracer, request: Message, callers: Sequence[Span]) -> Iterator[Metadata]:
-    method = _METHODS[request.DESCRIPTOR.full_name]
+    method = _method_of(request.DESCRIPTOR)
     sampled = [caller for caller in callers if caller.get_span_context().trace_flags.sampled]
     sharing = sampled if len(callers) > 1 else []
     # What belongs to the task that happens to send a shared call is not for this trace.
@@ -98,6 +93,18 @@ def _call(tracer: Tracer, request: Message, callers: Sequence[Span]) -> Iterator
     with _inside(span):
         yield _inject(trace.set_span_in_context(span, context))
         span.set_attribute("rpc.response.status_code", StatusCode.OK.name)
+
+
+@cache
+def _method_of(request: Descriptor) -> str:
+    """Return the method that takes a type of request: each is declared beside its service, for one method."""
+    (method,) = (
+        f"{service.full_name}/{method.name}"
+        for service in request.file.services_by_name.values()
+        for method in service.methods
+        if method.input_type.full_name == request.full_name
+    )
+    return method
 
 
 @contextmanager

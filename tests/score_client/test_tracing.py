@@ -7,16 +7,18 @@ from uuid import uuid4
 
 import pytest
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
 from opentelemetry import trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import format_span_id, format_trace_id
+from tests.fixtures.contract import declared_methods
 
 from conformance.server.scripted import ScriptedServer, answer, play, reject
 from score_api.v1 import leaderboard_service_pb2 as boards
 from score_api.v1 import score_service_pb2 as scores
-from score_client import AwardNotFoundError, AwardResult, ClientCredentials, ScoreClient
+from score_client import AwardNotFoundError, AwardResult, ClientCredentials, ScoreClient, tracing
 
 ALONE, TOGETHER = "score_api.v1.ScoreService/AwardPoints", "score_api.v1.ScoreService/BatchAwardPoints"
 
@@ -158,6 +160,17 @@ async def test_a_failed_read_has_a_span_with_the_reason_and_without_users(
     }
     (call,) = server.calls("GetAward")
     assert call.metadata["traceparent"] == traceparent(span)
+
+
+@pytest.mark.parametrize("method", declared_methods())
+def test_a_call_of_every_method_has_a_span_of_its_name(method: str, spans: InMemorySpanExporter) -> None:
+    request = GetMessageClass(declared_methods()[method].input_type)()
+
+    with tracing.call(tracing.find_tracer(), request):
+        pass
+
+    (span,) = spans.get_finished_spans()
+    assert span.name == method
 
 
 async def test_a_watch_has_no_span_but_propagates_the_current_one(

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fixtures.contract import declared_methods
 
-from score_service.access.policy import Grant, Policy
+from score_service.access.policy import SERVICES, Grant, Policy
 from score_service.errors import NotAllowedError
 from service_runtime.settings import SetupError
 
@@ -44,6 +45,10 @@ def grant(**changes: object) -> Grant:
         "points_per_minute": 10,
     }
     return Grant(**(known | changes))  # type: ignore[arg-type]
+
+
+def test_every_method_of_the_contract_can_be_granted() -> None:
+    assert {method for methods in SERVICES.values() for method in methods} == set(declared_methods())
 
 
 def test_a_named_method_is_granted_with_its_amounts() -> None:
