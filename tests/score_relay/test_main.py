@@ -42,6 +42,15 @@ def settings(
     }
 
 
+def write_receivers(folder: Path) -> None:
+    (folder / "secret").write_text("whsec_" + "QUFB" * 8, encoding="ascii")
+    (folder / "receivers.toml").write_text(
+        '[[receiver]]\nname = "shop"\nurl = "http://localhost:1/"\nboards = ["main"]\n'
+        f'secret_files = ["{folder / "secret"}"]\n',
+        encoding="utf-8",
+    )
+
+
 def test_a_faulty_file_of_receivers_is_told(settings: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "receivers.toml").write_text("[[receiver]]\n", encoding="utf-8")
 
@@ -51,13 +60,23 @@ def test_a_faulty_file_of_receivers_is_told(settings: dict[str, object], tmp_pat
     assert f"{tmp_path / 'receivers.toml'}: receiver[0].name: is missing" in result.stderr.splitlines()
 
 
+@pytest.mark.parametrize("unusable", ["", "not a key"])
+def test_a_key_file_that_cannot_be_used_is_told(
+    settings: dict[str, object], tmp_path: Path, unusable: str
+) -> None:
+    write_receivers(tmp_path)
+    (tmp_path / "key.pem").write_text(unusable, encoding="ascii")
+
+    result = run("serve", **settings | {"score_key_file": tmp_path / "key.pem"})
+
+    assert result.returncode == 2
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("the certificate for the score service cannot be used: ")
+    assert f"{tmp_path / 'key.pem'}" in line
+
+
 def test_serve_ends_in_order_at_sigterm(settings: dict[str, object], tmp_path: Path) -> None:
-    (tmp_path / "secret").write_text("whsec_" + "QUFB" * 8, encoding="ascii")
-    (tmp_path / "receivers.toml").write_text(
-        '[[receiver]]\nname = "shop"\nurl = "http://localhost:1/"\nboards = ["main"]\n'
-        f'secret_files = ["{tmp_path / "secret"}"]\n',
-        encoding="utf-8",
-    )
+    write_receivers(tmp_path)
     environment = os.environ | {f"SCORE_RELAY_{name.upper()}": str(value) for name, value in settings.items()}
     command = [sys.executable, "-m", "score_relay", "serve"]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from score_client import ClientCredentials, ScoreClient, ScoreClientError
+from score_client import ClientCredentials, CredentialsError, ScoreClient, ScoreClientError
 from score_relay.delivery.deliveries import Deliveries
 from score_relay.delivery.delivery import Delivery
 from score_relay.delivery.sender import Sender
@@ -88,7 +88,7 @@ async def run(settings: ServeSettings) -> AsyncIterator[Relay]:
             connections_max=settings.database_connections,
         )
         store = await stack.enter_async_context(Store.open(pool))
-        client = await stack.enter_async_context(_make_client(settings))
+        client = await _open_client(stack, settings)
         deliveries = list[Delivery]()
         for receiver in receivers:
             sender = await stack.enter_async_context(Sender.open(receiver))
@@ -117,13 +117,19 @@ async def run(settings: ServeSettings) -> AsyncIterator[Relay]:
         yield Relay(address_of(bound), readiness, running, settings)
 
 
-def _make_client(settings: ServeSettings) -> ScoreClient:
+async def _open_client(stack: AsyncExitStack, settings: ServeSettings) -> ScoreClient:
     files = (settings.score_ca_file, settings.score_certificate_file, settings.score_key_file)
-    return ScoreClient(
+    client = ScoreClient(
         settings.score_target,
         credentials=ClientCredentials(*files),
         server_name=settings.score_server_name,
     )
+    try:
+        return await stack.enter_async_context(client)
+    except CredentialsError as error:
+        raise SetupError(
+            [f"the certificate for the score service cannot be used: {error.message}"]
+        ) from error
 
 
 def _checks_of(store: Store, client: ScoreClient) -> Mapping[str, Check]:
