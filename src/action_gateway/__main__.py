@@ -121,13 +121,11 @@ async def _add_user(settings: DatabaseSettings, name: str, password: str) -> str
     from action_gateway.accounts.passwords import Passwords  # noqa: PLC0415
     from action_gateway.accounts.sessions import add_user as make_user  # noqa: PLC0415
     from action_gateway.store.store import Store  # noqa: PLC0415
-    from service_runtime.postgres.pool import PoolSettings  # noqa: PLC0415
 
-    store = Store.open(PoolSettings(settings.database_dsn, reveal(settings.database_password_file)))
     with Passwords(workers=1, queue=0) as passwords:
-        async with store as opened:
+        async with Store.open(settings.pool) as store:
             freed_names = FreedNames.of(settings, time.time)
-            return (await make_user(opened, passwords, freed_names, name, password)).user_id
+            return (await make_user(store, passwords, freed_names, name, password)).user_id
 
 
 @main.command(epilog=describe(OwnerSettings))
@@ -151,10 +149,8 @@ def revoke(name: str, role: str) -> None:
 async def _change_role(settings: OwnerSettings, name: str, role: str, *, grants: bool) -> None:
     from action_gateway.store.roles import Role  # noqa: PLC0415
     from action_gateway.store.store import Store  # noqa: PLC0415
-    from service_runtime.postgres.pool import PoolSettings  # noqa: PLC0415
 
-    pool = PoolSettings(settings.migration_dsn, reveal(settings.migration_password_file))
-    async with Store.open(pool) as store:
+    async with Store.open(settings.owner_pool) as store:
         change = store.roles.grant if grants else store.roles.revoke
         user_id = await change(name, Role(role))
     if user_id is None:
@@ -174,11 +170,8 @@ async def _delete_user(settings: DatabaseSettings, name: str) -> None:
     from action_gateway.accounts.accounts import DeletionRules, delete_account  # noqa: PLC0415
     from action_gateway.accounts.freed_names import FreedNames  # noqa: PLC0415
     from action_gateway.store.store import Store  # noqa: PLC0415
-    from service_runtime.postgres.pool import PoolSettings  # noqa: PLC0415
 
-    async with Store.open(
-        PoolSettings(settings.database_dsn, reveal(settings.database_password_file))
-    ) as store:
+    async with Store.open(settings.pool) as store:
         account = await store.find_account(name)
         if account is None or not await delete_account(
             store, FreedNames.of(settings, time.time), account.user, DeletionRules.of(settings)

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
@@ -10,6 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, DirectoryPath, Field, File
 from pydantic_settings import NoDecode
 
 from service_runtime import settings
+from service_runtime.postgres.pool import PoolSettings
 from service_runtime.settings import (
     Address,
     DatabaseFields,
@@ -75,7 +77,7 @@ class LogSettings(settings.LogSettings):
 
 
 class OwnerSettings(MigrationFields, LogSettings):
-    """What `migrate` and `load-actions` need."""
+    """What `migrate`, `load-actions`, `grant` and `revoke` need."""
 
 
 class DatabaseSettings(DatabaseFields, LogSettings):
@@ -84,13 +86,6 @@ class DatabaseSettings(DatabaseFields, LogSettings):
     database_wait_seconds: SecondsAboveZero = Field(
         default=1.5, description="how long to wait for one before PostgreSQL counts as unavailable"
     )
-    password_workers: Annotated[int, Field(ge=1, le=64)] = Field(
-        default=2, description="passwords hashed at once, at 19 MiB each"
-    )
-    password_queue: Annotated[int, Field(ge=0, le=10_000)] = Field(
-        default=32, description="most passwords queued for hashing; more get 503"
-    )
-
     access_token_seconds: Lifetime = Field(default=15 * 60, description="lifetime of an access token")
     former_players: Literal["shown", "hidden"] = Field(
         default="shown",
@@ -104,9 +99,21 @@ class DatabaseSettings(DatabaseFields, LogSettings):
         description="file with the key that hides such names; without one they can be taken at once",
     )
 
+    @property
+    def pool(self) -> PoolSettings:
+        """How PostgreSQL is reached."""
+        return replace(super().pool, wait_seconds=self.database_wait_seconds)
+
 
 class ServeSettings(RedisFields, DatabaseSettings):
     """What `serve` needs."""
+
+    password_workers: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=2, description="passwords hashed at once, at 19 MiB each"
+    )
+    password_queue: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=32, description="most passwords queued for hashing; more get 503"
+    )
 
     redis_prefix: KeyPrefix = Field(
         default="gateway:", description="prefix of every key: letters, digits and . _ : -"

@@ -26,6 +26,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service_runtime.postgres.pool import PoolSettings
 from service_runtime.redis.access import RedisAccess, RedisUrl, check_authorities, check_pair
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
@@ -134,6 +135,11 @@ class MigrationFields(BaseModel, defer_build=True):
     migration_dsn: Dsn = Field(description="PostgreSQL as the owner role, without password")
     migration_password_file: SecretFile | None = Field(default=None, description="file with its password")
 
+    @property
+    def owner_pool(self) -> PoolSettings:
+        """How PostgreSQL is reached as that role, by a command that is no migration."""
+        return PoolSettings(self.migration_dsn, reveal(self.migration_password_file))
+
 
 class DatabaseFields(BaseModel, defer_build=True):
     """The database as the role that serves."""
@@ -147,6 +153,16 @@ class DatabaseFields(BaseModel, defer_build=True):
     database_connections: Annotated[int, Field(ge=1, le=1000)] = Field(
         default=10, description="the most connections to PostgreSQL"
     )
+
+    @property
+    def pool(self) -> PoolSettings:
+        """How PostgreSQL is reached."""
+        return PoolSettings(
+            self.database_dsn,
+            reveal(self.database_password_file),
+            prepare_threshold=self.prepare_threshold,
+            connections_max=self.database_connections,
+        )
 
 
 class RedisFields(BaseModel, defer_build=True):

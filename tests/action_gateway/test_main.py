@@ -4,6 +4,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import psycopg
@@ -15,6 +16,8 @@ from tests.fixtures.postgres import Database
 from action_gateway.__main__ import main
 from action_gateway.actions.catalog import read_catalog
 from action_gateway.issuers.key_set import parse_key_set
+from action_gateway.store.store import Store
+from service_runtime.postgres.pool import PoolSettings
 
 Command = Callable[..., Result]
 ACTIONS = """
@@ -252,6 +255,26 @@ def test_a_user_is_deleted_by_name(
     assert fetch(database, "SELECT user_id, hides FROM gateway.departure") == [(added.stdout.strip(), True)]
     assert (again.exit_code, again.stderr) == (1, "Error: there is no account of the name ada\n")
     assert (taken.exit_code, "taken" in taken.stderr) == (1, True)
+
+
+def test_accounts_are_changed_over_the_connections_that_the_settings_name(
+    command: Command, runtime: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, open_store = list[PoolSettings](), Store.open
+
+    def note(settings: PoolSettings) -> AbstractAsyncContextManager[Store]:
+        opened.append(settings)
+        return open_store(settings)
+
+    monkeypatch.setattr(Store, "open", note)
+    (tmp_path / "password").write_text("correct horse battery\n", encoding="utf-8")
+    runtime |= {"prepare_threshold": "none", "database_connections": "3", "database_wait_seconds": "20"}
+
+    command("add-user", "Ada", "--password-file", str(tmp_path / "password"), **runtime)
+    command("delete-user", "ada", **runtime)
+
+    limits = [(pool.prepare_threshold, pool.connections_max, pool.wait_seconds) for pool in opened]
+    assert limits == [(None, 3, 20)] * 2
 
 
 @pytest.mark.parametrize(("name", "password"), [("a", "correct horse battery"), ("ada", "short")])

@@ -5,7 +5,7 @@ All of them may be unavailable meanwhile; what cannot be used at all is a SetupE
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from action_gateway.limits.redis_storage import Counters, open_counters
@@ -14,8 +14,7 @@ from action_gateway.store.store import Store
 from score_client.client import ScoreClient
 from score_client.credentials import ClientCredentials
 from score_client.errors import CredentialsError
-from service_runtime.postgres.pool import PoolSettings
-from service_runtime.settings import SetupError, reveal
+from service_runtime.settings import SetupError
 
 _STATEMENTS_WAITING_MAX: Final = 200
 _STATEMENT_SECONDS: Final = 3.0
@@ -33,17 +32,10 @@ class Dependencies:
 @asynccontextmanager
 async def open_dependencies(settings: ServeSettings) -> AsyncIterator[Dependencies]:
     """Open the clients. Raises SetupError if the certificate for the score service cannot be used."""
-    store = Store.open(
-        PoolSettings(
-            settings.database_dsn,
-            reveal(settings.database_password_file),
-            prepare_threshold=settings.prepare_threshold,
-            connections_max=settings.database_connections,
-            waiting_max=_STATEMENTS_WAITING_MAX,
-            wait_seconds=settings.database_wait_seconds,
-            statement_seconds=_STATEMENT_SECONDS,
-        )
+    pool = replace(
+        settings.pool, waiting_max=_STATEMENTS_WAITING_MAX, statement_seconds=_STATEMENT_SECONDS
     )
+    store = Store.open(pool)
     counters = open_counters(settings.redis_access, settings.redis_prefix, settings.redis_timeout_seconds)
     async with AsyncExitStack() as stack:
         yield Dependencies(

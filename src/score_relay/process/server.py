@@ -26,9 +26,8 @@ from service_runtime.admin import create_app
 from service_runtime.http_listener import address_of, bind
 from service_runtime.http_listener import serve as serve_http
 from service_runtime.lifecycle import StopSignals, freeze_gc, wait_unless, write_ready_file
-from service_runtime.postgres.pool import PoolSettings
 from service_runtime.readiness import Check, Readiness
-from service_runtime.settings import Address, SetupError, reveal
+from service_runtime.settings import Address, SetupError
 
 _CHECK_SECONDS: Final = 1.0
 _STORE: Final = "store"
@@ -81,13 +80,7 @@ async def run(settings: ServeSettings) -> AsyncIterator[Relay]:
             bound = stack.enter_context(bind(settings.admin_listen))
         except OSError as error:
             raise SetupError([f"cannot listen: {error.strerror}"]) from error
-        pool = PoolSettings(
-            settings.database_dsn,
-            password=reveal(settings.database_password_file),
-            prepare_threshold=settings.prepare_threshold,
-            connections_max=settings.database_connections,
-        )
-        store = await stack.enter_async_context(Store.open(pool))
+        store = await stack.enter_async_context(Store.open(settings.pool))
         client = await _open_client(stack, settings)
         deliveries = list[Delivery]()
         for receiver in receivers:

@@ -5,27 +5,16 @@ from contextlib import AbstractAsyncContextManager
 from score_service.projection.projection import BULK_TIMEOUT, Projection, ProjectionSettings
 from score_service.record.database import Database
 from score_service.settings import ArchiveSettings, RecordSettings, StoreSettings
-from service_runtime.postgres.pool import PoolSettings
-from service_runtime.settings import reveal
 
 
 def open_database(settings: RecordSettings) -> AbstractAsyncContextManager[Database]:
     """Open PostgreSQL, whether or not it is available."""
-    return Database.open(
-        PoolSettings(
-            settings.database_dsn,
-            password=reveal(settings.database_password_file),
-            prepare_threshold=settings.prepare_threshold,
-            connections_max=settings.database_connections,
-        )
-    )
+    return Database.open(settings.pool)
 
 
 def open_database_as_owner(settings: ArchiveSettings) -> AbstractAsyncContextManager[Database]:
     """Open PostgreSQL as the role that owns the record, whether or not it is available."""
-    return Database.open(
-        PoolSettings(settings.migration_dsn, password=reveal(settings.migration_password_file))
-    )
+    return Database.open(settings.owner_pool)
 
 
 def open_projection(settings: StoreSettings) -> AbstractAsyncContextManager[Projection]:
