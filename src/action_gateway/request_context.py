@@ -30,6 +30,17 @@ def note_action(action_id: str) -> None:
     structlog.contextvars.bind_contextvars(action_id=action_id)
 
 
+def note_problem(code: str) -> None:
+    """Put the code of the problem that the request is answered with into its log line."""
+    structlog.contextvars.bind_contextvars(problem=code)
+
+
+def find_problem() -> str | None:
+    """Return the code of the problem that this request was answered with; None if there is none."""
+    code: str | None = structlog.contextvars.get_contextvars().get("problem")
+    return code
+
+
 def find_trace_id() -> str | None:
     """Return the W3C trace id of this request, 32 hexadecimal digits; None outside of requests."""
     trace_id: str | None = structlog.contextvars.get_contextvars().get("trace_id")

@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from action_gateway.edge.problems import answer
+from action_gateway.edge.problems import make_response
 from action_gateway.errors import RateLimitedError
 from action_gateway.metrics import AdmissionMetrics
 from service_runtime.throttle import Throttle
@@ -65,7 +65,7 @@ class Admission:
         self._under_way = 0
         self._lines = Throttle(_LINES_A_SECOND, clock)
         self._retry_seconds = retry_seconds
-        self._rejection = answer(RateLimitedError(retry_seconds))
+        self._rejection = make_response(RateLimitedError(retry_seconds))
         metrics.under_way.set_function(lambda: self._under_way)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from starlette.responses import JSONResponse, Response
@@ -13,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from action_gateway import errors
 from action_gateway.domain.payment import Payment
 from action_gateway.domain.reversal import ShownReversal
+from action_gateway.request_context import note_problem
 from score_client.types import Reversal
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -110,9 +110,14 @@ class Problem(BaseModel):
 
 
 def answer(error: errors.GatewayError) -> Response:
-    """Make the response that an exception of ours becomes."""
+    """Make the response that an exception of ours becomes, and note its code for the request's log line."""
+    note_problem(KINDS[type(error)].code)
+    return make_response(error)
+
+
+def make_response(error: errors.GatewayError) -> Response:
+    """Make the response that an exception of ours becomes, outside of any request."""
     kind = KINDS[type(error)]
-    structlog.contextvars.bind_contextvars(problem=kind.code)
     problem = Problem(
         type=f"urn:laurel:problem:{kind.code}",
         title=(type(error).__doc__ or "").strip(),

@@ -24,7 +24,7 @@ from action_gateway.edge.exception_handlers import answer_unknown
 from action_gateway.edge.problems import answer
 from action_gateway.errors import UnavailableError
 from action_gateway.metrics import Metrics
-from action_gateway.request_context import begin_request
+from action_gateway.request_context import begin_request, find_problem
 from service_runtime.admin import LIVE_PATH, READY_PATH
 from service_runtime.tracing import ids_of, inside
 
@@ -89,7 +89,7 @@ class RequestTelemetry:
         requests, durations = self._find_series(method, route, status)
         requests.inc()
         durations.observe(seconds)
-        if code := structlog.contextvars.get_contextvars().get("problem"):
+        if code := find_problem():
             self._metrics.problems.labels(route, code).inc()
         _log.info("request", method=method, route=route, status=status, duration_ms=round(seconds * 1000, 1))
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
+from contextvars import copy_context
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -80,6 +81,14 @@ async def under_way(*requests: Awaitable[object]) -> AsyncIterator[None]:
     await asyncio.sleep(0)
     yield
     await asyncio.gather(*tasks)
+
+
+def test_the_answer_that_is_prepared_is_not_noted_in_the_log_of_the_process() -> None:
+    context = copy_context()
+
+    context.run(Desk)
+
+    assert dict(context.items()) == dict(copy_context().items())
 
 
 async def test_a_request_at_capacity_is_rejected_with_429() -> None:
