@@ -3,7 +3,6 @@
 import ipaddress
 import re
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from service_runtime.settings import (
     KeyPrefix,
     Listen,
     MigrationFields,
+    ReadyFile,
     RedisFields,
     Seconds,
     SecondsAboveZero,
@@ -145,7 +145,7 @@ class ServeSettings(RedisFields, DatabaseSettings):
     admin_listen: Listen = Field(
         default=Address("127.0.0.1", 9091), description="plain HTTP: /livez /readyz /metrics"
     )
-    ready_file: Path | None = Field(
+    ready_file: ReadyFile | None = Field(
         default=None, description="file to which the bound addresses are written, as JSON"
     )
     trusted_proxies: Networks = Field(

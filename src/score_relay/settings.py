@@ -1,6 +1,5 @@
 """The settings of the relay, by command."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, FilePath
@@ -11,6 +10,7 @@ from service_runtime.settings import (
     DatabaseFields,
     Listen,
     MigrationFields,
+    ReadyFile,
     Seconds,
     settings_config,
 )
@@ -49,7 +49,7 @@ class ServeSettings(StoreSettings):
     admin_listen: Listen = Field(
         default=Address("127.0.0.1", 9092), description="plain HTTP: /livez /readyz /metrics"
     )
-    ready_file: Path | None = Field(
+    ready_file: ReadyFile | None = Field(
         default=None, description="file to which the bound address is written, as JSON"
     )
     stop_seconds: Seconds = Field(

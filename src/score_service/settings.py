@@ -1,6 +1,5 @@
 """The settings of the score service, by command."""
 
-from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, FilePath
@@ -12,6 +11,7 @@ from service_runtime.settings import (
     KeyPrefix,
     Listen,
     MigrationFields,
+    ReadyFile,
     RedisFields,
     Seconds,
     SecondsAboveZero,
@@ -60,7 +60,7 @@ class ServeSettings(CertificateSettings, StoreSettings):
     admin_listen: Listen = Field(
         default=Address("127.0.0.1", 9090), description="plain HTTP: /livez /readyz /metrics"
     )
-    ready_file: Path | None = Field(
+    ready_file: ReadyFile | None = Field(
         default=None, description="file to which the bound addresses are written, as JSON"
     )
 

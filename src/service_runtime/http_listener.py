@@ -18,7 +18,7 @@ from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service_runtime.addresses import spell_networks
-from service_runtime.settings import Address
+from service_runtime.settings import Address, SetupError
 
 _UNREAD_SECONDS: Final = 30
 """After which the system gives up a peer that acknowledges nothing of what was sent."""
@@ -236,15 +236,18 @@ def bind(address: Address) -> socket.socket:
     """Bind an address to listen on. `[::]` takes IPv4, too, as it does for gRPC.
 
     Raises:
-        OSError: it cannot be bound.
+        SetupError: it cannot be bound.
     """
     is_v6 = ":" in address.host
-    bound = socket.create_server(
-        (address.host, address.port),
-        family=socket.AF_INET6 if is_v6 else socket.AF_INET,
-        backlog=_BACKLOG,
-        dualstack_ipv6=is_v6 and socket.has_dualstack_ipv6(),
-    )
+    try:
+        bound = socket.create_server(
+            (address.host, address.port),
+            family=socket.AF_INET6 if is_v6 else socket.AF_INET,
+            backlog=_BACKLOG,
+            dualstack_ipv6=is_v6 and socket.has_dualstack_ipv6(),
+        )
+    except OSError as error:
+        raise SetupError([f"cannot listen on {address}: {error.strerror}"]) from error
     # Accepted sockets have these options too. asyncio does not set this one on those of a listener made so,
     # and the body of an answer would wait for the peer to acknowledge the headers: 40 ms.
     bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -7,13 +7,17 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
+
+import structlog
 
 _GC_THRESHOLDS: Final = (10_000, 20, 20)
 _CANCEL_SECONDS: Final = 1.0
 """For a task to end before it is cancelled again."""
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,39 @@ class StopSignals:
 
     def _receive(self) -> None:
         (self.forced if self.requested.is_set() else self.requested).set()
+
+
+class Service(Protocol):
+    """What listens, and can be stopped in order."""
+
+    @property
+    def addresses(self) -> Mapping[str, str]:
+        """Where it listens, by the name of the port."""
+
+    async def stop(self, forced: asyncio.Event) -> None:
+        """Take clients off in order. Once `forced` is set, nothing is waited for any more."""
+
+
+async def run_until_stopped(
+    opened: AbstractAsyncContextManager[Service], signals: StopSignals, ready_file: Path | None
+) -> None:
+    """Run a service until SIGTERM or SIGINT; the second of them forces an immediate stop.
+
+    Args:
+        opened: what starts the service, and closes it at the end.
+        signals: how the process is told.
+        ready_file: where to write its addresses, as JSON.
+    """
+    signals.install()
+    async with opened as service:
+        if ready_file:
+            _write_ready_file(ready_file, service.addresses)
+        _log.info("listening", **service.addresses)
+        freeze_gc()
+        await signals.requested.wait()
+        _log.info("stopping")
+        await service.stop(signals.forced)
+    _log.info("stopped")
 
 
 async def wait_unless(forced: asyncio.Event, seconds: float, *works: Awaitable[Any]) -> None:
@@ -81,7 +118,7 @@ def freeze_gc() -> None:
     gc.enable()
 
 
-def write_ready_file(path: Path, addresses: Mapping[str, str]) -> None:
+def _write_ready_file(path: Path, addresses: Mapping[str, str]) -> None:
     """Write the addresses as JSON, so that a reader sees all of the file or none."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.write_text(json.dumps(addresses), encoding="utf-8")

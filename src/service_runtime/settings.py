@@ -96,6 +96,12 @@ def _check_prefix(prefix: str) -> str:
     return prefix
 
 
+def _check_target(path: Path) -> Path:
+    if path.is_dir() or not path.parent.is_dir():
+        raise ValueError("must be a file in a folder that exists")
+    return path
+
+
 Dsn = Annotated[str, AfterValidator(_check_dsn)]
 SecretFile = Annotated[SecretStr, BeforeValidator(_read_secret)]
 """Set to the path of a file; its value is what the file holds."""
@@ -103,6 +109,8 @@ Listen = Annotated[Address, NoDecode, BeforeValidator(Address.parse)]
 Threshold = Annotated[Annotated[int, Field(ge=0)] | Literal["auto"] | None, BeforeValidator(_read_threshold)]
 Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
 SecondsAboveZero = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+ReadyFile = Annotated[Path, AfterValidator(_check_target)]
+"""A file that a service writes once it listens."""
 KeyPrefix = Annotated[str, Field(max_length=64), AfterValidator(_check_prefix)]
 
 

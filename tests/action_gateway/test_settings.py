@@ -88,6 +88,8 @@ def test_all_missing_settings_are_reported_at_once() -> None:
         ("REDIS_PASSWORD_FILE", "/does/not/exist"),
         ("REDIS_PREFIX", "with{brace}"),
         ("SCORE_KEY_FILE", "/does/not/exist"),
+        ("READY_FILE", "/"),
+        ("READY_FILE", "/does/not/exist"),
         ("BOARD_ID", "two words"),
         ("ACCESS_KEYS_DIR", "/does/not/exist"),
         ("ALLOWED_ORIGINS", "play.example.org"),

@@ -11,7 +11,7 @@ from tests.fixtures.score_service import ScoreService
 from service_runtime.admin import LISTENER, create_app
 from service_runtime.http_listener import address_of, bind, serve
 from service_runtime.readiness import Readiness
-from service_runtime.settings import Address
+from service_runtime.settings import Address, SetupError
 
 ANYWHERE = Address("127.0.0.1", 0)
 
@@ -106,5 +106,5 @@ async def test_it_stops_at_once_also_with_a_connection_open(readiness: Readiness
 
 
 def test_a_taken_address_is_an_error() -> None:
-    with bind(ANYWHERE) as taken, pytest.raises(OSError, match="in use"):
+    with bind(ANYWHERE) as taken, pytest.raises(SetupError, match="in use"):
         bind(address_of(taken))

@@ -32,9 +32,7 @@ class Dependencies:
 @asynccontextmanager
 async def open_dependencies(settings: ServeSettings) -> AsyncIterator[Dependencies]:
     """Open the clients. Raises SetupError if the certificate for the score service cannot be used."""
-    pool = replace(
-        settings.pool, waiting_max=_STATEMENTS_WAITING_MAX, statement_seconds=_STATEMENT_SECONDS
-    )
+    pool = replace(settings.pool, waiting_max=_STATEMENTS_WAITING_MAX, statement_seconds=_STATEMENT_SECONDS)
     store = Store.open(pool)
     counters = open_counters(settings.redis_access, settings.redis_prefix, settings.redis_timeout_seconds)
     async with AsyncExitStack() as stack:

@@ -7,13 +7,10 @@ the requests under way; the parts. Each step is bounded, and a second signal end
 
 import asyncio
 import resource
-import socket
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-
-import structlog
 
 from action_gateway.domain.clock import Clock
 from action_gateway.edge.guards import MAX_HEADER_BYTES
@@ -25,10 +22,7 @@ from service_runtime.admin import LISTENER as ADMIN_LISTENER
 from service_runtime.admin import create_app
 from service_runtime.http_listener import Listener, ListenerSettings, bind
 from service_runtime.http_listener import serve as serve_http
-from service_runtime.lifecycle import StopSignals, freeze_gc, wait_unless, write_ready_file
-from service_runtime.settings import Address, SetupError
-
-_log = structlog.get_logger(__name__)
+from service_runtime.lifecycle import StopSignals, run_until_stopped, wait_unless
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +38,7 @@ class Gateway:
         """Where it really listens."""
         return {"http": str(self.public.address), "admin": str(self.admin.address)}
 
-    async def drain(self, forced: asyncio.Event) -> None:
+    async def stop(self, forced: asyncio.Event) -> None:
         """Take clients off: be not ready, wait until that is known, and close the sockets.
 
         Once `forced` is set, nothing is waited for any more.
@@ -65,18 +59,7 @@ async def serve(settings: ServeSettings) -> None:
     """Serve until a signal says to stop. Raises SetupError if the gateway cannot even start."""
     raise_file_limit()
     signals = StopSignals()
-    signals.install()
-    async with run(settings) as gateway:
-        if settings.ready_file:
-            write_ready_file(settings.ready_file, gateway.addresses)
-        _log.info("listening", **gateway.addresses)
-        freeze_gc()
-        await signals.requested.wait()
-        _log.info("stopping")
-        forcing = asyncio.create_task(_force_when(signals.forced, gateway))
-        await gateway.drain(signals.forced)
-    forcing.cancel()
-    _log.info("stopped")
+    await run_until_stopped(_run_forceably(settings, signals.forced), signals, settings.ready_file)
 
 
 @asynccontextmanager
@@ -91,7 +74,7 @@ async def run(settings: ServeSettings, clock: Clock = time.time) -> AsyncIterato
         admin_app = create_app(parts.readiness, parts.metrics.registry)
         # Closed here where the other cannot be bound; a listener closes its own.
         admin_bound, public_bound = (
-            stack.enter_context(_bind(address)) for address in (settings.admin_listen, settings.listen)
+            stack.enter_context(bind(address)) for address in (settings.admin_listen, settings.listen)
         )
         admin = await stack.enter_async_context(serve_http(admin_app, admin_bound, ADMIN_LISTENER))
         public = await stack.enter_async_context(
@@ -112,13 +95,6 @@ def raise_file_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _bind(address: Address) -> socket.socket:
-    try:
-        return bind(address)
-    except OSError as error:
-        raise SetupError([f"cannot listen: {error.strerror}"]) from error
-
-
 def _public_listener(settings: ServeSettings) -> ListenerSettings:
     return ListenerSettings(
         connections_max=settings.max_connections,
@@ -129,6 +105,15 @@ def _public_listener(settings: ServeSettings) -> ListenerSettings:
         message_bytes_max=MESSAGE_BYTES_MAX,
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+@asynccontextmanager
+async def _run_forceably(settings: ServeSettings, forced: asyncio.Event) -> AsyncIterator[Gateway]:
+    """Serve inside the block. A stop that is forced does not wait for its listeners either."""
+    async with run(settings) as gateway:
+        forcing = asyncio.create_task(_force_when(forced, gateway))
+        yield gateway
+    forcing.cancel()
 
 
 async def _force_when(forced: asyncio.Event, gateway: Gateway) -> None:

@@ -10,8 +10,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from score_client import ClientCredentials, CredentialsError, ScoreClient, ScoreClientError
 from score_relay.delivery.deliveries import Deliveries
 from score_relay.delivery.delivery import Delivery
@@ -25,14 +23,12 @@ from service_runtime.admin import LISTENER as ADMIN_LISTENER
 from service_runtime.admin import create_app
 from service_runtime.http_listener import address_of, bind
 from service_runtime.http_listener import serve as serve_http
-from service_runtime.lifecycle import StopSignals, freeze_gc, wait_unless, write_ready_file
+from service_runtime.lifecycle import StopSignals, run_until_stopped, wait_unless
 from service_runtime.readiness import Check, Readiness
 from service_runtime.settings import Address, SetupError
 
 _CHECK_SECONDS: Final = 1.0
 _STORE: Final = "store"
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,12 @@ class Relay:
     deliveries: Deliveries
     settings: ServeSettings
 
-    async def drain(self, forced: asyncio.Event) -> None:
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where it really listens."""
+        return {"admin": str(self.admin_address)}
+
+    async def stop(self, forced: asyncio.Event) -> None:
         """Begin no other attempt, and wait for those that are under way."""
         await self.readiness.stop()
         await wait_unless(forced, self.settings.stop_seconds, self.deliveries.finish())
@@ -52,18 +53,7 @@ class Relay:
 
 async def serve(settings: ServeSettings) -> None:
     """Deliver until SIGTERM or SIGINT; the second of them forces an immediate stop."""
-    signals = StopSignals()
-    signals.install()
-    async with run(settings) as relay:
-        addresses = {"admin": str(relay.admin_address)}
-        if settings.ready_file:
-            write_ready_file(settings.ready_file, addresses)
-        _log.info("listening", **addresses)
-        freeze_gc()
-        await signals.requested.wait()
-        _log.info("stopping")
-        await relay.drain(signals.forced)
-    _log.info("stopped")
+    await run_until_stopped(run(settings), StopSignals(), settings.ready_file)
 
 
 @asynccontextmanager
@@ -76,10 +66,7 @@ async def run(settings: ServeSettings) -> AsyncIterator[Relay]:
     receivers = load_receivers(settings.receivers_file)
     metrics = Metrics(receiver.name for receiver in receivers)
     async with AsyncExitStack() as stack:
-        try:
-            bound = stack.enter_context(bind(settings.admin_listen))
-        except OSError as error:
-            raise SetupError([f"cannot listen: {error.strerror}"]) from error
+        bound = stack.enter_context(bind(settings.admin_listen))
         store = await stack.enter_async_context(Store.open(settings.pool))
         client = await _open_client(stack, settings)
         deliveries = list[Delivery]()

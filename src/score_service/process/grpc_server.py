@@ -20,7 +20,7 @@ from score_service.grpc_api.health import Health
 from score_service.grpc_api.ledger_service.servicer import LedgerServicer
 from score_service.grpc_api.servicer import LeaderboardServicer, ScoreServicer
 from score_service.settings import ServeSettings
-from service_runtime.settings import Address
+from service_runtime.settings import Address, SetupError
 
 _CALLS_MAX: Final = 10_000
 QUEUES: Final = {
@@ -85,13 +85,13 @@ def bind(server: grpc.aio.Server, address: Address, credentials: grpc.ServerCred
     """Bind a server to an address, and return the one that it has got.
 
     Raises:
-        OSError: it cannot be bound.
+        SetupError: it cannot be bound.
     """
     try:
         return Address(address.host, server.add_secure_port(str(address), credentials))
     except RuntimeError:
         # gRPC logs the cause by itself, and its error does not have it.
-        raise OSError(f"cannot listen on {address}") from None
+        raise SetupError([f"cannot listen on {address}"]) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import grpc
-import structlog
 
 from score_service.access.policy import Policy
 from score_service.access.quota import Quota
@@ -33,14 +32,13 @@ from service_runtime.admin import LISTENER as ADMIN_LISTENER
 from service_runtime.admin import create_app
 from service_runtime.http_listener import address_of, bind
 from service_runtime.http_listener import serve as serve_http
-from service_runtime.lifecycle import StopSignals, freeze_gc, write_ready_file
+from service_runtime.lifecycle import StopSignals, run_until_stopped
 from service_runtime.readiness import Readiness
 from service_runtime.settings import Address
 
 _CHECK_SECONDS: Final = 1.0
 _EXPIRY_SECONDS: Final = 5.0
 """How often open streams are checked for certificates that have expired."""
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,11 @@ class RunningService:
     dispatcher: Dispatcher
     server: grpc.aio.Server
     settings: ServeSettings
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Where it really listens."""
+        return {"grpc": str(self.grpc_address), "admin": str(self.admin_address)}
 
     async def stop(self, forced: asyncio.Event) -> None:
         """Stop in order. Once `forced` is set, nothing is waited for any more."""
@@ -83,8 +86,7 @@ async def run_service(
         now: the time of day, in UTC.
 
     Raises:
-        SetupError: the policy or the certificates are faulty.
-        OSError: an address cannot be bound.
+        SetupError: the policy or the certificates are faulty, or an address cannot be bound.
     """
     metrics = Metrics()
     policy = Policy.load(settings.policy_file)
@@ -132,18 +134,7 @@ async def run_service(
 
 async def serve(settings: ServeSettings) -> None:
     """Run the service until SIGTERM or SIGINT; the second of them forces an immediate stop."""
-    signals = StopSignals()
-    signals.install()
-    async with run_service(settings) as service:
-        addresses = {"grpc": str(service.grpc_address), "admin": str(service.admin_address)}
-        if settings.ready_file:
-            write_ready_file(settings.ready_file, addresses)
-        _log.info("listening", **addresses)
-        freeze_gc()
-        await signals.requested.wait()
-        _log.info("stopping")
-        await service.stop(signals.forced)
-    _log.info("stopped")
+    await run_until_stopped(run_service(settings), StopSignals(), settings.ready_file)
 
 
 async def _run_readiness(stack: AsyncExitStack, parts: Parts, health: Health, metrics: Metrics) -> Readiness:

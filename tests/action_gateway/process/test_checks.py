@@ -178,7 +178,7 @@ async def test_a_gateway_that_drains_is_not_ready(
     start_gateway: StartGateway, score_service: ScoreService
 ) -> None:
     gateway = await start_gateway(score_target=score_service.target)
-    await gateway.running.drain(asyncio.Event())
+    await gateway.running.stop(asyncio.Event())
     response = await gateway.http.get("/readyz")
 
     assert response.status_code == 503

@@ -182,7 +182,7 @@ async def test_a_taken_port_stops_the_start(
     score_service: ScoreService, score_service_settings: dict[str, Any]
 ) -> None:
     score_service_settings["listen"] = str(score_service.running.grpc_address)
-    with pytest.raises(OSError, match="cannot listen on"):
+    with pytest.raises(SetupError, match="cannot listen on"):
         async with run_service(ServeSettings(**score_service_settings)):
             pass
 
