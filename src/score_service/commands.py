@@ -6,13 +6,12 @@ before it was done. What only one command needs is imported by that command, so 
 
 import asyncio
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final, TextIO, TypeVar
+from typing import Final
 
 import click
-import psycopg
 import structlog
 
 from score_service.domain.identifier import is_identifier
@@ -27,15 +26,16 @@ from score_service.settings import (
     ServeSettings,
     StoreSettings,
 )
+from service_runtime.commands import report_failures
 from service_runtime.lifecycle import exit_on_sigterm, freeze_gc
-from service_runtime.logs import configure_logging
-from service_runtime.settings import SetupError, describe, load, reveal
+from service_runtime.settings import describe, load, reveal
 from service_runtime.tracing import exporting
 
 _FAILED: Final = 1
-_USAGE: Final = 2
-_S = TypeVar("_S", bound=LogSettings)
 _log = structlog.get_logger(__name__)
+_command = report_failures(LogSettings, add_call_fields)
+_tool = report_failures(LogSettings, add_call_fields, logs_to_stderr=True)
+"""A command that prints what it did."""
 
 
 @click.group()
@@ -50,15 +50,27 @@ def main(context: click.Context) -> None:
 
 
 @main.command(epilog=describe(ServeSettings))
+@_command
 def serve() -> None:
     """Serve gRPC with mTLS until SIGTERM or SIGINT. The second signal stops at once."""
-    _run(ServeSettings, _serve)
+    import uvloop  # noqa: PLC0415
+
+    from score_service.process import server  # noqa: PLC0415
+
+    settings = load(ServeSettings)
+    with exporting("score-service"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(server.serve(settings))
 
 
 @main.command(epilog=describe(MigrateSettings))
+@_command
 def migrate() -> None:
     """Upgrade the record's schema to the newest revision, as the owner role."""
-    _run(MigrateSettings, _migrate)
+    from score_service.record.migrate import MIGRATION  # noqa: PLC0415
+
+    settings = load(MigrateSettings)
+    MIGRATION.upgrade(settings.migration_dsn, reveal(settings.migration_password_file))
+    _log.info("schema_upgraded")
 
 
 def _check_boards(
@@ -81,6 +93,7 @@ _boards = click.argument("board_ids", metavar="[BOARD]...", nargs=-1, callback=_
     type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
     help="Read each ledger from its checkpoint in this folder on, if it has one there, and keep a new one.",
 )
+@_tool
 def verify(board_ids: Sequence[str], *, record_only: bool, checkpoints: Path | None) -> None:
     """Check the ledger's digest chain, the standings and the projection of boards: without names, of all.
 
@@ -88,22 +101,21 @@ def verify(board_ids: Sequence[str], *, record_only: bool, checkpoints: Path | N
     """
     from score_service.operations import boards  # noqa: PLC0415
 
-    kind = RecordSettings if record_only else StoreSettings
-    _run(
-        kind, lambda settings: _end(asyncio.run(boards.verify(settings, board_ids, checkpoints))), sys.stderr
-    )
+    settings = load(RecordSettings if record_only else StoreSettings)
+    _end(asyncio.run(boards.verify(settings, board_ids, checkpoints)))
 
 
 @main.command(epilog=describe(StoreSettings))
 @_boards
 @click.option("--all", "all_boards", is_flag=True, help="Rebuild every board.")
+@_tool
 def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
     """Rebuild the projections of boards from the record, while reads and awards go on."""
     if all_boards == bool(board_ids):
         raise click.UsageError("name the boards, or give --all")
     from score_service.operations import boards  # noqa: PLC0415
 
-    _run(StoreSettings, lambda settings: _end(asyncio.run(boards.rebuild(settings, board_ids))), sys.stderr)
+    _end(asyncio.run(boards.rebuild(load(StoreSettings), board_ids)))
 
 
 @main.group("boards")
@@ -114,6 +126,7 @@ def boards_() -> None:
 @boards_.command("apply", epilog=describe(RecordSettings))
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Say what would change, and from when, and change nothing.")
+@_tool
 def apply(file: Path, *, dry_run: bool) -> None:
     """Give boards the settings that FILE names, in TOML: all of them, or none if any cannot be.
 
@@ -121,10 +134,8 @@ def apply(file: Path, *, dry_run: bool) -> None:
     """
     from score_service.operations import board_settings  # noqa: PLC0415
 
-    def change(settings: RecordSettings) -> None:
-        _end(asyncio.run(board_settings.apply(settings, board_settings.read_file(file), dry_run=dry_run)))
-
-    _run(RecordSettings, change, sys.stderr)
+    settings = load(RecordSettings)
+    _end(asyncio.run(board_settings.apply(settings, board_settings.read_file(file), dry_run=dry_run)))
 
 
 def _check_board(_context: click.Context, _parameter: click.Parameter, board_id: str) -> str:
@@ -155,6 +166,7 @@ def ledger() -> None:
 @_board
 @_folder
 @click.option("--upto", metavar="POSITION", callback=_parse_position, help="Where to end [the end].")
+@_tool
 def export(board_id: str, folder: Path, upto: Position | None) -> None:
     """Write what the ledger of BOARD has, and its files in FOLDER do not have yet, into more of them.
 
@@ -163,10 +175,7 @@ def export(board_id: str, folder: Path, upto: Position | None) -> None:
     """
     from score_service.operations.ledgers import export as ledger_export  # noqa: PLC0415
 
-    def write(settings: RecordSettings) -> None:
-        _end(asyncio.run(ledger_export.export(settings, board_id, folder, upto)))
-
-    _run(RecordSettings, write, sys.stderr)
+    _end(asyncio.run(ledger_export.export(load(RecordSettings), board_id, folder, upto)))
 
 
 @ledger.command("verify", epilog=describe(RecordSettings))
@@ -175,6 +184,7 @@ def export(board_id: str, folder: Path, upto: Position | None) -> None:
 @click.option(
     "--record", is_flag=True, help="See whether the record was at their end; this needs the settings."
 )
+@_tool
 def verify_files(board_id: str, folder: Path, *, record: bool) -> None:
     """Check the chain of digests of BOARD through its files in FOLDER, from its first entry on.
 
@@ -182,11 +192,8 @@ def verify_files(board_id: str, folder: Path, *, record: bool) -> None:
     """
     from score_service.operations.ledgers import export as ledger_export  # noqa: PLC0415
 
-    def check(settings: LogSettings) -> None:
-        known = settings if isinstance(settings, RecordSettings) else None
-        _end(asyncio.run(ledger_export.verify(known, board_id, folder)))
-
-    _run(RecordSettings if record else LogSettings, check, sys.stderr)
+    settings = load(RecordSettings) if record else None
+    _end(asyncio.run(ledger_export.verify(settings, board_id, folder)))
 
 
 @ledger.command("archive", epilog=describe(ArchiveSettings))
@@ -215,6 +222,7 @@ def verify_files(board_id: str, folder: Path, *, record: bool) -> None:
     help="Delete so many rows in a second, at most.",
 )
 @click.option("--dry-run", is_flag=True, help="Say how many awards would be archived, and change nothing.")
+@_tool
 def archive(
     folder: Path,
     board_ids: Sequence[str],
@@ -239,11 +247,8 @@ def archive(
         rows_per_second,
     )
 
-    def move(settings: ArchiveSettings) -> None:
-        now = datetime.now(UTC)
-        _end(asyncio.run(ledger_archive.archive(settings, board_ids, folder, rules, now, dry_run=dry_run)))
-
-    _run(ArchiveSettings, move, sys.stderr)
+    settings, now = load(ArchiveSettings), datetime.now(UTC)
+    _end(asyncio.run(ledger_archive.archive(settings, board_ids, folder, rules, now, dry_run=dry_run)))
 
 
 @main.group("certs")
@@ -261,6 +266,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--authorities", type=_file, help="Who is trusted, PEM [FOLDER/ca.crt].")
 @click.option("--as", "role", type=click.Choice(["server", "client"]), default="server", show_default=True)
 @click.option("--policy", type=_file, help="Say what this policy allows the client.")
+@_tool
 def check(
     folder: Path | None,
     certificate: Path | None,
@@ -281,46 +287,11 @@ def check(
         raise click.UsageError("name all three files, or a folder")
     from score_service.operations import certs  # noqa: PLC0415
 
-    def inspect(settings: LogSettings) -> None:
-        files = certs.choose_files(settings, folder, certificate, key, authorities)
-        _end(certs.check(files, role, policy, datetime.now(UTC)))
-
-    _run(LogSettings if folder or certificate else CertificateSettings, inspect, sys.stderr)
-
-
-def _serve(settings: ServeSettings) -> None:
-    import uvloop  # noqa: PLC0415
-
-    from score_service.process.server import serve as run_until_signal  # noqa: PLC0415
-
-    with exporting("score-service"), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run_until_signal(settings))
-
-
-def _migrate(settings: MigrateSettings) -> None:
-    from score_service.record.migrate import MIGRATION  # noqa: PLC0415
-
-    try:
-        MIGRATION.upgrade(settings.migration_dsn, reveal(settings.migration_password_file))
-    except psycopg.Error as error:
-        # What it says of a connection names hosts and roles, never passwords.
-        raise OSError(str(error).strip()) from error
-    _log.info("schema_upgraded")
+    settings = load(LogSettings if folder or certificate else CertificateSettings)
+    files = certs.choose_files(settings, folder, certificate, key, authorities)
+    _end(certs.check(files, role, policy, datetime.now(UTC)))
 
 
 def _end(is_well: bool) -> None:  # noqa: FBT001  # The one thing that decides.
     if not is_well:
-        sys.exit(_FAILED)
-
-
-def _run(kind: type[_S], work: Callable[[_S], None], log: TextIO = sys.stdout) -> None:
-    try:
-        settings = load(kind)
-        configure_logging(settings.log_format, settings.log_level, add_call_fields, log)
-        work(settings)
-    except SetupError as error:
-        click.echo(str(error), err=True)
-        sys.exit(_USAGE)
-    except OSError as error:
-        _log.error("failed", error=str(error))
         sys.exit(_FAILED)

@@ -1,5 +1,6 @@
 """How a command of a program begins, and what it ends with where it fails."""
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Final, ParamSpec
@@ -17,7 +18,11 @@ _Parameters = ParamSpec("_Parameters")
 
 
 def report_failures(
-    kind: type[LogSettings], add_context: Processor, own_libraries: Iterable[str] = ()
+    kind: type[LogSettings],
+    add_context: Processor,
+    own_libraries: Iterable[str] = (),
+    *,
+    logs_to_stderr: bool = False,
 ) -> Callable[[Callable[_Parameters, None]], Callable[_Parameters, None]]:
     """Make what configures the log before a command, and turns what it fails with into a message and a code.
 
@@ -25,6 +30,7 @@ def report_failures(
         kind: the settings of the log.
         add_context: see `configure_logging`.
         own_libraries: see `configure_logging`.
+        logs_to_stderr: for a command whose standard output is its result.
     """
 
     def decorate(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
@@ -33,7 +39,11 @@ def report_failures(
             try:
                 settings = load(kind)
                 configure_logging(
-                    settings.log_format, settings.log_level, add_context, own_libraries=own_libraries
+                    settings.log_format,
+                    settings.log_level,
+                    add_context,
+                    sys.stderr if logs_to_stderr else sys.stdout,
+                    own_libraries,
                 )
                 work(*args, **kwargs)
             except SetupError as error:
@@ -41,6 +51,8 @@ def report_failures(
                 raise SystemExit(_FAULT) from None
             except psycopg.Error as error:
                 raise click.ClickException(f"the database: {str(error).splitlines()[0]}") from None
+            except OSError as error:
+                raise click.ClickException(str(error)) from None
 
         return run
 

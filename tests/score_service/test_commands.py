@@ -163,14 +163,15 @@ def test_commands_on_boards_want_their_stores(
 def test_a_database_that_is_unavailable_ends_a_migration_with_1() -> None:
     ended = run("migrate", SCORE_SERVICE_MIGRATION_DSN="postgresql://nobody@127.0.0.1:1/laurel")
     assert ended.returncode == 1
-    assert "127.0.0.1" in ended.stdout
+    assert ended.stderr.startswith("Error: the database: ")
+    assert "127.0.0.1" in ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
 def test_a_migration_names_the_host_that_it_cannot_resolve() -> None:
     ended = run("migrate", SCORE_SERVICE_MIGRATION_DSN="user=score_owner", PGHOST="nowhere.invalid")
     assert ended.returncode == 1
-    assert "failed to resolve host 'nowhere.invalid'" in ended.stdout
+    assert "failed to resolve host 'nowhere.invalid'" in ended.stderr
 
 
 def test_migrating_again_changes_nothing(database: Database) -> None:

@@ -39,6 +39,7 @@ def test_command_gets_its_arguments_and_ends_with_0() -> None:
     ("failure", "code", "said"),
     [
         (SetupError(["A: is not set", "B: is not set"]), 2, "A: is not set\nB: is not set\n"),
+        (FileNotFoundError(2, "No such file", "a.toml"), 1, "Error: [Errno 2] No such file: 'a.toml'\n"),
         (psycopg.OperationalError("rejected\nmore of it"), 1, "Error: the database: rejected\n"),
         (click.ClickException("no such player"), 1, "Error: no such player\n"),
     ],
