@@ -27,6 +27,11 @@ _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATE
 """Nothing but what JSON has is taken apart: what `repr` hides is not shown."""
 
 
+def error_fields(error: BaseException) -> dict[str, str]:
+    """Return what a line says of an error that was expected: its class, and the first line of its message."""
+    return {"kind": type(error).__name__, "error": str(error).partition("\n")[0]}
+
+
 def configure_logging(
     log_format: str,
     level: str,

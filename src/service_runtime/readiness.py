@@ -14,6 +14,8 @@ from typing import Final, Self
 import structlog
 from prometheus_client import Gauge
 
+from service_runtime.logs import error_fields
+
 Check = Callable[[], Awaitable[str | None]]
 """Checks a part. Returns what is wrong with it, or None."""
 
@@ -119,8 +121,7 @@ class Readiness:
                 return await self._checks[part]()
         except self._unavailable as error:
             if self.missing.get(part) != UNAVAILABLE:  # Once is enough.
-                reason = str(error).partition("\n")[0]
-                _log.warning("check_failed", part=part, kind=type(error).__name__, error=reason)
+                _log.warning("check_failed", part=part, **error_fields(error))
             return UNAVAILABLE
         except Exception:  # noqa: BLE001 - Logged whole; what cannot be checked does not count as available.
             _log.exception("check_failed", part=part)

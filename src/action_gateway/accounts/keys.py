@@ -17,6 +17,7 @@ import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from service_runtime.jwk import describe_key, find_thumbprint
+from service_runtime.logs import error_fields
 from service_runtime.pem import parse_key
 from service_runtime.settings import SetupError
 
@@ -83,7 +84,7 @@ class KeyFolder:
                 self._keys, self._listing = _read(self._folder), listing
                 _log.info("keys_loaded", folder=str(self._folder), key_ids=list(self._keys))
         except (OSError, SetupError) as error:
-            _log.error("keys_rejected", folder=str(self._folder), fault=str(error))
+            _log.error("keys_rejected", folder=str(self._folder), **error_fields(error))
 
 
 def _list(folder: Path) -> list[tuple[str, int, int]]:

@@ -219,7 +219,7 @@ class Feed:
         pause = min(most, least * 2.0**self._failures) * self._randomness.uniform(0.5, 1.0)
         self._failures = min(self._failures + 1, 16)
         self._problem = problem
-        _log.warning("feed_interrupted", board_id=self._reader.board_id, problem=problem, retry_after=pause)
+        _log.warning("feed_interrupted", board_id=self._reader.board_id, error=problem, retry_after=pause)
         return pause
 
     def _end(self) -> None:

@@ -13,6 +13,7 @@ import structlog
 
 from action_gateway.domain.entries import FORMER_PLAYER
 from action_gateway.errors import GatewayError
+from service_runtime.logs import error_fields
 
 FetchUsernames = Callable[[Collection[str]], Awaitable[Mapping[str, str | None]]]
 """Reads the names of users, None for those who have left; unknown ones are left out.
@@ -64,7 +65,7 @@ class Usernames:
         try:
             fetched = await self._fetch(user_ids)
         except GatewayError as error:
-            _log.warning("usernames_unavailable", error=type(error).__name__)
+            _log.warning("usernames_unavailable", **error_fields(error))
             return {}
         return {user_id: FORMER_PLAYER if name is None else name for user_id, name in fetched.items()}
 

@@ -22,6 +22,7 @@ from limits.errors import StorageError
 from action_gateway import tracing
 from action_gateway.errors import RateLimitedError, UnavailableError
 from service_runtime.addresses import parse_address
+from service_runtime.logs import error_fields
 
 Limit = Literal[
     "start", "complete", "perform", "redeem", "redeem_outside", "login", "register", "export", "moderate"
@@ -127,7 +128,7 @@ class Limits:
         except (StorageError, TimeoutError) as error:
             # For a moment nobody else has to wait to find out the same.
             self._unavailable_until = self._monotonic() + _PAUSE_SECONDS
-            _log.warning("limits_not_shared", fault=type(error.__cause__ or error).__name__)
+            _log.warning("limits_not_shared", **error_fields(error.__cause__ or error))
             raise UnavailableError from error
 
 

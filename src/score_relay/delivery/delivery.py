@@ -31,6 +31,7 @@ from score_relay.events.cloud_event import Event, make_event
 from score_relay.metrics import Metrics
 from score_relay.receivers import Receiver, Start
 from score_relay.store.store import HELD_SECONDS, Place, Store
+from service_runtime.logs import error_fields
 
 _MARGIN_SECONDS: Final = 3.0
 """By which this process stops before another one may begin."""
@@ -134,7 +135,7 @@ class Delivery:
                 self._log.debug("board_not_found")
                 pause = _ABSENT_SECONDS
             except ScoreClientError as error:
-                self._log.warning("entries_interrupted", error=str(error))
+                self._log.warning("entries_interrupted", **error_fields(error))
             except Exception:  # noqa: BLE001 - Logged whole; others are delivered to all the same.
                 self._log.exception("delivery_failed")
             await asyncio.sleep(pause)
@@ -188,7 +189,7 @@ class Delivery:
             pause = find_pause(attempts, self._receiver.retry_max_seconds, outcome, self._draw)
             if attempts == 1:
                 self._log.warning(
-                    "attempt_failed", event_id=event.event_id, reason=outcome.reason, again_in=pause
+                    "attempt_failed", event_id=event.event_id, reason=outcome.reason, retry_after=pause
                 )
             await asyncio.sleep(pause)
 

@@ -55,7 +55,7 @@ class Signer:
         try:
             self._keys = _read_keys(self._files)
         except SetupError as error:
-            _log.warning("secrets_faulty", error=str(error))  # The former ones are still in use.
+            _log.warning("secrets_faulty", faults=list(error.faults))  # The former ones are still in use.
 
 
 def _read_keys(files: Sequence[Path]) -> list[Webhook]:

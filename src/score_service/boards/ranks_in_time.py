@@ -7,6 +7,7 @@ from typing import TypeAlias
 import structlog
 
 from score_service.errors import OverloadedError, ProjectionUnavailableError, RecordUnavailableError
+from service_runtime.logs import error_fields
 
 Ranks: TypeAlias = Mapping[str, int]
 """By user, 1 for the best; without those that are not known."""
@@ -25,7 +26,7 @@ async def find_in_time(board_id: str, seconds: float, find_ranks: Callable[[], A
     except ProjectionUnavailableError:
         pass  # That Redis is unavailable is logged where it is found out, not once a commit.
     except (OverloadedError, RecordUnavailableError, TimeoutError) as error:
-        _log.warning("ranks_unavailable", board_id=board_id, error=str(error) or "too far behind")
+        _log.warning("ranks_unavailable", board_id=board_id, **error_fields(error))
     except Exception:  # noqa: BLE001 - Logged whole; what was written stands all the same.
         _log.exception("ranks_unavailable", board_id=board_id)
     return {}

@@ -14,6 +14,7 @@ import structlog
 from score_service.closing.closer import Closer
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
 from score_service.record.periods import DuePeriod, PeriodStore
+from service_runtime.logs import error_fields
 
 _AT_ONCE: Final = 2
 """Periods that a process makes final at a time: a large one must not hold up all others."""
@@ -110,9 +111,7 @@ class ClosingLoop:
         try:
             await self._closer.finish(board_id, due.stored)
         except (BoardNotFoundError, RecordUnavailableError) as error:
-            _log.warning(
-                "closing_interrupted", board_id=board_id, period_id=period_id, kind=type(error).__name__
-            )
+            _log.warning("closing_interrupted", board_id=board_id, period_id=period_id, **error_fields(error))
         except Exception:  # noqa: BLE001 - Logged whole; one period must not keep the others from it.
             _log.exception("closing_failed", board_id=board_id, period_id=period_id)
         finally:

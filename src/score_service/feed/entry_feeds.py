@@ -22,6 +22,7 @@ from score_service.feed.tail import PAGE, Tail
 from score_service.projection.projection import Projection
 from score_service.record.feed import EntryStore
 from service_runtime.lifecycle import end_tasks
+from service_runtime.logs import error_fields
 
 _READS_MAX: Final = 3
 """Pages that are read at once for feeds that are behind: each takes a connection that awards need too."""
@@ -151,7 +152,7 @@ class EntryFeeds:
             try:
                 await self._look()
             except ScoreServiceError as error:
-                _log.warning("feeds_interrupted", error=str(error))
+                _log.warning("feeds_interrupted", **error_fields(error))
             except Exception:  # noqa: BLE001 - Logged whole; it may have passed at the next look.
                 _log.exception("feeds_failed")
 

@@ -24,6 +24,7 @@ from score_service.errors import (
 from score_service.projection.projection import Projection
 from score_service.record.feed import EntryStore
 from score_service.stream.subscription import Subscription
+from service_runtime.logs import error_fields
 
 PAGE: Final = 500
 """Entries that are read at once. To make them takes 3 ms, in which the process does nothing else."""
@@ -145,7 +146,7 @@ class Tail:
                 while self._is_doubtful or self._wanted > self.position.revision:
                     await self._read()
             except ScoreServiceError as error:
-                _log.warning("feed_interrupted", error=str(error))
+                _log.warning("feed_interrupted", **error_fields(error))
                 await self._pause()
             except Exception:  # noqa: BLE001 - Logged whole; it may have passed at the next look.
                 _log.exception("feed_failed")

@@ -29,6 +29,7 @@ from redis.exceptions import (
 
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.breaker import Breaker
+from service_runtime.logs import error_fields
 from service_runtime.redis.access import RedisAccess
 from service_runtime.redis.rejections import explain_rejection
 from service_runtime.throttle import Throttle
@@ -130,7 +131,7 @@ async def bounded(give_up_at: float, rejections: Throttle | None = None) -> Asyn
     except (RedisError, OSError) as error:
         throttle = rejections if explain_rejection(error) else None
         if throttle is None or throttle.let_through() is not None:
-            _log.warning("projection_unavailable", kind=type(error).__name__, error=str(error))
+            _log.warning("projection_unavailable", **error_fields(error))
         raise ProjectionUnavailableError from error
 
 

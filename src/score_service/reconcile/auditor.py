@@ -31,6 +31,7 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import StandingPage, Standings
+from service_runtime.logs import error_fields
 
 _PAGE: Final = 500
 _LOOKS_MAX: Final = 20
@@ -296,7 +297,7 @@ class AuditLoop:
             audit = await self._auditor.audit_board(board_id)
             if audit.drift:
                 found = [str(finding) for finding in audit.findings.kept]
-                _log.error("projection_drifted", board=board_id, drift=audit.drift, found=found)
+                _log.error("projection_drifted", board_id=board_id, drift=audit.drift, found=found)
                 self.repairs += await self._rebuilder.rebuild(board_id) is not None
             return audit
         return None
@@ -308,6 +309,6 @@ def _logged() -> Iterator[None]:
     try:
         yield
     except (BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError) as error:
-        _log.warning("audit_interrupted", kind=type(error).__name__)
+        _log.warning("audit_interrupted", **error_fields(error))
     except Exception:  # noqa: BLE001 - Logged whole; the loop must not end.
         _log.exception("audit_failed")

@@ -32,8 +32,8 @@ class Headers:
             return None
         if header.is_whole and await self._ledger.has_position(board_id, header.position):
             return header
-        why = "of another history" if header.is_whole else "with lost keys"
-        _log.warning("projection_dropped", board_id=board_id, position=str(header.position), why=why)
+        reason = "of another history" if header.is_whole else "with lost keys"
+        _log.warning("projection_dropped", board_id=board_id, position=str(header.position), reason=reason)
         await self._projection.drop_board(board_id, header)
         return None
 

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from score_service.errors import ProjectionUnavailableError, RecordUnavailableError
+from service_runtime.logs import error_fields
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
@@ -44,6 +45,6 @@ class Patience:
             except (ProjectionUnavailableError, RecordUnavailableError) as error:
                 if clock() + self._pause >= give_up_at:
                     raise
-                _log.warning("bulk_step_repeated", kind=type(error).__name__)
+                _log.warning("bulk_step_repeated", **error_fields(error))
             self.repeated += 1
             await asyncio.sleep(self._pause)

@@ -23,6 +23,7 @@ from score_service.stream.feeds import Feeds
 from score_service.stream.frame import Frame
 from score_service.stream.frames import Frames
 from score_service.stream.watcher import Watcher
+from service_runtime.logs import error_fields
 
 _OFFERED_AT_ONCE: Final = 50
 """Watchers that are offered a frame before the process does other work: to write to one takes 0.1 ms."""
@@ -164,7 +165,7 @@ class Hub:
         except (BoardNotFoundError, PeriodUnknownError) as error:
             self._end_watchers(error)
         except ScoreServiceError as error:
-            _log.warning("refresh_interrupted", error=str(error))
+            _log.warning("refresh_interrupted", **error_fields(error))
         except Exception:  # noqa: BLE001 - Logged whole; watchers are fed again at the next tick.
             _log.exception("refresh_failed")
 

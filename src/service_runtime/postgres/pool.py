@@ -23,6 +23,7 @@ import structlog
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
+from service_runtime.logs import error_fields
 from service_runtime.postgres.conninfo import complete_conninfo
 
 Connection = psycopg.AsyncConnection[DictRow]
@@ -186,12 +187,7 @@ def is_connection_lost(error: Exception) -> bool:
 
 def log_unavailable(statement: str, error: Exception) -> None:
     """Log that a statement found the database unavailable."""
-    _log.warning(
-        "database_unavailable",
-        statement=statement,
-        kind=type(error).__name__,
-        error=str(error).partition("\n")[0],
-    )
+    _log.warning("database_unavailable", statement=statement, **error_fields(error))
 
 
 def _conninfo(settings: PoolSettings, application_name: str) -> str:
