@@ -13,13 +13,7 @@ from psycopg.rows import DictRow
 from action_gateway import tracing
 from action_gateway.errors import UnavailableError
 from action_gateway.store.sql import load_statement
-from service_runtime.postgres.pool import (
-    UNAVAILABLE,
-    Connection,
-    Pool,
-    is_connection_lost,
-    log_unavailable,
-)
+from service_runtime.postgres.pool import UNAVAILABLE, Connection, Pool
 
 
 class Database(Pool):
@@ -53,7 +47,5 @@ class Database(Pool):
                 async with self.connection() as connection:
                     yield connection
         except UNAVAILABLE as error:
-            log_unavailable(statement, error)
-            if is_connection_lost(error):
-                await self.renew(began)
+            await self.note_unavailable(statement, error, began)
             raise UnavailableError from error

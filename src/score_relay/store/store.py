@@ -13,14 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from score_relay.errors import NotHeldError, StoreUnavailableError
 from score_relay.store.sql import load_statement
-from service_runtime.postgres.pool import (
-    UNAVAILABLE,
-    Connection,
-    Pool,
-    PoolSettings,
-    is_connection_lost,
-    log_unavailable,
-)
+from service_runtime.postgres.pool import UNAVAILABLE, Connection, Pool, PoolSettings
 
 REQUIRED_REVISION: Final = "0001"
 """The oldest schema that this code works with."""
@@ -120,7 +113,5 @@ class Store(Pool):
                 cursor = await connection.execute(load_statement(statement), parameters)
                 return await cursor.fetchall()
         except UNAVAILABLE as error:
-            log_unavailable(statement, error)
-            if is_connection_lost(error):
-                await self.renew(began)
+            await self.note_unavailable(statement, error, began)
             raise StoreUnavailableError from error

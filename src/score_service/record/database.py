@@ -21,13 +21,7 @@ from psycopg.rows import DictRow
 from score_service import tracing
 from score_service.errors import RecordUnavailableError
 from score_service.record.sql import load_statement
-from service_runtime.postgres.pool import (
-    UNAVAILABLE,
-    Connection,
-    Pool,
-    is_connection_lost,
-    log_unavailable,
-)
+from service_runtime.postgres.pool import UNAVAILABLE, Connection, Pool
 
 BULK_SECONDS: Final = 30.0
 """For a statement of bulk work, at most. It reads a page, which takes milliseconds where nothing is wrong."""
@@ -88,12 +82,9 @@ class Database(Pool):
                                 )
                                 return await cursor.fetchall()
             except (*UNAVAILABLE, _UnconfirmedError) as error:
-                log_unavailable(statement, error)
-                if is_connection_lost(error):
-                    await self.renew(began)
-                elif not isinstance(error, _HELD_UP):
-                    raise RecordUnavailableError from error
-                if clock() >= give_up_at:
+                is_lost = await self.note_unavailable(statement, error, began)
+                may_be_repeated = is_lost or isinstance(error, _HELD_UP)
+                if not may_be_repeated or clock() >= give_up_at:
                     raise RecordUnavailableError from error
             await asyncio.sleep(_RETRY_SECONDS)
 

@@ -166,16 +166,26 @@ class Pool:
             connection = await self._pool.getconn()
         return connection
 
-    async def renew(self, began: float) -> None:
-        """Close the idle connections: what broke one has broken most of them.
+    async def note_unavailable(self, statement: str, error: Exception, began: float) -> bool:
+        """Log that the database was unavailable. After a lost connection, close those that are idle.
+
+        What broke one has broken most of them. Of all statements that were lost together only the first
+        renews the pool.
 
         Args:
-            began: when the statement began that was lost, by the clock of the event loop. Of all statements
-                that were lost together only the first renews the pool.
+            statement: the name of the statement that failed.
+            error: what it failed with, one of `UNAVAILABLE`.
+            began: when it began, by the clock of the event loop.
+
+        Returns:
+            Whether its connection was lost, so that another one may do better at once.
         """
-        if began > self._renewed_at:
+        _log.warning("database_unavailable", statement=statement, **error_fields(error))
+        is_lost = is_connection_lost(error)
+        if is_lost and began > self._renewed_at:
             self._renewed_at = asyncio.get_running_loop().time()
             await self._pool.drain()
+        return is_lost
 
 
 def is_connection_lost(error: Exception) -> bool:
@@ -183,11 +193,6 @@ def is_connection_lost(error: Exception) -> bool:
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         return True  # Another connection finds the primary.
     return isinstance(error, psycopg.OperationalError) and not isinstance(error, _CONNECTION_GOOD)
-
-
-def log_unavailable(statement: str, error: Exception) -> None:
-    """Log that a statement found the database unavailable."""
-    _log.warning("database_unavailable", statement=statement, **error_fields(error))
 
 
 def _conninfo(settings: PoolSettings, application_name: str) -> str:

@@ -36,9 +36,9 @@ async def test_a_connection_that_is_good_is_lent_again(database: Database) -> No
 async def test_a_pool_is_replaced_once_for_all_statements_that_were_lost_together(database: Database) -> None:
     async with _Pool.open(PoolSettings(database.gateway_runtime_dsn, connections_max=1)) as pool:
         first = await _backend(pool)
-        await pool.renew(began=1.0)
+        await pool.note_unavailable("get_award", psycopg.errors.AdminShutdown(), began=1.0)
         second = await _backend(pool)
-        await pool.renew(began=1.0)
+        await pool.note_unavailable("get_award", psycopg.errors.AdminShutdown(), began=1.0)
         assert (second != first, await _backend(pool)) == (True, second)
 
 
