@@ -6,8 +6,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -79,6 +79,27 @@ async def wait_unless(forced: asyncio.Event, seconds: float, *works: Awaitable[A
     await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for task in tasks:
         task.cancel()
+
+
+@asynccontextmanager
+async def running_loop(
+    loop: Callable[[asyncio.Event], Coroutine[Any, Any, None]], name: str
+) -> AsyncIterator[None]:
+    """Run a loop beside the block, and wait for its end.
+
+    Args:
+        loop: what runs until its event is set. It is cancelled, too; the event ends it where a library has
+            lost the cancellation.
+        name: of its task.
+    """
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(loop(stop), name=name)
+        try:
+            yield
+        finally:
+            stop.set()
+            task.cancel()
 
 
 async def end_tasks(*tasks: asyncio.Task[Any]) -> None:

@@ -7,6 +7,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, MutableSequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final, Self
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from score_service.closing.closer import Closer
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
 from score_service.record.periods import DuePeriod, PeriodStore
+from service_runtime.lifecycle import running_loop
 from service_runtime.logs import error_fields
 
 _AT_ONCE: Final = 2
@@ -49,20 +51,15 @@ class ClosingLoop:
     @asynccontextmanager
     async def running(self, interval: float) -> AsyncIterator[Self]:
         """Make a round every `interval` seconds."""
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            loop = tasks.create_task(self._run(interval, stop), name="closing")
-            try:
+        try:
+            async with running_loop(partial(self._run, interval), "closing"):
                 yield self
-            finally:
-                stop.set()
-                loop.cancel()
-                for task in self._under_way.values():
-                    task.cancel()
-                await self.settle()
+        finally:
+            for task in self._under_way.values():
+                task.cancel()
+            await self.settle()
 
     async def _run(self, interval: float, stop: asyncio.Event) -> None:
-        """Make rounds. The event ends them also where a library has lost the cancellation."""
         while not stop.is_set():
             try:
                 await self.make_round()

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Self
 
 import structlog
@@ -31,6 +32,7 @@ from score_service.reconcile.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import StandingPage, Standings
+from service_runtime.lifecycle import running_loop
 from service_runtime.logs import error_fields
 
 _PAGE: Final = 500
@@ -262,17 +264,10 @@ class AuditLoop:
     @asynccontextmanager
     async def running(self, interval: float) -> AsyncIterator[Self]:
         """Make a round about every `interval` seconds, the first one after such a time."""
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            loop = tasks.create_task(self._run(interval, stop), name="auditor")
-            try:
-                yield self
-            finally:
-                stop.set()
-                loop.cancel()
+        async with running_loop(partial(self._run, interval), "auditor"):
+            yield self
 
     async def _run(self, interval: float, stop: asyncio.Event) -> None:
-        """Make rounds. The event ends them also where a library has lost the cancellation."""
         while not stop.is_set():
             await asyncio.sleep(interval * (0.5 + self._jitter()))
             await self.make_round(stop)

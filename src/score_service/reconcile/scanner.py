@@ -5,6 +5,7 @@ import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Self
 
 from score_service.domain.position import Position
@@ -17,6 +18,7 @@ from score_service.reconcile.headers import Headers, revisions_behind
 from score_service.reconcile.known_boards import KNOWN_MAX, KnownBoards
 from score_service.reconcile.repairs import Repairs
 from score_service.record.ledger import Ledger
+from service_runtime.lifecycle import running_loop
 
 _PAGE: Final = 500
 """Boards that are compared at a time."""
@@ -70,21 +72,14 @@ class Scanner:
     @asynccontextmanager
     async def running(self, interval: float) -> AsyncIterator[Self]:
         """Scan all boards each `interval` seconds."""
-        stop = asyncio.Event()
-        async with asyncio.TaskGroup() as tasks:
-            loop = tasks.create_task(self._run(interval, stop), name="scanner")
-            try:
+        try:
+            async with running_loop(partial(self._run, interval), "scanner"):
                 yield self
-            finally:
-                stop.set()
-                loop.cancel()
-                await self._repairs.end()
+        finally:
+            await self._repairs.end()
 
     async def _run(self, interval: float, stop: asyncio.Event) -> None:
-        """Scan again and again; what is unavailable now is there at some later scan.
-
-        The event ends the loop also where a library has lost the cancellation.
-        """
+        """Scan again and again until `stop` is set; what is unavailable now is there at some later scan."""
         while not stop.is_set():
             try:
                 self.lag, self.stale = await self.scan(stop)
