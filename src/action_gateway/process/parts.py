@@ -53,6 +53,7 @@ from action_gateway.store.store import Store
 from action_gateway.streams.connections import ConnectionMetrics, Connections
 from action_gateway.streams.events import LeaderboardEvents
 from action_gateway.streams.websocket import LeaderboardSockets
+from score_client.client import ScoreClient
 from score_client.errors import ScoreClientError
 from service_runtime.readiness import Readiness
 from service_runtime.settings import SetupError
@@ -96,110 +97,53 @@ class _Tokens:
     register: Register
 
 
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What several parts are made of."""
+
+    settings: ServeSettings
+    clock: Clock
+    metrics: Metrics
+    departed: Departed
+    tokens: _Tokens
+    store: Store
+    counters: Counters
+    score_client: ScoreClient
+    limits: Limits
+    rejections: Rejections
+    usernames: Usernames
+    calendar: Calendar
+
+
 @asynccontextmanager
 async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Parts]:
     """Open everything. Raises SetupError if keys, certificates or issuers cannot be used."""
     async with AsyncExitStack() as stack:
-        metrics = Metrics()
-        departed = Departed(clock, lifetime=settings.access_token_seconds)
-        tokens = _make_tokens(settings, clock, departed)
-        dependencies = await stack.enter_async_context(open_dependencies(settings))
-        store, score_client = dependencies.store, dependencies.score_client
-        limits = _make_limits(dependencies.counters, settings)
-        rejections = Rejections(metrics.registry)
-        passwords = stack.enter_context(
-            Passwords(workers=settings.password_workers, queue=settings.password_queue)
-        )
-        usernames = Usernames(store.get_usernames)
-        calendar = Calendar(score_client, clock)
-        editions, payments = Editions(store), Payments(score_client)
-        openings = Openings(
-            payments,
-            calendar,
-            clock,
-            board_id=settings.board_id,
-            lifetime=settings.action_token_seconds,
-            issuer=settings.issuer,
-        )
-        feeds = await stack.enter_async_context(
-            Feeds(
-                lambda period: Feed(
-                    BoardReader(score_client, usernames, settings.board_id, period), clock=clock
-                )
-            )
-        )
-        connections = _make_connections(metrics, settings, departed)
+        shared = await _open_shared(stack, settings, clock)
+        metrics, tokens, usernames = shared.metrics, shared.tokens, shared.usernames
+        feeds = await _open_feeds(stack, shared)
+        connections = _make_connections(shared)
         for listener in (usernames.forget, feeds.remove_names, connections.end_all_of):
-            departed.listen(listener)
-        suspicion_log = SuspicionLog(store.suspicions, clock)
+            shared.departed.listen(listener)
+        suspicion_log = SuspicionLog(shared.store.suspicions, clock)
         await stack.enter_async_context(suspicion_log.running())
-        freed_names = FreedNames.of(settings, clock)
+        sessions, accounts = _open_accounts(stack, shared)
+        actions, instants = _make_actions(shared)
         gauges.follow_process(metrics)
-        gauges.follow_certificates(score_client, metrics)
-        gauges.follow_use(store, passwords, settings, metrics)
+        gauges.follow_certificates(shared.score_client, metrics)
         gauges.follow_feeds(feeds, metrics)
         gauges.follow_issuers(tokens.register, metrics)
-        checks = checks_of(store, dependencies.counters, score_client, feeds)
-        _start_cleanup(stack, store, clock, settings)
-        _start(stack, departed.follow(store.departures), "departures")
-        settlement = Settlement(store, score_client, DeletionRules.of(settings), board_id=settings.board_id)
-        _start(stack, settlement.run(), "settlement")
-        readiness = Readiness(
-            checks,
-            metrics.ready,
-            required=DATABASE,
-            all_at_start=True,
-            unavailable=(GatewayError, StorageError, ScoreClientError),
-        )
-        await stack.enter_async_context(readiness.running(_CHECK_SECONDS, _CHECK_SECONDS_AT_START))
-        metrics.follow_parts(checks, readiness.has)
         yield Parts(
             settings=settings,
             metrics=metrics,
-            readiness=readiness,
+            readiness=await _run_readiness(stack, shared, feeds),
             access_keys=tokens.access_keys,
             access_tokens=tokens.access,
-            sessions=Sessions(
-                store=store,
-                passwords=passwords,
-                limits=limits,
-                access_tokens=tokens.access,
-                freed_names=freed_names,
-                clock=clock,
-                lifetime=settings.refresh_token_seconds,
-                grace=settings.refresh_grace_seconds,
-            ),
-            accounts=Accounts(
-                store=store,
-                passwords=passwords,
-                limits=limits,
-                freed_names=freed_names,
-                departed=departed,
-                awards=score_client,
-                rules=DeletionRules.of(settings),
-                board_id=settings.board_id,
-                clock=clock,
-            ),
-            actions=Actions(
-                store=store,
-                editions=editions,
-                openings=openings,
-                payments=payments,
-                limits=limits,
-                action_tokens=tokens.action,
-                clock=clock,
-                attempts=settings.attempts_per_token,
-            ),
-            instants=Instants(
-                store=store,
-                editions=editions,
-                openings=openings,
-                payments=payments,
-                limits=limits,
-                tickets=tokens.score,
-                allowance=Allowance(tokens.register, limits, rejections, store.get_usernames),
-            ),
-            score_tickets=AnyTickets(tokens.score, OutsideTickets(tokens.register, rejections, clock)),
+            sessions=sessions,
+            accounts=accounts,
+            actions=actions,
+            instants=instants,
+            score_tickets=AnyTickets(tokens.score, OutsideTickets(tokens.register, shared.rejections, clock)),
             connections=connections,
             suspicion_log=suspicion_log,
             suspicions=Suspicions(
@@ -207,13 +151,13 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
                 note_user=suspicion_log.note,
                 surges=Surges(floor=settings.surge_points_per_minute),
             ),
-            moderators=Moderators(store.roles, limits),
-            moderation=Moderation(score_client, store, usernames, settings.board_id),
+            moderators=Moderators(shared.store.roles, shared.limits),
+            moderation=Moderation(shared.score_client, shared.store, usernames, settings.board_id),
             leaderboard=Leaderboard(
-                score_client,
+                shared.score_client,
                 usernames,
-                calendar,
-                Results(score_client, settings.board_id),
+                shared.calendar,
+                Results(shared.score_client, settings.board_id),
                 settings.board_id,
             ),
             sockets=LeaderboardSockets(
@@ -226,6 +170,125 @@ async def open_parts(settings: ServeSettings, clock: Clock) -> AsyncIterator[Par
             ),
             events=LeaderboardEvents(feeds, connections, clock=clock),
         )
+
+
+async def _open_shared(stack: AsyncExitStack, settings: ServeSettings, clock: Clock) -> _Shared:
+    metrics = Metrics()
+    departed = Departed(clock, lifetime=settings.access_token_seconds)
+    tokens = _make_tokens(settings, clock, departed)
+    dependencies = await stack.enter_async_context(open_dependencies(settings))
+    return _Shared(
+        settings=settings,
+        clock=clock,
+        metrics=metrics,
+        departed=departed,
+        tokens=tokens,
+        store=dependencies.store,
+        counters=dependencies.counters,
+        score_client=dependencies.score_client,
+        limits=_make_limits(dependencies.counters, settings),
+        rejections=Rejections(metrics.registry),
+        usernames=Usernames(dependencies.store.get_usernames),
+        calendar=Calendar(dependencies.score_client, clock),
+    )
+
+
+async def _open_feeds(stack: AsyncExitStack, shared: _Shared) -> Feeds:
+    """Begin to watch the leaderboard."""
+    board_id = shared.settings.board_id
+
+    def make_feed(period: str) -> Feed:
+        reader = BoardReader(shared.score_client, shared.usernames, board_id, period)
+        return Feed(reader, clock=shared.clock)
+
+    return await stack.enter_async_context(Feeds(make_feed))
+
+
+def _open_accounts(stack: AsyncExitStack, shared: _Shared) -> tuple[Sessions, Accounts]:
+    """Make what players log in and leave by, and begin to take off those who left anywhere."""
+    settings, clock, store = shared.settings, shared.clock, shared.store
+    passwords = stack.enter_context(
+        Passwords(workers=settings.password_workers, queue=settings.password_queue)
+    )
+    gauges.follow_use(store, passwords, settings, shared.metrics)
+    freed_names, rules = FreedNames.of(settings, clock), DeletionRules.of(settings)
+    lifetime = timedelta(seconds=settings.refresh_token_seconds)
+    _start(stack, run_cleanup(store, clock, refresh_lifetime=lifetime), "cleanup")
+    _start(stack, shared.departed.follow(store.departures), "departures")
+    settlement = Settlement(store, shared.score_client, rules, board_id=settings.board_id)
+    _start(stack, settlement.run(), "settlement")
+    sessions = Sessions(
+        store=store,
+        passwords=passwords,
+        limits=shared.limits,
+        access_tokens=shared.tokens.access,
+        freed_names=freed_names,
+        clock=clock,
+        lifetime=settings.refresh_token_seconds,
+        grace=settings.refresh_grace_seconds,
+    )
+    accounts = Accounts(
+        store=store,
+        passwords=passwords,
+        limits=shared.limits,
+        freed_names=freed_names,
+        departed=shared.departed,
+        awards=shared.score_client,
+        rules=rules,
+        board_id=settings.board_id,
+        clock=clock,
+    )
+    return sessions, accounts
+
+
+def _make_actions(shared: _Shared) -> tuple[Actions, Instants]:
+    settings = shared.settings
+    editions, payments = Editions(shared.store), Payments(shared.score_client)
+    openings = Openings(
+        payments,
+        shared.calendar,
+        shared.clock,
+        board_id=settings.board_id,
+        lifetime=settings.action_token_seconds,
+        issuer=settings.issuer,
+    )
+    actions = Actions(
+        store=shared.store,
+        editions=editions,
+        openings=openings,
+        payments=payments,
+        limits=shared.limits,
+        action_tokens=shared.tokens.action,
+        clock=shared.clock,
+        attempts=settings.attempts_per_token,
+    )
+    allowance = Allowance(
+        shared.tokens.register, shared.limits, shared.rejections, shared.store.get_usernames
+    )
+    instants = Instants(
+        store=shared.store,
+        editions=editions,
+        openings=openings,
+        payments=payments,
+        limits=shared.limits,
+        tickets=shared.tokens.score,
+        allowance=allowance,
+    )
+    return actions, instants
+
+
+async def _run_readiness(stack: AsyncExitStack, shared: _Shared, feeds: Feeds) -> Readiness:
+    """Begin to check what the gateway depends on; `stack` ends it."""
+    checks = checks_of(shared.store, shared.counters, shared.score_client, feeds)
+    readiness = Readiness(
+        checks,
+        shared.metrics.ready,
+        required=DATABASE,
+        all_at_start=True,
+        unavailable=(GatewayError, StorageError, ScoreClientError),
+    )
+    shared.metrics.follow_parts(checks, readiness.has)
+    return await stack.enter_async_context(readiness.running(_CHECK_SECONDS, _CHECK_SECONDS_AT_START))
 
 
 def _make_tokens(settings: ServeSettings, clock: Clock, departed: Departed) -> _Tokens:
@@ -267,18 +330,13 @@ def _make_limits(counters: Counters, settings: ServeSettings) -> Limits:
     return Limits(counters.storage, rates, seconds=settings.redis_timeout_seconds)
 
 
-def _make_connections(metrics: Metrics, settings: ServeSettings, departed: Departed) -> Connections:
+def _make_connections(shared: _Shared) -> Connections:
     return Connections(
-        ConnectionMetrics(metrics.registry),
-        limit=settings.max_sockets,
-        limit_per_user=settings.max_sockets_per_user,
-        departed=departed,
+        ConnectionMetrics(shared.metrics.registry),
+        limit=shared.settings.max_sockets,
+        limit_per_user=shared.settings.max_sockets_per_user,
+        departed=shared.departed,
     )
-
-
-def _start_cleanup(stack: AsyncExitStack, store: Store, clock: Clock, settings: ServeSettings) -> None:
-    lifetime = timedelta(seconds=settings.refresh_token_seconds)
-    _start(stack, run_cleanup(store, clock, refresh_lifetime=lifetime), "cleanup")
 
 
 def _start(stack: AsyncExitStack, work: Coroutine[object, object, None], name: str) -> None:
