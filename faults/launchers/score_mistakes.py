@@ -28,7 +28,7 @@ from score_service.projection.projection import Projection
 from score_service.projection.replies import Header
 from score_service.reconcile.freshness import Freshness
 from score_service.reconcile.headers import Headers
-from score_service.reconcile.projector import Projector
+from score_service.reconcile.scanner import Scanner
 from score_service.record import database, ledger
 from score_service.record.archive import Archive
 from score_service.record.database import Database
@@ -252,7 +252,7 @@ def _read_blindly() -> None:
     patch(Leaderboard, "_read", make)
     _trust_what_is_stale()
     patch(Scoring, "_ranks", lambda _: find_no_ranks)
-    patch(Projector, "running", lambda running: lambda self, interval: running(self, 10 * interval))
+    patch(Scanner, "running", lambda running: lambda self, interval: running(self, 10 * interval))
 
 
 def _lose_updates() -> None:

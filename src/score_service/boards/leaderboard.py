@@ -193,7 +193,7 @@ class Leaderboard:
             if reading is not None and reading.position.revision >= min_revision:
                 if board_id not in self._projector.known_boards:
                     with suppress(RecordUnavailableError):
-                        await self._shortly(self._projector.confirm(board_id))
+                        await self._shortly(self._projector.known_boards.confirm(board_id))
                 if not self._projector.freshness.is_stale(board_id, reading.position.revision):
                     return reading
                 stale = reading

@@ -120,10 +120,6 @@ class Observer:
         # Bound once, because a call writes one line and the binding costs as much as the line.
         self.log = structlog.get_logger(__name__).bind()
 
-    def observe(self, method: str, context: ServicerContext, of_method: MethodMetrics) -> Call:
-        """Make the call that a handler runs in."""
-        return Call(method, context, self, of_method)
-
     def report(
         self, method: str, code: StatusCode, reason: str, seconds: float, of_method: MethodMetrics
     ) -> None:

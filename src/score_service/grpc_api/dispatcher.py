@@ -151,7 +151,7 @@ class Dispatcher(grpc.GenericRpcHandler):
             try:
                 if in_flight.is_held:
                     await in_flight.wait_to_go_on()
-                with observer.observe(name, context, metrics) as call, inside(call.span):
+                with Call(name, context, observer, metrics) as call, inside(call.span):
                     return await self._answer(method, slot, incoming, context, call)
             finally:
                 in_flight.leave(task)

@@ -98,7 +98,7 @@ async def open_parts(
     entry_feeds = EntryFeeds(EntryStore(database), projection, feed_settings(settings))
     await stack.enter_async_context(entry_feeds.running())
     projector = Projector(ledger, projection, rebuilder, on_commit=entry_feeds.note)
-    await stack.enter_async_context(projector.running(settings.projector_seconds))
+    await stack.enter_async_context(projector.scanner.running(settings.projector_seconds))
     results = Results(database)
     finder = PeriodFinder(ledger, periods, reader, now)
     corrections = Corrections(database)
@@ -110,29 +110,28 @@ async def open_parts(
     await stack.enter_async_context(audits.running(settings.audit_seconds))
     scoring = _make_scoring(ledger, projector, Scheduler(periods, now), metrics, settings)
     leaderboard = Leaderboard(projection, projector, standings, results, reader, finder)
-    boards = BoardStore(database)
-    corrections, history = Corrections(database), History(database)
+    boards, history = BoardStore(database), History(database)
     corrector = Corrector(corrections, projector, on_made=metrics.count_corrections)
     closing = _make_closing(boards, periods, projector)
     await stack.enter_async_context(closing.loop.running(settings.closing_seconds))
     return Parts(
-        database,
-        ledger,
-        projection,
-        projector,
-        hubs,
-        entry_feeds,
-        rebuilder,
-        audits,
-        closing,
-        scoring,
-        leaderboard,
-        boards,
-        BoardEditor(boards, periods, now),
-        PeriodResults(boards, periods, results, leaderboard, corrections, reader),
-        corrector,
-        ReversalPlans(boards, ledger, history, Archive(database), corrector),
-        AwardHistory(history, boards),
+        database=database,
+        ledger=ledger,
+        projection=projection,
+        projector=projector,
+        hubs=hubs,
+        entry_feeds=entry_feeds,
+        rebuilder=rebuilder,
+        audits=audits,
+        closing=closing,
+        scoring=scoring,
+        leaderboard=leaderboard,
+        boards=boards,
+        editor=BoardEditor(boards, periods, now),
+        results=PeriodResults(boards, periods, results, leaderboard, corrections, reader),
+        corrector=corrector,
+        plans=ReversalPlans(boards, ledger, history, Archive(database), corrector),
+        history=AwardHistory(history, boards),
     )
 
 

@@ -7,9 +7,7 @@ Any number of these may work on the same boards at once: the scripts compare and
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Self
+from collections.abc import Callable, Sequence
 
 from score_service.domain.changes import Changes
 from score_service.domain.position import Position
@@ -54,12 +52,6 @@ class Projector:
         self.freshness = Freshness()
         self.repairs = Repairs(ledger, projection, rebuilder)
         self.scanner = Scanner(ledger, projection, self.repairs, self.known_boards, self.freshness)
-
-    @asynccontextmanager
-    async def running(self, interval: float) -> AsyncIterator[Self]:
-        """Scan all boards each `interval` seconds, and bring those behind to the head."""
-        async with self.scanner.running(interval):
-            yield self
 
     async def project(self, changes: Changes) -> dict[str, int]:
         """Bring a board's projection to `changes.after` or further, unless it is far behind.
@@ -135,12 +127,3 @@ class Projector:
         if repair.cancelled():
             raise ProjectionUnavailableError
         return repair.result()
-
-    async def confirm(self, board_id: str) -> None:
-        """Make sure that the record has a board: see `KnownBoards.confirm`.
-
-        Raises:
-            BoardNotFoundError: the record does not have the board.
-            ProjectionUnavailableError: Redis is unavailable, and was needed.
-        """
-        await self.known_boards.confirm(board_id)

@@ -201,7 +201,7 @@ class Frames:
         """Ask the record whether it has the board, unless it is unavailable."""
         with suppress(RecordUnavailableError, TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._feeds.projector.confirm(self._board_id)
+                await self._feeds.projector.known_boards.confirm(self._board_id)
 
     async def _follow_projection(self) -> bool:
         """Bring the frame to the position of the projection; False if that cannot be shown."""

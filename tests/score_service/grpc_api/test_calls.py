@@ -9,7 +9,7 @@ from grpc import StatusCode
 from structlog.testing import capture_logs
 
 from score_service.errors import NotAllowedError
-from score_service.grpc_api.calls import Observer
+from score_service.grpc_api.calls import Call, Observer
 from score_service.metrics import Metrics
 
 
@@ -36,7 +36,7 @@ def ended(context: Context, error: BaseException | None = None) -> str:
     of_method = metrics.calls.of("unary", "s", "m")
     call_context: Any = context
     try:
-        with Observer(metrics).observe("s/m", call_context, of_method):
+        with Call("s/m", call_context, Observer(metrics), of_method):
             if error is not None:
                 raise error
     except (asyncio.CancelledError, grpc.aio.BaseError):
@@ -67,7 +67,7 @@ def test_a_rejection_is_counted_by_its_reason_and_logged_without_its_trace() -> 
     call_context: Any = context
     with (
         capture_logs() as logs,
-        Observer(metrics).observe("s/m", call_context, metrics.calls.of("unary", "s", "m")) as call,
+        Call("s/m", call_context, Observer(metrics), metrics.calls.of("unary", "s", "m")) as call,
     ):
         call.fail(NotAllowedError())
     assert metrics.rejected.labels("NOT_ALLOWED")._value.get() == 1
@@ -91,7 +91,7 @@ def test_only_a_good_answer_about_health_is_of_no_interest(
     call_context: Any = context
     with (
         capture_logs() as logs,
-        Observer(metrics).observe(method, call_context, metrics.calls.of("unary", "s", "m")),
+        Call(method, call_context, Observer(metrics), metrics.calls.of("unary", "s", "m")),
     ):
         pass
     assert [line["log_level"] for line in logs] == [level]

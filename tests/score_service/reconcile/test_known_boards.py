@@ -32,16 +32,16 @@ async def test_board_that_the_record_lost_is_dropped(
     async def is_dropped() -> bool:
         return await projection.read_header("main") is None
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await projector.project(batch.changes)
         await eventually(is_known)
-        await projector.confirm("main")
+        await projector.known_boards.confirm("main")
         with psycopg.connect(database.admin_dsn, autocommit=True) as connection:
             connection.execute("TRUNCATE score.board, score.award, score.commit, score.standing")
         await eventually(is_dropped)
 
     with pytest.raises(BoardNotFoundError):
-        await projector.confirm("main")
+        await projector.known_boards.confirm("main")
 
 
 async def test_board_that_the_record_never_had_is_dropped_when_it_is_asked_for(
@@ -51,11 +51,11 @@ async def test_board_that_the_record_never_had_is_dropped_when_it_is_asked_for(
     await projection.apply_changes(ghost)
 
     with pytest.raises(BoardNotFoundError):
-        await projector.confirm("ghosts")
+        await projector.known_boards.confirm("ghosts")
 
     assert await projection.read_header("ghosts") is None
     await ledger.record_awards("main", [make_award()])
-    await projector.confirm("main")
+    await projector.known_boards.confirm("main")
 
 
 async def test_board_is_taken_to_be_there_while_the_record_is_unavailable(
@@ -65,7 +65,7 @@ async def test_board_is_taken_to_be_there_while_the_record_is_unavailable(
     async with record_database.Database.open(settings) as unavailable:
         projector = make_projector(Ledger(unavailable), standings, projection)
 
-        await projector.confirm("main")
+        await projector.known_boards.confirm("main")
 
 
 async def test_board_is_confirmed_also_when_nobody_waits_for_it_any_more(
@@ -84,7 +84,7 @@ async def test_board_is_confirmed_also_when_nobody_waits_for_it_any_more(
         proxy.hold()
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.01):
-                await projector.confirm("main")
+                await projector.known_boards.confirm("main")
         proxy.release()
 
         async def is_known() -> bool:

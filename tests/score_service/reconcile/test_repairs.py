@@ -67,7 +67,7 @@ async def test_small_boards_do_not_wait_for_large_ones(
     async def has_begun() -> bool:
         return len(gate.waiting) == 2
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(has_begun)
         # What is small goes its way meanwhile, along the ledger.
         for i in range(12):
@@ -108,7 +108,7 @@ async def test_repairs_end_with_the_loop(
     async def has_begun() -> bool:
         return bool(gate.waiting)
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(has_begun)
         waiting = asyncio.create_task(projector.catch_up("main"))
         await asyncio.sleep(0)

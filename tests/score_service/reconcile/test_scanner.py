@@ -27,7 +27,7 @@ async def test_projection_ahead_of_the_record_is_replaced(
     ahead = Changes("main", batch.changes.after, Position(7, "f" * 16), (Change("ghost", 99, 7),))
     await projection.apply_changes(ahead)
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(lambda: is_projected(ledger, projection))
 
     assert await is_projected(ledger, projection)
@@ -40,7 +40,7 @@ async def test_loop_brings_every_board_to_its_head(
     for board in boards:
         await ledger.record_awards(board, [make_award("ada", 5, board_id=board)])
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         for board in boards:
             await eventually(partial(is_projected, ledger, projection, board))
 
@@ -49,7 +49,7 @@ async def test_loop_repairs_what_was_wiped_while_it_ran(
     ledger: Ledger, projection: Projection, projector: Projector, redis_url: str, redis_prefix: str
 ) -> None:
     await ledger.record_awards("main", [make_award("ada", 5)])
-    async with projector.running(0.02), Redis.from_url(redis_url) as client:
+    async with projector.scanner.running(0.02), Redis.from_url(redis_url) as client:
         await eventually(lambda: is_projected(ledger, projection))
         await client.delete(*[key async for key in client.scan_iter(f"{redis_prefix}*")])
         await eventually(lambda: is_projected(ledger, projection))
@@ -65,7 +65,7 @@ async def test_lag_is_how_far_behind_the_projection_was(
         lags.append(projector.scanner.lag)
         return 3 in lags and projector.scanner.lag == 0
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(is_seen)
 
 
@@ -86,7 +86,7 @@ async def test_restored_record_takes_the_projection_back(
     for points in (1, 2):
         await ledger.record_awards("main", [make_award("bob", points)])
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(lambda: is_projected(ledger, projection))
 
 
@@ -110,7 +110,7 @@ async def test_loop_repairs_what_was_lost_and_leaves_nothing_behind(
     lost: tuple[str, ...],
 ) -> None:
     await ledger.record_awards("main", [make_award(f"user{i}", i + 1) for i in range(20)])
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(lambda: is_projected(ledger, projection))
         await delete_keys(redis_url, redis_prefix, *lost)
         await eventually(lambda: is_projected(ledger, projection))
@@ -123,7 +123,7 @@ async def test_redis_that_stepped_back_is_brought_on(
     ledger: Ledger, projection: Projection, projector: Projector, redis_url: str, redis_prefix: str
 ) -> None:
     await ledger.record_awards("main", [make_award("ada", 5), make_award("bob", 9)])
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(lambda: is_projected(ledger, projection))
         saved = await save_keys(redis_url, redis_prefix)
         await ledger.record_awards("main", [make_award("ada", 50), make_award("cyd", 1)])
@@ -142,7 +142,7 @@ async def test_loop_replaces_another_history_of_the_same_length(
     await projection.apply_changes(ghost)
     await ledger.record_awards("main", [make_award("ada", 5), make_award("ada", 6)])
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(lambda: is_projected(ledger, projection))
 
 
@@ -159,7 +159,7 @@ async def test_lag_is_not_known_while_redis_is_unavailable(
     async def is_unavailable() -> bool:
         return math.isnan(projector.scanner.lag)
 
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         await eventually(is_there)
         redis_proxy.hold()
         await eventually(is_unavailable)

@@ -112,7 +112,7 @@ async def test_verification_of_all_boards_does_not_pass_over_those_that_are_unav
 async def test_boards_of_living_nodes_are_repaired_while_one_is_unavailable(
     ledger: Ledger, projection: Projection, projector: Projector, boards: list[str]
 ) -> None:
-    async with projector.running(0.02):
+    async with projector.scanner.running(0.02):
         for board_id in boards[1:]:
             await eventually(partial(is_projected, ledger, projection, board_id))
         assert math.isnan(projector.scanner.lag)
