@@ -1,3 +1,4 @@
+#!lua
 -- Counts hits, each as `limits` counts one: `count_hit` is the script of that library, put before this one.
 -- KEYS: of each hit those of the window before and of the current one.
 -- ARGV: of each hit how many are allowed, the seconds of a window, and how many the hit counts for.

@@ -1,6 +1,8 @@
 """Where limits are counted: Redis, as one server, as the primary that Sentinel names, or as a cluster.
 
-Nothing is sent again after a connection was lost: a count that was sent twice would be counted twice.
+Invariants:
+- Nothing is sent again after a connection was lost: a count that was sent twice would be counted twice.
+- A Redis whose `maxmemory` is reached rejects every count as a whole, so that no key is added to it.
 """
 
 import asyncio
@@ -26,6 +28,8 @@ from service_runtime.redis.slots import find_hash_tag
 _CONNECTIONS: Final = 50
 _CHECKS_MAX: Final = 1 << 30
 _CHECK_SECONDS: Final = 60
+_REJECTED_WHOLE: Final = b"#!lua\n"
+"""The first line of a script that Redis rejects before its first command, or not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,26 @@ async def open_counters(access: RedisAccess, prefix: str, seconds: float) -> Asy
             if access.url.is_tls:
                 _have_files_read_again(cluster)
             stack.push_async_callback(cluster.aclose)
+            _have_scripts_rejected_whole(storage)
             yield Counters(storage, partial(_check_cluster, storage, cluster))
         else:
             connector = await Connector.open(stack, access, _timeouts(seconds), seconds)
             pool = connector.blocking_pool(_CONNECTIONS, seconds)
             redis = await stack.enter_async_context(Redis.from_pool(pool))
             single = SharedStorage(redis, key_prefix)
+            _have_scripts_rejected_whole(single)
             yield Counters(single, partial(_count_check, single, "check"))
+
+
+def _have_scripts_rejected_whole(storage: RedisStorage) -> None:
+    """Register what `limits` runs here once more: its scripts do not declare that they write.
+
+    One that has renamed the key of a window that turned would go on at `maxmemory`, and set a new key.
+    """
+    bridge: Any = storage.bridge  # It has more than the library declares.
+    register = bridge.get_connection().register_script
+    bridge.lua_acquire_sliding_window = register(_REJECTED_WHOLE + bridge.SCRIPT_ACQUIRE_SLIDING_WINDOW)
+    bridge.lua_sliding_window = register(_REJECTED_WHOLE + bridge.SCRIPT_SLIDING_WINDOW)
 
 
 async def _count_check(storage: RedisStorage, key: str) -> None:

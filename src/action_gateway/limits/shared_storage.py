@@ -52,5 +52,5 @@ class SharedStorage(RedisStorage):
 
 
 def _load_script(count_hit: bytes) -> str:
-    own = files(__package__).joinpath("count_hits.lua").read_text(encoding="utf-8")
-    return f"local function count_hit(KEYS, ARGV)\n{count_hit.decode()}\nend\n{own}"
+    kind, _, own = files(__package__).joinpath("count_hits.lua").read_text(encoding="utf-8").partition("\n")
+    return f"{kind}\nlocal function count_hit(KEYS, ARGV)\n{count_hit.decode()}\nend\n{own}"
