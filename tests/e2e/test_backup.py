@@ -42,7 +42,7 @@ async def test_dump_is_restored_with_rights_and_positions(
     async with Record.open(PoolSettings(runtime)) as record:
         again = await Ledger(record).record_awards("main", [award])
         assert again.results == first.results
-        assert await Ledger(record).read_schema_revision() == await ledger.read_schema_revision()
+        assert await Ledger(record).read_schema() == await ledger.read_schema()
         assert (await Ledger(record).record_awards("main", [make_award()])).changes.after.revision == 2
     with psycopg.connect(runtime) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute("DELETE FROM score.award")

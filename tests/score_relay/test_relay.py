@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from starlette.responses import StreamingResponse
 from tests.fixtures.archiving import Archiving
-from tests.fixtures.postgres import Database
+from tests.fixtures.postgres import Database, accepting_no_writes
 from tests.fixtures.relay import Configure, RelayDatabase, StartRelay
 from tests.fixtures.score_service import ScoreService
 from tests.fixtures.stores import eventually
@@ -548,6 +548,26 @@ async def test_relay_says_what_it_lacks(
 
     await eventually(is_missing)
     assert not relay.readiness.is_ready
+
+
+async def test_relay_says_that_its_store_accepts_no_writes_before_one_fails(
+    start_receiver: StartReceiver,
+    start_relay: StartRelay,
+    configure: Configure,
+    relay_database: RelayDatabase,
+) -> None:
+    dsn = f"{relay_database.login.url}?target_session_attrs=any"
+    relay = (await start_relay(configure("shop", await start_receiver()), database_dsn=dsn)).relay
+
+    async def is_missing() -> bool:
+        return not relay.readiness.is_ready and relay.readiness.missing.get("store") == "accepts no writes"
+
+    async def is_ready() -> bool:
+        return relay.readiness.is_ready
+
+    with accepting_no_writes(relay_database.admin_dsn):
+        await eventually(is_missing)
+    await eventually(is_ready)
 
 
 async def test_faulty_secret_keeps_the_relay_from_starting(

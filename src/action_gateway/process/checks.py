@@ -1,9 +1,9 @@
 """What the gateway checks of its parts.
 
-It is not ready until every part has been available: PostgreSQL with a schema that this code knows, Redis, the
-score service, and the leaderboard that is read from it. After that only PostgreSQL, or the stop, makes it not
-ready. Without Redis players play on under local limits, and without the score service they get problems that
-say when to come again. Taking every replica out of balance would turn both into refused connections.
+It is not ready until every part has been available: PostgreSQL with a schema that this code knows and can
+write, Redis, the score service, and the leaderboard that is read from it. After that only PostgreSQL, or the
+stop, makes it not ready. Without Redis players play on under local limits, and without the score service they
+get problems that say when to come again. Taking every replica out of balance would turn both into refused connections.
 """
 
 from collections.abc import Mapping
@@ -27,8 +27,8 @@ def checks_of(
     """Make the checks, by the names of the parts in reports and metrics."""
 
     async def check_database() -> str | None:
-        revision = await store.read_schema_revision()
-        return None if revision >= REQUIRED_REVISION else "has an old schema; run `action-gateway migrate`"
+        schema = await store.read_schema()
+        return schema.find_fault(REQUIRED_REVISION, "action-gateway")
 
     async def check_redis() -> str | None:
         try:

@@ -26,6 +26,7 @@ from action_gateway.store.departures import Departures
 from action_gateway.store.roles import Roles
 from action_gateway.store.suspicions import SuspicionRows
 from service_runtime.postgres.pool import PoolSettings, PoolUse
+from service_runtime.postgres.schema import Schema
 
 REQUIRED_REVISION: Final = "0005"
 """The oldest schema that this code works with."""
@@ -117,10 +118,10 @@ class Store:
         """How much of the pool of connections is in use now."""
         return self._database.use
 
-    async def read_schema_revision(self) -> str:
-        """Return which revision the schema has."""
-        row = await self._database.fetch_one("read_schema_revision")
-        return "" if row is None else str(row["revision"])
+    async def read_schema(self) -> Schema:
+        """Return how the schema stands."""
+        row = await self._database.fetch_one("read_schema")
+        return Schema(**row) if row else Schema("", is_read_only=False)
 
     async def add_account(
         self, user: User, password_hash: str, *, name_hash: bytes | None = None, now: datetime | None = None

@@ -116,8 +116,8 @@ def _checks_of(store: Store, client: ScoreClient) -> Mapping[str, Check]:
     """Make the checks. Without the score service nothing comes, and everything goes on by itself."""
 
     async def check_store() -> str | None:
-        revision = await store.read_schema_revision()
-        return None if revision >= REQUIRED_REVISION else "has an old schema; run `score-relay migrate`"
+        schema = await store.read_schema()
+        return schema.find_fault(REQUIRED_REVISION, "score-relay")
 
     async def check_score_service() -> str | None:
         await client.ping()

@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 from score_relay.errors import NotHeldError, StoreUnavailableError
 from score_relay.store.sql import load_statement
 from service_runtime.postgres.pool import UNAVAILABLE, Connection, Pool, PoolSettings
+from service_runtime.postgres.schema import Schema
 
 REQUIRED_REVISION: Final = "0001"
 """The oldest schema that this code works with."""
@@ -101,10 +102,10 @@ class Store(Pool):
         """Return how many dead letters receivers have."""
         return {row["receiver"]: row["letters"] for row in await self._fetch_all("count_dead_letters")}
 
-    async def read_schema_revision(self) -> str:
-        """Return the newest migration that was run; empty if none was."""
-        rows = await self._fetch_all("read_schema_revision")
-        return rows[0]["version_num"] if rows else ""
+    async def read_schema(self) -> Schema:
+        """Return how the schema stands."""
+        rows = await self._fetch_all("read_schema")
+        return Schema(**rows[0]) if rows else Schema("", is_read_only=False)
 
     async def _fetch_all(self, statement: str, **parameters: object) -> list[DictRow]:
         began = asyncio.get_running_loop().time()

@@ -19,12 +19,11 @@ def checks_of(ledger: Ledger, projection: Projection) -> Mapping[str, Check]:
     """Make the checks of the two stores, by their names in reports and metrics."""
 
     async def check_record() -> str | None:
-        revision = await ledger.read_schema_revision()
-        if revision < REQUIRED_SCHEMA:
-            return f"the schema is at {revision or 'nothing'}, {REQUIRED_SCHEMA} is needed: run migrate"
-        if silent := await ledger.find_silent_nodes():
-            return f"may hide that a standby lacks an award: {', '.join(silent)}"
-        return None if await ledger.accepts_writes() else "accepts no writes"
+        schema = await ledger.read_schema()
+        if fault := schema.find_fault(REQUIRED_SCHEMA, "score-service"):
+            return fault
+        silent = await ledger.find_silent_nodes()
+        return f"may hide that a standby lacks an award: {', '.join(silent)}" if silent else None
 
     async def check_projection() -> str | None:
         return await projection.check()

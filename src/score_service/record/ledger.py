@@ -38,6 +38,7 @@ from score_service.errors import (
     RecordUnavailableError,
 )
 from score_service.record.database import BULK_SECONDS, Database
+from service_runtime.postgres.schema import Schema
 
 REQUIRED_SCHEMA: Final = "0008"
 """The oldest schema that this code works with. Four digits, so that a newer one compares greater."""
@@ -313,14 +314,14 @@ class Ledger:
             newcomers += ((row["revision"], row["user_id"]) for row in rows)
         return newcomers
 
-    async def read_schema_revision(self) -> str:
-        """Return the newest migration of the database.
+    async def read_schema(self) -> Schema:
+        """Return how the schema stands.
 
         Raises:
             RecordUnavailableError: PostgreSQL is unavailable, or was never migrated.
         """
-        rows = await self._fetch_all("read_schema_revision", {})
-        return str(rows[0]["version_num"]) if rows else ""
+        rows = await self._fetch_all("read_schema", {})
+        return Schema(**rows[0]) if rows else Schema("", is_read_only=False)
 
     async def find_silent_nodes(self) -> list[str]:
         """Return where settings would keep it from this client that a wait for a standby was cut short.
@@ -329,15 +330,6 @@ class Ledger:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         return [row["setting"] for row in await self._fetch_all("find_silent_nodes", {})]
-
-    async def accepts_writes(self) -> bool:
-        """Return whether PostgreSQL would let awards be written: a standby does not, nor a server set so.
-
-        Raises:
-            RecordUnavailableError: PostgreSQL is unavailable.
-        """
-        rows = await self._fetch_all("is_read_only", {})
-        return not rows[0]["is_read_only"]
 
 
 def write_array(texts: Iterable[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 from tests.fixtures.gateway import StartGateway
-from tests.fixtures.postgres import Database
+from tests.fixtures.postgres import Database, accepting_no_writes
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.rejecting_redis import REASONS, RejectingRedis
 from tests.fixtures.score_service import ScoreService, StartScoreService
@@ -171,6 +171,24 @@ async def test_an_old_schema_is_distinguished_from_an_unavailable_database(
     await eventually(schema_is_old)
     with psycopg.connect(database.gateway_owner_dsn) as connection:
         connection.execute("UPDATE gateway.alembic_version SET version_num = '0999'")
+    await eventually(gateway.is_ready)
+
+
+async def test_a_database_that_accepts_no_writes_is_reported_before_one_fails(
+    start_gateway: StartGateway, score_service: ScoreService, database: Database
+) -> None:
+    dsn = f"{database.logins['gateway_runtime'].url}?target_session_attrs=any"
+    gateway = await start_gateway(score_target=score_service.target, database_dsn=dsn)
+
+    async def is_reported() -> bool:
+        response = await gateway.http.get("/readyz")
+        report = {"status": "not ready", "missing": {"database": "accepts no writes"}}
+        return (response.status_code, response.json()) == (503, report)
+
+    with accepting_no_writes(database.admin_dsn):
+        await eventually(is_reported)
+        metrics = (await gateway.http.get(f"{gateway.admin_url}/metrics")).text
+        assert 'gateway_part_up{part="database"} 0.0' in metrics
     await eventually(gateway.is_ready)
 
 

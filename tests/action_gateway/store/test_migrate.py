@@ -15,7 +15,7 @@ from service_runtime.settings import SetupError
 
 async def test_the_schema_has_the_revision_that_the_code_needs(database: Database) -> None:
     async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
-        assert await store.read_schema_revision() >= REQUIRED_REVISION
+        assert (await store.read_schema()).revision >= REQUIRED_REVISION
 
 
 async def test_migrating_again_and_at_once_changes_nothing(database: Database) -> None:
@@ -39,7 +39,7 @@ async def test_migrations_started_at_once_on_an_empty_schema_make_it_once(databa
     )
 
     async with Store.open(PoolSettings(database.gateway_runtime_dsn)) as store:
-        assert await store.read_schema_revision() >= REQUIRED_REVISION
+        assert (await store.read_schema()).revision >= REQUIRED_REVISION
 
 
 def test_schema_newer_than_this_version_is_reported_and_left_alone(database: Database) -> None:

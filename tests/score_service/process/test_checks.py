@@ -29,8 +29,8 @@ async def test_a_schema_that_is_too_old_is_reported_with_what_to_do(
     monkeypatch.setattr("score_service.process.checks.REQUIRED_SCHEMA", "9999")
     said = await checks_of(ledger, projection)["record"]()
     assert said
-    assert said.startswith("the schema is at ")
-    assert said.endswith("9999 is needed: run migrate")
+    assert said.startswith("has an old schema: it is at ")
+    assert said.endswith("9999 is needed; run `score-service migrate`")
 
 
 async def test_a_record_that_accepts_no_writes_is_reported(

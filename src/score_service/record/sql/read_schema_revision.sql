@@ -1,2 +1,0 @@
--- The newest migration that was applied.
-SELECT version_num FROM score.alembic_version
