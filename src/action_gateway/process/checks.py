@@ -3,7 +3,8 @@
 It is not ready until every part has been available: PostgreSQL with a schema that this code knows and can
 write, Redis, the score service, and the leaderboard that is read from it. After that only PostgreSQL, or the
 stop, makes it not ready. Without Redis players play on under local limits, and without the score service they
-get problems that say when to come again. Taking every replica out of balance would turn both into refused connections.
+get problems that say when to come again. Taking every replica out of balance would turn both into refused
+connections.
 """
 
 from collections.abc import Mapping

@@ -2,6 +2,9 @@
 
 The record alone decides whether it is ready. The projection may be unavailable, also at the start: awards and
 reads do without it, so taking the server out of balance would turn a missing rank into an outage.
+
+What only a commit shows, a full disk or a lost standby, does not make it not ready: awards fail by themselves
+then, and reads go on.
 """
 
 from collections.abc import Mapping

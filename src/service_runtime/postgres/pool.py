@@ -48,6 +48,7 @@ _CONNECTION_GOOD: Final = (
     TooManyRequests,
     psycopg.errors.QueryCanceled,
     psycopg.errors.LockNotAvailable,
+    psycopg.errors.DiskFull,
     psycopg.errors.ConnectionFailure,  # Told by a server that lost another one, which it needed.
 )
 """Errors of the driver's class for lost connections that say nothing against a connection."""

@@ -2,6 +2,7 @@
 
 import psycopg
 import pytest
+from psycopg import sql
 from tests.fixtures.postgres import Database
 
 from service_runtime.postgres.pool import Pool, PoolSettings, is_connection_lost
@@ -42,15 +43,17 @@ async def test_a_pool_is_replaced_once_for_all_statements_that_were_lost_togethe
         assert (second != first, await _backend(pool)) == (True, second)
 
 
-async def test_a_server_that_lost_another_one_is_not_lost_itself(database: Database) -> None:
+@pytest.mark.parametrize("code", ["connection_failure", "disk_full"])
+async def test_a_server_that_tells_of_another_one_or_of_its_disk_is_not_lost_itself(
+    database: Database, code: str
+) -> None:
     async with (
         _Pool.open(PoolSettings(database.gateway_runtime_dsn)) as pool,
         pool.connection() as connection,
     ):
         with pytest.raises(psycopg.OperationalError) as caught:
             await connection.execute(
-                "DO $$ BEGIN RAISE EXCEPTION 'connection to the remote node failed'"
-                " USING ERRCODE = 'connection_failure'; END $$"
+                sql.SQL("DO $$ BEGIN RAISE EXCEPTION 'told' USING ERRCODE = {}; END $$").format(code)
             )
         assert not is_connection_lost(caught.value)
         assert not connection.closed
