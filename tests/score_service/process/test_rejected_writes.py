@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import grpc
 import httpx2 as httpx
 import pytest
 from tests.fixtures.rejecting_redis import REASONS, RejectingRedis
@@ -12,6 +13,9 @@ from tests.fixtures.stores import eventually
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as board_pb
 from score_api.v1.types_pb2 import Source
+
+SOON_SECONDS = 20.0
+"""After which the record is surely asked for what Redis lacks: about one, and a busy machine."""
 
 
 @pytest.fixture
@@ -94,6 +98,41 @@ async def test_redis_that_rejects_writes_is_not_shown_for_long_and_catches_up_by
     await eventually(is_whole)
     await award_with_rank(stubs, "cyd", 3)
     watch.cancel()
+
+
+async def test_user_of_an_acknowledged_award_is_found_while_redis_rejects_writes(
+    service: ScoreService, stubs: Stubs, rejecting_redis: RejectingRedis
+) -> None:
+    async def find(user_id: str, **question: Any) -> board_pb.GetStandingResponse | None:
+        request = board_pb.GetStandingRequest(board_id="main", user_id=user_id, **question)
+        try:
+            return await stubs.leaderboard.GetStanding(request)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise
+            return None
+
+    await award_with_rank(stubs, "ada", 1)
+    await rejecting_redis.reject("few_replicas")
+
+    made = await award(stubs, "bob")
+    own = await find("bob", min_revision=made.revision)
+    assert own
+    assert (own.standing.total, own.source) == (10, Source.SOURCE_RECORD)
+
+    async def is_found() -> bool:
+        return await find("bob") is not None
+
+    async with asyncio.timeout(SOON_SECONDS):
+        await eventually(is_found)
+
+    # The board is known to be behind now, so nobody has to wait any more.
+    for user_id in (f"user{number}" for number in range(20)):
+        made = await award(stubs, user_id)
+        found = await find(user_id)
+        assert found
+        assert (found.standing.total, found.source) == (10, Source.SOURCE_RECORD)
+        assert found.revision >= made.revision
 
 
 async def test_idle_board_is_read_from_redis_while_that_rejects_writes(
