@@ -35,6 +35,7 @@ from score_service.record.database import Database
 from score_service.record.feed import EntryStore
 from score_service.record.periods import ArchivedPage, PeriodStore
 from score_service.stream.frame import Frame
+from score_service.stream.frames import Frames
 from score_service.stream.hubs import Hubs
 from score_service.stream.watcher import Watcher
 
@@ -294,6 +295,11 @@ def _trust_what_is_stale() -> None:
     patch(Freshness, "is_stale", lambda _: lambda *_arguments: False)
 
 
+def _show_what_is_stale() -> None:
+    """Watches show what Redis has, however long it has stood still; reads do not."""
+    patch(Frames, "_is_stale", lambda _: lambda *_arguments: False)
+
+
 def _edit_schedules(edit: Callable[[Schedule, datetime], Iterable[Period]]) -> None:
     """Have schedules offer other periods to the ledger, worked out from theirs and the time."""
 
@@ -453,6 +459,7 @@ MISTAKES: Final[Mapping[str, Callable[[], None]]] = {
     "forgotten_missed": _forget_the_missed,
     "trusted_header": _trust_headers,
     "stale_read": _trust_what_is_stale,
+    "stale_watch": _show_what_is_stale,
     "late_counted": _count_late_awards,
     "begun_late": _begin_late,
     "digested_too_little": _digest_too_little,

@@ -71,6 +71,11 @@ class Line:
         """Return what was awarded up to a revision."""
         return self.awards[: bisect_right(self.awards, revision, key=_REVISION)]
 
+    def placed_between(self, after: int, upto: int) -> Sequence[Placed]:
+        """Return what was awarded after a revision and up to another one, with what is known of when."""
+        first, last = (bisect_right(self.awards, revision, key=_REVISION) for revision in (after, upto))
+        return self.placed[first:last]
+
     def steps_between(self, after: int, upto: int) -> Sequence[Step]:
         """Return what moved standings after a revision and up to another one."""
         first, last = (bisect_right(self.steps, revision, key=_REVISION) for revision in (after, upto))

@@ -7,9 +7,9 @@ Invariants:
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from faults.model.history import Fault, Restore
 
@@ -32,6 +32,15 @@ class Span:
     ended: float
 
 
+class Rejection(NamedTuple):
+    """A time in which Redis answered and rejected writes, and nothing else was broken."""
+
+    began: float
+    ended: float
+    calm_since: float
+    """When what was broken before it was whole again; minus infinity if nothing was."""
+
+
 class Epochs:
     """The epochs of a run, numbered from 0."""
 
@@ -42,6 +51,8 @@ class Epochs:
         self.restores = restores
         self._faults = sorted(faults, key=lambda fault: fault.began)
         self._until: dict[tuple[float, float], float] = {}
+        self.rejections = list(self._find_rejections())
+        """In order."""
 
     def live(self, began: float, ended: float) -> int:
         """Return, as a set of bits, in which epochs something happened that took this time."""
@@ -70,13 +81,16 @@ class Epochs:
 
     def rejected_since(self, began: float, ended: float) -> float | None:
         """Return since when Redis rejected writes, while nothing else was broken; None if it did not."""
+        spans = (one for one in self.rejections if one.began <= began and ended <= one.ended)
+        return next((one.began for one in spans), None)
+
+    def _find_rejections(self) -> Iterator[Rejection]:
+        broken: list[Fault | Restore] = [*self._faults, *self.restores]
         for fault in self._faults:
-            if fault.name in _REJECTIONS and fault.began <= began and ended <= fault.ended:
-                broken: list[Fault | Restore] = [*self._faults, *self.restores]
-                meanwhile = (one for one in broken if one.began <= fault.ended and fault.began <= one.ended)
-                if all(one is fault for one in meanwhile):
-                    return fault.began
-        return None
+            others = [one for one in broken if one is not fault and one.began <= fault.ended]
+            calm_since = max((one.ended for one in others), default=-math.inf)
+            if fault.name in _REJECTIONS and calm_since < fault.began:
+                yield Rejection(fault.began, fault.ended, calm_since)
 
     def were_skewed(self, service: str, began: float, ended: float) -> bool:
         """Return whether meanwhile the clock of one of the processes of a service may have been wrong."""

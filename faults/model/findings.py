@@ -109,6 +109,10 @@ class Kind(StrEnum):
     STREAM_WRONG = "stream_wrong", "A message shows what its board was not at the position it names."
     STREAM_UNFOUNDED = "stream_unfounded", "A stream begins with something else than the whole top."
     STREAM_BACK = "stream_back", "A stream stepped back without a reset."
+    STREAM_STALE = (
+        "stream_stale",
+        "A stream told late of what was acknowledged long before; Redis only rejected writes.",
+    )
     CHANGE_NOT_SENT = "change_not_sent", "A stream skipped a change that it had to send."
     STREAM_UNFINISHED = "stream_unfinished", "The last state that a stream sent is not that of its board."
 

@@ -12,8 +12,8 @@ from faults.nemesis.injection import FaultKind, Injection, OneShot
 from local_stack.ports import HOST
 
 _HELD: Final = (1.0, 4.0)
-_REJECTED: Final = (4.5, 5.0)
-"""Longer than reads may be stale: see `faults/rules/reads.py`."""
+_REJECTED: Final = (7.5, 8.0)
+"""Longer than streams may be stale, and so longer than reads: see `faults/rules/streams/progress.py`."""
 
 
 class Restored(Injection):

@@ -15,6 +15,7 @@ from faults.model.epochs import Epochs
 from faults.model.findings import Finding, Kind
 from faults.model.history import Message, Row
 from faults.rules.positions import Sight, check_sight, locate
+from faults.rules.streams.progress import Progress
 
 LAG: Final = 35.0
 """Seconds for which a socket may be of a lost history: a gateway that has lost its watch goes on telling what
@@ -30,14 +31,19 @@ class Socket:
     board: Board
     epochs: Epochs
     claims: list[tuple[Board, Claim]] = field(default_factory=list)
+    _progress: Progress = field(init=False)
     _last: Message | None = None
     _top: Sequence[Row] = ()
     _score: tuple[Row, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._progress = Progress(self.name, self.epochs)
 
     def take(self, message: Message) -> Iterable[Finding]:
         """Take a message, and find what is wrong with it."""
         sight = self._sight(message)
         yield from check_sight(sight, self.board, self.epochs)
+        yield from self._progress.take(message, self.board)
         shown = self.epochs.shown(message.at, message.at, LAG)
         if located := locate(sight, self.board, self.epochs):
             is_sure = shown.bit_count() == 1

@@ -16,6 +16,7 @@ from faults.model.epochs import RECOVERY_SECONDS, Epochs
 from faults.model.findings import Finding, Kind
 from faults.model.history import Message, Row
 from faults.rules.positions import Sight, check_sight, locate
+from faults.rules.streams.progress import Progress
 
 LAG: Final = RECOVERY_SECONDS + 1.0
 """Seconds for which a watch may be of a lost history: its hub looks once a second."""
@@ -32,6 +33,7 @@ class Watch:
     epochs: Epochs
     claims: list[tuple[Board, Claim]] = field(default_factory=list)
     _whole: Board = field(init=False)
+    _progress: Progress = field(init=False)
     _period: str = ""
     _connection: int | None = None
     _last: str | None = None
@@ -48,6 +50,7 @@ class Watch:
 
     def __post_init__(self) -> None:
         self._whole = self.board
+        self._progress = Progress(self.name, self.epochs)
 
     def take(self, message: Message) -> Iterable[Finding]:
         """Take a message, and find what is wrong with it."""
@@ -57,6 +60,7 @@ class Watch:
             self.board = self._whole.of_period(message.period)
         sight = self._sight(message)
         yield from check_sight(sight, self.board, self.epochs)
+        yield from self._progress.take(message, self.board)
         located = locate(sight, self.board, self.epochs)
         is_new, is_snapshot = message.connection != self._connection, message.event == SNAPSHOT
         is_anew = message.reset or self._vouched is None or turns

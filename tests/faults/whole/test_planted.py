@@ -55,7 +55,7 @@ from faults.model.projection import Projection
 from faults.network.proxy import Proxy
 from faults.rules.awards import EXPIRY_LEEWAY
 from faults.rules.checker import check
-from faults.rules.reads import STALE
+from faults.rules.streams.progress import STALE
 from faults.rules.tickets import LEEWAY
 from faults.workload.workload import Workload
 from local_stack.certificates import CertificateAuthority, CertificateFiles
@@ -381,7 +381,7 @@ async def restored(run: Run) -> None:
 
 
 async def writes_rejected(run: Run) -> None:
-    """Have Redis reject writes for longer than reads may be stale."""
+    """Have Redis reject writes for longer than streams may be stale, and so longer than reads."""
     await run.more()
     async with Redis.from_url(run.redis_url) as redis, run.broken("full"):
         await redis.config_set("maxmemory", 1)
@@ -476,6 +476,7 @@ PLANTED: dict[str, tuple[Trouble, set[Kind]]] = {
     "forgotten_missed": (nothing, {Kind.CHANGE_NOT_SENT}),
     "trusted_header": (restored, {Kind.PROJECTION_FOREIGN, Kind.PROJECTION_WRONG}),
     "stale_read": (writes_rejected, {Kind.READ_STALE}),
+    "stale_watch": (writes_rejected, {Kind.STREAM_STALE}),
     "late_counted": (seasons_follow, {Kind.PERIOD_MEMBER_WRONG}),
     "begun_late": (seasons_follow, {Kind.PERIOD_MEMBER_MISSING}),
     "digested_too_little": (seasons_follow, {Kind.PERIOD_CLOSE_WRONG}),
