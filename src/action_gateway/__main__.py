@@ -87,6 +87,8 @@ def load_actions(file: Path) -> None:
     for action in actions:
         for place, doubt in review_answers(action.all_answers):
             _log.warning("answer_doubtful", action_id=action.action_id, answer=place, doubt=doubt.value)
+        for place, doubt in review_answers(action.all_units):
+            _log.warning("answer_doubtful", action_id=action.action_id, unit=place, doubt=doubt.value)
     replace_actions(settings.migration_dsn, reveal(settings.migration_password_file), actions)
     _log.info("actions_loaded", actions=len(actions))
 

@@ -1,5 +1,6 @@
 """The commands, as they are typed."""
 
+import json
 import subprocess
 import sys
 import tomllib
@@ -174,6 +175,20 @@ def test_loading_warns_of_answers_that_cannot_be_typed_without_showing_them(
     assert "answer_doubtful" in result.output
     assert '"action_id":"a1"' in result.output
     assert "ris-x" not in result.output
+    assert fetch(database, "SELECT action_id FROM gateway.action") == [("a1",)]
+
+
+def test_loading_warns_of_units_that_cannot_be_typed(
+    command: Command, owner: dict[str, str], database: Database, tmp_path: Path
+) -> None:
+    file = tmp_path / "actions.toml"
+    numeric = 'numeric = {value = 1, units = ["m", "\ue000", "\u043ag"]}'
+    file.write_text(ACTIONS.replace('answer = "1"', numeric), encoding="utf-8")
+    result = command("load-actions", str(file), **owner)
+
+    assert result.exit_code == 0, result.output
+    doubtful = [json.loads(line) for line in result.output.splitlines() if "answer_doubtful" in line]
+    assert [(line["action_id"], line["unit"]) for line in doubtful] == [("a1", 2), ("a1", 3)]
     assert fetch(database, "SELECT action_id FROM gateway.action") == [("a1",)]
 
 

@@ -1,4 +1,4 @@
-"""What an author may have overlooked in an answer: that players can hardly type it.
+"""What an author may have overlooked in an answer or a unit: that players can hardly type it.
 
 A doubt is no fault, and the answer counts. None of them quotes it.
 """
@@ -17,6 +17,8 @@ _STAND_INS: Final = frozenset("\u2800\ufffc\ufffd")
 """A blank that is no space, and what stands for something that got lost."""
 _ALIKE: Final = frozenset({"LATIN", "GREEK", "CYRILLIC"})
 """Scripts whose letters look alike (UTS #39, 5.1). The names of their letters begin so."""
+_OF_UNITS: Final = frozenset("\u03bc\u03c9")
+"""Micro and ohm, as they are folded: they stand with Latin letters in units."""
 
 
 class Doubt(StrEnum):
@@ -28,7 +30,7 @@ class Doubt(StrEnum):
 
 
 def review_answers(answers: Sequence[str]) -> Iterator[tuple[int, Doubt]]:
-    """Find what is doubtful about answers: the place of each, 1 for the first, and why."""
+    """Find what is doubtful about answers or units: the place of each, 1 for the first, and why."""
     for place, answer in enumerate(answers, start=1):
         text = fold(answer)
         if any(map(_is_untyped, text)) or unicodedata.category(text[0]).startswith("M"):
@@ -44,4 +46,5 @@ def _is_untyped(character: str) -> bool:
 
 
 def _find_scripts(word: str) -> set[str]:
-    return {unicodedata.name(letter, "").partition(" ")[0] for letter in word} & _ALIKE
+    letters = set(word) - _OF_UNITS
+    return {unicodedata.name(letter, "").partition(" ")[0] for letter in letters} & _ALIKE

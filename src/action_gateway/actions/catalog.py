@@ -116,6 +116,11 @@ class CatalogAction(BaseModel):
         """Any of these is right. None where a number is asked for."""
         return [self.answer] if self.answer is not None else self.answers
 
+    @property
+    def all_units(self) -> list[str]:
+        """Any of these may stand with the number, where one is asked for."""
+        return self.numeric.units if self.numeric else []
+
 
 class _Catalog(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)

@@ -15,6 +15,7 @@ from action_gateway.actions.answer_review import Doubt, review_answers
         ("\u0301a", Doubt.UNTYPED_CHARACTER),
         ("p\u0430ris", Doubt.MIXED_SCRIPTS),
         ("\u03bfmega", Doubt.MIXED_SCRIPTS),
+        ("k\u03bc\u043e", Doubt.MIXED_SCRIPTS),
         ("\u0131\u015f\u0131k", Doubt.OTHER_IN_CAPITALS),
     ],
 )
@@ -37,6 +38,8 @@ def test_an_answer_that_can_hardly_be_typed_is_doubtful(answer: str, doubt: Doub
         "\U0001f44d\U0001f3fd",
         "6\u00bd \u20ac",
         "2\u03c0",
+        "5 \u00b5m",
+        "k\u2126",
         "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645",
     ],
 )
