@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from tests.deploy.catalogue import ROOT, find_faults
 from tests.deploy.rendering import Manifests
 from tests.deploy.test_rules import known_metrics
-from tests.fixtures.programs import find_program
+from tests.fixtures.programs import find_promtools
 
 FOLDER: Final = ROOT / "deploy/components/monitoring"
 MODEL: Final[dict[str, Any]] = json.loads((FOLDER / "dashboard.json").read_text(encoding="utf-8"))
@@ -60,14 +60,13 @@ def test_legends_name_labels_that_the_query_leaves() -> None:
 
 
 def test_promtool_can_read_every_query(tmp_path: Path) -> None:
-    promtool = find_program("promtool")
     rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries())]
     file = tmp_path / "queries.yaml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "queries", "rules": rules}]}), encoding="utf-8")
-    checked = subprocess.run(
-        [promtool, "check", "rules", str(file)], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    for promtool in find_promtools():
+        command = [promtool, "check", "rules", str(file)]
+        checked = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_sidecar_of_grafana_finds_it(production: Manifests) -> None:
