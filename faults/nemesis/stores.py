@@ -12,7 +12,7 @@ from faults.nemesis.injection import FaultKind, Injection, OneShot
 from local_stack.ports import HOST
 
 _HELD: Final = (1.0, 4.0)
-_REJECTED: Final = (7.5, 8.0)
+_REJECTED: Final = (10.5, 11.0)
 """Longer than streams may be stale, and so longer than reads: see `faults/rules/streams/progress.py`."""
 
 

@@ -9,9 +9,9 @@ from faults.model.epochs import Epochs, Rejection
 from faults.model.findings import Finding, Kind
 from faults.model.history import Message
 
-STALE: Final = 6.0
+STALE: Final = 9.0
 """Seconds after which a stream has shown what was acknowledged, while Redis rejects writes: two until the
-record is asked, one until the hub looks, one for which an answer is kept, and two for a busy machine."""
+record is asked, one until the hub looks, and the rest for a machine on which each look takes its time."""
 
 
 @dataclass(slots=True)

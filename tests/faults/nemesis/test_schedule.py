@@ -40,7 +40,7 @@ def test_faults_are_bounded_and_fit_their_kind() -> None:
         for fault in turn.faults:
             kind = CATALOGUE[fault.kind]
             assert fault.target in kind.targets
-            assert kind.hold[0] <= fault.hold <= kind.hold[1] <= 5
+            assert kind.hold[0] <= fault.hold <= kind.hold[1] <= 11
             assert 0 <= fault.after <= 2
 
 
