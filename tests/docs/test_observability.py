@@ -29,9 +29,7 @@ def logged_fields(source: str) -> Iterator[str]:
             if keyword.arg:
                 yield keyword.arg
             elif isinstance(keyword.value, ast.Dict):
-                yield from (
-                    str(key.value) for key in keyword.value.keys if isinstance(key, ast.Constant)
-                )
+                yield from (str(key.value) for key in keyword.value.keys if isinstance(key, ast.Constant))
 
 
 def test_the_table_of_log_fields_has_every_field_that_is_logged() -> None:
