@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from score_service.domain.findings import Fault, Findings
 from score_service.domain.period import ALL_TIME
+from score_service.domain.ties import rank_key
 
 KEPT_RANKS: Final = 1000
 """What is kept of a result that is not kept in full, see migration 0003."""
@@ -286,7 +287,7 @@ def _write_tallies(period_id: str, tallies: Mapping[str, Tally]) -> Iterator[Lin
 def _write_lines(tallies: Mapping[str, Tally]) -> Iterator[bytes]:
     """Write the lines of a result, see `StoredPeriod.digest`."""
     with_points = [item for item in tallies.items() if item[1].total > 0]
-    ranked = sorted(with_points, key=lambda item: (-item[1].total, item[1].reached_revision))
+    ranked = sorted(with_points, key=lambda item: rank_key(item[1].total, item[1].reached_revision))
     for rank, (user_id, tally) in enumerate(ranked, start=1):
         yield f"{rank}\t{user_id}\t{tally.total}\t{tally.reached_revision}\n".encode()
 

@@ -3,17 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
-from score_service.domain.award import MAX_TOTAL
 from score_service.domain.changes import Changes
 from score_service.domain.hint import read_rank
 from score_service.domain.page_token import write_page_token
 from score_service.domain.position import Position
 from score_service.domain.standing import Reading, Source, Standing
-
-_MEMBER_PREFIX: Final = 16
-"""Digits before the user id in a sorted-set member, see `board.lua`."""
+from score_service.domain.ties import MEMBER_DIGITS, MEMBER_ORIGIN
 
 
 class Headcount(NamedTuple):
@@ -177,7 +174,7 @@ def _read_ranking(flat: Sequence[str], first: int) -> tuple[Standing, ...]:
     # Each page makes many: by position, in a list, they take a quarter less time.
     return tuple(
         [
-            Standing(member[_MEMBER_PREFIX:], int(score), rank, MAX_TOTAL - int(member[:_MEMBER_PREFIX]))
+            Standing(member[MEMBER_DIGITS:], int(score), rank, MEMBER_ORIGIN - int(member[:MEMBER_DIGITS]))
             for rank, member, score in zip(count(first + 1), flat[::2], flat[1::2], strict=False)
         ]
     )

@@ -11,8 +11,8 @@ from tests.fixtures.archiving import Archiving
 from tests.fixtures.correcting import Correcting
 from tests.fixtures.stores import IMPATIENT, eventually, make_award
 
-from score_service.domain.award import MAX_TOTAL
 from score_service.domain.findings import Fault, Finding
+from score_service.domain.ties import MEMBER_DIGITS, MEMBER_ORIGIN
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection
 from score_service.reconcile import auditor as auditor_module
@@ -55,7 +55,7 @@ Plant = Callable[[Keys], Awaitable[object]]
 
 
 def member(user_id: str, reached: int) -> str:
-    return f"{MAX_TOTAL - reached:016}{user_id}"
+    return f"{MEMBER_ORIGIN - reached:0{MEMBER_DIGITS}}{user_id}"
 
 
 async def both(*works: Awaitable[object]) -> None:

@@ -19,7 +19,7 @@
 -- Reads the totals of a user: total, reached revision, version (may be empty), and flag (empty if visible).
 local STANDING = '^(%d+):(%d+):?(%d*):?([hs]?)$'
 
--- Of equal totals the one reached earlier comes first in descending order, so its member must be the
+-- Of equal totals the one reached earlier comes first (see ties.py) in descending order, so its member must be the
 -- greater one: the distance of the reached revision from 2^53-1, in a fixed width, before the user id. As an integer
 -- of 64 bits it is written at a third of what a float costs; awards spend a tenth of their time on that.
 local function member_of(user, reached)
