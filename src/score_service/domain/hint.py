@@ -7,15 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-import structlog
-
 from score_service.domain.position import Position
 from score_service.domain.standing import Standing
 
 _SPACES_TO_FLAG: Final = 4
 """In a line that says who may see its user."""
-
-_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +43,6 @@ def read_hint(text: str) -> Hint | None:
     try:
         return _parse(text)
     except ValueError:
-        _log.warning("hint_malformed")
         return None
 
 

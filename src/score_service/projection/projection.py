@@ -19,6 +19,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+import structlog
+
 from score_service.domain.changes import Changes
 from score_service.domain.hint import Hint, read_hint
 from score_service.domain.page_token import read_page_token
@@ -58,6 +60,8 @@ _CHECK_KEY: Final = "check"
 _POLICY: Final = "noeviction"
 _READS_MAX: Final = 3
 """How often a read is tried while the generation changes."""
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,7 +308,7 @@ class Projection:
                 also out of the iterator.
         """
         async with self._cache.subscribe(self._keys.channel(board_id)) as messages:
-            yield (hint async for message in messages if (hint := read_hint(message)))
+            yield (hint async for message in messages if (hint := _read_hint(message)))
 
     async def _answer(self, board_id: str, questions: Sequence[Question]) -> Sequence[Reading | None]:
         """Put questions to a board; None to each where the board has no projection."""
@@ -358,3 +362,10 @@ class Projection:
         self._seen[board_id] = seen
         if len(self._seen) > _SEEN_MAX:
             self._seen.popitem(last=False)
+
+
+def _read_hint(message: str) -> Hint | None:
+    hint = read_hint(message)
+    if hint is None:
+        _log.warning("hint_malformed")
+    return hint

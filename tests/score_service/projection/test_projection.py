@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 from tests.fixtures.headcounts import heads
 from tests.fixtures.redis import access_to_nobody
 
@@ -17,6 +18,7 @@ from score_service.domain.hint import Hint
 from score_service.domain.position import Position
 from score_service.domain.standing import Standing
 from score_service.errors import InvalidRequestError, ProjectionUnavailableError
+from score_service.projection.keys import Keys
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.replies import Applied, Comparison, Header, PositionMismatch
 
@@ -247,6 +249,21 @@ async def test_hint_carries_what_was_applied(projection: Projection) -> None:
         hint = await anext(hints)
 
     assert hint == Hint(at(1), at(3), (Standing("ada", 9, 1, 3), Standing("bob", 7, 2, 2)))
+
+
+async def test_message_that_is_no_hint_is_logged_and_skipped(
+    projection: Projection, redis: Redis, redis_prefix: str
+) -> None:
+    await projection.apply_changes(step(0, 1, ("ada", 5, 1)))
+
+    with capture_logs() as logs:
+        async with projection.subscribe("main") as hints:
+            await redis.spublish(Keys(redis_prefix).channel("main"), "hello")
+            await projection.apply_changes(step(1, 2, ("bob", 7, 2)))
+            hint = await anext(hints)
+
+    assert hint.after == at(2)
+    assert [line["event"] for line in logs] == ["hint_malformed"]
 
 
 async def test_header_of_each_board_is_read(projection: Projection) -> None:
