@@ -24,22 +24,27 @@ from service_runtime.tracing import exporting
 
 _Parameters = ParamSpec("_Parameters")
 _log = structlog.get_logger(__name__)
-_report_failures = report_failures(LogSettings, add_request_fields, own_libraries=["score_client"])
 
 
-def _command(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
-    """Turn what a command fails with into a message and an exit code."""
+def _command(
+    kind: type[LogSettings],
+) -> Callable[[Callable[_Parameters, None]], Callable[_Parameters, None]]:
+    """Make what turns the failure of a command that reads these settings into a message and an exit code."""
+    report = report_failures(kind, add_request_fields, own_libraries=["score_client"])
 
-    @wraps(work)
-    def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
-        try:
-            work(*args, **kwargs)
-        except GatewayError as error:
-            if isinstance(error, UnavailableError) and isinstance(error.__cause__, psycopg.Error):
-                raise error.__cause__ from None
-            raise click.ClickException(str(error)) from None
+    def decorate(work: Callable[_Parameters, None]) -> Callable[_Parameters, None]:
+        @wraps(work)
+        def run(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> None:
+            try:
+                work(*args, **kwargs)
+            except GatewayError as error:
+                if isinstance(error, UnavailableError) and isinstance(error.__cause__, psycopg.Error):
+                    raise error.__cause__ from None
+                raise click.ClickException(str(error)) from None
 
-    return _report_failures(run)
+        return report(run)
+
+    return decorate
 
 
 @click.group()
@@ -50,7 +55,7 @@ def main() -> None:
 
 
 @main.command(epilog=describe(ServeSettings))
-@_command
+@_command(ServeSettings)
 def serve() -> None:
     """Serve until SIGTERM or SIGINT."""
     postpone_gc()
@@ -64,7 +69,7 @@ def serve() -> None:
 
 
 @main.command(epilog=describe(OwnerSettings))
-@_command
+@_command(OwnerSettings)
 def migrate() -> None:
     """Upgrade the gateway's schema to the newest revision, as the owner role."""
     from action_gateway.store.migrate import MIGRATION  # noqa: PLC0415
@@ -76,7 +81,7 @@ def migrate() -> None:
 
 @main.command("load-actions", epilog=describe(OwnerSettings))
 @click.argument("file", type=click.Path(path_type=Path))
-@_command
+@_command(OwnerSettings)
 def load_actions(file: Path) -> None:
     """Offer the actions of a TOML FILE, and no others."""
     from action_gateway.actions.answer_review import review_answers  # noqa: PLC0415
@@ -95,7 +100,7 @@ def load_actions(file: Path) -> None:
 
 @main.command("ticket-keys", epilog=describe(LogSettings))
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
-@_command
+@_command(LogSettings)
 def ticket_keys(files: tuple[Path, ...]) -> None:
     """Print the key set (JWKS) of an outside issuer, from PEM FILEs of its keys. Public halves are enough."""
     from action_gateway.issuers.key_set import make_key_set  # noqa: PLC0415
@@ -106,7 +111,7 @@ def ticket_keys(files: tuple[Path, ...]) -> None:
 @main.command("add-user", epilog=describe(DatabaseSettings))
 @click.argument("name")
 @click.option("--password-file", type=click.Path(path_type=Path), help="Take the password from a file.")
-@_command
+@_command(DatabaseSettings)
 def add_user(name: str, password_file: Path | None) -> None:
     """Make an account for NAME. The password is asked for."""
     settings = load(DatabaseSettings)
@@ -133,7 +138,7 @@ async def _add_user(settings: DatabaseSettings, name: str, password: str) -> str
 @main.command(epilog=describe(OwnerSettings))
 @click.argument("name")
 @click.argument("role", type=click.Choice(["moderator"]))
-@_command
+@_command(OwnerSettings)
 def grant(name: str, role: str) -> None:
     """Give the account of NAME a ROLE, as the owner role."""
     asyncio.run(_change_role(load(OwnerSettings), name, role, grants=True))
@@ -142,7 +147,7 @@ def grant(name: str, role: str) -> None:
 @main.command(epilog=describe(OwnerSettings))
 @click.argument("name")
 @click.argument("role", type=click.Choice(["moderator"]))
-@_command
+@_command(OwnerSettings)
 def revoke(name: str, role: str) -> None:
     """Take a ROLE from the account of NAME, as the owner role. It counts at once."""
     asyncio.run(_change_role(load(OwnerSettings), name, role, grants=False))
@@ -162,7 +167,7 @@ async def _change_role(settings: OwnerSettings, name: str, role: str, *, grants:
 
 @main.command("delete-user", epilog=describe(DatabaseSettings))
 @click.argument("name")
-@_command
+@_command(DatabaseSettings)
 def delete_user(name: str) -> None:
     """Delete the account of NAME, as the player could with the password."""
     asyncio.run(_delete_user(load(DatabaseSettings), name))

@@ -4,19 +4,20 @@ What only one command needs is imported by that command, so that each starts soo
 """
 
 import asyncio
+from functools import partial
 
 import click
 import structlog
 
 from score_relay.metrics import add_span_fields
-from score_relay.settings import LogSettings, MigrateSettings, ServeSettings
+from score_relay.settings import MigrateSettings, ServeSettings
 from service_runtime.commands import report_failures
 from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
 from service_runtime.settings import describe, load, reveal
 from service_runtime.tracing import exporting
 
 _log = structlog.get_logger(__name__)
-_command = report_failures(LogSettings, add_span_fields, own_libraries=["score_client"])
+_command = partial(report_failures, add_context=add_span_fields, own_libraries=["score_client"])
 
 
 @click.group()
@@ -27,7 +28,7 @@ def main() -> None:
 
 
 @main.command(epilog=describe(ServeSettings))
-@_command
+@_command(ServeSettings)
 def serve() -> None:
     """Deliver until SIGTERM or SIGINT. The second signal stops at once."""
     postpone_gc()
@@ -41,7 +42,7 @@ def serve() -> None:
 
 
 @main.command(epilog=describe(MigrateSettings))
-@_command
+@_command(MigrateSettings)
 def migrate() -> None:
     """Upgrade the relay's schema to the newest revision, as the owner role."""
     from score_relay.store.migrate import MIGRATION  # noqa: PLC0415

@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,8 +34,8 @@ from service_runtime.tracing import exporting
 
 _FAILED: Final = 1
 _log = structlog.get_logger(__name__)
-_command = report_failures(LogSettings, add_call_fields)
-_tool = report_failures(LogSettings, add_call_fields, logs_to_stderr=True)
+_command = partial(report_failures, add_context=add_call_fields)
+_tool = partial(report_failures, add_context=add_call_fields, logs_to_stderr=True)
 """A command that prints what it did."""
 
 
@@ -50,7 +51,7 @@ def main(context: click.Context) -> None:
 
 
 @main.command(epilog=describe(ServeSettings))
-@_command
+@_command(ServeSettings)
 def serve() -> None:
     """Serve gRPC with mTLS until SIGTERM or SIGINT. The second signal stops at once."""
     import uvloop  # noqa: PLC0415
@@ -63,7 +64,7 @@ def serve() -> None:
 
 
 @main.command(epilog=describe(MigrateSettings))
-@_command
+@_command(MigrateSettings)
 def migrate() -> None:
     """Upgrade the record's schema to the newest revision, as the owner role."""
     from score_service.record.migrate import MIGRATION  # noqa: PLC0415
@@ -93,7 +94,7 @@ _boards = click.argument("board_ids", metavar="[BOARD]...", nargs=-1, callback=_
     type=click.Path(path_type=Path, exists=True, file_okay=False, writable=True),
     help="Read each ledger from its checkpoint in this folder on, if it has one there, and keep a new one.",
 )
-@_tool
+@_tool(LogSettings)
 def verify(board_ids: Sequence[str], *, record_only: bool, checkpoints: Path | None) -> None:
     """Check the ledger's digest chain, the standings and the projection of boards: without names, of all.
 
@@ -108,7 +109,7 @@ def verify(board_ids: Sequence[str], *, record_only: bool, checkpoints: Path | N
 @main.command(epilog=describe(StoreSettings))
 @_boards
 @click.option("--all", "all_boards", is_flag=True, help="Rebuild every board.")
-@_tool
+@_tool(StoreSettings)
 def rebuild(board_ids: Sequence[str], *, all_boards: bool) -> None:
     """Rebuild the projections of boards from the record, while reads and awards go on."""
     if all_boards == bool(board_ids):
@@ -126,7 +127,7 @@ def boards_() -> None:
 @boards_.command("apply", epilog=describe(RecordSettings))
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--dry-run", is_flag=True, help="Say what would change, and from when, and change nothing.")
-@_tool
+@_tool(RecordSettings)
 def apply(file: Path, *, dry_run: bool) -> None:
     """Give boards the settings that FILE names, in TOML: all of them, or none if any cannot be.
 
@@ -166,7 +167,7 @@ def ledger() -> None:
 @_board
 @_folder
 @click.option("--upto", metavar="POSITION", callback=_parse_position, help="Where to end [the end].")
-@_tool
+@_tool(RecordSettings)
 def export(board_id: str, folder: Path, upto: Position | None) -> None:
     """Write what the ledger of BOARD has, and its files in FOLDER do not have yet, into more of them.
 
@@ -184,7 +185,7 @@ def export(board_id: str, folder: Path, upto: Position | None) -> None:
 @click.option(
     "--record", is_flag=True, help="See whether the record was at their end; this needs the settings."
 )
-@_tool
+@_tool(LogSettings)
 def verify_files(board_id: str, folder: Path, *, record: bool) -> None:
     """Check the chain of digests of BOARD through its files in FOLDER, from its first entry on.
 
@@ -222,7 +223,7 @@ def verify_files(board_id: str, folder: Path, *, record: bool) -> None:
     help="Delete so many rows in a second, at most.",
 )
 @click.option("--dry-run", is_flag=True, help="Say how many awards would be archived, and change nothing.")
-@_tool
+@_tool(ArchiveSettings)
 def archive(
     folder: Path,
     board_ids: Sequence[str],
@@ -266,7 +267,7 @@ _file = click.Path(path_type=Path, dir_okay=False)
 @click.option("--authorities", type=_file, help="Who is trusted, PEM [FOLDER/ca.crt].")
 @click.option("--as", "role", type=click.Choice(["server", "client"]), default="server", show_default=True)
 @click.option("--policy", type=_file, help="Say what this policy allows the client.")
-@_tool
+@_tool(LogSettings)
 def check(
     folder: Path | None,
     certificate: Path | None,

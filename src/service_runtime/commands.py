@@ -27,7 +27,7 @@ def report_failures(
     """Make what configures the log before a command, and turns what it fails with into a message and a code.
 
     Args:
-        kind: the settings of the log.
+        kind: the settings of the command, of which all faults are told at once.
         add_context: see `configure_logging`.
         own_libraries: see `configure_logging`.
         logs_to_stderr: for a command whose standard output is its result.

@@ -19,11 +19,16 @@ def run(*words: str, **settings: object) -> subprocess.CompletedProcess[str]:
 
 
 def test_all_faults_of_the_settings_are_told_at_once() -> None:
-    result = run("serve")
+    result = run("serve", log_level="loud")
 
     assert result.returncode == 2
     faults = {line.partition(":")[0] for line in result.stderr.splitlines()}
-    assert faults >= {"SCORE_RELAY_DATABASE_DSN", "SCORE_RELAY_RECEIVERS_FILE", "SCORE_RELAY_SCORE_CA_FILE"}
+    assert faults >= {
+        "SCORE_RELAY_LOG_LEVEL",
+        "SCORE_RELAY_DATABASE_DSN",
+        "SCORE_RELAY_RECEIVERS_FILE",
+        "SCORE_RELAY_SCORE_CA_FILE",
+    }
 
 
 @pytest.fixture

@@ -127,12 +127,14 @@ def test_wrong_usage_ends_with_2(runner: CliRunner, arguments: list[str]) -> Non
 
 def test_faulty_settings_end_with_2_and_are_all_named(runner: CliRunner) -> None:
     given = {
+        "SCORE_SERVICE_LOG_LEVEL": "loud",
         "SCORE_SERVICE_LISTEN": "nowhere",
         "SCORE_SERVICE_DATABASE_DSN": "postgresql://role:hunter2@db/laurel",
     }
     ended = runner.invoke(main, ["serve"], env=given)
     assert ended.exit_code == 2
     assert [line.split(": ")[0] for line in ended.stderr.splitlines()] == [
+        "SCORE_SERVICE_LOG_LEVEL",
         "SCORE_SERVICE_DATABASE_DSN",
         "SCORE_SERVICE_REDIS_URL",
         "SCORE_SERVICE_TLS_CERTIFICATE_FILE",
