@@ -1,4 +1,4 @@
-"""Ten times as much as has a place: what those who are taken in feel of it, and how soon it is over."""
+"""Ten times the load that is accepted: what the accepted calls feel of it, and how soon it is over."""
 
 import asyncio
 import json
@@ -25,10 +25,10 @@ Probe: TypeAlias = Callable[[], Awaitable[bool]]
 """Asks for something and tells whether it was taken in."""
 
 _TIMES: Final = 10
-_PLACES: Final = 256
+_CALLS_MAX: Final = 256
 _ROOM: Final = 5_000
 _REQUESTS: Final = 128
-"""By default so many calls, awards and requests have a place."""
+"""The default bound of calls, awards and requests."""
 _BOARD: Final = "bench-overload"
 _PROBES: Final = 4
 _PAUSE_SECONDS: Final = 0.02
@@ -128,7 +128,7 @@ async def _after(flood: Flood, ask: Probe, seconds: float) -> Sample:
 async def _open(stack: Stack) -> AsyncIterator[Mapping[str, Measure]]:
     async with (
         stack.channel(stack.target) as channel,
-        Flood.ready(stack, "calls", stack.target, _TIMES * _PLACES) as calls,
+        Flood.ready(stack, "calls", stack.target, _TIMES * _CALLS_MAX) as calls,
         Flood.ready(stack, "batches", stack.target, _TIMES * _ROOM // BATCH) as batches,
         open_players(stack, _PROBES) as players,
     ):
@@ -183,7 +183,7 @@ OVERLOAD = Theme(
         Row("calm", "AwardPoints, few at a time, nothing else", "ms p99", p99_ms),
         Row(
             "flood",
-            f"those accepted beside {_TIMES * _PLACES:,} calls under way",
+            f"those accepted beside {_TIMES * _CALLS_MAX:,} calls under way",
             "ms p99",
             p99_ms,
             limit="calm",

@@ -132,9 +132,9 @@ def _share(award: Award) -> Award:
 def _find_same(award: Award, board_id: str, former: Sequence[Record]) -> Award:
     for record in former:
         ledger = record.get(board_id)
-        place = _place_of(ledger.awards, award.revision) if ledger else 0
-        if ledger and place < len(ledger.awards) and ledger.awards[place] == award:
-            return ledger.awards[place]
+        index = _place_of(ledger.awards, award.revision) if ledger else 0
+        if ledger and index < len(ledger.awards) and ledger.awards[index] == award:
+            return ledger.awards[index]
     return award
 
 

@@ -40,18 +40,18 @@ from score_service.stream.hubs import Hubs
 from score_service.stream.watcher import Watcher
 
 _GATE: Final = "if header[2] ~= ARGV[3] or header[3] ~= ARGV[4] then"
-_SET: Final = "local users, members, unranked, more, more_shown = set_standings(place, lines, '', is_flagged)"
+_SET: Final = "local users, members, unranked, more, more_shown = set_standings(index, lines, '', is_flagged)"
 _ADD: Final = """
 local users, members, unranked, more, more_shown = {}, {}, {}, 0, 0
 for user, points, revision in string.gmatch(lines, '([^ ]+) ([^ ]+) (%d+)[^\\n]*\\n?') do
-    local former, total = redis.call('HGET', KEYS[3 + 2 * place], user), points
+    local former, total = redis.call('HGET', KEYS[3 + 2 * index], user), points
     if former then
-        redis.call('ZREM', KEYS[2 + 2 * place], member_of(user, string.match(former, ':(.*)')))
+        redis.call('ZREM', KEYS[2 + 2 * index], member_of(user, string.match(former, ':(.*)')))
         total = string.format('%.0f', tonumber(string.match(former, '^%d+')) + tonumber(points))
     end
     members[#members + 1] = member_of(user, revision)
-    redis.call('ZADD', KEYS[2 + 2 * place], total, members[#members])
-    more = more + redis.call('HSET', KEYS[3 + 2 * place], user, total .. ':' .. revision)
+    redis.call('ZADD', KEYS[2 + 2 * index], total, members[#members])
+    more = more + redis.call('HSET', KEYS[3 + 2 * index], user, total .. ':' .. revision)
     more_shown = more
 end
 """
@@ -144,7 +144,7 @@ def _rank_ties_by_name() -> None:
 
 def _count_ranks_from_zero() -> None:
     """The best has rank 0."""
-    _edit_script("apply_changes", ("KEYS[2 + 2 * place], member) + 1", "KEYS[2 + 2 * place], member)"))
+    _edit_script("apply_changes", ("KEYS[2 + 2 * index], member) + 1", "KEYS[2 + 2 * index], member)"))
 
 
 def _skip_rows() -> None:

@@ -58,19 +58,19 @@ def _check_awards(ledger: Ledger, steps: Sequence[Step]) -> Iterable[Finding]:
 
 
 def _check_commits(ledger: Ledger) -> Iterable[Finding]:
-    rows, place, digest, revision = list(_rows(ledger)), 0, start_digest(ledger.board_id), 0
+    rows, start, digest, revision = list(_rows(ledger)), 0, start_digest(ledger.board_id), 0
     for commit in ledger.commits:
-        end = place
+        end = start
         while end < len(rows) and rows[end].revision <= commit.last_revision:
             end += 1
         where = f"{ledger.board_id}: {commit.first_revision} to {commit.last_revision}"
         if commit.first_revision != revision + 1 or commit.last_revision < commit.first_revision:
             yield Finding(Kind.COMMIT_WRONG, f"{where} after revision {revision}")
-        if commit.digest != digest_commit(digest, rows[place:end]):
+        if commit.digest != digest_commit(digest, rows[start:end]):
             yield Finding(Kind.DIGEST_WRONG, where)
-        place, digest, revision = end, commit.digest, commit.last_revision
-    if place < len(rows):
-        yield Finding(Kind.COMMIT_WRONG, f"{ledger.board_id}: none covers {rows[place]}")
+        start, digest, revision = end, commit.digest, commit.last_revision
+    if start < len(rows):
+        yield Finding(Kind.COMMIT_WRONG, f"{ledger.board_id}: none covers {rows[start]}")
 
 
 def _check_standings(ledger: Ledger, steps: Sequence[Step]) -> Iterable[Finding]:

@@ -313,14 +313,14 @@ class Projection:
     async def _answer(self, board_id: str, questions: Sequence[Question]) -> Sequence[Reading | None]:
         """Put questions to a board; None to each where the board has no projection."""
         period_ids = list_periods(questions)
-        places = {period_id: place for place, period_id in enumerate((ALL_TIME, *period_ids))}
-        words = [word for question in questions for word in question.words(places)]
+        indexes = {period_id: index for index, period_id in enumerate((ALL_TIME, *period_ids))}
+        words = [word for question in questions for word in question.words(indexes)]
         reply = await self._read("read_board", board_id, period_ids, words)
         if reply is None:
             return [None] * len(questions)
         position, answers, ranked = read_answers(reply)
         return [
-            question.read(position, answer, ranked[places[question.period_id]])
+            question.read(position, answer, ranked[indexes[question.period_id]])
             for question, answer in zip(questions, answers, strict=True)
         ]
 

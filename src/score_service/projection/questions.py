@@ -24,9 +24,9 @@ class Question(NamedTuple):
     period_id: str = ALL_TIME
     """What it is about."""
 
-    def words(self, places: Mapping[str, int]) -> tuple[str, ...]:
-        """Return its words in the arguments of the script, which is given the periods at these places."""
-        return self.kind, str(places[self.period_id]), str(len(self.arguments)), *self.arguments
+    def words(self, indexes: Mapping[str, int]) -> tuple[str, ...]:
+        """Return its words in the arguments of the script, which is given the periods at these indexes."""
+        return self.kind, str(indexes[self.period_id]), str(len(self.arguments)), *self.arguments
 
     def read(self, position: Position, answer: Sequence[Any], ranked: int) -> Reading:
         """Read the answer that holds at a position, where so many users are ranked in what it is about."""

@@ -128,7 +128,7 @@ def read_applied(reply: Sequence[str], changes: Changes) -> Applied:
 
 
 def read_answers(reply: Sequence[Any]) -> tuple[Position, Sequence[Any], Sequence[int]]:
-    """Read the position at which answers to questions hold, the answers, and the ranked at each place."""
+    """Read the position at which answers to questions hold, the answers, and the ranked at each index."""
     _, _, revision, mark, answers, ranked = reply
     return Position(int(revision), mark), answers, ranked
 

@@ -27,18 +27,18 @@ end
 local shown = header and reply or {}
 held = held or {}
 
--- Sets the standings at a place, keeps count of them, and gives the ranks.
-local function move(place, lines)
-    local is_flagged = place > 0 and held[1] ~= shown[1]
-    local users, members, unranked, more, more_shown = set_standings(place, lines, '', is_flagged)
-    held[1 + place], shown[1 + place] = (held[1 + place] or 0) + more, (shown[1 + place] or 0) + more_shown
+-- Sets the standings at an index, keeps count of them, and gives the ranks.
+local function move(index, lines)
+    local is_flagged = index > 0 and held[1] ~= shown[1]
+    local users, members, unranked, more, more_shown = set_standings(index, lines, '', is_flagged)
+    held[1 + index], shown[1 + index] = (held[1 + index] or 0) + more, (shown[1 + index] or 0) + more_shown
     local ranks = {}
     for i, member in ipairs(members) do
         if member then
-            ranks[i] = redis.call('ZREVRANK', KEYS[2 + 2 * place], member) + 1
+            ranks[i] = redis.call('ZREVRANK', KEYS[2 + 2 * index], member) + 1
         else
             local total, reached, flag = unpack(unranked[i])
-            local rank = rank_of(2 + 2 * place, users[i], total, reached, flag)
+            local rank = rank_of(2 + 2 * index, users[i], total, reached, flag)
             ranks[i] = rank and flag .. rank + 1 or flag == '' and '-' or flag
         end
     end
@@ -55,19 +55,19 @@ end
 
 if ARGV[2] ~= '' then
     local members, ranked, ids = read_periods(header and header[5])
-    local place = 0
+    local index = 0
     for id in string.gmatch(ARGV[2], '%S+') do
-        place = place + 1
-        local lines = ARGV[8 + place]
+        index = index + 1
+        local lines = ARGV[8 + index]
         if lines then
-            hint[1 + place] = table.concat({id, move(place, lines), lines}, '\n')
+            hint[1 + index] = table.concat({id, move(index, lines), lines}, '\n')
             if not members[id] then
                 ids[#ids + 1] = id
             end
-            members[id], ranked[id] = held[1 + place], shown[1 + place]
+            members[id], ranked[id] = held[1 + index], shown[1 + index]
         else
-            redis.call('UNLINK', KEYS[2 + 2 * place], KEYS[3 + 2 * place])
-            hint[1 + place] = id
+            redis.call('UNLINK', KEYS[2 + 2 * index], KEYS[3 + 2 * index])
+            hint[1 + index] = id
             members[id] = nil
         end
     end

@@ -12,7 +12,7 @@
 -- A user is ranked who has points and is not hidden. The others stay in totals, with a version, so that nothing
 -- older comes back.
 --
--- A place is 0 for all time, and 1 for the first period in KEYS.
+-- An index is 0 for all time, and 1 for the first period in KEYS.
 
 -- A script makes its functions anew each time that it runs, so there are no more than are worth it.
 
@@ -68,7 +68,7 @@ local function read_periods(text)
 end
 
 -- Reads the header of a board whose keys are whole and of the generation that the caller knows: generation,
--- revision, mark, members, periods, ranked; the ranked at each place, those of all time first; and the members. The
+-- revision, mark, members, periods, ranked; the ranked at each index, those of all time first; and the members. The
 -- ids of the periods in KEYS are given with spaces between; one that the board does not have has 0. Otherwise gives
 -- nil and what to reply: {'missing'}, or what the header says, as 'elsewhere' (the generation is another one) or 'broken'
 -- (Redis has lost a key).
@@ -97,9 +97,9 @@ end
 -- Sets some standings. `saids` has what follows the total in the lines; `flags`, if given, those of users in whose
 -- lines there is none. Puts the member of each user who is ranked then into `members`, and of each other one false,
 -- and into `unranked` {total, reached revision, flag}. Gives how many members there are more, and how many ranked.
-local function set_some(place, users, totals, saids, flags, members, unranked, first, last, kind)
+local function set_some(index, users, totals, saids, flags, members, unranked, first, last, kind)
     local removed, ranked, totalled, n, m = {}, {}, {}, 0, 0
-    local formers = kind == 'new' and {} or redis.call('HMGET', KEYS[3 + 2 * place], unpack(users, first, last))
+    local formers = kind == 'new' and {} or redis.call('HMGET', KEYS[3 + 2 * index], unpack(users, first, last))
     for i = first, last do
         local user, total, said, former = users[i], totals[i], saids[i], formers[i - first + 1]
         local reached = tonumber(said)
@@ -130,7 +130,7 @@ local function set_some(place, users, totals, saids, flags, members, unranked, f
                 if flag == 'v' or kind ~= '' then
                     flag = flag == 'v' and '' or flag
                 elseif flag == '' then
-                    flag = place == 0 and old_flag or flags and flags[i - first + 1] or ''
+                    flag = index == 0 and old_flag or flags and flags[i - first + 1] or ''
                 end
                 if old_total ~= '0' and old_flag == '' then
                     removed[#removed + 1] = member_of(user, old_reached)
@@ -147,18 +147,18 @@ local function set_some(place, users, totals, saids, flags, members, unranked, f
     end
     local more_members, more_ranked = 0, 0
     if removed[1] then
-        more_ranked = -redis.call('ZREM', KEYS[2 + 2 * place], unpack(removed))
+        more_ranked = -redis.call('ZREM', KEYS[2 + 2 * index], unpack(removed))
     end
     if m > 0 then
-        more_ranked = more_ranked + redis.call('ZADD', KEYS[2 + 2 * place], unpack(ranked))
+        more_ranked = more_ranked + redis.call('ZADD', KEYS[2 + 2 * index], unpack(ranked))
     end
     if n > 0 then
-        more_members = redis.call('HSET', KEYS[3 + 2 * place], unpack(totalled))
+        more_members = redis.call('HSET', KEYS[3 + 2 * index], unpack(totalled))
     end
     return more_members, more_ranked
 end
 
--- Sets the standings in lines of 'user total reached[ version[ flag]]' at a place, but none whose version is not newer
+-- Sets the standings in lines of 'user total reached[ version[ flag]]' at an index, but none whose version is not newer
 -- than what is there; without a version it is the reached revision. So in whatever order, and however often, they are
 -- set, the newest remains. The flag is v, h or s; without one a user stays what the totals of all time say, so these
 -- are set before those of periods.
@@ -167,7 +167,7 @@ end
 -- and 'new' where none of these is there besides, which spares the look; otherwise it is empty. `is_flagged` tells
 -- whether anybody of all time may have a flag. Gives the users, what became of them, and how many there are more: see
 -- `set_some`.
-local function set_standings(place, lines, kind, is_flagged)
+local function set_standings(index, lines, kind, is_flagged)
     local users, totals, saids, members, unranked, count = {}, {}, {}, {}, {}, 0
     local more_members, more_ranked = 0, 0
     for user, total, said in string.gmatch(lines, '([^ ]+) ([^ ]+) ([^\n]+)\n?') do
@@ -178,13 +178,13 @@ local function set_standings(place, lines, kind, is_flagged)
     for first = 1, count, 1000 do
         local last = math.min(first + 999, count)
         local flags
-        if is_flagged and place > 0 and kind == '' then
+        if is_flagged and index > 0 and kind == '' then
             flags = redis.call('HMGET', KEYS[3], unpack(users, first, last))
             for i, standing in ipairs(flags) do
                 flags[i] = standing and string.match(standing, ':([hs])$') or ''
             end
         end
-        local more, shown = set_some(place, users, totals, saids, flags, members, unranked, first, last, kind)
+        local more, shown = set_some(index, users, totals, saids, flags, members, unranked, first, last, kind)
         more_members, more_ranked = more_members + more, more_ranked + shown
     end
     return users, members, unranked, more_members, more_ranked

@@ -15,7 +15,7 @@ if not header then
     return ranked
 end
 local here, there = tonumber(header[2]), tonumber(ARGV[3])
-local place = (#KEYS - 3) / 2
+local index = (#KEYS - 3) / 2
 
 -- Gives the version of what the board holds; nil if its two keys do not say the same.
 local function held_version(user, held)
@@ -24,7 +24,7 @@ local function held_version(user, held)
     if not version or version > here then
         return nil
     end
-    local score = redis.call('ZSCORE', KEYS[2 + 2 * place], member_of(user, reached))
+    local score = redis.call('ZSCORE', KEYS[2 + 2 * index], member_of(user, reached))
     local expected = total ~= '0' and flag == '' and tonumber(total)
     return (score and tonumber(score)) == expected and version or nil
 end
@@ -40,7 +40,7 @@ end
 local unready, differing = 0, {}
 for user, total, reached, version, flag in string.gmatch(ARGV[4], '(%S+) (%d+) (%d+) ?(%d*) ?([vhs]?)') do
     version, flag = version == '' and reached or version, flag == 'v' and '' or flag
-    local held = redis.call('HGET', KEYS[3 + 2 * place], user)
+    local held = redis.call('HGET', KEYS[3 + 2 * index], user)
     local mine = held and held_version(user, held)
     if held and not mine then
         differing[#differing + 1] = user
@@ -50,4 +50,4 @@ for user, total, reached, version, flag in string.gmatch(ARGV[4], '(%S+) (%d+) (
         differing[#differing + 1] = user
     end
 end
-return {'read', header[1], header[2], header[3], members[1 + place], ranked[1 + place], unready, differing}
+return {'read', header[1], header[2], header[3], members[1 + index], ranked[1 + index], unready, differing}

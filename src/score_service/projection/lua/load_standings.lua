@@ -19,14 +19,14 @@ elseif made < step - 1 or made == 0 and redis.call('EXISTS', KEYS[2], unpack(KEY
     return 'lost'
 end
 local is_flagged
-for place = 0, (#KEYS - 5) / 2 do
-    local lines = ARGV[7 + place]
+for index = 0, (#KEYS - 5) / 2 do
+    local lines = ARGV[7 + index]
     if lines then
-        set_standings(place, lines, ARGV[5], is_flagged)
+        set_standings(index, lines, ARGV[5], is_flagged)
     else
-        redis.call('UNLINK', KEYS[2 + 2 * place], KEYS[3 + 2 * place])
+        redis.call('UNLINK', KEYS[2 + 2 * index], KEYS[3 + 2 * index])
     end
-    if place == 0 then
+    if index == 0 then
         is_flagged = redis.call('HLEN', KEYS[3]) ~= redis.call('ZCARD', KEYS[2])
     end
 end

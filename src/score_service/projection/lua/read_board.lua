@@ -2,14 +2,14 @@
 -- Answers questions about a board, all of them at one position.
 --
 -- KEYS  header, and ranks and totals: of all time, and of each period that is asked about
--- ARGV  generation; ids of these periods; and then of each question its kind, the place that it is about, the
+-- ARGV  generation; ids of these periods; and then of each question its kind, the index that it is about, the
 --       number of its arguments, and these:
 --       'standings'   number of standings from the top, then user ids
 --       'page'        size, and either nothing more or the total and reached revision that the page before ended with
 --       'neighbours'  user id, radius
 -- Gives {'missing'}, or what the header says (see `describe`) as 'elsewhere' or 'broken', or
 --       {'read', generation, revision, mark, answers, members}: an answer to each question, in order, and the
---       number of ranked users at each place. The answers:
+--       number of ranked users at each index. The answers:
 --       'standings'   {top, users}: top is a flat list of member and score; users is a flat list of what is in totals
 --                     and 0-based rank, empty for one who is hidden; or two empty strings for a user without points
 --       'page'        {0-based rank of the first, flat list of member and score}

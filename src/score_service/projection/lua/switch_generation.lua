@@ -29,13 +29,13 @@ for _, id in ipairs(formers) do
 end
 
 local held, shown, ids = read_periods(ARGV[2])
-local function has_lost(place, members, ranked)
-    return redis.call('HLEN', KEYS[3 + 2 * place]) ~= members or redis.call('ZCARD', KEYS[2 + 2 * place]) ~= ranked
+local function has_lost(index, members, ranked)
+    return redis.call('HLEN', KEYS[3 + 2 * index]) ~= members or redis.call('ZCARD', KEYS[2 + 2 * index]) ~= ranked
 end
 local is_lost = (redis.call('HGET', KEYS[#KEYS - 1], 'steps') or '0') ~= ARGV[7]
     or has_lost(0, tonumber(ARGV[5]), tonumber(ARGV[6]))
-for place, id in ipairs(ids) do
-    is_lost = is_lost or has_lost(place, held[id], shown[id])
+for index, id in ipairs(ids) do
+    is_lost = is_lost or has_lost(index, held[id], shown[id])
 end
 if is_lost then
     return 'lost'
