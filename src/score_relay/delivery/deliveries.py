@@ -28,8 +28,8 @@ class Deliveries:
         self._deliveries = tuple(deliveries)
         self._store = store
         self._metrics = metrics
-        for name in {delivery.place.receiver for delivery in self._deliveries}:
-            own = [delivery for delivery in self._deliveries if delivery.place.receiver == name]
+        for name in {delivery.route.receiver for delivery in self._deliveries}:
+            own = [delivery for delivery in self._deliveries if delivery.route.receiver == name]
             metrics.follow_receiver(name, partial(_find_lag, own), partial(_count_stopped, own))
 
     @asynccontextmanager
@@ -71,16 +71,16 @@ class Deliveries:
         if not held:
             return
         asked_at = asyncio.get_running_loop().time()
-        positions = {delivery.place: delivery.unsaved for delivery in held}
+        positions = {delivery.route: delivery.unsaved for delivery in held}
         kept = await self._store.save(positions, last=last)
         for delivery in held:
-            if delivery.place in kept:
-                delivery.keep(positions[delivery.place], asked_at)
+            if delivery.route in kept:
+                delivery.keep(positions[delivery.route], asked_at)
             else:
                 delivery.lose()
 
     async def _count_dead_letters(self) -> None:
-        names = {delivery.place.receiver for delivery in self._deliveries}
+        names = {delivery.route.receiver for delivery in self._deliveries}
         while True:
             with suppress(StoreUnavailableError):
                 letters = await self._store.count_dead_letters()

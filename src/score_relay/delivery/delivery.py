@@ -30,7 +30,7 @@ from score_relay.errors import NotHeldError, StoreUnavailableError
 from score_relay.events.cloud_event import Event, make_event
 from score_relay.metrics import Metrics
 from score_relay.receivers import Receiver, Start
-from score_relay.store.store import HELD_SECONDS, Place, Store
+from score_relay.store.store import HELD_SECONDS, Route, Store
 from service_runtime.logs import error_fields
 
 _MARGIN_SECONDS: Final = 3.0
@@ -58,7 +58,7 @@ class Delivery:
         source: str,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self.place = Place(receiver.name, board_id)
+        self.route = Route(receiver.name, board_id)
         self.is_stopped = False
         """Whether nothing can be read from the position on, and somebody has to say where to go on."""
         self.idle = asyncio.Event()
@@ -142,17 +142,17 @@ class Delivery:
 
     async def _claim(self) -> None:
         asked_at = asyncio.get_running_loop().time()
-        stored = await self._store.claim(self.place)
+        stored = await self._store.claim(self.route)
         self._held_until = asked_at + HELD_SECONDS - _MARGIN_SECONDS
         if stored != self._saved:  # Another process, or a person, has moved it.
             self._position = self._saved = stored
             self.is_stopped = False
         if self._position is None and self._receiver.start is Start.NOW:
-            self._position = (await self._client.get_board(board_id=self.place.board_id)).position
+            self._position = (await self._client.get_board(board_id=self.route.board_id)).position
 
     async def _deliver(self) -> None:
         entries = self._client.entries(
-            board_id=self.place.board_id,
+            board_id=self.route.board_id,
             after_position=self._position or "",
             kinds=self._receiver.kinds,
             on_checkpoint=self._pass,
@@ -174,12 +174,12 @@ class Delivery:
     async def _hand_over(self, entry: Entry) -> None:
         """Send an entry until the receiver takes it, or it is given up."""
         clock = asyncio.get_running_loop().time
-        event = make_event(self.place.board_id, entry, self._source)
+        event = make_event(self.route.board_id, entry, self._source)
         began, attempts, rejections = clock(), 0, 0
         while True:
             outcome = await self._attempt(event)
             if outcome.verdict is Verdict.DELIVERED:
-                self._metrics.delivered.labels(self.place.receiver).inc()
+                self._metrics.delivered.labels(self.route.receiver).inc()
                 return
             attempts += 1
             rejections += outcome.verdict is Verdict.REJECTED
@@ -204,20 +204,20 @@ class Delivery:
         finally:
             # What follows a success moves the position before anything else can run.
             self.idle.set()
-        self._metrics.attempt_seconds.labels(self.place.receiver).observe(clock() - began)
+        self._metrics.attempt_seconds.labels(self.route.receiver).observe(clock() - began)
         if outcome.verdict is not Verdict.DELIVERED:
             reason = f"{outcome.reason[0]}xx" if outcome.reason.isdecimal() else outcome.reason
-            self._metrics.attempts_failed.labels(self.place.receiver, reason).inc()
+            self._metrics.attempts_failed.labels(self.route.receiver, reason).inc()
         return outcome
 
     async def _give_up(self, entry: Entry, event: Event, attempts: int, outcome: Outcome) -> None:
         await self._store.bury(
-            self.place,
+            self.route,
             entry.position,
             revision=entry.revision,
             attempts=attempts,
             reason=outcome.reason,
             event=event.body.decode(),
         )
-        self._metrics.given_up.labels(self.place.receiver).inc()
+        self._metrics.given_up.labels(self.route.receiver).inc()
         self._log.error("event_given_up", event_id=event.event_id, attempts=attempts, reason=outcome.reason)

@@ -22,7 +22,7 @@ HELD_SECONDS: Final = 15.0
 """For how long a process delivers that has said so. Another one takes its place soon after it was killed."""
 
 
-class Place(NamedTuple):
+class Route(NamedTuple):
     """A receiver, and a board that it is sent entries of."""
 
     receiver: str
@@ -38,7 +38,7 @@ class Store(Pool):
         super().__init__(pool, settings)
         self._holder = str(uuid.uuid4())
 
-    async def claim(self, place: Place) -> str | None:
+    async def claim(self, route: Route) -> str | None:
         """Begin to deliver, and return how far the receiver is; None if it was sent nothing yet.
 
         Raises:
@@ -46,8 +46,8 @@ class Store(Pool):
         """
         rows = await self._fetch_all(
             "claim_delivery",
-            receiver=place.receiver,
-            board_id=place.board_id,
+            receiver=route.receiver,
+            board_id=route.board_id,
             holder=self._holder,
             seconds=HELD_SECONDS,
         )
@@ -56,7 +56,7 @@ class Store(Pool):
         position: str | None = rows[0]["position"]
         return position
 
-    async def save(self, positions: Mapping[Place, str | None], *, last: bool = False) -> set[Place]:
+    async def save(self, positions: Mapping[Route, str | None], *, last: bool = False) -> set[Route]:
         """Keep how far receivers are; None where that has not changed.
 
         Args:
@@ -68,16 +68,16 @@ class Store(Pool):
         """
         rows = await self._fetch_all(
             "save_deliveries",
-            receivers=[place.receiver for place in positions],
-            board_ids=[place.board_id for place in positions],
+            receivers=[route.receiver for route in positions],
+            board_ids=[route.board_id for route in positions],
             positions=list(positions.values()),
             holder=self._holder,
             seconds=0.0 if last else HELD_SECONDS,
         )
-        return {Place(row["receiver"], row["board_id"]) for row in rows}
+        return {Route(row["receiver"], row["board_id"]) for row in rows}
 
     async def bury(
-        self, place: Place, position: str, *, revision: int, attempts: int, reason: str, event: str
+        self, route: Route, position: str, *, revision: int, attempts: int, reason: str, event: str
     ) -> None:
         """Keep an event that its receiver did not take, and that the receiver is past it.
 
@@ -86,8 +86,8 @@ class Store(Pool):
         """
         rows = await self._fetch_all(
             "bury_event",
-            receiver=place.receiver,
-            board_id=place.board_id,
+            receiver=route.receiver,
+            board_id=route.board_id,
             position=position,
             revision=revision,
             attempts=attempts,
