@@ -16,7 +16,7 @@ from tests.fixtures import postgres
 from tests.fixtures.periods import LedgerClock
 from tests.fixtures.redis import delete_keys, restore_keys, save_keys
 from tests.fixtures.stack import Stack, target_of
-from tests.fixtures.stores import IMPATIENT, eventually
+from tests.fixtures.stores import NO_RETRIES, eventually
 from tests.score_service.history.model import Model
 from tests.score_service.history.operations import (
     HISTORIES,
@@ -109,7 +109,7 @@ async def stores(
             redis_prefix,
             keeper,
             clock,
-            LedgerArchiver(owner, IMPATIENT, rows_per_second=1e9),
+            LedgerArchiver(owner, NO_RETRIES, rows_per_second=1e9),
         )
 
 

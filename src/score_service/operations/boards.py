@@ -24,8 +24,8 @@ from score_service.operations.verifier import VerifiedRecord, Verifier
 from score_service.process.stores import open_bulk_projection, open_database
 from score_service.reconcile.auditor import Auditor, BoardAudit
 from score_service.reconcile.census import Census
-from score_service.reconcile.patience import Patience
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
@@ -56,11 +56,11 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str], checkpoints
     """
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings))
-        standings, patience = Standings(database), Patience()
-        verifier, auditor = Verifier(database, standings, patience), None
+        standings, retries = Standings(database), RetryPolicy()
+        verifier, auditor = Verifier(database, standings, retries), None
         if isinstance(settings, StoreSettings):
             projection = await stack.enter_async_context(open_bulk_projection(settings))
-            auditor = Auditor(Ledger(database), standings, PeriodStore(database), projection, patience)
+            auditor = Auditor(Ledger(database), standings, PeriodStore(database), projection, retries)
         return await do_each(
             name_each(board_ids) if board_ids else verifier.find_boards(),
             lambda board_id: _verify_board(verifier, auditor, board_id, checkpoints),
@@ -70,9 +70,9 @@ async def verify(settings: RecordSettings, board_ids: Sequence[str], checkpoints
 async def rebuild(settings: StoreSettings, board_ids: Sequence[str]) -> bool:
     """Rebuild boards, all of them where none is named, and return whether that was done."""
     async with open_database(settings) as database, open_bulk_projection(settings) as projection:
-        ledger, standings, patience = Ledger(database), Standings(database), Patience()
-        rebuilder = Rebuilder(ledger, standings, PeriodStore(database), projection, patience)
-        census = Census(ledger, standings, patience)
+        ledger, standings, retries = Ledger(database), Standings(database), RetryPolicy()
+        rebuilder = Rebuilder(ledger, standings, PeriodStore(database), projection, retries)
+        census = Census(ledger, standings, retries)
         return await do_each(
             name_each(board_ids) if board_ids else ledger.list_boards(),
             lambda board_id: _rebuild_board(ledger, census, rebuilder, board_id),

@@ -16,7 +16,7 @@ from score_service.operations.chain import Chain
 from score_service.operations.checkpoint import CheckpointError, write_line
 from score_service.operations.corrections import ARCHIVED_AWARDS
 from score_service.operations.tallies import Line
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.archive import Archive, CheckpointLine, Cut, LateReversals
 
 _PAGE: Final = 1000
@@ -74,9 +74,9 @@ def write_lines(chain: Chain, late: LateReversals) -> Iterator[CheckpointLine]:
 class CutReader:
     """Begins to follow a ledger at its cut."""
 
-    def __init__(self, archive: Archive, patience: Patience) -> None:
+    def __init__(self, archive: Archive, retries: RetryPolicy) -> None:
         self._archive = archive
-        self._ask = patience.ask
+        self._ask = retries.ask
 
     async def begin(self, board_id: str) -> tuple[Chain, Cut | None]:
         """Begin at the cut of a board; where it has none, at the start of its ledger.

@@ -26,7 +26,7 @@ from score_service.operations.corrections import ReversalRow, VisibilityRow
 from score_service.operations.cut_checkpoint import CutReader
 from score_service.operations.tallies import KEPT_RANKS, PeriodRow, Result
 from score_service.operations.walk import BeyondCutError, Walk
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.archive import Archive
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.standings import StandingPage, Standings
@@ -71,13 +71,13 @@ class VerifiedRecord:
 class Verifier:
     """Follows the ledger of a board, and compares what it adds up to with standings, periods and results."""
 
-    def __init__(self, database: Database, standings: Standings, patience: Patience) -> None:
+    def __init__(self, database: Database, standings: Standings, retries: RetryPolicy) -> None:
         self._database = database
         self._fetch_all = database.fetch_all
         self._standings = standings
-        self._patience = patience
+        self._retries = retries
         self._archive = Archive(database)
-        self._cuts = CutReader(self._archive, patience)
+        self._cuts = CutReader(self._archive, retries)
 
     async def find_boards(self) -> AsyncIterator[str]:
         """Name every board that anything is recorded of, also where its own row is gone.
@@ -131,7 +131,7 @@ class Verifier:
         cut = await self._archive.read_cut(board_id)  # An unavailable record is not waited for at the start.
         if chain is None or (cut and chain.committed <= cut.revision):
             chain, cut = await self._cuts.begin(board_id)
-        return Walk(self._database, self._patience, chain, cut, on_progress)
+        return Walk(self._database, self._retries, chain, cut, on_progress)
 
     async def _verify(self, walk: Walk, on_progress: Progress) -> int:
         """Go along the ledger and compare; return how many standings were."""
@@ -149,7 +149,7 @@ class Verifier:
     async def _compare_standings(self, walk: Walk, period_id: str, on_progress: Progress) -> int:
         tallies = walk.chain.tallies
         known, compared, after = len(tallies.of(period_id)), 0, ""
-        ask, read_page = self._patience.ask, self._standings.read_page
+        ask, read_page = self._retries.ask, self._standings.read_page
         what = "standings" if period_id == ALL_TIME else f"standings of {period_id}"
         while page := await ask(read_page, walk.board_id, after, _PAGE, period_id):
             await walk.go_to(page.position)
@@ -230,7 +230,7 @@ class Verifier:
         """Compare a table page by page with the ledger at the position of each; yield where they differ."""
         while True:
             parameters = {"board_id": walk.board_id, "after": after, "limit": _PAGE}
-            rows = await self._patience.ask(self._fetch_all, statement, parameters, BULK_SECONDS)
+            rows = await self._retries.ask(self._fetch_all, statement, parameters, BULK_SECONDS)
             if not rows or rows[0]["head_revision"] is None:
                 return
             await walk.go_to(Position.of(rows[0]["head_revision"], rows[0]["head_digest"]))
@@ -261,7 +261,7 @@ class Verifier:
                 "after_rank": rank,
                 "limit": KEPT_RANKS,
             }
-            (page,) = await self._patience.ask(self._fetch_all, "read_result", parameters, BULK_SECONDS)
+            (page,) = await self._retries.ask(self._fetch_all, "read_result", parameters, BULK_SECONDS)
             if page["last_rank"] is None:
                 break
             whole.update(page["lines"].encode())

@@ -13,7 +13,7 @@ from score_service.domain.position import Position
 from score_service.errors import BoardNotFoundError
 from score_service.operations.chain import Chain, LedgerStep
 from score_service.operations.corrections import StandingAward
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.archive import Cut
 from score_service.record.database import BULK_SECONDS, Database
 
@@ -33,7 +33,7 @@ class Walk:
     def __init__(
         self,
         database: Database,
-        patience: Patience,
+        retries: RetryPolicy,
         chain: Chain,
         cut: Cut | None,
         on_progress: Progress,
@@ -45,7 +45,7 @@ class Walk:
         self.cut = cut
         self.start = chain.position
         self._database = database
-        self._ask = patience.ask
+        self._ask = retries.ask
         self._on_progress = on_progress
 
     @property

@@ -40,7 +40,7 @@ def follow_rebuilds(rebuilder: Rebuilder, metrics: Metrics) -> None:
     metrics.follow(
         "laurel_bulk_repeats",
         "Steps of rebuilds and audits that were asked again because a store did not answer in time.",
-        lambda: rebuilder.patience.repeated,
+        lambda: rebuilder.retries.repeated,
     )
 
 

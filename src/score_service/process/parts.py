@@ -27,9 +27,9 @@ from score_service.metrics import Metrics
 from score_service.process.stores import open_database, open_projection
 from score_service.projection.projection import Projection
 from score_service.reconcile.auditor import AuditLoop, Auditor
-from score_service.reconcile.patience import Patience
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.archive import Archive
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
@@ -92,9 +92,9 @@ async def open_parts(
     database = await stack.enter_async_context(open_database(settings))
     projection = await stack.enter_async_context(open_projection(settings))
     ledger, standings, reader = Ledger(database), Standings(database), RecordReader()
-    patience = Patience()
+    retries = RetryPolicy()
     periods = PeriodStore(database)
-    rebuilder = Rebuilder(ledger, standings, periods, projection, patience)
+    rebuilder = Rebuilder(ledger, standings, periods, projection, retries)
     entry_feeds = EntryFeeds(EntryStore(database), projection, feed_settings(settings))
     await stack.enter_async_context(entry_feeds.running())
     projector = Projector(ledger, projection, rebuilder, on_commit=entry_feeds.note)
@@ -105,7 +105,7 @@ async def open_parts(
     feeds = Feeds(ledger, projection, projector, standings, results, corrections, reader, finder)
     hubs = Hubs(feeds, hub_settings(settings))
     await stack.enter_async_context(hubs.running())
-    auditor = Auditor(ledger, standings, periods, projection, patience, pause=_AUDIT_PAUSE_SECONDS)
+    auditor = Auditor(ledger, standings, periods, projection, retries, pause=_AUDIT_PAUSE_SECONDS)
     audits = AuditLoop(ledger, auditor, rebuilder, jitter=random.random)
     await stack.enter_async_context(audits.running(settings.audit_seconds))
     scoring = _make_scoring(ledger, projector, Scheduler(periods, now), metrics, settings)

@@ -27,8 +27,8 @@ from score_service.errors import BoardNotFoundError, ProjectionUnavailableError,
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Comparison
 from score_service.reconcile.census import Census
-from score_service.reconcile.patience import Patience
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import StandingPage, Standings
@@ -88,7 +88,7 @@ class Auditor:
         standings: Standings,
         periods: PeriodStore,
         projection: Projection,
-        patience: Patience,
+        retries: RetryPolicy,
         *,
         pause: float = 0.0,
     ) -> None:
@@ -97,8 +97,8 @@ class Auditor:
         self._standings = standings
         self._periods = periods
         self._projection = projection
-        self._ask = patience.ask
-        self._census = Census(ledger, standings, patience)
+        self._ask = retries.ask
+        self._census = Census(ledger, standings, retries)
         self._pause = pause
 
     async def audit_board(self, board_id: str, on_progress: Progress = ignore_progress) -> BoardAudit:

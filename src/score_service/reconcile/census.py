@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
 from score_service.projection.replies import Headcount
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.ledger import Ledger
 from score_service.record.standings import CountedPage, Standings
 
@@ -38,11 +38,11 @@ class Census:
     """Counts members."""
 
     def __init__(
-        self, ledger: Ledger, standings: Standings, patience: Patience, *, page_size: int = _PAGE_SIZE
+        self, ledger: Ledger, standings: Standings, retries: RetryPolicy, *, page_size: int = _PAGE_SIZE
     ) -> None:
         self._ledger = ledger
         self._standings = standings
-        self._ask = patience.ask
+        self._ask = retries.ask
         self._page_size = page_size
 
     async def count_each(self, board_id: str, period_ids: Sequence[str] = ()) -> Counted:

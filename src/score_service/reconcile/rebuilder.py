@@ -35,7 +35,7 @@ from score_service.projection.projection import Projection
 from score_service.projection.replies import Header
 from score_service.reconcile.census import Census, Counted
 from score_service.reconcile.headers import Headers
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import StandingPage, Standings
@@ -99,7 +99,7 @@ class Rebuilder:
         standings: Standings,
         periods: PeriodStore,
         projection: Projection,
-        patience: Patience,
+        retries: RetryPolicy,
         *,
         page_size: int = PAGE_SIZE,
     ) -> None:
@@ -107,11 +107,11 @@ class Rebuilder:
         self._standings = standings
         self._periods = periods
         self._projection = projection
-        self.patience = patience
-        self._ask = patience.ask
+        self.retries = retries
+        self._ask = retries.ask
         self._page_size = page_size
         self._headers = Headers(ledger, projection)
-        self._census = Census(ledger, standings, patience)
+        self._census = Census(ledger, standings, retries)
         self.under_way = 0
         """Rebuilds that have begun and not ended."""
         self.loaded = 0

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
 from tests.fixtures import postgres
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from bench.ledgers.filling import award_id_at, fill
 from bench.ledgers.size import LedgerSize
@@ -30,7 +30,7 @@ async def test_filled_ledgers_verify_also_after_awards_that_follow(
     owner: psycopg.AsyncConnection[DictRow], record: Database, ledger: Ledger
 ) -> None:
     await fill(owner, SIZE)
-    verifier = Verifier(record, Standings(record), IMPATIENT)
+    verifier = Verifier(record, Standings(record), NO_RETRIES)
     for board_id in SIZE.board_ids:
         before = await verifier.verify_board(board_id)
         assert (before.kinds, before.commits) == ({"award": 330}, 4)
@@ -49,7 +49,7 @@ async def test_users_have_several_awards_each_where_there_are_more_awards_than_u
     monkeypatch.setattr("bench.ledgers.size.USERS", 96)
     await fill(owner, SIZE)
     for board_id in SIZE.board_ids:
-        verified = await Verifier(record, Standings(record), IMPATIENT).verify_board(board_id)
+        verified = await Verifier(record, Standings(record), NO_RETRIES).verify_board(board_id)
         assert (verified.standings, list(verified.findings.kept)) == (32, [])
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from tests.fixtures.postgres import Database
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from faults.evidence.files import Key, read_files, trace_back
 from faults.evidence.record import read_record
@@ -24,7 +24,7 @@ HOUR = timedelta(hours=1)
 async def archive(database: Database, folder: Path) -> None:
     """Archive all that there is, and delete it."""
     async with Record.open(PoolSettings(database.score_owner_dsn, wait_seconds=20)) as owner:
-        archiver = LedgerArchiver(owner, IMPATIENT, rows_per_second=1e9)
+        archiver = LedgerArchiver(owner, NO_RETRIES, rows_per_second=1e9)
         await archiver.archive_board("main", folder, datetime.now(UTC) + HOUR)
 
 

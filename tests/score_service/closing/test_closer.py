@@ -22,7 +22,7 @@ from tests.fixtures.periods import (
     week,
 )
 from tests.fixtures.postgres import Database
-from tests.fixtures.stores import IMPATIENT, eventually, make_award
+from tests.fixtures.stores import NO_RETRIES, eventually, make_award
 
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
@@ -87,7 +87,7 @@ async def assert_closed_once(
         left = connection.execute("SELECT DISTINCT period FROM score.standing ORDER BY 1").fetchall()
     assert entries == [(1,)]
     assert left == [("all_time",), (week().period_id,)]
-    verified = await Verifier(record, Standings(record), IMPATIENT).verify_board("main")
+    verified = await Verifier(record, Standings(record), NO_RETRIES).verify_board("main")
     assert verified.findings.kept == []
 
 
@@ -188,7 +188,7 @@ async def test_many_processes_close_a_period_once_while_awards_go_on(
     final = await periods.find("main", MONDAY_ID)
     assert final is not None
     assert final.is_final
-    verified = await Verifier(record, Standings(record), IMPATIENT).verify_board("main")
+    verified = await Verifier(record, Standings(record), NO_RETRIES).verify_board("main")
     assert verified.findings.kept == []
 
 

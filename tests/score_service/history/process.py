@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from tests.fixtures.boards import QUICK
 from tests.fixtures.periods import LedgerClock
 from tests.fixtures.steps import Stepped
-from tests.fixtures.stores import IMPATIENT
+from tests.fixtures.stores import NO_RETRIES
 from tests.score_service.history.record import RecordKeeper
 
 from score_service.boards.corrector import Corrector
@@ -100,7 +100,7 @@ class Process:
         gated_ledger, gated_standings, gated_periods, gated_corrections = gated
         gated_projection: Any = Stepped(projection, self._reach)
         self.rebuilder = Rebuilder(
-            gated_ledger, gated_standings, gated_periods, gated_projection, IMPATIENT, page_size=2
+            gated_ledger, gated_standings, gated_periods, gated_projection, NO_RETRIES, page_size=2
         )
         self.projector = Projector(gated_ledger, gated_projection, self.rebuilder, patience=_PATIENCE)
         self._periods = gated_periods

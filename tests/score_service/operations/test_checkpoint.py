@@ -22,7 +22,7 @@ from tests.fixtures.periods import (
     make_final,
     save_settings,
 )
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.domain.findings import Fault, Findings
 from score_service.domain.visibility import Visibility
@@ -40,7 +40,7 @@ Step = Callable[[], Awaitable[object]]
 
 @pytest.fixture
 def verifier(record: Database, standings: Standings) -> Verifier:
-    return Verifier(record, standings, IMPATIENT)
+    return Verifier(record, standings, NO_RETRIES)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import uuid
 import psycopg
 import pytest
 from tests.fixtures import postgres
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.domain.findings import Fault, Finding
 from score_service.domain.period import ALL_TIME
@@ -173,7 +173,7 @@ def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def verifier(record: Database, standings: Standings) -> Verifier:
-    return Verifier(record, standings, IMPATIENT)
+    return Verifier(record, standings, NO_RETRIES)
 
 
 async def make_history(ledger: Ledger) -> None:
@@ -237,7 +237,7 @@ class BusyStandings(Standings):
 async def test_awards_made_meanwhile_are_no_faults(ledger: Ledger, record: Database) -> None:
     await make_history(ledger)
 
-    verified = await Verifier(record, BusyStandings(record), IMPATIENT).verify_board("main")
+    verified = await Verifier(record, BusyStandings(record), NO_RETRIES).verify_board("main")
 
     assert verified.findings.kept == []
     assert verified.position.revision > 6
@@ -252,7 +252,7 @@ async def test_fault_is_found_also_while_awards_are_made(
     statements, expected = FAULTS[name]
     plant(database, statements.replace("cyd", "bob"))  # No award is made to bob meanwhile.
 
-    verified = await Verifier(record, BusyStandings(record), IMPATIENT).verify_board("main")
+    verified = await Verifier(record, BusyStandings(record), NO_RETRIES).verify_board("main")
 
     assert {finding.fault for finding in verified.findings.kept} == {finding.fault for finding in expected}
 

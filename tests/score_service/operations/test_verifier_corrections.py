@@ -15,7 +15,7 @@ from tests.fixtures.periods import (
     make_final,
     save_settings,
 )
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.domain.award import Award
 from score_service.domain.findings import Fault, Finding
@@ -185,7 +185,7 @@ CONSEQUENCES = {
 
 @pytest.fixture
 def verifier(record: Database, standings: Standings) -> Verifier:
-    return Verifier(record, standings, IMPATIENT)
+    return Verifier(record, standings, NO_RETRIES)
 
 
 async def reverse(corrections: Corrections, *awards: Award) -> None:
@@ -281,7 +281,7 @@ async def test_corrections_meanwhile_are_no_fault(
 
     database = CorrectedDatabase()
     standings = Standings(database)  # type: ignore[arg-type]
-    verified = await Verifier(database, standings, IMPATIENT).verify_board("main")  # type: ignore[arg-type]
+    verified = await Verifier(database, standings, NO_RETRIES).verify_board("main")  # type: ignore[arg-type]
 
     assert verified.findings.kept == []
     assert left == []

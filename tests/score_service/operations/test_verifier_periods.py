@@ -14,7 +14,7 @@ from tests.fixtures.periods import (
     save_settings,
     week,
 )
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.closing.archiver import Archiver
 from score_service.domain.findings import Fault, Finding
@@ -175,7 +175,7 @@ FAULTS: dict[str, tuple[str, list[Finding]]] = {
 
 @pytest.fixture
 def verifier(record: Database, standings: Standings) -> Verifier:
-    return Verifier(record, standings, IMPATIENT)
+    return Verifier(record, standings, NO_RETRIES)
 
 
 async def close_monday(periods: PeriodStore) -> None:
@@ -285,7 +285,7 @@ async def test_period_that_becomes_final_meanwhile_is_no_fault(
     await ledger.record_awards("main", [make_award(user) for user in ("a", "b", "zed")], DAYS_AND_WEEKS)
     ledger_clock.set(MONDAY + 2 * DAY + HOUR)
 
-    verified = await Verifier(record, ClosingStandings(record, pages), IMPATIENT).verify_board("main")
+    verified = await Verifier(record, ClosingStandings(record, pages), NO_RETRIES).verify_board("main")
 
     assert verified.findings.kept == []
 

@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 from tests.fixtures.archiving import Archiving
 from tests.fixtures.correcting import Correcting
-from tests.fixtures.stores import IMPATIENT, eventually, make_award
+from tests.fixtures.stores import NO_RETRIES, eventually, make_award
 
 from score_service.domain.findings import Fault, Finding
 from score_service.domain.ties import MEMBER_DIGITS, MEMBER_ORIGIN
@@ -120,7 +120,7 @@ def _short_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def auditor(ledger: Ledger, standings: Standings, periods: PeriodStore, projection: Projection) -> Auditor:
-    return Auditor(ledger, standings, periods, projection, IMPATIENT)
+    return Auditor(ledger, standings, periods, projection, NO_RETRIES)
 
 
 @pytest.fixture
@@ -296,7 +296,7 @@ async def test_board_that_cannot_be_audited_keeps_no_other_from_it(
 ) -> None:
     await ledger.record_awards("broken", [make_award(board_id="broken")])
     await keys.hold("bob", 7, 5)
-    auditor = PartlyUnavailable(ledger, standings, periods, projection, IMPATIENT)
+    auditor = PartlyUnavailable(ledger, standings, periods, projection, NO_RETRIES)
     auditor.error = error
     loop = AuditLoop(ledger, auditor, rebuilder, jitter=lambda: 0)
 

@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import pytest
 from tests.fixtures.steps import Stepped
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.errors import BoardNotFoundError
 from score_service.reconcile.census import Census
@@ -20,7 +20,7 @@ async def test_members_are_counted_however_many_pages_they_are(
     for _ in range(2):
         batch = await ledger.record_awards("main", [make_award(f"user{i}") for i in range(6)])
 
-    census = Census(ledger, standings, IMPATIENT, page_size=page_size)
+    census = Census(ledger, standings, NO_RETRIES, page_size=page_size)
 
     assert await census.count_members("main") == (batch.changes.after, 6)
 
@@ -37,7 +37,7 @@ async def test_who_comes_while_pages_are_counted_is_counted_once(
             users = [user for user in [next(comers, None)] if user]
             await ledger.record_awards("main", [make_award(user) for user in ("d", *users)])
 
-    census = Census(ledger, cast("Any", Stepped(standings, come)), IMPATIENT, page_size=page_size)
+    census = Census(ledger, cast("Any", Stepped(standings, come)), NO_RETRIES, page_size=page_size)
     position, members = await census.count_members("main")
 
     assert members == len(await ledger.list_newcomers("main", 0, position.revision))
@@ -45,4 +45,4 @@ async def test_who_comes_while_pages_are_counted_is_counted_once(
 
 async def test_board_without_awards_is_not_found(ledger: Ledger, standings: Standings) -> None:
     with pytest.raises(BoardNotFoundError):
-        await Census(ledger, standings, IMPATIENT).count_members("main")
+        await Census(ledger, standings, NO_RETRIES).count_members("main")

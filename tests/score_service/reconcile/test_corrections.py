@@ -21,7 +21,7 @@ from tests.fixtures.periods import (
 )
 from tests.fixtures.redis import delete_keys, restore_keys, save_keys
 from tests.fixtures.steps import Stepped
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.domain.changes import Changes
 from score_service.domain.findings import Fault
@@ -87,7 +87,7 @@ async def board(
 
 @pytest.fixture
 def auditor(ledger: Ledger, standings: Standings, periods: PeriodStore, projection: Projection) -> Auditor:
-    return Auditor(ledger, standings, periods, projection, IMPATIENT)
+    return Auditor(ledger, standings, periods, projection, NO_RETRIES)
 
 
 async def require_equal(projection: Projection, standings: Standings, auditor: Auditor) -> None:
@@ -129,7 +129,7 @@ async def test_rebuild_while_awards_are_made_and_taken_back_and_users_hidden_end
             await board.happen(what, draw)
 
     stores = [Stepped(store, happen) for store in (ledger, standings, periods, projection)]
-    rebuilder = Rebuilder(*cast("tuple[Any, Any, Any, Any]", stores), IMPATIENT, page_size=2)
+    rebuilder = Rebuilder(*cast("tuple[Any, Any, Any, Any]", stores), NO_RETRIES, page_size=2)
 
     assert await rebuilder.rebuild("main")
 

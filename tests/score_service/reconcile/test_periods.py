@@ -22,7 +22,7 @@ from tests.fixtures.periods import (
 )
 from tests.fixtures.redis import delete_keys
 from tests.fixtures.steps import Step, Stepped
-from tests.fixtures.stores import IMPATIENT, is_projected, make_award
+from tests.fixtures.stores import NO_RETRIES, is_projected, make_award
 
 from score_service.domain.changes import Changes, read_lines, write_lines
 from score_service.domain.findings import Fault, Finding
@@ -103,7 +103,7 @@ def step_rebuilder(
 
     def make(before: Step) -> Rebuilder:
         stores = [Stepped(store, before) for store in (ledger, standings, periods, projection)]
-        return Rebuilder(*cast("tuple[Any, Any, Any, Any]", stores), IMPATIENT, page_size=2)
+        return Rebuilder(*cast("tuple[Any, Any, Any, Any]", stores), NO_RETRIES, page_size=2)
 
     return make
 
@@ -283,7 +283,7 @@ async def test_members_of_periods_are_counted_at_one_position(
             await board.award("new0", "user1", "new1")
 
     stepped = cast("Any", Stepped(standings, come))
-    counted = await Census(ledger, stepped, IMPATIENT, page_size=2).count_each(
+    counted = await Census(ledger, stepped, NO_RETRIES, page_size=2).count_each(
         "main", [MONDAY_ID, WEEK_ID, TUESDAY_ID]
     )
 
@@ -293,7 +293,7 @@ async def test_members_of_periods_are_counted_at_one_position(
 
 @pytest.fixture
 def auditor(ledger: Ledger, standings: Standings, periods: PeriodStore, projection: Projection) -> Auditor:
-    return Auditor(ledger, standings, periods, projection, IMPATIENT)
+    return Auditor(ledger, standings, periods, projection, NO_RETRIES)
 
 
 async def test_periods_that_are_right_are_no_drift(
@@ -387,7 +387,7 @@ async def test_periods_that_begin_and_end_before_any_step_of_an_audit_are_no_dri
 
     def make(before: Step) -> Auditor:
         stores = [Stepped(store, before) for store in (ledger, standings, periods, projection)]
-        return Auditor(*cast("tuple[Any, Any, Any, Any]", stores), IMPATIENT)
+        return Auditor(*cast("tuple[Any, Any, Any, Any]", stores), NO_RETRIES)
 
     async def note(step: str) -> None:
         steps.append(step)

@@ -14,7 +14,7 @@ from tests.fixtures.archiving import Archiving
 from tests.fixtures.proxy import Proxy
 from tests.fixtures.redis import access_to, delete_keys, restore_keys, save_keys
 from tests.fixtures.steps import Step, Stepped
-from tests.fixtures.stores import IMPATIENT, eventually, expected_top, is_projected, make_award
+from tests.fixtures.stores import NO_RETRIES, eventually, expected_top, is_projected, make_award
 
 from local_stack.ports import HOST
 from local_stack.valkey import ValkeyServer
@@ -30,9 +30,9 @@ from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache
 from score_service.reconcile import rebuilder as rebuilder_module
-from score_service.reconcile.patience import Patience
 from score_service.reconcile.projector import Projector
 from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
@@ -47,7 +47,7 @@ def step_rebuilder(
 
     def make(before: Step) -> Rebuilder:
         stores = [Stepped(store, before) for store in (ledger, standings, periods, projection)]
-        return Rebuilder(*cast("tuple[Any, Any, Any, Any]", stores), IMPATIENT, page_size=2)
+        return Rebuilder(*cast("tuple[Any, Any, Any, Any]", stores), NO_RETRIES, page_size=2)
 
     return make
 
@@ -129,7 +129,7 @@ async def test_progress_is_reported_page_by_page(
     await make_board(ledger)
     told = list[int]()
 
-    await Rebuilder(ledger, standings, periods, projection, IMPATIENT, page_size=2).rebuild(
+    await Rebuilder(ledger, standings, periods, projection, NO_RETRIES, page_size=2).rebuild(
         "main", on_progress=told.append
     )
 
@@ -184,7 +184,7 @@ async def test_reads_and_awards_go_on_while_a_board_is_made(
         return revisions
 
     async def rebuild() -> list[bool]:
-        rebuilder = Rebuilder(ledger, standings, periods, projection, IMPATIENT, page_size=3)
+        rebuilder = Rebuilder(ledger, standings, periods, projection, NO_RETRIES, page_size=3)
         try:
             return [bool(await rebuilder.rebuild("main")) for _ in range(10)]
         finally:
@@ -209,7 +209,7 @@ async def test_two_at_once_make_one_generation(
     await make_board(ledger, 50)
     async with Projection.open(projection_settings) as one, Projection.open(projection_settings) as two:
         both = [
-            Rebuilder(ledger, standings, periods, projection, IMPATIENT, page_size=3)
+            Rebuilder(ledger, standings, periods, projection, NO_RETRIES, page_size=3)
             for projection in (one, two)
         ]
 
@@ -443,7 +443,7 @@ async def test_step_that_takes_longer_than_its_deadline_is_asked_again_while_oth
         Cache.open(ServersSettings(access_to(valkey_server), 5, 4, 4)) as cache,
         Cache.open(ServersSettings(slow, 0.2, 4, 0)) as bulk,
     ):
-        projection, patience = Projection(cache, bulk, redis_prefix), Patience(20, pause=0.01)
+        projection, retries = Projection(cache, bulk, redis_prefix), RetryPolicy(20, pause=0.01)
 
         async def hold(step: str) -> None:
             loads.extend([step] if step == "load" else [])
@@ -451,15 +451,15 @@ async def test_step_that_takes_longer_than_its_deadline_is_asked_again_while_oth
                 proxy.hold_replies()  # The step is made, and nobody learns it.
 
         stepped: Any = Stepped(projection, hold)
-        rebuilder = Rebuilder(ledger, standings, periods, stepped, patience, page_size=3)
-        assert await Rebuilder(ledger, standings, periods, projection, patience).rebuild("other")
+        rebuilder = Rebuilder(ledger, standings, periods, stepped, retries, page_size=3)
+        assert await Rebuilder(ledger, standings, periods, projection, retries).rebuild("other")
         rebuilding = asyncio.create_task(rebuilder.rebuild("main"))
 
         async def is_repeated() -> bool:
             reading = await projection.get_standings("other", (), 1)
             assert reading
             assert reading.source is Source.CACHE
-            return patience.repeated >= 2
+            return retries.repeated >= 2
 
         await eventually(is_repeated)
         proxy.release()
@@ -468,7 +468,7 @@ async def test_step_that_takes_longer_than_its_deadline_is_asked_again_while_oth
         assert rebuilt
         assert rebuilt.members == 20
         assert await is_projected(ledger, projection)
-    assert loads.count("load") == 7 + patience.repeated
+    assert loads.count("load") == 7 + retries.repeated
 
 
 @pytest.mark.parametrize("step", ["read_page", "read_changes", "count_page"])
@@ -556,7 +556,7 @@ async def test_two_pages_are_held_at_most(
     monkeypatch.setattr(standings, "read_page", counted_read)
     monkeypatch.setattr(Generation, "load", counted_load)
 
-    rebuilt = await Rebuilder(ledger, standings, periods, projection, IMPATIENT, page_size=100).rebuild(
+    rebuilt = await Rebuilder(ledger, standings, periods, projection, NO_RETRIES, page_size=100).rebuild(
         "main"
     )
 

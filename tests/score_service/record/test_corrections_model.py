@@ -21,7 +21,7 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.domain.award import Award
 from score_service.domain.changes import Change, Changes, read_lines
@@ -369,7 +369,7 @@ class World:
             assert (found[0], *map(self._place, found[1])) == (len(after), *map(self._place, after[:2]))
         if model.cut:
             return
-        verified = await Verifier(self.record, Standings(self.record), IMPATIENT).verify_board(self.board_id)
+        verified = await Verifier(self.record, Standings(self.record), NO_RETRIES).verify_board(self.board_id)
         assert verified.findings.kept == []
 
 

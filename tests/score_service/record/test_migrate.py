@@ -19,7 +19,7 @@ from tests.fixtures.periods import (
     written,
 )
 from tests.fixtures.postgres import Database
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from local_stack.postgres import PostgresServer
 from local_stack.provision import create_database, derive_passwords, provision
@@ -101,7 +101,7 @@ async def test_board_of_the_schema_before_goes_on_and_counts_in_periods_from_its
 
     async with Record.open(PoolSettings(old_database.runtime_dsn)) as record:
         ledger, standings = Ledger(record), Standings(record)
-        verifier = Verifier(record, standings, IMPATIENT)
+        verifier = Verifier(record, standings, NO_RETRIES)
         assert (await verifier.verify_board("main")).findings.kept == []
         plain = await ledger.record_awards("main", [make_award("ada", 5)])
         assert [change[:2] for change in plain.changes.changes] == [("ada", 9)]
@@ -141,7 +141,7 @@ async def test_awards_of_the_schema_before_are_found_by_user_and_taken_back(
         requests = [ReversalRequest(item.award_id, str(uuid.uuid4()), "leaked") for item in listed]
         batch = await corrections.reverse_awards("main", requests, actor="spiffe://test.local/x", trace_id="")
         newcomers = await ledger.list_newcomers("main", 0, 7)
-        verified = await Verifier(record, Standings(record), IMPATIENT).verify_board("main")
+        verified = await Verifier(record, Standings(record), NO_RETRIES).verify_board("main")
 
     assert [item.revision for item in (*listed, *last)] == [6, 5, 3, 1]
     assert batch.changes.changes == (Change("ada", 2, 1, 10),)
@@ -199,7 +199,7 @@ async def test_server_of_a_version_before_awards_as_this_one_does(database: Data
 
     async with Record.open(PoolSettings(database.score_runtime_dsn)) as record:
         listed, _ = await History(record).list_awards("main", "ada", MAX_REVISION, 5)
-        verified = await Verifier(record, Standings(record), IMPATIENT).verify_board("main")
+        verified = await Verifier(record, Standings(record), NO_RETRIES).verify_board("main")
     with psycopg.connect(database.admin_dsn) as connection:
         previous = connection.execute(
             "SELECT previous_revision FROM score.award ORDER BY revision"

@@ -17,7 +17,7 @@ from score_service.operations.ledgers.archiver import ArchivedBoard, ArchiveReje
 from score_service.operations.ledgers.files import LedgerFileError
 from score_service.operations.terminal import Bars, do_each, name_each, print_board
 from score_service.process.stores import open_database_as_owner
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.settings import ArchiveSettings
@@ -49,7 +49,7 @@ async def archive(
     async def do(board_id: str) -> bool:
         with Bars(board_id) as bars:
             archiver = LedgerArchiver(
-                database, Patience(), rows_per_second=rules.rows_per_second, on_progress=bars.show
+                database, RetryPolicy(), rows_per_second=rules.rows_per_second, on_progress=bars.show
             )
             try:
                 if dry_run:

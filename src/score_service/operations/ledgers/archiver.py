@@ -24,7 +24,7 @@ from score_service.operations.ledgers.export import LedgerExporter
 from score_service.operations.ledgers.files import Head, read_commits
 from score_service.operations.verifier import Verifier
 from score_service.operations.walk import BeyondCutError, Walk
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.archive import Archive, ArchiveProblem, CommitEnd
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
@@ -72,7 +72,7 @@ class LedgerArchiver:
     def __init__(
         self,
         database: Database,
-        patience: Patience,
+        retries: RetryPolicy,
         *,
         rows_per_second: float,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -81,9 +81,9 @@ class LedgerArchiver:
         """Take the record, how many rows to delete in a second at most, and whom to tell how far it is."""
         self._archive = Archive(database)
         self._ledger = Ledger(database)
-        self._verifier = Verifier(database, Standings(database), patience)
-        self._exporter = LedgerExporter(database, patience)
-        self._ask = patience.ask
+        self._verifier = Verifier(database, Standings(database), retries)
+        self._exporter = LedgerExporter(database, retries)
+        self._ask = retries.ask
         self._rows_per_second = rows_per_second
         self._sleep = sleep
         self._on_progress = on_progress

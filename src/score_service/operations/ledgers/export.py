@@ -24,7 +24,7 @@ from score_service.operations.ledgers.files import (
     read_files,
 )
 from score_service.process.stores import open_database
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.archive import Archive, Cut
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.ledger import Ledger
@@ -38,11 +38,11 @@ _REVISIONS_A_FILE: Final = 1_000_000
 class LedgerExporter:
     """Writes the ledger of a board into files."""
 
-    def __init__(self, database: Database, patience: Patience) -> None:
+    def __init__(self, database: Database, retries: RetryPolicy) -> None:
         self._fetch_all = database.fetch_all
         self._ledger = Ledger(database)
         self._archive = Archive(database)
-        self._patience = patience
+        self._retries = retries
 
     async def export_board(
         self, board_id: str, folder: Path, upto: Position | None = None
@@ -106,11 +106,11 @@ class LedgerExporter:
             "upto_revision": upto_revision,
             "limit": _PAGE,
         }
-        return await self._patience.ask(self._fetch_all, "read_ledger", parameters, BULK_SECONDS)
+        return await self._retries.ask(self._fetch_all, "read_ledger", parameters, BULK_SECONDS)
 
     async def _require_rows(self, board_id: str, after: int) -> None:
         """Require that nothing after a revision is archived: it may be deleted at any time."""
-        cut = await self._patience.ask(self._archive.read_cut, board_id)
+        cut = await self._retries.ask(self._archive.read_cut, board_id)
         if cut and after < cut.revision:
             raise LedgerFileError(
                 f"the ledger of {board_id} is archived up to {_position(cut)}: only files that reach it go on"
@@ -125,7 +125,7 @@ async def export(settings: RecordSettings, board_id: str, folder: Path, upto: Po
     """Keep the ledger of a board in files, and return whether that was done. Raises OSError for a file."""
     try:
         async with open_database(settings) as database:
-            async for file in LedgerExporter(database, Patience()).export_board(board_id, folder, upto):
+            async for file in LedgerExporter(database, RetryPolicy()).export_board(board_id, folder, upto):
                 click.echo(
                     f"{board_id}: revisions {file.after_revision + 1:,} to {file.last_revision:,} kept"
                 )

@@ -20,7 +20,7 @@ from tests.fixtures.periods import (
     make_schedule,
     save_settings,
 )
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.domain.award import ArchivedAward, Award, RecordedAward
 from score_service.domain.board_settings import BoardSettings
@@ -153,7 +153,7 @@ class Life:
 
     def archiver(self, database: object = None, **options: Any) -> LedgerArchiver:
         options = {"rows_per_second": 1e9, **options}
-        return LedgerArchiver(database or self.owner, IMPATIENT, **options)  # type: ignore[arg-type]
+        return LedgerArchiver(database or self.owner, NO_RETRIES, **options)  # type: ignore[arg-type]
 
     async def archive(self, before: Any = TUESDAY, database: object = None, **options: Any) -> ArchivedBoard:
         """Archive what is older, into the folder."""
@@ -199,7 +199,7 @@ async def life(
 
 @pytest.fixture
 def verifier(record: Database, standings: Standings) -> Verifier:
-    return Verifier(record, standings, IMPATIENT)
+    return Verifier(record, standings, NO_RETRIES)
 
 
 async def require_well(verifier: Verifier, cut: int) -> VerifiedRecord:
@@ -493,7 +493,7 @@ async def test_board_that_is_cut_while_it_is_verified_is_verified_from_there(
     await life.live_tuesday()
     staged = Staged(record, statement, life.archive, nth=nth)
 
-    verified = await Verifier(staged, Standings(staged), IMPATIENT).verify_board("main")  # type: ignore[arg-type]
+    verified = await Verifier(staged, Standings(staged), NO_RETRIES).verify_board("main")  # type: ignore[arg-type]
 
     assert staged.is_done
     assert verified.findings.kept == []
@@ -512,7 +512,7 @@ async def test_board_that_is_cut_again_while_it_is_verified_is_verified_from_the
     await life.live_wednesday()
     staged = Staged(record, statement, lambda: life.archive(WEDNESDAY), nth=nth)
 
-    verified = await Verifier(staged, Standings(staged), IMPATIENT).verify_board("main")  # type: ignore[arg-type]
+    verified = await Verifier(staged, Standings(staged), NO_RETRIES).verify_board("main")  # type: ignore[arg-type]
 
     assert staged.is_done
     assert verified.findings.kept == []
@@ -686,10 +686,10 @@ async def test_files_that_end_before_the_cut_are_said_to_be_missing(
     await life.archive()
 
     with pytest.raises(LedgerFileError, match=f"archived up to {cut}"):
-        async for _ in export.LedgerExporter(life.owner, IMPATIENT).export_board("main", exporter_folder):
+        async for _ in export.LedgerExporter(life.owner, NO_RETRIES).export_board("main", exporter_folder):
             pass
     files = [
-        file async for file in export.LedgerExporter(life.owner, IMPATIENT).export_board("main", tmp_path)
+        file async for file in export.LedgerExporter(life.owner, NO_RETRIES).export_board("main", tmp_path)
     ]
     assert [(file.after_revision, file.last_revision) for file in files] == [(9, 16)]
 

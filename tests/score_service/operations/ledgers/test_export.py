@@ -8,7 +8,7 @@ from tests.fixtures.correcting import Correcting
 from tests.fixtures.periods import DAYS_AND_WEEKS, LedgerClock, day, make_final, save_settings
 from tests.fixtures.postgres import Database
 from tests.fixtures.processes import Command
-from tests.fixtures.stores import IMPATIENT, make_award
+from tests.fixtures.stores import NO_RETRIES, make_award
 
 from score_service.domain.position import Position
 from score_service.domain.visibility import Visibility
@@ -33,7 +33,7 @@ def environment(database: Database) -> dict[str, str]:
 
 @pytest.fixture
 def exporter(record: record_database.Database) -> LedgerExporter:
-    return LedgerExporter(record, IMPATIENT)
+    return LedgerExporter(record, NO_RETRIES)
 
 
 @pytest.fixture

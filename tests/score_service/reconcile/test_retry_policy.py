@@ -3,7 +3,7 @@
 import pytest
 
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
-from score_service.reconcile.patience import Patience
+from score_service.reconcile.retry_policy import RetryPolicy
 
 
 class Store:
@@ -22,28 +22,28 @@ class Store:
 
 
 async def test_question_is_asked_until_there_is_an_answer() -> None:
-    patience = Patience(60, pause=0.001)
+    retries = RetryPolicy(60, pause=0.001)
     store = Store(ProjectionUnavailableError(), RecordUnavailableError())
 
-    assert await patience.ask(store.answer, "word", suffix="s") == "words"
-    assert (store.asked, patience.repeated) == (3, 2)
+    assert await retries.ask(store.answer, "word", suffix="s") == "words"
+    assert (store.asked, retries.repeated) == (3, 2)
 
 
-async def test_patience_ends() -> None:
-    patience = Patience(0.02, pause=0.001)
+async def test_retries_end() -> None:
+    retries = RetryPolicy(0.02, pause=0.001)
     store = Store(*(ProjectionUnavailableError() for _ in range(1_000)))
 
     with pytest.raises(ProjectionUnavailableError):
-        await patience.ask(store.answer, "word")
+        await retries.ask(store.answer, "word")
 
-    assert patience.repeated == store.asked - 1
+    assert retries.repeated == store.asked - 1
 
 
 @pytest.mark.parametrize("error", [BoardNotFoundError(), ZeroDivisionError()])
 async def test_what_no_store_was_unavailable_for_is_not_asked_again(error: Exception) -> None:
-    patience, store = Patience(60), Store(error)
+    retries, store = RetryPolicy(60), Store(error)
 
     with pytest.raises(type(error)):
-        await patience.ask(store.answer, "word")
+        await retries.ask(store.answer, "word")
 
-    assert (store.asked, patience.repeated) == (1, 0)
+    assert (store.asked, retries.repeated) == (1, 0)

@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 _log = structlog.get_logger(__name__)
 
 
-class Patience:
+class RetryPolicy:
     """How long bulk work waits for a store that is unavailable."""
 
     def __init__(self, seconds: float = 60.0, *, pause: float = 0.5) -> None:
