@@ -146,7 +146,7 @@ class ReversalPlans:
         plan_token: str,
         correction: Correction,
         *,
-        patience: float | None = None,
+        timeout_seconds: float | None = None,
     ) -> AppliedPlan:
         """Take back what a plan has, from wherever it was left. One that runs in this process is joined.
 
@@ -155,7 +155,7 @@ class ReversalPlans:
             chosen: the filter of the plan.
             plan_token: of the plan.
             correction: who takes back, and why.
-            patience: for how many seconds the caller waits; None for any time. Half of it is used, and one
+            timeout_seconds: how long the caller waits; None for any time. Half of it is used, and one
                 page is done at least.
 
         Raises:
@@ -167,7 +167,7 @@ class ReversalPlans:
         token = read_plan_token(plan_token)
         if token.selection != name_selection(board_id, chosen):
             raise PlanStaleError
-        seconds = _APPLY_SECONDS if patience is None else min(_APPLY_SECONDS, patience / 2)
+        seconds = _APPLY_SECONDS if timeout_seconds is None else min(_APPLY_SECONDS, timeout_seconds / 2)
         asked = _Apply(board_id, chosen, token, correction, seconds)
         return await self._share(token, partial(self._apply, asked))
 

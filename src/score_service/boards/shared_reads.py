@@ -39,7 +39,7 @@ class RecordReaderSettings:
     """Boards that are asked at once: fewer than there are connections."""
     waiting_max: int = 1_000
     """Callers that wait."""
-    patience: float = 5.0
+    timeout_seconds: float = 5.0
     """Seconds that a caller waits, at most."""
 
 
@@ -115,7 +115,7 @@ class RecordReader:
             raise OverloadedError
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._settings.patience):
+            async with asyncio.timeout(self._settings.timeout_seconds):
                 is_shared = key in self._questions
                 answer: _Answer = await self._join(key, board_id)
                 if is_shared and not suffices(answer):

@@ -32,7 +32,7 @@ class Projector:
         projection: Projection,
         rebuilder: Rebuilder,
         *,
-        patience: float = 3.0,
+        timeout_seconds: float = 3.0,
         on_commit: Callable[[Changes], None] = lambda _changes: None,
     ) -> None:
         """Take how to keep the ranks up with the record.
@@ -41,12 +41,12 @@ class Projector:
             ledger: The record.
             projection: The ranks.
             rebuilder: What makes them anew.
-            patience: How many seconds a caller waits to be caught up, at most; the repair takes its time.
+            timeout_seconds: How long a caller waits to be caught up, at most; the repair takes its time.
             on_commit: Called with each commit of this process, before it is projected.
         """
         self._on_commit = on_commit
         self._projection = projection
-        self._patience = patience
+        self._timeout_seconds = timeout_seconds
         self._headers = Headers(ledger, projection)
         self.known_boards = KnownBoards(ledger, self._headers)
         self.freshness = Freshness()
@@ -116,7 +116,7 @@ class Projector:
             RecordUnavailableError: PostgreSQL is unavailable.
         """
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._timeout_seconds):
                 if earlier := self.repairs.find(board_id):
                     # It may have looked at the head before what the caller knows of was written.
                     await asyncio.wait([earlier])

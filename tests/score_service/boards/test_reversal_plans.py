@@ -87,7 +87,9 @@ async def test_an_apply_that_has_no_more_time_says_how_far_it_came_and_goes_on_w
 ) -> None:
     await give(scoring, 600)
     token = (await plans.plan("main", PUZZLE)).token.text
-    reversed_so_far = [(await plans.apply("main", PUZZLE, token, BUG, patience=0)).reversed for _ in range(4)]
+    reversed_so_far = [
+        (await plans.apply("main", PUZZLE, token, BUG, timeout_seconds=0)).reversed for _ in range(4)
+    ]
 
     assert reversed_so_far == [250, 500, 600, 600]
     assert (await ledger.read_head("main")).revision == 1_200

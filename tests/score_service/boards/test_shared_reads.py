@@ -217,7 +217,7 @@ async def test_callers_beyond_the_bound_are_rejected(record: Record) -> None:
 
 
 async def test_nobody_waits_for_ever(record: Record) -> None:
-    reader = RecordReader(replace(SETTINGS, patience=0.01))
+    reader = RecordReader(replace(SETTINGS, timeout_seconds=0.01))
     record.may_answer.clear()
 
     with pytest.raises(RecordUnavailableError):

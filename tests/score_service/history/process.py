@@ -102,7 +102,7 @@ class Process:
         self.rebuilder = Rebuilder(
             gated_ledger, gated_standings, gated_periods, gated_projection, NO_RETRIES, page_size=2
         )
-        self.projector = Projector(gated_ledger, gated_projection, self.rebuilder, patience=_PATIENCE)
+        self.projector = Projector(gated_ledger, gated_projection, self.rebuilder, timeout_seconds=_PATIENCE)
         self._periods = gated_periods
         archiver = Archiver(gated_periods, page=2)
         self._closer = Closer(BoardStore(stores.database), gated_periods, archiver, self.projector)

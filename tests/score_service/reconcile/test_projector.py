@@ -94,7 +94,7 @@ async def test_board_without_awards_cannot_be_caught_up(projector: Projector) ->
 async def test_caller_does_not_wait_until_a_long_ledger_is_projected(
     ledger: Ledger, standings: Standings, projection: Projection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    projector = make_projector(ledger, standings, projection, patience=0.05)
+    projector = make_projector(ledger, standings, projection, timeout_seconds=0.05)
     await ledger.record_awards("main", [make_award()])
     go_on, rebuild = asyncio.Event(), Rebuilder.rebuild
 

@@ -42,7 +42,7 @@ class CorrectionServicer(correction_grpc.CorrectionServiceServicer):
             asked.chosen,
             asked.plan_token,
             asked.correction,
-            patience=context.time_remaining(),
+            timeout_seconds=context.time_remaining(),
         )
         return messages.write_applied(applied)
 
