@@ -16,7 +16,7 @@ from faults.model.liveness import Resource
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE
 
 _LAG: Final = "laurel_projection_lag_revisions"
-_LOOKS: Final = "laurel_projection_looks"
+_SCANS: Final = "laurel_projection_scans"
 _TASKS: Final = {SCORE_SERVICE: "laurel_tasks", ACTION_GATEWAY: "gateway_tasks"}
 _WAITING: Final = "laurel_awards_waiting"
 _MEBIBYTE: Final = 1 << 20
@@ -91,11 +91,11 @@ def read_metrics(admin: str) -> dict[str, float]:
 
 async def _await_no_lag(admin: str, within: float) -> float | None:
     began = time.monotonic()
-    seen = (await asyncio.to_thread(read_metrics, admin))[_LOOKS]
+    seen = (await asyncio.to_thread(read_metrics, admin))[_SCANS]
     while (took := time.monotonic() - began) < within:
         metrics = await asyncio.to_thread(read_metrics, admin)
         # The look before and the one under way may have begun while something was broken.
-        if metrics[_LOOKS] > seen + 1 and metrics[_LAG] == 0:
+        if metrics[_SCANS] > seen + 1 and metrics[_LAG] == 0:
             return took
         await asyncio.sleep(_LOOK_SECONDS)
     return None

@@ -173,10 +173,10 @@ ROWS: Final = (
                 },
             ),
             Panel(
-                "Looks",
+                "Scans",
                 "Times a second that all boards were compared with the record.",
                 "cps",
-                {"{{pod}}": _rate("laurel_projection_looks", "pod")},
+                {"{{pod}}": _rate("laurel_projection_scans", "pod")},
             ),
             Panel(
                 "Parts that are there",

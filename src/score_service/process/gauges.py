@@ -53,11 +53,11 @@ def follow_projection(projector: Projector, audits: AuditLoop, metrics: Metrics)
     )
     metrics.follow(
         "laurel_projection_stale_boards",
-        "Boards whose projection lacked at the last look what the record had a second before.",
+        "Boards whose projection was more than a second behind the record at the last scan.",
         lambda: projector.scanner.stale,
     )
     metrics.follow(
-        "laurel_projection_looks",
+        "laurel_projection_scans",
         "Times that all boards of the projection were compared with the record.",
         lambda: projector.scanner.scans,
     )
