@@ -23,6 +23,16 @@ from service_runtime.redis.rejections import explain_rejection
             "rejects a script: its access list does not allow it",
         ),
         (
+            # Redis 7.0, of a command inside a script.
+            ResponseError("The user executing the script can't run this command or subcommand script: 05…"),
+            "rejects a script: its access list does not allow it",
+        ),
+        (
+            # Valkey and later Redis, likewise.
+            ResponseError("ACL failure in script: User default has no permissions to run the 'set' command"),
+            "rejects a script: its access list does not allow it",
+        ),
+        (
             ResponseError("NOREPLICAS Not enough good replicas to write."),
             "rejects writes: fewer replicas follow it than min-replicas-to-write",
         ),
