@@ -198,10 +198,9 @@ def _number(numeric: NumericAnswer) -> dict[str, object]:
 
 
 def _describe(fault: Mapping[str, Any]) -> str:
-    said = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "string_pattern_mismatch":  # Only ids have a pattern.
-        said = "must consist of letters, digits and . _ : @ -"
-    return f"{_locate(fault['loc'])}: {said}"
+        return "must consist of letters, digits and . _ : @ -"
+    return str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _locate(loc: tuple[int | str, ...]) -> str:
