@@ -31,7 +31,6 @@ from score_service.domain.page_token import PageEnd, read_page_token, write_page
 from score_service.domain.standing import Standing
 from score_service.errors import IdentityMissingError, InvalidRequestError
 from service_runtime.settings import SetupError
-from service_runtime.settings import SetupError as GatewaySetupError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -195,7 +194,7 @@ def check_policy(text: str) -> None:
 
 def check_catalog(file: Path, content: bytes) -> None:
     file.write_bytes(content)
-    with suppress(GatewaySetupError):
+    with suppress(SetupError):
         read_catalog(file)
 
 
@@ -285,7 +284,7 @@ def test_a_signing_key_of_an_unsupported_algorithm_is_a_fault(tmp_path: Path) ->
     key = "MC4CAQAwBQYD0aVwBCI////001178AEEGIIJMMMNMMPSTbdegij++l77222st55z"
     (tmp_path / "1.pem").write_text(f"-----BEGIN PRIVATE KEY-----{key}-----END PRIVATE KEY-----")
 
-    with pytest.raises(GatewaySetupError):
+    with pytest.raises(SetupError):
         KeyFolder(tmp_path)
 
 
@@ -299,6 +298,6 @@ def test_a_signing_key_is_accepted_or_its_fault_reported(tmp_path: Path, data: s
     said = ""
     try:
         KeyFolder(folder)
-    except GatewaySetupError as error:
+    except SetupError as error:
         said = str(error)
     assert not any(line in said for line in pem.splitlines())
