@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, TypeVar
 
+from psycopg.rows import DictRow
+
 from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
 from score_service.domain.period import ALL_TIME
 from score_service.domain.position import Position
@@ -87,7 +89,8 @@ class Verifier:
         """
         board_id: str | None = ""
         while board_id is not None:
-            rows = await self._fetch_all("find_next_board", {"after_board_id": board_id})
+            ask = self._ask if board_id else self._fetch_all  # At the start it does not wait.
+            rows = await ask("find_next_board", {"after_board_id": board_id})
             board_id = rows[0]["board_id"]
             if board_id is not None:
                 yield board_id
@@ -172,7 +175,7 @@ class Verifier:
 
     async def _find_surplus(self, walk: Walk) -> None:
         """Look for standings of periods that the ledger does not have."""
-        rows = await self._fetch_all("list_standing_periods", {"board_id": walk.board_id})
+        rows = await self._ask("list_standing_periods", {"board_id": walk.board_id})
         found = {row["period"] for row in rows} - {ALL_TIME}
         if found - walk.known_periods:
             await walk.go_to_head()
@@ -181,7 +184,7 @@ class Verifier:
 
     async def _compare_periods(self, walk: Walk) -> None:
         """Compare the rows of periods with the ledger at their position, and then their results."""
-        rows = await self._fetch_all("verify_periods", {"board_id": walk.board_id})
+        rows = await self._ask("verify_periods", {"board_id": walk.board_id})
         if rows[0]["head_revision"] is not None:
             await walk.go_to(Position.of(rows[0]["head_revision"], rows[0]["head_digest"]))
             if rows[0]["settings_revision"] != walk.chain.settings_revision:
@@ -230,7 +233,7 @@ class Verifier:
         """Compare a table page by page with the ledger at the position of each; yield where they differ."""
         while True:
             parameters = {"board_id": walk.board_id, "after": after, "limit": _PAGE}
-            rows = await self._retries.ask(self._fetch_all, statement, parameters, BULK_SECONDS)
+            rows = await self._ask(statement, parameters)
             if not rows or rows[0]["head_revision"] is None:
                 return
             await walk.go_to(Position.of(rows[0]["head_revision"], rows[0]["head_digest"]))
@@ -239,7 +242,7 @@ class Verifier:
                 for row in rows
                 if row["key"] is not None
             }
-            last = max(found) if len(found) == _PAGE else None
+            last = rows[0]["page_end"]
             expected = {
                 key: tuple(value)
                 for key, value in expect().items()
@@ -261,7 +264,7 @@ class Verifier:
                 "after_rank": rank,
                 "limit": KEPT_RANKS,
             }
-            (page,) = await self._retries.ask(self._fetch_all, "read_result", parameters, BULK_SECONDS)
+            (page,) = await self._ask("read_result", parameters)
             if page["last_rank"] is None:
                 break
             whole.update(page["lines"].encode())
@@ -270,11 +273,15 @@ class Verifier:
             rank = page["last_rank"]
         # It may have been cut while it was read, which its row says by now.
         parameters = {"board_id": walk.board_id, "period_id": period.period_id}
-        rows = await self._fetch_all("find_period", parameters)
+        rows = await self._ask("find_period", parameters)
         is_truncated = bool(rows) and rows[0]["is_truncated"]
         expected, found = (result.top_digest, top) if is_truncated else (result.digest, whole)
         if found.digest() != expected:
             walk.findings.add(Fault.RESULT_WRONG, period_id=period.period_id)
+
+    async def _ask(self, statement: str, parameters: Mapping[str, object]) -> list[DictRow]:
+        """Read with a deadline for bulk work, and again while the record does not answer."""
+        return await self._retries.ask(self._fetch_all, statement, parameters, BULK_SECONDS)
 
 
 def _compare_page(walk: Walk, page: StandingPage, period_id: str) -> None:

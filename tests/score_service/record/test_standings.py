@@ -2,7 +2,10 @@
 
 import random
 
+import psycopg
 import pytest
+from psycopg.rows import dict_row
+from tests.fixtures import postgres
 from tests.fixtures.stores import expected_top, make_award
 
 from score_service.domain.position import Position
@@ -10,7 +13,16 @@ from score_service.domain.standing import Reading, Source, Standing
 from score_service.errors import BoardNotFoundError, InvalidRequestError
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
+from score_service.record.sql import load_statement
 from score_service.record.standings import CountedPage, StandingPage, Standings
+
+_ADD_STANDINGS = """
+    INSERT INTO score.standing
+        (board_id, period, user_id, total, reached_revision, changed_revision, last_award_revision)
+    SELECT board_id, period, 'user-' || n, 1, 1, 1, 1 FROM score.standing, generate_series(1, 20000) n
+"""
+_PAGES_MAX = 100
+"""Of 8 KiB. The whole board has several hundred."""
 
 
 async def test_pages_go_through_all_users_in_the_order_of_their_ids_each_in_the_order_of_totals(
@@ -162,3 +174,22 @@ async def test_numbers_of_any_size_are_read(ledger: Ledger, standings: Standings
         assert page.top[0] == Standing("ada", 1_000_000, 1, 1)
         assert again.top == (Standing("bob", 1, 2, 2),)
     assert await standings.read_page("main", "", 70_000) is not None
+
+
+async def test_a_page_of_latest_awards_looks_at_no_more_users_than_it_is_limited_to(
+    ledger: Ledger, database: postgres.Database
+) -> None:
+    await ledger.record_awards("main", [make_award("ada")])
+    statement = load_statement("verify_last_awards").encode()
+    page = {"board_id": "main", "after": "", "limit": 10}
+    with psycopg.connect(database.admin_dsn, row_factory=dict_row) as connection:
+        connection.execute(_ADD_STANDINGS)
+        (row,) = connection.execute(statement, page).fetchall()
+        explained = connection.execute(
+            b"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement, page
+        ).fetchone()
+
+    assert (row["key"], row["page_end"]) == (None, "user-10004")  # Nobody there has lost an award.
+    assert explained is not None
+    plan = explained["QUERY PLAN"][0]["Plan"]
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < _PAGES_MAX
