@@ -7,7 +7,7 @@ a peer that does not read by the system. Bodies are bounded by the application.
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, cast
@@ -28,6 +28,8 @@ _PARSED_AT_ONCE: Final = 4096
 """Bytes. Some hundred requests at most fit into them."""
 _JOINED_MAX: Final = 16_384
 """Bytes that are kept for what is written next."""
+_DATE_SECONDS: Final = 1.0
+"""How old the date in answers may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,11 +217,24 @@ class Listener(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.is_listening = asyncio.Event()
+        self._is_stopping = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and set the event."""
         await super().startup(sockets)
         self.is_listening.set()
+
+    async def main_loop(self) -> None:
+        """Renew the date in answers until the stop, which wakes this: uvicorn looks ten times a second."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_DATE_SECONDS):
+                    await self._is_stopping.wait()
+
+    def stop(self) -> None:
+        """Have it finish open requests and end."""
+        self.should_exit = True
+        self._is_stopping.set()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -272,7 +287,7 @@ async def serve(app: ASGIApp, bound: socket.socket, settings: ListenerSettings) 
         await listener.is_listening.wait()
         yield listener
     finally:
-        listener.should_exit = True
+        listener.stop()
         await serving
 
 

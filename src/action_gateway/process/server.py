@@ -85,7 +85,8 @@ async def run(settings: ServeSettings, clock: Clock = time.time) -> AsyncIterato
         )
         yield Gateway(parts, public, admin)
         # Both at once, instead of one after the other as the stack does it.
-        public.should_exit = admin.should_exit = True
+        public.stop()
+        admin.stop()
 
 
 def raise_file_limit() -> None:
