@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.planted import MISTAKES
-from tests.fixtures.conformance import PYTHON_ADAPTER, ROOT, judge, list_faults, planted, write_script
+from tests.fixtures.conformance import (
+    PYTHON_ADAPTER,
+    ROOT,
+    judge,
+    judge_at_once,
+    list_faults,
+    planted,
+    write_script,
+)
 
 from conformance.adapter.process import AdapterFault
 from conformance.cases.case import PAGE
@@ -12,13 +20,13 @@ from conformance.run import CASES, Outcome
 
 
 async def test_the_python_client_keeps_all_rules() -> None:
-    assert list_faults(await judge(PYTHON_ADAPTER)) == []
+    assert list_faults(await judge_at_once(PYTHON_ADAPTER)) == []
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 async def test_a_planted_mistake_is_found_by_its_cases(mistake: str) -> None:
     _, names = MISTAKES[mistake]
-    verdicts = await judge(planted(mistake), *names, answer_seconds=15.0)
+    verdicts = await judge_at_once(planted(mistake), *names, answer_seconds=15.0)
     assert {verdict.case.name for verdict in verdicts if verdict.outcome is Outcome.VIOLATED} == names
     assert [verdict.seen for verdict in verdicts if "exit code" in verdict.seen] == []
 
