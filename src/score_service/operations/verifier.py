@@ -15,9 +15,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final, TypeVar
-
-from psycopg.rows import DictRow
+from typing import Any, Final, TypeVar
 
 from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
 from score_service.domain.period import ALL_TIME
@@ -279,7 +277,7 @@ class Verifier:
         if found.digest() != expected:
             walk.findings.add(Fault.RESULT_WRONG, period_id=period.period_id)
 
-    async def _ask(self, statement: str, parameters: Mapping[str, object]) -> list[DictRow]:
+    async def _ask(self, statement: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
         """Read with a deadline for bulk work, and again while the record does not answer."""
         return await self._retries.ask(self._fetch_all, statement, parameters, BULK_SECONDS)
 
