@@ -34,13 +34,13 @@ from bench.session.session import BUSY, Plan, Session
 from bench.stack.machine import describe_machine, describe_versions
 from bench.stack.stack import running_stack
 from bench.themes.calls import CALLS
-from bench.themes.closing import CLOSING
 from bench.themes.corrections import CORRECTIONS, REVERSAL_PLAN
 from bench.themes.feeding import FEED
+from bench.themes.periods.closing import CLOSING
+from bench.themes.periods.rollover import ROLLOVER
 from bench.themes.ranks import RANKS
 from bench.themes.reads import READS
 from bench.themes.rebuilding import REBUILD, REBUILD_HUGE
-from bench.themes.rollover import ROLLOVER
 from bench.themes.starting import START
 from bench.themes.theme import Theme
 from bench.themes.watching import CROWD, WATCH

@@ -20,8 +20,8 @@ from bench.figures.row import Base, Cpu, Line, Row, make_line, ratio_of
 from bench.figures.spread import Spread
 from bench.session.progress import RoundsBar
 from bench.session.session import Plan
-from local_stack.binding import bind_command
 from local_stack.errors import LocalStackError
+from local_stack.servers.binding import bind_command
 
 Report: TypeAlias = Mapping[str, Any]
 """What a run writes as JSON, or one row of it."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from local_stack.binding import bind_command
 from local_stack.errors import LocalStackError
+from local_stack.servers.binding import bind_command
 
 ROOT: Final = Path(__file__).parents[2]
 _LOCK: Final = Path("requirements", "run.txt")

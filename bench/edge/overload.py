@@ -18,7 +18,7 @@ from bench.load.awards import Awards
 from bench.load.flood import BATCH
 from bench.stack.stack import Stack
 from bench.themes.theme import Measure, Theme
-from local_stack.binding import bind_command
+from local_stack.servers.binding import bind_command
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
 
 Probe: TypeAlias = Callable[[], Awaitable[bool]]

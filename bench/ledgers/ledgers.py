@@ -18,7 +18,7 @@ from bench.load.awards import Awards
 from bench.stack.accounting import read_children
 from bench.stack.stack import connect
 from bench.themes.writes import record_batches
-from local_stack.backing import Record
+from local_stack.servers.backing import Record
 from score_service.record.sql import load_statement
 
 _HOLDS: Final = "chain holds"

@@ -8,9 +8,9 @@ import psycopg
 from psycopg import sql
 
 from bench.stack.stack import Stack
-from local_stack.backing import Record
-from local_stack.postgres import PostgresCluster, PostgresServer
 from local_stack.provision import create_database
+from local_stack.servers.backing import Record
+from local_stack.servers.postgres import PostgresCluster, PostgresServer
 from local_stack.services import Settings
 from local_stack.state import StateFolder
 

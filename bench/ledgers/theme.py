@@ -17,7 +17,7 @@ from bench.ledgers.server import NAME, LedgerServer
 from bench.ledgers.size import LedgerSize
 from bench.stack.stack import Stack
 from bench.themes.theme import Measure, Theme
-from score_service.boards.coalescer import BATCH_MAX
+from score_service.boards.awards.coalescer import BATCH_MAX
 
 _RELATIONS: Final = {
     "ledger-rows": ("award", "its row"),

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from score_api.v1 import score_service_pb2 as scores
-from score_service.domain.period import NO_SCHEDULE, Schedule
+from score_service.domain.board.period import NO_SCHEDULE, Schedule
 from score_service.record.ledger import schedule_parameters, write_array
 
 USERS = 1_000

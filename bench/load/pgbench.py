@@ -12,9 +12,9 @@ import psycopg
 
 from bench.figures.row import Sample
 from bench.stack.stack import DATABASE, Stack
-from local_stack.binding import bind_command
-from local_stack.ports import HOST
-from local_stack.postgres import find_binaries
+from local_stack.servers.binding import bind_command
+from local_stack.servers.ports import HOST
+from local_stack.servers.postgres import find_binaries
 
 CONNECTIONS: Final = 8
 _SCRIPT = Path(__file__).with_name("pgbench.sql")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from bench.stack.stack import Stack
-from local_stack.binding import bind_command
+from local_stack.servers.binding import bind_command
 
 _ANSWER_SECONDS = 120
 _STOP_SECONDS = 10

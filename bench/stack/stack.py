@@ -22,16 +22,16 @@ from psycopg.rows import DictRow, dict_row
 
 from bench.stack.accounting import Usage, read_memory, read_usage
 from local_stack import services
-from local_stack.backing import Cache, Record
-from local_stack.binding import bind_command
 from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
-from local_stack.child import Child
-from local_stack.postgres import PostgresCluster, PostgresServer
 from local_stack.provision import create_database
+from local_stack.servers.backing import Cache, Record
+from local_stack.servers.binding import bind_command
+from local_stack.servers.child import Child
+from local_stack.servers.postgres import PostgresCluster, PostgresServer
+from local_stack.servers.valkey import ValkeyFolder
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE, Identities, Settings
 from local_stack.state import StateFolder
 from local_stack.terminal import Terminal
-from local_stack.valkey import ValkeyFolder
 from score_client import ClientCredentials, ScoreClient
 
 DATABASE: Final = "laurel"

@@ -13,9 +13,9 @@ from bench.load.awards import POINTS, user_id
 from bench.load.load import keep_in_flight
 from bench.stack.stack import Stack
 from bench.themes.theme import Measure, Theme
-from score_service.boards.coalescer import BATCH_MAX
-from score_service.domain.changes import Change, Changes
-from score_service.domain.position import Position
+from score_service.boards.awards.coalescer import BATCH_MAX
+from score_service.domain.ledger.changes import Change, Changes
+from score_service.domain.ledger.position import Position
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.replies import Applied
 from service_runtime.redis.access import RedisAccess, RedisUrl

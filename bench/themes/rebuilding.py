@@ -22,8 +22,8 @@ from bench.stack.stack import Stack, connect
 from bench.themes.calls import award_by_client
 from bench.themes.reads import get_standing
 from bench.themes.theme import Measure, Theme
-from score_service.domain.period import ALL_TIME
-from score_service.reconcile.rebuilder import PAGE_SIZE
+from score_service.domain.board.period import ALL_TIME
+from score_service.reconcile.rebuild.rebuilder import PAGE_SIZE
 from score_service.record.sql import load_statement
 
 _AWARDS_A_SECOND = 100

@@ -18,8 +18,8 @@ from bench.stack.stack import Stack, connect
 from bench.themes.calls import award_by_client
 from bench.themes.theme import Measure, Theme
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub
-from score_service.boards.coalescer import BATCH_MAX
-from score_service.domain.board_settings import BoardSettings, Season
+from score_service.boards.awards.coalescer import BATCH_MAX
+from score_service.domain.board.board_settings import BoardSettings, Season
 from score_service.periods.settings_json import write_settings
 from score_service.record.sql import load_statement
 

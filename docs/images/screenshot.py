@@ -13,9 +13,9 @@ from tempfile import TemporaryDirectory
 from typing import Final, Literal
 
 from playwright.async_api import Browser, ViewportSize, async_playwright, expect
-from tests.fixtures.local_stack import Launcher, RunningStack
+from tests.fixtures.clients.windows import FLAGS, PASSWORD, PATIENCE_MS, Window
 from tests.fixtures.programs import BROWSERS, find_program
-from tests.fixtures.windows import FLAGS, PASSWORD, PATIENCE_MS, Window
+from tests.fixtures.services.local_stack import Launcher, RunningStack
 
 from score_client import ClientCredentials, ScoreClient
 

@@ -20,7 +20,7 @@ from action_gateway.errors import GatewayError
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX
 from action_gateway.streams.endings import Ending
 from score_client.types import Reversal
-from score_service.domain.position import Position
+from score_service.domain.ledger.position import Position
 from score_service.errors import ScoreServiceError
 from score_service.grpc_api import status
 

@@ -24,16 +24,16 @@ from faults.cluster.valkey import Valkey, ValkeyPair
 from faults.deadlines import within
 from faults.network.balancer import Balancer, Upstream
 from faults.network.proxy import Proxy
-from local_stack.backing import Cache, Record
-from local_stack.binding import bind_command
-from local_stack.child import Child
 from local_stack.errors import ServerFailedError
-from local_stack.ports import HOST
-from local_stack.postgres import PostgresCluster
 from local_stack.provision import create_database
+from local_stack.servers.backing import Cache, Record
+from local_stack.servers.binding import bind_command
+from local_stack.servers.child import Child
+from local_stack.servers.ports import HOST
+from local_stack.servers.postgres import PostgresCluster
+from local_stack.servers.valkey import ValkeyFolder
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE, Settings, issuer_settings
 from local_stack.state import StateFolder
-from local_stack.valkey import ValkeyFolder
 
 _GATEWAY_HOLDER: Final = Holder("action-gateway")
 _SCORE_HOLDER: Final = Holder("score-service", serves=True)

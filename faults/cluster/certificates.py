@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
-from local_stack.ports import HOST
+from local_stack.servers.ports import HOST
 
 SERVER_NAME: Final = "score-service.laurel.local"
 """The name in the certificates of the score services."""

@@ -26,8 +26,8 @@ from faults.cluster.service import Service
 from faults.cluster.valkey import ValkeyPair
 from faults.network.balancer import Balancer
 from faults.network.proxy import Proxy
-from local_stack.backing import Record
 from local_stack.certificates import CertificateFiles
+from local_stack.servers.backing import Record
 from score_client import ClientCredentials
 
 SCORES: Final = ("score-1", "score-2")

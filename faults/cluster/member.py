@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Final
 
 from bench.stack.accounting import read_processes, tree_of
-from local_stack.child import Child
 from local_stack.errors import ServerFailedError
+from local_stack.servers.child import Child
 
 _READY_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 30.0

@@ -14,12 +14,12 @@ from psycopg.conninfo import make_conninfo
 from faults.cluster.member import Member, until
 from faults.deadlines import within
 from faults.network.proxy import Proxy
-from local_stack.account import Account
-from local_stack.binding import bind_command
-from local_stack.child import Child
 from local_stack.errors import ServerFailedError
-from local_stack.ports import HOST
-from local_stack.postgres import PostgresCluster, PostgresServer, find_binaries
+from local_stack.servers.account import Account
+from local_stack.servers.binding import bind_command
+from local_stack.servers.child import Child
+from local_stack.servers.ports import HOST
+from local_stack.servers.postgres import PostgresCluster, PostgresServer, find_binaries
 
 FAST: Final = signal.SIGINT
 """Ends the sessions, writes everything down, and waits until the standby has it."""

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from faults.cluster.member import Member
-from local_stack.binding import bind_command
-from local_stack.child import Child
+from local_stack.servers.binding import bind_command
+from local_stack.servers.child import Child
 from local_stack.services import is_ready
 
 _ROOT: Final = Path(__file__).parents[2]

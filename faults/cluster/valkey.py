@@ -9,9 +9,9 @@ import redis.asyncio
 
 from faults.cluster.member import Member
 from faults.network.proxy import Proxy
-from local_stack.account import Account
-from local_stack.ports import HOST
-from local_stack.valkey import ValkeyFolder, ValkeyServer
+from local_stack.servers.account import Account
+from local_stack.servers.ports import HOST
+from local_stack.servers.valkey import ValkeyFolder, ValkeyServer
 
 _FILES: Final = "appendonlydir"
 _TIMEOUT: Final = 5.0

@@ -16,8 +16,8 @@ from faults.evidence.record import read_record
 from faults.model.history import History, Restore
 from faults.model.ledger import Record
 from faults.model.projection import Projection
-from local_stack.ports import free_port
-from local_stack.postgres import PostgresCluster
+from local_stack.servers.ports import free_port
+from local_stack.servers.postgres import PostgresCluster
 
 _SAMPLE_SECONDS: Final = 3.0
 

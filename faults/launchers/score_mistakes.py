@@ -13,15 +13,15 @@ from typing import Any, Final
 
 from faults.launchers.patching import patch
 from score_service.access.identity import Peer
-from score_service.boards import scheduler, scoring
-from score_service.boards.leaderboard import Leaderboard
-from score_service.boards.scoring import Scoring
-from score_service.domain.award import Award, RecordedAward
-from score_service.domain.board_settings import BoardSettings
-from score_service.domain.changes import Change
-from score_service.domain.entry import EntryPage
-from score_service.domain.period import Period, Schedule
-from score_service.domain.standing import BoardView
+from score_service.boards.awards import scheduler, scoring
+from score_service.boards.awards.scoring import Scoring
+from score_service.boards.standings.leaderboard import Leaderboard
+from score_service.domain.board.board_settings import BoardSettings
+from score_service.domain.board.period import Period, Schedule
+from score_service.domain.ledger.award import Award, RecordedAward
+from score_service.domain.ledger.changes import Change
+from score_service.domain.ledger.entry import EntryPage
+from score_service.domain.standings.standing import BoardView
 from score_service.errors import AwardConflictError, TotalOutOfRangeError
 from score_service.projection import scripts
 from score_service.projection.projection import Projection

@@ -9,7 +9,7 @@ from typing import ClassVar, Final
 from faults.cluster.postgres import IMMEDIATE
 from faults.model.history import Restore
 from faults.nemesis.injection import FaultKind, Injection, OneShot
-from local_stack.ports import HOST
+from local_stack.servers.ports import HOST
 
 _HELD: Final = (1.0, 4.0)
 _REJECTED: Final = (10.5, 11.0)

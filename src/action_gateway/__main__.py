@@ -18,9 +18,10 @@ from action_gateway.errors import GatewayError, UnavailableError
 from action_gateway.request_context import add_request_fields
 from action_gateway.settings import DatabaseSettings, LogSettings, OwnerSettings, ServeSettings
 from service_runtime.commands import report_failures
+from service_runtime.errors import SetupError
 from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
-from service_runtime.settings import SetupError, describe, load, reveal
-from service_runtime.tracing import exporting
+from service_runtime.settings import describe, load, reveal
+from service_runtime.telemetry.tracing import exporting
 
 _Parameters = ParamSpec("_Parameters")
 _log = structlog.get_logger(__name__)

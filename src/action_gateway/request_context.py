@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 
-from service_runtime.tracing import current_span, ids_of
+from service_runtime.telemetry.tracing import current_span, ids_of
 
 
 def begin_request(request_id: str, ids: dict[str, str]) -> None:

@@ -1,6 +1,6 @@
 """The spans of the gateway.
 
-Invariants, besides those of `service_runtime.tracing`:
+Invariants, besides those of `service_runtime.telemetry.tracing`:
 - No span lasts as long as a socket: that of a WebSocket ends when it is accepted, that of an event stream
   when its response begins.
 - No name and no attribute has a path that is no route, a user or a header.
@@ -17,7 +17,7 @@ from opentelemetry import propagate, trace
 from opentelemetry.trace import INVALID_SPAN, Span, SpanKind, StatusCode
 
 from action_gateway.errors import GatewayError
-from service_runtime.tracing import Steps, is_on
+from service_runtime.telemetry.tracing import Steps, is_on
 
 _SERVER_ERROR: Final = 500
 _TRACER: Final = trace.get_tracer("action_gateway", version("laurel"))

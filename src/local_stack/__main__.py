@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from local_stack.errors import LocalStackError
-from local_stack.ports import free_port, require_free
+from local_stack.servers.ports import free_port, require_free
 from local_stack.stack import Options, Stack
 from local_stack.state import StateFolder
 from local_stack.terminal import Terminal, shown_path, shown_python

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from local_stack.backing import Cache, Record
 from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
-from local_stack.ports import HOST
 from local_stack.secret_file import ensure_secret, write_secret
+from local_stack.servers.backing import Cache, Record
+from local_stack.servers.ports import HOST
 from local_stack.signing_keys import ensure_signing_key, write_key_set
 from local_stack.state import StateFolder
 

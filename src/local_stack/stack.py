@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import NoReturn
 
 from local_stack import services
-from local_stack.backing import Cache, Record
-from local_stack.binding import bind_command
-from local_stack.child import Child
-from local_stack.postgres import PostgresCluster
 from local_stack.provision import create_database
 from local_stack.sample_boards import BOARDS_FILE, write_boards
 from local_stack.secret_file import write_secret
+from local_stack.servers.backing import Cache, Record
+from local_stack.servers.binding import bind_command
+from local_stack.servers.child import Child
+from local_stack.servers.postgres import PostgresCluster
+from local_stack.servers.valkey import ValkeyFolder
 from local_stack.services import ACTION_GATEWAY, SCORE_SERVICE, Settings
 from local_stack.state import StateFolder
 from local_stack.terminal import Terminal
-from local_stack.valkey import ValkeyFolder
 
 _DATABASE = "laurel"
 _READY_SECONDS = 60.0
 _WATCH_SECONDS = 0.2
-_AWARD_EXAMPLE = Path(__file__).with_name("award_points.py")
-_TICKET_EXAMPLE = Path(__file__).with_name("issue_ticket.py")
+_AWARD_EXAMPLE = Path(__file__).with_name("samples") / "award_points.py"
+_TICKET_EXAMPLE = Path(__file__).with_name("samples") / "issue_ticket.py"
 _ENVIRONMENT = "score-service.env"
 _GATEWAY_ENVIRONMENT = "action-gateway.env"
 _ADMIN_ENVIRONMENT = "score-admin.env"

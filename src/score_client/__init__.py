@@ -12,7 +12,6 @@ Awards take effect exactly once, whatever is lost on the way; every failure is a
 """
 
 from score_client.client import ScoreClient
-from score_client.credentials import CertificateStatus, ClientCredentials
 from score_client.entry_types import (
     Entry,
     EntryContent,
@@ -48,6 +47,7 @@ from score_client.errors import (
     TotalOutOfRangeError,
     UnavailableError,
 )
+from score_client.transport.credentials import CertificateStatus, ClientCredentials
 from score_client.types import (
     AwardFilter,
     AwardResult,

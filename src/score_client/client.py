@@ -19,16 +19,10 @@ from score_api.v1 import board_service_pb2 as boards
 from score_api.v1 import leaderboard_service_pb2 as leaderboards
 from score_api.v1 import ledger_service_pb2 as ledger
 from score_api.v1 import score_service_pb2 as scores
-from score_client import tracing
-from score_client.awards import Awards
-from score_client.channel import RenewedChannel
-from score_client.connection import HEALTH_REQUEST, HEALTHY, Stubs
-from score_client.corrections import CorrectionCalls
-from score_client.credentials import CertificateStatus, ClientCredentials
-from score_client.entries import EntryReader, canonical_kinds
-from score_client.entry_types import Entry, EntryKind
-from score_client.errors import UnavailableError
-from score_client.marshal import (
+from score_client.calls.awards import Awards
+from score_client.calls.corrections import CorrectionCalls
+from score_client.calls.entries import EntryReader, canonical_kinds
+from score_client.calls.marshal import (
     canonical_instant,
     canonical_kind,
     canonical_trace_id,
@@ -44,7 +38,14 @@ from score_client.marshal import (
     invalid,
     names,
 )
-from score_client.retry import outcome, retried_calls
+from score_client.calls.watch import Watcher
+from score_client.entry_types import Entry, EntryKind
+from score_client.errors import UnavailableError
+from score_client.transport import tracing
+from score_client.transport.channel import RenewedChannel
+from score_client.transport.connection import HEALTH_REQUEST, HEALTHY, Stubs
+from score_client.transport.credentials import CertificateStatus, ClientCredentials
+from score_client.transport.retry import outcome, retried_calls
 from score_client.types import (
     AwardResult,
     BoardsView,
@@ -56,7 +57,6 @@ from score_client.types import (
     StandingView,
     WatchEvent,
 )
-from score_client.watch import Watcher
 
 LONGEST_TIMEOUT = 86_400.0
 

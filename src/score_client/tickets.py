@@ -26,8 +26,8 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from score_client.errors import CredentialsError, InvalidRequestError
-from service_runtime.jwk import describe_key, encode_base64url, find_thumbprint
-from service_runtime.pem import parse_key
+from service_runtime.tls.jwk import describe_key, encode_base64url, find_thumbprint
+from service_runtime.tls.pem import parse_key
 
 TYPE: Final = "score-ticket+jwt"
 """`typ` of a ticket, which with `AUDIENCE` tells it from every other token (RFC 8725, 3.11 and 3.12)."""

@@ -14,7 +14,7 @@ from score_relay.settings import MigrateSettings, ServeSettings
 from service_runtime.commands import report_failures
 from service_runtime.lifecycle import exit_on_sigterm, postpone_gc
 from service_runtime.settings import describe, load, reveal
-from service_runtime.tracing import exporting
+from service_runtime.telemetry.tracing import exporting
 
 _log = structlog.get_logger(__name__)
 _command = partial(report_failures, add_context=add_span_fields, own_libraries=["score_client"])

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from service_runtime.metrics import ServiceMetrics
-from service_runtime.tracing import current_span, ids_of
+from service_runtime.telemetry.metrics import ServiceMetrics
+from service_runtime.telemetry.tracing import current_span, ids_of
 
 _ATTEMPT_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _REASONS: Final = ("3xx", "4xx", "5xx", "timeout", "connection", "tls", "protocol")

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FilePath, ValidationError, field_validator
 
 from score_client import EntryKind
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 from service_runtime.toml_files import describe_faults, parse_toml
 
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})

@@ -15,8 +15,8 @@ from typing import Final
 import click
 import structlog
 
-from score_service.domain.identifier import is_identifier
-from score_service.domain.position import Position
+from score_service.domain.board.identifier import is_identifier
+from score_service.domain.ledger.position import Position
 from score_service.metrics import add_call_fields
 from score_service.settings import (
     ArchiveSettings,
@@ -30,7 +30,7 @@ from score_service.settings import (
 from service_runtime.commands import report_failures
 from service_runtime.lifecycle import exit_on_sigterm, freeze_gc
 from service_runtime.settings import describe, load, reveal
-from service_runtime.tracing import exporting
+from service_runtime.telemetry.tracing import exporting
 
 _FAILED: Final = 1
 _log = structlog.get_logger(__name__)

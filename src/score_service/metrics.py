@@ -16,11 +16,11 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, M
 from prometheus_client.registry import Collector
 
 from score_api.v1.error_reason_pb2 import ErrorReason
-from score_service.domain.award import AwardOutcome
-from score_service.domain.correction import CorrectionKind
+from score_service.domain.ledger.award import AwardOutcome
+from score_service.domain.ledger.correction import CorrectionKind
 from score_service.periods.zone_data import PINNED
-from service_runtime.metrics import ServiceMetrics
-from service_runtime.tracing import current_span, ids_of
+from service_runtime.telemetry.metrics import ServiceMetrics
+from service_runtime.telemetry.tracing import current_span, ids_of
 
 GRPC_CODES: Final = {
     "OK": "OK",

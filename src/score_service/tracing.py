@@ -1,6 +1,6 @@
 """The spans of the score service.
 
-Invariants, besides those of `service_runtime.tracing`:
+Invariants, besides those of `service_runtime.telemetry.tracing`:
 - No span lasts as long as a watch: that of a stream ends with its first message.
 - No name and no attribute has a board, a user or an award.
 
@@ -15,7 +15,7 @@ from typing import Final
 from opentelemetry import propagate, trace
 from opentelemetry.trace import INVALID_SPAN, Link, NonRecordingSpan, Span, SpanKind, StatusCode
 
-from service_runtime.tracing import Steps, is_on
+from service_runtime.telemetry.tracing import Steps, is_on
 
 _FAULTS: Final = frozenset(
     {"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"}

@@ -8,8 +8,9 @@ from typing import Final, ParamSpec
 import click
 import psycopg
 
-from service_runtime.logs import Processor, configure_logging
-from service_runtime.settings import LogSettings, SetupError, load
+from service_runtime.errors import SetupError
+from service_runtime.settings import LogSettings, load
+from service_runtime.telemetry.logs import Processor, configure_logging
 
 _FAULT: Final = 2
 """The exit code for a faulty set-up. 1 stands for a command that failed."""

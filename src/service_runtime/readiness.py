@@ -14,7 +14,7 @@ from typing import Final, Self
 import structlog
 from prometheus_client import Gauge
 
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 Check = Callable[[], Awaitable[str | None]]
 """Checks a part. Returns what is wrong with it, or None."""

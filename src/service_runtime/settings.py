@@ -6,7 +6,7 @@ because Kubernetes makes some of its own for every Service (`SCORE_SERVICE_PORT`
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self, TypeVar
@@ -26,21 +26,13 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from service_runtime.errors import SetupError
 from service_runtime.postgres.pool import PoolSettings
 from service_runtime.redis.access import RedisAccess, RedisUrl, check_authorities, check_pair
 
 _ADDRESS: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[A-Za-z0-9._-]+)):(?P<port>[0-9]{1,5})")
 _PORT_MAX: Final = 65535
 _SECRET_BYTES_MAX: Final = 4096
-
-
-class SetupError(Exception):
-    """The service cannot start as it is set up. Every fault names its place and shows no secret."""
-
-    def __init__(self, faults: Sequence[str]) -> None:
-        """Take all faults found, one a line."""
-        super().__init__("\n".join(faults))
-        self.faults = tuple(faults)
 
 
 @dataclass(frozen=True, slots=True)

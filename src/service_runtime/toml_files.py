@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 _SAID: Final = {"missing": "is missing", "extra_forbidden": "is not known"}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import psycopg
 import pytest
 from click.testing import CliRunner, Result
-from tests.fixtures.gateway import add_signing_key
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.services.gateway import add_signing_key
 
 from action_gateway.__main__ import main
 from action_gateway.actions.catalog import read_catalog

@@ -12,16 +12,16 @@ import structlog
 from cryptography import x509
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.types import Receive, Scope, Send
-from tests.fixtures.gateway import Gateway, Player
 from tests.fixtures.logs import LogLines
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.services.gateway import Gateway, Player
 from websockets.asyncio.client import connect
 
 from action_gateway.edge.request_telemetry import RequestTelemetry
 from action_gateway.metrics import Metrics
 from action_gateway.request_context import add_request_fields
 from local_stack.certificates import CertificateAuthority, CertificateFiles
-from service_runtime.logs import configure_logging
+from service_runtime.telemetry.logs import configure_logging
 
 TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 

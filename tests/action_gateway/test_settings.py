@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from action_gateway.settings import DatabaseSettings, LogSettings, OwnerSettings, ServeSettings
-from service_runtime.settings import Address, SetupError, load, variable
+from service_runtime.errors import SetupError
+from service_runtime.settings import Address, load, variable
 
 PREFIX = "ACTION_GATEWAY_"
 

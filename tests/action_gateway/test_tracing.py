@@ -6,11 +6,11 @@ from opentelemetry import baggage, trace
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import INVALID_SPAN
-from tests.fixtures.gateway import Gateway
+from tests.fixtures.services.gateway import Gateway
 
 from action_gateway import tracing
 from action_gateway.errors import RateLimitedError
-from service_runtime.tracing import current_span, inside
+from service_runtime.telemetry.tracing import current_span, inside
 
 PARENT = {"traceparent": f"00-{'1f' * 16}-{'2e' * 8}-01", "baggage": "theirs=1"}
 

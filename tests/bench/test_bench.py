@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.binding import bind_command
+from local_stack.servers.binding import bind_command
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.fixtures.postgres import Database
-from tests.fixtures.statements import COMMON, cases, fill_board
+from tests.fixtures.ledgers.statements import COMMON, cases, fill_board
+from tests.fixtures.servers.postgres import Database
 
 from score_service.record.database import Database as Record
 from score_service.record.ledger import Ledger

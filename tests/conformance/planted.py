@@ -16,24 +16,16 @@ from uuid import UUID, uuid4
 from grpc import StatusCode
 
 from faults.launchers.patching import patch
-from score_client import (
-    InvalidRequestError,
-    ServiceFaultError,
-    UnavailableError,
-    channel,
-    connection,
-    credentials,
-    errors,
-    retry,
-    watch,
-)
-from score_client import awards as awards_module
+from score_client import InvalidRequestError, ServiceFaultError, UnavailableError, errors
 from score_client import client as client_module
-from score_client.awards import Awards
-from score_client.channel import RenewedChannel
-from score_client.entries import EntryReader
-from score_client.reopened import ReopenedStream
-from score_client.watch import Watcher
+from score_client.calls import awards as awards_module
+from score_client.calls import watch
+from score_client.calls.awards import Awards
+from score_client.calls.entries import EntryReader
+from score_client.calls.watch import Watcher
+from score_client.transport import channel, connection, credentials, retry
+from score_client.transport.channel import RenewedChannel
+from score_client.transport.reopened import ReopenedStream
 
 _PATH: Final = Path(__file__).parents[2] / "clients/python/adapter.py"
 _SPEC: Final = importlib.util.spec_from_file_location("adapter", _PATH)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tests.fixtures.conformance import PYTHON_ADAPTER, ROOT, planted, quoted, write_script
-from tests.fixtures.stores import eventually
+from tests.fixtures.clients.conformance import PYTHON_ADAPTER, ROOT, planted, quoted, write_script
+from tests.fixtures.servers.stores import eventually
 
 from conformance.__main__ import main
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.conformance.planted import MISTAKES
-from tests.fixtures.conformance import (
+from tests.fixtures.clients.conformance import (
     PYTHON_ADAPTER,
     ROOT,
     judge,

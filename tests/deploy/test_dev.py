@@ -12,20 +12,20 @@ from pathlib import Path
 import pytest
 from tests.deploy.mounted import Contents, Mounted, mount, read_secret
 from tests.deploy.rendering import DEPLOY, Manifests
-from tests.fixtures.browser import edge, join
-from tests.fixtures.processes import Processes, RunningService
+from tests.fixtures.clients.browser import edge, join
 from tests.fixtures.programs import find_program
-from tests.fixtures.stack import is_ready
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.processes import Processes, RunningService
+from tests.fixtures.services.stack import is_ready
 
-from local_stack import valkey
-from local_stack.account import Account
-from local_stack.binding import bind_command
 from local_stack.certificates import CertificateAuthority
-from local_stack.child import Child
-from local_stack.ports import HOST, start_on_free_port
-from local_stack.postgres import PostgresCluster, PostgresServer
 from local_stack.provision import create_database
+from local_stack.servers import valkey
+from local_stack.servers.account import Account
+from local_stack.servers.binding import bind_command
+from local_stack.servers.child import Child
+from local_stack.servers.ports import HOST, start_on_free_port
+from local_stack.servers.postgres import PostgresCluster, PostgresServer
 from local_stack.signing_keys import ensure_signing_key
 
 _LOCAL_STACK = DEPLOY.parent / "src" / "local_stack"

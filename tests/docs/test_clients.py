@@ -7,7 +7,7 @@ from typing import Final
 
 import grpc
 import pytest
-from tests.fixtures.score_service import ScoreService, Stubs, award_request, credentials_of
+from tests.fixtures.services.score_service import ScoreService, Stubs, award_request, credentials_of
 
 from local_stack.certificates import CertificateFiles
 from score_service.errors import OverloadedError

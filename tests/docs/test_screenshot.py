@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 from docs.images.screenshot import SIZE, photograph_stack
-from tests.fixtures.local_stack import Launcher
+from tests.fixtures.services.local_stack import Launcher
 
 IMAGES: Final = Path(__file__).parents[2] / "docs/images"
 NAMES: Final = ("page-light.png", "page-dark.png")

@@ -10,8 +10,8 @@ from typing import Final
 import pytest
 from tests.docs.pages import Command, File, Unrun, matches, read_steps
 from tests.docs.shell import open_shell
-from tests.fixtures.local_stack import Launcher, RunningStack
 from tests.fixtures.programs import find_program
+from tests.fixtures.services.local_stack import Launcher, RunningStack
 
 ROOT: Final = Path(__file__).parents[2]
 PAGES: Final = [

@@ -4,10 +4,10 @@ import asyncio
 import uuid
 
 import psycopg
-from tests.fixtures.postgres import Database
-from tests.fixtures.record import award
-from tests.fixtures.stack import Stack, target_of
-from tests.fixtures.stores import eventually
+from tests.fixtures.ledgers.record import award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.stack import Stack, target_of
 
 from score_client import ReversalResult, ScoreClient, Visibility
 

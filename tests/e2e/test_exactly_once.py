@@ -5,12 +5,12 @@ import itertools
 import uuid
 from functools import partial
 
-from tests.fixtures.mortal_valkey import MortalValkey
-from tests.fixtures.postgres import Database
-from tests.fixtures.record import award, check_ranks, check_record, read_ledger, wait_for_awards
-from tests.fixtures.redis import delete_keys, save_keys
-from tests.fixtures.stack import Stack, target_of
-from tests.fixtures.stores import eventually
+from tests.fixtures.ledgers.record import award, check_ranks, check_record, read_ledger, wait_for_awards
+from tests.fixtures.servers.mortal_valkey import MortalValkey
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.redis import delete_keys, save_keys
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.stack import Stack, target_of
 
 from score_client import AwardResult, ScoreClient, Snapshot, Update
 

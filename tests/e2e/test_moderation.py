@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.fixtures.gateway import Gateway, Player, StartGateway
-from tests.fixtures.roles import grant
-from tests.fixtures.score_service import ScoreService
-from tests.fixtures.stores import eventually
+from tests.fixtures.clients.roles import grant
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import Gateway, Player, StartGateway
+from tests.fixtures.services.score_service import ScoreService
 from websockets.asyncio.client import ClientConnection, connect
 
 REASON = "A leaked answer."

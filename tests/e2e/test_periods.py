@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx2 as httpx
 from playwright.async_api import expect
-from tests.fixtures.browser import Browser, join
-from tests.fixtures.processes import Command, RunningService
-from tests.fixtures.stack import Stack, target_of, variable
-from tests.fixtures.stores import eventually
-from tests.fixtures.windows import PATIENCE_MS, OpenWindow
+from tests.fixtures.clients.browser import Browser, join
+from tests.fixtures.clients.windows import PATIENCE_MS, OpenWindow
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.processes import Command, RunningService
+from tests.fixtures.services.stack import Stack, target_of, variable
 
 _SEASON_SECONDS = 10
 """From when the seasons are set: as long as a busy machine takes to do that, and some calls."""

@@ -10,11 +10,11 @@ from typing import Any
 import httpx2 as httpx
 import psycopg
 import pytest
-from tests.fixtures.browser import PASSWORD, edge, first_position, first_score, join, receive_event
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.stack import Stack, target_of
-from tests.fixtures.stores import eventually
+from tests.fixtures.clients.browser import PASSWORD, edge, first_position, first_score, join, receive_event
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.stack import Stack, target_of
 
 from score_client import NotFoundError, ScoreClient
 

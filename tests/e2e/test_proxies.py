@@ -7,9 +7,9 @@ from contextlib import aclosing
 
 import httpx2 as httpx
 import pytest
-from tests.fixtures.browser import PASSWORD, edge, first_position, first_score, join, receive_event
-from tests.fixtures.reverse_proxies import PROXIES, StartReverseProxy
-from tests.fixtures.stack import Stack, target_of
+from tests.fixtures.clients.browser import PASSWORD, edge, first_position, first_score, join, receive_event
+from tests.fixtures.network.reverse_proxies import PROXIES, StartReverseProxy
+from tests.fixtures.services.stack import Stack, target_of
 
 from score_client import AwardResult, ScoreClient, Snapshot, Update, WatchEvent
 

@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 from uuid import uuid4
 
 import pytest
-from tests.fixtures.forking import ForkServers
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.services.forking import ForkServers
+from tests.fixtures.services.score_service import ScoreService
 
 from local_stack.certificates import CertificateFiles
 

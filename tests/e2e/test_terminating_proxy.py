@@ -4,8 +4,8 @@ import asyncio
 from typing import Final
 
 import pytest
-from tests.fixtures.reverse_proxies import StartReverseProxy
-from tests.fixtures.stack import Stack
+from tests.fixtures.network.reverse_proxies import StartReverseProxy
+from tests.fixtures.services.stack import Stack
 
 from score_client import UnavailableError
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import psycopg
-from tests.fixtures.browser import edge, join, receive_event
-from tests.fixtures.collector import Collector, Exported
-from tests.fixtures.postgres import Database
-from tests.fixtures.processes import RunningService
-from tests.fixtures.score_service import award_request, credentials_of
-from tests.fixtures.stack import Stack, target_of
+from tests.fixtures.clients.browser import edge, join, receive_event
+from tests.fixtures.network.collector import Collector, Exported
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.services.processes import RunningService
+from tests.fixtures.services.score_service import award_request, credentials_of
+from tests.fixtures.services.stack import Stack, target_of
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1.score_service_pb2_grpc import ScoreServiceStub

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.forked_program import require_one_thread
-from tests.fixtures.forking import ForkServer, ForkServers
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.forked_program import require_one_thread
+from tests.fixtures.services.forking import ForkServer, ForkServers
 
-from local_stack.binding import bind_command
+from local_stack.servers.binding import bind_command
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has subreapers")
 
@@ -65,8 +65,8 @@ ENDS = {
 }
 OWNER = f"""
 import pathlib, subprocess, sys, time
-from tests.fixtures.forked_program import require_one_thread
-from tests.fixtures.forking import ForkServers
+from tests.fixtures.services.forked_program import require_one_thread
+from tests.fixtures.services.forking import ForkServers
 servers = ForkServers(pathlib.Path(sys.argv[1]))
 code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
 run = servers.popen("score_service", ["{PROGRAM}", code], stdout=subprocess.PIPE, text=True)

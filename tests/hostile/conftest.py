@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.fixtures.secrets import SECRETS
-from tests.hostile.signers import Signers
+from tests.hostile.tokens.signers import Signers
 
 FAULTS = ("[error", "[critical")
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from grpc import StatusCode
 from tests.fixtures.certificates import GATEWAY_ID, build_certificate
-from tests.fixtures.score_service import Connect, ScoreService, award_request, rejected
+from tests.fixtures.services.score_service import Connect, ScoreService, award_request, rejected
 
 from local_stack.certificates import TRUST_DOMAIN, CertificateAuthority, CertificateFiles
 

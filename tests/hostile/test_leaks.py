@@ -10,12 +10,12 @@ from typing import Any
 import grpc
 import httpx2 as httpx
 import pytest
-from tests.fixtures.processes import RunningService
-from tests.fixtures.score_service import award_request, credentials_of
 from tests.fixtures.secrets import SECRETS
-from tests.fixtures.stack import Stack, target_of
-from tests.fixtures.stores import eventually
-from tests.hostile.wire import connected
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.processes import RunningService
+from tests.fixtures.services.score_service import award_request, credentials_of
+from tests.fixtures.services.stack import Stack, target_of
+from tests.hostile.inputs.wire import connected
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 

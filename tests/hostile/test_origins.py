@@ -3,8 +3,8 @@
 import itertools
 
 import pytest
-from tests.fixtures.gateway import Gateway, StartGateway
-from tests.fixtures.realtime import Realtime, close_code, receive
+from tests.fixtures.clients.realtime import Realtime, close_code, receive
+from tests.fixtures.services.gateway import Gateway, StartGateway
 from websockets.exceptions import InvalidStatus
 
 LISTED = "https://play.example.org"

@@ -9,7 +9,7 @@ import time
 import httpx2 as httpx
 import pytest
 from argon2 import PasswordHasher
-from tests.fixtures.gateway import Gateway, StartGateway
+from tests.fixtures.services.gateway import Gateway, StartGateway
 
 from action_gateway.accounts.passwords import Passwords
 from action_gateway.store.store import Store

@@ -16,8 +16,8 @@ from typing import Any, Self
 
 from tests.images.buildah import Image
 
-from local_stack.binding import bind_command
-from local_stack.child import Child
+from local_stack.servers.binding import bind_command
+from local_stack.servers.child import Child
 
 _FILES = "/mnt"
 _START = """

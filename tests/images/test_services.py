@@ -9,10 +9,10 @@ from typing import Any
 import httpx2 as httpx
 import psycopg
 import pytest
-from tests.fixtures.browser import edge, join
-from tests.fixtures.postgres import Database
-from tests.fixtures.stack import variable
-from tests.fixtures.stores import eventually
+from tests.fixtures.clients.browser import edge, join
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.stack import variable
 from tests.images.conftest import StartContainer
 from tests.images.container import Container
 

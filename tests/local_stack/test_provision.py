@@ -2,10 +2,10 @@
 
 import psycopg
 import pytest
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
 
-from local_stack.postgres import PostgresServer
 from local_stack.provision import derive_passwords, provision
+from local_stack.servers.postgres import PostgresServer
 
 
 def test_provisioning_again_changes_nothing(database: Database, postgres_server: PostgresServer) -> None:

@@ -7,13 +7,13 @@ import urllib.request
 
 import psycopg
 import pytest
-from tests.fixtures.local_stack import Launcher, RunningStack
-from tests.fixtures.valkey_nodes import ValkeyCluster
+from tests.fixtures.servers.valkey_nodes import ValkeyCluster
+from tests.fixtures.services.local_stack import Launcher, RunningStack
 
-from local_stack.ports import HOST
-from local_stack.postgres import PostgresServer
 from local_stack.provision import create_database
-from local_stack.valkey import ValkeyServer
+from local_stack.servers.ports import HOST
+from local_stack.servers.postgres import PostgresServer
+from local_stack.servers.valkey import ValkeyServer
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.binding import bind_command
-from local_stack.child import Child
 from local_stack.errors import StateInUseError
+from local_stack.servers.binding import bind_command
+from local_stack.servers.child import Child
 from local_stack.state import StateFolder
 
 

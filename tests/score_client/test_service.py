@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID, STRANGER_ID
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.score_service import ScoreService, StartScoreService
-from tests.fixtures.stores import eventually
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import ScoreService, StartScoreService
 
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from score_client import (

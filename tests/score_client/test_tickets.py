@@ -9,8 +9,8 @@ import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.fixtures.gateway import add_signing_key
 from tests.fixtures.programs import find_program
+from tests.fixtures.services.gateway import add_signing_key
 
 from score_client import CredentialsError, InvalidRequestError
 from score_client.tickets import AUDIENCE, TYPE, TicketKey, find_digest, issue

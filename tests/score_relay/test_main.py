@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.fixtures.relay import RelayDatabase
+from tests.fixtures.services.relay import RelayDatabase
 
 from local_stack.certificates import CertificateFiles
 

@@ -6,7 +6,7 @@ import pytest
 
 from score_client import EntryKind
 from score_relay.receivers import Start, load_receivers
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 GOOD = """
 [[receiver]]

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 from tests.fixtures.certificates import BACKEND_ID, SERVICE_ID
-from tests.fixtures.postgres import Database
 from tests.fixtures.secret_volume import SecretVolume
+from tests.fixtures.servers.postgres import Database
 
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from local_stack.services import POLICY_FILE

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
-from tests.fixtures import postgres
-from tests.fixtures.periods import LedgerClock
-from tests.fixtures.redis import delete_keys, restore_keys, save_keys
-from tests.fixtures.stack import Stack, target_of
-from tests.fixtures.stores import NO_RETRIES, eventually
+from tests.fixtures.ledgers.periods import LedgerClock
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.servers.stores import NO_RETRIES, eventually
+from tests.fixtures.services.stack import Stack, target_of
 from tests.score_service.history.model import Model
 from tests.score_service.history.operations import (
     HISTORIES,
@@ -53,18 +53,18 @@ from tests.score_service.history.record import RecordKeeper
 from tests.score_service.history.world import World
 
 from score_client import AwardResult, ScoreClient, UnavailableError
-from score_service.boards import scheduler, scoring
-from score_service.boards.period_finder import FoundPeriod, PeriodFinder
+from score_service.boards.awards import scheduler, scoring
+from score_service.boards.standings.period_finder import FoundPeriod, PeriodFinder
 from score_service.closing import closer
 from score_service.closing.archiver import Archive, Archiver
-from score_service.domain.award import Award, RecordedAward
-from score_service.domain.board_settings import LatePolicy
-from score_service.domain.changes import Changes
-from score_service.domain.entry import EntryPage
-from score_service.domain.period import PeriodChoice, Schedule
-from score_service.domain.position import Position
-from score_service.domain.reversal import ReversalConflict, ReversalRequest
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.board_settings import LatePolicy
+from score_service.domain.board.period import PeriodChoice, Schedule
+from score_service.domain.ledger.award import Award, RecordedAward
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.entry import EntryPage
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.reversal import ReversalConflict, ReversalRequest
+from score_service.domain.ledger.visibility import Visibility
 from score_service.operations.cut_checkpoint import write_lines
 from score_service.operations.ledgers import archiver
 from score_service.operations.ledgers.archiver import LedgerArchiver
@@ -75,7 +75,7 @@ from score_service.projection.projection import Projection
 from score_service.projection.redis_servers import ServersSettings
 from score_service.reconcile import repairs
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder, _Replayed
+from score_service.reconcile.rebuild.rebuilder import Rebuilder, _Replayed
 from score_service.record import database as service_database
 from score_service.record.corrections import Corrections, _Reversals
 from score_service.record.database import Database

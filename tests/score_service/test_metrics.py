@@ -9,7 +9,7 @@ from grpc import StatusCode
 from prometheus_client import generate_latest
 
 from score_service.metrics import CALL_FIELDS, GRPC_CODES, Metrics, add_call_fields
-from service_runtime.logs import configure_logging
+from service_runtime.telemetry.logs import configure_logging
 
 
 def test_what_is_bound_to_a_call_is_in_its_lines() -> None:

@@ -14,7 +14,8 @@ from score_service.settings import (
     StoreSettings,
 )
 from score_service.stream.hub import HubSettings
-from service_runtime.settings import Address, SetupError, load, reveal, variable
+from service_runtime.errors import SetupError
+from service_runtime.settings import Address, load, reveal, variable
 
 PREFIX = "SCORE_SERVICE_"
 

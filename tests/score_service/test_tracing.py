@@ -10,7 +10,7 @@ from score_service import tracing
 from score_service.errors import RecordUnavailableError
 from score_service.record.database import Database
 from service_runtime.postgres.pool import PoolSettings
-from service_runtime.tracing import current_span, ids_of, inside
+from service_runtime.telemetry.tracing import current_span, ids_of, inside
 
 PARENT = {"traceparent": f"00-{'1f' * 16}-{'2e' * 8}-01"}
 

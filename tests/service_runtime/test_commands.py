@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service_runtime.commands import report_failures
-from service_runtime.settings import LogSettings, SetupError
+from service_runtime.errors import SetupError
+from service_runtime.settings import LogSettings
 
 
 def run_with(failure: Exception | None) -> Result:

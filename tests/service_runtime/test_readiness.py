@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
 
 from service_runtime.readiness import Readiness
 

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 from service_runtime.toml_files import describe_faults, parse_toml
 
 

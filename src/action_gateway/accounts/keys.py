@@ -16,10 +16,10 @@ from typing import Final
 import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from service_runtime.jwk import describe_key, find_thumbprint
-from service_runtime.logs import error_fields
-from service_runtime.pem import parse_key
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
+from service_runtime.telemetry.logs import error_fields
+from service_runtime.tls.jwk import describe_key, find_thumbprint
+from service_runtime.tls.pem import parse_key
 
 _RELOAD_SECONDS: Final = 5.0
 _RELOAD_SECONDS_MIN: Final = 0.5

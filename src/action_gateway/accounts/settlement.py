@@ -17,7 +17,7 @@ from action_gateway.store.departures import DepartureTask
 from action_gateway.store.store import Store
 from score_client.errors import NotFoundError, ScoreClientError
 from score_client.types import Visibility, VisibilityResult
-from service_runtime.throttle import Throttle
+from service_runtime.telemetry.throttle import Throttle
 
 _REASON: Final = "The account was deleted."
 _BATCH: Final = 20

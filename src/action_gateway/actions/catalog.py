@@ -19,8 +19,8 @@ from action_gateway.domain.action import ActionId, Kind, Repeat
 from action_gateway.domain.answer_form import fold
 from action_gateway.domain.number import MAX_DIGITS, MAX_MAGNITUDE, is_bounded
 from action_gateway.store.sql import load_statement
+from service_runtime.errors import SetupError
 from service_runtime.postgres.conninfo import complete_conninfo
-from service_runtime.settings import SetupError
 
 _LINE_FORBIDS: Final = frozenset(map(chr, (*range(0x20), 0x7F)))
 _OF_PUZZLES: Final = frozenset({"answer", "answers", "numeric", "min_seconds"})

@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from action_gateway.edge.problems import make_response
 from action_gateway.errors import RateLimitedError
 from action_gateway.metrics import AdmissionMetrics
-from service_runtime.throttle import Throttle
+from service_runtime.telemetry.throttle import Throttle
 
 _LINES_A_SECOND: Final = 1
 

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from action_gateway.edge.problems import answer
 from action_gateway.errors import HeadersTooLargeError
-from service_runtime.time_limit import TimeLimited
+from service_runtime.http.time_limit import TimeLimited
 
 MAX_HEADER_BYTES: Final = 16 * 1024
 MAX_BODY_BYTES: Final = 16 * 1024

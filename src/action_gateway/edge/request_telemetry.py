@@ -25,8 +25,8 @@ from action_gateway.edge.problems import answer
 from action_gateway.errors import UnavailableError
 from action_gateway.metrics import Metrics
 from action_gateway.request_context import begin_request, find_problem
-from service_runtime.admin import LIVE_PATH, READY_PATH
-from service_runtime.tracing import ids_of, inside
+from service_runtime.http.admin import LIVE_PATH, READY_PATH
+from service_runtime.telemetry.tracing import ids_of, inside
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 _TRACE_PARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")

@@ -29,7 +29,7 @@ from action_gateway.edge.exception_handlers import Handler
 from action_gateway.limits.limits import LIMITS, find_site
 from action_gateway.moderation.surges import Surges
 from action_gateway.request_context import find_user
-from service_runtime.throttle import Throttle
+from service_runtime.telemetry.throttle import Throttle
 
 EVENTS_A_SECOND: Final = 5
 """Of each signal."""

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from action_gateway.issuers.issuer import RESERVED_NAMES, Issuer, IssuerKey, Users
 from action_gateway.issuers.key_set import parse_key_set
 from score_client.tickets import IDENTIFIER, ISSUER, LIFETIME_SECONDS, LIFETIME_SECONDS_MAX, POINTS_MAX
-from service_runtime.jwk import find_thumbprint
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
+from service_runtime.tls.jwk import find_thumbprint
 from service_runtime.toml_files import describe_faults, parse_toml
 
 Read = Callable[[Path], str]

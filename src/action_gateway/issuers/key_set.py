@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from action_gateway.issuers.issuer import IssuerKey
-from service_runtime.jwk import describe_key, encode_base64url, find_thumbprint
-from service_runtime.pem import parse_key
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
+from service_runtime.tls.jwk import describe_key, encode_base64url, find_thumbprint
+from service_runtime.tls.pem import parse_key
 from service_runtime.toml_files import describe_faults
 
 _KEYS_MAX: Final = 20

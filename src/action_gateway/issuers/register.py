@@ -14,7 +14,7 @@ import structlog
 
 from action_gateway.issuers.issuer import Issuer, IssuerKey
 from action_gateway.issuers.issuers_file import parse_issuers
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 _RELOAD_SECONDS: Final = 5.0
 _RELOAD_SECONDS_MIN: Final = 0.5

@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 from prometheus_client import CollectorRegistry, Counter
 
-from service_runtime.throttle import Throttle
+from service_runtime.telemetry.throttle import Throttle
 
 EVENTS_A_SECOND: Final = 5
 """Of each reason."""

@@ -13,7 +13,7 @@ import structlog
 
 from action_gateway.domain.entries import FORMER_PLAYER
 from action_gateway.errors import GatewayError
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 FetchUsernames = Callable[[Collection[str]], Awaitable[Mapping[str, str | None]]]
 """Reads the names of users, None for those who have left; unknown ones are left out.

@@ -21,8 +21,8 @@ from limits.errors import StorageError
 
 from action_gateway import tracing
 from action_gateway.errors import RateLimitedError, UnavailableError
-from service_runtime.addresses import parse_address
-from service_runtime.logs import error_fields
+from service_runtime.http.addresses import parse_address
+from service_runtime.telemetry.logs import error_fields
 
 Limit = Literal[
     "start", "complete", "perform", "redeem", "redeem_outside", "login", "register", "export", "moderate"

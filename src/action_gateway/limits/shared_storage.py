@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from limits.aio.storage import RedisStorage
 from redis.asyncio import Redis
 
-from service_runtime.batches import Batches
+from service_runtime.batching.batches import Batches
 
 _HITS_MAX: Final = 100
 """In one round trip: one or two milliseconds of Redis, in which it does nothing else."""

@@ -35,7 +35,7 @@ from action_gateway.routes.moderation import ModerationRoutes
 from action_gateway.routes.sessions import SessionRoutes
 from action_gateway.routes.tickets import TicketRoutes
 from action_gateway.streams.events import PATH as EVENTS_PATH
-from service_runtime.admin import LIVE_PATH, READY_PATH, probe_routes
+from service_runtime.http.admin import LIVE_PATH, READY_PATH, probe_routes
 
 API_PREFIX: Final = "/api/v1"
 _JWKS_SECONDS: Final = 300

@@ -12,9 +12,9 @@ from action_gateway.limits.redis_storage import Counters, open_counters
 from action_gateway.settings import ServeSettings
 from action_gateway.store.store import Store
 from score_client.client import ScoreClient
-from score_client.credentials import ClientCredentials
 from score_client.errors import CredentialsError
-from service_runtime.settings import SetupError
+from score_client.transport.credentials import ClientCredentials
+from service_runtime.errors import SetupError
 
 _STATEMENTS_WAITING_MAX: Final = 200
 _STATEMENT_SECONDS: Final = 3.0

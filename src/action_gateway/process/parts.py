@@ -55,8 +55,8 @@ from action_gateway.streams.events import LeaderboardEvents
 from action_gateway.streams.websocket import LeaderboardSockets
 from score_client.client import ScoreClient
 from score_client.errors import ScoreClientError
+from service_runtime.errors import SetupError
 from service_runtime.readiness import Readiness
-from service_runtime.settings import SetupError
 
 _CHECK_SECONDS: Final = 1.0
 _CHECK_SECONDS_AT_START: Final = 0.2

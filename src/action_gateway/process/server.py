@@ -18,10 +18,10 @@ from action_gateway.process.app import create_app as create_public_app
 from action_gateway.process.parts import Parts, open_parts
 from action_gateway.settings import ServeSettings
 from action_gateway.streams.conversation import MESSAGE_BYTES_MAX
-from service_runtime.admin import LISTENER as ADMIN_LISTENER
-from service_runtime.admin import create_app
-from service_runtime.http_listener import Listener, ListenerSettings, bind
-from service_runtime.http_listener import serve as serve_http
+from service_runtime.http.admin import LISTENER as ADMIN_LISTENER
+from service_runtime.http.admin import create_app
+from service_runtime.http.http_listener import Listener, ListenerSettings, bind
+from service_runtime.http.http_listener import serve as serve_http
 from service_runtime.lifecycle import StopSignals, run_until_stopped, wait_unless
 
 

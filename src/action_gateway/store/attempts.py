@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Final
 
 from action_gateway.store.database import Database
-from service_runtime.batches import Batches
+from service_runtime.batching.batches import Batches
 
 _BATCH_MAX: Final = 256
 

@@ -34,7 +34,7 @@ from action_gateway.leaderboard.subscription import News, Subscription
 from action_gateway.streams.connection import Connection, beside
 from action_gateway.streams.connections import Connections
 from action_gateway.streams.endings import EndedError, Ending
-from service_runtime.time_limit import TimeLimited
+from service_runtime.http.time_limit import TimeLimited
 
 PATH = "/leaderboard/events"
 

@@ -28,8 +28,8 @@ from action_gateway.streams.connections import Connections
 from action_gateway.streams.conversation import Conversation, Verify, allows_origin
 from action_gateway.streams.endings import EndedError, Ending
 from score_client.errors import ScoreClientError
-from service_runtime.throttle import Throttle
-from service_runtime.time_limit import TimeLimited
+from service_runtime.http.time_limit import TimeLimited
+from service_runtime.telemetry.throttle import Throttle
 
 PATH = "/leaderboard/ws"
 _REJECTIONS_A_SECOND: Final = 1

@@ -31,7 +31,7 @@ from score_relay.events.cloud_event import Event, make_event
 from score_relay.metrics import Metrics
 from score_relay.receivers import Receiver, Start
 from score_relay.store.store import HELD_SECONDS, Route, Store
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 _MARGIN_SECONDS: Final = 3.0
 """By which this process stops before another one may begin."""

@@ -14,7 +14,7 @@ import structlog
 from standardwebhooks import Webhook
 
 from score_relay.events.cloud_event import Event
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 _PREFIX: Final = "whsec_"
 _KEY_BYTES: Final = range(24, 65)

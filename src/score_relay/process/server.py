@@ -19,13 +19,14 @@ from score_relay.metrics import Metrics
 from score_relay.receivers import load_receivers
 from score_relay.settings import ServeSettings
 from score_relay.store.store import REQUIRED_REVISION, Store
-from service_runtime.admin import LISTENER as ADMIN_LISTENER
-from service_runtime.admin import create_app
-from service_runtime.http_listener import address_of, bind
-from service_runtime.http_listener import serve as serve_http
+from service_runtime.errors import SetupError
+from service_runtime.http.admin import LISTENER as ADMIN_LISTENER
+from service_runtime.http.admin import create_app
+from service_runtime.http.http_listener import address_of, bind
+from service_runtime.http.http_listener import serve as serve_http
 from service_runtime.lifecycle import StopSignals, run_until_stopped, wait_unless
 from service_runtime.readiness import Check, Readiness
-from service_runtime.settings import Address, SetupError
+from service_runtime.settings import Address
 
 _CHECK_SECONDS: Final = 1.0
 _STORE: Final = "store"

@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from score_service.errors import OverloadedError
-from service_runtime.throttle import Throttle
+from service_runtime.telemetry.throttle import Throttle
 
 _LINES_A_SECOND: Final = 1
 

@@ -17,7 +17,7 @@ from typing import Final
 from cryptography import x509
 
 from score_service.errors import CertificateExpiredError, IdentityMissingError
-from service_runtime.pem import end_of, find_path, parse_certificates
+from service_runtime.tls.pem import end_of, find_path, parse_certificates
 
 _SPIFFE_ID: Final = re.compile(r"spiffe://[a-z0-9._-]{1,255}(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._-]+)+")
 _MAX_LENGTH: Final = 2048

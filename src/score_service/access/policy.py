@@ -29,10 +29,10 @@ from score_api.v1 import (
     score_service_pb2,
 )
 from score_service.access.identity import is_spiffe_id
-from score_service.domain.award import MAX_POINTS
-from score_service.domain.identifier import is_identifier
+from score_service.domain.board.identifier import is_identifier
+from score_service.domain.ledger.award import MAX_POINTS
 from score_service.errors import NotAllowedError
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 from service_runtime.toml_files import describe_faults, parse_toml
 
 SERVICES: Final = {

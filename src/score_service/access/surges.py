@@ -11,8 +11,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from score_service.access.velocity import Surge, Velocity
-from score_service.domain.award import Award
-from service_runtime.throttle import Throttle
+from score_service.domain.ledger.award import Award
+from service_runtime.telemetry.throttle import Throttle
 
 EVENTS_A_SECOND: Final = 5
 

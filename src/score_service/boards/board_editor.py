@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from score_service.domain.board_settings import BoardSettings
+from score_service.domain.board.board_settings import BoardSettings
 from score_service.errors import OverloadedError
 from score_service.periods.settings_change import (
     SettingChange,

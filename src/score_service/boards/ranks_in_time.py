@@ -7,7 +7,7 @@ from typing import TypeAlias
 import structlog
 
 from score_service.errors import OverloadedError, ProjectionUnavailableError, RecordUnavailableError
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 Ranks: TypeAlias = Mapping[str, int]
 """By user, 1 for the best; without those that are not known."""

@@ -14,9 +14,9 @@ import grpc
 
 from score_service.certificates.certificate import find_faults, holds
 from score_service.settings import CertificateSettings
-from service_runtime.pem import Stamp, parse_certificates, parse_key, read_unchanged, stamp
-from service_runtime.settings import SetupError
-from service_runtime.tls_files import Authorities, KeyPair, Reading, TlsFiles
+from service_runtime.errors import SetupError
+from service_runtime.tls.pem import Stamp, parse_certificates, parse_key, read_unchanged, stamp
+from service_runtime.tls.tls_files import Authorities, KeyPair, Reading, TlsFiles
 
 _MAX_FILE_BYTES: Final = 1_000_000
 Stamps: TypeAlias = tuple[Stamp | None, ...]

@@ -14,7 +14,7 @@ from score_service.certificates.certificate import describe_key, find_extension,
 from score_service.certificates.phrases import listed, moment, plain, span
 from score_service.certificates.remarks import Mark, Remark, Section, doubtful, fine, wrong
 from score_service.certificates.trust import find_authority
-from service_runtime.pem import Chain, is_signed_by, parse_certificates, parse_key
+from service_runtime.tls.pem import Chain, is_signed_by, parse_certificates, parse_key
 
 _LAST_PART: Final = 4
 """In the last quarter of its life a certificate should have been renewed: cert-manager does at a third."""

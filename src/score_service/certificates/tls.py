@@ -18,7 +18,7 @@ import grpc
 import structlog
 
 from score_service.certificates.files import CertificateFiles, CertificateSet, read_certificates
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 SESSION_SECONDS: Final = 60.0
 """Most time in which a TLS session can be resumed."""

@@ -18,7 +18,7 @@ from cryptography.x509.verification import (
 
 from score_service.certificates.certificate import FIT_KEYS, describe_key, holds, is_authority, is_fit
 from score_service.certificates.phrases import plain
-from service_runtime.pem import Chain, find_path, is_signed_by
+from service_runtime.tls.pem import Chain, find_path, is_signed_by
 
 
 def find_authority(chain: Chain, authorities: Chain, now: datetime) -> x509.Certificate:

@@ -12,8 +12,8 @@ from typing import Final
 import structlog
 
 from score_service.closing.archiver import Archiver
-from score_service.domain.changes import Changes
-from score_service.domain.period import StoredPeriod
+from score_service.domain.board.period import StoredPeriod
+from score_service.domain.ledger.changes import Changes
 from score_service.errors import ProjectionUnavailableError
 from score_service.reconcile.projector import Projector
 from score_service.record.boards import BoardStore

@@ -16,7 +16,7 @@ from score_service.closing.closer import Closer
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
 from score_service.record.periods import DuePeriod, PeriodStore
 from service_runtime.lifecycle import running_loop
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 _AT_ONCE: Final = 2
 """Periods that a process makes final at a time: a large one must not hold up all others."""

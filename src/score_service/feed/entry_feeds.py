@@ -13,16 +13,16 @@ from weakref import WeakValueDictionary
 
 import structlog
 
-from score_service.domain.changes import Changes
-from score_service.domain.entry import EntryPage, FeedRequest
-from score_service.domain.position import Position
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.entry import EntryPage, FeedRequest
+from score_service.domain.ledger.position import Position
 from score_service.errors import ScoreServiceError, ShuttingDownError, WatcherEvictedError
 from score_service.feed.feed import Delivery, Feed
 from score_service.feed.tail import PAGE, Tail
 from score_service.projection.projection import Projection
 from score_service.record.feed import EntryStore
 from service_runtime.lifecycle import end_tasks
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 _READS_MAX: Final = 3
 """Pages that are read at once for feeds that are behind: each takes a connection that awards need too."""

@@ -11,8 +11,8 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final, NamedTuple
 
-from score_service.domain.entry import ALL_KINDS, Entry, EntryPage, FeedRequest
-from score_service.domain.position import Position
+from score_service.domain.ledger.entry import ALL_KINDS, Entry, EntryPage, FeedRequest
+from score_service.domain.ledger.position import Position
 from score_service.feed.tail import Tail
 
 _FILTERED_SECONDS: Final = 1.0

@@ -12,9 +12,9 @@ from typing import Final
 
 import structlog
 
-from score_service.domain.entry import ALL_KINDS, EntryPage
-from score_service.domain.hint import Hint
-from score_service.domain.position import Position
+from score_service.domain.ledger.entry import ALL_KINDS, EntryPage
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.hint import Hint
 from score_service.errors import (
     BoardNotFoundError,
     HistoryArchivedError,
@@ -24,7 +24,7 @@ from score_service.errors import (
 from score_service.projection.projection import Projection
 from score_service.record.feed import EntryStore
 from score_service.stream.subscription import Subscription
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 PAGE: Final = 500
 """Entries that are read at once. To make them takes 3 ms, in which the process does nothing else."""

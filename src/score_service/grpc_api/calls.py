@@ -16,7 +16,7 @@ from score_service import tracing
 from score_service.access.caller import read_request_id, read_trace_id
 from score_service.grpc_api.status import INTERNAL, error_status_of
 from score_service.metrics import CALL_FIELDS, MethodMetrics, Metrics
-from service_runtime.tracing import ids_of
+from service_runtime.telemetry.tracing import ids_of
 
 ServicerContext: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _HEALTH: Final = "grpc.health.v1.Health/"

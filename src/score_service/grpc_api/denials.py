@@ -25,7 +25,7 @@ from score_service.errors import (
 )
 from score_service.grpc_api.status import TABLE
 from score_service.metrics import CALL_FIELDS
-from service_runtime.throttle import Throttle
+from service_runtime.telemetry.throttle import Throttle
 
 EVENTS_A_SECOND: Final = 5
 """For each reason."""

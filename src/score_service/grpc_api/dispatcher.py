@@ -34,7 +34,7 @@ from score_service.grpc_api.methods import Handler, Method
 from score_service.grpc_api.open_streams import OpenStreams
 from score_service.grpc_api.status import OVERLOADED, to_status
 from score_service.metrics import Metrics
-from service_runtime.tracing import inside
+from service_runtime.telemetry.tracing import inside
 
 Slot: TypeAlias = AbstractContextManager[object]
 

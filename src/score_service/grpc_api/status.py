@@ -20,8 +20,8 @@ from grpc_status import rpc_status
 
 from score_api.v1.score_service_pb2 import AwardError
 from score_service import errors
-from score_service.domain.reversal import Reversal
-from score_service.grpc_api.marshal import write_reversal
+from score_service.domain.ledger.reversal import Reversal
+from score_service.grpc_api.messages import write_reversal
 
 DOMAIN: Final = "laurel"
 _PUSHBACK: Final = "grpc-retry-pushback-ms"

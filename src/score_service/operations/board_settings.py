@@ -17,7 +17,7 @@ from score_service.process.stores import open_database
 from score_service.record.boards import BoardStore
 from score_service.record.periods import PeriodStore
 from score_service.settings import RecordSettings
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 ACTOR: Final = "score-service boards apply"
 """Who changes settings, in the ledger."""

@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from score_service.certificates.phrases import number, plain
-from score_service.domain.position import Position
+from score_service.domain.ledger.position import Position
 from score_service.operations.checkpoint import (
     CheckpointError,
     checkpoint_file,
@@ -23,9 +23,9 @@ from score_service.operations.terminal import WHY, Bars, do_each, name_each, pri
 from score_service.operations.verifier import VerifiedRecord, Verifier
 from score_service.process.stores import open_bulk_projection, open_database
 from score_service.reconcile.auditor import Auditor, BoardAudit
-from score_service.reconcile.census import Census
-from score_service.reconcile.rebuilder import Rebuilder
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.census import Census
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings

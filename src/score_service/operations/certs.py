@@ -24,7 +24,7 @@ from score_service.certificates.inspection import (
 )
 from score_service.certificates.remarks import Mark, Section, conclude, is_well
 from score_service.settings import CertificateSettings, LogSettings
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 _MAX_FILE_BYTES: Final = 1_000_000
 _SHOWN: Final = {Mark.FINE: "ok", Mark.DOUBTFUL: "warning", Mark.WRONG: "WRONG"}

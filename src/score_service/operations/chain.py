@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple, Self
 
-from score_service.domain.findings import Fault, Findings
-from score_service.domain.position import Position
+from score_service.domain.ledger.findings import Fault, Findings
+from score_service.domain.ledger.position import Position
 from score_service.operations.corrections import Corrections, StandingAward
 from score_service.operations.tallies import Line, Tallies, read_counted
 

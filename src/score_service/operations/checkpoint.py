@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from score_service.domain.findings import Findings
+from score_service.domain.ledger.findings import Findings
 from score_service.operations.chain import Chain
 from score_service.operations.tallies import Line
 

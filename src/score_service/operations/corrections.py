@@ -8,8 +8,8 @@ import json
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from score_service.domain.findings import Fault, Findings
-from score_service.domain.period import ALL_TIME
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.findings import Fault, Findings
 from score_service.operations.tallies import Line, Tallies, Tally
 
 _VISIBLE: Final = "visible"

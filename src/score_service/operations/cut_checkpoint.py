@@ -10,13 +10,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from score_service.domain.findings import Fault, Findings
-from score_service.domain.period import ALL_TIME
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.findings import Fault, Findings
 from score_service.operations.chain import Chain
 from score_service.operations.checkpoint import CheckpointError, write_line
 from score_service.operations.corrections import ARCHIVED_AWARDS
 from score_service.operations.tallies import Line
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Archive, CheckpointLine, Cut, LateReversals
 
 _PAGE: Final = 1000

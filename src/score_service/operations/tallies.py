@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from score_service.domain.findings import Fault, Findings
-from score_service.domain.period import ALL_TIME
-from score_service.domain.ties import rank_key
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.findings import Fault, Findings
+from score_service.domain.standings.ties import rank_key
 
 KEPT_RANKS: Final = 1000
 """What is kept of a result that is not kept in full, see migration 0003."""

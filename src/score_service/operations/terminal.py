@@ -8,7 +8,7 @@ from typing import Final
 import click
 
 from score_service.certificates.phrases import number
-from score_service.domain.findings import Findings
+from score_service.domain.ledger.findings import Findings
 from score_service.errors import (
     BoardNotFoundError,
     ProjectionUnavailableError,

@@ -17,16 +17,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeVar
 
-from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.findings import Fault, Findings, Progress, ignore_progress
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError
 from score_service.operations.chain import Chain
 from score_service.operations.corrections import ReversalRow, VisibilityRow
 from score_service.operations.cut_checkpoint import CutReader
 from score_service.operations.tallies import KEPT_RANKS, PeriodRow, Result
 from score_service.operations.walk import BeyondCutError, Walk
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Archive
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.standings import StandingPage, Standings

@@ -7,13 +7,13 @@ it had when the walk began; otherwise the walk has to begin anew, there.
 from collections.abc import Iterable
 from typing import Final
 
-from score_service.domain.findings import Fault, Progress
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.findings import Fault, Progress
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError
 from score_service.operations.chain import Chain, LedgerStep
 from score_service.operations.corrections import StandingAward
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Cut
 from score_service.record.database import BULK_SECONDS, Database
 

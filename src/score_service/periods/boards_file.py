@@ -7,10 +7,10 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from score_service.domain.board_settings import LatePolicy, Season
-from score_service.domain.identifier import is_identifier
+from score_service.domain.board.board_settings import LatePolicy, Season
+from score_service.domain.board.identifier import is_identifier
 from score_service.periods.settings_change import SettingsPatch
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 from service_runtime.toml_files import describe_faults, parse_toml
 
 

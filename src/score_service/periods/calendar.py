@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
-from score_service.domain.board_settings import BoardSettings, Season
-from score_service.domain.period import Period, PeriodKind
+from score_service.domain.board.board_settings import BoardSettings, Season
+from score_service.domain.board.period import Period, PeriodKind
 from score_service.periods.zone_data import PINNED, ZoneData
 
 _DAY: Final = timedelta(days=1)

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
 
-from score_service.domain.board_settings import BoardSettings
-from score_service.domain.period import Period, PeriodKind, Schedule, find_current
+from score_service.domain.board.board_settings import BoardSettings
+from score_service.domain.board.period import Period, PeriodKind, Schedule, find_current
 from score_service.periods.calendar import period_holding, periods_between
 from score_service.periods.zone_data import PINNED, ZoneData
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
-from score_service.domain.period import Period, PeriodKind, StoredPeriod
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.period import Period, PeriodKind, StoredPeriod
 from score_service.periods.calendar import next_starts_at, period_holding
 from score_service.periods.settings_rules import CALENDAR_KINDS, FaultKind, SettingsFault
 from score_service.periods.zone_data import PINNED, ZoneData

@@ -10,8 +10,8 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any, Final
 
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
-from score_service.domain.period import from_micros, to_micros
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.period import from_micros, to_micros
 
 _FIELDS: Final = {field.name for field in fields(BoardSettings)}
 

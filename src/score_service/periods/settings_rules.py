@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from typing import Final
 
-from score_service.domain.board_settings import (
+from score_service.domain.board.board_settings import (
     GRACE_MAX,
     KEEP_MAX,
     REVIEW_MAX,
@@ -17,7 +17,7 @@ from score_service.domain.board_settings import (
     BoardSettings,
     Season,
 )
-from score_service.domain.period import PeriodKind
+from score_service.domain.board.period import PeriodKind
 from score_service.periods.zone_data import PINNED, ZoneData
 
 CALENDAR_KINDS: Final = (PeriodKind.DAY, PeriodKind.WEEK, PeriodKind.MONTH)

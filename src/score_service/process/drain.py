@@ -16,9 +16,9 @@ from typing import Final
 
 import grpc
 
-from score_service.boards.corrector import Corrector
-from score_service.boards.reversal_plans import ReversalPlans
-from score_service.boards.scoring import Scoring
+from score_service.boards.awards.scoring import Scoring
+from score_service.boards.corrections.corrector import Corrector
+from score_service.boards.corrections.reversal_plans import ReversalPlans
 from score_service.grpc_api.in_flight import InFlight
 from score_service.grpc_api.open_streams import OpenStreams
 from service_runtime.lifecycle import wait_unless

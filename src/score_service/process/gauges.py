@@ -3,7 +3,7 @@
 import asyncio
 from datetime import datetime
 
-from score_service.boards.scoring import Scoring
+from score_service.boards.awards.scoring import Scoring
 from score_service.certificates.tls import Certificates
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
@@ -13,7 +13,7 @@ from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.metrics import Metrics
 from score_service.reconcile.auditor import AuditLoop
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.database import Database
 from score_service.settings import ServeSettings
 from score_service.stream.hubs import Hubs

@@ -17,10 +17,12 @@ from score_service.grpc_api.board_service.servicer import BoardServicer
 from score_service.grpc_api.correction_service.servicer import CorrectionServicer
 from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.grpc_api.health import Health
+from score_service.grpc_api.leaderboard_service.servicer import LeaderboardServicer
 from score_service.grpc_api.ledger_service.servicer import LedgerServicer
-from score_service.grpc_api.servicer import LeaderboardServicer, ScoreServicer
+from score_service.grpc_api.score_service.servicer import ScoreServicer
 from score_service.settings import ServeSettings
-from service_runtime.settings import Address, SetupError
+from service_runtime.errors import SetupError
+from service_runtime.settings import Address
 
 _CALLS_MAX: Final = 10_000
 QUEUES: Final = {

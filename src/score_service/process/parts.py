@@ -9,16 +9,16 @@ from typing import Final
 
 from score_service.access.surges import Surges
 from score_service.access.velocity import Velocity
-from score_service.boards.award_history import AwardHistory
+from score_service.boards.awards.scheduler import Scheduler
+from score_service.boards.awards.scoring import Scoring
 from score_service.boards.board_editor import BoardEditor
-from score_service.boards.corrector import Corrector
-from score_service.boards.leaderboard import Leaderboard
-from score_service.boards.period_finder import PeriodFinder
-from score_service.boards.period_results import PeriodResults
-from score_service.boards.reversal_plans import ReversalPlans
-from score_service.boards.scheduler import Scheduler
-from score_service.boards.scoring import Scoring
-from score_service.boards.shared_reads import RecordReader
+from score_service.boards.corrections.award_history import AwardHistory
+from score_service.boards.corrections.corrector import Corrector
+from score_service.boards.corrections.reversal_plans import ReversalPlans
+from score_service.boards.standings.leaderboard import Leaderboard
+from score_service.boards.standings.period_finder import PeriodFinder
+from score_service.boards.standings.period_results import PeriodResults
+from score_service.boards.standings.shared_reads import RecordReader
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
 from score_service.closing.loop import ClosingLoop
@@ -28,8 +28,8 @@ from score_service.process.stores import open_database, open_projection
 from score_service.projection.projection import Projection
 from score_service.reconcile.auditor import AuditLoop, Auditor
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Archive
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections

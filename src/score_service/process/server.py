@@ -19,19 +19,20 @@ from score_service.grpc_api.correction_service.servicer import CorrectionService
 from score_service.grpc_api.denials import Denials
 from score_service.grpc_api.dispatcher import Dispatcher
 from score_service.grpc_api.health import Health
+from score_service.grpc_api.leaderboard_service.servicer import LeaderboardServicer
 from score_service.grpc_api.ledger_service.entry_streams import EntryStreams
 from score_service.grpc_api.ledger_service.servicer import LedgerServicer
-from score_service.grpc_api.servicer import LeaderboardServicer, ScoreServicer
+from score_service.grpc_api.score_service.servicer import ScoreServicer
 from score_service.metrics import Metrics
 from score_service.process import gauges, grpc_server
 from score_service.process.checks import RECORD, checks_of
 from score_service.process.drain import Drain, end_calls
 from score_service.process.parts import Parts, open_parts
 from score_service.settings import ServeSettings
-from service_runtime.admin import LISTENER as ADMIN_LISTENER
-from service_runtime.admin import create_app
-from service_runtime.http_listener import address_of, bind
-from service_runtime.http_listener import serve as serve_http
+from service_runtime.http.admin import LISTENER as ADMIN_LISTENER
+from service_runtime.http.admin import create_app
+from service_runtime.http.http_listener import address_of, bind
+from service_runtime.http.http_listener import serve as serve_http
 from service_runtime.lifecycle import StopSignals, run_until_stopped
 from service_runtime.readiness import Readiness
 from service_runtime.settings import Address

@@ -14,9 +14,9 @@ import enum
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
-from score_service.domain.checkpoint import Checkpoint
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.checkpoint import Checkpoint
 from score_service.projection.keys import Keys
 from score_service.projection.replies import Headcount, Seen
 from score_service.projection.scripts import Cache, ScriptCall

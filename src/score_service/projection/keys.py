@@ -6,7 +6,7 @@ the keys of its ranks.
 
 from collections.abc import Iterable
 
-from score_service.domain.period import ALL_TIME
+from score_service.domain.board.period import ALL_TIME
 
 
 class Keys:

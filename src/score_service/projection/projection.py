@@ -21,11 +21,11 @@ from typing import Any, Final, Self
 
 import structlog
 
-from score_service.domain.changes import Changes
-from score_service.domain.hint import Hint, read_hint
-from score_service.domain.page_token import read_page_token
-from score_service.domain.period import ALL_TIME
-from score_service.domain.standing import Reading
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.standings.hint import Hint, read_hint
+from score_service.domain.standings.standing import Reading
+from score_service.domain.tokens.page_token import read_page_token
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.generation import SECONDS_ALONE, SECONDS_TO_LIVE, Generation
 from score_service.projection.keys import Keys

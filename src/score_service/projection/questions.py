@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from score_service.domain.page_token import PageEnd
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Reading
+from score_service.domain.tokens.page_token import PageEnd
 from score_service.projection.replies import read_neighbours, read_page, read_standings
 
 

@@ -22,8 +22,8 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from score_service.errors import OverloadedError
-from service_runtime.crowd import Crowd
-from service_runtime.tracing import current_span, inside
+from service_runtime.batching.crowd import Crowd
+from service_runtime.telemetry.tracing import current_span, inside
 
 TRIP_MAX: Final = 2_000
 """What a trip asks for, in standings: a few milliseconds of Redis, in which it does nothing else."""

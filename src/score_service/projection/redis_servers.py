@@ -29,10 +29,10 @@ from redis.exceptions import (
 
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.breaker import Breaker
-from service_runtime.logs import error_fields
 from service_runtime.redis.access import RedisAccess
 from service_runtime.redis.rejections import explain_rejection
-from service_runtime.throttle import Throttle
+from service_runtime.telemetry.logs import error_fields
+from service_runtime.telemetry.throttle import Throttle
 
 REDIRECTS: Final = (AskError, TryAgainError)
 """What a server says instead of an answer while slots move; MOVED is an AskError too."""

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, NamedTuple, Self
 
-from score_service.domain.changes import Changes
-from score_service.domain.hint import read_rank
-from score_service.domain.page_token import write_page_token
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Source, Standing
-from score_service.domain.ties import MEMBER_DIGITS, MEMBER_ORIGIN
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.hint import read_rank
+from score_service.domain.standings.standing import Reading, Source, Standing
+from score_service.domain.standings.ties import MEMBER_DIGITS, MEMBER_ORIGIN
+from score_service.domain.tokens.page_token import write_page_token
 
 
 class Headcount(NamedTuple):

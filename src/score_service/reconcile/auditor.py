@@ -20,20 +20,20 @@ from typing import Final, Self
 
 import structlog
 
-from score_service.domain.findings import Fault, Findings, Progress, ignore_progress
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.findings import Fault, Findings, Progress, ignore_progress
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Comparison
-from score_service.reconcile.census import Census
-from score_service.reconcile.rebuilder import Rebuilder
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.census import Census
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import StandingPage, Standings
 from service_runtime.lifecycle import running_loop
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 _PAGE: Final = 500
 _LOOKS_MAX: Final = 20

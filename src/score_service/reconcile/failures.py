@@ -3,7 +3,7 @@
 import structlog
 
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError, RecordUnavailableError
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 _log = structlog.get_logger(__name__)
 

@@ -9,15 +9,15 @@ Any number of these may work on the same boards at once: the scripts compare and
 import asyncio
 from collections.abc import Callable, Sequence
 
-from score_service.domain.changes import Changes
-from score_service.domain.position import Position
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.position import Position
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Applied
 from score_service.reconcile.freshness import Freshness
 from score_service.reconcile.headers import Headers, revisions_behind
 from score_service.reconcile.known_boards import KnownBoards
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.reconcile.repairs import Repairs, is_near
 from score_service.reconcile.scanner import Scanner
 from score_service.record.ledger import Ledger

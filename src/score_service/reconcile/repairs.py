@@ -10,18 +10,18 @@ from contextvars import Context
 from functools import partial
 from typing import Final
 
-from score_service.domain.award import MAX_BATCH
-from score_service.domain.position import Position
+from score_service.domain.ledger.award import MAX_BATCH
+from score_service.domain.ledger.position import Position
 from score_service.errors import ProjectionUnavailableError, RecordUnavailableError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Header, PositionMismatch
-from score_service.reconcile.backoff import Backoff
 from score_service.reconcile.failures import log_failure
 from score_service.reconcile.headers import Headers, revisions_behind
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.backoff import Backoff
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from service_runtime.lifecycle import end_tasks
-from service_runtime.throttle import Throttle
+from service_runtime.telemetry.throttle import Throttle
 
 _ATTEMPTS_MAX: Final = 100
 """How often another process may be faster before a repair gives up; that process goes on meanwhile."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
-from score_service.domain.position import Position
+from score_service.domain.ledger.position import Position
 from score_service.errors import RecordUnavailableError
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Header

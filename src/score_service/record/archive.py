@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from score_service.domain.changes import Changes
-from score_service.domain.position import Position
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError
 from score_service.record.database import BULK_SECONDS, Database
 

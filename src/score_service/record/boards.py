@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from psycopg.rows import DictRow
 
-from score_service.domain.board_settings import BoardSettings
-from score_service.domain.position import Position
+from score_service.domain.board.board_settings import BoardSettings
+from score_service.domain.ledger.position import Position
 from score_service.periods.settings_json import read_settings, write_settings
 from score_service.record.database import Database
 

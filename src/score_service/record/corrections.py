@@ -17,9 +17,9 @@ from typing import TypeAlias
 
 from psycopg.rows import DictRow
 
-from score_service.domain.changes import Changes
-from score_service.domain.position import Position
-from score_service.domain.reversal import (
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.reversal import (
     AwardArchived,
     AwardMissing,
     Reversal,
@@ -27,7 +27,7 @@ from score_service.domain.reversal import (
     ReversalRequest,
     ReversedBatch,
 )
-from score_service.domain.visibility import Visibility
+from score_service.domain.ledger.visibility import Visibility
 from score_service.errors import BoardNotFoundError, RecordUnavailableError, StandingNotFoundError
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger, write_array

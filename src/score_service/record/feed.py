@@ -13,7 +13,7 @@ from typing import Final
 
 from psycopg.rows import DictRow
 
-from score_service.domain.entry import (
+from score_service.domain.ledger.entry import (
     ALL_KINDS,
     AwardEntry,
     Entry,
@@ -22,7 +22,7 @@ from score_service.domain.entry import (
     OtherEntry,
     position_of,
 )
-from score_service.domain.position import Position
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError, HistoryArchivedError, PositionUnknownError
 from score_service.record.database import Database
 from score_service.record.ledger import MAX_REVISION

@@ -7,7 +7,7 @@ from datetime import UTC
 
 from psycopg.rows import DictRow
 
-from score_service.domain.history import (
+from score_service.domain.ledger.history import (
     AwardFilter,
     AwardPage,
     LedgerAward,
@@ -15,7 +15,7 @@ from score_service.domain.history import (
     RankMove,
     SelectedAward,
 )
-from score_service.domain.reversal import Reversal
+from score_service.domain.ledger.reversal import Reversal
 from score_service.record.corrections import read_reversal
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.ledger import write_array

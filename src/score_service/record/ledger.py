@@ -19,7 +19,8 @@ from typing import Final, overload
 
 from psycopg.rows import DictRow
 
-from score_service.domain.award import (
+from score_service.domain.board.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
+from score_service.domain.ledger.award import (
     MAX_BATCH,
     ArchivedAward,
     Award,
@@ -27,10 +28,9 @@ from score_service.domain.award import (
     PeriodClosed,
     RecordedAward,
 )
-from score_service.domain.changes import Change, Changes, write_lines
-from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Period, Schedule
-from score_service.domain.position import Position
-from score_service.domain.visibility import Visibility
+from score_service.domain.ledger.changes import Change, Changes, write_lines
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.visibility import Visibility
 from score_service.errors import (
     AwardNotFoundError,
     BoardNotFoundError,

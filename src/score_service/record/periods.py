@@ -19,9 +19,9 @@ from typing import Final
 
 from psycopg.rows import DictRow
 
-from score_service.domain.changes import Changes
-from score_service.domain.period import Period, PeriodKind, StoredPeriod
-from score_service.domain.position import Position
+from score_service.domain.board.period import Period, PeriodKind, StoredPeriod
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.position import Position
 from score_service.record.database import BULK_SECONDS, Database
 
 KEPT_RANKS: Final = 1000

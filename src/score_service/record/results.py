@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from psycopg.rows import DictRow
 
-from score_service.domain.page_token import read_page_token, write_page_token
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Source, Standing
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Reading, Source, Standing
+from score_service.domain.tokens.page_token import read_page_token, write_page_token
 from score_service.errors import BoardNotFoundError
 from score_service.record.database import Database
 from score_service.record.standings import make_standing

@@ -15,12 +15,12 @@ from typing import Final
 
 from psycopg.rows import DictRow
 
-from score_service.domain.award import MAX_TOTAL
-from score_service.domain.page_token import PageEnd, read_page_token, write_page_token
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Source, Standing
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.award import MAX_TOTAL
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.visibility import Visibility
+from score_service.domain.standings.standing import Reading, Source, Standing
+from score_service.domain.tokens.page_token import PageEnd, read_page_token, write_page_token
 from score_service.errors import BoardNotFoundError
 from score_service.record.database import BULK_SECONDS, Database
 

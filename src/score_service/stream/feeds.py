@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from score_service.boards.period_finder import PeriodFinder
-from score_service.boards.shared_reads import RecordReader
-from score_service.domain.changes import Change
-from score_service.domain.standing import Standing
+from score_service.boards.standings.period_finder import PeriodFinder
+from score_service.boards.standings.shared_reads import RecordReader
+from score_service.domain.ledger.changes import Change
+from score_service.domain.standings.standing import Standing
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector
 from score_service.record.corrections import Corrections

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from score_service.domain.period import PeriodView
-from score_service.domain.position import Position
-from score_service.domain.standing import Source, Standing
-from score_service.domain.watch import Body, Checkpoint, Snapshot, Update, WatchMessage
+from score_service.domain.board.period import PeriodView
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Source, Standing
+from score_service.domain.standings.watch import Body, Checkpoint, Snapshot, Update, WatchMessage
 
 _Shape: TypeAlias = tuple[type[Body], int, bool]
 

@@ -15,13 +15,13 @@ from dataclasses import replace
 from itertools import islice
 from typing import Final, TypeAlias
 
-from score_service.boards.period_finder import FoundPeriod
-from score_service.domain.changes import Change, Changes, read_lines
-from score_service.domain.hint import Hint
-from score_service.domain.period import ALL_TIME, PeriodChoice, PeriodView
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Source, Standing
-from score_service.domain.watch import MAX_TOP
+from score_service.boards.standings.period_finder import FoundPeriod
+from score_service.domain.board.period import ALL_TIME, PeriodChoice, PeriodView
+from score_service.domain.ledger.changes import Change, Changes, read_lines
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.hint import Hint
+from score_service.domain.standings.standing import Reading, Source, Standing
+from score_service.domain.standings.watch import MAX_TOP
 from score_service.errors import ProjectionUnavailableError, RecordUnavailableError
 from score_service.stream.feeds import Feeds
 from score_service.stream.frame import Frame

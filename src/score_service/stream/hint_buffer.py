@@ -6,9 +6,9 @@ where none is missing.
 
 from dataclasses import replace
 
-from score_service.domain.hint import Hint
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Standing
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.hint import Hint
+from score_service.domain.standings.standing import Reading, Standing
 
 
 class HintBuffer:

@@ -11,8 +11,8 @@ from typing import Final
 
 import structlog
 
-from score_service.domain.hint import Hint
-from score_service.domain.period import PeriodChoice
+from score_service.domain.board.period import PeriodChoice
+from score_service.domain.standings.hint import Hint
 from score_service.errors import (
     BoardNotFoundError,
     PeriodUnknownError,
@@ -23,7 +23,7 @@ from score_service.stream.feeds import Feeds
 from score_service.stream.frame import Frame
 from score_service.stream.frames import Frames
 from score_service.stream.watcher import Watcher
-from service_runtime.logs import error_fields
+from service_runtime.telemetry.logs import error_fields
 
 _OFFERED_AT_ONCE: Final = 50
 """Watchers that are offered a frame before the process does other work: to write to one takes 0.1 ms."""

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Self, TypeAlias
 from weakref import WeakValueDictionary
 
-from score_service.domain.changes import Change, read_lines
-from score_service.domain.period import ALL_TIME, PeriodChoice
-from score_service.domain.standing import Standing
-from score_service.domain.watch import Update, WatchMessage, WatchRequest
+from score_service.domain.board.period import ALL_TIME, PeriodChoice
+from score_service.domain.ledger.changes import Change, read_lines
+from score_service.domain.standings.standing import Standing
+from score_service.domain.standings.watch import Update, WatchMessage, WatchRequest
 from score_service.errors import ProjectionUnavailableError, ShuttingDownError, WatcherEvictedError
 from score_service.stream.feeds import Feeds
 from score_service.stream.frame import Frame

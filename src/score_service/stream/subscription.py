@@ -6,7 +6,7 @@ from typing import Protocol
 
 import structlog
 
-from score_service.domain.hint import Hint
+from score_service.domain.standings.hint import Hint
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection
 

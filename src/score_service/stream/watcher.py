@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
-from score_service.domain.standing import Standing
-from score_service.domain.watch import Update, WatchMessage, WatchRequest
+from score_service.domain.standings.standing import Standing
+from score_service.domain.standings.watch import Update, WatchMessage, WatchRequest
 from score_service.errors import ScoreServiceError
 from score_service.stream.frame import Frame
 

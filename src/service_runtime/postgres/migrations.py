@@ -18,8 +18,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
+from service_runtime.errors import SetupError
 from service_runtime.postgres.conninfo import complete_conninfo
-from service_runtime.settings import SetupError
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,8 @@ import structlog
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
-from service_runtime.logs import error_fields
 from service_runtime.postgres.conninfo import complete_conninfo
+from service_runtime.telemetry.logs import error_fields
 
 Connection = psycopg.AsyncConnection[DictRow]
 

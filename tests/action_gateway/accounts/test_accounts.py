@@ -12,10 +12,10 @@ import httpx2 as httpx
 import psycopg
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from tests.fixtures.gateway import Gateway, Player, StartGateway
-from tests.fixtures.postgres import Database
-from tests.fixtures.score_service import ScoreService
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import Gateway, Player, StartGateway
+from tests.fixtures.services.score_service import ScoreService
 from websockets.asyncio.client import connect
 
 from conformance.server.scripted import ScriptedServer, answer, reject

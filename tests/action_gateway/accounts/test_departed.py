@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
-from tests.fixtures.gateway import MovableClock
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import MovableClock
 
 from action_gateway.accounts.departed import Departed, DepartureSource
 from action_gateway.errors import UnavailableError

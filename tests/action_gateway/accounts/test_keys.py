@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-from tests.fixtures.gateway import add_signing_key
+from tests.fixtures.services.gateway import add_signing_key
 
 from action_gateway.accounts.keys import KeyFolder
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 
 class MovableTime:

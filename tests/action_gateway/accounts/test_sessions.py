@@ -10,8 +10,8 @@ import httpx2 as httpx
 import psycopg
 import pytest
 from argon2 import PasswordHasher
-from tests.fixtures.gateway import Gateway, StartGateway
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.services.gateway import Gateway, StartGateway
 
 PASSWORD = "correct horse battery"
 KEY = "5f0c1a52-9f7c-4d0e-8d0a-1f6f5f0e7b11"

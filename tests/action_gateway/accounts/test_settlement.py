@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
 
 from action_gateway.accounts.accounts import DeletionRules
 from action_gateway.accounts.settlement import Settlement

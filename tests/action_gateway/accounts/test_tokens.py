@@ -8,7 +8,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.action_gateway.forgery import forge, read_part, sign_with_public_key
-from tests.fixtures.gateway import MovableClock, add_signing_key
+from tests.fixtures.services.gateway import MovableClock, add_signing_key
 
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.tokens import AccessTokens, ActionTokens

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 from tests.action_gateway.forgery import forge, sign_with_public_key
-from tests.fixtures.gateway import ACTIONS, Gateway, MovableClock, Player, StartGateway
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.services.gateway import ACTIONS, Gateway, MovableClock, Player, StartGateway
+from tests.fixtures.services.score_service import ScoreService
 
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.actions.catalog import CatalogAction, replace_actions

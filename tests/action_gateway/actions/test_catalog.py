@@ -6,8 +6,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.fixtures.gateway import ACTIONS
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.services.gateway import ACTIONS
 
 from action_gateway.actions.catalog import CatalogAction, read_catalog, replace_actions
 from action_gateway.domain.action import Kind, Repeat
@@ -15,8 +15,8 @@ from action_gateway.domain.answer_key import AnswerKey
 from action_gateway.domain.number import Number
 from action_gateway.store.migrate import MIGRATION
 from action_gateway.store.store import Store
+from service_runtime.errors import SetupError
 from service_runtime.postgres.pool import PoolSettings
-from service_runtime.settings import SetupError
 
 GOOD = """
 [[action]]

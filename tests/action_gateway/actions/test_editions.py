@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.fixtures.gateway import ACTIONS
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.services.gateway import ACTIONS
 
 from action_gateway.actions.catalog import replace_actions
 from action_gateway.actions.editions import OFFERED_SECONDS, Editions

@@ -5,10 +5,10 @@ from typing import Any
 import psycopg
 import pytest
 from tests.action_gateway.forgery import forge
-from tests.fixtures.gateway import ACTIONS, Gateway, Player, StartGateway
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.services.gateway import ACTIONS, Gateway, Player, StartGateway
+from tests.fixtures.services.score_service import ScoreService
 
 from action_gateway.accounts.score_tickets import LEEWAY_SECONDS
 from action_gateway.actions.catalog import replace_actions

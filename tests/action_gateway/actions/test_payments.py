@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 from tests.action_gateway.scripted_ledger import ScriptedLedger
-from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.services.gateway import Gateway, Player, StartGateway
 
 from conformance.server.scripted import ScriptedServer, reject
 from local_stack.certificates import CertificateFiles

@@ -15,8 +15,8 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.fixtures.gateway import Gateway, StartGateway
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.services.gateway import Gateway, StartGateway
+from tests.fixtures.services.score_service import ScoreService
 
 from action_gateway.accounts.score_tickets import LEEWAY_SECONDS, ScoreTickets
 from action_gateway.actions.instants import Instants

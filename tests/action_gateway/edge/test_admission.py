@@ -10,10 +10,10 @@ import pytest
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.testing import capture_logs
-from tests.fixtures.gateway import Gateway, StartGateway
-from tests.fixtures.score_service import ScoreService
-from tests.fixtures.stores import eventually
-from tests.fixtures.wire import wire
+from tests.fixtures.clients.wire import wire
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import Gateway, StartGateway
+from tests.fixtures.services.score_service import ScoreService
 
 from action_gateway.accounts.passwords import Passwords, Verdict
 from action_gateway.edge.admission import Admission

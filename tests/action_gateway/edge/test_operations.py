@@ -6,7 +6,7 @@ import httpx2 as httpx
 import pytest
 from fastapi import FastAPI
 from starlette.types import ASGIApp
-from tests.fixtures.gateway import Gateway, Player
+from tests.fixtures.services.gateway import Gateway, Player
 
 from action_gateway.edge.exception_handlers import HANDLERS
 from action_gateway.edge.operations import DirectCalls

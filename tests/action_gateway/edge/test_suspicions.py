@@ -11,11 +11,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from tests.action_gateway.forgery import forge
-from tests.fixtures.gateway import ACTIONS, Gateway, Player, StartGateway
+from tests.fixtures.clients.realtime import Realtime, close_code
+from tests.fixtures.clients.roles import grant
 from tests.fixtures.logs import LogLines
-from tests.fixtures.realtime import Realtime, close_code
-from tests.fixtures.roles import grant
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.services.gateway import ACTIONS, Gateway, Player, StartGateway
+from tests.fixtures.services.score_service import ScoreService
 
 from action_gateway import errors
 from action_gateway.actions.catalog import replace_actions

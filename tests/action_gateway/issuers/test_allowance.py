@@ -7,7 +7,7 @@ import pytest
 from limits.aio.storage import MemoryStorage
 from limits.errors import StorageError
 from prometheus_client import CollectorRegistry
-from tests.fixtures.outside_issuers import OutsideIssuer, write_issuers
+from tests.fixtures.clients.outside_issuers import OutsideIssuer, write_issuers
 
 from action_gateway.domain.ticket import Ticket
 from action_gateway.errors import BadTicketError, RateLimitedError

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.outside_issuers import OutsideIssuer, write_issuers
+from tests.fixtures.clients.outside_issuers import OutsideIssuer, write_issuers
 
 from action_gateway.issuers.issuer import Issuer, Users
 from action_gateway.issuers.issuers_file import parse_issuers
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 
 def read(file: Path) -> str:

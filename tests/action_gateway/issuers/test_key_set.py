@@ -11,8 +11,8 @@ from tests.fixtures.programs import find_program
 
 from action_gateway.issuers.key_set import make_key_set, parse_key_set
 from score_client.tickets import TicketKey
-from service_runtime.jwk import describe_key
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
+from service_runtime.tls.jwk import describe_key
 
 KEY = Ed25519PrivateKey.generate().public_key()
 GOOD = describe_key(KEY, "2026")

@@ -12,19 +12,19 @@ from typing import Any
 import psycopg
 import pytest
 from tests.action_gateway.forgery import forge
-from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.clients.outside_issuers import OutsideIssuer, replace_file, write_issuers
 from tests.fixtures.logs import LogLines
-from tests.fixtures.outside_issuers import OutsideIssuer, replace_file, write_issuers
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.score_service import POLICY, ScoreService, StartScoreService
-from tests.fixtures.stores import eventually
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import Gateway, Player, StartGateway
+from tests.fixtures.services.score_service import POLICY, ScoreService, StartScoreService
 
 from action_gateway.accounts.score_tickets import LEEWAY_SECONDS
 from action_gateway.issuers.rejections import EVENTS_A_SECOND
 from action_gateway.request_context import add_request_fields
 from score_client.tickets import TicketKey
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 
 def code(response: Any) -> tuple[int, str]:

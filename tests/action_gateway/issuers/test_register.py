@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from tests.fixtures.outside_issuers import OutsideIssuer, replace_file, write_issuers
+from tests.fixtures.clients.outside_issuers import OutsideIssuer, replace_file, write_issuers
 
 from action_gateway.issuers.register import Register
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 
 class MovableTime:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.proxy import Proxy
+from tests.fixtures.network.proxy import Proxy
 
 from action_gateway.errors import RateLimitedError, UnavailableError
 from action_gateway.limits.limits import Limits, Rates
 from action_gateway.limits.redis_storage import Counters, open_counters
-from local_stack.valkey import ValkeyServer
+from local_stack.servers.valkey import ValkeyServer
 from service_runtime.redis.access import RedisAccess, RedisUrl
 
 RATES = Rates(starts=2, completes=3, redeems=2, logins=2, registrations=1, exports=2, moderations=2)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 from limits.errors import StorageError
-from tests.fixtures.rejecting_redis import RejectingRedis
-from tests.fixtures.valkey_nodes import ValkeyCluster
+from tests.fixtures.servers.rejecting_redis import RejectingRedis
+from tests.fixtures.servers.valkey_nodes import ValkeyCluster
 
 from action_gateway.limits.redis_storage import Counters, open_counters
 from service_runtime.redis.access import RedisAccess, RedisUrl

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import pytest
 from redis.crc import key_slot
-from tests.fixtures.stores import eventually
-from tests.fixtures.valkey_nodes import SentinelSet, ValkeyCluster
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.servers.valkey_nodes import SentinelSet, ValkeyCluster
 
 from action_gateway.errors import RateLimitedError, UnavailableError
 from action_gateway.limits.limits import Limits, Rates

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.services.gateway import Gateway, Player, StartGateway
 
 ROUTES = {
     "/api/v1/auth/register": {"post"},

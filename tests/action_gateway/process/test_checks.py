@@ -5,14 +5,14 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.fixtures.gateway import StartGateway
-from tests.fixtures.postgres import Database, accepting_no_writes
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.rejecting_redis import REASONS, RejectingRedis
-from tests.fixtures.score_service import ScoreService, StartScoreService
-from tests.fixtures.stores import eventually
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database, accepting_no_writes
+from tests.fixtures.servers.rejecting_redis import REASONS, RejectingRedis
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import StartGateway
+from tests.fixtures.services.score_service import ScoreService, StartScoreService
 
-from local_stack.valkey import ValkeyServer
+from local_stack.servers.valkey import ValkeyServer
 
 
 async def test_a_gateway_with_all_its_parts_is_ready_on_both_ports(

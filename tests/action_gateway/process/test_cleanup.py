@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 
 import psycopg
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
 
 from action_gateway.process import cleanup
 from action_gateway.process.cleanup import delete_expired

@@ -1,7 +1,7 @@
 """The gauges of the parts of the gateway."""
 
-from tests.fixtures.gateway import StartGateway
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import StartGateway
 
 
 async def test_the_metrics_show_the_use_and_the_limit_of_each_resource(start_gateway: StartGateway) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx2 as httpx
 import pytest
-from tests.fixtures.gateway import add_signing_key
-from tests.fixtures.processes import Processes, RunningService
-from tests.fixtures.realtime import close_code
-from tests.fixtures.score_service import ScoreService
-from tests.fixtures.stores import eventually
+from tests.fixtures.clients.realtime import close_code
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import add_signing_key
+from tests.fixtures.services.processes import Processes, RunningService
+from tests.fixtures.services.score_service import ScoreService
 from websockets.asyncio.client import connect
 
 from action_gateway.process.server import raise_file_limit

@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from tests.fixtures.gateway import Gateway, Player, StartGateway
-from tests.fixtures.realtime import EventReader, ServerSentEvent, receive
-from tests.fixtures.score_service import ScoreService
-from tests.fixtures.stores import eventually
+from tests.fixtures.clients.realtime import EventReader, ServerSentEvent, receive
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import Gateway, Player, StartGateway
+from tests.fixtures.services.score_service import ScoreService
 from websockets.asyncio.client import ClientConnection, connect
 
 from score_client.types import AwardResult

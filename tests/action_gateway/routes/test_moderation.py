@@ -8,9 +8,9 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from tests.action_gateway.scripted_ledger import GATEWAY, ScriptedLedger
-from tests.fixtures.gateway import Gateway, Player, StartGateway
-from tests.fixtures.roles import grant, revoke
-from tests.fixtures.stores import eventually
+from tests.fixtures.clients.roles import grant, revoke
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import Gateway, Player, StartGateway
 
 from conformance.server.scripted import ScriptedServer
 from local_stack.certificates import CertificateFiles

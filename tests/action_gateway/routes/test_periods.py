@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 from google.protobuf.message import Message
 from grpc import StatusCode
-from tests.fixtures.gateway import Gateway, Player, StartGateway
+from tests.fixtures.services.gateway import Gateway, Player, StartGateway
 
 from action_gateway.domain.action import Repeat, StartedAction, find_award_id
 from conformance.server.scripted import Context, ScriptedServer, answer, play, reject

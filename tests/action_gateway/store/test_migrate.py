@@ -5,12 +5,12 @@ import asyncio
 import psycopg
 import pytest
 from psycopg import sql
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
 
 from action_gateway.store.migrate import MIGRATION
 from action_gateway.store.store import REQUIRED_REVISION, Store
+from service_runtime.errors import SetupError
 from service_runtime.postgres.pool import PoolSettings
-from service_runtime.settings import SetupError
 
 
 async def test_the_schema_has_the_revision_that_the_code_needs(database: Database) -> None:

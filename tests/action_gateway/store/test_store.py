@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
 
 from action_gateway.errors import UnavailableError, UsernameTakenError
 from action_gateway.store.attempts import Attempt

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 from tests.action_gateway.scripted_board import ScriptedBoard, day_of
-from tests.fixtures.realtime import EventReader, Realtime, ServerSentEvent, StartRealtime
+from tests.fixtures.clients.realtime import EventReader, Realtime, ServerSentEvent, StartRealtime
 
 PATH = "/api/v1/leaderboard/events"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 from tests.action_gateway.scripted_board import day_of
-from tests.fixtures.realtime import Realtime, StartRealtime, close_code, receive
+from tests.fixtures.clients.realtime import Realtime, StartRealtime, close_code, receive
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.frames import Frame, Opcode
 

@@ -17,7 +17,7 @@ from tests.fixtures.programs import find_program
 from bench.comparing.comparison import compare
 from bench.comparing.worktree import RevisionError, checked_out, find_commit
 from bench.figures.row import Quantity, Row, at_least, rate
-from local_stack.binding import bind_command
+from local_stack.servers.binding import bind_command
 
 ROOT = Path(__file__).parents[3]
 

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from bench.comparing.peer import PeerError, make_peer_theme
-from local_stack.binding import bind_command
-from local_stack.ports import free_port
+from local_stack.servers.binding import bind_command
+from local_stack.servers.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 BASIC = f"Basic {base64.b64encode(b'defaultkey:').decode()}"

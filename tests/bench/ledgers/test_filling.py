@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
-from tests.fixtures import postgres
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
 from bench.ledgers.filling import award_id_at, fill
 from bench.ledgers.size import LedgerSize

@@ -2,8 +2,8 @@
 
 import psycopg
 from psycopg.rows import dict_row
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
 from bench.themes.rebuilding import read_pages
 from score_service.record.ledger import Ledger

@@ -11,8 +11,8 @@ from google.protobuf.json_format import MessageToDict
 from tests.clients.node.control import Action, Control
 from tests.clients.node.steps import read_step
 from tests.fixtures.certificates import BACKEND_ID
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.services.score_service import ScoreService
 
 from conformance.server.scripted import Received, ScriptedServer
 from local_stack.certificates import CertificateAuthority, CertificateFiles

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from tests.clients.node.conftest import CLIENT, RunTests, proxy_actions, server_actions
-from tests.fixtures.proxy import Proxy
+from tests.fixtures.network.proxy import Proxy
 
 from conformance.server.scripted import ScriptedServer
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tests.clients.node.conftest import NODE
-from tests.fixtures.conformance import judge_at_once, list_faults
+from tests.fixtures.clients.conformance import judge_at_once, list_faults
 
 
 async def test_the_node_client_keeps_all_rules(built_client: Path) -> None:

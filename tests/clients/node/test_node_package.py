@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2 as httpx
 import pytest
 from tests.clients.node.conftest import NODE, NPM
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.services.score_service import ScoreService
 
 from local_stack.certificates import CertificateFiles
 

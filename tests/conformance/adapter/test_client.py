@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.conformance import write_script
+from tests.fixtures.clients.conformance import write_script
 
 from conformance.adapter.client import Client, Failure, Kind, Unsupported
 from conformance.adapter.process import AdapterFault, AdapterProcess

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.fixtures.conformance import write_script
-from tests.fixtures.stores import eventually
+from tests.fixtures.clients.conformance import write_script
+from tests.fixtures.servers.stores import eventually
 
 from conformance.adapter.process import AdapterFault, AdapterProcess
 

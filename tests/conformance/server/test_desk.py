@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import grpc
 import pytest
-from tests.fixtures.score_service import Stubs, award_request, credentials_of
+from tests.fixtures.services.score_service import Stubs, award_request, credentials_of
 
 from conformance.server.desk import LOSE, MAKE, Desk, Rejection
 from conformance.server.scripted import ScriptedServer

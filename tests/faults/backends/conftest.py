@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.services.score_service import ScoreService
 
 from faults.backends.backend import Backend
 from faults.model.history import History

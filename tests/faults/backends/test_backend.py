@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tests.fixtures.archiving import Archiving
 from tests.fixtures.certificates import BACKEND_ID
-from tests.fixtures.score_service import ScoreService
-from tests.fixtures.stores import eventually
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import ScoreService
 
 from faults.backends.backend import Backend
 from faults.backends.memory import Remembered

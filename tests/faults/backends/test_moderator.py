@@ -6,8 +6,8 @@ import uuid
 from contextlib import suppress
 
 import pytest
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.stores import eventually
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.servers.stores import eventually
 
 from faults.backends.backend import Backend
 from faults.backends.memory import Memory

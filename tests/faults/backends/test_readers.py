@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.services.score_service import ScoreService
 
 from faults.backends.backend import Backend
 from faults.backends.memory import Memory

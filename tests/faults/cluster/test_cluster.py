@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import httpx2 as httpx
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
 
 from faults.cluster.builder import running_cluster
 from faults.cluster.cluster import SERVICES, Cluster

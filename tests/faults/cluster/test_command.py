@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
 
 from faults.cluster.command import Command
 

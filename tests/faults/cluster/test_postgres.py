@@ -9,14 +9,14 @@ from typing import LiteralString
 import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import eventually
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.stores import eventually
 
 from bench.stack.accounting import read_processes, tree_of
 from faults.cluster.postgres import FAST, IMMEDIATE, Postgres, PostgresPair
-from local_stack.ports import HOST, free_port
-from local_stack.postgres import PostgresCluster
 from local_stack.provision import create_database, derive_passwords, provision
+from local_stack.servers.ports import HOST, free_port
+from local_stack.servers.postgres import PostgresCluster
 from score_service.errors import RecordUnavailableError
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger

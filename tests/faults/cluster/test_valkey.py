@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 import redis.asyncio
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
 
 from faults.cluster.valkey import Valkey, ValkeyPair
 from faults.network.proxy import Proxy
-from local_stack.ports import free_port
-from local_stack.valkey import ValkeyFolder
+from local_stack.servers.ports import free_port
+from local_stack.servers.valkey import ValkeyFolder
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from faults.evidence import collector
 from faults.evidence.collector import read_epochs
 from faults.model.history import History, Restore
 from faults.model.ledger import Record
-from local_stack.postgres import PostgresCluster
+from local_stack.servers.postgres import PostgresCluster
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
 from faults.evidence.files import Key, read_files, trace_back
 from faults.evidence.record import read_record

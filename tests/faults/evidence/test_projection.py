@@ -2,7 +2,7 @@
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.stores import make_award
 
 from faults.evidence.projection import read_projections
 from faults.model.projection import ALL_TIME

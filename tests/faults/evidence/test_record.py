@@ -2,8 +2,8 @@
 
 import uuid
 
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
 from faults.evidence.record import read_record
 from faults.model.ledger import start_digest

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TypeAlias
 
 import pytest
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
 
 from faults.network.balancer import Balancer, Upstream
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
 
 from faults.network.proxy import Proxy
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from tests.fixtures.gateway import Gateway
+from tests.fixtures.services.gateway import Gateway
 
 from faults.network.proxy import Proxy
 from faults.players.gateway_client import GatewayClient

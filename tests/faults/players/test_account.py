@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import psycopg
 import pytest
-from tests.fixtures.gateway import Gateway
+from tests.fixtures.services.gateway import Gateway
 
 from faults.players.account import Account
 from faults.players.gateway_client import GatewayClient, NotNowError, UnexpectedAnswerError

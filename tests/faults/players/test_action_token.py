@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.fixtures.gateway import add_signing_key
+from tests.fixtures.services.gateway import add_signing_key
 
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.tokens import ActionTokens

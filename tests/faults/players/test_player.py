@@ -5,7 +5,7 @@ import random
 
 import psycopg
 import pytest
-from tests.fixtures.gateway import Gateway
+from tests.fixtures.services.gateway import Gateway
 
 from faults.model.history import History, Outcome
 from faults.network.proxy import Proxy

@@ -6,7 +6,7 @@ import time
 
 import psycopg
 import pytest
-from tests.fixtures.gateway import Gateway
+from tests.fixtures.services.gateway import Gateway
 
 from faults.model.history import History, Outcome, Redemption
 from faults.network.proxy import Proxy

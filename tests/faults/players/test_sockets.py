@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.fixtures.gateway import Gateway
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.gateway import Gateway
 
 from faults.load.observer import Observer
 from faults.model.history import Closed, History, Message

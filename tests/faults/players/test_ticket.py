@@ -5,7 +5,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from tests.fixtures.gateway import add_signing_key
+from tests.fixtures.services.gateway import add_signing_key
 
 from action_gateway.accounts.keys import KeyFolder
 from action_gateway.accounts.score_tickets import ScoreTickets

@@ -19,11 +19,11 @@ import psycopg
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.certificates import BACKEND_ID
-from tests.fixtures.periods import save_settings
-from tests.fixtures.postgres import Database as Server
-from tests.fixtures.processes import RunningService
-from tests.fixtures.stack import Stack
-from tests.fixtures.stores import eventually
+from tests.fixtures.ledgers.periods import save_settings
+from tests.fixtures.servers.postgres import Database as Server
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.processes import RunningService
+from tests.fixtures.services.stack import Stack
 
 from action_gateway.actions.catalog import read_catalog, replace_actions
 from conformance.certificates import RenewableFiles
@@ -62,7 +62,7 @@ from local_stack.certificates import CertificateAuthority, CertificateFiles
 from local_stack.services import issuer_settings
 from local_stack.state import StateFolder
 from score_client import ClientCredentials
-from score_service.domain.board_settings import BoardSettings, Season
+from score_service.domain.board.board_settings import BoardSettings, Season
 from score_service.record.boards import BoardStore
 from score_service.record.database import Database
 from service_runtime.postgres.pool import PoolSettings

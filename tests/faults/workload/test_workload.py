@@ -9,9 +9,9 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from tests.fixtures.postgres import Database
-from tests.fixtures.stack import Stack, target_of
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.stack import Stack, target_of
 
 from action_gateway.actions.catalog import read_catalog, replace_actions
 from faults.cluster.actions import ACTIONS_FILE

@@ -9,7 +9,7 @@ from tests.fixtures.contract import declared_methods
 
 from score_service.access.policy import SERVICES, Grant, Policy
 from score_service.errors import NotAllowedError
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 BACKEND = "spiffe://laurel.test/backend"
 AWARD = "score_api.v1.ScoreService/AwardPoints"

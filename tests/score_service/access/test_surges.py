@@ -6,14 +6,14 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 from tests.fixtures.certificates import BACKEND_ID
-from tests.fixtures.score_service import (
+from tests.fixtures.servers.stores import eventually, make_award
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
     Stubs,
     award_request,
 )
-from tests.fixtures.stores import eventually, make_award
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import score_service_pb2 as score_pb

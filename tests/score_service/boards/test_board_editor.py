@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 
 import psycopg
 import pytest
-from tests.fixtures import postgres
-from tests.fixtures.periods import MONDAY, LedgerClock, archive_and_close, written
-from tests.fixtures.stores import make_award
+from tests.fixtures.ledgers.periods import MONDAY, LedgerClock, archive_and_close, written
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import make_award
 
 from score_service.boards.board_editor import BoardEditor, BoardsPlan
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
-from score_service.domain.period import PeriodKind
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.period import PeriodKind
 from score_service.periods.schedules import make_schedule
 from score_service.periods.settings_change import SettingsPatch
 from score_service.periods.settings_rules import FaultKind

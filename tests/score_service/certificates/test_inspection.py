@@ -25,7 +25,7 @@ from tests.fixtures.certificates import (
     PrivateKey,
     build_certificate,
 )
-from tests.fixtures.score_service import METERED_ID, POLICY, READER_ID
+from tests.fixtures.services.score_service import METERED_ID, POLICY, READER_ID
 
 from score_service.access.policy import Policy
 from score_service.certificates.certificate import FIT_KEYS

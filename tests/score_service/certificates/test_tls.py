@@ -20,22 +20,22 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from structlog.testing import capture_logs
 from tests.fixtures.certificates import BACKEND_ID, SERVICE_ID, build_certificate
-from tests.fixtures.score_service import (
+from tests.fixtures.secret_volume import SecretVolume
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
     award_request,
     rejected,
 )
-from tests.fixtures.secret_volume import SecretVolume
-from tests.fixtures.stores import eventually
 
 from local_stack import certificates as stack
 from score_service.certificates.certificate import FIT_KEYS
 from score_service.certificates.files import CertificateFiles, read_certificates
 from score_service.certificates.tls import SESSION_SECONDS, Certificates
-from service_runtime.pem import is_signed_by
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
+from service_runtime.tls.pem import is_signed_by
 
 
 def now() -> datetime:

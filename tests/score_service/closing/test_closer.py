@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     HOUR,
@@ -21,13 +21,13 @@ from tests.fixtures.periods import (
     save_settings,
     week,
 )
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import NO_RETRIES, eventually, make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import NO_RETRIES, eventually, make_award
 
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
 from score_service.closing.loop import ClosingLoop
-from score_service.domain.period import StoredPeriod
+from score_service.domain.board.period import StoredPeriod
 from score_service.errors import ProjectionUnavailableError, RecordUnavailableError
 from score_service.operations.verifier import Verifier
 from score_service.projection.projection import Projection

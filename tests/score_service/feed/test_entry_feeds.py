@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.boards import PeriodBoards
-from tests.fixtures.periods import DAY, HOUR, MONDAY
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import eventually, make_award
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.boards import PeriodBoards
+from tests.fixtures.ledgers.periods import DAY, HOUR, MONDAY
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually, make_award
 
-from score_service.domain.entry import Entry, EntryKind, EntryPage, FeedRequest, position_of
-from score_service.domain.position import Position
+from score_service.domain.ledger.entry import Entry, EntryKind, EntryPage, FeedRequest, position_of
+from score_service.domain.ledger.position import Position
 from score_service.errors import (
     BoardNotFoundError,
     HistoryArchivedError,

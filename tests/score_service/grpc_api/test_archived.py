@@ -5,9 +5,9 @@ from typing import Any, TypeAlias
 
 import pytest
 from grpc import StatusCode
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.corrections import reversal_request
-from tests.fixtures.score_service import Rejection, Stubs, award_request, rejected
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.corrections import reversal_request
+from tests.fixtures.services.score_service import Rejection, Stubs, award_request, rejected
 
 from score_api.v1 import ledger_service_pb2 as ledger_pb
 from score_api.v1 import score_service_pb2 as score_pb

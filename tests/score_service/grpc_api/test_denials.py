@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
 from tests.fixtures.logs import LogLines
-from tests.fixtures.score_service import (
+from tests.fixtures.services.score_service import (
     METERED_ID,
     POLICY,
     READER_ID,

@@ -16,8 +16,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from structlog.testing import capture_logs
 from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
-from tests.fixtures.postgres import Database
-from tests.fixtures.score_service import (
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import (
     Connect,
     Rejection,
     ScoreService,
@@ -28,13 +29,12 @@ from tests.fixtures.score_service import (
     read_rejection,
     rejected,
 )
-from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateAuthority, CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
-from score_service.domain.position import Position
-from score_service.domain.standing import Source, Standing
-from score_service.domain.watch import Snapshot, WatchMessage
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Source, Standing
+from score_service.domain.standings.watch import Snapshot, WatchMessage
 from score_service.errors import AwardNotFoundError
 from score_service.metrics import add_call_fields
 

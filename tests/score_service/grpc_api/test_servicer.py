@@ -17,8 +17,9 @@ from google.protobuf.message_factory import GetMessageClass
 from grpc import StatusCode
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fixtures.postgres import Database
-from tests.fixtures.score_service import (
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
@@ -26,7 +27,6 @@ from tests.fixtures.score_service import (
     award_request,
     rejected,
 )
-from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import board_service_pb2 as board_pb

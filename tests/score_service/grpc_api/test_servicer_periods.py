@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
-from tests.fixtures.boards import PeriodBoards
-from tests.fixtures.periods import DAY, HOUR, MONDAY, Moment
-from tests.fixtures.score_service import (
+from tests.fixtures.ledgers.boards import PeriodBoards
+from tests.fixtures.ledgers.periods import DAY, HOUR, MONDAY, Moment
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
@@ -19,13 +20,12 @@ from tests.fixtures.score_service import (
     award_request,
     rejected,
 )
-from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
-from score_service.domain.board_settings import BoardSettings, LatePolicy
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy
 from score_service.record.boards import BoardStore
 from score_service.record.periods import PeriodStore
 

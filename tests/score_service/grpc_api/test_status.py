@@ -11,8 +11,8 @@ from grpc import StatusCode
 from score_api.v1 import types_pb2 as types_pb
 from score_api.v1.error_reason_pb2 import ErrorReason
 from score_service import errors
-from score_service.domain.position import Position
-from score_service.domain.reversal import Reversal
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.reversal import Reversal
 from score_service.errors import (
     FaultyFieldsError,
     QuotaExceededError,

@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from google.protobuf.message import Message
-from tests.fixtures.boards import PeriodBoards
-from tests.fixtures.corrections import visibility_request
-from tests.fixtures.periods import DAY, HOUR, MONDAY, Moment, save_settings
-from tests.fixtures.postgres import Login
-from tests.fixtures.score_service import (
+from tests.fixtures.ledgers.boards import PeriodBoards
+from tests.fixtures.ledgers.corrections import visibility_request
+from tests.fixtures.ledgers.periods import DAY, HOUR, MONDAY, Moment, save_settings
+from tests.fixtures.servers.postgres import Login
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
@@ -28,7 +28,7 @@ from score_api.v1 import board_service_pb2 as board_pb
 from score_api.v1 import correction_service_pb2 as correction_pb
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import types_pb2 as types_pb
-from score_service.domain.board_settings import BoardSettings
+from score_service.domain.board.board_settings import BoardSettings
 from score_service.record.periods import PeriodStore
 
 HIDDEN, SHADOWED = correction_pb.VISIBILITY_HIDDEN, correction_pb.VISIBILITY_SHADOWED

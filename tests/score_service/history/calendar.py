@@ -3,8 +3,8 @@
 import datetime as dt
 from typing import Final, NamedTuple
 
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
-from score_service.domain.period import PeriodKind
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.period import PeriodKind
 
 START: Final = dt.datetime(2026, 11, 30, tzinfo=dt.UTC)
 """A Monday, at midnight."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from tests.score_service.history.ledger import Row, Step
 from tests.score_service.history.model import Model
 
-from score_service.domain.entry import AwardEntry, Entry, position_of
-from score_service.domain.position import Position
+from score_service.domain.ledger.entry import AwardEntry, Entry, position_of
+from score_service.domain.ledger.position import Position
 from score_service.feed.feed import Delivery
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from redis.asyncio import Redis
-from tests.fixtures.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.servers.redis import delete_keys, restore_keys, save_keys
 from tests.score_service.history.ledger import Shown
 from tests.score_service.history.operations import Evict, RollBack, Save, Wipe
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 from tests.score_service.history.operations import USERS
 
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.standing import Standing
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.visibility import Visibility
+from score_service.domain.standings.standing import Standing
 
 
 class Row(NamedTuple):

@@ -34,14 +34,14 @@ from tests.score_service.history.ledger import (
 )
 from tests.score_service.history.operations import BEHALF, POISON, REASON, Show, Undo
 
-from score_service.boards.corrector import ReversalOutcome
-from score_service.domain.award import MAX_TOTAL, Award, AwardOutcome, RecordedAward
-from score_service.domain.board_settings import LatePolicy
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.reversal import AwardArchived, AwardMissing, Reversal, ReversalConflict
-from score_service.domain.standing import BoardView, Standing
-from score_service.domain.visibility import Visibility
+from score_service.boards.corrections.corrector import ReversalOutcome
+from score_service.domain.board.board_settings import LatePolicy
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.award import MAX_TOTAL, Award, AwardOutcome, RecordedAward
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.reversal import AwardArchived, AwardMissing, Reversal, ReversalConflict
+from score_service.domain.ledger.visibility import Visibility
+from score_service.domain.standings.standing import BoardView, Standing
 from score_service.errors import (
     AwardArchivedError,
     AwardConflictError,

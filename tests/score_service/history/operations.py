@@ -12,10 +12,10 @@ from typing import Literal, NamedTuple, TypeAlias
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from score_service.domain.award import Award
-from score_service.domain.board_settings import LatePolicy
-from score_service.domain.reversal import ReversalRequest
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.board_settings import LatePolicy
+from score_service.domain.ledger.award import Award
+from score_service.domain.ledger.reversal import ReversalRequest
+from score_service.domain.ledger.visibility import Visibility
 
 USERS = ("ada", "bob", "cyd", "dan", "eve")
 RICH = "rich"

@@ -8,18 +8,18 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
-from tests.fixtures.boards import QUICK
-from tests.fixtures.periods import LedgerClock
-from tests.fixtures.steps import Stepped
-from tests.fixtures.stores import NO_RETRIES
+from tests.fixtures.ledgers.boards import QUICK
+from tests.fixtures.ledgers.periods import LedgerClock
+from tests.fixtures.ledgers.steps import Stepped
+from tests.fixtures.servers.stores import NO_RETRIES
 from tests.score_service.history.record import RecordKeeper
 
-from score_service.boards.corrector import Corrector
-from score_service.boards.leaderboard import Leaderboard
-from score_service.boards.period_finder import PeriodFinder
-from score_service.boards.scheduler import Scheduler
-from score_service.boards.scoring import Scoring
-from score_service.boards.shared_reads import RecordReader, RecordReaderSettings
+from score_service.boards.awards.scheduler import Scheduler
+from score_service.boards.awards.scoring import Scoring
+from score_service.boards.corrections.corrector import Corrector
+from score_service.boards.standings.leaderboard import Leaderboard
+from score_service.boards.standings.period_finder import PeriodFinder
+from score_service.boards.standings.shared_reads import RecordReader, RecordReaderSettings
 from score_service.closing.archiver import Archiver
 from score_service.closing.closer import Closer
 from score_service.errors import ProjectionUnavailableError, ScoreServiceError
@@ -29,7 +29,7 @@ from score_service.projection.projection import Projection
 from score_service.projection.redis_servers import ServersSettings
 from score_service.projection.scripts import Cache
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database

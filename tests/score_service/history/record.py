@@ -15,10 +15,10 @@ from tests.score_service.history.ledger import Commit, Entry, Row, Step, StoredS
 from tests.score_service.history.model import Record, StoredRow
 from tests.score_service.history.operations import RICH, ROOM
 
-from score_service.domain.award import MAX_TOTAL
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.standing import Standing
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.award import MAX_TOTAL
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Standing
 from score_service.operations.chain import LedgerRow, digest_commit, start_digest
 
 _AWARDS: Final = """

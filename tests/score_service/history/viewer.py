@@ -7,10 +7,10 @@ from tests.score_service.history.calendar import holding
 from tests.score_service.history.ledger import store
 from tests.score_service.history.model import Model
 
-from score_service.domain.period import ALL_TIME, PeriodKind, PeriodView
-from score_service.domain.position import Position
-from score_service.domain.standing import Standing
-from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage
+from score_service.domain.board.period import ALL_TIME, PeriodKind, PeriodView
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Standing
+from score_service.domain.standings.watch import Checkpoint, Snapshot, Update, WatchMessage
 
 
 class _Received(NamedTuple):

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from tests.fixtures.periods import ACTOR, save_settings
-from tests.fixtures.stores import eventually
+from tests.fixtures.ledgers.periods import ACTOR, save_settings
+from tests.fixtures.servers.stores import eventually
 from tests.score_service.history.calendar import KINDS, START, holding, settings_of
 from tests.score_service.history.follower import Follower
 from tests.score_service.history.keys import Keys
@@ -51,12 +51,12 @@ from tests.score_service.history.operations import (
 from tests.score_service.history.process import HUBS, Process, Stores
 from tests.score_service.history.viewer import Viewer
 
-from score_service.domain.board_settings import LatePolicy
-from score_service.domain.entry import FeedRequest
-from score_service.domain.period import ALL_TIME, PeriodChoice, PeriodKind
-from score_service.domain.reversal import ReversalRequest
-from score_service.domain.standing import BoardView
-from score_service.domain.watch import WatchRequest
+from score_service.domain.board.board_settings import LatePolicy
+from score_service.domain.board.period import ALL_TIME, PeriodChoice, PeriodKind
+from score_service.domain.ledger.entry import FeedRequest
+from score_service.domain.ledger.reversal import ReversalRequest
+from score_service.domain.standings.standing import BoardView
+from score_service.domain.standings.watch import WatchRequest
 from score_service.errors import (
     BoardNotFoundError,
     HistoryArchivedError,

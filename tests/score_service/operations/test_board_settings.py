@@ -8,9 +8,9 @@ from typing import TypeAlias
 
 import psycopg
 import pytest
-from tests.fixtures.postgres import Database
-from tests.fixtures.processes import Command
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
+from tests.fixtures.services.processes import Command
 
 from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger

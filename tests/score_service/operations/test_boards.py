@@ -11,16 +11,23 @@ from pathlib import Path
 import psycopg
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.periods import DAYS_AND_WEEKS, SETTINGS, LedgerClock, day, make_final, save_settings
-from tests.fixtures.postgres import Database, Login
-from tests.fixtures.processes import Command
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import eventually, is_projected, make_award
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.ledgers.periods import (
+    DAYS_AND_WEEKS,
+    SETTINGS,
+    LedgerClock,
+    day,
+    make_final,
+    save_settings,
+)
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database, Login
+from tests.fixtures.servers.stores import eventually, is_projected, make_award
+from tests.fixtures.services.processes import Command
 
-from score_service.domain.visibility import Visibility
+from score_service.domain.ledger.visibility import Visibility
 from score_service.projection.projection import Projection
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore

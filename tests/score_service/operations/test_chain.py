@@ -9,14 +9,14 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.fixtures.periods import make_period, make_schedule, save_default
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.ledgers.periods import make_period, make_schedule, save_default
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.award import MAX_POINTS, Award
-from score_service.domain.board_settings import BoardSettings
-from score_service.domain.findings import Fault, Finding, Findings
-from score_service.domain.period import ALL_TIME, PeriodKind
+from score_service.domain.board.board_settings import BoardSettings
+from score_service.domain.board.period import ALL_TIME, PeriodKind
+from score_service.domain.ledger.award import MAX_POINTS, Award
+from score_service.domain.ledger.findings import Fault, Finding, Findings
 from score_service.operations.chain import (
     Chain,
     Commit,

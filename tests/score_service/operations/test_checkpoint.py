@@ -10,9 +10,8 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.fixtures import postgres
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     HOUR,
@@ -22,10 +21,11 @@ from tests.fixtures.periods import (
     make_final,
     save_settings,
 )
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
-from score_service.domain.findings import Fault, Findings
-from score_service.domain.visibility import Visibility
+from score_service.domain.ledger.findings import Fault, Findings
+from score_service.domain.ledger.visibility import Visibility
 from score_service.operations.chain import Chain
 from score_service.operations.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
 from score_service.operations.verifier import VerifiedRecord, Verifier

@@ -5,11 +5,11 @@ import uuid
 
 import psycopg
 import pytest
-from tests.fixtures import postgres
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
-from score_service.domain.findings import Fault, Finding
-from score_service.domain.period import ALL_TIME
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.findings import Fault, Finding
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
 from score_service.operations import verifier as verifier_module
 from score_service.operations import walk

@@ -4,8 +4,7 @@ import uuid
 
 import psycopg
 import pytest
-from tests.fixtures import postgres
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     HOUR,
@@ -15,12 +14,13 @@ from tests.fixtures.periods import (
     make_final,
     save_settings,
 )
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
-from score_service.domain.award import Award
-from score_service.domain.findings import Fault, Finding
-from score_service.domain.reversal import ReversalRequest
-from score_service.domain.visibility import Visibility
+from score_service.domain.ledger.award import Award
+from score_service.domain.ledger.findings import Fault, Finding
+from score_service.domain.ledger.reversal import ReversalRequest
+from score_service.domain.ledger.visibility import Visibility
 from score_service.operations import verifier as verifier_module
 from score_service.operations import walk
 from score_service.operations.verifier import Verifier

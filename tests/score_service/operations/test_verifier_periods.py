@@ -2,8 +2,7 @@
 
 import psycopg
 import pytest
-from tests.fixtures import postgres
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     HOUR,
@@ -14,11 +13,12 @@ from tests.fixtures.periods import (
     save_settings,
     week,
 )
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
 from score_service.closing.archiver import Archiver
-from score_service.domain.findings import Fault, Finding
-from score_service.domain.period import ALL_TIME, PeriodKind
+from score_service.domain.board.period import ALL_TIME, PeriodKind
+from score_service.domain.ledger.findings import Fault, Finding
 from score_service.operations import verifier as verifier_module
 from score_service.operations import walk
 from score_service.operations.verifier import Verifier

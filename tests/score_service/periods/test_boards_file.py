@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
 from score_service.periods.boards_file import BoardsFile
 from score_service.periods.settings_change import SettingsPatch
 from score_service.periods.settings_rules import find_faults
-from service_runtime.settings import SetupError
+from service_runtime.errors import SetupError
 
 _FILE = """
 [default]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from score_service.domain.board_settings import BoardSettings, Season
-from score_service.domain.period import Period, PeriodKind
+from score_service.domain.board.board_settings import BoardSettings, Season
+from score_service.domain.board.period import Period, PeriodKind
 from score_service.periods.calendar import next_starts_at, period_holding, periods_between, season_period
 from score_service.periods.settings_rules import CALENDAR_KINDS
 from score_service.periods.zone_data import PINNED, ZoneData

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
-from score_service.domain.period import PeriodKind, find_current
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.period import PeriodKind, find_current
 from score_service.periods.calendar import period_holding
 from score_service.periods.schedules import REACH, make_schedule
 

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
-from score_service.domain.period import Period, PeriodKind, StoredPeriod
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.period import Period, PeriodKind, StoredPeriod
 from score_service.periods.calendar import period_holding, season_period
 from score_service.periods.settings_change import SettingsPatch, find_conflicts, list_changes
 from score_service.periods.settings_rules import CALENDAR_KINDS, FaultKind

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
 from score_service.periods.settings_json import read_settings, write_settings
 
 from .zones import instants, zone_names

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from score_service.domain.board_settings import (
+from score_service.domain.board.board_settings import (
     GRACE_MAX,
     KEEP_MAX,
     REVIEW_MAX,

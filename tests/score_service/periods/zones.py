@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from hypothesis import strategies as st
 
-from score_service.domain.board_settings import BoardSettings
+from score_service.domain.board.board_settings import BoardSettings
 from score_service.periods.zone_data import PINNED
 
 FIRST = datetime(2020, 1, 1, tzinfo=UTC)

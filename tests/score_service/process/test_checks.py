@@ -6,10 +6,10 @@ from typing import Any
 import httpx2 as httpx
 import pytest
 from psycopg.conninfo import make_conninfo
-from tests.fixtures.postgres import Database, Login
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.score_service import ScoreService, StartScoreService, award_request
-from tests.fixtures.stores import eventually
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database, Login
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import ScoreService, StartScoreService, award_request
 
 from score_service.process.checks import checks_of
 from score_service.projection.projection import Projection

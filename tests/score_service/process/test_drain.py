@@ -8,15 +8,15 @@ from typing import Any
 import grpc
 import pytest
 from grpc import StatusCode
-from tests.fixtures.corrections import apply_request, plan_request
-from tests.fixtures.score_service import (
+from tests.fixtures.ledgers.corrections import apply_request, plan_request
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
     award_request,
     rejected,
 )
-from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb

@@ -1,7 +1,7 @@
 """What the parts of the service tell of themselves."""
 
-from tests.fixtures.score_service import Connect, ScoreService, StartScoreService, award_request
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import Connect, ScoreService, StartScoreService, award_request
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import pytest
-from tests.fixtures.score_service import ScoreService
+from tests.fixtures.services.score_service import ScoreService
 
 from score_service.process.grpc_server import QUEUES
 

@@ -6,9 +6,15 @@ from typing import Any
 import grpc
 import httpx2 as httpx
 import pytest
-from tests.fixtures.rejecting_redis import REASONS, RejectingRedis
-from tests.fixtures.score_service import Connect, ScoreService, StartScoreService, Stubs, award_request
-from tests.fixtures.stores import eventually
+from tests.fixtures.servers.rejecting_redis import REASONS, RejectingRedis
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import (
+    Connect,
+    ScoreService,
+    StartScoreService,
+    Stubs,
+    award_request,
+)
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import leaderboard_service_pb2 as board_pb

@@ -12,9 +12,10 @@ import psycopg
 import pytest
 from grpc import StatusCode
 from redis.asyncio import Redis
-from tests.fixtures.postgres import Database
-from tests.fixtures.processes import Processes
-from tests.fixtures.score_service import (
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.processes import Processes
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
@@ -23,12 +24,12 @@ from tests.fixtures.score_service import (
     credentials_of,
     rejected,
 )
-from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
 from score_service.process.server import run_service
 from score_service.settings import ServeSettings
-from service_runtime.settings import SetupError, variable
+from service_runtime.errors import SetupError
+from service_runtime.settings import variable
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.headcounts import heads
-from tests.fixtures.redis import restore_keys, save_keys
+from tests.fixtures.ledgers.headcounts import heads
+from tests.fixtures.servers.redis import restore_keys, save_keys
 
-from score_service.domain.changes import Change, Changes
-from score_service.domain.checkpoint import Checkpoint
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.changes import Change, Changes
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.checkpoint import Checkpoint
 from score_service.projection.generation import Generation, Switched
 from score_service.projection.keys import Keys
 from score_service.projection.projection import Projection

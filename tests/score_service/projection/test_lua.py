@@ -7,15 +7,15 @@ from typing import Final
 import pytest
 from redis.asyncio import Redis
 from redis.crc import key_slot
-from tests.fixtures.headcounts import heads
-from tests.fixtures.valkey_nodes import ValkeyCluster
+from tests.fixtures.ledgers.headcounts import heads
+from tests.fixtures.servers.valkey_nodes import ValkeyCluster
 
-from local_stack.ports import HOST
-from score_service.domain.changes import Change, Changes, write_lines
-from score_service.domain.checkpoint import Checkpoint
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.visibility import Visibility
+from local_stack.servers.ports import HOST
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.changes import Change, Changes, write_lines
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.visibility import Visibility
+from score_service.domain.standings.checkpoint import Checkpoint
 from score_service.projection.generation import Source
 from score_service.projection.keys import Keys
 from score_service.projection.lua import load_script

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from tests.fixtures.rejecting_redis import RejectingRedis
+from tests.fixtures.servers.rejecting_redis import RejectingRedis
 from tests.score_service.projection.test_projection import at, step
 
-from score_service.domain.checkpoint import Checkpoint
-from score_service.domain.period import ALL_TIME
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.standings.checkpoint import Checkpoint
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.generation import Source
 from score_service.projection.projection import Projection, ProjectionSettings

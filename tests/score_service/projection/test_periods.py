@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
-from tests.fixtures.headcounts import heads
+from tests.fixtures.ledgers.headcounts import heads
 
-from score_service.domain.changes import Change, Changes, write_lines
-from score_service.domain.checkpoint import Checkpoint
-from score_service.domain.hint import Hint
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Standing
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.changes import Change, Changes, write_lines
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.checkpoint import Checkpoint
+from score_service.domain.standings.hint import Hint
+from score_service.domain.standings.standing import Reading, Standing
 from score_service.projection.generation import Source, Switched
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.projection.replies import Applied, Comparison, PositionMismatch

@@ -9,14 +9,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
-from tests.fixtures.headcounts import heads
-from tests.fixtures.redis import access_to_nobody
+from tests.fixtures.ledgers.headcounts import heads
+from tests.fixtures.servers.redis import access_to_nobody
 
-from score_service.domain.award import MAX_TOTAL
-from score_service.domain.changes import Change, Changes
-from score_service.domain.hint import Hint
-from score_service.domain.position import Position
-from score_service.domain.standing import Standing
+from score_service.domain.ledger.award import MAX_TOTAL
+from score_service.domain.ledger.changes import Change, Changes
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.hint import Hint
+from score_service.domain.standings.standing import Standing
 from score_service.errors import InvalidRequestError, ProjectionUnavailableError
 from score_service.projection.keys import Keys
 from score_service.projection.projection import Projection, ProjectionSettings

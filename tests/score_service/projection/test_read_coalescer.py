@@ -13,8 +13,8 @@ from score_service import tracing
 from score_service.errors import OverloadedError, ProjectionUnavailableError
 from score_service.metrics import CALL_FIELDS
 from score_service.projection.read_coalescer import ReadCoalescer
-from service_runtime.crowd import Crowd
-from service_runtime.tracing import current_span, inside
+from service_runtime.batching.crowd import Crowd
+from service_runtime.telemetry.tracing import current_span, inside
 
 BOARDS = ("main", "other")
 TRIP_MAX = 5

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 from tests.fixtures.logs import LogLines
-from tests.fixtures.redis import access_to
-from tests.fixtures.valkey_nodes import SentinelSet, ValkeyCluster
+from tests.fixtures.servers.redis import access_to
+from tests.fixtures.servers.valkey_nodes import SentinelSet, ValkeyCluster
 
-from local_stack.valkey import ValkeyServer
+from local_stack.servers.valkey import ValkeyServer
 from score_service.errors import ProjectionUnavailableError
 from score_service.metrics import add_call_fields
 from score_service.projection.projection import Projection, ProjectionSettings

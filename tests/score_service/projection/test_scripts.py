@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from redis.asyncio import Redis
 from tests.fixtures.clocks import SetClock
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.redis import access_to
-from tests.fixtures.rejecting_redis import RejectingRedis
-from tests.fixtures.stores import eventually
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.redis import access_to
+from tests.fixtures.servers.rejecting_redis import RejectingRedis
+from tests.fixtures.servers.stores import eventually
 
-from local_stack.valkey import ValkeyServer
+from local_stack.servers.valkey import ValkeyServer
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection import scripts as scripts_module
 from score_service.projection.breaker import PROBE_SECONDS, Breaker

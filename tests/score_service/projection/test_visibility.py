@@ -8,15 +8,15 @@ from typing import Any, Final, TypeAlias
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.fixtures.headcounts import heads
+from tests.fixtures.ledgers.headcounts import heads
 
-from score_service.domain.changes import Change, Changes, write_lines
-from score_service.domain.checkpoint import Checkpoint
-from score_service.domain.hint import Hint
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.standing import Standing
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.changes import Change, Changes, write_lines
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.visibility import Visibility
+from score_service.domain.standings.checkpoint import Checkpoint
+from score_service.domain.standings.hint import Hint
+from score_service.domain.standings.standing import Standing
 from score_service.projection.generation import Source, Switched
 from score_service.projection.projection import Projection
 from score_service.projection.replies import Applied, Headcount

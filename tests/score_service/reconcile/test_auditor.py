@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.stores import NO_RETRIES, eventually, make_award
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.servers.stores import NO_RETRIES, eventually, make_award
 
-from score_service.domain.findings import Fault, Finding
-from score_service.domain.ties import MEMBER_DIGITS, MEMBER_ORIGIN
+from score_service.domain.ledger.findings import Fault, Finding
+from score_service.domain.standings.ties import MEMBER_DIGITS, MEMBER_ORIGIN
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection
 from score_service.reconcile import auditor as auditor_module
 from score_service.reconcile.auditor import AuditLoop, Auditor, BoardAudit
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings

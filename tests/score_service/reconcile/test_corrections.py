@@ -7,9 +7,9 @@ from itertools import cycle
 from typing import Any, cast
 
 import pytest
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.headcounts import heads
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.ledgers.headcounts import heads
+from tests.fixtures.ledgers.periods import (
     DAYS_AND_WEEKS,
     HOUR,
     MONDAY,
@@ -19,18 +19,18 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.redis import delete_keys, restore_keys, save_keys
-from tests.fixtures.steps import Stepped
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.ledgers.steps import Stepped
+from tests.fixtures.servers.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
-from score_service.domain.changes import Changes
-from score_service.domain.findings import Fault
-from score_service.domain.period import ALL_TIME
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.findings import Fault
+from score_service.domain.ledger.visibility import Visibility
 from score_service.projection.projection import Projection
 from score_service.reconcile.auditor import AuditLoop, Auditor
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore

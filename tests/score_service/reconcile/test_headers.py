@@ -2,12 +2,12 @@
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.redis import delete_keys
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.redis import delete_keys
+from tests.fixtures.servers.stores import make_award
 
 from score_service.projection.projection import Projection
 from score_service.reconcile.headers import Headers
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 
 

@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import eventually, make_award, make_projector
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually, make_award, make_projector
 
-from score_service.domain.changes import Change, Changes
-from score_service.domain.position import Position
+from score_service.domain.ledger.changes import Change, Changes
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.headcounts import heads
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.headcounts import heads
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     HOUR,
@@ -20,19 +20,19 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.redis import delete_keys
-from tests.fixtures.steps import Step, Stepped
-from tests.fixtures.stores import NO_RETRIES, is_projected, make_award
+from tests.fixtures.ledgers.steps import Step, Stepped
+from tests.fixtures.servers.redis import delete_keys
+from tests.fixtures.servers.stores import NO_RETRIES, is_projected, make_award
 
-from score_service.domain.changes import Changes, read_lines, write_lines
-from score_service.domain.findings import Fault, Finding
-from score_service.domain.period import ALL_TIME
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.changes import Changes, read_lines, write_lines
+from score_service.domain.ledger.findings import Fault, Finding
 from score_service.projection.projection import Projection
 from score_service.reconcile.auditor import AuditLoop, Auditor
-from score_service.reconcile.census import Census
 from score_service.reconcile.headers import Headers
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.census import Census
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore

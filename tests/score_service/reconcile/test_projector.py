@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.redis import delete_keys
-from tests.fixtures.stores import eventually, is_projected, make_award, make_projector
-from tests.score_service.reconcile.rebuild_gate import RebuildGate
+from tests.fixtures.servers.redis import delete_keys
+from tests.fixtures.servers.stores import eventually, is_projected, make_award, make_projector
+from tests.score_service.reconcile.rebuild.rebuild_gate import RebuildGate
 
-from score_service.domain.changes import Change, Changes
-from score_service.domain.position import Position
+from score_service.domain.ledger.changes import Change, Changes
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError, ProjectionUnavailableError
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
 

@@ -6,18 +6,18 @@ from functools import partial
 import pytest
 from structlog.contextvars import bound_contextvars, merge_contextvars
 from structlog.testing import capture_logs
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.rejecting_redis import RejectingRedis
-from tests.fixtures.stores import eventually, expected_top, is_projected, make_award, make_projector
-from tests.score_service.reconcile.rebuild_gate import RebuildGate
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.servers.rejecting_redis import RejectingRedis
+from tests.fixtures.servers.stores import eventually, expected_top, is_projected, make_award, make_projector
+from tests.score_service.reconcile.rebuild.rebuild_gate import RebuildGate
 
-from score_service.domain.checkpoint import Checkpoint
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.checkpoint import Checkpoint
 from score_service.errors import ProjectionUnavailableError
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.reconcile.projector import Projector
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.ledger import Ledger
 from score_service.record.standings import Standings
 

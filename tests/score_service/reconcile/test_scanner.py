@@ -6,13 +6,13 @@ from functools import partial
 import psycopg
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.redis import delete_keys, restore_keys, save_keys
-from tests.fixtures.stores import eventually, is_projected, make_award, make_projector
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.redis import delete_keys, restore_keys, save_keys
+from tests.fixtures.servers.stores import eventually, is_projected, make_award, make_projector
 
-from score_service.domain.changes import Change, Changes
-from score_service.domain.position import Position
+from score_service.domain.ledger.changes import Change, Changes
+from score_service.domain.ledger.position import Position
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector
 from score_service.record.ledger import Ledger

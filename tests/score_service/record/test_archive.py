@@ -7,9 +7,9 @@ import uuid
 
 import psycopg
 import pytest
-from tests.fixtures.archiving import Archiving, write_body
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.archiving import Archiving, write_body
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     HOUR,
@@ -22,12 +22,12 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.award import Award
-from score_service.domain.board_settings import BoardSettings
-from score_service.domain.position import Position
+from score_service.domain.board.board_settings import BoardSettings
+from score_service.domain.ledger.award import Award
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError
 from score_service.record.archive import (
     Archive,

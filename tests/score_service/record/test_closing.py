@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     GRACE,
@@ -22,13 +22,13 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
 from score_service.closing.archiver import Archiver
-from score_service.domain.changes import Changes
-from score_service.domain.period import PeriodKind
-from score_service.domain.standing import Source, Standing
+from score_service.domain.board.period import PeriodKind
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.standings.standing import Source, Standing
 from score_service.errors import BoardNotFoundError, InvalidRequestError
 from score_service.record.boards import BoardStore
 from score_service.record.ledger import Ledger

@@ -6,8 +6,8 @@ import uuid
 
 import psycopg
 import pytest
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     HOUR,
@@ -22,20 +22,20 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.award import Award, RecordedAward
-from score_service.domain.changes import Change, read_lines
-from score_service.domain.period import ALL_TIME, NO_SCHEDULE, Schedule
-from score_service.domain.reversal import (
+from score_service.domain.board.period import ALL_TIME, NO_SCHEDULE, Schedule
+from score_service.domain.ledger.award import Award, RecordedAward
+from score_service.domain.ledger.changes import Change, read_lines
+from score_service.domain.ledger.reversal import (
     AwardArchived,
     AwardMissing,
     Reversal,
     ReversalConflict,
     ReversalRequest,
 )
-from score_service.domain.visibility import Visibility
+from score_service.domain.ledger.visibility import Visibility
 from score_service.errors import BoardNotFoundError, RecordUnavailableError, StandingNotFoundError
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections, VisibilitySet

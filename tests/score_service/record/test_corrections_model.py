@@ -8,8 +8,8 @@ from datetime import datetime
 
 import hypothesis
 from hypothesis import strategies as st
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     HOUR,
@@ -21,14 +21,14 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
-from score_service.domain.award import Award
-from score_service.domain.changes import Change, Changes, read_lines
-from score_service.domain.period import ALL_TIME, Period
-from score_service.domain.position import Position
-from score_service.domain.reversal import AwardArchived, Reversal, ReversalConflict, ReversalRequest
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.period import ALL_TIME, Period
+from score_service.domain.ledger.award import Award
+from score_service.domain.ledger.changes import Change, Changes, read_lines
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.reversal import AwardArchived, Reversal, ReversalConflict, ReversalRequest
+from score_service.domain.ledger.visibility import Visibility
 from score_service.operations.verifier import Verifier
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections

@@ -8,12 +8,12 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from tests.fixtures import postgres
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import eventually, make_award
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import eventually, make_award
 
-from score_service.domain.entry import ALL_KINDS
-from score_service.domain.position import Position
+from score_service.domain.ledger.entry import ALL_KINDS
+from score_service.domain.ledger.position import Position
 from score_service.errors import AwardNotFoundError, RecordUnavailableError
 from score_service.record.database import Database
 from score_service.record.feed import EntryStore

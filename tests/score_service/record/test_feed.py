@@ -2,14 +2,21 @@
 
 import psycopg
 import pytest
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.boards import PeriodBoards
-from tests.fixtures.periods import DAY, HOUR, MONDAY
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.boards import PeriodBoards
+from tests.fixtures.ledgers.periods import DAY, HOUR, MONDAY
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.entry import ALL_KINDS, AwardEntry, EntryKind, EntryPage, OtherEntry, position_of
-from score_service.domain.position import Position
+from score_service.domain.ledger.entry import (
+    ALL_KINDS,
+    AwardEntry,
+    EntryKind,
+    EntryPage,
+    OtherEntry,
+    position_of,
+)
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError, HistoryArchivedError, PositionUnknownError
 from score_service.record import database
 from score_service.record.feed import EntryStore, GapError

@@ -5,8 +5,8 @@ import random
 import uuid
 
 import pytest
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.periods import (
     DAYS_AND_WEEKS,
     HOUR,
     MONDAY,
@@ -16,13 +16,19 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.award import Award
-from score_service.domain.history import AwardFilter, LedgerAward, PlannedReversals, RankMove, SelectedAward
-from score_service.domain.period import NO_SCHEDULE, Schedule
-from score_service.domain.reversal import Reversal, ReversalRequest
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.period import NO_SCHEDULE, Schedule
+from score_service.domain.ledger.award import Award
+from score_service.domain.ledger.history import (
+    AwardFilter,
+    LedgerAward,
+    PlannedReversals,
+    RankMove,
+    SelectedAward,
+)
+from score_service.domain.ledger.reversal import Reversal, ReversalRequest
+from score_service.domain.ledger.visibility import Visibility
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import Database as Record

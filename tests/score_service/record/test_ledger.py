@@ -8,15 +8,15 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.award import MAX_TOTAL, ArchivedAward, Award, OutOfRange, RecordedAward
-from score_service.domain.changes import Change
-from score_service.domain.identifier import is_identifier
-from score_service.domain.position import Position
+from score_service.domain.board.identifier import is_identifier
+from score_service.domain.ledger.award import MAX_TOTAL, ArchivedAward, Award, OutOfRange, RecordedAward
+from score_service.domain.ledger.changes import Change
+from score_service.domain.ledger.position import Position
 from score_service.errors import (
     AwardNotFoundError,
     BoardNotFoundError,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.periods import (
     DAY,
     DAYS_AND_WEEKS,
     GRACE,
@@ -23,14 +23,14 @@ from tests.fixtures.periods import (
     week,
     written,
 )
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.award import MAX_TOTAL, Award, OutOfRange, PeriodClosed, RecordedAward
-from score_service.domain.board_settings import BoardSettings, LatePolicy
-from score_service.domain.changes import Change, Changes, read_lines
-from score_service.domain.period import ALL_TIME, NO_SCHEDULE, PeriodKind, Schedule
-from score_service.domain.position import Position
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy
+from score_service.domain.board.period import ALL_TIME, NO_SCHEDULE, PeriodKind, Schedule
+from score_service.domain.ledger.award import MAX_TOTAL, Award, OutOfRange, PeriodClosed, RecordedAward
+from score_service.domain.ledger.changes import Change, Changes, read_lines
+from score_service.domain.ledger.position import Position
 from score_service.periods.settings_json import write_settings
 from score_service.record.boards import BoardStore, SettingsDraft
 from score_service.record.ledger import Ledger, StaleSchedule

@@ -7,14 +7,21 @@ from importlib.resources import files
 
 import psycopg
 import pytest
-from tests.fixtures.periods import DAYS_AND_WEEKS, LedgerClock, day, make_final, save_settings, written
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.ledgers.periods import (
+    DAYS_AND_WEEKS,
+    LedgerClock,
+    day,
+    make_final,
+    save_settings,
+    written,
+)
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.period import ALL_TIME
-from score_service.domain.reversal import ReversalRequest
-from score_service.domain.standing import Reading, Standing
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.reversal import ReversalRequest
+from score_service.domain.ledger.visibility import Visibility
+from score_service.domain.standings.standing import Reading, Standing
 from score_service.record import sql
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections

@@ -2,11 +2,11 @@
 
 import psycopg
 import pytest
-from tests.fixtures.periods import DAYS_AND_WEEKS, LedgerClock, day, make_final, save_settings
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.ledgers.periods import DAYS_AND_WEEKS, LedgerClock, day, make_final, save_settings
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
-from score_service.domain.visibility import Visibility
+from score_service.domain.ledger.visibility import Visibility
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.ledger import Ledger

@@ -5,11 +5,11 @@ import random
 import psycopg
 import pytest
 from psycopg.rows import dict_row
-from tests.fixtures import postgres
-from tests.fixtures.stores import expected_top, make_award
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import expected_top, make_award
 
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Source, Standing
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Reading, Source, Standing
 from score_service.errors import BoardNotFoundError, InvalidRequestError
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger

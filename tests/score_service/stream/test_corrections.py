@@ -6,18 +6,18 @@ from dataclasses import fields, replace
 from typing import Final
 
 import pytest
-from tests.fixtures.boards import QUICK, PeriodBoards, Watching
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.periods import DAY, MONDAY, Moment
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.stores import eventually
+from tests.fixtures.ledgers.boards import QUICK, PeriodBoards, Watching
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.ledgers.periods import DAY, MONDAY, Moment
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.stores import eventually
 
-from score_service.domain.changes import Changes
-from score_service.domain.period import parse_period_choice
-from score_service.domain.position import Position
-from score_service.domain.standing import Source, Standing
-from score_service.domain.visibility import Visibility
-from score_service.domain.watch import Snapshot, Update, WatchMessage, WatchRequest
+from score_service.domain.board.period import parse_period_choice
+from score_service.domain.ledger.changes import Changes
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.visibility import Visibility
+from score_service.domain.standings.standing import Source, Standing
+from score_service.domain.standings.watch import Snapshot, Update, WatchMessage, WatchRequest
 from score_service.projection.projection import Projection
 from score_service.reconcile.projector import Projector
 from score_service.stream.feeds import Feeds

@@ -4,12 +4,12 @@ import asyncio
 from dataclasses import replace
 
 import pytest
-from tests.fixtures.boards import QUICK, Boards, Interrupted
+from tests.fixtures.ledgers.boards import QUICK, Boards, Interrupted
 
-from score_service.domain.changes import Change, Changes
-from score_service.domain.hint import Hint
-from score_service.domain.position import Position
-from score_service.domain.standing import Standing
+from score_service.domain.ledger.changes import Change, Changes
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.hint import Hint
+from score_service.domain.standings.standing import Standing
 from score_service.errors import BoardNotFoundError
 from score_service.projection.projection import Projection
 from score_service.stream import frames as frames_module

@@ -1,8 +1,8 @@
 """The steps that lead from a frame to what was read."""
 
-from score_service.domain.hint import Hint
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Source, Standing
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.hint import Hint
+from score_service.domain.standings.standing import Reading, Source, Standing
 from score_service.stream.hint_buffer import HintBuffer
 
 

@@ -8,17 +8,17 @@ from dataclasses import replace
 import psycopg
 import pytest
 from redis.asyncio import Redis
-from tests.fixtures.archiving import Archiving
-from tests.fixtures.boards import EVERYTHING, QUICK, Boards, Interrupted, Watching
-from tests.fixtures.postgres import Database
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.redis import access_to_nobody, delete_keys
-from tests.fixtures.stores import eventually, expected_top, make_award, make_projector
+from tests.fixtures.ledgers.archiving import Archiving
+from tests.fixtures.ledgers.boards import EVERYTHING, QUICK, Boards, Interrupted, Watching
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.redis import access_to_nobody, delete_keys
+from tests.fixtures.servers.stores import eventually, expected_top, make_award, make_projector
 
-from score_service.domain.period import ALL_TIME
-from score_service.domain.position import Position
-from score_service.domain.standing import Reading, Source, Standing
-from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.domain.board.period import ALL_TIME
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Reading, Source, Standing
+from score_service.domain.standings.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.errors import (
     BoardNotFoundError,
     ShuttingDownError,

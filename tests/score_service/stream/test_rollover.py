@@ -7,16 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.fixtures.boards import EVERYTHING, QUICK, PeriodBoards, Watching
-from tests.fixtures.periods import DAY, HOUR, MONDAY, Moment
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.redis import delete_keys
+from tests.fixtures.ledgers.boards import EVERYTHING, QUICK, PeriodBoards, Watching
+from tests.fixtures.ledgers.periods import DAY, HOUR, MONDAY, Moment
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.redis import delete_keys
 
-from score_service.domain.board_settings import BoardSettings, Season
-from score_service.domain.period import PeriodState, PeriodView, parse_period_choice
-from score_service.domain.position import Position
-from score_service.domain.standing import Source, Standing
-from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.domain.board.board_settings import BoardSettings, Season
+from score_service.domain.board.period import PeriodState, PeriodView, parse_period_choice
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Source, Standing
+from score_service.domain.standings.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.errors import BoardNotFoundError, PeriodUnknownError
 from score_service.projection.projection import Projection
 from score_service.record.ledger import Ledger

@@ -8,14 +8,14 @@ from typing import Any
 
 from redis.asyncio import Redis
 from redis.crc import key_slot
-from tests.fixtures.boards import EVERYTHING, QUICK, PeriodBoards, Watching
-from tests.fixtures.periods import SETTINGS
-from tests.fixtures.stores import eventually, make_award
-from tests.fixtures.valkey_nodes import Node, ValkeyCluster
+from tests.fixtures.ledgers.boards import EVERYTHING, QUICK, PeriodBoards, Watching
+from tests.fixtures.ledgers.periods import SETTINGS
+from tests.fixtures.servers.stores import eventually, make_award
+from tests.fixtures.servers.valkey_nodes import Node, ValkeyCluster
 
-from score_service.domain.hint import Hint
-from score_service.domain.period import parse_period_choice
-from score_service.domain.watch import WatchRequest
+from score_service.domain.board.period import parse_period_choice
+from score_service.domain.standings.hint import Hint
+from score_service.domain.standings.watch import WatchRequest
 from score_service.projection.keys import Keys
 from score_service.projection.projection import Projection, ProjectionSettings
 from score_service.stream.feeds import Feeds

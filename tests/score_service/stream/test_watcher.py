@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from score_service.domain.position import Position
-from score_service.domain.standing import Source, Standing
-from score_service.domain.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
+from score_service.domain.ledger.position import Position
+from score_service.domain.standings.standing import Source, Standing
+from score_service.domain.standings.watch import Checkpoint, Snapshot, Update, WatchMessage, WatchRequest
 from score_service.errors import ShuttingDownError
 from score_service.stream.frame import Frame
 from score_service.stream.watcher import PENDING_MAX, Watcher

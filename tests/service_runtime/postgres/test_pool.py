@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 from psycopg import sql
-from tests.fixtures.postgres import Database
+from tests.fixtures.servers.postgres import Database
 
 from service_runtime.postgres.pool import Pool, PoolSettings, is_connection_lost
 

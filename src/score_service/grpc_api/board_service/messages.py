@@ -9,11 +9,11 @@ from google.protobuf.duration_pb2 import Duration
 from score_api.v1 import board_service_pb2 as board_pb
 from score_api.v1 import types_pb2 as types_pb
 from score_service.boards.board_editor import SettingsPlan
-from score_service.boards.period_results import PeriodResult
-from score_service.domain.board_settings import BoardSettings, LatePolicy, Season
-from score_service.domain.page_token import read_board_token, read_period_token
-from score_service.domain.period import PeriodChoice, PeriodKind
-from score_service.domain.position import Position
+from score_service.boards.standings.period_results import PeriodResult
+from score_service.domain.board.board_settings import BoardSettings, LatePolicy, Season
+from score_service.domain.board.period import PeriodChoice, PeriodKind
+from score_service.domain.ledger.position import Position
+from score_service.domain.tokens.page_token import read_board_token, read_period_token
 from score_service.errors import (
     FaultyFieldsError,
     InvalidRequestError,
@@ -21,9 +21,9 @@ from score_service.errors import (
     SeasonsOverlapError,
     TimeZoneUnknownError,
 )
-from score_service.grpc_api.marshal import (
+from score_service.grpc_api.fields import FieldReader
+from score_service.grpc_api.messages import (
     PERIOD_KINDS,
-    FieldReader,
     add_standings,
     write_instant,
     write_period,

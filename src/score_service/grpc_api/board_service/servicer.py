@@ -5,8 +5,8 @@ from score_api.v1 import board_service_pb2 as board_pb
 from score_api.v1 import board_service_pb2_grpc as board_grpc
 from score_service.access.caller import CALLER, require_board
 from score_service.boards.board_editor import BoardEditor
-from score_service.boards.period_results import PeriodResults
-from score_service.domain.page_token import write_board_token, write_period_token
+from score_service.boards.standings.period_results import PeriodResults
+from score_service.domain.tokens.page_token import write_board_token, write_period_token
 from score_service.errors import BoardNotFoundError
 from score_service.grpc_api.board_service import messages
 from score_service.record.boards import BoardStore, StoredBoard

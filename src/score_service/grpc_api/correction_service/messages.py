@@ -7,12 +7,13 @@ from typing import Final, NamedTuple
 from score_api.v1 import correction_service_pb2 as correction_pb
 from score_service.access.caller import Caller
 from score_service.access.identity import is_spiffe_id
-from score_service.boards.corrector import ReversalOutcome
-from score_service.boards.reversal_plans import AppliedPlan, Correction, ReversalPlan
-from score_service.domain.history import AwardFilter, RankMove
-from score_service.domain.reversal import ReversalRequest
-from score_service.domain.visibility import Visibility
-from score_service.grpc_api.marshal import FieldReader, write_reversal
+from score_service.boards.corrections.corrector import ReversalOutcome
+from score_service.boards.corrections.reversal_plans import AppliedPlan, Correction, ReversalPlan
+from score_service.domain.ledger.history import AwardFilter, RankMove
+from score_service.domain.ledger.reversal import ReversalRequest
+from score_service.domain.ledger.visibility import Visibility
+from score_service.grpc_api.fields import FieldReader
+from score_service.grpc_api.messages import write_reversal
 from score_service.record.corrections import VisibilitySet
 
 VISIBILITIES: Final = {

@@ -4,8 +4,8 @@
 from score_api.v1 import correction_service_pb2 as correction_pb
 from score_api.v1 import correction_service_pb2_grpc as correction_grpc
 from score_service.access.caller import CALLER, require_board
-from score_service.boards.corrector import Corrector
-from score_service.boards.reversal_plans import ReversalPlans
+from score_service.boards.corrections.corrector import Corrector
+from score_service.boards.corrections.reversal_plans import ReversalPlans
 from score_service.grpc_api.calls import ServicerContext
 from score_service.grpc_api.correction_service import messages
 

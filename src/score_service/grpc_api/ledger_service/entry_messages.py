@@ -13,7 +13,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from score_api.v1 import correction_service_pb2 as correction_pb
 from score_api.v1 import ledger_service_pb2 as ledger_pb
 from score_api.v1 import types_pb2 as types_pb
-from score_service.domain.entry import (
+from score_service.domain.board.period import ALL_TIME, PeriodKind
+from score_service.domain.ledger.entry import (
     ALL_KINDS,
     AwardEntry,
     Entry,
@@ -22,10 +23,10 @@ from score_service.domain.entry import (
     OtherEntry,
     position_of,
 )
-from score_service.domain.period import ALL_TIME, PeriodKind
-from score_service.domain.position import Position
+from score_service.domain.ledger.position import Position
 from score_service.grpc_api.board_service.messages import write_settings
-from score_service.grpc_api.marshal import PERIOD_KINDS, FieldReader
+from score_service.grpc_api.fields import FieldReader
+from score_service.grpc_api.messages import PERIOD_KINDS
 from score_service.periods.settings_json import read_settings
 
 MESSAGE_ENTRIES_MAX: Final = 1000

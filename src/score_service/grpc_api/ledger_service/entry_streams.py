@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from weakref import WeakKeyDictionary
 
-from score_service.domain.entry import Entry, EntryPage, FeedRequest
+from score_service.domain.ledger.entry import Entry, EntryPage, FeedRequest
 from score_service.feed.entry_feeds import EntryFeeds
 from score_service.grpc_api.ledger_service.entry_messages import join_entries, write_checkpoint, write_entry
 

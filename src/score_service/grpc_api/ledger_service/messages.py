@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from score_api.v1 import ledger_service_pb2 as ledger_pb
-from score_service.domain.history import LedgerAward
-from score_service.domain.page_token import read_award_token
-from score_service.grpc_api.marshal import FieldReader, write_instant, write_reversal
+from score_service.domain.ledger.history import LedgerAward
+from score_service.domain.tokens.page_token import read_award_token
+from score_service.grpc_api.fields import FieldReader
+from score_service.grpc_api.messages import write_instant, write_reversal
 
 _PAGE_BYTES: Final = 3_000_000
 """Of a page, which has to fit into a message. Most awards have 300 bytes, and the longest of all 8,000."""

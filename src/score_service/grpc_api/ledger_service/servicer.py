@@ -8,8 +8,8 @@ from typing import Any
 from score_api.v1 import ledger_service_pb2 as ledger_pb
 from score_api.v1 import ledger_service_pb2_grpc as ledger_grpc
 from score_service.access.caller import require_board
-from score_service.boards.award_history import AwardHistory
-from score_service.domain.page_token import write_award_token
+from score_service.boards.corrections.award_history import AwardHistory
+from score_service.domain.tokens.page_token import write_award_token
 from score_service.grpc_api.ledger_service import messages
 from score_service.grpc_api.ledger_service.entry_messages import read_feed_request
 from score_service.grpc_api.ledger_service.entry_streams import EntryStreams

@@ -17,7 +17,7 @@ from score_service.operations.ledgers.archiver import ArchivedBoard, ArchiveReje
 from score_service.operations.ledgers.files import LedgerFileError
 from score_service.operations.terminal import Bars, do_each, name_each, print_board
 from score_service.process.stores import open_database_as_owner
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.settings import ArchiveSettings

@@ -17,14 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from score_service.domain.findings import Findings, Progress, ignore_progress
-from score_service.domain.position import Position
+from score_service.domain.ledger.findings import Findings, Progress, ignore_progress
+from score_service.domain.ledger.position import Position
 from score_service.operations.cut_checkpoint import Seal, write_lines
 from score_service.operations.ledgers.export import LedgerExporter
 from score_service.operations.ledgers.files import Head, read_commits
 from score_service.operations.verifier import Verifier
 from score_service.operations.walk import BeyondCutError, Walk
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Archive, ArchiveProblem, CommitEnd
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from score_service.certificates.phrases import number
-from score_service.domain.position import Position
+from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
 from score_service.operations.chain import LedgerStep
 from score_service.operations.ledgers.files import (
@@ -24,7 +24,7 @@ from score_service.operations.ledgers.files import (
     read_files,
 )
 from score_service.process.stores import open_database
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Archive, Cut
 from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.ledger import Ledger

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
-from score_service.domain.position import Position
+from score_service.domain.ledger.position import Position
 from score_service.operations.chain import Commit, EntryRow, LedgerRow, start_digest, write_canonical
 
 _DIGITS: Final = 19

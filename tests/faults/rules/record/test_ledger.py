@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.faults.synthetic import USERS, WINS, make_awards, make_ledger
-from tests.fixtures.postgres import Database
-from tests.fixtures.stores import make_award
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
 
 from faults.evidence.record import read_record
 from faults.model.findings import Kind

@@ -13,10 +13,10 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from tests.fixtures.certificates import BACKEND_ID
-from tests.fixtures.periods import LedgerClock
-from tests.fixtures.postgres import Database
-from tests.fixtures.score_service import Connect, ScoreService, Stubs, award_request, rejected
-from tests.fixtures.stores import eventually
+from tests.fixtures.ledgers.periods import LedgerClock
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import Connect, ScoreService, Stubs, award_request, rejected
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import board_service_pb2 as board_pb

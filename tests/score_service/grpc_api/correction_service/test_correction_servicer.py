@@ -9,8 +9,13 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from tests.fixtures.certificates import BACKEND_ID
-from tests.fixtures.corrections import apply_request, plan_request, reversal_request, visibility_request
-from tests.fixtures.score_service import Connect, ScoreService, Stubs, award_request, rejected
+from tests.fixtures.ledgers.corrections import (
+    apply_request,
+    plan_request,
+    reversal_request,
+    visibility_request,
+)
+from tests.fixtures.services.score_service import Connect, ScoreService, Stubs, award_request, rejected
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import correction_service_pb2 as correction_pb

@@ -8,12 +8,18 @@ from urllib.parse import urlsplit
 
 import grpc
 import pytest
-from tests.fixtures.boards import PeriodBoards
-from tests.fixtures.corrections import apply_request, plan_request, reversal_request, visibility_request
-from tests.fixtures.periods import DAY, HOUR, MONDAY, Moment
-from tests.fixtures.postgres import Login
-from tests.fixtures.proxy import Proxy
-from tests.fixtures.score_service import (
+from tests.fixtures.ledgers.boards import PeriodBoards
+from tests.fixtures.ledgers.corrections import (
+    apply_request,
+    plan_request,
+    reversal_request,
+    visibility_request,
+)
+from tests.fixtures.ledgers.periods import DAY, HOUR, MONDAY, Moment
+from tests.fixtures.network.proxy import Proxy
+from tests.fixtures.servers.postgres import Login
+from tests.fixtures.servers.stores import eventually, is_projected
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
@@ -21,7 +27,6 @@ from tests.fixtures.score_service import (
     award_request,
     read_rejection,
 )
-from tests.fixtures.stores import eventually, is_projected
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import board_service_pb2 as board_pb
@@ -30,7 +35,7 @@ from score_api.v1 import leaderboard_service_pb2 as leaderboard_pb
 from score_api.v1 import ledger_service_pb2 as ledger_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
-from score_service.domain.board_settings import BoardSettings
+from score_service.domain.board.board_settings import BoardSettings
 from score_service.record.periods import PeriodStore
 
 MONDAYS = "day:2026-11-30"

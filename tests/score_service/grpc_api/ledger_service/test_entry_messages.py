@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from score_api.v1 import correction_service_pb2 as correction_pb
 from score_api.v1 import ledger_service_pb2 as ledger_pb
 from score_api.v1 import types_pb2 as types_pb
-from score_service.domain.entry import ALL_KINDS, AwardEntry, Entry, EntryKind, FeedRequest, OtherEntry
-from score_service.domain.position import Position
+from score_service.domain.ledger.entry import ALL_KINDS, AwardEntry, Entry, EntryKind, FeedRequest, OtherEntry
+from score_service.domain.ledger.position import Position
 from score_service.errors import InvalidRequestError
 from score_service.grpc_api.ledger_service import entry_messages
 from score_service.grpc_api.ledger_service.entry_messages import (

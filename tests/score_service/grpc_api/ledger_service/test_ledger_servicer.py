@@ -7,15 +7,15 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 from tests.fixtures.certificates import BACKEND_ID, GATEWAY_ID
-from tests.fixtures.corrections import reversal_request
-from tests.fixtures.score_service import Connect, ScoreService, Stubs, award_request, rejected
+from tests.fixtures.ledgers.corrections import reversal_request
+from tests.fixtures.services.score_service import Connect, ScoreService, Stubs, award_request, rejected
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import board_service_pb2 as board_pb
 from score_api.v1 import ledger_service_pb2 as ledger_pb
 from score_api.v1 import score_service_pb2 as score_pb
 from score_api.v1 import types_pb2 as types_pb
-from score_service.domain.opaque_text import write_opaque
+from score_service.domain.tokens.opaque_text import write_opaque
 
 
 async def give(stubs: Stubs, user_id: str = "ada", points: int = 10, **changes: Any) -> score_pb.AwardResult:

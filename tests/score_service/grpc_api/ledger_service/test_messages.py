@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 
 from score_api.v1 import ledger_service_pb2 as ledger_pb
-from score_service.domain.history import LedgerAward
-from score_service.domain.position import Position
-from score_service.domain.reversal import Reversal
+from score_service.domain.ledger.history import LedgerAward
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.reversal import Reversal
 from score_service.grpc_api.ledger_service.messages import write_award, write_fitting
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import grpc
 from grpc import StatusCode
-from tests.fixtures.score_service import (
+from tests.fixtures.servers.stores import eventually
+from tests.fixtures.services.score_service import (
     Connect,
     ScoreService,
     StartScoreService,
@@ -14,7 +15,6 @@ from tests.fixtures.score_service import (
     credentials_of,
     rejected,
 )
-from tests.fixtures.stores import eventually
 
 from local_stack.certificates import CertificateFiles
 from score_api.v1 import ledger_service_pb2 as ledger_pb

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.fixtures.periods import DAY, LedgerClock
-from tests.fixtures.postgres import Database
-from tests.fixtures.processes import Command
-from tests.fixtures.stores import make_award
+from tests.fixtures.ledgers.periods import DAY, LedgerClock
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import make_award
+from tests.fixtures.services.processes import Command
 
-from score_service.domain.position import Position
+from score_service.domain.ledger.position import Position
 from score_service.record.ledger import Ledger
 
 

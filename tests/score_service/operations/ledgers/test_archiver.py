@@ -8,9 +8,8 @@ from typing import Any
 
 import psycopg
 import pytest
-from tests.fixtures import postgres
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.periods import (
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.ledgers.periods import (
     DAY,
     HOUR,
     MONDAY,
@@ -20,13 +19,14 @@ from tests.fixtures.periods import (
     make_schedule,
     save_settings,
 )
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.servers import postgres
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
 
-from score_service.domain.award import ArchivedAward, Award, RecordedAward
-from score_service.domain.board_settings import BoardSettings
-from score_service.domain.findings import Fault, Finding
-from score_service.domain.position import Position
-from score_service.domain.visibility import Visibility
+from score_service.domain.board.board_settings import BoardSettings
+from score_service.domain.ledger.award import ArchivedAward, Award, RecordedAward
+from score_service.domain.ledger.findings import Fault, Finding
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.visibility import Visibility
 from score_service.errors import BoardNotFoundError
 from score_service.operations import cut_checkpoint, walk
 from score_service.operations.checkpoint import CheckpointError, read_checkpoint, write_checkpoint
@@ -36,7 +36,7 @@ from score_service.operations.ledgers.archiver import ArchivedBoard, ArchiveReje
 from score_service.operations.ledgers.files import LedgerFileError, LedgerFileWriter, read_files
 from score_service.operations.verifier import VerifiedRecord, Verifier
 from score_service.projection.projection import Projection
-from score_service.reconcile.rebuilder import Rebuilder
+from score_service.reconcile.rebuild.rebuilder import Rebuilder
 from score_service.record.boards import BoardStore
 from score_service.record.database import Database
 from score_service.record.ledger import Ledger

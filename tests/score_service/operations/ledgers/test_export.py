@@ -4,14 +4,14 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.fixtures.correcting import Correcting
-from tests.fixtures.periods import DAYS_AND_WEEKS, LedgerClock, day, make_final, save_settings
-from tests.fixtures.postgres import Database
-from tests.fixtures.processes import Command
-from tests.fixtures.stores import NO_RETRIES, make_award
+from tests.fixtures.ledgers.correcting import Correcting
+from tests.fixtures.ledgers.periods import DAYS_AND_WEEKS, LedgerClock, day, make_final, save_settings
+from tests.fixtures.servers.postgres import Database
+from tests.fixtures.servers.stores import NO_RETRIES, make_award
+from tests.fixtures.services.processes import Command
 
-from score_service.domain.position import Position
-from score_service.domain.visibility import Visibility
+from score_service.domain.ledger.position import Position
+from score_service.domain.ledger.visibility import Visibility
 from score_service.operations.ledgers import export as ledger_export
 from score_service.operations.ledgers.export import LedgerExporter
 from score_service.operations.ledgers.files import LedgerFile, LedgerFileError, read_files

@@ -1,0 +1,1 @@
+"""PostgreSQL and Valkey as child processes, or external ones: found, started, made ready and stopped."""

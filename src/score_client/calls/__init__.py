@@ -1,0 +1,1 @@
+"""The calls: awards that share batches, corrections, entries and watches, and their messages."""

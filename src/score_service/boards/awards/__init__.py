@@ -1,0 +1,1 @@
+"""Awarding points: writes of a board are put together and take turns."""

@@ -1,0 +1,1 @@
+"""What a board is: its settings, its periods, and what its ids may look like."""

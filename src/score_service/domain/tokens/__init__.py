@@ -1,0 +1,1 @@
+"""Text that clients carry and hand back as it is: where a page ended, and which plan is meant."""

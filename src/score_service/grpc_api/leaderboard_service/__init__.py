@@ -1,0 +1,1 @@
+"""`LeaderboardService`: standings are read and watched."""

@@ -1,0 +1,1 @@
+"""`ScoreService`: awards are made, and asked for later."""

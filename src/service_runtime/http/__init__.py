@@ -1,0 +1,1 @@
+"""Listeners for HTTP, the port for probes and metrics, and addresses of clients."""
