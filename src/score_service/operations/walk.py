@@ -64,7 +64,8 @@ class Walk:
 
     async def go_to_end(self) -> None:
         """Follow the ledger to where it ended when this was called."""
-        (end,) = await self._database.fetch_all("read_ledger_end", {"board_id": self.board_id})
+        parameters = {"board_id": self.board_id}
+        (end,) = await self._ask(self._database.fetch_all, "read_ledger_end", parameters, BULK_SECONDS)
         if not end["is_known"]:
             raise BoardNotFoundError
         await self._go_on(end["last_revision"])
@@ -79,7 +80,7 @@ class Walk:
 
     async def go_to_head(self) -> None:
         """Follow it on to where the board's row says that it stands now."""
-        rows = await self._database.fetch_all("read_head", {"board_id": self.board_id})
+        rows = await self._read_head()
         if rows:
             await self.go_to(Position.of(rows[0]["revision"], rows[0]["digest"]))
 
@@ -130,10 +131,14 @@ class Walk:
 
     async def _require_cut(self) -> None:
         """Require that the board still has the cut that it had."""
-        rows = await self._ask(self._database.fetch_all, "read_head", {"board_id": self.board_id})
+        rows = await self._read_head()
         now = rows[0]["archived_revision"] if rows else 0
         if now != (self.cut.revision if self.cut else 0):
             raise BeyondCutError
+
+    async def _read_head(self) -> list[DictRow]:
+        parameters = {"board_id": self.board_id}
+        return await self._ask(self._database.fetch_all, "read_head", parameters, BULK_SECONDS)
 
     def _require_awards(self) -> None:
         """Require that what the record has of a user's awards up to the cut is enough.

@@ -21,12 +21,14 @@ from score_service.domain.ledger.award import Award
 from score_service.domain.ledger.findings import Fault, Finding
 from score_service.domain.ledger.reversal import ReversalRequest
 from score_service.domain.ledger.visibility import Visibility
+from score_service.errors import RecordUnavailableError
 from score_service.operations import verifier as verifier_module
 from score_service.operations import walk
 from score_service.operations.verifier import Verifier
+from score_service.reconcile.retry_policy import RetryPolicy
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
-from score_service.record.database import Database
+from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.ledger import Ledger
 from score_service.record.periods import PeriodStore
 from score_service.record.standings import Standings
@@ -285,3 +287,34 @@ async def test_corrections_meanwhile_are_no_fault(
 
     assert verified.findings.kept == []
     assert left == []
+
+
+async def test_what_is_not_answered_in_time_is_asked_again_except_at_the_start(
+    record: Database, standings: Standings
+) -> None:
+    asked: dict[str, float | None] = {}
+
+    class BusyDatabase:
+        """Answers no question at the first time, but for those that a check begins with."""
+
+        async def fetch_all(
+            self,
+            statement: str,
+            parameters: dict[str, object],
+            seconds: float | None = None,
+            **options: object,
+        ) -> list[object]:
+            is_start = statement == "read_cut" or parameters.get("after_board_id") == ""
+            if not is_start and statement not in asked:
+                asked[statement] = seconds
+                raise RecordUnavailableError
+            return await record.fetch_all(statement, parameters, seconds, **options)  # type: ignore[arg-type, return-value]
+
+    verifier = Verifier(BusyDatabase(), standings, RetryPolicy(pause=0))  # type: ignore[arg-type]
+    boards = [board_id async for board_id in verifier.find_boards()]
+    verified = await verifier.verify_board("main")
+
+    assert boards == ["main"]
+    assert verified.findings.kept == []
+    assert {"find_next_board", "find_period", "list_standing_periods", "verify_periods"} <= asked.keys()
+    assert {*asked.values()} == {BULK_SECONDS}
