@@ -32,6 +32,8 @@ from score_service.record.database import BULK_SECONDS, Database
 from score_service.record.standings import StandingPage, Standings
 
 _PAGE: Final = 1000
+_USERS_A_PAGE: Final = 20_000
+"""Of those who are looked at for the few whose latest award was taken back."""
 
 Key = TypeVar("Key", int, str)
 
@@ -201,12 +203,12 @@ class Verifier:
         """Compare the rows of corrections, and which users' latest awards were taken back."""
         corrections, add = walk.chain.corrections, walk.findings.add
         reversals = self._read_differences(
-            walk, "verify_reversals", 0, lambda: corrections.reversals, ReversalRow._fields
+            walk, "verify_reversals", 0, _PAGE, lambda: corrections.reversals, ReversalRow._fields
         )
         async for revision in reversals:
             add(Fault.REVERSAL_WRONG, revision)
         visibilities = self._read_differences(
-            walk, "verify_visibilities", "", lambda: corrections.visibilities, VisibilityRow._fields
+            walk, "verify_visibilities", "", _PAGE, lambda: corrections.visibilities, VisibilityRow._fields
         )
         async for user_id in visibilities:
             add(Fault.VISIBILITY_WRONG, user_id=user_id)
@@ -214,6 +216,7 @@ class Verifier:
             walk,
             "verify_last_awards",
             "",
+            _USERS_A_PAGE,
             lambda: {user_id: (last,) for user_id, last in corrections.find_last_awards().items()},
             ("last_award_revision",),
         )
@@ -225,12 +228,13 @@ class Verifier:
         walk: Walk,
         statement: str,
         after: Key,
+        limit: int,
         expect: Callable[[], Mapping[Key, tuple[object, ...]]],
         fields: Sequence[str],
     ) -> AsyncIterator[Key]:
         """Compare a table page by page with the ledger at the position of each; yield where they differ."""
         while True:
-            parameters = {"board_id": walk.board_id, "after": after, "limit": _PAGE}
+            parameters = {"board_id": walk.board_id, "after": after, "limit": limit}
             rows = await self._ask(statement, parameters)
             if not rows or rows[0]["head_revision"] is None:
                 return

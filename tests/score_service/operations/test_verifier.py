@@ -168,6 +168,7 @@ FAULTS: dict[str, tuple[str, list[Finding]]] = {
 @pytest.fixture(autouse=True)
 def _small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(verifier_module, "_PAGE", 2)
+    monkeypatch.setattr(verifier_module, "_USERS_A_PAGE", 2)
     monkeypatch.setattr(walk, "_PAGE", 2)
 
 
@@ -261,6 +262,7 @@ async def test_writers_and_a_verifier_do_not_disturb_each_other(
     ledger: Ledger, verifier: Verifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verifier_module, "_PAGE", 1000)  # Pages of two would not keep up with the writer.
+    monkeypatch.setattr(verifier_module, "_USERS_A_PAGE", 1000)
     monkeypatch.setattr(walk, "_PAGE", 1000)
     await make_history(ledger)
     done = asyncio.Event()

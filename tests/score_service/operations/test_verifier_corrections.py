@@ -221,6 +221,7 @@ async def _history(
 ) -> None:
     """Have a Monday with all kinds of corrections, in it and after it: ada keeps 3 of 7, cyd nothing."""
     monkeypatch.setattr(verifier_module, "_PAGE", 2)
+    monkeypatch.setattr(verifier_module, "_USERS_A_PAGE", 2)
     monkeypatch.setattr(walk, "_PAGE", 2)
     await save_settings(board_store)
     ada, bob = make_award("ada", 3), make_award("bob", 9)

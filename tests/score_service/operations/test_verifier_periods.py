@@ -194,6 +194,7 @@ async def _history(
 ) -> None:
     """Have a Monday that is final, with bob, ada and cyd; a Tuesday with ada and dan; and their week."""
     monkeypatch.setattr(verifier_module, "_PAGE", 2)
+    monkeypatch.setattr(verifier_module, "_USERS_A_PAGE", 2)
     monkeypatch.setattr(walk, "_PAGE", 2)
     await save_settings(board_store)
     await ledger.record_awards("main", [make_award("ada", 3), make_award("bob", 9)], DAYS_AND_WEEKS)
@@ -299,6 +300,7 @@ async def test_result_of_which_the_top_is_kept_is_compared_as_far(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(verifier_module, "_PAGE", 1000)
+    monkeypatch.setattr(verifier_module, "_USERS_A_PAGE", 1000)
     monkeypatch.setattr(walk, "_PAGE", 1000)
     for part in range(2):
         await ledger.record_awards(

@@ -9,5 +9,5 @@ WITH page AS MATERIALIZED (
 SELECT b.revision AS head_revision, b.digest AS head_digest, s.user_id AS key, s.last_award_revision,
        (SELECT max(user_id) FROM page HAVING count(*) = %(limit)s) AS page_end
 FROM score.board b
-LEFT JOIN page s ON s.last_award_revision IS DISTINCT FROM s.reached_revision AND s.last_award_revision IS NOT NULL
+LEFT JOIN page s ON s.last_award_revision <> s.reached_revision
 WHERE b.board_id = %(board_id)s
