@@ -5,7 +5,7 @@ it had when the walk began; otherwise the walk has to begin anew, there.
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from score_service.domain.board.period import ALL_TIME
 from score_service.domain.ledger.findings import Fault, Progress
@@ -136,7 +136,7 @@ class Walk:
         if now != (self.cut.revision if self.cut else 0):
             raise BeyondCutError
 
-    async def _read_head(self) -> list[DictRow]:
+    async def _read_head(self) -> list[dict[str, Any]]:
         parameters = {"board_id": self.board_id}
         return await self._ask(self._database.fetch_all, "read_head", parameters, BULK_SECONDS)
 

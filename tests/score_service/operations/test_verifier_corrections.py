@@ -25,7 +25,7 @@ from score_service.errors import RecordUnavailableError
 from score_service.operations import verifier as verifier_module
 from score_service.operations import walk
 from score_service.operations.verifier import Verifier
-from score_service.reconcile.retry_policy import RetryPolicy
+from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.boards import BoardStore
 from score_service.record.corrections import Corrections
 from score_service.record.database import BULK_SECONDS, Database
