@@ -22,7 +22,7 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeAlias, TypeVar
 from opentelemetry.trace import INVALID_SPAN, Span
 
 from score_service.errors import OverloadedError
-from service_runtime.batching.crowd import Crowd
+from service_runtime.batching.crowd import Crowd, gather_arriving
 from service_runtime.telemetry.tracing import current_span, inside
 
 TRIP_MAX: Final = 2_000
@@ -31,8 +31,6 @@ WAITING_MAX: Final = 10_000
 """Callers that wait, of all boards together: more than there may be calls and watches."""
 _ENOUGH: Final = 64
 """A trip costs this process as much as half a call; among so many callers that is nothing."""
-_IDLE_TURNS: Final = 8
-"""A call takes a few turns of the event loop to arrive. Where nothing else happens, so many take 0.1 ms."""
 
 
 class Sized(Protocol):
@@ -115,7 +113,7 @@ class ReadCoalescer(Generic[_Question, _Answer]):
 
         crowd = self._new_crowd()
         while queue or crowd.is_expected:
-            await (crowd.gather(count) if crowd.is_expected else _gather_arriving(count))
+            await (crowd.gather(count) if crowd.is_expected else gather_arriving(count, _ENOUGH))
             trip = self._take(queue)
             crowd.note(sum(map(len, trip.values())))
             await self._travel(board_id, trip)
@@ -148,19 +146,6 @@ class ReadCoalescer(Generic[_Question, _Answer]):
                 return
         for callers, answer in zip(trip.values(), answers, strict=True):
             _settle(callers, answer)
-
-
-async def _gather_arriving(count: Callable[[], int]) -> None:
-    """Wait until some turns of the event loop brought in no more callers.
-
-    Where this process is busy taking calls in, trips for a few of them each would take most of its time.
-    """
-    seen, idle_turns = 0, 0
-    while seen < _ENOUGH and idle_turns < _IDLE_TURNS:
-        came = count()
-        idle_turns = idle_turns + 1 if came == seen else 0
-        seen = came
-        await asyncio.sleep(0)
 
 
 def _settle(callers: Sequence[_Caller[_Answer]], answer: _Answer) -> None:

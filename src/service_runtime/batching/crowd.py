@@ -15,6 +15,24 @@ _ENOUGH: Final = 16
 _NAP_SECONDS: Final = 0.001
 _NAPS_MAX: Final = 5
 """So nobody waits for longer than some milliseconds, however evenly others come."""
+_IDLE_TURNS: Final = 8
+"""A call takes a few turns of the event loop to arrive. Where nothing else happens, so many take 0.1 ms."""
+
+
+async def gather_arriving(count: Callable[[], int], most: int) -> None:
+    """Wait until some turns of the event loop brought in no more, without a timer.
+
+    Where a process is busy taking calls in, batches of a few of them each would take most of its time.
+
+    Args:
+        count: Returns how many have come.
+        most: Are not waited beyond.
+    """
+    seen, idle_turns = 0, 0
+    while (come := count()) < most and idle_turns < _IDLE_TURNS:
+        idle_turns = idle_turns + 1 if come == seen else 0
+        seen = come
+        await asyncio.sleep(0)
 
 
 class Crowd:

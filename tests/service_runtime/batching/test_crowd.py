@@ -1,8 +1,10 @@
 """How long is waited for a crowd, with arrivals that the test scripts: how many come in each nap."""
 
+import asyncio
+
 import pytest
 
-from service_runtime.batching.crowd import Crowd
+from service_runtime.batching.crowd import Crowd, gather_arriving
 
 
 class Arrivals:
@@ -59,3 +61,20 @@ async def test_a_crowd_that_has_left_is_waited_for_three_times() -> None:
         waits.append(arrivals.naps)
 
     assert waits == [5, 5, 5, 0, 0]
+
+
+async def test_those_who_arrive_turn_by_turn_are_gathered_up_to_a_number() -> None:
+    come = 0
+
+    async def arrive() -> None:
+        nonlocal come
+        for _ in range(20):
+            come += 1
+            await asyncio.sleep(0)
+
+    arriving = asyncio.create_task(arrive())
+    await gather_arriving(lambda: come, 5)
+    assert come == 5
+    await gather_arriving(lambda: come, 100)
+    assert come == 20
+    await arriving

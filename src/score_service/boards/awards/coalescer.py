@@ -25,6 +25,7 @@ from score_service import tracing
 from score_service.domain.ledger.award import Award, AwardOutcome
 from score_service.errors import OverloadedError, RecordUnavailableError
 from score_service.record.ledger import RecordedBatch
+from service_runtime.batching.crowd import gather_arriving
 from service_runtime.telemetry.tracing import current_span, inside
 
 BATCH_MAX: Final = 256
@@ -41,8 +42,6 @@ Answer: TypeAlias = Callable[[Sequence[Award], RecordedBatch], Awaitable[Sequenc
 _CROWD: Final = 8
 """Callers in a batch from which on others are on their way: they call again once they are answered."""
 _NAP_SECONDS: Final = 0.001
-_IDLE_TURNS: Final = 8
-"""A call takes a few turns of the event loop to arrive. Where nothing else happens, so many take 0.1 ms."""
 
 _log = structlog.get_logger(__name__)
 
@@ -158,17 +157,11 @@ class Coalescer:
 
         Where this process is busy taking calls in, commits of a few awards each would take most of its time.
         """
-        gather = self._gather_crowd if callers_before >= _CROWD else self._gather_arriving
-        await gather(queue)
+        if callers_before >= _CROWD:
+            await self._gather_crowd(queue)
+        else:
+            await gather_arriving(queue.__len__, self._batch_max)
         return [queue.popleft() for _ in range(min(self._batch_max, len(queue)))]
-
-    async def _gather_arriving(self, queue: deque[_Waiting]) -> None:
-        """Wait until some turns of the event loop brought in no more."""
-        seen, idle_turns = 0, 0
-        while len(queue) < self._batch_max and idle_turns < _IDLE_TURNS:
-            idle_turns = idle_turns + 1 if len(queue) == seen else 0
-            seen = len(queue)
-            await asyncio.sleep(0)
 
     async def _gather_crowd(self, queue: deque[_Waiting]) -> None:
         """Wait until a moment brought in no more."""
