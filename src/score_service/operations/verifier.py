@@ -15,12 +15,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from score_service.domain.board.period import ALL_TIME
 from score_service.domain.ledger.findings import Fault, Findings, Progress, ignore_progress
 from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError
+from score_service.operations.bulk_reads import BulkReads
 from score_service.operations.chain import Chain
 from score_service.operations.corrections import ReversalRow, VisibilityRow
 from score_service.operations.cut_checkpoint import CutReader
@@ -28,7 +29,7 @@ from score_service.operations.tallies import KEPT_RANKS, PeriodRow, Result
 from score_service.operations.walk import BeyondCutError, Walk
 from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Archive
-from score_service.record.database import BULK_SECONDS, Database
+from score_service.record.database import Database
 from score_service.record.standings import StandingPage, Standings
 
 _PAGE: Final = 1000
@@ -75,7 +76,7 @@ class Verifier:
 
     def __init__(self, database: Database, standings: Standings, retries: RetryPolicy) -> None:
         self._database = database
-        self._fetch_all = database.fetch_all
+        self._fetch_all = BulkReads(database, retries).fetch_all
         self._standings = standings
         self._retries = retries
         self._archive = Archive(database)
@@ -89,8 +90,9 @@ class Verifier:
         """
         board_id: str | None = ""
         while board_id is not None:
-            ask = self._ask if board_id else self._fetch_all  # At the start it does not wait.
-            rows = await ask("find_next_board", {"after_board_id": board_id})
+            # At the start an unavailable record is not waited for.
+            fetch_all = self._fetch_all if board_id else self._database.fetch_all
+            rows = await fetch_all("find_next_board", {"after_board_id": board_id})
             board_id = rows[0]["board_id"]
             if board_id is not None:
                 yield board_id
@@ -175,7 +177,7 @@ class Verifier:
 
     async def _find_surplus(self, walk: Walk) -> None:
         """Look for standings of periods that the ledger does not have."""
-        rows = await self._ask("list_standing_periods", {"board_id": walk.board_id})
+        rows = await self._fetch_all("list_standing_periods", {"board_id": walk.board_id})
         found = {row["period"] for row in rows} - {ALL_TIME}
         if found - walk.known_periods:
             await walk.go_to_head()
@@ -184,7 +186,7 @@ class Verifier:
 
     async def _compare_periods(self, walk: Walk) -> None:
         """Compare the rows of periods with the ledger at their position, and then their results."""
-        rows = await self._ask("verify_periods", {"board_id": walk.board_id})
+        rows = await self._fetch_all("verify_periods", {"board_id": walk.board_id})
         if rows[0]["head_revision"] is not None:
             await walk.go_to(Position.of(rows[0]["head_revision"], rows[0]["head_digest"]))
             if rows[0]["settings_revision"] != walk.chain.settings_revision:
@@ -235,7 +237,7 @@ class Verifier:
         """Compare a table page by page with the ledger at the position of each; yield where they differ."""
         while True:
             parameters = {"board_id": walk.board_id, "after": after, "limit": limit}
-            rows = await self._ask(statement, parameters)
+            rows = await self._fetch_all(statement, parameters)
             if not rows or rows[0]["head_revision"] is None:
                 return
             await walk.go_to(Position.of(rows[0]["head_revision"], rows[0]["head_digest"]))
@@ -266,7 +268,7 @@ class Verifier:
                 "after_rank": rank,
                 "limit": KEPT_RANKS,
             }
-            (page,) = await self._ask("read_result", parameters)
+            (page,) = await self._fetch_all("read_result", parameters)
             if page["last_rank"] is None:
                 break
             whole.update(page["lines"].encode())
@@ -275,15 +277,11 @@ class Verifier:
             rank = page["last_rank"]
         # It may have been cut while it was read, which its row says by now.
         parameters = {"board_id": walk.board_id, "period_id": period.period_id}
-        rows = await self._ask("find_period", parameters)
+        rows = await self._fetch_all("find_period", parameters)
         is_truncated = bool(rows) and rows[0]["is_truncated"]
         expected, found = (result.top_digest, top) if is_truncated else (result.digest, whole)
         if found.digest() != expected:
             walk.findings.add(Fault.RESULT_WRONG, period_id=period.period_id)
-
-    async def _ask(self, statement: str, parameters: Mapping[str, object]) -> list[dict[str, Any]]:
-        """Read with a deadline for bulk work, and again while the record does not answer."""
-        return await self._retries.ask(self._fetch_all, statement, parameters, BULK_SECONDS)
 
 
 def _compare_page(walk: Walk, page: StandingPage, period_id: str) -> None:

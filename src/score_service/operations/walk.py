@@ -11,11 +11,12 @@ from score_service.domain.board.period import ALL_TIME
 from score_service.domain.ledger.findings import Fault, Progress
 from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError
+from score_service.operations.bulk_reads import BulkReads
 from score_service.operations.chain import Chain, LedgerStep
 from score_service.operations.corrections import StandingAward
 from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Cut
-from score_service.record.database import BULK_SECONDS, Database
+from score_service.record.database import Database
 
 _PAGE: Final = 1000
 
@@ -44,8 +45,7 @@ class Walk:
         self.chain = chain
         self.cut = cut
         self.start = chain.position
-        self._database = database
-        self._ask = retries.ask
+        self._reads = BulkReads(database, retries)
         self._on_progress = on_progress
 
     @property
@@ -64,8 +64,7 @@ class Walk:
 
     async def go_to_end(self) -> None:
         """Follow the ledger to where it ended when this was called."""
-        parameters = {"board_id": self.board_id}
-        (end,) = await self._ask(self._database.fetch_all, "read_ledger_end", parameters, BULK_SECONDS)
+        (end,) = await self._reads.fetch_all("read_ledger_end", {"board_id": self.board_id})
         if not end["is_known"]:
             raise BoardNotFoundError
         await self._go_on(end["last_revision"])
@@ -93,7 +92,7 @@ class Walk:
                 "upto_revision": upto_revision,
                 "limit": _PAGE,
             }
-            rows = await self._ask(self._database.fetch_all, "read_ledger", parameters, BULK_SECONDS)
+            rows = await self._reads.fetch_all("read_ledger", parameters)
             bodies = (row["body"] for row in rows if row["kind"] == "reversal")
             await self.look_back({user for body in bodies if (user := chain.corrections.lacks_awards(body))})
             await self._require_cut()
@@ -121,7 +120,7 @@ class Walk:
         }
         if parameters["user_ids"]:
             self._require_awards()
-            rows = await self._ask(self._database.fetch_all, "verify_awards", parameters, BULK_SECONDS)
+            rows = await self._reads.fetch_all("verify_awards", parameters)
             for row in rows:
                 periods = tuple(row["period_ids"] or ())
                 award = StandingAward(row["award_id"], row["points"], periods)
@@ -137,8 +136,7 @@ class Walk:
             raise BeyondCutError
 
     async def _read_head(self) -> list[dict[str, Any]]:
-        parameters = {"board_id": self.board_id}
-        return await self._ask(self._database.fetch_all, "read_head", parameters, BULK_SECONDS)
+        return await self._reads.fetch_all("read_head", {"board_id": self.board_id})
 
     def _require_awards(self) -> None:
         """Require that what the record has of a user's awards up to the cut is enough.

@@ -13,6 +13,7 @@ import click
 from score_service.certificates.phrases import number
 from score_service.domain.ledger.position import Position
 from score_service.errors import BoardNotFoundError, RecordUnavailableError
+from score_service.operations.bulk_reads import BulkReads
 from score_service.operations.chain import LedgerStep
 from score_service.operations.ledgers.files import (
     Head,
@@ -26,7 +27,7 @@ from score_service.operations.ledgers.files import (
 from score_service.process.stores import open_database
 from score_service.reconcile.rebuild.retry_policy import RetryPolicy
 from score_service.record.archive import Archive, Cut
-from score_service.record.database import BULK_SECONDS, Database
+from score_service.record.database import Database
 from score_service.record.ledger import Ledger
 from score_service.settings import RecordSettings
 
@@ -39,7 +40,7 @@ class LedgerExporter:
     """Writes the ledger of a board into files."""
 
     def __init__(self, database: Database, retries: RetryPolicy) -> None:
-        self._fetch_all = database.fetch_all
+        self._fetch_all = BulkReads(database, retries).fetch_all
         self._ledger = Ledger(database)
         self._archive = Archive(database)
         self._retries = retries
@@ -106,7 +107,7 @@ class LedgerExporter:
             "upto_revision": upto_revision,
             "limit": _PAGE,
         }
-        return await self._retries.ask(self._fetch_all, "read_ledger", parameters, BULK_SECONDS)
+        return await self._fetch_all("read_ledger", parameters)
 
     async def _require_rows(self, board_id: str, after: int) -> None:
         """Require that nothing after a revision is archived: it may be deleted at any time."""
